@@ -1,0 +1,26 @@
+"""Text, tokens and batches: corpora, the story grammar, tokenizers, shards, batch order, annotated cases.
+
+Imports numpy and no torch; knows nothing of models.
+"""
+
+from data.batches import Batches
+from data.cases import Case, EncodedCase, encode_case
+from data.corpora import Corpus, Files, Shakespeare
+from data.dataset import Dataset, prepare
+from data.errors import InputError
+from data.tokenizers import Tokenizer, TokenizerConfig
+
+__all__ = [
+    "Batches",
+    "Case",
+    "Corpus",
+    "Dataset",
+    "EncodedCase",
+    "Files",
+    "InputError",
+    "Shakespeare",
+    "Tokenizer",
+    "TokenizerConfig",
+    "encode_case",
+    "prepare",
+]

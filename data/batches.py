@@ -1,0 +1,41 @@
+"""The order in which training sees the corpus."""
+
+import numpy as np
+
+from data.shards import Tokens
+
+
+class Batches:
+    """Windows of the corpus in a seeded permutation, every window once an epoch.
+
+    Each epoch shifts all windows by a random phase and permutes them anew; both depend on (seed, epoch) alone. So the
+    state is two numbers, epoch and cursor, and the global batch is the same however it is split later.
+    """
+
+    def __init__(self, tokens: Tokens, block_size: int, sequences: int, seed: int) -> None:
+        self.tokens, self.block_size, self.sequences, self.seed = tokens, block_size, sequences, seed
+        self.start_epoch(0, cursor=0)
+
+    def start_epoch(self, epoch: int, cursor: int) -> None:
+        self.epoch, self.cursor = epoch, cursor
+        rng = np.random.default_rng((self.seed, epoch))
+        spare = len(self.tokens) - 1 - self.block_size  # a window reads one more token, the last target
+        self.phase = int(rng.integers(min(spare, self.block_size - 1) + 1))
+        self.order = rng.permutation((len(self.tokens) - 1 - self.phase) // self.block_size)
+
+    def next(self) -> np.ndarray:
+        """The next global batch, int64 [sequences, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""
+        rows = []
+        while len(rows) < self.sequences:
+            if self.cursor == len(self.order):
+                self.start_epoch(self.epoch + 1, cursor=0)
+            start = self.phase + int(self.order[self.cursor]) * self.block_size
+            rows.append(self.tokens.read(start, self.block_size + 1))
+            self.cursor += 1
+        return np.stack(rows)
+
+    def state(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "cursor": self.cursor}
+
+    def load_state(self, state: dict[str, int]) -> None:
+        self.start_epoch(**state)

@@ -1,0 +1,128 @@
+"""Annotated sentences: one format for stories and for whatever else is measured, and its way to tokens.
+
+Offsets are UTF-8 bytes, so that any tokenizer can find them again through the lengths of its tokens.
+"""
+
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from data.tokenizers import Tokenizer
+
+Span = tuple[int, int]
+
+SITES = {
+    "P-1": "predicts the pronoun",
+    "P": "the pronoun",
+    "C": "the cue",
+    "A-1": "predicts the answer",
+    "A": "the answer",
+}
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where things stand, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to."""
+
+    gold: tuple[Span, ...]
+    distractors: tuple[Span, ...]
+    answer: Span
+    pronoun: Span | None = None
+    cue: Span | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A text in which one word, the answer, depends on one reference. ``foil`` is the answer had it been the other.
+
+    ``twin`` is the id of the case that differs in the word ``twin_kind`` names, and therefore has the other answer.
+    """
+
+    id: str
+    text: str
+    family: str
+    frame: str
+    split: str
+    spans: Spans
+    foil: str
+    twin: str | None = None
+    twin_kind: str | None = None
+
+    def to_json(self) -> dict:
+        """The case as one JSON object; spans that it does not have are left out."""
+        record = asdict(self)
+        record["spans"] = {name: span for name, span in record["spans"].items() if span is not None}
+        return record
+
+    @classmethod
+    def from_json(cls, record: dict) -> "Case":
+        spans = {name: tuplify(span) for name, span in record["spans"].items()}
+        known = {field.name for field in fields(cls)} - {"spans"}
+        return cls(spans=Spans(**spans), **{name: record[name] for name in known if name in record})
+
+
+def tuplify(value: list | int) -> tuple | int:
+    return tuple(tuplify(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True)
+class EncodedCase:
+    """A case as one tokenizer sees it: an end token, then the text.
+
+    ``gold`` and ``distractors`` are token ranges [start, end). ``sites`` gives positions by name, those of SITES that
+    the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two continuations differ.
+    """
+
+    case: Case
+    tokens: tuple[int, ...]
+    gold: tuple[Span, ...]
+    distractors: tuple[Span, ...]
+    sites: dict[str, int]
+    answer: int
+    foil: int
+
+
+def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
+    """Finds every span of ``case`` among its tokens. A site is the last token of its span; A is where answer and foil part."""
+    tokens = np.concatenate(([tokenizer.end], tokenizer.encode(case.text)))
+    ends = np.cumsum(tokenizer.lengths[tokens])  # tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
+
+    def token_at(byte: int) -> int:
+        return int(np.searchsorted(ends, byte, side="right"))
+
+    def token_range(span: Span) -> Span:
+        return token_at(span[0]), token_at(span[1] - 1) + 1
+
+    answer, foil = first_difference(tokens, foil_tokens(case, tokenizer))
+    sites = {"A-1": answer - 1, "A": answer}
+    if case.spans.pronoun:
+        first, end = token_range(case.spans.pronoun)
+        sites |= {"P-1": first - 1, "P": end - 1}
+    if case.spans.cue:
+        sites["C"] = token_range(case.spans.cue)[1] - 1
+    return EncodedCase(
+        case,
+        tuple(tokens.tolist()),
+        gold=tuple(map(token_range, case.spans.gold)),
+        distractors=tuple(map(token_range, case.spans.distractors)),
+        sites={name: sites[name] for name in SITES if name in sites},
+        answer=int(tokens[answer]),
+        foil=foil,
+    )
+
+
+def foil_tokens(case: Case, tokenizer: Tokenizer) -> np.ndarray:
+    """The tokens of the text with the foil in the answer's place."""
+    start, end = case.spans.answer
+    raw = case.text.encode()
+    text = (raw[:start] + case.foil.encode() + raw[end:]).decode()
+    return np.concatenate(([tokenizer.end], tokenizer.encode(text)))
+
+
+def first_difference(tokens: np.ndarray, others: np.ndarray) -> tuple[int, int]:
+    """The first position where two token sequences differ, and the other sequence's token there."""
+    common = min(len(tokens), len(others))
+    different = np.flatnonzero(tokens[:common] != others[:common])
+    if not len(different):
+        raise ValueError("answer and foil are the same text")
+    return int(different[0]), int(others[different[0]])

@@ -1,0 +1,84 @@
+"""Where text comes from: the user's files, or a named corpus. Stories are the third kind, in ``data.stories``.
+
+A corpus says what it is (``fingerprint``), and yields its text as (split, piece) in one pass (``pieces``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from data.download import fetch
+from data.errors import InputError
+from data.files import Piece, Replacements, find_files, read_pieces, split_pieces
+
+SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+
+class Corpus(Protocol):
+    name: str
+
+    def fingerprint(self, cache: Path) -> dict:
+        """Equal, as JSON, exactly when the text would be equal; raises InputError where there is none."""
+
+    def total_bytes(self, cache: Path) -> int | None:
+        """UTF-8 bytes of all its text, for progress and for splitting; None where nobody needs to know."""
+
+    def pieces(self, cache: Path, replaced: Replacements) -> Iterator[tuple[str, Piece]]:
+        """All of "train", then all of "val"."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: the key of the text in .jsonl.
+
+    The files are read in sorted order; the last ``val_fraction`` of their bytes is the validation text.
+    """
+
+    path: str
+    name: Literal["files"] = "files"
+    field: str = "text"
+    val_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.val_fraction < 1:
+            raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
+
+    def fingerprint(self, cache: Path) -> dict:
+        stats = [(file, file.stat()) for file in find_files(self.path)]
+        files = [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+        return {"corpus": self.name, "files": files, "field": self.field, "val_fraction": self.val_fraction}
+
+    def documents(self, replaced: Replacements) -> Iterator[Piece]:
+        for file in find_files(self.path):
+            yield from read_pieces(file, self.field, replaced)
+
+    def total_bytes(self, cache: Path) -> int:
+        return sum(len(piece.text.encode()) for piece in self.documents(Replacements()))
+
+    def pieces(self, cache: Path, replaced: Replacements) -> Iterator[tuple[str, Piece]]:
+        total = self.total_bytes(cache)
+        if total == 0:
+            raise InputError(f"data.path={self.path}: there is no text in it")
+        return split_pieces(self.documents(replaced), train_bytes=int(total * (1 - self.val_fraction)))
+
+
+@dataclass(frozen=True)
+class Shakespeare:
+    """Tiny Shakespeare (Karpathy 2015), 1.1 MB, downloaded once; the last tenth is the validation text, as everywhere."""
+
+    name: Literal["shakespeare"] = "shakespeare"
+
+    def files(self, cache: Path) -> Files:
+        return Files(str(fetch(SHAKESPEARE_URL, SHAKESPEARE_SHA256, cache / "downloads" / "tinyshakespeare.txt")))
+
+    def fingerprint(self, cache: Path) -> dict:
+        self.files(cache)
+        return {"corpus": self.name, "sha256": SHAKESPEARE_SHA256}
+
+    def total_bytes(self, cache: Path) -> int:
+        return self.files(cache).total_bytes(cache)
+
+    def pieces(self, cache: Path, replaced: Replacements) -> Iterator[tuple[str, Piece]]:
+        return self.files(cache).pieces(cache, replaced)

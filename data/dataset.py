@@ -1,0 +1,132 @@
+"""From a corpus to a tokenizer and two token arrays, made once and reused while nothing changes."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.corpora import Corpus
+from data.errors import InputError
+from data.files import Replacements
+from data.shards import FORMAT, SPLITS, ShardWriter, Tokens, open_split, publish, read_manifest, write_manifest
+from data.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
+
+BPE_SAMPLE_BYTES = 64 << 20
+ENCODE_BYTES = 4 << 20
+
+Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far, bytes in all if known
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Tokens to train on and to validate with. ``key`` names corpus and tokenizer: equal keys, equal tokens."""
+
+    key: str
+    folder: Path
+    tokenizer: Tokenizer
+    train: Tokens
+    val: Tokens
+    val_bytes: int
+    replaced: int
+
+    def require(self, block_size: int) -> None:
+        """Raises InputError where the corpus is too short to train a model with this block."""
+        if len(self.train) <= block_size:
+            raise InputError(
+                f"the corpus has {len(self.train)} training tokens, too few for model.block_size={block_size}; "
+                f"give more text or model.block_size={max(1, (len(self.train) - 1) // 2)}"
+            )
+        if len(self.val) < 2:
+            raise InputError(f"the validation text has {len(self.val)} tokens; give more text or a larger val_fraction")
+
+
+def prepare(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Progress | None = None) -> Dataset:
+    """The tokens of ``corpus``, from ``cache`` where they are there already and still whole."""
+    description = {"format": FORMAT, "source": corpus.fingerprint(cache), "tokenizer": asdict(config)}
+    key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+    folder = cache / "tokens" / f"{corpus.name}-{config.kind}-{key}"
+    if not folder.exists():
+        building = folder.with_name(f".{folder.name}.{os.getpid()}")
+        building.mkdir(parents=True)
+        try:
+            build(building, corpus, config, cache, description, progress or (lambda *_: None))
+            publish(building, folder)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+    manifest = read_manifest(folder)
+    train, val = (open_split(folder, manifest, split) for split in SPLITS)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    return Dataset(key, folder, tokenizer, train, val, manifest["val"]["bytes"], manifest["replaced"])
+
+
+def build(
+    folder: Path, corpus: Corpus, config: TokenizerConfig, cache: Path, description: dict, progress: Progress
+) -> None:
+    """Writes tokenizer, shards and manifest of one corpus, streaming: memory does not grow with the corpus."""
+    total = corpus.total_bytes(cache)
+    tokenizer = make_tokenizer(corpus, config, cache, progress)
+    (folder / "tokenizer.json").write_text(tokenizer.to_json())
+    replaced, done = Replacements(), 0
+    writers = {split: ShardWriter(folder, split, tokenizer.vocab_size) for split in SPLITS}
+    n_bytes = dict.fromkeys(SPLITS, 0)
+    end = np.array([tokenizer.end])
+    for batch in batched_pieces(corpus.pieces(cache, replaced)):
+        encoded = tokenizer.encode_many([piece.text for _, piece in batch])
+        for (split, piece), ids in zip(batch, encoded, strict=True):
+            writers[split].write(ids)
+            if piece.ends_document:
+                writers[split].write(end)
+            n_bytes[split] += len(piece.text.encode())
+        done = sum(n_bytes.values())
+        progress("tokenizing", done, total)
+    if done == 0:
+        raise InputError(f"the corpus {corpus.name} has no text")
+    manifest = {
+        "description": description,
+        "vocab_size": tokenizer.vocab_size,
+        "dtype": writers["train"].dtype.str,
+        "replaced": replaced.count,
+    }
+    for split, writer in writers.items():
+        shards = writer.close()
+        n_tokens = sum(shard["tokens"] for shard in shards)
+        manifest[split] = {"bytes": n_bytes[split], "tokens": n_tokens, "shards": shards}
+    write_manifest(folder, manifest)
+
+
+def make_tokenizer(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Progress) -> Tokenizer:
+    if config.kind == "bytes":
+        return byte_tokenizer()
+    if config.kind == "gpt2":
+        return gpt2_tokenizer(cache)
+    return train_bpe(sample_text(corpus, cache, progress), config.vocab_size)
+
+
+def sample_text(corpus: Corpus, cache: Path, progress: Progress) -> Iterator[str]:
+    """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer."""
+    done = 0
+    for split, piece in corpus.pieces(cache, Replacements()):
+        if split != "train" or done >= BPE_SAMPLE_BYTES:
+            return
+        done += len(piece.text.encode())
+        progress("learning merges", done, None)
+        yield piece.text
+
+
+def batched_pieces(pieces: Iterator[tuple[str, object]]) -> Iterator[list[tuple[str, object]]]:
+    """Groups of pieces worth encoding together: about ENCODE_BYTES of text each."""
+    batch, size = [], 0
+    for split, piece in pieces:
+        batch.append((split, piece))
+        size += len(piece.text)
+        if size >= ENCODE_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,38 @@
+"""Fetching a file once, over https, and checking that it is the right one."""
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from data.errors import InputError
+
+TIMEOUT_SECONDS = 20
+
+
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(url: str, sha256: str, path: Path) -> Path:
+    """Makes sure that ``path`` holds the file with this sha256; downloads it where it is missing."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(part, "wb") as file:
+                while chunk := response.read(1 << 20):
+                    file.write(chunk)
+            part.replace(path)
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            reason = getattr(error, "reason", error)
+            raise InputError(f"could not download {url} ({reason}); without a network, put the file at {path}") from None
+        finally:
+            part.unlink(missing_ok=True)
+    found = file_sha256(path)
+    if found != sha256:
+        raise InputError(f"{path} is not the file expected from {url} (sha256 {found}); delete it and try again")
+    return path

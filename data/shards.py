@@ -1,0 +1,131 @@
+"""Token ids on disk: flat files of uint16 or uint32, mapped into memory, with a manifest that can prove them whole."""
+
+import hashlib
+import json
+import os
+import shutil
+from bisect import bisect_right
+from pathlib import Path
+
+import numpy as np
+
+from data.download import file_sha256
+from data.errors import InputError
+
+FORMAT = 1
+SHARD_TOKENS = 1 << 27
+FLUSH_TOKENS = 1 << 20
+SPLITS = ("train", "val")
+
+
+class ShardWriter:
+    """Appends ids to ``folder/SPLIT_00000.bin`` and on, hashing as it goes; ``close`` returns the manifest entries."""
+
+    def __init__(self, folder: Path, split: str, vocab_size: int) -> None:
+        self.folder, self.split = folder, split
+        self.dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+        self.shards: list[dict] = []
+        self.waiting: list[np.ndarray] = []
+        self.n_waiting = 0
+        self.file = None
+
+    def write(self, ids: np.ndarray) -> None:
+        self.waiting.append(ids)
+        self.n_waiting += len(ids)
+        if self.n_waiting >= FLUSH_TOKENS:
+            self.flush()
+
+    def flush(self) -> None:
+        ids = np.concatenate([*self.waiting, []]).astype(self.dtype)
+        self.waiting, self.n_waiting = [], 0
+        while len(ids):
+            if self.file is None:
+                self.name = f"{self.split}_{len(self.shards):05d}.bin"
+                self.file = open(self.folder / self.name, "wb")
+                self.hash, self.tokens = hashlib.sha256(), 0
+            now, ids = np.split(ids, [SHARD_TOKENS - self.tokens])
+            data = now.tobytes()
+            self.file.write(data)
+            self.hash.update(data)
+            self.tokens += len(now)
+            if self.tokens == SHARD_TOKENS:
+                self.finish_shard()
+
+    def finish_shard(self) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        self.file = None
+        self.shards.append({"file": self.name, "tokens": self.tokens, "sha256": self.hash.hexdigest()})
+
+    def close(self) -> list[dict]:
+        self.flush()
+        if self.file is not None:
+            self.finish_shard()
+        return self.shards
+
+
+class Tokens:
+    """The ids of one split as one long array, whatever the number of shards behind it."""
+
+    def __init__(self, arrays: list[np.ndarray]) -> None:
+        self.arrays = arrays
+        self.starts = np.cumsum([0, *map(len, arrays)]).tolist()
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def read(self, start: int, length: int) -> np.ndarray:
+        """Ids start .. start + length - 1 as int64 [length]."""
+        shard = bisect_right(self.starts, start) - 1
+        parts = []
+        while length > 0:
+            offset = start - self.starts[shard]
+            part = self.arrays[shard][offset : offset + length]
+            if len(part) == 0:
+                raise IndexError(f"tokens {start} .. {start + length} of {len(self)}")
+            parts.append(part)
+            start, length, shard = start + len(part), length - len(part), shard + 1
+        return np.concatenate(parts).astype(np.int64)
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    with open(folder / "manifest.json", "w") as file:
+        json.dump({"format": FORMAT, **manifest}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> dict:
+    try:
+        return json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}/manifest.json cannot be read ({error}); delete {folder} to make it anew") from None
+
+
+def open_split(folder: Path, manifest: dict, split: str) -> Tokens:
+    """Maps the shards of one split; raises InputError where one is missing, truncated or altered."""
+    dtype = np.dtype(manifest["dtype"])
+    arrays = []
+    for shard in manifest[split]["shards"]:
+        path = folder / shard["file"]
+        remedy = f"delete {folder} and the tokens are made anew"
+        if not path.is_file():
+            raise InputError(f"{path} is missing; {remedy}")
+        size = path.stat().st_size
+        if size != shard["tokens"] * dtype.itemsize:
+            raise InputError(f"{path} has {size} bytes instead of {shard['tokens'] * dtype.itemsize}; {remedy}")
+        if file_sha256(path) != shard["sha256"]:
+            raise InputError(f"{path} is damaged (its sha256 is not the manifest's); {remedy}")
+        arrays.append(np.memmap(path, dtype=dtype, mode="r"))
+    return Tokens(arrays)
+
+
+def publish(folder: Path, place: Path) -> None:
+    """Moves a finished folder to its place; when another process was first, its equal result stays."""
+    try:
+        folder.rename(place)
+    except OSError:
+        if not (place / "manifest.json").is_file():
+            raise
+        shutil.rmtree(folder)

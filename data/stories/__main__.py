@@ -1,0 +1,49 @@
+"""Stories to read, or as JSON lines: ``python -m data.stories --show cue --n 3``, ``--cases 100 --split report``."""
+
+import argparse
+import json
+import sys
+
+from data.cases import Case
+from data.stories import FAMILIES, SPLITS, cases
+
+MARKS = {"gold": "\033[1;32m", "distractors": "\033[33m", "pronoun": "\033[1;36m", "cue": "\033[35m", "answer": "\033[1;4m"}
+RESET = "\033[0m"
+
+
+def marked(case: Case, colour: bool) -> str:
+    """The text with every span named in brackets, in colour where the terminal has it."""
+    spans = case.spans
+    places = [("gold", span) for span in spans.gold] + [("distractors", span) for span in spans.distractors]
+    places += [(name, span) for name, span in (("pronoun", spans.pronoun), ("cue", spans.cue)) if span]
+    raw, out, at = case.text.encode(), "", 0
+    for name, (start, end) in sorted([*places, ("answer", spans.answer)], key=lambda place: place[1]):
+        word = f"{raw[start:end].decode()}[{name.removesuffix('s')}]"
+        out += raw[at:start].decode() + (MARKS[name] + word + RESET if colour else word)
+        at = end
+    return out + raw[at:].decode()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m data.stories", description=__doc__)
+    parser.add_argument("--show", metavar="FAMILY", choices=FAMILIES, help="print stories with their spans marked")
+    parser.add_argument("--n", type=int, default=4, help="how many stories to show (even: twins come together)")
+    parser.add_argument("--cases", type=int, metavar="N", help="write N cases of each family as JSON lines")
+    parser.add_argument("--family", choices=FAMILIES, help="only this family")
+    parser.add_argument("--split", choices=SPLITS, default="report")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if (arguments.show is None) == (arguments.cases is None):
+        parser.error("give either --show FAMILY or --cases N")
+    family = arguments.show or arguments.family
+    n = arguments.n if arguments.show else arguments.cases
+    try:
+        drawn = cases(arguments.split, n, arguments.seed, (family,) if family else tuple(FAMILIES))
+    except ValueError as error:
+        parser.error(str(error))
+    for case in drawn:
+        print(marked(case, sys.stdout.isatty()) if arguments.show else json.dumps(case.to_json()))
+
+
+if __name__ == "__main__":
+    main()

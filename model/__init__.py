@@ -1,0 +1,12 @@
+"""The network: configuration, attention, blocks, initialisation, cache, generation and watching.
+
+Imports torch and nothing else of this project; reads and writes no files.
+"""
+
+from model.cache import KVCache
+from model.config import GPTConfig
+from model.generate import Sampling, generate
+from model.gpt import GPT
+from model.watch import Watch
+
+__all__ = ["GPT", "GPTConfig", "KVCache", "Sampling", "Watch", "generate"]

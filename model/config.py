@@ -1,0 +1,64 @@
+"""The shape of a network, checked once when it is made."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ATTENTION_LETTERS = {"F": "full causal attention"}
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Everything that decides the parameters' shapes and the function they compute.
+
+    The defaults are the modern architecture (``NanoChatForCausalLM`` in ``transformers``). The exact GPT-2 shape is
+    ``norm="layernorm", position="learned", mlp="gelu", qk_norm=False, softcap=0, bias=True, tie_embeddings=True``.
+
+    ``attention`` holds one letter per layer and is tiled over the layers; ``n_kv_head`` of None means ``n_head``;
+    ``softcap`` of 0 leaves the logits as they are. Raises ValueError for a combination that is no network.
+    """
+
+    vocab_size: int
+    block_size: int = 128
+    n_layer: int = 3
+    n_head: int = 4
+    n_kv_head: int | None = None
+    n_embd: int = 128
+    attention: str = "F"
+    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
+    position: Literal["rope", "learned"] = "rope"
+    mlp: Literal["relu2", "gelu"] = "relu2"
+    qk_norm: bool = True
+    softcap: float = 15.0
+    bias: bool = False
+    tie_embeddings: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.n_kv_head is None:
+            object.__setattr__(self, "n_kv_head", self.n_head)
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_embd={self.n_embd} does not divide into n_head={self.n_head} equal heads")
+        if self.n_head % self.n_kv_head:
+            raise ValueError(f"n_head={self.n_head} is not a multiple of n_kv_head={self.n_kv_head}")
+        if self.position == "rope" and self.head_dim % 2:
+            raise ValueError(f"rotary positions need an even head size; n_embd / n_head is {self.head_dim}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}: must be at least 0 and below 1")
+        if self.softcap < 0:
+            raise ValueError(f"softcap={self.softcap}: must be positive, or 0 for none")
+        unknown = sorted(set(self.attention) - set(ATTENTION_LETTERS))
+        if unknown or not self.attention:
+            known = ", ".join(f"{letter} ({meaning})" for letter, meaning in ATTENTION_LETTERS.items())
+            raise ValueError(f"attention={self.attention!r}: one letter per layer, out of {known}")
+
+    @property
+    def head_dim(self) -> int:
+        return self.n_embd // self.n_head
+
+    @property
+    def letters(self) -> str:
+        """The attention letter of every layer, the pattern tiled to ``n_layer``."""
+        return (self.attention * self.n_layer)[: self.n_layer]

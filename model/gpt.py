@@ -1,0 +1,152 @@
+"""The decoder-only transformer: embeddings, blocks of attention and feed-forward, and a head over the vocabulary."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.attention import FullAttention, rms_norm, rotary_table
+from model.cache import KVCache
+from model.config import GPTConfig
+from model.init import initialize
+from model.watch import Watch
+
+LAYER_NORM_EPS = 1e-5
+ATTENTION = {"F": FullAttention}
+
+
+class RMSNorm(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x)
+
+
+def make_norm(config: GPTConfig) -> nn.Module:
+    if config.norm == "rmsnorm":
+        return RMSNorm()
+    return nn.LayerNorm(config.n_embd, eps=LAYER_NORM_EPS, bias=config.bias)
+
+
+class MLP(nn.Module):
+    """Four times wider and back, with ReLU^2 (So et al. 2021) or GPT-2's tanh approximation of GELU."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.kind = config.mlp
+        self.up = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
+        self.down = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.up(x)
+        h = F.relu(h).square() if self.kind == "relu2" else F.gelu(h, approximate="tanh")
+        return self.down(h)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.norm_attention, self.norm_mlp = make_norm(config), make_norm(config)
+        self.attention = ATTENTION[config.letters[layer]](config)
+        self.mlp = MLP(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, watch: Watch | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm_attention(x), rotary, watch, self.layer))
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+    def step(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: KVCache) -> Tensor:
+        x = x + self.attention.step(self.norm_attention(x), rotary, cache)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class GPT(nn.Module):
+    """A causal language model. Weights are drawn from ``seed`` by ``model.init.initialize``."""
+
+    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.n_embd)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.norm = make_norm(config)
+        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        if config.tie_embeddings:
+            self.head.weight = self.embed.weight
+        if config.position == "learned":
+            self.position = nn.Embedding(config.block_size, config.n_embd)
+        else:
+            cos, sin = rotary_table(config.block_size, config.head_dim)
+            self.register_buffer("rotary_cos", cos, persistent=False)
+            self.register_buffer("rotary_sin", sin, persistent=False)
+        initialize(self, seed)
+
+    def forward(self, tokens: Tensor, rows: Tensor | None = None, watch: Watch | None = None) -> Tensor:
+        """tokens [B, T], T <= block_size -> float32 logits [B, T, V] for the next token.
+
+        With ``rows`` [B, R] only those positions go through the head: [B, R, V]. ``watch`` sees, and may replace,
+        attention on the way. Raises ValueError where the sequence is longer than the block.
+        """
+        x, rotary = self.begin(tokens, start=0)
+        for block in self.blocks:
+            x = block(x, rotary, watch)
+        if rows is not None:
+            x = x.gather(1, rows[..., None].expand(-1, -1, x.size(-1)))
+        return self.logits(x)
+
+    def step(self, tokens: Tensor, caches: list[KVCache]) -> Tensor:
+        """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow the tokens in ``caches``."""
+        x, rotary = self.begin(tokens, start=caches[0].length)
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block.step(x, rotary, cache)
+        return self.logits(x[:, -1])
+
+    def new_caches(self, batch: int) -> list[KVCache]:
+        """Empty caches, one a layer, with room for a whole block."""
+        return [block.attention.new_cache(batch, self.config.block_size) for block in self.blocks]
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats of ``targets`` [B, T], the tokens that follow ``tokens`` [B, T]."""
+        return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
+
+    def begin(self, tokens: Tensor, start: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Embeds tokens [B, T] that stand at positions start, start + 1, ...: x [B, T, D] and their rotary angles."""
+        end = start + tokens.size(1)
+        if end > self.config.block_size:
+            raise ValueError(f"{end} tokens do not fit into block_size={self.config.block_size}")
+        x = self.embed(tokens)
+        rotary = None
+        if self.config.position == "learned":
+            x = x + self.position.weight[start:end]
+        else:
+            rotary = self.rotary_cos[start:end], self.rotary_sin[start:end]
+        if self.config.norm == "rmsnorm":
+            x = rms_norm(x)
+        return self.dropout(x), rotary
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Hidden states [..., D] -> float32 logits [..., V], softly limited to (-softcap, softcap)."""
+        logits = self.head(self.norm(x)).float()
+        if self.config.softcap:
+            logits = self.config.softcap * torch.tanh(logits / self.config.softcap)
+        return logits
+
+    def n_parameters(self) -> int:
+        """Trainable numbers; a tied head counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def flops_per_token(self) -> int:
+        """Floating-point operations of forward and backward per token at full block (Chowdhery et al. 2022, app. B).
+
+        6 per weight that multiplies, and 12 D T per layer for scores and mixing, causal masking not deducted.
+        """
+        config = self.config
+        lookups = 0 if config.tie_embeddings else self.embed.weight.numel()
+        if config.position == "learned":
+            lookups += self.position.weight.numel()
+        return 6 * (self.n_parameters() - lookups) + 12 * config.n_layer * config.n_embd * config.block_size
+
+    def kv_bytes_per_token(self) -> int:
+        """Bytes that one more token of context adds to the caches of one sequence."""
+        config = self.config
+        return 2 * config.n_layer * config.n_kv_head * config.head_dim * self.embed.weight.element_size()
