@@ -3,6 +3,7 @@
 Offsets are UTF-8 bytes, so that any tokenizer can find them again through the lengths of its tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -126,3 +127,9 @@ def first_difference(tokens: np.ndarray, others: np.ndarray) -> tuple[int, int]:
     if not len(different):
         raise ValueError("answer and foil are the same text")
     return int(different[0]), int(others[different[0]])
+
+
+def answer_columns(cases: Sequence[EncodedCase]) -> tuple[list, list[int], list[int], list[int]]:
+    """What scoring the answers of many cases needs: tokens, A-1 sites, answers and foils."""
+    columns = ([case.tokens for case in cases], [case.sites["A-1"] for case in cases])
+    return *columns, [case.answer for case in cases], [case.foil for case in cases]

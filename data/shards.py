@@ -36,7 +36,9 @@ class ShardWriter:
             self.flush()
 
     def flush(self) -> None:
-        ids = np.concatenate([*self.waiting, []]).astype(self.dtype)
+        if not self.waiting:
+            return
+        ids = np.concatenate(self.waiting).astype(self.dtype)
         self.waiting, self.n_waiting = [], 0
         while len(ids):
             if self.file is None:

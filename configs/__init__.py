@@ -1,0 +1,162 @@
+"""The small room between a command line and a typed, frozen configuration.
+
+Hydra composes YAML groups and overrides; this room checks the overrides first, so that a slip gets one clear line, and
+turns the result into a dataclass of ``configs.schema``. After that there are only plain values.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from data import InputError
+
+FOLDER = Path(__file__).resolve().parent
+GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
+FREE_TEXT = ("prompt", "text", "run", "cache", "data.path")
+BUDGETS = ("max_steps", "max_tokens", "max_minutes")
+CHANGEABLE = (*BUDGETS, "eval_every", "checkpoint_every", "log_every", "device", "precision", "compile", "wandb")
+NOT_REMEMBERED = ("run", "resume", "overwrite")
+
+
+def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
+    """Runs ``main(config)`` for this process's command line; wrong input ends in one line and exit status 1."""
+    OmegaConf.register_new_resolver("text", decode_text, replace=True)
+    arguments = sys.argv[1:]
+    sweep = any(argument in ("-m", "--multirun") for argument in arguments)
+    if not sweep:
+        arguments = [encode_text(argument) for argument in arguments]
+    sys.argv[1:] = arguments
+
+    def job(config: DictConfig) -> None:
+        with one_line_errors():
+            main(typed(schema, plain(config), HydraConfig.get().overrides.task))
+
+    if not sweep and not any(argument.startswith("-") for argument in arguments):
+        with one_line_errors():
+            check_overrides(name, arguments)
+    hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
+
+
+class one_line_errors:
+    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, InputError):
+            raise SystemExit(f"error: {error}") from None
+        if isinstance(error, OSError):
+            raise SystemExit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from None
+
+
+def encode_text(argument: str) -> str:
+    """Free text would be read by Hydra's grammar (quotes, ``=``, ``1e3``, ``${}``): hand it over as hexadecimal."""
+    key, sign, value = argument.partition("=")
+    return f"{key}=${{text:x{os.fsencode(value).hex()}}}" if sign and key in FREE_TEXT else argument
+
+
+def decode_text(encoded: str) -> str:
+    return bytes.fromhex(encoded[1:]).decode(errors="replace")
+
+
+def plain(config: DictConfig) -> dict:
+    """The composed configuration as a dict, all interpolations resolved."""
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key} is missing; give {error.full_key}=...") from None
+
+
+def check_overrides(name: str, arguments: list[str]) -> None:
+    """Raises InputError for an override that names no key, no group's member, or that Hydra cannot read."""
+    chosen = []
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign:
+            raise InputError(f"{argument!r}: settings are written KEY=VALUE")
+        if key.lstrip("+~") in GROUPS:
+            members = [path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml")]
+            if value not in members:
+                raise InputError(f"{argument}: there is no such {key}; known are {', '.join(sorted(members))}")
+            chosen.append(argument)
+    known = set(nested_keys(compose(name, chosen)))
+    for argument in arguments:
+        key = argument.partition("=")[0].lstrip("+~")
+        if key not in known and not key.startswith("hydra"):
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
+            raise InputError(f"{key}: there is no such key; {hint}")
+    compose(name, arguments)
+
+
+def compose(name: str, overrides: list[str]) -> dict:
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
+            return OmegaConf.to_container(hydra.compose(name, overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
+        raise InputError(first_line) from None
+
+
+def nested_keys(config: Mapping, prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from nested_keys(value, f"{prefix}{key}.")
+
+
+def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
+    """Values as a frozen dataclass; where the command resumes a run, that run's own values with the changes allowed."""
+    if values.get("resume") and values.get("run"):
+        values = resumed(values, overrides)
+    if "model" in values:
+        values = values | {"model": {**values["model"], "vocab_size": 1}}
+    try:
+        return TypeAdapter(schema).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(part) for part in first["loc"] if part not in ("stories", "shakespeare", "files")]
+        message = first["msg"].removeprefix("Value error, ")
+        at = "" if is_dataclass(type(first["input"])) or isinstance(first["input"], (dict, tuple)) else f"={first['input']}"
+        place = f"{'.'.join(path)}{at}: " if at else "".join(f"{part}." for part in path)
+        raise InputError(place + message) from None
+
+
+def resumed(values: dict, overrides: list[str]) -> dict:
+    """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is."""
+    path = Path(values["run"]) / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"run={values['run']}: there is no run to resume")
+    stored = OmegaConf.to_container(OmegaConf.load(path))
+    given = [override.partition("=")[0].lstrip("+") for override in overrides]
+    if any(key in BUDGETS for key in given):
+        stored |= dict.fromkeys(BUDGETS)
+    for key in given:
+        top, _, rest = key.partition(".")
+        if top in CHANGEABLE:
+            stored[top] = {**stored[top], rest: values[top][rest]} if rest else values[top]
+        elif top not in (*NOT_REMEMBERED, "cache"):
+            raise InputError(f"{key}: cannot change when a run is resumed; {', '.join(CHANGEABLE)} can")
+    return stored | {key: values[key] for key in (*NOT_REMEMBERED, "cache")}
+
+
+def to_yaml(command: Any) -> str:
+    """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
+    values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
+    del values["model"]["vocab_size"]
+    return OmegaConf.to_yaml(OmegaConf.create(values))

@@ -1,0 +1,76 @@
+"""What each command can be told, as frozen dataclasses; the rooms' own configurations are their parts."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Discriminator
+
+from data import Files, Shakespeare, TokenizerConfig
+from data.stories import Stories
+from model import GPTConfig, Sampling
+from training import TrainConfig
+
+
+@dataclass(frozen=True)
+class WandbConfig:
+    mode: Literal["online", "offline", "disabled"] = "offline"
+    project: str = "lookback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand(TrainConfig):
+    """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here."""
+
+    data: Annotated[Stories | Shakespeare | Files, Discriminator("name")]
+    tokenizer: TokenizerConfig
+    model: GPTConfig
+    run: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    cache: str = "cache"
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resume and not self.run:
+            raise ValueError("resume=true: say which run, with run=runs/NAME")
+        if self.resume and self.overwrite:
+            raise ValueError("resume=true and overwrite=true contradict each other; give one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleCommand(Sampling):
+    """``python sample.py``."""
+
+    run: str
+    checkpoint: str = "best"
+    prompt: str | None = None
+    n: int = 1
+    max_new_tokens: int = 200
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n < 1 or self.max_new_tokens < 1:
+            raise ValueError(f"n={self.n} and max_new_tokens={self.max_new_tokens}: both must be at least 1")
+        if self.prompt == "":
+            raise ValueError('prompt="": has no tokens; leave prompt out to begin a new document')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeCommand:
+    """``python probe.py``."""
+
+    run: str
+    checkpoint: str = "best"
+    text: str | None = None
+    n_cases: int = 400
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.n_cases < 2 or self.n_cases % 2:
+            raise ValueError(f"n_cases={self.n_cases}: must be even and at least 2, because stories come with their twins")
+        if self.text == "":
+            raise ValueError('text="": has no tokens; give a sentence')

@@ -1,0 +1,38 @@
+"""See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+import configs
+from configs.schema import ProbeCommand
+from data.stories import cases
+from model import GPT
+from probing import print_findings, probe, write_files
+from probing.figures import draw_role_map, draw_stories
+from probing.sentence import show_sentence
+from training import load_model, pick_device
+
+
+def main(command: ProbeCommand) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    run, device = Path(command.run), pick_device(command.device)
+    model, tokenizer, state = load_model(run, command.checkpoint, device)
+    console.print(f"run {run}, step {state['step']:,}: {command.n_cases} select and {command.n_cases} report cases a family")
+    untrained = GPT(model.config, seed=command.seed).to(device).eval()
+    select, report = (cases(split, command.n_cases, command.seed) for split in ("select", "report"))
+    source = {"run": run.name, "step": state["step"], "tokens": state["tokens"]}
+    findings = probe(model, untrained, tokenizer, select, report, source)
+    print_findings(findings, console)
+    if command.text is not None:
+        show_sentence(model, tokenizer, findings.families, command.text, console)
+    folder = run / "probe"
+    folder.mkdir(exist_ok=True)
+    write_files(findings, folder)
+    draw_role_map(findings, folder / "role_map.png")
+    draw_stories(model, tokenizer, findings.families, folder / "stories.png")
+    console.print(f"written: {', '.join(str(folder / name) for name in sorted(path.name for path in folder.iterdir()))}")
+
+
+if __name__ == "__main__":
+    configs.launch(main, "probe", ProbeCommand)

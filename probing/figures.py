@@ -1,0 +1,128 @@
+"""Pictures of what probing found: the role map, and one story as the best heads see it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib import colors
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from data import EncodedCase, Tokenizer
+from model import GPT
+from model.watch import PatternRecorder
+from probing.families import FamilyResult
+from probing.report import ROLE_COLOURS, Findings
+
+INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
+GOLD, RIVAL = "#D55E00", "#0072B2"
+FONT = {"font.family": "DejaVu Sans", "font.size": 10, "text.color": INK}
+
+
+def tint(colour: str, strength: float) -> tuple[float, float, float]:
+    """``colour`` on white paper: 0 is white, 1 is the colour itself."""
+    strength = min(1.0, max(0.0, strength))
+    return tuple(1 - strength * (1 - channel) for channel in colors.to_rgb(colour))
+
+
+def draw_role_map(findings: Findings, path: Path) -> None:
+    """Layers x heads; colour: the strongest role; strength of colour: that of the role; dot: the head matters."""
+    role_map = findings.role_map()
+    n_layer, n_head = len(role_map), len(role_map[0])
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=(1.6 + 1.25 * n_head, 1.5 + 0.8 * n_layer), dpi=150, facecolor=PAPER)
+        axes = figure.add_subplot()
+        for layer, heads in enumerate(role_map):
+            for head, roles in enumerate(heads):
+                draw_cell(axes, head, layer, roles)
+        axes.set_xlim(-0.5, n_head - 0.5)
+        axes.set_ylim(n_layer - 0.5, -0.5)
+        axes.set_xticks(range(n_head), [f"head {i}" for i in range(n_head)])
+        axes.set_yticks(range(n_layer), [f"layer {i}" for i in range(n_layer)])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title("What each head does (● = swapping its two candidates changes the answer)", loc="left", fontsize=10)
+        figure.tight_layout()
+        figure.savefig(path)
+
+
+def draw_cell(axes: Axes, x: int, y: int, roles: Sequence) -> None:
+    box = dict(boxstyle="round,pad=0,rounding_size=0.06", mutation_aspect=1)
+    face, text = FAINT, "·"
+    dark = False
+    if roles:
+        role = roles[0]
+        face = tint(ROLE_COLOURS.get(role.role, "#555555"), 0.15 + 0.85 * role.strength)
+        dark = 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.6
+        text = f"{role.role.replace('_', ' ')}\n{role.score:.2f}" + (" ●" if role.matters else "")
+    patch = matplotlib.patches.FancyBboxPatch((x - 0.45, y - 0.42), 0.9, 0.84, facecolor=face, edgecolor="none", **box)
+    axes.add_patch(patch)
+    axes.text(x, y, text, ha="center", va="center", fontsize=9, color=PAPER if dark else INK)
+
+
+@torch.inference_mode()
+def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> list[float]:
+    """The weights of one head's query at position ``site`` on every token up to it."""
+    layer, index = map(int, head.split("."))
+    device = model.embed.weight.device
+    rows = torch.tensor([[site]], device=device)
+    recorder = PatternRecorder(rows)
+    model(torch.tensor([list(tokens)], device=device), rows=rows, watch=recorder)
+    return recorder.patterns[layer][0, index, 0, : site + 1].tolist()
+
+
+def draw_stories(model: GPT, tokenizer: Tokenizer, results: Sequence[FamilyResult], path: Path) -> None:
+    """For each family a story and its twin, every word tinted by how much the chosen head looks at it from its site."""
+    shown = [result for result in results if result.resolved]
+    if not shown:
+        return
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=(11, 1.75 * len(shown) + 0.2), dpi=150, facecolor=PAPER)
+        for i, result in enumerate(shown):
+            axes = figure.add_subplot(len(shown), 1, i + 1)
+            axes.axis("off")
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1)
+            quoted = result.quotes[result.best]
+            title = (
+                f"{result.name}: head {quoted.name} at {quoted.site}, "
+                f"right in {quoted.accuracy:.1%} of {len(result.cases)} held-out stories"
+            )
+            axes.text(0, 0.93, title, fontsize=10, weight="bold", va="top")
+            for case, y in zip(result.cases[:2], (0.5, 0.12), strict=True):
+                draw_story(figure, axes, model, tokenizer, case, quoted, y)
+        figure.tight_layout()
+        figure.savefig(path)
+
+
+def draw_story(
+    figure: Figure, axes: Axes, model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted, y: float
+) -> None:
+    """One story on one line: tinted words, the site boxed, gold underlined, what comes after the site pale."""
+    site = case.sites[quoted.site]
+    weights = attention_row(model, case.tokens, site, quoted.name)
+    gold = {token for start, end in case.gold for token in range(start, end)}
+    renderer = figure.canvas.get_renderer()
+    x = 0.0
+    for position, token in enumerate(case.tokens[1:], start=1):
+        word = tokenizer.decode([token]).replace("\n", "↵")
+        weight = weights[position] if position <= site else 0.0
+        text = axes.text(
+            x,
+            y,
+            word.replace("$", r"\$"),
+            fontsize=10,
+            va="center",
+            color=INK if position <= site else "#999999",
+            bbox={
+                "facecolor": tint(GOLD, weight),
+                "edgecolor": INK if position == site else "none",
+                "boxstyle": "round,pad=0.12",
+                "linewidth": 0.8,
+            },
+        )
+        extent = text.get_window_extent(renderer).transformed(axes.transData.inverted())
+        if position in gold:
+            axes.plot([extent.x0 + 0.003, extent.x1], [extent.y0 - 0.07] * 2, color=INK, linewidth=1.2)
+        x = extent.x1 + 0.004

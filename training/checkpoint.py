@@ -1,0 +1,134 @@
+"""Checkpoints that are either whole or not there.
+
+A checkpoint is a folder ``checkpoints/step_000500`` with the model, the optimizer and the rest of a run's state. It is
+written beside its place, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as they were.
+Nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from data import InputError
+
+FORMAT = 1
+KEEP_LATEST = 2
+FILES = ("model.safetensors", "optimizer.safetensors")
+
+
+class Damaged(InputError):
+    """A checkpoint that is not what was saved."""
+
+
+def folder_of(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"step_{step:06d}"
+
+
+def saved_steps(run: Path) -> list[int]:
+    """The steps that have a checkpoint, in order."""
+    return sorted(int(path.name.removeprefix("step_")) for path in (run / "checkpoints").glob("step_*"))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Makes renames inside ``path`` survive a power cut; a no-op where folders cannot be opened."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> Path:
+    """Writes the checkpoint of ``state["step"]`` and forgets those that are neither recent nor the best so far."""
+    place = folder_of(run, state["step"])
+    building = place.with_name(f".{place.name}")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    hashes = {}
+    for name, tensors in zip(FILES, (model, optimizer), strict=True):
+        data = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
+        hashes[name] = hashlib.sha256(data).hexdigest()
+        write_durably(building / name, data)
+    write_durably(building / "state.json", json.dumps({"format": FORMAT, **state, "sha256": hashes}, indent=1).encode())
+    flush_folder(building)
+    shutil.rmtree(place, ignore_errors=True)
+    building.rename(place)
+    flush_folder(place.parent)
+    for step in saved_steps(run)[:-KEEP_LATEST]:
+        if step != state.get("best_step"):
+            shutil.rmtree(folder_of(run, step))
+    return place
+
+
+def read_state(folder: Path) -> dict:
+    try:
+        return json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{folder} is damaged: state.json cannot be read ({error})") from None
+
+
+def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
+    """One file of a checkpoint, after checking its hash."""
+    path = folder / name
+    if not path.is_file():
+        raise Damaged(f"{folder} is damaged: {name} is missing")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != state["sha256"][name]:
+        raise Damaged(f"{folder} is damaged: {name} is not what was saved ({len(data)} bytes, other sha256)")
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise Damaged(f"{folder} is damaged: {name} cannot be read ({error})") from None
+
+
+def find(run: Path, which: str) -> Path:
+    """The folder of the checkpoint ``which``: "latest", "best" (lowest validation loss) or a step."""
+    if not run.is_dir():
+        raise InputError(f"run={run}: there is no such run")
+    steps = saved_steps(run)
+    if not steps:
+        raise InputError(f"run={run}: it has no checkpoint yet")
+    if which == "latest":
+        return folder_of(run, steps[-1])
+    if which == "best":
+        return folder_of(run, read_state(folder_of(run, steps[-1]))["best_step"])
+    if which.isdecimal() and int(which) in steps:
+        return folder_of(run, int(which))
+    raise InputError(f"checkpoint={which}: {run} has latest, best and the steps {', '.join(map(str, steps))}")
+
+
+def load(run: Path, which: str, names: tuple[str, ...] = FILES) -> tuple[dict, list[dict[str, Tensor]]]:
+    """State and tensors of one checkpoint. A damaged one raises InputError that also names the newest good one."""
+    try:
+        return load_folder(find(run, which), names)
+    except Damaged as error:
+        good = newest_good(run, names)
+        remedy = f"the newest good one is {good}: delete the damaged folder to go on from there"
+        raise InputError(f"{error}; {remedy if good else 'no other is left'}") from None
+
+
+def load_folder(folder: Path, names: tuple[str, ...]) -> tuple[dict, list[dict[str, Tensor]]]:
+    state = read_state(folder)
+    return state, [read_tensors(folder, name, state) for name in names]
+
+
+def newest_good(run: Path, names: tuple[str, ...]) -> Path | None:
+    for step in reversed(saved_steps(run)):
+        try:
+            load_folder(folder_of(run, step), names)
+        except Damaged:
+            continue
+        return folder_of(run, step)
+    return None

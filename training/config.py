@@ -1,0 +1,64 @@
+"""What a training run is told, checked once."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+DEFAULT_MAX_STEPS = 2_000
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Learning rates are peaks; the schedule scales them all alike.
+
+    ``muon``: Muon for the matrices inside blocks, AdamW for embeddings, head, gains and biases. ``adamw``: AdamW for
+    everything. Weight decay acts on matrices only, and with Muon only where it points the same way as the update.
+    """
+
+    name: Literal["muon", "adamw"] = "muon"
+    matrix_lr: float = 0.02
+    embedding_lr: float = 0.02
+    head_lr: float = 0.005
+    scalar_lr: float = 0.005
+    betas: tuple[float, float] = (0.8, 0.95)
+    weight_decay: float = 0.0
+    warmup_fraction: float = 0.0
+    decay_fraction: float = 0.65
+
+    def __post_init__(self) -> None:
+        for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: must be above 0")
+        if not (0 <= self.warmup_fraction and 0 <= self.decay_fraction and self.warmup_fraction + self.decay_fraction <= 1):
+            raise ValueError(
+                f"warmup_fraction={self.warmup_fraction} and decay_fraction={self.decay_fraction}: "
+                "must not be negative, and together at most 1"
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Budgets are maxima, whichever comes first; with none given, DEFAULT_MAX_STEPS. ``max_minutes`` counts evaluation.
+
+    ``tokens_per_step`` is the global batch; micro-batches and accumulation follow from it.
+    """
+
+    seed: int = 0
+    max_steps: int | None = None
+    max_tokens: int | None = None
+    max_minutes: float | None = None
+    tokens_per_step: int = 2_048
+    eval_every: int = 250
+    checkpoint_every: int = 250
+    log_every: int = 10
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        if self.max_steps is self.max_tokens is self.max_minutes is None:
+            object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
+        for name in ("max_steps", "max_tokens", "max_minutes", "tokens_per_step", "eval_every", "checkpoint_every", "log_every"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name}={value}: must be above 0")

@@ -1,0 +1,58 @@
+"""How good a model is: loss over all validation text, and on annotated cases the loss that only reference can lower."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from data import EncodedCase
+from data.cases import answer_columns
+from data.shards import Tokens
+from model import GPT
+from model.score import in_batches, score_answers
+
+EVAL_TOKENS = 16_384
+
+
+def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]:
+    """(start, length) of consecutive windows in which every token but the very first is a target exactly once."""
+    last = len(tokens) - 1
+    return [(start, min(block_size, last - start)) for start in range(0, last, block_size)]
+
+
+@torch.inference_mode()
+def validation_loss(model: GPT, tokens: Tokens) -> float:
+    """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic."""
+    model.eval()
+    device = model.embed.weight.device
+    windows = validation_windows(tokens, model.config.block_size)
+    full = [window for window in windows if window[1] == model.config.block_size]
+    batches = [full[part] for part in in_batches(len(full), max(1, EVAL_TOKENS // model.config.block_size))]
+    batches += [[window] for window in windows if window[1] != model.config.block_size]
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    for batch in batches:
+        ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
+        logits = model(ids[:, :-1])
+        total += F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum").double()
+    return float(total) / (len(tokens) - 1)
+
+
+def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
+    """A loss in nats per token over ``n_tokens`` tokens as bits for each of the text's ``n_bytes`` bytes."""
+    return loss * n_tokens / (math.log(2) * n_bytes)
+
+
+def referential_metrics(model: GPT, cases: Sequence[EncodedCase]) -> dict[str, float]:
+    """Per family: mean loss on the answer in nats, and accuracy: the share of answers that were the likeliest token.
+
+    Between two candidates an unresolved reference costs ln 2 = 0.69 nats. Cases longer than the block are left out.
+    """
+    fitting = [case for case in cases if len(case.tokens) <= model.config.block_size]
+    metrics = {}
+    for family in dict.fromkeys(case.case.family for case in fitting):
+        members = [case for case in fitting if case.case.family == family]
+        scores = score_answers(model.eval(), *answer_columns(members))
+        metrics[f"referential/{family}/loss"] = -float(scores.answer.mean())
+        metrics[f"referential/{family}/accuracy"] = float(scores.right.float().mean())
+    return metrics

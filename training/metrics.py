@@ -1,0 +1,47 @@
+"""The record of a run: metrics.jsonl is the truth, everything else is told from it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+Row = dict[str, float]
+Sink = Callable[[Row], None]
+
+
+class Metrics:
+    """Appends rows to ``metrics.jsonl``, one JSON object a line, and hands each to the sinks (a progress bar, wandb)."""
+
+    def __init__(self, path: Path, sinks: tuple[Sink, ...] = ()) -> None:
+        self.path, self.sinks = path, sinks
+        self.file = open(path, "a")
+
+    def log(self, row: Row) -> None:
+        self.file.write(json.dumps(row) + "\n")
+        for sink in self.sinks:
+            sink(row)
+
+    def flush(self) -> None:
+        """Puts all rows on the disk; called before each checkpoint, so that no row before one is ever lost."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.flush()
+        self.file.close()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a metrics file; a last line that a crash cut off is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def forget_after(path: Path, step: int) -> None:
+    """Drops the rows after ``step``: a run that goes on from a checkpoint writes them again."""
+    kept = [row for row in read_rows(path) if row["step"] <= step]
+    part = path.with_name(f".{path.name}")
+    part.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    part.replace(path)

@@ -1,0 +1,81 @@
+"""Which parameter is trained by what, and the optimizers' state as named tensors."""
+
+import torch
+from torch import Tensor, nn
+
+from model import GPT
+from training.config import OptimizerConfig
+from training.muon import Muon
+from training.schedule import learning_rate_scale, muon_momentum
+
+
+def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
+    """Every parameter in exactly one of: matrices (2-D, inside blocks), embeddings, head, scalars (gains and biases)."""
+    groups = {"matrices": [], "embeddings": [], "head": [], "scalars": []}
+    for name, parameter in model.named_parameters():
+        if name.startswith(("embed.", "position.")):
+            groups["embeddings"].append(parameter)
+        elif name.startswith("head."):
+            groups["head"].append(parameter)
+        elif parameter.ndim == 2:
+            groups["matrices"].append(parameter)
+        else:
+            groups["scalars"].append(parameter)
+    grouped = [id(parameter) for group in groups.values() for parameter in group]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
+    return groups
+
+
+class Optimizers:
+    """Muon and AdamW, or AdamW alone, stepped as one."""
+
+    def __init__(self, model: GPT, config: OptimizerConfig) -> None:
+        self.config = config
+        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        groups = parameter_groups(model)
+        rates = {"embeddings": config.embedding_lr, "head": config.head_lr, "scalars": config.scalar_lr}
+        adamw = [{"params": groups[name], "lr": lr, "weight_decay": 0.0} for name, lr in rates.items() if groups[name]]
+        self.muon = None
+        if config.name == "muon":
+            self.muon = Muon(groups["matrices"], lr=config.matrix_lr, weight_decay=config.weight_decay)
+        else:
+            adamw.append({"params": groups["matrices"], "lr": config.matrix_lr, "weight_decay": config.weight_decay})
+        self.adamw = torch.optim.AdamW(adamw, betas=config.betas, eps=1e-10, fused=True)
+        self.all = [optimizer for optimizer in (self.muon, self.adamw) if optimizer]
+        for optimizer in self.all:
+            for group in optimizer.param_groups:
+                group["peak_lr"] = group["lr"]
+
+    def step(self, fraction: float, step: int) -> None:
+        """One update with the rates that belong to this share of the budget; then forgets the gradients."""
+        scale = learning_rate_scale(self.config, fraction)
+        for optimizer in self.all:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * scale
+        if self.muon:
+            self.muon.param_groups[0]["momentum"] = muon_momentum(step)
+        for optimizer in self.all:
+            optimizer.step()
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        for optimizer in self.all:
+            optimizer.zero_grad(set_to_none=True)
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """All state under PARAMETER/KEY."""
+        return {
+            f"{self.names[parameter]}/{key}": value
+            for optimizer in self.all
+            for parameter, state in optimizer.state.items()
+            for key, value in state.items()
+        }
+
+    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+        parameters = {name: parameter for parameter, name in self.names.items()}
+        owners = {p: optimizer for optimizer in self.all for group in optimizer.param_groups for p in group["params"]}
+        for name, value in tensors.items():
+            parameter_name, key = name.rsplit("/", 1)
+            parameter = parameters[parameter_name]
+            on = parameter.device if value.ndim else value.device
+            owners[parameter].state[parameter][key] = value.to(on)

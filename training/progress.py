@@ -1,0 +1,81 @@
+"""What the terminal shows while text becomes tokens and while a model trains."""
+
+import rich.console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from training.checkpoint import saved_steps
+from training.loop import Trainer
+from training.metrics import Row
+
+BAR = 1_000
+
+
+class Console:
+    """A progress bar on a terminal, plain lines elsewhere. Evaluations stay on the screen as one line each."""
+
+    def __init__(self) -> None:
+        self.out = rich.console.Console(highlight=False, soft_wrap=True)
+        self.bar: Progress | None = None
+        self.trainer: Trainer | None = None
+
+    def start_bar(self, text: str, total: int | None) -> None:
+        self.stop_bar()
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal)
+        self.task = self.bar.add_task(text, total=total)
+        self.bar.start()
+
+    def stop_bar(self) -> None:
+        if self.bar:
+            self.bar.stop()
+        self.bar = None
+
+    def preparing(self, text: str, done: int, total: int | None) -> None:
+        """``data.Progress``: bytes of the corpus that have become tokens."""
+        if self.bar is None:
+            self.start_bar(text, total)
+        self.bar.update(self.task, description=f"{text} {done / 1e6:,.1f} MB", completed=done, total=total)
+
+    def begin(self, trainer: Trainer) -> None:
+        self.stop_bar()
+        self.trainer = trainer
+        dataset, model = trainer.dataset, trainer.model
+        tokens = f"{len(dataset.train):,} tokens to train on, {len(dataset.val):,} to validate"
+        self.out.print(f"data   {tokens}; vocabulary {dataset.tokenizer.vocab_size:,} ({dataset.tokenizer.kind})")
+        if dataset.replaced:
+            self.out.print(f"       {dataset.replaced:,} bytes or half characters were no UTF-8 and became U+FFFD")
+        self.out.print(f"model  {model.n_parameters():,} parameters on {trainer.device}; {trainer.describe()}")
+        at = f", continuing at step {trainer.step:,}" if trainer.step else ""
+        self.out.print(f"run    {trainer.run}{at}")
+        self.start_bar("training", BAR)
+
+    def training(self, row: Row) -> None:
+        """A sink of ``training.metrics``."""
+        if "val_loss" in row:
+            self.out.print(evaluation_line(row))
+        if self.bar and "train_loss" in row:
+            text = f"step {row['step']:,}  loss {row['train_loss']:.3f}  {row.get('tokens_per_second', 0):,} tokens/s"
+            self.bar.update(self.task, description=text, completed=BAR * self.trainer.fraction())
+
+    def end(self, trainer: Trainer) -> None:
+        self.stop_bar()
+        steps = saved_steps(trainer.run)
+        if trainer.stop_signal:
+            self.out.print(
+                f"stopped by signal at step {trainer.step:,} and saved; go on with: "
+                f"python train.py run={trainer.run} resume=true"
+            )
+            return
+        minutes = f"{trainer.seconds / 60:.1f} minutes, {trainer.tokens:,} tokens"
+        best = f"best validation loss {trainer.best_loss:.4f} at step {trainer.best_step:,}"
+        self.out.print(f"done   {minutes}; {best}; checkpoints at {', '.join(map(str, steps))}")
+
+
+def evaluation_line(row: Row) -> str:
+    """One evaluation in words: loss in nats a token, bits a byte, referential accuracy and loss by family."""
+    line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}  bits/byte {row['val_bpb']:.4f}"
+    for key, accuracy in row.items():
+        if key.startswith("referential/") and key.endswith("/accuracy"):
+            family = key.split("/")[1]
+            line += f"  {family} {accuracy:.0%} ({row[f'referential/{family}/loss']:.2f})"
+    return line

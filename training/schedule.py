@@ -1,0 +1,33 @@
+"""How far a run is, and what follows from it. Pure functions of the budget used so far."""
+
+from training.config import OptimizerConfig, TrainConfig
+
+MUON_MOMENTUM = (0.85, 0.95)
+MUON_MOMENTUM_STEPS = 300
+
+
+def fraction_done(config: TrainConfig, step: int, tokens: int, seconds: float) -> float:
+    """The share of the budget that is used up, by whichever limit is nearest; at 1 the run ends."""
+    used = [0.0]
+    if config.max_steps:
+        used.append(step / config.max_steps)
+    if config.max_tokens:
+        used.append(tokens / config.max_tokens)
+    if config.max_minutes:
+        used.append(seconds / (60 * config.max_minutes))
+    return min(1.0, max(used))
+
+
+def learning_rate_scale(config: OptimizerConfig, fraction: float) -> float:
+    """Linear warm-up, constant, then linear to 0 over the last ``decay_fraction`` of the budget."""
+    if fraction < config.warmup_fraction:
+        return fraction / config.warmup_fraction
+    if fraction > 1 - config.decay_fraction:
+        return max(0.0, 1 - fraction) / config.decay_fraction
+    return 1.0
+
+
+def muon_momentum(step: int) -> float:
+    """Rises linearly from .85 to .95 over the first 300 steps (Jordan et al. 2024)."""
+    low, high = MUON_MOMENTUM
+    return low + (high - low) * min(1.0, step / MUON_MOMENTUM_STEPS)

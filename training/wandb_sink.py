@@ -1,0 +1,44 @@
+"""Handing a run's metrics to Weights & Biases; imported by train.py only where it is wanted."""
+
+import uuid
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from data import InputError
+from training.metrics import Row
+
+INIT_SECONDS = 20
+
+
+class WandbSink:
+    """A sink of ``training.metrics``. Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on."""
+
+    def __init__(self, run: Path, mode: str, project: str, config: str) -> None:
+        import wandb
+
+        folder = run / "wandb"
+        folder.mkdir(exist_ok=True)
+        id_file = folder / "run_id"
+        if not id_file.exists():
+            id_file.write_text(uuid.uuid4().hex[:12])
+        try:
+            self.run = wandb.init(
+                project=project,
+                name=run.name,
+                dir=run,
+                id=id_file.read_text(),
+                resume="allow" if mode == "online" else None,
+                config=OmegaConf.to_container(OmegaConf.create(config)),
+                mode=mode,
+                settings=wandb.Settings(init_timeout=INIT_SECONDS, silent=True),
+            )
+        except (wandb.errors.Error, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"wandb.mode={mode}: {reason}; try wandb.mode=offline") from None
+
+    def __call__(self, row: Row) -> None:
+        self.run.log(row, step=row["step"])
+
+    def finish(self) -> None:
+        self.run.finish()
