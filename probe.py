@@ -18,7 +18,7 @@ def main(command: ProbeCommand) -> None:
     console = Console(highlight=False, soft_wrap=True)
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
-    console.print(f"run {run}, step {state['step']:,}: {command.n_cases} select and {command.n_cases} report cases a family")
+    console.print(f"run {run}, step {state['step']:,}; {command.n_cases} cases a family to select, as many to report")
     untrained = GPT(model.config, seed=command.seed).to(device).eval()
     select, report = (cases(split, command.n_cases, command.seed) for split in ("select", "report"))
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"]}
@@ -31,7 +31,7 @@ def main(command: ProbeCommand) -> None:
     write_files(findings, folder)
     draw_role_map(findings, folder / "role_map.png")
     draw_stories(model, tokenizer, findings.families, folder / "stories.png")
-    console.print(f"written: {', '.join(str(folder / name) for name in sorted(path.name for path in folder.iterdir()))}")
+    console.print(f"written: {', '.join(map(str, sorted(folder.iterdir())))}")
 
 
 if __name__ == "__main__":

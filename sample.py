@@ -23,7 +23,8 @@ def main(command: SampleCommand) -> None:
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
     print(prompt, end="", flush=True)
     ended = [False] * command.n
-    for new in generate(model, torch.tensor(ids, device=device), command.n, command.max_new_tokens, command, command.seed):
+    start = torch.tensor(ids, device=device)
+    for new in generate(model, start, command.n, command.max_new_tokens, command, command.seed):
         for i, token in enumerate(new.tolist()):
             ended[i] = ended[i] or token == tokenizer.end
             if not ended[i]:

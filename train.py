@@ -1,4 +1,4 @@
-"""Train a small GPT: ``python train.py [data=files data.path=my_texts/] [KEY=VALUE ...]``; configs/train.yaml has the keys."""
+"""Train a small GPT: ``python train.py [data=files data.path=my_texts/] ...``; configs/train.yaml has the keys."""
 
 import sys
 from dataclasses import replace

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -84,10 +85,15 @@ def plain(config: DictConfig) -> dict:
 def check_overrides(name: str, arguments: list[str]) -> None:
     """Raises InputError for an override that names no key, no group's member, or that Hydra cannot read."""
     chosen = []
+    parser = OverridesParser.create()
     for argument in arguments:
         key, sign, value = argument.partition("=")
         if not sign:
             raise InputError(f"{argument!r}: settings are written KEY=VALUE")
+        try:
+            parser.parse_override(argument)
+        except HydraException:
+            raise InputError(f"{argument}: the value cannot be read; quote it, as in {key}=\\'...\\'") from None
         if key.lstrip("+~") in GROUPS:
             members = [path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml")]
             if value not in members:
@@ -130,11 +136,11 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
         return TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        path = [str(part) for part in first["loc"] if part not in ("stories", "shakespeare", "files")]
+        path = ".".join(str(part) for part in first["loc"] if part not in ("stories", "shakespeare", "files"))
         message = first["msg"].removeprefix("Value error, ")
-        at = "" if is_dataclass(type(first["input"])) or isinstance(first["input"], (dict, tuple)) else f"={first['input']}"
-        place = f"{'.'.join(path)}{at}: " if at else "".join(f"{part}." for part in path)
-        raise InputError(place + message) from None
+        if message == first["msg"]:  # pydantic's own, about one value
+            raise InputError(f"{path}={first['input']}: {message}") from None
+        raise InputError(f"{path}.{message}" if path else message) from None
 
 
 def resumed(values: dict, overrides: list[str]) -> dict:

@@ -71,6 +71,6 @@ class ProbeCommand:
 
     def __post_init__(self) -> None:
         if self.n_cases < 2 or self.n_cases % 2:
-            raise ValueError(f"n_cases={self.n_cases}: must be even and at least 2, because stories come with their twins")
+            raise ValueError(f"n_cases={self.n_cases}: must be even and at least 2: stories come with their twins")
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')

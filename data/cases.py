@@ -84,7 +84,7 @@ class EncodedCase:
 
 
 def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
-    """Finds every span of ``case`` among its tokens. A site is the last token of its span; A is where answer and foil part."""
+    """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part."""
     tokens = np.concatenate(([tokenizer.end], tokenizer.encode(case.text)))
     ends = np.cumsum(tokenizer.lengths[tokens])  # tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
 

@@ -66,7 +66,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Shakespeare:
-    """Tiny Shakespeare (Karpathy 2015), 1.1 MB, downloaded once; the last tenth is the validation text, as everywhere."""
+    """Tiny Shakespeare (Karpathy 2015), 1.1 MB, downloaded once; the last tenth is the validation text."""
 
     name: Literal["shakespeare"] = "shakespeare"
 

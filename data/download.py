@@ -29,7 +29,8 @@ def fetch(url: str, sha256: str, path: Path) -> Path:
             part.replace(path)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
-            raise InputError(f"could not download {url} ({reason}); without a network, put the file at {path}") from None
+            remedy = f"without a network, put the file at {path}"
+            raise InputError(f"could not download {url} ({reason}); {remedy}") from None
         finally:
             part.unlink(missing_ok=True)
     found = file_sha256(path)

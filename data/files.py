@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import zstandard
+from backports import zstd
 
 from data.errors import InputError
 
@@ -58,7 +58,7 @@ def open_binary(path: Path) -> BinaryIO:
     if path.suffix == ".gz":
         return gzip.open(path, "rb")
     if path.suffix == ".zst":
-        return zstandard.open(path, "rb")
+        return zstd.open(path, "rb")
     return open(path, "rb")
 
 
@@ -82,7 +82,7 @@ def read_pieces(path: Path, field: str, replaced: Replacements) -> Iterator[Piec
     try:
         with open_binary(path) as file:
             yield from (read_lines if kind(path) == LINES_SUFFIX else read_text)(file, path, field, replaced)
-    except (EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    except (EOFError, gzip.BadGzipFile, zstd.ZstdError) as error:
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
 
@@ -127,16 +127,15 @@ def read_lines(file: BinaryIO, path: Path, field: str, replaced: Replacements) -
 
 def split_pieces(pieces: Iterator[Piece], train_bytes: int) -> Iterator[tuple[str, Piece]]:
     """Labels the first ``train_bytes`` UTF-8 bytes "train" and the rest "val"; the piece between them is cut in two."""
-    left = train_bytes
+    done = 0
     for piece in pieces:
         encoded = piece.text.encode()
-        if len(encoded) <= left:
-            left -= len(encoded)
+        before, done = done, done + len(encoded)
+        if done <= train_bytes:
             yield "train", piece
-        elif left == 0:
+        elif before >= train_bytes:
             yield "val", piece
         else:
-            head = encoded[:left].decode(errors="ignore")  # the cut moves back to a whole character
-            left = 0
+            head = encoded[: train_bytes - before].decode(errors="ignore")  # the cut moves back to a whole character
             yield "train", Piece(head, ends_document=True)
             yield "val", Piece(piece.text[len(head) :], piece.ends_document)

@@ -27,6 +27,6 @@ class KVCache:
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def fork(self, n: int) -> "KVCache":
-        """n independent copies of a cache that was filled with one sequence: read a prompt once, continue it n times."""
+        """n independent copies of a cache that holds one sequence: read a prompt once, continue it n times."""
         keys, values = (torch.cat([tensor] * n) for tensor in (self.keys, self.values))
         return KVCache(keys, values, self.length)

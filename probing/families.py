@@ -166,7 +166,7 @@ def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
     """The cases that fit into the block; raises InputError where less than half of them do."""
     kept = [case for case in cases if len(case.tokens) <= block_size]
     if 2 * len(kept) < len(cases):
-        raise InputError(f"only {len(kept)} of {len(cases)} cases fit into block_size={block_size}: train with a longer block")
+        raise InputError(f"{len(cases) - len(kept)} of {len(cases)} cases are longer than block_size={block_size}")
     return kept
 
 

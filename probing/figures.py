@@ -42,13 +42,13 @@ def draw_role_map(findings: Findings, path: Path) -> None:
         axes.set_yticks(range(n_layer), [f"layer {i}" for i in range(n_layer)])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title("What each head does (● = swapping its two candidates changes the answer)", loc="left", fontsize=10)
+        axes.set_title("What each head does (● = it matters to the answer)", loc="left", fontsize=10)
         figure.tight_layout()
         figure.savefig(path)
 
 
 def draw_cell(axes: Axes, x: int, y: int, roles: Sequence) -> None:
-    box = dict(boxstyle="round,pad=0,rounding_size=0.06", mutation_aspect=1)
+    box = {"boxstyle": "round,pad=0,rounding_size=0.06"}
     face, text = FAINT, "·"
     dark = False
     if roles:

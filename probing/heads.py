@@ -77,7 +77,7 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase]) -> HeadScores:
         masses.append(torch.stack(watch.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3))  # [B, S, K, M]
         visible = torch.arange(tokens.size(1), device=device) <= rows[..., None]  # [B, S, T]
         uniform.append((visible * marks[:, :1]).sum(-1) / (rows + 1))
-    mass = torch.cat([part if part.size(3) > 1 else part for part in masses]).double().cpu().numpy()
+    mass = torch.cat(masses).double().cpu().numpy()
     return HeadScores(
         head_names(model), sites, mass[..., 0], mass[..., 1:].max(-1), torch.cat(uniform).double().cpu().numpy()
     )

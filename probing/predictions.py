@@ -17,8 +17,8 @@ from data.cases import SITES
 class Predictions:
     """Weights of K predictors at S sites of N cases of one family.
 
-    ``gold`` [N, S, K]: weight on the right candidate; ``rival``: on the best wrong one. ``names`` [K]. ``sites`` are the
-    S sites that this family has, in the order of ``data.cases.SITES``.
+    ``gold`` [N, S, K]: weight on the right candidate; ``rival``: on the best wrong one. ``names`` [K]. ``sites`` are
+    the S sites that this family has, in the order of ``data.cases.SITES``.
     """
 
     names: tuple[str, ...]

@@ -47,7 +47,9 @@ def tinted(tokens: Sequence[int], weights: Sequence[float], position: int, token
         word = tokenizer.decode([token])
         weight = weights[i] if i <= position else 0.0
         style = f"on rgb({int(255 * weight)},{int(100 * weight)},0)" if weight > 0.05 else ""
-        line.append(word, style=f"{style} reverse underline" if i == position else style or ("dim" if i > position else ""))
+        if i >= position:
+            style = f"{style} reverse underline" if i == position else "dim"
+        line.append(word, style=style)
     names = ["start", *(tokenizer.decode([token]).strip() or repr(tokenizer.decode([token])) for token in tokens[1:])]
     heaviest = sorted(range(len(weights)), key=lambda i: -weights[i])[:SHOWN]
     looks = ", ".join(f"{names[i]} {weights[i]:.2f}" for i in heaviest)

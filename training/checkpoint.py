@@ -1,7 +1,8 @@
 """Checkpoints that are either whole or not there.
 
-A checkpoint is a folder ``checkpoints/step_000500`` with the model, the optimizer and the rest of a run's state. It is
-written beside its place, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as they were.
+A checkpoint is a folder ``checkpoints/step_000500`` with the model, the optimizer and the rest of a run's state. It
+is written beside its place, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as they
+were.
 Nothing is ever unpickled.
 """
 
@@ -22,7 +23,7 @@ KEEP_LATEST = 2
 FILES = ("model.safetensors", "optimizer.safetensors")
 
 
-class Damaged(InputError):
+class DamagedError(InputError):
     """A checkpoint that is not what was saved."""
 
 
@@ -76,21 +77,21 @@ def read_state(folder: Path) -> dict:
     try:
         return json.loads((folder / "state.json").read_text())
     except (OSError, ValueError) as error:
-        raise Damaged(f"{folder} is damaged: state.json cannot be read ({error})") from None
+        raise DamagedError(f"{folder} is damaged: state.json cannot be read ({error})") from None
 
 
 def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
     """One file of a checkpoint, after checking its hash."""
     path = folder / name
     if not path.is_file():
-        raise Damaged(f"{folder} is damaged: {name} is missing")
+        raise DamagedError(f"{folder} is damaged: {name} is missing")
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != state["sha256"][name]:
-        raise Damaged(f"{folder} is damaged: {name} is not what was saved ({len(data)} bytes, other sha256)")
+        raise DamagedError(f"{folder} is damaged: {name} is not what was saved ({len(data)} bytes, other sha256)")
     try:
         return safetensors.torch.load(data)
     except SafetensorError as error:
-        raise Damaged(f"{folder} is damaged: {name} cannot be read ({error})") from None
+        raise DamagedError(f"{folder} is damaged: {name} cannot be read ({error})") from None
 
 
 def find(run: Path, which: str) -> Path:
@@ -113,7 +114,7 @@ def load(run: Path, which: str, names: tuple[str, ...] = FILES) -> tuple[dict, l
     """State and tensors of one checkpoint. A damaged one raises InputError that also names the newest good one."""
     try:
         return load_folder(find(run, which), names)
-    except Damaged as error:
+    except DamagedError as error:
         good = newest_good(run, names)
         remedy = f"the newest good one is {good}: delete the damaged folder to go on from there"
         raise InputError(f"{error}; {remedy if good else 'no other is left'}") from None
@@ -128,7 +129,7 @@ def newest_good(run: Path, names: tuple[str, ...]) -> Path | None:
     for step in reversed(saved_steps(run)):
         try:
             load_folder(folder_of(run, step), names)
-        except Damaged:
+        except DamagedError:
             continue
         return folder_of(run, step)
     return None

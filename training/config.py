@@ -28,7 +28,7 @@ class OptimizerConfig:
         for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must be above 0")
-        if not (0 <= self.warmup_fraction and 0 <= self.decay_fraction and self.warmup_fraction + self.decay_fraction <= 1):
+        if min(self.warmup_fraction, self.decay_fraction) < 0 or self.warmup_fraction + self.decay_fraction > 1:
             raise ValueError(
                 f"warmup_fraction={self.warmup_fraction} and decay_fraction={self.decay_fraction}: "
                 "must not be negative, and together at most 1"
@@ -58,7 +58,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.max_steps is self.max_tokens is self.max_minutes is None:
             object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
-        for name in ("max_steps", "max_tokens", "max_minutes", "tokens_per_step", "eval_every", "checkpoint_every", "log_every"):
+        budgets = ("max_steps", "max_tokens", "max_minutes")
+        for name in (*budgets, "tokens_per_step", "eval_every", "checkpoint_every", "log_every"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name}={value}: must be above 0")

@@ -29,8 +29,8 @@ Evaluation = Callable[[GPT], dict[str, float]]
 class Trainer:
     """One run. ``run`` is its folder, made before; ``evaluations`` add their metrics to every evaluation.
 
-    Everything that decides the future of the run is in ``model``, ``optimizers``, ``batches``, the random generators
-    and the numbers that ``state`` returns; ``save`` writes them all and ``restore`` brings them back.
+    What decides the future of the run is in ``model``, ``optimizers``, ``batches``, the random generators and the
+    numbers that ``state`` returns; ``save`` writes them all and ``restore`` brings them back.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class Trainer:
         block_size = model.config.block_size
         self.sequences = config.tokens_per_step // block_size
         if self.sequences == 0:
-            raise InputError(f"tokens_per_step={config.tokens_per_step}: must be at least model.block_size={block_size}")
+            raise InputError(
+                f"tokens_per_step={config.tokens_per_step}: must be at least model.block_size={block_size}"
+            )
         self.micro = micro_batch(self.sequences, block_size, model.config.vocab_size, self.device)
         self.batches = Batches(dataset.train, block_size, self.sequences, config.seed)
         self.optimizers = Optimizers(model, config.optimizer)
@@ -85,7 +87,8 @@ class Trainer:
                     row |= self.evaluate()
                 if "val_loss" in row or self.step % self.config.log_every == 0:
                     self.metrics.log(row | self.clock())
-                if last or self.stop_signal or self.step % self.config.checkpoint_every == 0:
+                due = self.step % self.config.checkpoint_every == 0 or self.step == self.best_step
+                if last or self.stop_signal or due:
                     self.save()
         finally:
             self.metrics.close()
@@ -146,7 +149,6 @@ class Trainer:
             extra = {key: value for evaluation in self.evaluations for key, value in evaluation(self.model).items()}
         if self.step and loss < self.best_loss:
             self.best_step, self.best_loss = self.step, loss
-            self.save()
         n_targets = len(self.dataset.val) - 1
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
 
@@ -168,8 +170,6 @@ class Trainer:
         }
 
     def save(self) -> None:
-        if self.step in checkpoint.saved_steps(self.run):
-            return
         self.metrics.flush()
         tensors = self.optimizers.state_tensors() | {"rng/cpu": torch.get_rng_state()}
         if self.device.type == "cuda":

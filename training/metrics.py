@@ -10,7 +10,7 @@ Sink = Callable[[Row], None]
 
 
 class Metrics:
-    """Appends rows to ``metrics.jsonl``, one JSON object a line, and hands each to the sinks (a progress bar, wandb)."""
+    """Appends rows to ``metrics.jsonl``, one JSON object a line, and hands each to the sinks (progress bar, wandb)."""
 
     def __init__(self, path: Path, sinks: tuple[Sink, ...] = ()) -> None:
         self.path, self.sinks = path, sinks

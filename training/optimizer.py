@@ -10,7 +10,7 @@ from training.schedule import learning_rate_scale, muon_momentum
 
 
 def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
-    """Every parameter in exactly one of: matrices (2-D, inside blocks), embeddings, head, scalars (gains and biases)."""
+    """Every parameter in exactly one of: matrices (2-D, in blocks), embeddings, head, scalars (gains and biases)."""
     groups = {"matrices": [], "embeddings": [], "head": [], "scalars": []}
     for name, parameter in model.named_parameters():
         if name.startswith(("embed.", "position.")):

@@ -73,10 +73,10 @@ def set_parameters(model: GPT, tensors: dict[str, torch.Tensor]) -> None:
 def new_run(corpus: str) -> Path:
     """A folder name that no other process has or will take: ``runs/CORPUS-DATE-TIME``, made empty at once."""
     stem = f"{corpus}-{datetime.now():%Y%m%d-%H%M%S}"
-    for i in itertools.count(1):
-        folder = Path("runs") / (stem if i == 1 else f"{stem}-{i}")
+    for name in itertools.chain((stem,), (f"{stem}-{i}" for i in itertools.count(2))):
         try:
-            folder.mkdir(parents=True)
-            return folder
+            (Path("runs") / name).mkdir(parents=True)
         except FileExistsError:
             continue
+        break
+    return Path("runs") / name

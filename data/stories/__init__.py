@@ -120,9 +120,7 @@ def draw_frame(family: Family, split: str, rng: Random) -> tuple[str, str]:
             return opening, ending
 
 
-def tell(
-    family: Family, frame: str, template: str, draw: Draw, gold: str, split: str, ids: tuple[str, str]
-) -> Case:
+def tell(family: Family, frame: str, template: str, draw: Draw, gold: str, split: str, ids: tuple[str, str]) -> Case:
     """Fills a frame and notes where each slot came to stand."""
     (foil,) = (name for name in draw.keys if name != gold)
     words = words_with_key(family, draw, gold)

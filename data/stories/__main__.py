@@ -7,7 +7,13 @@ import sys
 from data.cases import Case
 from data.stories import FAMILIES, SPLITS, cases
 
-MARKS = {"gold": "\033[1;32m", "distractors": "\033[33m", "pronoun": "\033[1;36m", "cue": "\033[35m", "answer": "\033[1;4m"}
+MARKS = {
+    "gold": "\033[1;32m",
+    "distractors": "\033[33m",
+    "pronoun": "\033[1;36m",
+    "cue": "\033[35m",
+    "answer": "\033[1;4m",
+}
 RESET = "\033[0m"
 
 

@@ -4,7 +4,8 @@ MEN = (
     "Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik Dan Joe Ned Pete"
 ).split()
 WOMEN = (
-    "Anna Mary Lucy Emma Rose Jane Ella Nina Sara Lily Kate Amy Mia Zoe Eva Ruth Clara Nora Ida Olga Tina Vera Lena Joan"
+    "Anna Mary Lucy Emma Rose Jane Ella Nina Sara Lily Kate Amy "
+    "Mia Zoe Eva Ruth Clara Nora Ida Olga Tina Vera Lena Joan"
 ).split()
 PEOPLE = MEN + WOMEN
 

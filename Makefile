@@ -1,0 +1,33 @@
+# make demo: train on stories, sample, probe.  make test: every test.  Both first make .venv with all that is needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/demo
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/python train.py run=$(RUN) overwrite=true
+	$(BIN)/python sample.py run=$(RUN) n=3 max_new_tokens=60
+	$(BIN)/python probe.py run=$(RUN)
+
+test: $(VENV)/tests-installed
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+
+lint: $(VENV)/tests-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Lookback needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/tests-installed: $(VENV)/installed tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) cache .pytest_cache .ruff_cache

@@ -1,0 +1,168 @@
+"""The door: what is accepted, what is refused, and that every refusal is one line that helps."""
+
+import dataclasses
+import sys
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import configs
+from configs.schema import ProbeCommand, SampleCommand, TrainCommand
+from data import InputError
+
+
+def command(name: str, schema: type, *arguments: str):
+    """The typed configuration of a command line."""
+    received = []
+    before = sys.argv
+    sys.argv = [f"{name}.py", *arguments]
+    GlobalHydra.instance().clear()
+    try:
+        configs.launch(received.append, name, schema)
+    finally:
+        sys.argv = before
+    return received[0]
+
+
+def train(*arguments: str) -> TrainCommand:
+    return command("train", TrainCommand, *arguments)
+
+
+def refusal(name: str, schema: type, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        command(name, schema, *arguments)
+    assert isinstance(caught.value.code, str)
+    assert "\n" not in caught.value.code
+    return caught.value.code
+
+
+def test_the_defaults_are_stories_and_tiny():
+    defaults = train()
+    assert defaults.data.name == "stories"
+    assert (defaults.model.n_layer, defaults.model.n_head, defaults.model.n_embd) == (3, 4, 128)
+    assert defaults.optimizer.name == "muon"
+    assert defaults.max_steps == 2_000
+    assert defaults.wandb.mode == "offline"
+
+
+def test_configurations_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        train().seed = 3
+
+
+def test_the_gpt2_preset_has_gpt2s_parameters():
+    """124,439,808, as published."""
+    from model import GPT
+
+    shape = dataclasses.replace(train("model=gpt2").model, vocab_size=50257)
+    assert GPT(shape).n_parameters() == 124_439_808
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "base", "gpt2"])
+def test_every_preset_is_a_network(preset):
+    assert train(f"model={preset}").model.letters
+
+
+def test_a_budget_given_replaces_the_default_budget():
+    assert train("max_minutes=2").max_steps is None
+    assert train("max_steps=1e3").max_steps == 1000
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
+        ("+model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
+        ("max_step=3", "max_step: there is no such key; did you mean max_steps?"),
+        ("model=tinny", "model=tinny: there is no such model; known are base, gpt2, small, tiny"),
+        ("data=shakespear", "known are files, shakespeare, stories"),
+        ("tokenizer=word", "known are bpe, bytes, gpt2"),
+        ("max_steps", "'max_steps': settings are written KEY=VALUE"),
+        ("max_steps=many", "max_steps=many: Input should be a valid integer"),
+        ("max_steps=1.5", "max_steps=1.5: Input should be a valid integer"),
+        ("seed=[1,2", "seed=[1,2"),
+        ("model.norm=batchnorm", "model.norm=batchnorm: Input should be 'rmsnorm' or 'layernorm'"),
+        ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
+        ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
+        ("optimizer.betas=[0.9]", "optimizer.betas"),
+        ("data.families=[agrement]", "unknown family of stories 'agrement'; known are agreement, cue, recall"),
+        ("data=files", "data.path is missing; give data.path=..."),
+        ("max_minutes=0", "max_minutes=0"),
+        ("resume=true", "say which run"),
+        ("precision=fp16", "precision=fp16: Input should be 'auto', 'fp32' or 'bf16'"),
+    ],
+)
+def test_slips_are_refused_in_one_helpful_line(argument, message):
+    assert message in refusal("train", TrainCommand, argument)
+
+
+def test_sampling_and_probing_check_their_settings_too():
+    assert "run is missing; give run=..." in refusal("sample", SampleCommand)
+    assert "temperature=-1" in refusal("sample", SampleCommand, "run=x", "temperature=-1")
+    assert "has no tokens" in refusal("sample", SampleCommand, "run=x", "prompt=")
+    assert "must be even" in refusal("probe", ProbeCommand, "run=x", "n_cases=3")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello, world!",
+        "1e3",
+        "true",
+        "null",
+        "???",
+        "${seed}",
+        "a=b",
+        "#x",
+        "'q'",
+        '"',
+        "two\nlines",
+        " spaces ",
+        "日本 😀",
+        "[1",
+        "{",
+        "x,y",
+        "\\",
+    ],
+)
+def test_any_prompt_reaches_the_model_as_it_was_typed(text):
+    assert command("sample", SampleCommand, "run=x", f"prompt={text}").prompt == text
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
+def test_any_text_at_all_survives(text):
+    assert command("probe", ProbeCommand, "run=x", f"text={text}").text == text
+
+
+def test_paths_are_taken_literally():
+    assert train("data=files", "data.path=my texts (old), [1]/a=b.txt").data.path == "my texts (old), [1]/a=b.txt"
+
+
+def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
+    run = tmp_path / "a run"
+    run.mkdir()
+    original = train("seed=5", "data=files", "data.path=x.txt", "model.n_layer=2", "max_steps=10")
+    (run / "config.yaml").write_text(configs.to_yaml(original))
+    resumed = train(f"run={run}", "resume=true")
+    assert dataclasses.replace(resumed, run=None, resume=False) == original
+    longer = train(f"run={run}", "resume=true", "max_minutes=3", "wandb.mode=disabled")
+    assert (longer.max_steps, longer.max_minutes, longer.wandb.mode, longer.seed) == (None, 3, "disabled", 5)
+    message = refusal("train", TrainCommand, f"run={run}", "resume=true", "model=small")
+    assert "model: cannot change when a run is resumed" in message
+
+
+def test_resuming_nothing_is_refused(tmp_path):
+    assert "there is no run to resume" in refusal("train", TrainCommand, f"run={tmp_path}/x", "resume=true")
+
+
+def test_bugs_keep_their_traceback():
+    def broken(config):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), configs.one_line_errors():
+        broken(None)
+    with pytest.raises(SystemExit, match="error: wrong"), configs.one_line_errors():
+        raise InputError("wrong")

@@ -1,0 +1,95 @@
+"""Fixtures that several rooms' tests share: real data where it is at hand, a trained run, the scripts in process."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+
+import configs
+import probe
+import sample
+import train
+from configs.schema import ProbeCommand, SampleCommand, TrainCommand
+from data import Dataset, TokenizerConfig, prepare
+from data.stories import Stories
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = {
+    "train": (train.main, TrainCommand),
+    "sample": (sample.main, SampleCommand),
+    "probe": (probe.main, ProbeCommand),
+}
+QUICK = ("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1")
+SMALL = ("model.n_layer=2", "model.n_head=2", "model.n_embd=32")
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """A folder with tiny Shakespeare, GPT-2's vocabulary and the Winogender templates; tests skip without it."""
+    folder = Path(os.environ.get("LOOKBACK_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("needs real inputs: set LOOKBACK_TEST_DATA to a folder that has them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A small corpus of stories with its own BPE."""
+    return prepare(Stories(n_train=2_000, n_val=100), TokenizerConfig(), tmp_path_factory.mktemp("cache"))
+
+
+def run_script(name: str, *arguments: str) -> None:
+    """A script as its users call it, in this process; what ends it is raised as SystemExit."""
+    before = sys.argv
+    sys.argv = [f"{name}.py", *arguments]
+    GlobalHydra.instance().clear()
+    try:
+        configs.launch(SCRIPTS[name][0], name, SCRIPTS[name][1])
+    finally:
+        sys.argv = before
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``script("train", "max_steps=2", ...)`` in an empty folder; training is small and quick."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name: str, *arguments: str) -> None:
+        run_script(name, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def error_of(script: Callable[..., None], capsys: pytest.CaptureFixture) -> Callable[..., str]:
+    """Calls a script that must fail; returns its message, having checked that it is one line and status 1."""
+
+    def call(name: str, *arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            script(name, *arguments)
+        message = caught.value.code
+        assert isinstance(message, str), f"ended with status {message} instead of a message"
+        assert "\n" not in message
+        assert "Traceback" not in capsys.readouterr().err
+        return message
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few steps on stories, to sample from and to probe; tests must not change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        run_script("train", "run=run", "max_steps=20", "eval_every=10", "checkpoint_every=10", *QUICK, *SMALL)
+    finally:
+        os.chdir(before)
+    return folder / "run"

@@ -1,0 +1,138 @@
+"""Users' files: what is found, what is read, and what is said where it cannot be."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
+
+import data.files
+from data import InputError
+from data.files import Piece, Replacements, cutting_place, find_files, read_pieces, split_pieces
+
+
+def text_of(path: Path, replaced: Replacements | None = None) -> str:
+    return "".join(piece.text for piece in read_pieces(path, "text", replaced or Replacements()))
+
+
+def test_a_folder_is_read_recursively_in_sorted_order(tmp_path):
+    for name in ("b.txt", "a/z.md", "a/b.jsonl.gz", "ignored.pdf", "c.txt.zst"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = [str(path.relative_to(tmp_path)) for path in find_files(str(tmp_path))]
+    assert found == ["a/b.jsonl.gz", "a/z.md", "b.txt", "c.txt.zst"]
+
+
+def test_a_glob_names_files(tmp_path):
+    for name in ("one.txt", "two.txt", "three.md"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_files(f"{tmp_path}/*.txt")] == ["one.txt", "two.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("nothing.txt", "no such file or folder"), ("*.txt", "no files to read"), ("book.pdf", "unknown kind of file")],
+)
+def test_paths_without_text_are_named(tmp_path, path, message):
+    (tmp_path / "book.pdf").touch()
+    with pytest.raises(InputError, match=message):
+        find_files(str(tmp_path / path))
+
+
+def test_a_folder_without_text_is_named(tmp_path):
+    with pytest.raises(InputError, match="no files to read"):
+        find_files(str(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_compression_changes_nothing(tmp_path, suffix):
+    content = "Grüße\r\nan alle, 日本語\n" * 50
+    path = tmp_path / f"a.txt{suffix}"
+    compress = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}[suffix]
+    path.write_bytes(compress(content.encode()))
+    assert text_of(path) == content
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".zst", zstd.compress)])
+def test_a_truncated_archive_is_named(tmp_path, suffix, compress):
+    path = tmp_path / f"a.txt{suffix}"
+    whole = compress(bytes(range(256)) * 1000)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="damaged or truncated"):
+        text_of(path)
+
+
+def test_invalid_bytes_are_replaced_and_counted(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"ok \xff\xfe caf\xc3\xa9 \xe2\x82")
+    replaced = Replacements()
+    assert text_of(path, replaced) == "ok \ufffd\ufffd café \ufffd\ufffd"
+    assert replaced.count == 4
+
+
+def test_characters_split_between_chunks_survive(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.files, "CHUNK_BYTES", 3)
+    path = tmp_path / "a.txt"
+    path.write_text("日本語 and\nmore 日本\n", encoding="utf-8")
+    replaced = Replacements()
+    assert text_of(path, replaced) == "日本語 and\nmore 日本\n"
+    assert replaced.count == 0
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfhello")
+    assert text_of(path) == "hello"
+
+
+def test_jsonl_lines_are_documents(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n\n{"text": "two\\nlines", "other": 1}\n')
+    assert list(read_pieces(path, "text", Replacements())) == [Piece("one", True), Piece("two\nlines", True)]
+
+
+def test_half_a_surrogate_pair_in_json_is_replaced_and_counted(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a\\ud83d b \\ud83d\\ude00"}\n')
+    replaced = Replacements()
+    assert text_of(path, replaced) == "a\ufffd b 😀"
+    assert replaced.count == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{broken", "line 2: not JSON"),
+        (json.dumps({"body": "x"}), "line 2: no text under 'text'"),
+        (json.dumps({"text": 3}), "line 2: no text under 'text'"),
+        (json.dumps(["text"]), "line 2: no text under 'text'"),
+    ],
+)
+def test_bad_json_lines_are_named(tmp_path, line, message):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "fine"}\n' + line + "\n")
+    with pytest.raises(InputError, match=message):
+        text_of(path)
+
+
+@given(st.text(alphabet="ab \n\t", max_size=60))
+def test_texts_are_cut_only_between_two_lines_of_text(text):
+    cut = cutting_place(text)
+    if cut:
+        assert text[cut - 1] == "\n"
+        assert not text[cut - 2].isspace()
+        assert not text[cut].isspace()
+
+
+@given(st.lists(st.text(max_size=20), max_size=8), st.integers(0, 120))
+def test_splitting_keeps_every_character_and_cuts_at_the_byte(texts, train_bytes):
+    labelled = list(split_pieces(iter([Piece(text, True) for text in texts]), train_bytes))
+    assert "".join(piece.text for _, piece in labelled) == "".join(texts)
+    assert [split for split, _ in labelled] == sorted(split for split, _ in labelled)
+    n_train = sum(len(piece.text.encode()) for split, piece in labelled if split == "train")
+    total = len("".join(texts).encode())
+    assert min(train_bytes, total) - 3 <= n_train <= train_bytes

@@ -1,0 +1,122 @@
+"""What is observed is what is computed, and causality holds."""
+
+import pytest
+import torch
+
+from model import GPT, GPTConfig, Watch
+from model.watch import PatternRecorder
+
+CONFIGS = {
+    "modern": {},
+    "grouped keys and values": {"n_kv_head": 2},
+    "no query-key norm": {"qk_norm": False},
+    "no softcap": {"softcap": 0.0},
+    "gpt2": {
+        "norm": "layernorm",
+        "position": "learned",
+        "mlp": "gelu",
+        "qk_norm": False,
+        "softcap": 0.0,
+        "bias": True,
+        "tie_embeddings": True,
+    },
+}
+TOKENS = torch.randint(50, (2, 20), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(params=CONFIGS.values(), ids=CONFIGS.keys())
+def model(request: pytest.FixtureRequest) -> GPT:
+    torch.manual_seed(2)
+    model = GPT(GPTConfig(50, block_size=24, n_layer=2, n_head=4, n_embd=32, **request.param)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+class ZRecorder(Watch):
+    def __init__(self, rows=None):
+        super().__init__(rows)
+        self.z = []
+
+    def heads(self, layer, z):
+        self.z.append(z)
+        return z
+
+
+def test_watching_changes_nothing(model):
+    plain = model(TOKENS)
+    torch.testing.assert_close(model(TOKENS, watch=PatternRecorder()), plain, rtol=0, atol=1e-5)
+
+
+def test_explicit_pattern_times_values_is_the_fused_output_in_every_row(model):
+    fused, explicit = ZRecorder(torch.zeros(2, 1, dtype=torch.long)), ZRecorder()
+    model(TOKENS, watch=fused)
+    model(TOKENS, watch=explicit)
+    for from_kernel, from_pattern in zip(fused.z, explicit.z, strict=True):
+        torch.testing.assert_close(from_pattern, from_kernel, rtol=0, atol=1e-5)
+
+
+def test_chosen_rows_are_rows_of_the_whole_pattern(model):
+    rows = torch.tensor([[0, 7, 19], [3, 3, 12]])
+    some, everything = PatternRecorder(rows), PatternRecorder()
+    model(TOKENS, watch=some)
+    model(TOKENS, watch=everything)
+    for chosen, whole in zip(some.patterns, everything.patterns, strict=True):
+        expected = torch.stack([whole[b][:, rows[b]] for b in range(2)])
+        torch.testing.assert_close(chosen, expected)
+
+
+def test_patterns_are_distributions_over_the_past(model):
+    recorder = PatternRecorder()
+    model(TOKENS, watch=recorder)
+    for pattern in recorder.patterns:
+        torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 4, 20))
+        assert not pattern.triu(1).any()
+
+
+def test_a_replaced_pattern_reaches_the_output_only_through_its_row(model):
+    class LookAtFirst(Watch):
+        def pattern(self, layer, pattern):
+            replaced = torch.zeros_like(pattern)
+            replaced[..., 0] = 1
+            return replaced
+
+    rows = torch.full((2, 1), 10)
+    changed = (model(TOKENS, watch=LookAtFirst(rows)) - model(TOKENS)).abs().amax((0, 2))
+    assert changed[:10].max() < 1e-5
+    assert changed[10] > 1e-3
+    assert changed[11:].max() > 1e-4, "later rows read row 10 in the next layer"
+
+
+def test_replaced_head_outputs_reach_the_output(model):
+    class Silence(Watch):
+        def heads(self, layer, z):
+            return torch.zeros_like(z)
+
+    assert (model(TOKENS, watch=Silence()) - model(TOKENS)).abs().max() > 1e-3
+
+
+def test_the_future_cannot_be_seen(model):
+    changed = TOKENS.clone()
+    changed[:, 12:] = (changed[:, 12:] + 1) % 50
+    before, after = model(TOKENS), model(changed)
+    torch.testing.assert_close(after[:, :12], before[:, :12])
+    assert (after[:, 12:] - before[:, 12:]).abs().max() > 1e-3
+
+
+def test_logits_at_rows_are_rows_of_the_logits(model):
+    rows = torch.tensor([[4, 19], [0, 7]])
+    expected = torch.stack([model(TOKENS)[b, rows[b]] for b in range(2)])
+    torch.testing.assert_close(model(TOKENS, rows=rows), expected, rtol=0, atol=1e-5)
+
+
+def test_watching_under_dropout_is_refused():
+    model = GPT(GPTConfig(50, block_size=24, n_layer=1, n_head=2, n_embd=16, dropout=0.1)).train()
+    with pytest.raises(ValueError, match="eval"):
+        model(TOKENS, watch=Watch())
+
+
+def test_a_sequence_longer_than_the_block_is_refused(model):
+    with pytest.raises(ValueError, match="block_size=24"):
+        model(torch.zeros(1, 25, dtype=torch.long))

@@ -1,0 +1,54 @@
+"""Shapes are checked when they are made; initial weights are drawn from the seed and nothing else."""
+
+import math
+
+import pytest
+import torch
+
+from model import GPT, GPTConfig
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_head": 3}, "n_embd=128 does not divide into n_head=3"),
+        ({"n_kv_head": 3}, "n_head=4 is not a multiple of n_kv_head=3"),
+        ({"n_layer": 0}, "n_layer=0: must be at least 1"),
+        ({"dropout": 1.0}, "dropout=1.0"),
+        ({"softcap": -1.0}, "softcap=-1.0"),
+        ({"n_embd": 4, "n_head": 4}, "even head size"),
+        ({"attention": "FX"}, "attention='FX': one letter per layer, out of F"),
+        ({"attention": ""}, "attention=''"),
+    ],
+)
+def test_impossible_shapes_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        GPTConfig(vocab_size=10, **wrong)
+
+
+def test_the_attention_pattern_is_tiled_over_the_layers():
+    assert GPTConfig(10, n_layer=5, attention="F").letters == "FFFFF"
+
+
+def test_weights_depend_on_the_seed_alone():
+    torch.manual_seed(1)
+    one = GPT(GPTConfig(10), seed=7)
+    torch.manual_seed(2)
+    same, other = GPT(GPTConfig(10), seed=7), GPT(GPTConfig(10), seed=8)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(one.embed.weight, other.embed.weight)
+
+
+@pytest.mark.parametrize("tie", [False, True])
+def test_an_untrained_model_expects_every_token_alike(tie):
+    model = GPT(GPTConfig(1000, tie_embeddings=tie))
+    tokens = torch.randint(1000, (4, 129), generator=torch.Generator().manual_seed(0))
+    assert model.loss(tokens[:, :-1], tokens[:, 1:]).item() == pytest.approx(math.log(1000), abs=0.1)
+
+
+def test_counts_of_parameters_flops_and_cache_bytes():
+    model = GPT(GPTConfig(100, n_kv_head=2))
+    matrices = 3 * (2 * 128 * 128 + 2 * 128 * 64 + 8 * 128 * 128)
+    assert model.n_parameters() == matrices + 2 * 100 * 128
+    assert model.flops_per_token() == 6 * (matrices + 100 * 128) + 12 * 3 * 128 * 128
+    assert model.kv_bytes_per_token() == 2 * 3 * 2 * 32 * 4

@@ -1,0 +1,101 @@
+"""Generation: the cache changes nothing but the time, and the filters exclude what they say."""
+
+import pytest
+import torch
+
+from model import GPT, GPTConfig, Sampling, generate
+from model.generate import choose, context_start, filter_logits
+
+GREEDY = Sampling(temperature=0)
+SAMPLED = Sampling(temperature=0.9, top_k=30, top_p=0.95, min_p=0.01)
+
+
+@pytest.fixture(scope="module", params=[{}, {"n_kv_head": 1}, {"position": "learned", "norm": "layernorm"}])
+def model(request: pytest.FixtureRequest) -> GPT:
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(60, block_size=16, n_layer=2, n_head=4, n_embd=32, **request.param)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("length", [1, 7, 15, 16, 17, 45])
+def test_cached_and_uncached_give_the_same_tokens(model, sampling, length):
+    prompt = torch.randint(60, (length,), generator=torch.Generator().manual_seed(length))
+    cached, uncached = (
+        torch.stack(list(generate(model, prompt, 3, 40, sampling, seed=4, use_cache=use))) for use in (True, False)
+    )
+    assert torch.equal(cached, uncached)
+
+
+def test_greedy_is_the_argmax_of_the_plain_forward(model):
+    prompt = torch.tensor([3, 1, 4])
+    tokens = prompt.tolist()
+    for new in generate(model, prompt, 1, 10, GREEDY, seed=0):
+        assert int(new) == int(model(torch.tensor([tokens]))[0, -1].argmax())
+        tokens.append(int(new))
+
+
+def test_a_seed_repeats_and_another_differs(model):
+    def sample(seed):
+        return torch.stack(list(generate(model, torch.tensor([1, 2]), 2, 20, Sampling(), seed)))
+
+    assert torch.equal(sample(1), sample(1))
+    assert not torch.equal(sample(1), sample(2))
+
+
+def test_samples_of_one_prompt_differ(model):
+    one, other = torch.stack(list(generate(model, torch.tensor([1]), 2, 20, Sampling(), seed=0))).T
+    assert not torch.equal(one, other)
+
+
+def test_an_empty_prompt_is_refused(model):
+    with pytest.raises(ValueError, match="no tokens"):
+        next(generate(model, torch.tensor([], dtype=torch.long), 1, 1, GREEDY, seed=0))
+
+
+def test_the_context_moves_by_half_a_block_and_never_exceeds_it():
+    starts = [context_start(length, 16) for length in range(1, 100)]
+    assert starts[:16] == [0] * 16
+    assert starts[16] == 8
+    for length, start in enumerate(starts, start=1):
+        assert start % 8 == 0
+        assert 1 <= length - start <= 16
+
+
+LOGITS = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "kept"),
+    [
+        (Sampling(top_k=2), [0, 1]),
+        (Sampling(top_k=9), [0, 1, 2, 3]),
+        (Sampling(top_p=0.6), [0, 1]),
+        (Sampling(top_p=0.5), [0]),
+        (Sampling(top_p=0.01), [0]),
+        (Sampling(min_p=0.2), [0, 1, 2]),
+        (Sampling(min_p=1.0), [0]),
+        (Sampling(top_k=3, min_p=0.5), [0, 1]),
+    ],
+)
+def test_filters_keep_exactly_these(sampling, kept):
+    assert filter_logits(LOGITS, sampling).isfinite()[0].nonzero().flatten().tolist() == kept
+
+
+def test_draws_follow_the_probabilities():
+    generator = torch.Generator().manual_seed(0)
+    drawn = choose(LOGITS.expand(20_000, -1), Sampling(temperature=0.5), generator)
+    share = torch.bincount(drawn, minlength=4) / 20_000
+    expected = torch.tensor([0.25, 0.09, 0.0225, 0.0025])
+    torch.testing.assert_close(share, expected / expected.sum(), rtol=0, atol=0.012)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": -1}, {"temperature": float("nan")}, {"top_k": -1}, {"top_p": 0.0}, {"min_p": 1.5}]
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Sampling(**wrong)

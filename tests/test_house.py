@@ -1,0 +1,55 @@
+"""The house keeps its order: which room may know which, what the core needs, how long a file may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+ROOMS = {
+    "model": set(),
+    "data": set(),
+    "training": {"model", "data"},
+    "probing": {"model", "data"},
+    "configs": {"model", "data", "training"},
+}
+HEAVY = ("hydra", "omegaconf", "wandb")
+SOURCES = sorted(
+    path for path in ROOT.rglob("*.py") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+)
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_know_only_the_rooms_below(room):
+    for path in (ROOT / room).rglob("*.py"):
+        assert imported(path) & ROOMS.keys() <= ROOMS[room] | {room}, path
+
+
+def test_the_network_and_the_text_do_not_know_each_others_libraries():
+    assert not any("torch" in imported(path) for path in (ROOT / "data").rglob("*.py"))
+
+
+def test_the_core_works_without_hydra_omegaconf_and_wandb():
+    block = "; ".join(f"sys.modules['{name}'] = None" for name in HEAVY)
+    code = f"import sys; {block}; import model, data, data.stories, training, probing; print('fine')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "fine\n", done.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_open_with_what_they_are_and_stay_readable(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{path} does not say what it is"
+    assert text.count("\n") <= 350

@@ -1,0 +1,210 @@
+"""Train, sample and probe as their users do, and everything that can go wrong at the door."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import QUICK, ROOT, SMALL
+
+from training import checkpoint
+from training.metrics import read_rows
+
+TINY_TEXT = "The quick brown fox jumps over the lazy dog. " * 60
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    path = tmp_path / "my texts" / "a (1).txt"
+    path.parent.mkdir()
+    path.write_text(TINY_TEXT)
+    return path
+
+
+FILES = ("wandb.mode=disabled", "tokens_per_step=128", "max_steps=4", *SMALL)
+
+
+def test_a_run_holds_all_that_is_needed(finished_run):
+    assert {path.name for path in finished_run.iterdir()} >= {
+        "config.yaml",
+        "metrics.jsonl",
+        "tokenizer.json",
+        "checkpoints",
+    }
+    rows = read_rows(finished_run / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(21))
+    assert rows[-1]["val_loss"] < rows[0]["val_loss"]
+    assert {"referential/cue/loss", "referential/agreement/accuracy"} <= rows[-1].keys()
+    assert {path.name for path in (finished_run / "checkpoints" / "step_000020").iterdir()} == {
+        "model.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    }
+
+
+def test_training_on_ones_own_files(script, corpus, capsys):
+    script("train", "run=run", "data=files", f"data.path={corpus.parent}", "tokenizer=bytes", *FILES)
+    out = capsys.readouterr().out
+    assert "bits/byte" in out
+    assert "2 x" in out or "1 x" in out
+    assert checkpoint.saved_steps(Path("run")) == [4]
+
+
+def test_training_on_real_text_with_gpt2s_tokenizer(script, real_data, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(real_data / "tiktoken"))
+    path = real_data / "tinyshakespeare.txt"
+    script("train", "run=run", "data=files", f"data.path={path}", "tokenizer=gpt2", *FILES, "max_steps=1")
+    assert read_rows(Path("run/metrics.jsonl"))[0]["val_loss"] == pytest.approx(10.825, abs=0.02)  # ln 50257
+
+
+def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(script, error_of, real_data, monkeypatch):
+    monkeypatch.setattr("data.corpora.SHAKESPEARE_URL", "http://127.0.0.1:9/input.txt")
+    message = error_of("train", "data=shakespeare", "run=run", *FILES)
+    place = Path("cache/downloads/tinyshakespeare.txt")
+    assert f"put the file at {place}" in message
+    assert not Path("run").exists()
+    place.write_text("another text")
+    assert "is not the file expected" in error_of("train", "data=shakespeare", "run=run", *FILES)
+    place.write_bytes((real_data / "tinyshakespeare.txt").read_bytes())
+    script("train", "data=shakespeare", "run=run", *FILES, "max_steps=1")
+
+
+def test_wandb_records_offline_what_metrics_record(script, corpus):
+    script("train", "run=run", "data=files", f"data.path={corpus}", *FILES, "wandb.mode=offline", "tokenizer=bytes")
+    assert list(Path("run/wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_sampling_prints_and_keeps_what_it_wrote(script, finished_run, capsys):
+    arguments = (f"run={finished_run}", "prompt=One day Tom, 'the' = ${best}", "n=2", "max_new_tokens=12", "seed=3")
+    script("sample", *arguments)
+    first = capsys.readouterr().out
+    script("sample", *arguments)
+    assert capsys.readouterr().out == first
+    assert first.count("One day Tom, 'the' = ${best}") == 2
+    kept = [json.loads(line) for line in (finished_run / "samples" / "samples.jsonl").read_text().splitlines()]
+    assert kept[-1]["text"] in first
+    assert kept[-1]["seed"] == 3
+
+
+def test_sampling_takes_prompts_longer_than_the_block(script, finished_run, capsys):
+    prompt = "One day Tom met Anna. " * 40
+    script("sample", f"run={finished_run}", f"prompt={prompt}", "max_new_tokens=5", "temperature=0")
+    assert capsys.readouterr().out.startswith(prompt)
+
+
+def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, capsys):
+    script("probe", f"run={finished_run}", "n_cases=40", "text=Tom met <b>Anna</b>. She said")
+    found = json.loads((finished_run / "probe" / "heads.json").read_text())
+    assert found["impossible_probe"] == {"accuracy": 0.5}
+    assert found["families"].keys() == {"agreement", "cue", "recall"}
+    for family in found["families"].values():
+        assert {"head", "site", "choice_accuracy", "ci", "mass", "engagement", "p_adj", "looks", "matters"} <= family[
+            "best"
+        ].keys()
+        assert family["baselines"].keys() == {"chance", "nearest", "first", "offset", "untrained"}
+        assert family["best"]["site"] != "A"
+        assert not family["best"]["looks"] or family["resolved"]
+    assert [len(layer) for layer in found["roles"]] == [2, 2]
+    assert {"role", "score"} <= found["roles"][0][0].keys()
+    table = (finished_run / "probe" / "heads.csv").read_text().splitlines()
+    assert len(table) == 1 + (4 + 5 + 3) * 4
+    assert (finished_run / "probe" / "role_map.png").read_bytes()[:4] == b"\x89PNG"
+    assert "what each head does" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["sample", "probe"])
+def test_a_missing_run_is_named_with_those_there_are(error_of, finished_run, name):
+    assert "there is no such run" in error_of(name, "run=nowhere")
+    assert f"{finished_run.parent} has run" in error_of(name, f"run={finished_run.parent}/other")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("data=files", "data.path=nowhere.txt"), "data.path=nowhere.txt: there is no such file or folder"),
+        (("data=files", "data.path=empty.txt"), "there is no text in it"),
+        (("data=files", "data.path=short.txt"), "too few for model.block_size=64"),
+        (("data=files", "data.path=bad.jsonl"), "bad.jsonl, line 1: not JSON"),
+        (("tokens_per_step=10",), "tokens_per_step=10: must be at least model.block_size=64"),
+        (("device=tpu9",), "device=tpu9"),
+        (("model.n_layr=1",), "did you mean model.n_layer?"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_run(error_of, arguments, message, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "short.txt").write_text("too short")
+    (tmp_path / "bad.jsonl").write_text("not json\n")
+    assert message in error_of("train", "run=run", "tokenizer=bytes", "wandb.mode=disabled", *arguments)
+    assert not Path("run").exists()
+
+
+def test_invalid_utf8_is_replaced_and_counted(script, tmp_path, capsys):
+    (tmp_path / "a.txt").write_bytes(TINY_TEXT.encode() + b"\xff\xfe" * 4)
+    script("train", "run=run", "data=files", "data.path=a.txt", "tokenizer=bytes", *FILES, "max_steps=1")
+    assert "8 bytes or half characters were no UTF-8" in capsys.readouterr().out
+
+
+def test_a_run_that_exists_is_never_overwritten_silently(script, error_of, corpus):
+    arguments = ("run=run", "data=files", f"data.path={corpus}", "tokenizer=bytes", *FILES)
+    script("train", *arguments)
+    before = Path("run/metrics.jsonl").read_bytes()
+    assert "resume=true continues it, overwrite=true replaces it" in error_of("train", *arguments)
+    assert Path("run/metrics.jsonl").read_bytes() == before
+    failing = ("run=run", "data=files", "data.path=nowhere", *FILES, "overwrite=true")
+    error_of("train", *failing)
+    assert Path("run/metrics.jsonl").read_bytes() == before, "overwriting waits until the new run can begin"
+    script("train", *arguments, "overwrite=true", "max_steps=2")
+    assert checkpoint.saved_steps(Path("run")) == [2]
+
+
+def test_a_folder_that_is_no_run_is_never_replaced(error_of, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    assert "is not a run" in error_of("train", "run=thesis", "overwrite=true", *QUICK, *SMALL)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_a_damaged_checkpoint_is_named_by_every_script(script, error_of, corpus):
+    arguments = ("run=run", "data=files", f"data.path={corpus}", "tokenizer=bytes", *FILES)
+    script("train", *arguments, "checkpoint_every=2", "eval_every=2")
+    model = Path("run/checkpoints/step_000004/model.safetensors")
+    model.write_bytes(model.read_bytes()[:-10])
+    for call in (("train", "run=run", "resume=true", "max_steps=8"), ("sample", "run=run", "checkpoint=latest")):
+        message = error_of(*call)
+        assert "step_000004 is damaged" in message
+        assert "step_000002" in message
+
+
+def test_gpt2s_tokenizer_offline_says_what_to_do(error_of, corpus, monkeypatch):
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+    monkeypatch.setattr("data.tokenizers.GPT2_URL", "http://127.0.0.1:9/encoder.json")
+    message = error_of("train", "run=run", "data=files", f"data.path={corpus}", "tokenizer=gpt2", *FILES)
+    assert "without a network, put the file at" in message
+
+
+def test_a_prompt_without_tokens_and_a_text_too_long_are_refused(error_of, finished_run):
+    assert "has no tokens" in error_of("sample", f"run={finished_run}", "prompt=")
+    assert "has no tokens" in error_of("probe", f"run={finished_run}", "text=")
+    long = "Tom met Anna. " * 60
+    assert "this model reads 63 at once" in error_of("probe", f"run={finished_run}", f"text={long}", "n_cases=2")
+
+
+def test_a_real_process_ends_with_one_line_and_status_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "model.n_layr=3"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: model.n_layr: there is no such key; did you mean model.n_layer?\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_trains_every_combination(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "-m", "seed=1,2", *QUICK, *SMALL, "max_steps=1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "runs").glob("stories-*/checkpoints/step_000001"))) == 2

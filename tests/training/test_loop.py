@@ -1,0 +1,207 @@
+"""The loop: exact resume, budgets, signals, and numbers that are none."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import QUICK, ROOT, SMALL
+
+from data import InputError
+from model import GPT, GPTConfig
+from training import OptimizerConfig, TrainConfig, Trainer, checkpoint, run
+from training.device import micro_batch
+from training.metrics import Metrics, forget_after, read_rows
+
+CLOCK = ("seconds", "tokens_per_second")
+SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
+
+
+def make_trainer(folder: Path, stories, dropout: float = 0.0, **settings) -> Trainer:
+    config = TrainConfig(**{"tokens_per_step": 256, "eval_every": 4, "checkpoint_every": 4, "log_every": 1, **settings})
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE), seed=config.seed)
+    return Trainer(config, model, stories, folder)
+
+
+def new_run(folder: Path, stories, **settings) -> Trainer:
+    run.create(folder, False, "", stories.tokenizer)
+    return make_trainer(folder, stories, **settings)
+
+
+def rows_without_clock(folder: Path) -> list[dict]:
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in read_rows(folder / "metrics.jsonl")]
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("stop_at", [4, 6], ids=["at a checkpoint", "between evaluations"])
+def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, optimizer, stop_at):
+    settings = {"max_steps": 12, "dropout": 0.1, "optimizer": OptimizerConfig(optimizer)}
+    monkeypatch.setattr("training.device.MICRO_BATCH_TOKENS", {"cpu": 64})
+    straight = new_run(tmp_path / "straight", stories, **settings)
+    straight.train()
+    assert straight.micro == 2, "the steps are accumulated"
+
+    stopped = new_run(tmp_path / "resumed", stories, **settings)
+    stopped.sinks = (lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == stop_at else None,)
+    stopped.train()
+    assert stopped.step == stop_at
+    torch.manual_seed(99)
+    resumed = make_trainer(tmp_path / "resumed", stories, **settings)
+    resumed.restore()
+    assert resumed.step == stop_at
+    resumed.train()
+
+    for a, b in zip(straight.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    one, other = straight.optimizers.state_tensors(), resumed.optimizers.state_tensors()
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert straight.batches.state() == resumed.batches.state()
+    assert rows_without_clock(tmp_path / "straight") == rows_without_clock(tmp_path / "resumed")
+
+
+def test_accumulation_has_the_gradient_of_the_whole_batch(tmp_path, stories, monkeypatch):
+    losses = []
+    for micro_tokens in (64, 10_000):
+        monkeypatch.setattr("training.device.MICRO_BATCH_TOKENS", {"cpu": micro_tokens})
+        trainer = new_run(tmp_path / str(micro_tokens), stories, max_steps=5)
+        trainer.train()
+        losses.append([row["train_loss"] for row in read_rows(trainer.run / "metrics.jsonl") if row["step"]])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_training_lowers_the_loss(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=60, eval_every=60)
+    trainer.train()
+    first, last = (row["val_loss"] for row in read_rows(trainer.run / "metrics.jsonl") if "val_loss" in row)
+    assert last < 0.6 * first
+
+
+@pytest.mark.parametrize(("budget", "steps"), [({"max_steps": 3}, 3), ({"max_tokens": 1_000}, 4)])
+def test_budgets_end_the_run(tmp_path, stories, budget, steps):
+    trainer = new_run(tmp_path / "run", stories, **budget)
+    trainer.train()
+    assert trainer.step == steps
+    assert checkpoint.saved_steps(trainer.run)[-1] == steps
+
+
+def test_max_minutes_ends_the_run(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_minutes=0.03)
+    started = time.perf_counter()
+    trainer.train()
+    assert trainer.step > 0
+    assert trainer.fraction() == 1
+    assert time.perf_counter() - started < 60
+
+
+def poison(trainer: Trainer, steps: set[int]) -> None:
+    """Makes the loss of these steps infinite."""
+    loss = trainer.model.loss
+    trainer.model.loss = lambda *ids: loss(*ids) * (float("inf") if trainer.step in steps else 1)
+
+
+def test_a_step_that_is_no_number_is_skipped_and_counted(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=8)
+    poison(trainer, {2, 5})
+    trainer.train()
+    assert trainer.skipped == 2
+    assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
+
+
+def test_several_in_a_row_end_the_run_and_keep_the_last_good_checkpoint(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=20)
+    poison(trainer, set(range(9, 20)))
+    with pytest.raises(InputError, match=r"not finite at 5 steps in a row, up to step 14; the last good .* step 12"):
+        trainer.train()
+    state, (weights, _) = checkpoint.load(trainer.run, "latest")
+    assert state["skipped"] == 3
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_a_batch_smaller_than_a_block_is_refused(tmp_path, stories):
+    with pytest.raises(InputError, match=r"tokens_per_step=31: must be at least model.block_size=32"):
+        make_trainer(tmp_path, stories, tokens_per_step=31)
+
+
+def test_a_changed_corpus_cannot_be_resumed(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.train()
+    other = make_trainer(tmp_path / "run", stories, max_steps=8)
+    object.__setattr__(other.dataset, "key", "another")
+    try:
+        with pytest.raises(InputError, match=r"no longer what it was trained on"):
+            other.restore()
+    finally:
+        object.__setattr__(other.dataset, "key", trainer.state()["dataset"])
+
+
+@pytest.mark.parametrize(
+    ("sequences", "block", "vocab", "expected"),
+    [(32, 64, 1_000, 32), (512, 64, 1_000, 256), (7, 16_384, 1_000, 1), (12, 2_048, 50_000, 2), (1, 10**6, 10, 1)],
+)
+def test_micro_batches_divide_the_batch_and_fit(sequences, block, vocab, expected):
+    assert micro_batch(sequences, block, vocab, torch.device("cpu")) == expected
+
+
+def test_metrics_after_a_checkpoint_are_forgotten_and_a_torn_line_is_skipped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    metrics = Metrics(path)
+    for step in range(5):
+        metrics.log({"step": step})
+    metrics.close()
+    with open(path, "a") as file:
+        file.write('{"step": 5, "lo')
+    forget_after(path, 3)
+    assert [row["step"] for row in read_rows(path)] == [0, 1, 2, 3]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "train.py"), "run=run", *QUICK, *SMALL, *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while not any(saved >= step for saved in checkpoint.saved_steps(folder / "run")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+ENDLESS = ("max_steps=100000", "eval_every=20", "checkpoint_every=20")
+
+
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
+    process = start(tmp_path, *ENDLESS)
+    wait_for_checkpoint(tmp_path, process, 20)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in err
+    steps = checkpoint.saved_steps(tmp_path / "run")
+    assert "saved; go on with: python train.py run=run resume=true" in out.replace("\n", " ")
+    assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == steps[-1]
+
+
+def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
+    process = start(tmp_path, *ENDLESS)
+    wait_for_checkpoint(tmp_path, process, 40)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    last = checkpoint.saved_steps(tmp_path / "run")[-1]
+    resumed = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "run=run", "resume=true", f"max_steps={last + 5}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    rows = [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")]
+    assert rows == list(range(last + 6))
+    state = json.loads((checkpoint.folder_of(tmp_path / "run", last + 5) / "state.json").read_text())
+    assert state["tokens"] == 256 * (last + 5)

@@ -1,0 +1,90 @@
+"""Muon is torch's Muon, and every parameter is trained by exactly one rule."""
+
+import pytest
+import torch
+
+from model import GPT, GPTConfig
+from training.config import OptimizerConfig
+from training.muon import Muon, orthogonalize
+from training.optimizer import Optimizers, parameter_groups
+
+SHAPES = [(16, 16), (64, 16), (16, 64), (16, 16), (8, 16)]
+
+
+def test_muon_takes_torchs_steps(monkeypatch):
+    """torch.optim.Muon iterates in bfloat16, which alone is why the tolerance is not 1e-6."""
+    torch.manual_seed(0)
+    start = [torch.randn(shape) for shape in SHAPES]
+    ours, theirs = ([torch.nn.Parameter(tensor.clone()) for tensor in start] for _ in range(2))
+    mine = Muon(ours, lr=0.1, momentum=0.9)
+    reference = torch.optim.Muon(theirs, lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=True)
+    for _ in range(5):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        mine.step()
+        reference.step()
+    for a, b, origin in zip(ours, theirs, start, strict=True):
+        moved = (b - origin).norm()
+        assert (a - b).norm() / moved < 0.02
+
+
+def test_orthogonalized_matrices_keep_their_singular_vectors():
+    torch.manual_seed(0)
+    matrices = torch.randn(3, 10, 25)
+    result = orthogonalize(matrices)
+    values = torch.linalg.svdvals(result)
+    assert values.min() > 0.6
+    assert values.max() < 1.25
+    u, _, vh = torch.linalg.svd(matrices, full_matrices=False)
+    inner = u.mT @ result @ vh.mT
+    assert (inner - torch.diag_embed(inner.diagonal(dim1=-2, dim2=-1))).abs().max() < 1e-4
+
+
+def test_cautious_decay_only_shrinks_what_the_update_shrinks():
+    torch.manual_seed(0)
+    start = torch.randn(8, 8)
+    moved = []
+    for decay in (0.0, 0.5):
+        weight = torch.nn.Parameter(start.clone())
+        weight.grad = torch.randn(8, 8, generator=torch.Generator().manual_seed(1))
+        Muon([weight], lr=0.1, weight_decay=decay).step()
+        moved.append(weight.detach())
+    without, with_decay = moved
+    update = start - without
+    agrees = update * start > 0
+    torch.testing.assert_close(with_decay[~agrees], without[~agrees])
+    torch.testing.assert_close(with_decay[agrees], (without - 0.05 * start)[agrees])
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, {"norm": "layernorm", "position": "learned", "bias": True, "tie_embeddings": True}]
+)
+def test_groups_cover_every_parameter(shape):
+    model = GPT(GPTConfig(50, **shape))
+    groups = parameter_groups(model)
+    assert len(groups["matrices"]) == 3 * 6
+    assert sum(len(group) for group in groups.values()) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_state_survives_as_tensors(name):
+    def make():
+        model = GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16), seed=1)
+        return model, Optimizers(model, OptimizerConfig(name))
+
+    def step(model, optimizers, seed):
+        tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(seed))
+        model.loss(tokens[:, :-1], tokens[:, 1:]).backward()
+        optimizers.step(0.1, seed)
+
+    straight, optimizers = make()
+    step(straight, optimizers, 0)
+    resumed, others = make()
+    with torch.no_grad():
+        for a, b in zip(resumed.parameters(), straight.parameters(), strict=True):
+            a.copy_(b)
+    others.load_state_tensors({name: tensor.clone() for name, tensor in optimizers.state_tensors().items()})
+    for model, optimizer in ((straight, optimizers), (resumed, others)):
+        step(model, optimizer, 1)
+    assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))

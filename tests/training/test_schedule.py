@@ -1,0 +1,47 @@
+"""Budgets and rates as pure functions."""
+
+import pytest
+
+from training.config import DEFAULT_MAX_STEPS, OptimizerConfig, TrainConfig
+from training.schedule import fraction_done, learning_rate_scale, muon_momentum
+
+
+@pytest.mark.parametrize(
+    ("budget", "fraction"),
+    [
+        ({"max_steps": 100}, 0.1),
+        ({"max_tokens": 4_000}, 0.5),
+        ({"max_minutes": 1}, 0.05),
+        ({"max_steps": 100, "max_tokens": 4_000, "max_minutes": 1}, 0.5),
+        ({"max_steps": 5}, 1.0),
+    ],
+)
+def test_the_nearest_limit_decides(budget, fraction):
+    assert fraction_done(TrainConfig(**budget), step=10, tokens=2_000, seconds=3) == pytest.approx(fraction)
+
+
+def test_without_a_budget_there_is_a_default():
+    assert TrainConfig().max_steps == DEFAULT_MAX_STEPS
+    assert TrainConfig(max_minutes=2).max_steps is None
+
+
+def test_the_rate_warms_up_stays_and_falls_to_zero():
+    config = OptimizerConfig(warmup_fraction=0.1, decay_fraction=0.4)
+    rates = [learning_rate_scale(config, fraction) for fraction in (0, 0.05, 0.1, 0.6, 0.8, 1.0)]
+    assert rates == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
+
+
+def test_momentum_rises_and_stays():
+    assert [muon_momentum(step) for step in (0, 150, 300, 10_000)] == pytest.approx([0.85, 0.9, 0.95, 0.95])
+
+
+@pytest.mark.parametrize("wrong", [{"max_steps": 0}, {"max_minutes": -1}, {"eval_every": 0}])
+def test_budgets_must_be_positive(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrainConfig(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"matrix_lr": 0.0}, {"warmup_fraction": 0.5, "decay_fraction": 0.6}])
+def test_impossible_schedules_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        OptimizerConfig(**wrong)
