@@ -8,7 +8,7 @@ from data import InputError
 from training.config import TrainConfig
 
 MICRO_BATCH_TOKENS = {"cpu": 16_384, "cuda": 65_536, "mps": 16_384}
-MICRO_BATCH_LOGITS = 1 << 28  # float32 numbers
+MICRO_BATCH_LOGITS = 1 << 26  # float32 numbers: 256 MiB a copy, of which a step makes a few
 
 
 def pick_device(name: str) -> torch.device:
@@ -33,8 +33,13 @@ def autocast(config: TrainConfig, device: torch.device) -> AbstractContextManage
     return nullcontext()
 
 
-def micro_batch(sequences: int, block_size: int, vocab_size: int, device: torch.device) -> int:
-    """The most sequences that go through the model at once: a divisor of ``sequences`` whose logits fit."""
+def sequences_at_once(block_size: int, vocab_size: int, device: torch.device) -> int:
+    """How many whole blocks go through the model at once: as many as leave memory for their logits."""
     tokens = min(MICRO_BATCH_TOKENS.get(device.type, 16_384), MICRO_BATCH_LOGITS // vocab_size)
-    fitting = [n for n in range(1, sequences + 1) if sequences % n == 0 and n * block_size <= tokens]
-    return max(fitting, default=1)
+    return max(1, tokens // block_size)
+
+
+def micro_batch(sequences: int, block_size: int, vocab_size: int, device: torch.device) -> int:
+    """The largest equal parts of a batch of ``sequences`` that fit at once."""
+    most = sequences_at_once(block_size, vocab_size, device)
+    return max(n for n in range(1, min(most, sequences) + 1) if sequences % n == 0)

@@ -11,8 +11,7 @@ from data.cases import answer_columns
 from data.shards import Tokens
 from model import GPT
 from model.score import in_batches, score_answers
-
-EVAL_TOKENS = 16_384
+from training.device import sequences_at_once
 
 
 def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]:
@@ -28,7 +27,8 @@ def validation_loss(model: GPT, tokens: Tokens) -> float:
     device = model.embed.weight.device
     windows = validation_windows(tokens, model.config.block_size)
     full = [window for window in windows if window[1] == model.config.block_size]
-    batches = [full[part] for part in in_batches(len(full), max(1, EVAL_TOKENS // model.config.block_size))]
+    at_once = sequences_at_once(model.config.block_size, model.config.vocab_size, device)
+    batches = [full[part] for part in in_batches(len(full), at_once)]
     batches += [[window] for window in windows if window[1] != model.config.block_size]
     total = torch.zeros((), dtype=torch.float64, device=device)
     for batch in batches:

@@ -16,7 +16,7 @@ from data.files import Piece
 from data.stories.families import FAMILIES, Draw, Family, pick
 
 SPLITS = ("train", "select", "report")
-GRAMMAR_VERSION = 1
+GRAMMAR_VERSION = 4
 
 
 @dataclass(frozen=True)

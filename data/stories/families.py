@@ -119,19 +119,33 @@ CUE = Family(
 )
 
 
+RECALL_ENDINGS = {
+    "cake": " Then we gave some cake to {cue} {answer}.",
+    "asked": " We asked {cue} {answer}.",
+    "sat": " Later we sat with {cue} {answer}.",
+    "forgot": " Nobody forgot {cue} {answer}.",
+    "thanked": " At night we thanked {cue} {answer}.",
+    "photo": " I took a photo of {cue} {answer}.",
+}
+
+
 def draw_recall(rng: Random) -> Draw:
     first, second = pick_two(rng, lexicon.PEOPLE)
-    first_thing, second_thing = pick_two(rng, lexicon.THINGS)
-    n_fillers = int(rng.random() * 3)
+    first_trade, second_trade = pick_two(rng, lexicon.TRADES)
+    fillers = [" " + pick(rng, lexicon.FILLERS) for _ in range(int(rng.random() * 3))]
+    # More questions behind the one that counts: every word that needs recall is one more chance to learn it.
+    facts = ({"cue": first_trade, "answer": first}, {"cue": second_trade, "answer": second})
+    more = [pick(rng, tuple(RECALL_ENDINGS.values())).format_map(pick(rng, facts)) for _ in range(2)]
     slots = {
         "first": first,
         "second": second,
-        "first_thing": first_thing,
-        "second_thing": second_thing,
+        "first_trade": first_trade,
+        "second_trade": second_trade,
         "opener": pick(rng, lexicon.OPENERS),
-        "filler": "".join(" " + pick(rng, lexicon.FILLERS) for _ in range(n_fillers)),
+        "filler": "".join(fillers),
+        "more": "".join(more),
     }
-    return Draw(slots, {"first": first_thing, "second": second_thing})
+    return Draw(slots, {"first": first_trade, "second": second_trade})
 
 
 RECALL = Family(
@@ -139,21 +153,14 @@ RECALL = Family(
     key_slot="cue",
     twin_kind="cue",
     openings={
-        "bought": "{opener} we bought a {first_thing} for {first} and a {second_thing} for {second}.{filler}",
-        "made": "{opener} we made a {first_thing} for {first} and a {second_thing} for {second}.{filler}",
-        "was": "{opener} we saw the {first_thing} of {first} and the {second_thing} of {second}.{filler}",
-        "found": "{opener} we found the {first_thing} for {first}, but not the {second_thing} for {second}.{filler}",
-        "drew": "{opener} we drew a {first_thing} with {first} and a {second_thing} with {second}.{filler}",
-        "carried": "{opener} we carried a {first_thing} to {first} and a {second_thing} to {second}.{filler}",
+        "met": "{opener} we met {first_trade} {first} and {second_trade} {second}.{filler}",
+        "chess": "{opener} {first_trade} {first} played chess with {second_trade} {second}.{filler}",
+        "lunch": "{opener} {first_trade} {first} had lunch with {second_trade} {second}.{filler}",
+        "letter": "{opener} {first_trade} {first} wrote a letter to {second_trade} {second}.{filler}",
+        "market": "{opener} we saw {first_trade} {first} at the market with {second_trade} {second}.{filler}",
+        "helped": "{opener} {first_trade} {first} helped {second_trade} {second}.{filler}",
     },
-    endings={
-        "thought": " When I see a {cue}, I think of {answer}.",
-        "reminds": " Now every {cue} reminds me of {answer}.",
-        "asked": " If you like the {cue}, ask {answer}.",
-        "belongs": " Remember, the {cue} belongs to {answer}.",
-        "about": " To hear about the {cue}, talk to {answer}.",
-        "note": " On the {cue} was a note from {answer}.",
-    },
+    endings={name: ending + "{more}" for name, ending in RECALL_ENDINGS.items()},
     draw=draw_recall,
 )
 

@@ -12,6 +12,7 @@ PEOPLE = MEN + WOMEN
 PLACES = "park market river garden school station library beach harbor museum".split()
 MOODS = "tired hungry happy sad angry cold thirsty lonely".split()
 THINGS = "drum kite ball lamp doll book coat boat cup hat bell vase clock flute mirror basket".split()
+TRADES = "baker doctor farmer teacher painter singer driver judge nurse miller tailor hunter sailor pilot".split()
 
 ANIMALS = "dog cat horse cow fox sheep goat pig rabbit donkey goose hen bear wolf deer camel".split()
 WAYS = "road street bridge river field path hill forest tunnel lake meadow swamp valley beach canyon desert".split()
