@@ -18,7 +18,7 @@ class GPTConfig:
     """
 
     vocab_size: int
-    block_size: int = 128
+    block_size: int = 64
     n_layer: int = 3
     n_head: int = 4
     n_kv_head: int | None = None

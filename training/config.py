@@ -15,14 +15,14 @@ class OptimizerConfig:
     """
 
     name: Literal["muon", "adamw"] = "muon"
-    matrix_lr: float = 0.02
-    embedding_lr: float = 0.02
+    matrix_lr: float = 0.01
+    embedding_lr: float = 0.1
     head_lr: float = 0.005
     scalar_lr: float = 0.005
     betas: tuple[float, float] = (0.8, 0.95)
     weight_decay: float = 0.0
     warmup_fraction: float = 0.0
-    decay_fraction: float = 0.65
+    decay_fraction: float = 0.3
 
     def __post_init__(self) -> None:
         for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr"):
@@ -46,7 +46,7 @@ class TrainConfig:
     max_steps: int | None = None
     max_tokens: int | None = None
     max_minutes: float | None = None
-    tokens_per_step: int = 2_048
+    tokens_per_step: int = 1_024
     eval_every: int = 250
     checkpoint_every: int = 250
     log_every: int = 10

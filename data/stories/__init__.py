@@ -25,7 +25,7 @@ class Stories:
 
     name: Literal["stories"] = "stories"
     n_train: int = 40_000
-    n_val: int = 2_000
+    n_val: int = 1_000
     seed: int = 0
     families: tuple[str, ...] = tuple(FAMILIES)
 
