@@ -68,7 +68,7 @@ def tuplify(value: list | int) -> tuple | int:
 
 @dataclass(frozen=True)
 class EncodedCase:
-    """A case as one tokenizer sees it: an end token, then the text.
+    """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before.
 
     ``gold`` and ``distractors`` are token ranges [start, end). ``sites`` gives positions by name, those of SITES that
     the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two continuations differ.
@@ -103,7 +103,7 @@ def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
         sites["C"] = token_range(case.spans.cue)[1] - 1
     return EncodedCase(
         case,
-        tuple(tokens.tolist()),
+        tuple(tokens[: answer + 1].tolist()),
         gold=tuple(map(token_range, case.spans.gold)),
         distractors=tuple(map(token_range, case.spans.distractors)),
         sites={name: sites[name] for name in SITES if name in sites},

@@ -42,7 +42,7 @@ def score_answers(
     answers: Sequence[int],
     foils: Sequence[int],
     watch: Callable[[slice], Watch] | None = None,
-    batch_size: int = 256,
+    batch_size: int = 64,
 ) -> AnswerScores:
     """Scores the token after position ``sites[i]`` of ``sequences[i]``: is it ``answers[i]`` or ``foils[i]``?
 

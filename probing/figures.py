@@ -7,13 +7,14 @@ import matplotlib
 import torch
 from matplotlib import colors
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from data import EncodedCase, Tokenizer
 from model import GPT
 from model.watch import PatternRecorder
 from probing.families import FamilyResult
-from probing.report import ROLE_COLOURS, Findings
+from probing.report import ROLE_COLOURS, Findings, role_label
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
 GOLD, RIVAL = "#D55E00", "#0072B2"
@@ -55,7 +56,7 @@ def draw_cell(axes: Axes, x: int, y: int, roles: Sequence) -> None:
         role = roles[0]
         face = tint(ROLE_COLOURS.get(role.role, "#555555"), 0.15 + 0.85 * role.strength)
         dark = 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.6
-        text = f"{role.role.replace('_', ' ')}\n{role.score:.2f}" + (" ●" if role.matters else "")
+        text = "\n".join(role_label(role) for role in roles)
     patch = matplotlib.patches.FancyBboxPatch((x - 0.45, y - 0.42), 0.9, 0.84, facecolor=face, edgecolor="none", **box)
     axes.add_patch(patch)
     axes.text(x, y, text, ha="center", va="center", fontsize=9, color=PAPER if dark else INK)
@@ -78,7 +79,7 @@ def draw_stories(model: GPT, tokenizer: Tokenizer, results: Sequence[FamilyResul
     if not shown:
         return
     with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(11, 1.75 * len(shown) + 0.2), dpi=150, facecolor=PAPER)
+        figure = Figure(figsize=(11, 1.3 * len(shown)), dpi=150, facecolor=PAPER)
         for i, result in enumerate(shown):
             axes = figure.add_subplot(len(shown), 1, i + 1)
             axes.axis("off")
@@ -90,7 +91,7 @@ def draw_stories(model: GPT, tokenizer: Tokenizer, results: Sequence[FamilyResul
                 f"right in {quoted.accuracy:.1%} of {len(result.cases)} held-out stories"
             )
             axes.text(0, 0.93, title, fontsize=10, weight="bold", va="top")
-            for case, y in zip(result.cases[:2], (0.5, 0.12), strict=True):
+            for case, y in zip(result.cases[:2], (0.52, 0.14), strict=True):
                 draw_story(figure, axes, model, tokenizer, case, quoted, y)
         figure.tight_layout()
         figure.savefig(path)
@@ -103,10 +104,12 @@ def draw_story(
     site = case.sites[quoted.site]
     weights = attention_row(model, case.tokens, site, quoted.name)
     gold = {token for start, end in case.gold for token in range(start, end)}
-    renderer = figure.canvas.get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()
     x = 0.0
     for position, token in enumerate(case.tokens[1:], start=1):
-        word = tokenizer.decode([token]).replace("\n", "↵")
+        piece = tokenizer.decode([token])
+        word = piece.removeprefix(" ").replace("\n", "↵") or "␣"
+        x += 0.006 if piece.startswith(" ") else 0.0
         weight = weights[position] if position <= site else 0.0
         text = axes.text(
             x,
@@ -124,5 +127,5 @@ def draw_story(
         )
         extent = text.get_window_extent(renderer).transformed(axes.transData.inverted())
         if position in gold:
-            axes.plot([extent.x0 + 0.003, extent.x1], [extent.y0 - 0.07] * 2, color=INK, linewidth=1.2)
-        x = extent.x1 + 0.004
+            axes.plot([extent.x0, extent.x1], [extent.y0 - 0.06] * 2, color=INK, linewidth=1.2, clip_on=False)
+        x = extent.x1 + 0.003

@@ -12,7 +12,7 @@ from model import GPT, Watch
 from model.score import in_batches, pad
 from probing.predictions import Predictions, sites_of
 
-BATCH = 256  # even, so that twins, which stand next to each other, share a batch
+BATCH = 64  # even, so that twins, which stand next to each other, share a batch
 
 
 def head_names(model: GPT) -> tuple[str, ...]:

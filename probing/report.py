@@ -45,10 +45,11 @@ class Findings:
 
     def roles(self, name: str, k: int) -> list[Role]:
         """Every role that head ``name``, the k-th, has; the strongest first."""
-        found = []
-        for habit, mass in zip(HABITS, self.habits[:, k].tolist(), strict=True):
-            if mass >= HABIT_THRESHOLD:
-                found.append(Role(habit, mass, mass, matters=False))
+        found = [
+            Role(habit, mass, mass, matters=False)
+            for habit, mass in zip(HABITS, self.habits[:, k].tolist(), strict=True)
+            if mass >= HABIT_THRESHOLD
+        ]
         for result in self.families:
             quoted = result.quotes[name]
             if result.resolved and quoted.looks:
@@ -56,7 +57,11 @@ class Findings:
                 role = FAMILY_ROLES.get(result.name, result.name)
                 strength = (quoted.accuracy - baseline) / (1 - baseline)
                 found.append(Role(role, quoted.accuracy, strength, result.effects[name].matters))
-        return sorted(found, key=lambda role: -role.strength)
+        found.sort(key=lambda role: -role.strength)
+        strongest = {}
+        for role in found:
+            strongest.setdefault(role.role, role)
+        return list(strongest.values())
 
     def role_map(self) -> list[list[list[Role]]]:
         """Roles by layer and head."""
@@ -150,6 +155,10 @@ def summary(result: FamilyResult) -> str:
     )
 
 
+def role_label(role: Role) -> str:
+    return f"{role.role.replace('_', ' ')} {role.score:.2f}" + (" ●" if role.matters else "")
+
+
 def role_table(findings: Findings) -> Table:
     """The role map for the terminal: colour and word say the role, a dot that the head matters."""
     table = Table(title="what each head does", title_justify="left", show_edge=False)
@@ -159,12 +168,8 @@ def role_table(findings: Findings) -> Table:
     for layer, heads in enumerate(findings.role_map()):
         cells = []
         for roles in heads:
-            cell = Text("-", style="dim")
-            if roles:
-                dot = " ●" if roles[0].matters else ""
-                colour = ROLE_COLOURS.get(roles[0].role, "bold")
-                cell = Text(f"{roles[0].role} {roles[0].score:.2f}{dot}", style=colour)
-            cells.append(cell)
+            lines = [Text(role_label(role), style=ROLE_COLOURS.get(role.role, "bold")) for role in roles]
+            cells.append(Text("\n").join(lines) if lines else Text("-", style="dim"))
         table.add_row(str(layer), *cells)
     return table
 

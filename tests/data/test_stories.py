@@ -79,7 +79,7 @@ def test_no_story_to_measure_with_occurs_in_training():
     for split in ("select", "report"):
         for seed in (0, 1):
             assert not train & {case.text for case in cases(split, 200, seed)}
-    select, report = ({case.frame for case in cases(split, 500, 0)} for split in ("select", "report"))
+    select, report = ({(case.family, case.frame) for case in cases(split, 500, 0)} for split in ("select", "report"))
     assert not select & report
 
 
