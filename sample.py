@@ -10,7 +10,8 @@ import torch
 
 import configs
 from configs.schema import SampleCommand
-from model import generate
+from data import Tokenizer
+from model import GPT, generate
 from training import load_model, pick_device
 
 
@@ -22,9 +23,30 @@ def main(command: SampleCommand) -> None:
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
     print(prompt, end="", flush=True)
+    try:
+        write(model, tokenizer, torch.tensor(ids, device=device), command, samples, live)
+    finally:  # also what was written before Ctrl-C is kept
+        print(live.decode(b"", final=True))
+        texts = [tokenizer.decode(sample) for sample in samples]
+        for text in texts[1:]:
+            print(f"---\n{prompt}{text}")
+        keep(
+            run / "samples",
+            [{"step": state["step"], **asdict(command), "run": run.name, "text": text} for text in texts],
+        )
+
+
+def write(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: torch.Tensor,
+    command: SampleCommand,
+    samples: list[list[int]],
+    live: codecs.IncrementalDecoder,
+) -> None:
+    """Adds tokens to ``samples`` until each has met the end token, and prints the first one as it grows."""
     ended = [False] * command.n
-    start = torch.tensor(ids, device=device)
-    for new in generate(model, start, command.n, command.max_new_tokens, command, command.seed):
+    for new in generate(model, prompt, command.n, command.max_new_tokens, command, command.seed):
         for i, token in enumerate(new.tolist()):
             ended[i] = ended[i] or token == tokenizer.end
             if not ended[i]:
@@ -32,16 +54,13 @@ def main(command: SampleCommand) -> None:
                 if i == 0:
                     print(live.decode(tokenizer.pieces[token]), end="", flush=True)
         if all(ended):
-            break
-    print(live.decode(b"", final=True))
-    texts = [tokenizer.decode(sample) for sample in samples]
-    for text in texts[1:]:
-        print(f"---\n{prompt}{text}")
-    folder = run / "samples"
+            return
+
+
+def keep(folder: Path, records: list[dict]) -> None:
     folder.mkdir(exist_ok=True)
     with open(folder / "samples.jsonl", "a") as file:
-        for text in texts:
-            file.write(json.dumps({"step": state["step"], **asdict(command), "run": run.name, "text": text}) + "\n")
+        file.writelines(json.dumps(record) + "\n" for record in records)
 
 
 if __name__ == "__main__":

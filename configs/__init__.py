@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,7 +27,8 @@ from data import InputError
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
-FREE_TEXT = ("prompt", "text", "run", "cache", "data.path")
+FREE_TEXT = ("prompt", "text", "run", "checkpoint", "cache", "data.path", "data.field", "wandb.project")
+SWEEP = ("-m", "--multirun")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
 CHANGEABLE = (*BUDGETS, "eval_every", "checkpoint_every", "log_every", "device", "precision", "compile", "wandb")
 NOT_REMEMBERED = ("run", "resume", "overwrite")
@@ -36,7 +38,7 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     """Runs ``main(config)`` for this process's command line; wrong input ends in one line and exit status 1."""
     OmegaConf.register_new_resolver("text", decode_text, replace=True)
     arguments = sys.argv[1:]
-    sweep = any(argument in ("-m", "--multirun") for argument in arguments)
+    sweep = any(argument in SWEEP for argument in arguments)
     if not sweep:
         arguments = [encode_text(argument) for argument in arguments]
     sys.argv[1:] = arguments
@@ -45,9 +47,9 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
         with one_line_errors():
             main(typed(schema, plain(config), HydraConfig.get().overrides.task))
 
-    if not sweep and not any(argument.startswith("-") for argument in arguments):
+    if not any(argument.startswith("-") for argument in arguments if argument not in SWEEP):
         with one_line_errors():
-            check_overrides(name, arguments)
+            check_overrides(name, [argument for argument in arguments if argument not in SWEEP], sweep)
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
 
 
@@ -60,6 +62,9 @@ class one_line_errors:
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, InputError):
             raise SystemExit(f"error: {error}") from None
+        if isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
         if isinstance(error, OSError):
             raise SystemExit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from None
 
@@ -82,8 +87,11 @@ def plain(config: DictConfig) -> dict:
         raise InputError(f"{error.full_key} is missing; give {error.full_key}=...") from None
 
 
-def check_overrides(name: str, arguments: list[str]) -> None:
-    """Raises InputError for an override that names no key, no group's member, or that Hydra cannot read."""
+def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> None:
+    """Raises InputError for an override that names no key, no group's member, or that Hydra cannot read.
+
+    In a sweep every value may be several, of which only the names of members are looked at here.
+    """
     chosen = []
     parser = OverridesParser.create()
     for argument in arguments:
@@ -95,18 +103,30 @@ def check_overrides(name: str, arguments: list[str]) -> None:
         except HydraException:
             raise InputError(f"{argument}: the value cannot be read; quote it, as in {key}=\\'...\\'") from None
         if key.lstrip("+~") in GROUPS:
-            members = [path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml")]
-            if value not in members:
-                raise InputError(f"{argument}: there is no such {key}; known are {', '.join(sorted(members))}")
-            chosen.append(argument)
-    known = set(nested_keys(compose(name, chosen)))
+            members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
+            for choice in value.split(",") if sweep else [value]:
+                if choice not in members:
+                    raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
+                chosen.append(f"{key}={choice}")
+    known = {key for choice in chosen or [None] for key in nested_keys(compose(name, [choice] if choice else []))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):
-            near = get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
-            raise InputError(f"{key}: there is no such key; {hint}")
-    compose(name, arguments)
+            raise InputError(f"{key}: there is no such key; {hint(key, known)}")
+    if not sweep:
+        compose(name, arguments)
+
+
+def hint(key: str, known: set[str]) -> str:
+    """What somebody who wrote ``key`` may have meant."""
+    group, _, rest = key.partition(".")
+    members = [
+        path.stem for path in sorted((FOLDER / group).glob("*.yaml")) if rest and rest in OmegaConf.load(path).keys()
+    ]
+    if members:
+        return f"it belongs to {group}={members[0]}: add that"
+    near = get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
 
 
 def compose(name: str, overrides: list[str]) -> dict:
@@ -128,19 +148,25 @@ def nested_keys(config: Mapping, prefix: str = "") -> Iterator[str]:
 
 def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
     """Values as a frozen dataclass; where the command resumes a run, that run's own values with the changes allowed."""
-    if values.get("resume") and values.get("run"):
+    if values.get("resume") is True and values.get("run"):
         values = resumed(values, overrides)
     if "model" in values:
         values = values | {"model": {**values["model"], "vocab_size": 1}}
     try:
-        return TypeAdapter(schema).validate_python(values)
+        command = TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"] if part not in ("stories", "shakespeare", "files"))
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "missing":
+            raise InputError(f"{path} is missing; give {path}=...") from None
         if message == first["msg"]:  # pydantic's own, about one value
             raise InputError(f"{path}={first['input']}: {message}") from None
         raise InputError(f"{path}.{message}" if path else message) from None
+    unknown = sorted(set(nested_keys(values)) - set(nested_keys(asdict(command))))
+    if unknown:
+        raise InputError(f"{unknown[0]}: there is no such key; {hint(unknown[0], set(nested_keys(asdict(command))))}")
+    return command
 
 
 def resumed(values: dict, overrides: list[str]) -> dict:
@@ -148,7 +174,13 @@ def resumed(values: dict, overrides: list[str]) -> dict:
     path = Path(values["run"]) / "config.yaml"
     if not path.is_file():
         raise InputError(f"run={values['run']}: there is no run to resume")
-    stored = OmegaConf.to_container(OmegaConf.load(path))
+    try:
+        stored = OmegaConf.to_container(OmegaConf.load(path))
+        missing = values.keys() - stored.keys() - set(NOT_REMEMBERED)
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, AttributeError):
+        missing = {"everything"}
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
     given = [override.partition("=")[0].lstrip("+") for override in overrides]
     if any(key in BUDGETS for key in given):
         stored |= dict.fromkeys(BUDGETS)
@@ -165,4 +197,6 @@ def to_yaml(command: Any) -> str:
     """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
     values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
     del values["model"]["vocab_size"]
+    if "path" in values["data"]:
+        values["data"]["path"] = os.path.abspath(os.path.expanduser(values["data"]["path"]))
     return OmegaConf.to_yaml(OmegaConf.create(values))

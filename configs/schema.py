@@ -9,6 +9,7 @@ from data import Files, Shakespeare, TokenizerConfig
 from data.stories import Stories
 from model import GPTConfig, Sampling
 from training import TrainConfig
+from training.config import require_seed
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class SampleCommand(Sampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_seed(self.seed)
         if self.n < 1 or self.max_new_tokens < 1:
             raise ValueError(f"n={self.n} and max_new_tokens={self.max_new_tokens}: both must be at least 1")
         if self.prompt == "":
@@ -70,7 +72,8 @@ class ProbeCommand:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.n_cases < 2 or self.n_cases % 2:
-            raise ValueError(f"n_cases={self.n_cases}: must be even and at least 2: stories come with their twins")
+        require_seed(self.seed)
+        if self.n_cases < 20 or self.n_cases % 2:
+            raise ValueError(f"n_cases={self.n_cases}: must be even, as stories come with twins, and at least 20")
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')

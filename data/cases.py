@@ -49,6 +49,12 @@ class Case:
     twin: str | None = None
     twin_kind: str | None = None
 
+    @property
+    def words(self) -> str:
+        """Answer and foil, in an order that does not tell which is which."""
+        start, end = self.spans.answer
+        return " ".join(sorted((self.text.encode()[start:end].decode(), self.foil)))
+
     def to_json(self) -> dict:
         """The case as one JSON object; spans that it does not have are left out."""
         record = asdict(self)
@@ -133,3 +139,11 @@ def answer_columns(cases: Sequence[EncodedCase]) -> tuple[list, list[int], list[
     """What scoring the answers of many cases needs: tokens, A-1 sites, answers and foils."""
     columns = ([case.tokens for case in cases], [case.sites["A-1"] for case in cases])
     return *columns, [case.answer for case in cases], [case.foil for case in cases]
+
+
+def by_family(cases: Sequence[EncodedCase]) -> dict[str, list[EncodedCase]]:
+    """Cases by the name of their family, in the order of their first mention."""
+    families: dict[str, list[EncodedCase]] = {}
+    for case in cases:
+        families.setdefault(case.case.family, []).append(case)
+    return families

@@ -3,7 +3,7 @@
 A corpus says what it is (``fingerprint``), and yields its text as (split, piece) in one pass (``pieces``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,17 +16,20 @@ SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/da
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
+Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far, bytes in all if known
+
+
 class Corpus(Protocol):
     name: str
 
     def fingerprint(self, cache: Path) -> dict:
-        """Equal, as JSON, exactly when the text would be equal; raises InputError where there is none."""
+        """Changes, as JSON, when the text seems to have changed; raises InputError where there is none."""
 
-    def total_bytes(self, cache: Path) -> int | None:
+    def total_bytes(self, cache: Path, progress: Progress) -> int | None:
         """UTF-8 bytes of all its text, for progress and for splitting; None where nobody needs to know."""
 
-    def pieces(self, cache: Path, replaced: Replacements) -> Iterator[tuple[str, Piece]]:
-        """All of "train", then all of "val"."""
+    def pieces(self, cache: Path, replaced: Replacements, total: int | None) -> Iterator[tuple[str, Piece]]:
+        """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Files:
             raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
 
     def fingerprint(self, cache: Path) -> dict:
+        """Names, sizes and times of the files, as `make` compares them: reading all of them first would be slow."""
         stats = [(file, file.stat()) for file in find_files(self.path)]
         files = [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
         return {"corpus": self.name, "files": files, "field": self.field, "val_fraction": self.val_fraction}
@@ -54,13 +58,16 @@ class Files:
         for file in find_files(self.path):
             yield from read_pieces(file, self.field, replaced)
 
-    def total_bytes(self, cache: Path) -> int:
-        return sum(len(piece.text.encode()) for piece in self.documents(Replacements()))
-
-    def pieces(self, cache: Path, replaced: Replacements) -> Iterator[tuple[str, Piece]]:
-        total = self.total_bytes(cache)
+    def total_bytes(self, cache: Path, progress: Progress) -> int:
+        total = 0
+        for piece in self.documents(Replacements()):
+            total += len(piece.text.encode())
+            progress("reading", total, None)
         if total == 0:
             raise InputError(f"data.path={self.path}: there is no text in it")
+        return total
+
+    def pieces(self, cache: Path, replaced: Replacements, total: int) -> Iterator[tuple[str, Piece]]:
         return split_pieces(self.documents(replaced), train_bytes=int(total * (1 - self.val_fraction)))
 
 
@@ -77,8 +84,8 @@ class Shakespeare:
         self.files(cache)
         return {"corpus": self.name, "sha256": SHAKESPEARE_SHA256}
 
-    def total_bytes(self, cache: Path) -> int:
-        return self.files(cache).total_bytes(cache)
+    def total_bytes(self, cache: Path, progress: Progress) -> int:
+        return self.files(cache).total_bytes(cache, progress)
 
-    def pieces(self, cache: Path, replaced: Replacements) -> Iterator[tuple[str, Piece]]:
-        return self.files(cache).pieces(cache, replaced)
+    def pieces(self, cache: Path, replaced: Replacements, total: int) -> Iterator[tuple[str, Piece]]:
+        return self.files(cache).pieces(cache, replaced, total)

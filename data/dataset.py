@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.corpora import Corpus
+from data.corpora import Corpus, Progress
+from data.download import file_sha256
 from data.errors import InputError
 from data.files import Replacements
 from data.shards import FORMAT, SPLITS, ShardWriter, Tokens, open_split, publish, read_manifest, write_manifest
@@ -18,13 +20,13 @@ from data.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tok
 
 BPE_SAMPLE_BYTES = 64 << 20
 ENCODE_BYTES = 4 << 20
-
-Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far, bytes in all if known
+ENDLESS_WORD = re.compile(r"\S{1000}")
+ENDLESS_SPACE = re.compile(r"\s{1000,}")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Tokens to train on and to validate with. ``key`` names corpus and tokenizer: equal keys, equal tokens."""
+    """Tokens to train on and to validate with. ``key`` is a hash of all tokens and of the tokenizer."""
 
     key: str
     folder: Path
@@ -39,20 +41,24 @@ class Dataset:
         if len(self.train) <= block_size:
             raise InputError(
                 f"the corpus has {len(self.train)} training tokens, too few for model.block_size={block_size}; "
-                f"give more text or model.block_size={max(1, (len(self.train) - 1) // 2)}"
+                "give more text or a shorter block"
             )
         if len(self.val) < 2:
             raise InputError(f"the validation text has {len(self.val)} tokens; give more text or a larger val_fraction")
 
 
+def short_hash(value: object) -> str:
+    """A name for a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def prepare(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Progress | None = None) -> Dataset:
     """The tokens of ``corpus``, from ``cache`` where they are there already and still whole."""
     description = {"format": FORMAT, "source": corpus.fingerprint(cache), "tokenizer": asdict(config)}
-    key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
-    folder = cache / "tokens" / f"{corpus.name}-{config.kind}-{key}"
+    folder = cache / "tokens" / f"{corpus.name}-{config.kind}-{short_hash(description)}"
     if not folder.exists():
-        building = folder.with_name(f".{folder.name}.{os.getpid()}")
-        building.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
         try:
             build(building, corpus, config, cache, description, progress or (lambda *_: None))
             publish(building, folder)
@@ -61,22 +67,25 @@ def prepare(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Prog
             raise
     manifest = read_manifest(folder)
     train, val = (open_split(folder, manifest, split) for split in SPLITS)
+    if file_sha256(folder / "tokenizer.json") != manifest["tokenizer"]:
+        raise InputError(f"{folder}/tokenizer.json is damaged; delete {folder} and the tokens are made anew")
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    return Dataset(key, folder, tokenizer, train, val, manifest["val"]["bytes"], manifest["replaced"])
+    content = [manifest["tokenizer"], *(shard["sha256"] for split in SPLITS for shard in manifest[split]["shards"])]
+    return Dataset(short_hash(content), folder, tokenizer, train, val, manifest["val"]["bytes"], manifest["replaced"])
 
 
 def build(
     folder: Path, corpus: Corpus, config: TokenizerConfig, cache: Path, description: dict, progress: Progress
 ) -> None:
     """Writes tokenizer, shards and manifest of one corpus, streaming: memory does not grow with the corpus."""
-    total = corpus.total_bytes(cache)
-    tokenizer = make_tokenizer(corpus, config, cache, progress)
+    total = corpus.total_bytes(cache, progress)
+    tokenizer = make_tokenizer(corpus, config, cache, total, progress)
     (folder / "tokenizer.json").write_text(tokenizer.to_json())
     replaced, done = Replacements(), 0
     writers = {split: ShardWriter(folder, split, tokenizer.vocab_size) for split in SPLITS}
     n_bytes = dict.fromkeys(SPLITS, 0)
     end = np.array([tokenizer.end])
-    for batch in batched_pieces(corpus.pieces(cache, replaced)):
+    for batch in batched_pieces(corpus.pieces(cache, replaced, total)):
         encoded = tokenizer.encode_many([piece.text for _, piece in batch])
         for (split, piece), ids in zip(batch, encoded, strict=True):
             writers[split].write(ids)
@@ -89,6 +98,7 @@ def build(
         raise InputError(f"the corpus {corpus.name} has no text")
     manifest = {
         "description": description,
+        "tokenizer": file_sha256(folder / "tokenizer.json"),
         "vocab_size": tokenizer.vocab_size,
         "dtype": writers["train"].dtype.str,
         "replaced": replaced.count,
@@ -100,23 +110,28 @@ def build(
     write_manifest(folder, manifest)
 
 
-def make_tokenizer(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Progress) -> Tokenizer:
+def make_tokenizer(
+    corpus: Corpus, config: TokenizerConfig, cache: Path, total: int | None, progress: Progress
+) -> Tokenizer:
     if config.kind == "bytes":
         return byte_tokenizer()
     if config.kind == "gpt2":
         return gpt2_tokenizer(cache)
-    return train_bpe(sample_text(corpus, cache, progress), config.vocab_size)
+    return train_bpe(sample_text(corpus, cache, total, progress), config.vocab_size)
 
 
-def sample_text(corpus: Corpus, cache: Path, progress: Progress) -> Iterator[str]:
-    """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer."""
+def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progress) -> Iterator[str]:
+    """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer.
+
+    Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
+    """
     done = 0
-    for split, piece in corpus.pieces(cache, Replacements()):
+    for split, piece in corpus.pieces(cache, Replacements(), total):
         if split != "train" or done >= BPE_SAMPLE_BYTES:
             return
         done += len(piece.text.encode())
         progress("learning merges", done, None)
-        yield piece.text
+        yield ENDLESS_SPACE.sub("\n", ENDLESS_WORD.sub(r"\g<0> ", piece.text))
 
 
 def batched_pieces(pieces: Iterator[tuple[str, object]]) -> Iterator[list[tuple[str, object]]]:

@@ -26,7 +26,10 @@ def fetch(url: str, sha256: str, path: Path) -> Path:
             with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(part, "wb") as file:
                 while chunk := response.read(1 << 20):
                     file.write(chunk)
-            part.replace(path)
+            if file_sha256(part) == sha256:
+                part.replace(path)
+            else:
+                raise InputError(f"{url} sent another file than expected; try again, or put the right one at {path}")
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
             remedy = f"without a network, put the file at {path}"

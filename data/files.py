@@ -5,6 +5,7 @@ import glob
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -13,8 +14,10 @@ from backports import zstd
 
 from data.errors import InputError
 
-CHUNK_BYTES = 1 << 20
-LONGEST_PIECE = 16 << 20
+CHUNK = 1 << 18
+LONGEST_PIECE = 1 << 19
+LOOK_BACK = 1 << 14
+WORD_END = re.compile(r"\S[ \n]")
 TEXT_SUFFIXES = (".txt", ".md")
 LINES_SUFFIX = ".jsonl"
 COMPRESSION_SUFFIXES = (".gz", ".zst")
@@ -30,22 +33,26 @@ class Piece(NamedTuple):
 
 def kind(path: Path) -> str:
     """The suffix that says what is inside, compression aside: ``.txt`` for ``notes.txt.gz``; empty if unknown."""
-    suffix = Path(path.stem).suffix if path.suffix in COMPRESSION_SUFFIXES else path.suffix
+    compressed = path.suffix.lower() in COMPRESSION_SUFFIXES
+    suffix = (Path(path.stem) if compressed else path).suffix.lower()
     return suffix if suffix in (*TEXT_SUFFIXES, LINES_SUFFIX) else ""
 
 
 def find_files(path: str) -> list[Path]:
-    """The readable files that ``path`` (a file, a folder with all below it, or a glob) names, in sorted order."""
+    """The readable files that ``path`` (a file, a folder with all below that is not hidden, a glob) names, sorted."""
     known = " ".join((*TEXT_SUFFIXES, LINES_SUFFIX)) + ", alone or with " + " or ".join(COMPRESSION_SUFFIXES)
+    if not path:
+        raise InputError("data.path is empty; give data.path=FILE, a folder or a glob")
     place = Path(path).expanduser()
     if place.is_file():
         if not kind(place):
             raise InputError(f"data.path={path}: unknown kind of file; known are {known}")
         return [place]
     if place.is_dir():
-        found = sorted(file for file in place.rglob("*") if file.is_file() and kind(file))
+        below = (file for file in place.rglob("*") if file.is_file() and kind(file))
+        found = sorted(file for file in below if not any(part[0] == "." for part in file.relative_to(place).parts))
     else:
-        found = sorted(Path(match) for match in glob.glob(str(place), recursive=True))
+        found = sorted({Path(match) for match in glob.glob(str(place), recursive=True)})
         found = [file for file in found if file.is_file() and kind(file)]
         if not found and not glob.has_magic(path):
             raise InputError(f"data.path={path}: there is no such file or folder")
@@ -55,9 +62,9 @@ def find_files(path: str) -> list[Path]:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
-    if path.suffix == ".zst":
+    if path.suffix.lower() == ".zst":
         return zstd.open(path, "rb")
     return open(path, "rb")
 
@@ -81,48 +88,67 @@ def read_pieces(path: Path, field: str, replaced: Replacements) -> Iterator[Piec
     """The documents of one file: a text file is one, a .jsonl file has one a line, under ``field``."""
     try:
         with open_binary(path) as file:
-            yield from (read_lines if kind(path) == LINES_SUFFIX else read_text)(file, path, field, replaced)
-    except (EOFError, gzip.BadGzipFile, zstd.ZstdError) as error:
+            if kind(path) == LINES_SUFFIX:
+                for text in read_lines(file, path, field):
+                    chunks = (text[start : start + CHUNK] for start in range(0, len(text), CHUNK))
+                    yield from cut_document(map(replaced.clean, chunks))
+            else:
+                yield from cut_document(map(replaced.clean, read_text(file, path)))
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
 
-def read_text(file: BinaryIO, path: Path, field: str, replaced: Replacements) -> Iterator[Piece]:
+def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
+    """A text file in chunks; bytes that are no UTF-8 become lone surrogates."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
-    text = ""
-    while chunk := file.read(CHUNK_BYTES):
-        text += replaced.clean(decoder.decode(chunk))
-        if cut := cutting_place(text):
-            yield Piece(text[:cut], ends_document=False)
-            text = text[cut:]
-    text += replaced.clean(decoder.decode(b"", final=True))
-    yield Piece(text, ends_document=True)
+    first = True
+    while chunk := file.read(CHUNK):
+        if first and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(f"{path}: is UTF-16; save it as UTF-8")
+        first = False
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", final=True)
 
 
-def cutting_place(text: str) -> int:
-    """Where a long text may be cut without changing its tokens: behind a newline that stands between two non-spaces.
-
-    Tokenizers split there anyway. 0 if there is no such place yet; a text without any is cut at LONGEST_PIECE.
-    """
-    position = len(text) - 1
-    while (position := text.rfind("\n", 1, position)) > 0:
-        if not text[position - 1].isspace() and not text[position + 1].isspace():
-            return position + 1
-    return LONGEST_PIECE if len(text) > LONGEST_PIECE else 0
-
-
-def read_lines(file: BinaryIO, path: Path, field: str, replaced: Replacements) -> Iterator[Piece]:
+def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[str]:
+    """The texts of a .jsonl file."""
     for number, line in enumerate(file, start=1):
         text = line.decode("utf-8-sig", "surrogateescape")
         if not text.strip():
             continue
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not JSON ({error})") from None
         text = record.get(field) if isinstance(record, dict) else None
         if not isinstance(text, str):
             raise InputError(f"{path}, line {number}: no text under {field!r}; name the key with data.field=...")
-        yield Piece(replaced.clean(text), ends_document=True)
+        yield text
+
+
+def cut_document(chunks: Iterator[str]) -> Iterator[Piece]:
+    """One document as pieces that a tokenizer can take one by one; nothing for an empty document."""
+    text, any_text = "", False
+    for chunk in chunks:
+        text += chunk
+        any_text = any_text or bool(chunk)
+        while len(text) > CHUNK // 2 and (cut := cutting_place(text)):
+            yield Piece(text[:cut], ends_document=False)
+            text = text[cut:]
+    if any_text:
+        yield Piece(text, ends_document=True)
+
+
+def cutting_place(text: str) -> int:
+    """Where a text may be cut without changing its tokens: before the last space or newline behind a visible character.
+
+    Words are split there before they are merged. 0 if there is no such place in the last LOOK_BACK characters; a text
+    that goes on without any is cut at LONGEST_PIECE all the same, because no tokenizer takes endless words.
+    """
+    place = 0
+    for match in WORD_END.finditer(text, max(0, len(text) - LOOK_BACK)):
+        place = match.start() + 1
+    return place or (LONGEST_PIECE if len(text) > LONGEST_PIECE else 0)
 
 
 def split_pieces(pieces: Iterator[Piece], train_bytes: int) -> Iterator[tuple[str, Piece]]:

@@ -16,6 +16,7 @@ FORMAT = 1
 SHARD_TOKENS = 1 << 27
 FLUSH_TOKENS = 1 << 20
 SPLITS = ("train", "val")
+MANIFEST_KEYS = {"tokenizer", "dtype", "replaced", *SPLITS}
 
 
 class ShardWriter:
@@ -100,8 +101,11 @@ def write_manifest(folder: Path, manifest: dict) -> None:
 
 def read_manifest(folder: Path) -> dict:
     try:
-        return json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError) as error:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        if not manifest.keys() >= MANIFEST_KEYS:
+            raise ValueError("something is missing in it")
+        return manifest
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{folder}/manifest.json cannot be read ({error}); delete {folder} to make it anew") from None
 
 

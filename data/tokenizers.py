@@ -81,7 +81,7 @@ class Tokenizer:
         return json.dumps({"kind": self.kind, "pattern": self.pattern, "tokens": tokens}, indent=0)
 
     @classmethod
-    def from_json(cls, text: str, source: Path) -> "Tokenizer":
+    def from_json(cls, text: bytes, source: Path) -> "Tokenizer":
         try:
             stored = json.loads(text)
             pieces = [base64.b64decode(token) for token in stored["tokens"]]
@@ -91,13 +91,16 @@ class Tokenizer:
         ranks = {piece: i for i, piece in enumerate(pieces)}
         if len(ranks) != len(pieces) or not all(bytes([byte]) in ranks for byte in range(N_BYTES)):
             raise InputError(f"{source} is damaged: tokens repeat, or some bytes have none")
-        return cls(kind, ranks, pattern)
+        try:
+            return cls(kind, ranks, pattern)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source} is damaged: its pattern cannot be used ({error})") from None
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
         if not path.is_file():
             raise InputError(f"{path} is missing")
-        return cls.from_json(path.read_text(), path)
+        return cls.from_json(path.read_bytes(), path)
 
 
 def byte_tokenizer() -> Tokenizer:

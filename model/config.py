@@ -1,5 +1,6 @@
 """The shape of a network, checked once when it is made."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,8 +38,8 @@ class GPTConfig:
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+            if vars(self)[name] < 1:
+                raise ValueError(f"{name}={vars(self)[name]}: must be at least 1")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd={self.n_embd} does not divide into n_head={self.n_head} equal heads")
         if self.n_head % self.n_kv_head:
@@ -47,7 +48,7 @@ class GPTConfig:
             raise ValueError(f"rotary positions need an even head size; n_embd / n_head is {self.head_dim}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: must be at least 0 and below 1")
-        if self.softcap < 0:
+        if not 0 <= self.softcap < math.inf:
             raise ValueError(f"softcap={self.softcap}: must be positive, or 0 for none")
         unknown = sorted(set(self.attention) - set(ATTENTION_LETTERS))
         if unknown or not self.attention:

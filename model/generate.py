@@ -36,7 +36,7 @@ class Sampling:
 
 def filter_logits(logits: Tensor, sampling: Sampling) -> Tensor:
     """Logits [B, V] after temperature, with every token that the filters exclude at minus infinity."""
-    logits = logits / sampling.temperature
+    logits = (logits - logits.max(-1, keepdim=True).values) / sampling.temperature  # no overflow near temperature 0
     if 0 < sampling.top_k < logits.size(-1):
         smallest_kept = logits.topk(sampling.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest_kept, -math.inf)
@@ -82,6 +82,8 @@ def generate(
     """
     if len(prompt) == 0:
         raise ValueError("the prompt has no tokens")
+    if model.training:
+        raise ValueError("call model.eval() first: dropout would disturb what is generated")
     block_size = model.config.block_size
     generator = torch.Generator(prompt.device).manual_seed(seed)
     tokens = prompt.expand(n, -1)  # [n, T so far]

@@ -5,18 +5,22 @@ Imports model and data. Everything starts at ``probe``.
 
 from collections.abc import Sequence
 
-from data import Case, EncodedCase, Tokenizer, encode_case
+from data import Case, Tokenizer, encode_case
+from data.cases import by_family
 from model import GPT
-from probing.families import measure_family
+from probing.families import fitting, measure_family
 from probing.report import Findings, print_findings, to_json, write_files
 from probing.roles import habits
 
-__all__ = ["Findings", "print_findings", "probe", "to_json", "write_files"]
+__all__ = ["UNTRAINED", "Findings", "print_findings", "probe", "to_json", "write_files"]
+
+UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
+SHORTEST = 20  # cases, below which an interval says nothing
 
 
 def probe(
     model: GPT,
-    untrained: GPT,
+    untrained: Sequence[GPT],
     tokenizer: Tokenizer,
     select: Sequence[Case],
     report: Sequence[Case],
@@ -25,14 +29,17 @@ def probe(
     """Measures every head of ``model`` on annotated cases: chosen on ``select``, quoted on ``report``.
 
     ``untrained``: the same network with initial weights, the baseline that shows what the architecture alone does.
-    ``source``: what heads.json shall say of where the model comes from. Twins must stand next to each other.
+    ``source``: what heads.json shall say of where the model comes from. Twins must stand next to each other. Families
+    whose cases are too long for the model are named in ``Findings.too_long`` and not measured.
     """
-    chosen, quoted = ([encode_case(case, tokenizer) for case in cases] for cases in (select, report))
-    names = dict.fromkeys(case.case.family for case in quoted)
-    families = [measure_family(model, untrained, of_family(chosen, name), of_family(quoted, name)) for name in names]
-    shown = [case for result in families for case in result.cases]
-    return Findings(model, source or {}, families, habits(model, shown))
-
-
-def of_family(cases: Sequence[EncodedCase], name: str) -> list[EncodedCase]:
-    return [case for case in cases if case.case.family == name]
+    block_size = model.config.block_size
+    chosen, quoted = (by_family([encode_case(case, tokenizer) for case in cases]) for cases in (select, report))
+    families, too_long = [], []
+    for name in quoted:
+        of_select, of_report = (fitting(cases[name], block_size) for cases in (chosen, quoted))
+        if min(len(of_select), len(of_report)) < SHORTEST:
+            too_long.append(name)
+        else:
+            families.append(measure_family(model, untrained, of_select, of_report))
+    texts = [case.tokens[:block_size] for cases in quoted.values() for case in cases]
+    return Findings(model, source or {}, families, too_long, habits(model, texts))

@@ -4,11 +4,11 @@ Heads and baselines are chosen on the *select* cases and quoted on the *report* 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from data import EncodedCase, InputError
+from data import EncodedCase
 from data.cases import answer_columns
 from model import GPT
 from model.score import AnswerScores, score_answers
@@ -60,45 +60,55 @@ class Effect:
         return self.ci[0] > max(0.0, self.reference)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FamilyResult:
+    """All that was measured on one family; ``heads``, ``cases`` and every number are of the *report* split.
+
+    ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` is empty
+    where the model does not resolve the family.
+    """
+
     name: str
     cases: Sequence[EncodedCase]
-    behaviour: AnswerScores
+    loss: float
     accuracy: float
     accuracy_ci: tuple[float, float]
-    heads: HeadScores  # on report
-    quotes: dict[str, HeadQuote]  # every head, each at its own best site
-    best: str
+    heads: HeadScores
     baselines: dict[str, Quoted]
-    effects: dict[str, Effect] = field(default_factory=dict)
+    quotes: dict[str, HeadQuote]
+    best: str
+    effects: dict[str, Effect]
 
     @property
     def resolved(self) -> bool:
-        """Whether the model itself is above choosing between the two candidates by chance; else no head is read."""
-        return self.accuracy_ci[0] > 0.5
+        return is_resolved(self.accuracy_ci)
 
     @property
-    def best_baseline(self) -> Quoted:
-        return max(self.baselines.values(), key=lambda quoted: quoted.accuracy)
+    def best_baseline(self) -> tuple[str, Quoted]:
+        return strongest(self.baselines)
 
 
-def frames(cases: Sequence[EncodedCase]) -> list[str]:
-    return [case.case.frame for case in cases]
+def is_resolved(accuracy_ci: tuple[float, float]) -> bool:
+    """Whether a model is surely better than one that takes either candidate at random; else no head is interpreted."""
+    return accuracy_ci[0] > 0.5
 
 
-def twin_groups(cases: Sequence[EncodedCase]) -> list[str]:
-    """One name for a case and its twin."""
-    return [min(case.case.id, case.case.twin or case.case.id) for case in cases]
+def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
+    return max(baselines.items(), key=lambda item: item[1].accuracy)
 
 
-def best_place(select: Predictions, k: int | slice = slice(None)) -> tuple[int, int]:
+def interval(values: np.ndarray, cases: Sequence[EncodedCase]) -> tuple[float, float]:
+    """95 % for a mean over cases, of which those with the same frame, and those with the same words, are alike."""
+    return bootstrap_interval(values, [case.case.frame for case in cases], [case.case.words for case in cases])
+
+
+def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
     """(site, predictor) of the highest choice accuracy on *select*; ties go to more mass, then to the earlier one."""
     value = select.accuracy() + 1e-6 * select.gold.mean(0)
     if isinstance(select, HeadScores):
         value = np.where(select.engagement() < 1, value - 2, value)
     allowed = np.array([site not in NEVER_CHOSEN for site in select.sites])
-    value = np.where(allowed[:, None], value, -np.inf)[:, k]
+    value = np.where(allowed[:, None], value, -np.inf)[:, predictors]
     site, predictor = np.unravel_index(value.argmax(), value.shape)
     return int(site), int(predictor)
 
@@ -107,42 +117,54 @@ def quote(select: Predictions, report: Predictions, cases: Sequence[EncodedCase]
     """The best of ``select``, quoted on ``report``, whose cases are ``cases``."""
     site, k = best_place(select)
     values = report.choice()[:, site, k]
-    name = report.names[k]
-    return Quoted(name, report.sites[site], float(values.mean()), bootstrap_interval(values, frames(cases)))
+    return Quoted(report.names[k], report.sites[site], float(values.mean()), interval(values, cases))
 
 
 def measure_baselines(
-    untrained: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...]
+    untrained: Sequence[GPT], select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...]
 ) -> dict[str, Quoted]:
-    """Every baseline, chosen and quoted exactly as heads are."""
+    """Every baseline, chosen and quoted exactly as heads are; of the untrained models, the one that quotes best."""
     longest = max(len(case.tokens) for case in (*select, *report))
     makers = {
         "chance": lambda cases: chance(cases, sites),
         "nearest": lambda cases: nearest(cases, sites),
         "first": lambda cases: first(cases, sites),
         "offset": lambda cases: offsets(cases, sites, longest),
-        "untrained": lambda cases: score_heads(untrained, cases),
     }
-    return {name: quote(make(select), make(report), report) for name, make in makers.items()}
+    quoted = {name: quote(make(select), make(report), report) for name, make in makers.items()}
+    lucky = (quote(score_heads(model, select, sites), score_heads(model, report, sites), report) for model in untrained)
+    quoted["untrained"] = max(lucky, key=lambda quoted: quoted.accuracy)
+    return quoted
 
 
 def quote_heads(
-    select: HeadScores, report: HeadScores, cases: Sequence[EncodedCase], baseline: float
+    select: HeadScores, report: HeadScores, cases: Sequence[EncodedCase], baseline: float, resolved: bool
 ) -> dict[str, HeadQuote]:
-    """Each head at the site where *select* says it is best. It looks, if on *report* it beats every baseline surely."""
+    """Each head at the site where *select* says it is best.
+
+    It looks, if the model resolves the family and the head on *report* surely beats every baseline.
+    """
     choice = report.choice()
     allowed = [i for i, site in enumerate(report.sites) if site not in NEVER_CHOSEN]
     p_adj = np.ones(choice.shape[1:])
-    p_adj[allowed] = family_wise_p(choice[:, allowed], twin_groups(cases))
+    p_adj[allowed] = family_wise_p(choice[:, allowed], [case.case.words for case in cases])
     mass, engagement = report.mass(), report.engagement()
     quotes = {}
     for k, name in enumerate(report.names):
         site, _ = best_place(select, slice(k, k + 1))
         values = choice[:, site, k]
-        ci = bootstrap_interval(values, frames(cases))
-        looks = ci[0] > baseline and p_adj[site, k] < LOOKS_P and engagement[site, k] >= 1
-        numbers = (float(mass[site, k]), float(engagement[site, k]), float(p_adj[site, k]), bool(looks))
-        quotes[name] = HeadQuote(name, report.sites[site], float(values.mean()), ci, *numbers)
+        ci = interval(values, cases)
+        sure = ci[0] > baseline and p_adj[site, k] < LOOKS_P and engagement[site, k] >= 1
+        quotes[name] = HeadQuote(
+            name,
+            report.sites[site],
+            float(values.mean()),
+            ci,
+            mass=float(mass[site, k]),
+            engagement=float(engagement[site, k]),
+            p_adj=float(p_adj[site, k]),
+            looks=bool(resolved and sure),
+        )
     return quotes
 
 
@@ -153,48 +175,42 @@ def measure_effects(
     drops, flips = {}, {}
     for name, quoted in quotes.items():
         odds = swap(model, cases, quoted.site, name).log_odds
-        drops[name] = (behaviour.log_odds - odds).double().cpu().numpy()
+        drops[name] = (behaviour.log_odds - odds).cpu().double().numpy()
         flips[name] = float(((odds > 0) != (behaviour.log_odds > 0)).float().mean())
     reference = max((float(drops[name].mean()) for name, quoted in quotes.items() if not quoted.looks), default=0.0)
     return {
-        name: Effect(float(drop.mean()), bootstrap_interval(drop, frames(cases)), flips[name], reference)
-        for name, drop in drops.items()
+        name: Effect(float(drop.mean()), interval(drop, cases), flips[name], reference) for name, drop in drops.items()
     }
 
 
 def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
-    """The cases that fit into the block; raises InputError where less than half of them do."""
-    kept = [case for case in cases if len(case.tokens) <= block_size]
-    if 2 * len(kept) < len(cases):
-        raise InputError(f"{len(cases) - len(kept)} of {len(cases)} cases are longer than block_size={block_size}")
-    return kept
+    """The cases that fit into the block; twins stay together."""
+    return [case for twins in pairs(cases) if max(len(case.tokens) for case in twins) <= block_size for case in twins]
 
 
 def measure_family(
-    model: GPT, untrained: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase]
+    model: GPT, untrained: Sequence[GPT], select: Sequence[EncodedCase], report: Sequence[EncodedCase]
 ) -> FamilyResult:
     """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other."""
-    select, report = (fitting(cases, model.config.block_size) for cases in (select, report))
     behaviour = score_answers(model, *answer_columns(report))
-    right = behaviour.right.double().cpu().numpy()
-    select_heads, report_heads = score_heads(model, select), score_heads(model, report)
-    baselines = measure_baselines(untrained, select, report, sites_of(report))
-    strongest = max(quoted.accuracy for quoted in baselines.values())
-    quotes = quote_heads(select_heads, report_heads, report, strongest)
-    _, best = best_place(select_heads)
-    ci = bootstrap_interval(right, frames(report))
-    effects = measure_effects(model, report, behaviour, quotes) if ci[0] > 0.5 else {}
+    right = behaviour.right.cpu().double().numpy()
+    accuracy_ci = interval(right, report)
+    resolved = is_resolved(accuracy_ci)
+    sites = sites_of((*select, *report))
+    select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
+    baselines = measure_baselines(untrained, select, report, sites)
+    quotes = quote_heads(select_heads, report_heads, report, strongest(baselines)[1].accuracy, resolved)
     return FamilyResult(
-        report[0].case.family,
-        report,
-        behaviour,
-        float(right.mean()),
-        ci,
-        report_heads,
-        quotes,
-        report_heads.names[best],
-        baselines,
-        effects,
+        name=report[0].case.family,
+        cases=report,
+        loss=-float(behaviour.answer.mean()),
+        accuracy=float(right.mean()),
+        accuracy_ci=accuracy_ci,
+        heads=report_heads,
+        baselines=baselines,
+        quotes=quotes,
+        best=report_heads.names[best_place(select_heads)[1]],
+        effects=measure_effects(model, report, behaviour, quotes) if resolved else {},
     )
 
 

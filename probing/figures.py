@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
-import torch
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,9 +11,9 @@ from matplotlib.figure import Figure
 
 from data import EncodedCase, Tokenizer
 from model import GPT
-from model.watch import PatternRecorder
-from probing.families import FamilyResult
-from probing.report import ROLE_COLOURS, Findings, role_label
+from probing.families import HeadQuote
+from probing.heads import attention_row
+from probing.report import ROLE_COLOURS, Findings, Role, role_label
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
 GOLD, RIVAL = "#D55E00", "#0072B2"
@@ -27,7 +26,7 @@ def tint(colour: str, strength: float) -> tuple[float, float, float]:
     return tuple(1 - strength * (1 - channel) for channel in colors.to_rgb(colour))
 
 
-def draw_role_map(findings: Findings, path: Path) -> None:
+def draw_role_map(findings: Findings, path: Path) -> list[Path]:
     """Layers x heads; colour: the strongest role; strength of colour: that of the role; dot: the head matters."""
     role_map = findings.role_map()
     n_layer, n_head = len(role_map), len(role_map[0])
@@ -46,9 +45,10 @@ def draw_role_map(findings: Findings, path: Path) -> None:
         axes.set_title("What each head does (● = it matters to the answer)", loc="left", fontsize=10)
         figure.tight_layout()
         figure.savefig(path)
+    return [path]
 
 
-def draw_cell(axes: Axes, x: int, y: int, roles: Sequence) -> None:
+def draw_cell(axes: Axes, x: int, y: int, roles: Sequence[Role]) -> None:
     box = {"boxstyle": "round,pad=0,rounding_size=0.06"}
     face, text = FAINT, "·"
     dark = False
@@ -62,22 +62,15 @@ def draw_cell(axes: Axes, x: int, y: int, roles: Sequence) -> None:
     axes.text(x, y, text, ha="center", va="center", fontsize=9, color=PAPER if dark else INK)
 
 
-@torch.inference_mode()
-def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> list[float]:
-    """The weights of one head's query at position ``site`` on every token up to it."""
-    layer, index = map(int, head.split("."))
-    device = model.embed.weight.device
-    rows = torch.tensor([[site]], device=device)
-    recorder = PatternRecorder(rows)
-    model(torch.tensor([list(tokens)], device=device), rows=rows, watch=recorder)
-    return recorder.patterns[layer][0, index, 0, : site + 1].tolist()
+def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[Path]:
+    """For each resolved family a story and its twin, every word tinted by how much the best head looks at it.
 
-
-def draw_stories(model: GPT, tokenizer: Tokenizer, results: Sequence[FamilyResult], path: Path) -> None:
-    """For each family a story and its twin, every word tinted by how much the chosen head looks at it from its site."""
-    shown = [result for result in results if result.resolved]
+    Returns what was written: nothing, where the model resolves no family (a picture of an earlier time is removed).
+    """
+    path.unlink(missing_ok=True)
+    shown = [result for result in findings.families if result.resolved]
     if not shown:
-        return
+        return []
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(11, 1.3 * len(shown)), dpi=150, facecolor=PAPER)
         for i, result in enumerate(shown):
@@ -92,13 +85,14 @@ def draw_stories(model: GPT, tokenizer: Tokenizer, results: Sequence[FamilyResul
             )
             axes.text(0, 0.93, title, fontsize=10, weight="bold", va="top")
             for case, y in zip(result.cases[:2], (0.52, 0.14), strict=True):
-                draw_story(figure, axes, model, tokenizer, case, quoted, y)
+                draw_story(figure, axes, findings.model, tokenizer, case, quoted, y)
         figure.tight_layout()
         figure.savefig(path)
+    return [path]
 
 
 def draw_story(
-    figure: Figure, axes: Axes, model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted, y: float
+    figure: Figure, axes: Axes, model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: HeadQuote, y: float
 ) -> None:
     """One story on one line: tinted words, the site boxed, gold underlined, what comes after the site pale."""
     site = case.sites[quoted.site]

@@ -10,7 +10,8 @@ from torch import Tensor
 from data import EncodedCase
 from model import GPT, Watch
 from model.score import in_batches, pad
-from probing.predictions import Predictions, sites_of
+from model.watch import PatternRecorder
+from probing.predictions import Predictions
 
 BATCH = 64  # even, so that twins, which stand next to each other, share a batch
 
@@ -18,6 +19,23 @@ BATCH = 64  # even, so that twins, which stand next to each other, share a batch
 def head_names(model: GPT) -> tuple[str, ...]:
     """LAYER.HEAD for every head, layer by layer, as the axis of all results here."""
     return tuple(f"{layer}.{head}" for layer in range(model.config.n_layer) for head in range(model.config.n_head))
+
+
+def parse_head(name: str) -> tuple[int, int]:
+    """Layer and head of "LAYER.HEAD"."""
+    layer, head = name.split(".")
+    return int(layer), int(head)
+
+
+@torch.inference_mode()
+def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> list[float]:
+    """The weights of one head's query at position ``site`` on every token up to it."""
+    layer, index = parse_head(head)
+    device = model.embed.weight.device
+    rows = torch.tensor([[site]], device=device)
+    recorder = PatternRecorder(rows)
+    model(torch.tensor([list(tokens)], device=device), rows=rows, watch=recorder)
+    return recorder.patterns[layer][0, index, 0, : site + 1].tolist()
 
 
 @dataclass(frozen=True)
@@ -62,10 +80,9 @@ def mark_spans(cases: Sequence[EncodedCase], length: int, device: torch.device) 
 
 
 @torch.inference_mode()
-def score_heads(model: GPT, cases: Sequence[EncodedCase]) -> HeadScores:
-    """Attention mass on gold and on the best distractor, for every head and site of cases of one family."""
+def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> HeadScores:
+    """Attention mass on gold and on the best distractor, for every head and each of ``sites``, which all cases have."""
     device = model.embed.weight.device
-    sites = sites_of(cases)
     masses, uniform = [], []
     for part in in_batches(len(cases), BATCH):
         batch = cases[part]
@@ -77,7 +94,7 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase]) -> HeadScores:
         masses.append(torch.stack(watch.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3))  # [B, S, K, M]
         visible = torch.arange(tokens.size(1), device=device) <= rows[..., None]  # [B, S, T]
         uniform.append((visible * marks[:, :1]).sum(-1) / (rows + 1))
-    mass = torch.cat(masses).double().cpu().numpy()
+    mass = torch.cat(masses).cpu().double().numpy()
     return HeadScores(
-        head_names(model), sites, mass[..., 0], mass[..., 1:].max(-1), torch.cat(uniform).double().cpu().numpy()
+        head_names(model), sites, mass[..., 0], mass[..., 1:].max(-1), torch.cat(uniform).cpu().double().numpy()
     )

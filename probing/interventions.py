@@ -9,7 +9,7 @@ from data import EncodedCase
 from data.cases import answer_columns
 from model import GPT, Watch
 from model.score import AnswerScores, score_answers
-from probing.heads import BATCH, mark_spans
+from probing.heads import BATCH, mark_spans, parse_head
 
 
 class SwapWatch(Watch):
@@ -46,7 +46,7 @@ def spread(row: Tensor, mark: Tensor) -> Tensor:
 
 def swap(model: GPT, cases: Sequence[EncodedCase], site: str, head: str) -> AnswerScores:
     """Answer scores with gold and distractor exchanged in ``head`` ("LAYER.HEAD") at ``site``."""
-    layer, index = map(int, head.split("."))
+    layer, index = parse_head(head)
     device = model.embed.weight.device
 
     def watch(part: slice) -> SwapWatch:

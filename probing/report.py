@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model import GPT
 from probing.families import Effect, FamilyResult, HeadQuote, impossible_probe
+from probing.heads import head_names
 from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, HABITS
 
 ROLE_COLOURS = {
@@ -41,6 +42,7 @@ class Findings:
     model: GPT
     source: dict
     families: Sequence[FamilyResult]
+    too_long: Sequence[str]
     habits: Tensor  # [habits, K]
 
     def roles(self, name: str, k: int) -> list[Role]:
@@ -53,25 +55,26 @@ class Findings:
         for result in self.families:
             quoted = result.quotes[name]
             if result.resolved and quoted.looks:
-                baseline = result.best_baseline.accuracy
+                baseline = result.best_baseline[1].accuracy
                 role = FAMILY_ROLES.get(result.name, result.name)
                 strength = (quoted.accuracy - baseline) / (1 - baseline)
                 found.append(Role(role, quoted.accuracy, strength, result.effects[name].matters))
         found.sort(key=lambda role: -role.strength)
-        strongest = {}
+        merged = {}
         for role in found:
-            strongest.setdefault(role.role, role)
-        return list(strongest.values())
+            matters = role.matters or (role.role in merged and merged[role.role].matters)
+            merged[role.role] = replace(merged.get(role.role, role), matters=matters)
+        return list(merged.values())
 
     def role_map(self) -> list[list[list[Role]]]:
         """Roles by layer and head."""
-        names, n_head = self.families[0].heads.names, self.model.config.n_head
+        names, n_head = head_names(self.model), self.model.config.n_head
         roles = [self.roles(name, k) for k, name in enumerate(names)]
         return [roles[start : start + n_head] for start in range(0, len(roles), n_head)]
 
 
 def head_json(quoted: HeadQuote, effect: Effect | None) -> dict:
-    record = {
+    return {
         "head": quoted.name,
         "site": quoted.site,
         "choice_accuracy": quoted.accuracy,
@@ -81,11 +84,11 @@ def head_json(quoted: HeadQuote, effect: Effect | None) -> dict:
         "p_adj": quoted.p_adj,
         "looks": quoted.looks,
         "matters": bool(effect and effect.matters),
+        "swap_flip": effect and effect.flip,
+        "swap_drop": effect and effect.drop,
+        "swap_ci": effect and effect.ci,
+        "swap_reference": effect and effect.reference,
     }
-    if effect:
-        record |= {"swap_flip": effect.flip, "swap_drop": effect.drop, "swap_ci": effect.ci}
-        record |= {"swap_reference": effect.reference}
-    return record
 
 
 def to_json(findings: Findings) -> dict:
@@ -96,7 +99,7 @@ def to_json(findings: Findings) -> dict:
             "cases": len(result.cases),
             "model_accuracy": result.accuracy,
             "model_ci": result.accuracy_ci,
-            "model_loss": -float(result.behaviour.answer.mean()),
+            "model_loss": result.loss,
             "resolved": result.resolved,
             "best": head_json(result.quotes[result.best], result.effects.get(result.best)),
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},
@@ -129,9 +132,10 @@ def write_csv(findings: Findings, path: Path) -> None:
                     table.writerow([result.name, site, name, *(f"{column[i, k]:.4f}" for column in columns)])
 
 
-def write_files(findings: Findings, folder: Path) -> None:
+def write_files(findings: Findings, folder: Path) -> list[Path]:
     (folder / "heads.json").write_text(json.dumps(to_json(findings), indent=1))
     write_csv(findings, folder / "heads.csv")
+    return [folder / "heads.json", folder / "heads.csv"]
 
 
 def summary(result: FamilyResult) -> str:
@@ -140,7 +144,7 @@ def summary(result: FamilyResult) -> str:
     if not result.resolved:
         return f"{result.name}: {behaviour}; that is no better than chance, so no head is interpreted"
     quoted, effect = result.quotes[result.best], result.effects[result.best]
-    baseline = max(result.baselines.items(), key=lambda item: item[1].accuracy)
+    baseline = result.best_baseline
     verdict = ("looks" if quoted.looks else "does not look for sure") + (
         " and matters" if effect.matters else "; it is not shown to matter"
     )
@@ -150,8 +154,9 @@ def summary(result: FamilyResult) -> str:
         f"it picks the right one in {quoted.accuracy:.1%} ({low:.1%} to {high:.1%}; "
         f"best baseline: {baseline[0]} {baseline[1].accuracy:.1%}),\n"
         f"    mass {quoted.mass:.2f}, {quoted.engagement:.1f} x uniform, p {quoted.p_adj:.4f}; "
-        f"swapping its two candidates flips the answer in {effect.flip:.0%} (reference drop {effect.reference:.2f} of "
-        f"{effect.drop:.2f} nats)"
+        f"swapping its two candidates costs the answer {effect.drop:.2f} nats of log-odds "
+        f"and flips it in {effect.flip:.0%} "
+        f"(the most that any head costs that does not look: {effect.reference:.2f} nats)"
     )
 
 
@@ -177,6 +182,9 @@ def role_table(findings: Findings) -> Table:
 def print_findings(findings: Findings, console: Console) -> None:
     for result in findings.families:
         console.print(summary(result))
+    if findings.too_long:
+        limit = f"longer than this model's block of {findings.model.config.block_size} tokens"
+        console.print(f"not measured, because their cases are {limit}: {', '.join(findings.too_long)}")
     impossible = impossible_probe(findings.families)
     if impossible is not None:
         console.print(f"impossible probe (twins still identical): {impossible:.1%}, must be 50.0%")

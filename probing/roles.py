@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from data import EncodedCase
 from model import GPT, Watch
 from model.score import in_batches, pad
 from probing.heads import BATCH
@@ -40,13 +39,13 @@ class HabitWatch(Watch):
 
 
 @torch.inference_mode()
-def habits(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
+def habits(model: GPT, texts: Sequence[Sequence[int]]) -> Tensor:
     """Mean attention mass [habits, K] that each head gives to each of HABITS, over the rows where it is possible."""
     device = model.embed.weight.device
     mass = torch.zeros(len(HABITS), model.config.n_layer * model.config.n_head, device=device)
     rows = torch.zeros(len(HABITS), 1, device=device)
-    for part in in_batches(len(cases), BATCH):
-        batch = [case.tokens for case in cases[part]]
+    for part in in_batches(len(texts), BATCH):
+        batch = texts[part]
         tokens = pad(batch, device)
         watch = HabitWatch(tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
         model(tokens, rows=tokens.new_zeros(len(batch), 1), watch=watch)

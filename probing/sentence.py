@@ -7,8 +7,8 @@ from rich.text import Text
 
 from data import InputError, Tokenizer
 from model import GPT
-from probing.families import FamilyResult
-from probing.figures import attention_row
+from probing.heads import attention_row, head_names
+from probing.report import Findings
 
 PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
 SHOWN = 3
@@ -20,22 +20,24 @@ def query_positions(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
     return sorted({i for i, word in enumerate(words) if word in PRONOUNS} | {len(tokens) - 1})
 
 
-def show_sentence(
-    model: GPT, tokenizer: Tokenizer, results: Sequence[FamilyResult], text: str, console: Console
-) -> None:
-    """Prints, for the best head of each family that the model resolves, what it looks at from every pronoun.
-
-    Raises InputError where the text is longer than the block.
-    """
+def encode_sentence(text: str, model: GPT, tokenizer: Tokenizer) -> list[int]:
+    """An end token and the tokens of ``text``; raises InputError where they are more than the model reads at once."""
     tokens = [tokenizer.end, *tokenizer.encode(text).tolist()]
     if len(tokens) > model.config.block_size:
         raise InputError(f"text has {len(tokens) - 1} tokens; this model reads {model.config.block_size - 1} at once")
-    shown = [result for result in results if result.resolved]
-    if not shown:
-        console.print("the model resolves no family, so there is no head to show")
-    for result in shown:
-        head = result.best
-        console.print(f"\nhead {head}, chosen on {result.name}:")
+    return tokens
+
+
+def show_sentence(
+    model: GPT, tokenizer: Tokenizer, findings: Findings, tokens: Sequence[int], console: Console
+) -> None:
+    """Prints what heads look at from every pronoun and from the last token.
+
+    The heads are the best ones of the families that the model resolves; all of them, if it resolves none.
+    """
+    chosen = {result.best: f"the best on {result.name}" for result in findings.families if result.resolved}
+    for head in chosen or head_names(model):
+        console.print(f"\nhead {head}{f', {chosen[head]}' if chosen else ''}:")
         for position in query_positions(tokens, tokenizer):
             console.print(tinted(tokens, attention_row(model, tokens, position, head), position, tokenizer))
 

@@ -47,7 +47,7 @@ def test_training_on_ones_own_files(script, corpus, capsys):
     script("train", "run=run", "data=files", f"data.path={corpus.parent}", "tokenizer=bytes", *FILES)
     out = capsys.readouterr().out
     assert "bits/byte" in out
-    assert "2 x" in out or "1 x" in out
+    assert "128 tokens a step = 2 sequences of 64" in out
     assert checkpoint.saved_steps(Path("run")) == [4]
 
 
@@ -162,6 +162,7 @@ def test_a_run_that_exists_is_never_overwritten_silently(script, error_of, corpu
 def test_a_folder_that_is_no_run_is_never_replaced(error_of, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    (tmp_path / "thesis" / "config.yaml").touch()
     assert "is not a run" in error_of("train", "run=thesis", "overwrite=true", *QUICK, *SMALL)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
 
@@ -177,6 +178,36 @@ def test_a_damaged_checkpoint_is_named_by_every_script(script, error_of, corpus)
         assert "step_000002" in message
 
 
+def test_a_resumed_run_remembers_what_it_was_told(script, error_of, corpus, monkeypatch):
+    arguments = ("run=run", "data=files", "data.path=my texts", "tokenizer=bytes", *FILES)
+    script("train", *arguments)
+    script("train", "run=run", "resume=true", "max_steps=6")
+    assert "max_steps: 6" in Path("run/config.yaml").read_text()
+    (Path("elsewhere")).mkdir()
+    monkeypatch.chdir("elsewhere")
+    script("train", "run=../run", "resume=true", "max_steps=7")
+    assert checkpoint.saved_steps(Path("../run"))[-1] == 7
+
+
+def test_a_start_that_fails_late_leaves_the_earlier_run(script, error_of, corpus, monkeypatch):
+    arguments = ("run=run", "data=files", f"data.path={corpus}", "tokenizer=bytes", *FILES)
+    script("train", *arguments)
+    before = Path("run/metrics.jsonl").read_bytes()
+    monkeypatch.setenv("WANDB_API_KEY", "")
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    assert "try wandb.mode=offline" in error_of("train", *arguments, "overwrite=true", "wandb.mode=online")
+    assert Path("run/metrics.jsonl").read_bytes() == before
+
+
+def test_stories_too_long_for_the_block_are_said_to_be(script, capsys):
+    script("train", "run=run", "tokenizer=bytes", "max_steps=1", *QUICK, *SMALL)
+    assert "annotated stories exceed model.block_size" in capsys.readouterr().out
+    script("probe", "run=run", "n_cases=20", "text=Tom sat. He")
+    out = capsys.readouterr().out
+    assert "not measured, because their cases are longer" in out
+    assert "head 1.1:" in out
+
+
 def test_gpt2s_tokenizer_offline_says_what_to_do(error_of, corpus, monkeypatch):
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
     monkeypatch.setattr("data.tokenizers.GPT2_URL", "http://127.0.0.1:9/encoder.json")
@@ -188,7 +219,7 @@ def test_a_prompt_without_tokens_and_a_text_too_long_are_refused(error_of, finis
     assert "has no tokens" in error_of("sample", f"run={finished_run}", "prompt=")
     assert "has no tokens" in error_of("probe", f"run={finished_run}", "text=")
     long = "Tom met Anna. " * 60
-    assert "this model reads 63 at once" in error_of("probe", f"run={finished_run}", f"text={long}", "n_cases=2")
+    assert "this model reads 63 at once" in error_of("probe", f"run={finished_run}", f"text={long}")
 
 
 def test_a_real_process_ends_with_one_line_and_status_one(tmp_path):

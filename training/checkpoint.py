@@ -9,6 +9,7 @@ Nothing is ever unpickled.
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,14 @@ def folder_of(run: Path, step: int) -> Path:
 
 def saved_steps(run: Path) -> list[int]:
     """The steps that have a checkpoint, in order."""
-    return sorted(int(path.name.removeprefix("step_")) for path in (run / "checkpoints").glob("step_*"))
+    names = [re.fullmatch(r"step_(\d+)", path.name) for path in (run / "checkpoints").glob("step_*")]
+    return sorted(int(name[1]) for name in names if name)
+
+
+def digest(state: dict) -> str:
+    """The sha256 of everything in a state but its own check."""
+    content = {key: value for key, value in state.items() if key != "check"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -62,7 +70,8 @@ def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], stat
         data = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
         hashes[name] = hashlib.sha256(data).hexdigest()
         write_durably(building / name, data)
-    write_durably(building / "state.json", json.dumps({"format": FORMAT, **state, "sha256": hashes}, indent=1).encode())
+    state = {"format": FORMAT, **state, "sha256": hashes}
+    write_durably(building / "state.json", json.dumps({**state, "check": digest(state)}, indent=1).encode())
     flush_folder(building)
     shutil.rmtree(place, ignore_errors=True)
     building.rename(place)
@@ -75,9 +84,15 @@ def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], stat
 
 def read_state(folder: Path) -> dict:
     try:
-        return json.loads((folder / "state.json").read_text())
-    except (OSError, ValueError) as error:
+        state = json.loads((folder / "state.json").read_text())
+        whole = digest(state) == state.pop("check")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{folder} is damaged: state.json cannot be read ({error})") from None
+    if not whole:
+        raise DamagedError(f"{folder} is damaged: state.json is not what was saved")
+    if state["format"] != FORMAT:
+        raise InputError(f"{folder} has format {state['format']}; this version of the project reads {FORMAT}")
+    return state
 
 
 def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
@@ -100,11 +115,14 @@ def find(run: Path, which: str) -> Path:
         raise InputError(f"run={run}: there is no such run")
     steps = saved_steps(run)
     if not steps:
-        raise InputError(f"run={run}: it has no checkpoint yet")
+        raise InputError(f"run={run}: it has no checkpoint yet; begin again with overwrite=true")
     if which == "latest":
         return folder_of(run, steps[-1])
     if which == "best":
-        return folder_of(run, read_state(folder_of(run, steps[-1]))["best_step"])
+        best = read_state(folder_of(run, steps[-1]))["best_step"]
+        if best not in steps:
+            raise InputError(f"run={run}: its best checkpoint (step {best}) is gone; give checkpoint=latest")
+        return folder_of(run, best)
     if which.isdecimal() and int(which) in steps:
         return folder_of(run, int(which))
     raise InputError(f"checkpoint={which}: {run} has latest, best and the steps {', '.join(map(str, steps))}")

@@ -1,9 +1,23 @@
 """What a training run is told, checked once."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 DEFAULT_MAX_STEPS = 2_000
+MAX_SEED = 1 << 63
+
+
+def require_positive(name: str, value: float) -> None:
+    """Raises ValueError for zero, negative numbers, infinities and NaN."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}={value}: must be above 0")
+
+
+def require_seed(seed: int) -> None:
+    """Raises ValueError for a seed that not every generator takes."""
+    if not 0 <= seed < MAX_SEED:
+        raise ValueError(f"seed={seed}: must be at least 0 and below 2**63")
 
 
 @dataclass(frozen=True)
@@ -26,8 +40,11 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: must be above 0")
+            require_positive(name, vars(self)[name])
+        if not (0 <= self.betas[0] < 1 and 0 <= self.betas[1] < 1):
+            raise ValueError(f"betas={list(self.betas)}: must be at least 0 and below 1")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay={self.weight_decay}: must be 0 or more")
         if min(self.warmup_fraction, self.decay_fraction) < 0 or self.warmup_fraction + self.decay_fraction > 1:
             raise ValueError(
                 f"warmup_fraction={self.warmup_fraction} and decay_fraction={self.decay_fraction}: "
@@ -60,6 +77,6 @@ class TrainConfig:
             object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
         budgets = ("max_steps", "max_tokens", "max_minutes")
         for name in (*budgets, "tokens_per_step", "eval_every", "checkpoint_every", "log_every"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name}={value}: must be above 0")
+            if vars(self)[name] is not None:
+                require_positive(name, vars(self)[name])
+        require_seed(self.seed)

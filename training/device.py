@@ -40,6 +40,5 @@ def sequences_at_once(block_size: int, vocab_size: int, device: torch.device) ->
 
 
 def micro_batch(sequences: int, block_size: int, vocab_size: int, device: torch.device) -> int:
-    """The largest equal parts of a batch of ``sequences`` that fit at once."""
-    most = sequences_at_once(block_size, vocab_size, device)
-    return max(n for n in range(1, min(most, sequences) + 1) if sequences % n == 0)
+    """How many of a batch of ``sequences`` go through the model at once; the last part may be smaller."""
+    return min(sequences, sequences_at_once(block_size, vocab_size, device))

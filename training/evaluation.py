@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from data import EncodedCase
-from data.cases import answer_columns
+from data.cases import answer_columns, by_family
 from data.shards import Tokens
 from model import GPT
 from model.score import in_batches, score_answers
@@ -30,12 +30,12 @@ def validation_loss(model: GPT, tokens: Tokens) -> float:
     at_once = sequences_at_once(model.config.block_size, model.config.vocab_size, device)
     batches = [full[part] for part in in_batches(len(full), at_once)]
     batches += [[window] for window in windows if window[1] != model.config.block_size]
-    total = torch.zeros((), dtype=torch.float64, device=device)
+    total = 0.0
     for batch in batches:
         ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
         logits = model(ids[:, :-1])
-        total += F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum").double()
-    return float(total) / (len(tokens) - 1)
+        total += F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum").item()
+    return total / (len(tokens) - 1)
 
 
 def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
@@ -46,12 +46,10 @@ def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
 def referential_metrics(model: GPT, cases: Sequence[EncodedCase]) -> dict[str, float]:
     """Per family: mean loss on the answer in nats, and accuracy: the share of answers that were the likeliest token.
 
-    Between two candidates an unresolved reference costs ln 2 = 0.69 nats. Cases longer than the block are left out.
+    Between two candidates an unresolved reference costs ln 2 = 0.69 nats.
     """
-    fitting = [case for case in cases if len(case.tokens) <= model.config.block_size]
     metrics = {}
-    for family in dict.fromkeys(case.case.family for case in fitting):
-        members = [case for case in fitting if case.case.family == family]
+    for family, members in by_family(cases).items():
         scores = score_answers(model.eval(), *answer_columns(members))
         metrics[f"referential/{family}/loss"] = -float(scores.answer.mean())
         metrics[f"referential/{family}/accuracy"] = float(scores.right.float().mean())

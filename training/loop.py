@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -39,12 +39,12 @@ class Trainer:
         model: GPT,
         dataset: Dataset,
         run: Path,
-        sinks: tuple[Sink, ...] = (),
-        evaluations: tuple[Evaluation, ...] = (),
+        sinks: Sequence[Sink] = (),
+        evaluations: Sequence[Evaluation] = (),
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run, self.evaluations = config, model, dataset, run, evaluations
-        self.sinks = sinks
+        self.sinks = list(sinks)
         self.device = model.embed.weight.device
         block_size = model.config.block_size
         self.sequences = config.tokens_per_step // block_size
@@ -59,14 +59,17 @@ class Trainer:
         self.seconds = 0.0
         self.best_step, self.best_loss = 0, math.inf
         self.skipped = self.bad_in_a_row = 0
+        self.saved_step: int | None = None
         self.stop_signal: int | None = None
+        self.metrics: Metrics | None = None  # open while training
         torch.manual_seed(config.seed)
 
     def describe(self) -> str:
         """One line on the batch: what ``tokens_per_step`` became."""
         block_size, micro = self.model.config.block_size, self.micro
         total = self.sequences * block_size
-        return f"{total:,} tokens a step = {self.sequences // micro} x {micro} sequences of {block_size}"
+        parts = f"{math.ceil(self.sequences / micro)} x {micro}" if micro < self.sequences else f"{micro}"
+        return f"{total:,} tokens a step = {parts} sequences of {block_size}"
 
     def fraction(self) -> float:
         return fraction_done(self.config, self.step, self.tokens, self.seconds)
@@ -88,8 +91,10 @@ class Trainer:
                 if "val_loss" in row or self.step % self.config.log_every == 0:
                     self.metrics.log(row | self.clock())
                 due = self.step % self.config.checkpoint_every == 0 or self.step == self.best_step
-                if last or self.stop_signal or due:
+                if last or due:
                     self.save()
+            if self.stop_signal is not None:
+                self.save()
         finally:
             self.metrics.close()
             for number, handler in before.items():
@@ -165,16 +170,21 @@ class Trainer:
             "best_step": self.best_step or self.step,
             "best_loss": self.best_loss if self.best_step else None,
             "skipped": self.skipped,
+            "bad_in_a_row": self.bad_in_a_row,
             "dataset": self.dataset.key,
             "model": asdict(self.model.config),
         }
 
     def save(self) -> None:
+        """Writes a checkpoint, unless this step has one already."""
+        if self.step == self.saved_step:
+            return
         self.metrics.flush()
         tensors = self.optimizers.state_tensors() | {"rng/cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["rng/cuda"] = torch.cuda.get_rng_state(self.device)
         checkpoint.save(self.run, get_parameters(self.model), tensors, self.state())
+        self.saved_step = self.step
 
     def restore(self) -> None:
         """Continues from the latest checkpoint as if the run had never stopped."""
@@ -188,7 +198,7 @@ class Trainer:
         self.optimizers.load_state_tensors(tensors)
         self.batches.load_state(state["batches"])
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
-        self.skipped, self.best_loss = state["skipped"], state["best_loss"]
-        self.best_step = state["best_step"] if self.best_loss is not None else 0
-        self.best_loss = math.inf if self.best_loss is None else self.best_loss
+        self.skipped, self.bad_in_a_row, self.saved_step = state["skipped"], state["bad_in_a_row"], state["step"]
+        if state["best_loss"] is not None and state["best_step"] in checkpoint.saved_steps(self.run):
+            self.best_step, self.best_loss = state["best_step"], state["best_loss"]
         forget_after(self.run / "metrics.jsonl", self.step)

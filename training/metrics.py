@@ -1,9 +1,13 @@
 """The record of a run: metrics.jsonl is the truth, everything else is told from it."""
 
 import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from data import InputError
+from training.checkpoint import write_durably
 
 Row = dict[str, float]
 Sink = Callable[[Row], None]
@@ -12,12 +16,13 @@ Sink = Callable[[Row], None]
 class Metrics:
     """Appends rows to ``metrics.jsonl``, one JSON object a line, and hands each to the sinks (progress bar, wandb)."""
 
-    def __init__(self, path: Path, sinks: tuple[Sink, ...] = ()) -> None:
+    def __init__(self, path: Path, sinks: Sequence[Sink] = ()) -> None:
         self.path, self.sinks = path, sinks
         self.file = open(path, "a")
 
     def log(self, row: Row) -> None:
-        self.file.write(json.dumps(row) + "\n")
+        finite = {key: value if math.isfinite(value) else None for key, value in row.items()}
+        self.file.write(json.dumps(finite) + "\n")
         for sink in self.sinks:
             sink(row)
 
@@ -32,16 +37,21 @@ class Metrics:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a metrics file; a last line that a crash cut off is left out."""
+    """The rows of a metrics file; a last line that a crash cut off is left out. What was not finite is None."""
     if not path.exists():
         return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    rows = []
+    for number, line in enumerate(path.read_text().split("\n")[:-1], start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            raise InputError(f"{path}, line {number}: damaged; remove that line to go on") from None
+    return rows
 
 
 def forget_after(path: Path, step: int) -> None:
     """Drops the rows after ``step``: a run that goes on from a checkpoint writes them again."""
     kept = [row for row in read_rows(path) if row["step"] <= step]
     part = path.with_name(f".{path.name}")
-    part.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    write_durably(part, "".join(json.dumps(row) + "\n" for row in kept).encode())
     part.replace(path)

@@ -53,7 +53,10 @@ class Muon(torch.optim.Optimizer):
         """One update of weights that have one shape, up to transposition."""
         momentum = group["momentum"]
         gradients = [weight.grad for weight in weights]
-        buffers = [self.state[weight].setdefault("momentum", torch.zeros_like(weight)) for weight in weights]
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        buffers = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(buffers, gradients, 1 - momentum)
         looked_ahead = torch._foreach_lerp(gradients, buffers, momentum)  # Nesterov
         tall = [weight.size(0) > weight.size(1) for weight in weights]

@@ -77,5 +77,4 @@ class Optimizers:
         for name, value in tensors.items():
             parameter_name, key = name.rsplit("/", 1)
             parameter = parameters[parameter_name]
-            on = parameter.device if value.ndim else value.device
-            owners[parameter].state[parameter][key] = value.to(on)
+            owners[parameter].state[parameter][key] = value.to(parameter.device)

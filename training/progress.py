@@ -14,13 +14,23 @@ class Console:
     """A progress bar on a terminal, plain lines elsewhere. Evaluations stay on the screen as one line each."""
 
     def __init__(self) -> None:
-        self.out = rich.console.Console(highlight=False, soft_wrap=True)
+        self.out = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
         self.bar: Progress | None = None
         self.trainer: Trainer | None = None
 
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_bar()
+
+    def note(self, text: str) -> None:
+        self.stop_bar()
+        self.out.print(f"note   {text}")
+
     def start_bar(self, text: str, total: int | None) -> None:
         self.stop_bar()
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal)
         self.task = self.bar.add_task(text, total=total)
         self.bar.start()

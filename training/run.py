@@ -1,7 +1,9 @@
 """A run is a folder: configuration, tokenizer, metrics and checkpoints, all that sampling and probing need."""
 
-import itertools
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,10 +14,12 @@ from model import GPT, GPTConfig
 from training import checkpoint
 
 CONFIG = "config.yaml"
+TOKENIZER = "tokenizer.json"
+OWN = {CONFIG, TOKENIZER, "metrics.jsonl", "checkpoints", "samples", "probe", "wandb"}  # what a run may hold
 
 
 def is_run(folder: Path) -> bool:
-    return (folder / CONFIG).is_file()
+    return all((folder / name).exists() for name in (CONFIG, TOKENIZER, "checkpoints"))
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
@@ -24,18 +28,42 @@ def check_free(folder: Path, overwrite: bool) -> None:
         return
     if not is_run(folder):
         raise InputError(f"run={folder}: exists and is not a run; give another name")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN)
+    if overwrite and foreign:
+        raise InputError(f"run={folder}: holds {foreign[0]}, which no run makes; move it away or give another name")
     if not overwrite:
         raise InputError(f"run={folder}: exists; resume=true continues it, overwrite=true replaces it")
 
 
-def create(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> None:
-    """Makes a run's folder; with ``overwrite``, in the place of an earlier run."""
+@contextmanager
+def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> Iterator[None]:
+    """Makes a run's folder, then lets the caller start the run; should that fail, everything is as it was before.
+
+    With ``overwrite`` an earlier run waits beside it and is deleted only once the new one has started.
+    """
     check_free(folder, overwrite)
+    earlier = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(earlier, ignore_errors=True)
     if folder.exists():
-        shutil.rmtree(folder)
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "tokenizer.json").write_text(tokenizer.to_json())
-    (folder / CONFIG).write_text(config)
+        folder.rename(earlier)
+    try:
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / TOKENIZER).write_text(tokenizer.to_json())
+        write_config(folder, config)
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        if earlier.exists():
+            earlier.rename(folder)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def write_config(folder: Path, config: str) -> None:
+    """Replaces config.yaml in one step, so that it is whole at any moment."""
+    part = folder / f".{CONFIG}"
+    checkpoint.write_durably(part, config.encode())
+    part.replace(folder / CONFIG)
 
 
 def require_run(folder: Path) -> None:
@@ -49,7 +77,7 @@ def require_run(folder: Path) -> None:
 def load_model(folder: Path, which: str, device: torch.device) -> tuple[GPT, Tokenizer, dict]:
     """The model of one checkpoint ("latest", "best" or a step), ready to evaluate; its tokenizer; its state."""
     require_run(folder)
-    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
     state, (tensors,) = checkpoint.load(folder, which, names=("model.safetensors",))
     model = GPT(GPTConfig(**state["model"]))
     set_parameters(model, tensors)
@@ -71,12 +99,5 @@ def set_parameters(model: GPT, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def new_run(corpus: str) -> Path:
-    """A folder name that no other process has or will take: ``runs/CORPUS-DATE-TIME``, made empty at once."""
-    stem = f"{corpus}-{datetime.now():%Y%m%d-%H%M%S}"
-    for name in itertools.chain((stem,), (f"{stem}-{i}" for i in itertools.count(2))):
-        try:
-            (Path("runs") / name).mkdir(parents=True)
-        except FileExistsError:
-            continue
-        break
-    return Path("runs") / name
+    """A folder name that no other run has: ``runs/CORPUS-DATE-TIME-`` and four random digits."""
+    return Path("runs") / f"{corpus}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -3,8 +3,6 @@
 import uuid
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from data import InputError
 from training.metrics import Row
 
@@ -14,9 +12,11 @@ INIT_SECONDS = 20
 class WandbSink:
     """A sink of ``training.metrics``. Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on."""
 
-    def __init__(self, run: Path, mode: str, project: str, config: str) -> None:
-        import wandb
-
+    def __init__(self, run: Path, mode: str, project: str, config: dict) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise InputError("wandb is not installed; install it or give wandb.mode=disabled") from None
         folder = run / "wandb"
         folder.mkdir(exist_ok=True)
         id_file = folder / "run_id"
@@ -29,7 +29,7 @@ class WandbSink:
                 dir=run,
                 id=id_file.read_text(),
                 resume="allow" if mode == "online" else None,
-                config=OmegaConf.to_container(OmegaConf.create(config)),
+                config=config,
                 mode=mode,
                 settings=wandb.Settings(init_timeout=INIT_SECONDS, silent=True),
             )
@@ -40,5 +40,8 @@ class WandbSink:
     def __call__(self, row: Row) -> None:
         self.run.log(row, step=row["step"])
 
-    def finish(self) -> None:
+    def __enter__(self) -> "WandbSink":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.run.finish()

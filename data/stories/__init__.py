@@ -38,16 +38,18 @@ class Stories:
         settings = [self.n_train, self.n_val, self.seed, list(self.families)]
         return {"corpus": self.name, "grammar": GRAMMAR_VERSION, "settings": settings}
 
-    def pieces(self, cache: object, replaced: object) -> Iterator[tuple[str, Piece]]:
+    def pieces(self, cache: object, replaced: object, total: object) -> Iterator[tuple[str, Piece]]:
         for label, split, n in (("train", "train", self.n_train), ("val", "select", self.n_val)):
             for story in write(split, n, self.seed, self.families):
                 yield label, Piece(story, ends_document=True)
 
-    def total_bytes(self, cache: object) -> None:
+    def total_bytes(self, cache: object, progress: object) -> None:
         return None
 
 
 def check_families(names: Sequence[str]) -> None:
+    if not names:
+        raise ValueError(f"families=[]: name at least one of {', '.join(FAMILIES)}")
     for name in names:
         if name not in FAMILIES:
             raise ValueError(f"unknown family of stories {name!r}; known are {', '.join(FAMILIES)}")

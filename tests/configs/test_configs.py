@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 
 import configs
 from configs.schema import ProbeCommand, SampleCommand, TrainCommand
-from data import InputError
+from data import InputError, TokenizerConfig
+from data.stories import Stories
+from model import GPT, GPTConfig
+from training import OptimizerConfig, TrainConfig
 
 
 def command(name: str, schema: type, *arguments: str):
@@ -54,8 +58,6 @@ def test_configurations_are_frozen():
 
 def test_the_gpt2_preset_has_gpt2s_parameters():
     """124,439,808, as published."""
-    from model import GPT
-
     shape = dataclasses.replace(train("model=gpt2").model, vocab_size=50257)
     assert GPT(shape).n_parameters() == 124_439_808
 
@@ -91,6 +93,13 @@ def test_a_budget_given_replaces_the_default_budget():
         ("data=files", "data.path is missing; give data.path=..."),
         ("max_minutes=0", "max_minutes=0"),
         ("resume=true", "say which run"),
+        ("seed=-1", "seed=-1: must be at least 0"),
+        ("seed=99999999999999999999", "seed=99999999999999999999: must be"),
+        ("max_minutes=nan", "max_minutes=nan"),
+        ("optimizer.matrix_lr=nan", "matrix_lr=nan"),
+        ("optimizer.betas=[1.5,0.9]", "betas=[1.5, 0.9]"),
+        ("data.families=[]", "name at least one of"),
+        ("data.path=a.txt", "data.path: there is no such key; it belongs to data=files: add that"),
         ("precision=fp16", "precision=fp16: Input should be 'auto', 'fp32' or 'bf16'"),
     ],
 )
@@ -102,7 +111,7 @@ def test_sampling_and_probing_check_their_settings_too():
     assert "run is missing; give run=..." in refusal("sample", SampleCommand)
     assert "temperature=-1" in refusal("sample", SampleCommand, "run=x", "temperature=-1")
     assert "has no tokens" in refusal("sample", SampleCommand, "run=x", "prompt=")
-    assert "must be even" in refusal("probe", ProbeCommand, "run=x", "n_cases=3")
+    assert "must be even" in refusal("probe", ProbeCommand, "run=x", "n_cases=31")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +146,25 @@ def test_any_text_at_all_survives(text):
     assert command("probe", ProbeCommand, "run=x", f"text={text}").text == text
 
 
+def test_checkpoints_may_be_steps():
+    assert command("probe", ProbeCommand, "run=x", "checkpoint=500").checkpoint == "500"
+
+
+@pytest.mark.parametrize("argument", ["+model.n_layr=3,4", "model.n_layr=3,4", "model=tiny,smal"])
+def test_sweeps_are_checked_too(argument):
+    assert "there is no such" in refusal("train", TrainCommand, "-m", argument)
+
+
+def test_the_yaml_files_say_what_the_dataclasses_say():
+    defaults = train()
+    assert defaults.optimizer == OptimizerConfig()
+    assert defaults.tokenizer == TokenizerConfig()
+    assert defaults.data == Stories()
+    assert defaults.model == GPTConfig(1)
+    given = {field.name: vars(defaults)[field.name] for field in dataclasses.fields(TrainConfig)}
+    assert TrainConfig(**given) == TrainConfig()
+
+
 def test_paths_are_taken_literally():
     assert train("data=files", "data.path=my texts (old), [1]/a=b.txt").data.path == "my texts (old), [1]/a=b.txt"
 
@@ -147,7 +175,8 @@ def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
     original = train("seed=5", "data=files", "data.path=x.txt", "model.n_layer=2", "max_steps=10")
     (run / "config.yaml").write_text(configs.to_yaml(original))
     resumed = train(f"run={run}", "resume=true")
-    assert dataclasses.replace(resumed, run=None, resume=False) == original
+    absolute = dataclasses.replace(original.data, path=str(Path("x.txt").absolute()))
+    assert dataclasses.replace(resumed, run=None, resume=False) == dataclasses.replace(original, data=absolute)
     longer = train(f"run={run}", "resume=true", "max_minutes=3", "wandb.mode=disabled")
     assert (longer.max_steps, longer.max_minutes, longer.wandb.mode, longer.seed) == (None, 3, "disabled", 5)
     message = refusal("train", TrainCommand, f"run={run}", "resume=true", "model=small")

@@ -39,7 +39,7 @@ def test_documents_are_separated_by_the_end_token(tmp_path):
 def test_real_text_in_small_chunks_has_the_tokens_of_the_whole(real_data, tmp_path, monkeypatch):
     text = (real_data / "tinyshakespeare.txt").read_text()[:200_000]
     corpus = write(tmp_path / "a.txt", text)
-    monkeypatch.setattr(data.files, "CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(data.files, "CHUNK", 1_000)
     dataset = prepare(corpus, TokenizerConfig("bpe", 500), tmp_path / "cache")
     whole = dataset.tokenizer.encode(text[:180_000])
     assert dataset.train.read(0, len(whole)).tolist() == whole.tolist()
@@ -126,6 +126,21 @@ def test_an_empty_corpus_and_one_shorter_than_a_block_are_named(tmp_path):
         dataset.require(64)
 
 
+def test_endless_words_and_spaces_do_not_stop_anything(tmp_path):
+    text = "a" * 200_000 + "\n" * 200_000 + " words at last" * 2_000
+    dataset = prepare(write(tmp_path / "a.txt", text), TokenizerConfig("bpe", 300), tmp_path / "cache")
+    assert dataset.tokenizer.decode(dataset.train.read(0, len(dataset.train) - 1)) == text[: int(len(text) * 0.9)]
+
+
+def test_touching_a_file_or_losing_the_cache_does_not_change_the_key(tmp_path):
+    corpus = write(tmp_path / "a.txt", "some text " * 50)
+    first = prepare(corpus, TokenizerConfig("bpe", 300), tmp_path / "cache")
+    (tmp_path / "a.txt").touch()
+    again = prepare(corpus, TokenizerConfig("bpe", 300), tmp_path / "another cache")
+    assert again.key == first.key
+    assert again.folder.name != first.folder.name
+
+
 def test_invalid_bytes_are_counted_also_when_the_tokens_are_reused(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"ab\xff" * 100)
@@ -135,7 +150,7 @@ def test_invalid_bytes_are_counted_also_when_the_tokens_are_reused(tmp_path):
 
 def test_stories_give_every_word_one_token(stories):
     known = set(stories.tokenizer.pieces)
-    for text in Stories(n_train=50, n_val=1).pieces(None, None):
+    for text in Stories(n_train=50, n_val=1).pieces(None, None, None):
         for word in text[1].text.replace(",", " ,").replace(".", " .").split()[1:]:
             assert (word if word in ",." else f" {word}").encode() in known
 

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
+import regex
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 import data.files
 from data import InputError
 from data.files import Piece, Replacements, cutting_place, find_files, read_pieces, split_pieces
+from data.tokenizers import WORD_PATTERN
 
 
 def text_of(path: Path, replaced: Replacements | None = None) -> str:
@@ -75,7 +78,7 @@ def test_invalid_bytes_are_replaced_and_counted(tmp_path):
 
 
 def test_characters_split_between_chunks_survive(tmp_path, monkeypatch):
-    monkeypatch.setattr(data.files, "CHUNK_BYTES", 3)
+    monkeypatch.setattr(data.files, "CHUNK", 3)
     path = tmp_path / "a.txt"
     path.write_text("日本語 and\nmore 日本\n", encoding="utf-8")
     replaced = Replacements()
@@ -119,13 +122,44 @@ def test_bad_json_lines_are_named(tmp_path, line, message):
         text_of(path)
 
 
-@given(st.text(alphabet="ab \n\t", max_size=60))
-def test_texts_are_cut_only_between_two_lines_of_text(text):
+@given(st.text(alphabet="ab1,' \n\t\r\u00a0", max_size=60))
+def test_cutting_a_text_does_not_change_its_tokens(text):
     cut = cutting_place(text)
-    if cut:
-        assert text[cut - 1] == "\n"
-        assert not text[cut - 2].isspace()
-        assert not text[cut].isspace()
+    words = regex.findall(WORD_PATTERN, text)
+    assert regex.findall(WORD_PATTERN, text[:cut]) + regex.findall(WORD_PATTERN, text[cut:]) == words
+    assert cut or not re.search(r"\S[ \n]", text)
+
+
+@pytest.mark.parametrize("line", ["some words\r\n", "a paragraph\n\n", "no line ends at all ", "endless", " "])
+def test_long_texts_come_in_short_pieces_whatever_their_line_ends(tmp_path, line):
+    text = line * (2_000_000 // len(line))
+    for path, content in ((tmp_path / "a.txt", text), (tmp_path / "a.jsonl", json.dumps({"text": text}) + "\n")):
+        path.write_text(content, newline="")
+        pieces = list(read_pieces(path, "text", Replacements()))
+        assert "".join(piece.text for piece in pieces) == text
+        assert max(len(piece.text) for piece in pieces) <= data.files.LONGEST_PIECE
+        assert [piece.ends_document for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+def test_empty_documents_are_none(tmp_path):
+    (tmp_path / "a.txt").touch()
+    assert list(read_pieces(tmp_path / "a.txt", "text", Replacements())) == []
+
+
+def test_utf16_is_refused_instead_of_read_as_noise(tmp_path):
+    (tmp_path / "a.txt").write_text("hello", encoding="utf-16")
+    with pytest.raises(InputError, match="is UTF-16; save it as UTF-8"):
+        text_of(tmp_path / "a.txt")
+
+
+def test_a_file_named_twice_is_read_once_and_hidden_folders_are_left_alone(tmp_path):
+    for name in ("a/b/one.TXT", ".hidden/two.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in find_files(f"{tmp_path}/a/**/**/*.TXT")] == ["one.TXT"]
+    assert [path.name for path in find_files(str(tmp_path))] == ["one.TXT"]
+    with pytest.raises(InputError, match=r"data\.path is empty"):
+        find_files("")
 
 
 @given(st.lists(st.text(max_size=20), max_size=8), st.integers(0, 120))

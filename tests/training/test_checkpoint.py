@@ -12,6 +12,10 @@ MODEL = {"w": torch.arange(6.0).reshape(2, 3)}
 OPTIMIZER = {"w/momentum": torch.ones(2, 3), "w/step": torch.tensor(3.0)}
 
 
+def flip_last_bit(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 def save(run, step, best_step=1):
     return checkpoint.save(run, MODEL, OPTIMIZER, {"step": step, "best_step": best_step})
 
@@ -44,7 +48,7 @@ def test_a_damaged_checkpoint_is_named_with_the_newest_good_one(tmp_path, name, 
     if damage == "truncated":
         path.write_bytes(data[: len(data) // 2])
     elif damage == "flipped":
-        path.write_bytes(bytes([data[0] ^ 0x80]) + data[1:])
+        path.write_bytes(data.replace(b'"step": 2', b'"step": 3') if name == "state.json" else flip_last_bit(data))
     else:
         path.unlink()
     with pytest.raises(InputError, match="step_000002 is damaged") as caught:
@@ -72,6 +76,18 @@ def test_a_crash_while_saving_leaves_the_earlier_ones(tmp_path, monkeypatch):
     assert checkpoint.saved_steps(tmp_path) == [1]
     save(tmp_path, 2)
     assert checkpoint.load(tmp_path, "latest")[0]["step"] == 2
+
+
+@pytest.mark.parametrize("content", ["{}", "null", "[]", '"x"'])
+def test_a_state_that_is_none_is_named(tmp_path, content):
+    (save(tmp_path, 1) / "state.json").write_text(content)
+    with pytest.raises(InputError, match=r"state\.json"):
+        checkpoint.load(tmp_path, "latest")
+
+
+def test_other_folders_beside_checkpoints_do_not_disturb(tmp_path):
+    save(tmp_path, 1).with_name("step_000001.bak").mkdir()
+    assert checkpoint.saved_steps(tmp_path) == [1]
 
 
 @pytest.mark.parametrize("which", ["3", "newest", "-1"])

@@ -29,7 +29,8 @@ def make_trainer(folder: Path, stories, dropout: float = 0.0, **settings) -> Tra
 
 
 def new_run(folder: Path, stories, **settings) -> Trainer:
-    run.create(folder, False, "", stories.tokenizer)
+    with run.begin(folder, False, "", stories.tokenizer):
+        pass
     return make_trainer(folder, stories, **settings)
 
 
@@ -142,10 +143,50 @@ def test_a_changed_corpus_cannot_be_resumed(tmp_path, stories):
 
 @pytest.mark.parametrize(
     ("sequences", "block", "vocab", "expected"),
-    [(32, 64, 1_000, 32), (512, 64, 1_000, 256), (7, 16_384, 1_000, 1), (12, 512, 50_000, 2), (1, 10**6, 10, 1)],
+    [(32, 64, 1_000, 32), (513, 64, 1_000, 256), (7, 16_384, 1_000, 1), (12, 512, 50_000, 2), (1, 10**6, 10, 1)],
 )
-def test_micro_batches_divide_the_batch_and_fit(sequences, block, vocab, expected):
+def test_micro_batches_fit(sequences, block, vocab, expected):
     assert micro_batch(sequences, block, vocab, torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_both_precisions_learn(tmp_path, stories, precision):
+    trainer = new_run(tmp_path / "run", stories, max_steps=15, eval_every=15, precision=precision)
+    trainer.train()
+    first, last = (row["val_loss"] for row in read_rows(trainer.run / "metrics.jsonl") if "val_loss" in row)
+    assert last < first - 0.5
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+
+
+def test_a_run_that_cannot_start_leaves_the_earlier_one_as_it_was(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.train()
+    before = {path: path.read_bytes() for path in trainer.run.rglob("*") if path.is_file()}
+    with pytest.raises(InputError), run.begin(trainer.run, True, "", stories.tokenizer):
+        raise InputError("no key")
+    assert {path: path.read_bytes() for path in trainer.run.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.sinks = [lambda row: trainer.request_stop(signal.SIGTERM, None)]
+    trainer.train()
+    resumed = make_trainer(tmp_path / "run", stories, max_steps=4)
+    resumed.restore()
+    assert resumed.step == 0
+
+
+def test_a_lost_best_checkpoint_is_said_and_replaced(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=12)
+    trainer.best_step, trainer.best_loss = 999, 0.1
+    trainer.train()
+    with pytest.raises(InputError, match=r"best checkpoint \(step 999\) is gone; give checkpoint=latest"):
+        checkpoint.load(trainer.run, "best")
+    resumed = make_trainer(tmp_path / "run", stories, max_steps=16)
+    resumed.restore()
+    resumed.train()
+    assert checkpoint.load(trainer.run, "best")[0]["step"] == 16
 
 
 def test_metrics_after_a_checkpoint_are_forgotten_and_a_torn_line_is_skipped(tmp_path):
