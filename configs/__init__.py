@@ -121,7 +121,7 @@ def hint(key: str, known: set[str]) -> str:
     """What somebody who wrote ``key`` may have meant."""
     group, _, rest = key.partition(".")
     members = [
-        path.stem for path in sorted((FOLDER / group).glob("*.yaml")) if rest and rest in OmegaConf.load(path).keys()
+        path.stem for path in sorted((FOLDER / group).glob("*.yaml")) if rest and rest in list(OmegaConf.load(path))
     ]
     if members:
         return f"it belongs to {group}={members[0]}: add that"

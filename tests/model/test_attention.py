@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import GPT2_SHAPE
 
 from model import GPT, GPTConfig, Watch
 from model.watch import PatternRecorder
@@ -11,15 +12,7 @@ CONFIGS = {
     "grouped keys and values": {"n_kv_head": 2},
     "no query-key norm": {"qk_norm": False},
     "no softcap": {"softcap": 0.0},
-    "gpt2": {
-        "norm": "layernorm",
-        "position": "learned",
-        "mlp": "gelu",
-        "qk_norm": False,
-        "softcap": 0.0,
-        "bias": True,
-        "tie_embeddings": True,
-    },
+    "gpt2": GPT2_SHAPE,
 }
 TOKENS = torch.randint(50, (2, 20), generator=torch.Generator().manual_seed(1))
 

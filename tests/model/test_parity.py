@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import GPT2_SHAPE
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, NanoChatConfig, NanoChatForCausalLM
@@ -11,15 +12,6 @@ from model.watch import PatternRecorder
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
 BATCH, LENGTH, VOCABULARY = 3, 24, 101
-GPT2_SHAPE = {
-    "norm": "layernorm",
-    "position": "learned",
-    "mlp": "gelu",
-    "qk_norm": False,
-    "softcap": 0.0,
-    "bias": True,
-    "tie_embeddings": True,
-}
 
 
 def randomize(model: torch.nn.Module) -> None:
