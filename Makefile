@@ -20,7 +20,8 @@ lint: $(VENV)/tests-installed
 	$(BIN)/ruff format --check .
 
 $(VENV)/installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Lookback needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Lookback needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.11 ...")'
+	@echo "installing into $(VENV); the first time takes some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
