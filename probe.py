@@ -7,8 +7,7 @@ from rich.console import Console
 import configs
 from configs.schema import ProbeCommand
 from data.stories import cases
-from model import GPT
-from probing import UNTRAINED, print_findings, probe, write_files
+from probing import print_findings, probe, write_files
 from probing.figures import draw_role_map, draw_stories
 from probing.sentence import encode_sentence, show_sentence
 from training import load_model, pick_device
@@ -20,10 +19,9 @@ def main(command: ProbeCommand) -> None:
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
     console.print(f"run {run}, step {state['step']:,}; {command.n_cases} cases a family to select, as many to report")
-    untrained = [GPT(model.config, seed=command.seed + 1 + i).to(device).eval() for i in range(UNTRAINED)]
     select, report = (cases(split, command.n_cases, command.seed) for split in ("select", "report"))
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"]}
-    findings = probe(model, untrained, tokenizer, select, report, source)
+    findings = probe(model, tokenizer, select, report, seed=command.seed, source=source)
     print_findings(findings, console)
     if sentence is not None:
         show_sentence(model, tokenizer, findings, sentence, console)

@@ -26,14 +26,13 @@ def main(command: SampleCommand) -> None:
     try:
         write(model, tokenizer, torch.tensor(ids, device=device), command, samples, live)
     finally:  # also what was written before Ctrl-C is kept
-        print(live.decode(b"", final=True))
         texts = [tokenizer.decode(sample) for sample in samples]
+        if any(texts):
+            about = {"step": state["step"], **asdict(command), "run": run.name}
+            keep(run / "samples", [{**about, "text": text} for text in texts])
+        print(live.decode(b"", final=True))
         for text in texts[1:]:
             print(f"---\n{prompt}{text}")
-        keep(
-            run / "samples",
-            [{"step": state["step"], **asdict(command), "run": run.name, "text": text} for text in texts],
-        )
 
 
 def write(

@@ -30,7 +30,17 @@ GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml"
 FREE_TEXT = ("prompt", "text", "run", "checkpoint", "cache", "data.path", "data.field", "wandb.project")
 SWEEP = ("-m", "--multirun")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
-CHANGEABLE = (*BUDGETS, "eval_every", "checkpoint_every", "log_every", "device", "precision", "compile", "wandb")
+CHANGEABLE = (
+    *BUDGETS,
+    "eval_every",
+    "checkpoint_every",
+    "log_every",
+    "device",
+    "precision",
+    "compile",
+    "wandb",
+    "cache",
+)
 NOT_REMEMBERED = ("run", "resume", "overwrite")
 
 
@@ -148,7 +158,9 @@ def nested_keys(config: Mapping, prefix: str = "") -> Iterator[str]:
 
 def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
     """Values as a frozen dataclass; where the command resumes a run, that run's own values with the changes allowed."""
-    if values.get("resume") is True and values.get("run"):
+    if not isinstance(values.get("resume", False), bool):
+        raise InputError(f"resume={values['resume']}: must be true or false")
+    if values.get("resume") and values.get("run"):
         values = resumed(values, overrides)
     if "model" in values:
         values = values | {"model": {**values["model"], "vocab_size": 1}}
@@ -188,15 +200,16 @@ def resumed(values: dict, overrides: list[str]) -> dict:
         top, _, rest = key.partition(".")
         if top in CHANGEABLE:
             stored[top] = {**stored[top], rest: values[top][rest]} if rest else values[top]
-        elif top not in (*NOT_REMEMBERED, "cache"):
+        elif top not in NOT_REMEMBERED:
             raise InputError(f"{key}: cannot change when a run is resumed; {', '.join(CHANGEABLE)} can")
-    return stored | {key: values[key] for key in (*NOT_REMEMBERED, "cache")}
+    return stored | {key: values[key] for key in NOT_REMEMBERED}
 
 
 def to_yaml(command: Any) -> str:
     """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
     values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
     del values["model"]["vocab_size"]
-    if "path" in values["data"]:
-        values["data"]["path"] = os.path.abspath(os.path.expanduser(values["data"]["path"]))
+    for place, key in ((values, "cache"), (values["data"], "path")):  # a run may be resumed from elsewhere
+        if key in place:
+            place[key] = os.path.abspath(os.path.expanduser(place[key]))
     return OmegaConf.to_yaml(OmegaConf.create(values))

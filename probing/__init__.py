@@ -12,25 +12,24 @@ from probing.families import fitting, measure_family
 from probing.report import Findings, print_findings, to_json, write_files
 from probing.roles import habits
 
-__all__ = ["UNTRAINED", "Findings", "print_findings", "probe", "to_json", "write_files"]
+__all__ = ["Findings", "print_findings", "probe", "to_json", "write_files"]
 
-UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
 SHORTEST = 20  # cases, below which an interval says nothing
 
 
 def probe(
     model: GPT,
-    untrained: Sequence[GPT],
     tokenizer: Tokenizer,
     select: Sequence[Case],
     report: Sequence[Case],
+    seed: int = 0,
     source: dict | None = None,
 ) -> Findings:
     """Measures every head of ``model`` on annotated cases: chosen on ``select``, quoted on ``report``.
 
-    ``untrained``: the same network with initial weights, the baseline that shows what the architecture alone does.
-    ``source``: what heads.json shall say of where the model comes from. Twins must stand next to each other. Families
-    whose cases are too long for the model are named in ``Findings.too_long`` and not measured.
+    ``seed`` draws the initial weights of the untrained baseline, the same network that has learned nothing. ``source``:
+    what heads.json shall say of where the model comes from. Twins must stand next to each other. Families whose cases
+    are too long for the model are named in ``Findings.too_long`` and not measured.
     """
     block_size = model.config.block_size
     chosen, quoted = (by_family([encode_case(case, tokenizer) for case in cases]) for cases in (select, report))
@@ -40,6 +39,6 @@ def probe(
         if min(len(of_select), len(of_report)) < SHORTEST:
             too_long.append(name)
         else:
-            families.append(measure_family(model, untrained, of_select, of_report))
+            families.append(measure_family(model, of_select, of_report, seed))
     texts = [case.tokens[:block_size] for cases in quoted.values() for case in cases]
     return Findings(model, source or {}, families, too_long, habits(model, texts))

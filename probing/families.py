@@ -3,7 +3,7 @@
 Heads and baselines are chosen on the *select* cases and quoted on the *report* cases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from probing.statistics import bootstrap_interval, family_wise_p
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
 LOOKS_P = 0.01
+UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,14 @@ def quote(select: Predictions, report: Predictions, cases: Sequence[EncodedCase]
     return Quoted(report.names[k], report.sites[site], float(values.mean()), interval(values, cases))
 
 
+def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
+    """The same network with initial weights, UNTRAINED times, one at a time."""
+    for i in range(1, UNTRAINED + 1):
+        yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
+
+
 def measure_baselines(
-    untrained: Sequence[GPT], select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...]
+    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...], seed: int
 ) -> dict[str, Quoted]:
     """Every baseline, chosen and quoted exactly as heads are; of the untrained models, the one that quotes best."""
     longest = max(len(case.tokens) for case in (*select, *report))
@@ -132,7 +139,10 @@ def measure_baselines(
         "offset": lambda cases: offsets(cases, sites, longest),
     }
     quoted = {name: quote(make(select), make(report), report) for name, make in makers.items()}
-    lucky = (quote(score_heads(model, select, sites), score_heads(model, report, sites), report) for model in untrained)
+    lucky = (
+        quote(score_heads(other, select, sites), score_heads(other, report, sites), report)
+        for other in untrained_models(model, seed)
+    )
     quoted["untrained"] = max(lucky, key=lambda quoted: quoted.accuracy)
     return quoted
 
@@ -188,9 +198,7 @@ def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
     return [case for twins in pairs(cases) if max(len(case.tokens) for case in twins) <= block_size for case in twins]
 
 
-def measure_family(
-    model: GPT, untrained: Sequence[GPT], select: Sequence[EncodedCase], report: Sequence[EncodedCase]
-) -> FamilyResult:
+def measure_family(model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], seed: int) -> FamilyResult:
     """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other."""
     behaviour = score_answers(model, *answer_columns(report))
     right = behaviour.right.cpu().double().numpy()
@@ -198,7 +206,7 @@ def measure_family(
     resolved = is_resolved(accuracy_ci)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = measure_baselines(untrained, select, report, sites)
+    baselines = measure_baselines(model, select, report, sites, seed)
     quotes = quote_heads(select_heads, report_heads, report, strongest(baselines)[1].accuracy, resolved)
     return FamilyResult(
         name=report[0].case.family,

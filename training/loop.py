@@ -80,7 +80,7 @@ class Trainer:
         self.metrics = Metrics(self.run / "metrics.jsonl", self.sinks)
         self.started = time.perf_counter() - self.seconds
         try:
-            if self.step == 0:
+            if self.saved_step is None:  # not resumed
                 self.metrics.log({"step": 0, "tokens": 0, **self.evaluate()})
             while self.fraction() < 1 and self.stop_signal is None:
                 row = self.train_step()

@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,26 +25,49 @@ def is_run(folder: Path) -> bool:
 
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises InputError where ``folder`` holds something that a new run would destroy without being told to."""
+    bring_back(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not is_run(folder):
         raise InputError(f"run={folder}: exists and is not a run; give another name")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN and path.name[0] != ".")
     if overwrite and foreign:
         raise InputError(f"run={folder}: holds {foreign[0]}, which no run makes; move it away or give another name")
     if not overwrite:
         raise InputError(f"run={folder}: exists; resume=true continues it, overwrite=true replaces it")
 
 
+def waiting_place(folder: Path) -> Path:
+    """Where an earlier run waits until the one that replaces it has started."""
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.replaced")
+
+
+def bring_back(folder: Path) -> None:
+    """Undoes a start that did not get far: an earlier run that still waits takes its place again."""
+    earlier = waiting_place(folder)
+    if not earlier.exists():
+        return
+    if not checkpoint.saved_steps(folder):
+        if folder.exists():
+            failed = Path(tempfile.mkdtemp(prefix=f".{earlier.name}.", dir=earlier.parent))
+            folder.resolve().rename(failed / "failed")
+            shutil.rmtree(failed, ignore_errors=True)
+        earlier.rename(folder.resolve())
+    else:
+        shutil.rmtree(earlier, ignore_errors=True)
+
+
 @contextmanager
 def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> Iterator[None]:
     """Makes a run's folder, then lets the caller start the run; should that fail, everything is as it was before.
 
-    With ``overwrite`` an earlier run waits beside it and is deleted only once the new one has started.
+    With ``overwrite`` an earlier run waits beside it and is deleted only once the new one has started. If this process
+    is killed meanwhile, the next start brings the earlier run back.
     """
     check_free(folder, overwrite)
-    earlier = folder.with_name(f".{folder.name}.replaced")
-    shutil.rmtree(earlier, ignore_errors=True)
+    folder = folder.resolve()
+    earlier = waiting_place(folder)
     if folder.exists():
         folder.rename(earlier)
     try:
@@ -52,9 +76,10 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
         write_config(folder, config)
         yield
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
         if earlier.exists():
-            earlier.rename(folder)
+            bring_back(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
 

@@ -93,6 +93,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("data=files", "data.path is missing; give data.path=..."),
         ("max_minutes=0", "max_minutes=0"),
         ("resume=true", "say which run"),
+        ("resume=yes", "resume=yes: must be true or false"),
         ("seed=-1", "seed=-1: must be at least 0"),
         ("seed=99999999999999999999", "seed=99999999999999999999: must be"),
         ("max_minutes=nan", "max_minutes=nan"),
@@ -176,7 +177,8 @@ def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
     (run / "config.yaml").write_text(configs.to_yaml(original))
     resumed = train(f"run={run}", "resume=true")
     absolute = dataclasses.replace(original.data, path=str(Path("x.txt").absolute()))
-    assert dataclasses.replace(resumed, run=None, resume=False) == dataclasses.replace(original, data=absolute)
+    expected = dataclasses.replace(original, data=absolute, cache=str(Path("cache").absolute()))
+    assert dataclasses.replace(resumed, run=None, resume=False) == expected
     longer = train(f"run={run}", "resume=true", "max_minutes=3", "wandb.mode=disabled")
     assert (longer.max_steps, longer.max_minutes, longer.wandb.mode, longer.seed) == (None, 3, "disabled", 5)
     message = refusal("train", TrainCommand, f"run={run}", "resume=true", "model=small")

@@ -168,6 +168,28 @@ def test_a_run_that_cannot_start_leaves_the_earlier_one_as_it_was(tmp_path, stor
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_run_that_was_killed_while_starting_over_gives_the_earlier_one_back(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.train()
+    start_over = run.begin(trainer.run, True, "", stories.tokenizer)
+    start_over.__enter__()  # and never leaves: a kill runs no clean-up
+    assert checkpoint.saved_steps(trainer.run) == []
+    with pytest.raises(InputError, match="resume=true continues it"):
+        run.check_free(trainer.run, overwrite=False)
+    assert checkpoint.saved_steps(trainer.run) == [4]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_leftovers_and_hidden_files_do_not_stop_overwriting_but_foreign_ones_do(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    for name in (".metrics.jsonl", ".DS_Store"):
+        (trainer.run / name).touch()
+    run.check_free(trainer.run, overwrite=True)
+    (trainer.run / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"holds notes\.txt, which no run makes"):
+        run.check_free(trainer.run, overwrite=True)
+
+
 def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
     trainer = new_run(tmp_path / "run", stories, max_steps=4)
     trainer.sinks = [lambda row: trainer.request_stop(signal.SIGTERM, None)]
@@ -175,6 +197,8 @@ def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
     resumed = make_trainer(tmp_path / "run", stories, max_steps=4)
     resumed.restore()
     assert resumed.step == 0
+    resumed.train()
+    assert [row["step"] for row in read_rows(trainer.run / "metrics.jsonl")] == [0, 1, 2, 3, 4]
 
 
 def test_a_lost_best_checkpoint_is_said_and_replaced(tmp_path, stories):
