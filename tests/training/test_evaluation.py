@@ -49,7 +49,7 @@ def test_referential_metrics_are_the_answers_own(stories):
             if case.case.family == family:
                 site = case.sites["A-1"]
                 logits = model(torch.tensor([case.tokens[: site + 1]]))[0, -1]
-                losses.append(-float(logits.log_softmax(-1)[case.answer]))
+                losses.append(-logits.log_softmax(-1)[case.answer].item())
                 right.append(int(logits.argmax()) == case.answer)
         assert metrics[f"referential/{family}/loss"] == pytest.approx(np.mean(losses), rel=1e-5)
         assert metrics[f"referential/{family}/accuracy"] == pytest.approx(np.mean(right))
