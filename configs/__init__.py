@@ -118,7 +118,8 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
                 if choice not in members:
                     raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
                 chosen.append(f"{key}={choice}")
-    known = {key for choice in chosen or [None] for key in nested_keys(compose(name, [choice] if choice else []))}
+    together = [[choice] for choice in chosen] or [[]] if sweep else [chosen]
+    known = {key for choices in together for key in nested_keys(compose(name, choices))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):
@@ -175,9 +176,10 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
         if message == first["msg"]:  # pydantic's own, about one value
             raise InputError(f"{path}={first['input']}: {message}") from None
         raise InputError(f"{path}.{message}" if path else message) from None
-    unknown = sorted(set(nested_keys(values)) - set(nested_keys(asdict(command))))
-    if unknown:
-        raise InputError(f"{unknown[0]}: there is no such key; {hint(unknown[0], set(nested_keys(asdict(command))))}")
+    known = set(nested_keys(asdict(command)))
+    for key in nested_keys(values):
+        if key not in known:
+            raise InputError(f"{key}: there is no such key; {hint(key, known)}")
     return command
 
 

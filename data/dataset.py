@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data.corpora import Corpus, Progress
-from data.download import file_sha256
+from data.disk import file_sha256
 from data.errors import InputError
 from data.files import Replacements
 from data.shards import FORMAT, SPLITS, ShardWriter, Tokens, open_split, publish, read_manifest, write_manifest

@@ -1,20 +1,15 @@
 """Fetching a file once, over https, and checking that it is the right one."""
 
-import hashlib
 import http.client
 import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from data.disk import file_sha256
 from data.errors import InputError
 
 TIMEOUT_SECONDS = 20
-
-
-def file_sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(url: str, sha256: str, path: Path) -> Path:

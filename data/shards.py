@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.download import file_sha256
+from data.disk import file_sha256, write_durably
 from data.errors import InputError
 
 FORMAT = 1
@@ -93,10 +93,7 @@ class Tokens:
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
-    with open(folder / "manifest.json", "w") as file:
-        json.dump({"format": FORMAT, **manifest}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_durably(folder / "manifest.json", json.dumps({"format": FORMAT, **manifest}, indent=1).encode())
 
 
 def read_manifest(folder: Path) -> dict:

@@ -8,6 +8,7 @@ from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from data import EncodedCase, Tokenizer
 from model import GPT
@@ -16,7 +17,7 @@ from probing.heads import attention_row
 from probing.report import ROLE_COLOURS, Findings, Role, role_label
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
-GOLD, RIVAL = "#D55E00", "#0072B2"
+GOLD = "#D55E00"
 FONT = {"font.family": "DejaVu Sans", "font.size": 10, "text.color": INK}
 
 
@@ -57,7 +58,7 @@ def draw_cell(axes: Axes, x: int, y: int, roles: Sequence[Role]) -> None:
         face = tint(ROLE_COLOURS.get(role.role, "#555555"), 0.15 + 0.85 * role.strength)
         dark = 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.6
         text = "\n".join(role_label(role) for role in roles)
-    patch = matplotlib.patches.FancyBboxPatch((x - 0.45, y - 0.42), 0.9, 0.84, facecolor=face, edgecolor="none", **box)
+    patch = FancyBboxPatch((x - 0.45, y - 0.42), 0.9, 0.84, facecolor=face, edgecolor="none", **box)
     axes.add_patch(patch)
     axes.text(x, y, text, ha="center", va="center", fontsize=9, color=PAPER if dark else INK)
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from data import InputError
+from data.disk import write_durably
 
 FORMAT = 1
 KEEP_LATEST = 2
@@ -42,13 +43,6 @@ def digest(state: dict) -> str:
     """The sha256 of everything in a state but its own check."""
     content = {key: value for key, value in state.items() if key != "check"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def flush_folder(path: Path) -> None:

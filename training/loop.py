@@ -78,13 +78,13 @@ class Trainer:
         """Trains until the budget is used up, or until SIGINT or SIGTERM; saves at the end either way."""
         before = {number: signal.signal(number, self.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         self.metrics = Metrics(self.run / "metrics.jsonl", self.sinks)
-        self.started = time.perf_counter() - self.seconds
+        started = time.perf_counter() - self.seconds
         try:
             if self.saved_step is None:  # not resumed
                 self.metrics.log({"step": 0, "tokens": 0, **self.evaluate()})
             while self.fraction() < 1 and self.stop_signal is None:
                 row = self.train_step()
-                self.seconds = time.perf_counter() - self.started
+                self.seconds = time.perf_counter() - started
                 last = self.fraction() >= 1
                 if last or self.step % self.config.eval_every == 0:
                     row |= self.evaluate()
@@ -116,9 +116,10 @@ class Trainer:
                 part = self.model.loss(ids[:, :-1], ids[:, 1:]) * (len(ids) / len(batch))
             part.backward()
             loss += part.detach()
+        train_loss = loss.item()
         gradients = [parameter.grad for parameter in self.model.parameters()]
         norm = float(torch.nn.utils.get_total_norm(gradients))
-        if math.isfinite(norm) and math.isfinite(float(loss)):
+        if math.isfinite(norm) and math.isfinite(train_loss):
             self.optimizers.step(fraction, self.step)
             self.bad_in_a_row = 0
         else:
@@ -128,7 +129,7 @@ class Trainer:
         return {
             "step": self.step,
             "tokens": self.tokens,
-            "train_loss": float(loss),
+            "train_loss": train_loss,
             "lr_scale": learning_rate_scale(self.config.optimizer, fraction),
             "grad_norm": norm,
             "skipped": self.skipped,

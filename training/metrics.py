@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data import InputError
-from training.checkpoint import write_durably
+from data.disk import write_durably
 
 Row = dict[str, float]
 Sink = Callable[[Row], None]

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from data import InputError, Tokenizer
+from data.disk import write_durably
 from model import GPT, GPTConfig
 from training import checkpoint
 
@@ -87,7 +88,7 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
 def write_config(folder: Path, config: str) -> None:
     """Replaces config.yaml in one step, so that it is whole at any moment."""
     part = folder / f".{CONFIG}"
-    checkpoint.write_durably(part, config.encode())
+    write_durably(part, config.encode())
     part.replace(folder / CONFIG)
 
 
