@@ -8,14 +8,16 @@ from pathlib import Path
 
 import configs
 from configs.schema import TrainCommand
-from data import encode_case, prepare
-from data.stories import Stories, cases
+from data import Tokenizer, encode_case, prepare
+from data.stories import STRESS, Stories, cases
 from model import GPT
 from training import Trainer, pick_device, run
 from training.evaluation import referential_metrics
+from training.loop import Evaluation
 from training.progress import Console
 
-REFERENTIAL_CASES = 200
+# Annotated stories a family: at every evaluation, and of each split at the end.
+CASES, LAST_CASES = 100, 200
 
 
 def main(command: TrainCommand) -> None:
@@ -49,15 +51,23 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console) -> Train
     model = GPT(replace(command.model, vocab_size=dataset.tokenizer.vocab_size), seed=command.seed).to(device)
     if command.compile:
         model.compile()
-    evaluations = []
+    evaluations, last_evaluations = [], []
     if isinstance(command.data, Stories):
-        annotated = cases("select", REFERENTIAL_CASES, command.seed, command.data.families)
-        encoded = [encode_case(case, dataset.tokenizer) for case in annotated]
-        fitting = [case for case in encoded if len(case.tokens) <= model.config.block_size]
-        if len(fitting) < len(encoded):
-            console.note(f"{len(encoded) - len(fitting)} of {len(encoded)} annotated stories exceed model.block_size")
-        evaluations.append(partial(referential_metrics, cases=fitting))
-    return Trainer(command, model, dataset, folder, [console.training], evaluations)
+        tell = partial(on_stories, command, dataset.tokenizer, console)
+        evaluations = [tell("select", CASES, "referential")]
+        last_evaluations = [tell(split, LAST_CASES, split) for split in ("report", *STRESS)]
+    return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations)
+
+
+def on_stories(
+    command: TrainCommand, tokenizer: Tokenizer, console: Console, split: str, n: int, prefix: str
+) -> Evaluation:
+    """Referential loss and accuracy on those annotated stories of a split that fit into the block."""
+    encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, command.data.families)]
+    fitting = [case for case in encoded if len(case.tokens) <= command.model.block_size]
+    if len(fitting) < len(encoded):
+        console.note(f"{len(encoded) - len(fitting)} of {len(encoded)} {split} stories exceed model.block_size")
+    return partial(referential_metrics, cases=fitting, prefix=prefix)
 
 
 def wandb_sink(command: TrainCommand, folder: Path):

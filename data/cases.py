@@ -23,20 +23,30 @@ SITES = {
 
 @dataclass(frozen=True)
 class Spans:
-    """Where things stand, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to."""
+    """Where things stand, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to.
+
+    ``subject``: the candidate that is the grammatical subject of its sentence. ``chain``: other pronouns on the way
+    from ``pronoun`` to gold. ``links``: (word of a translation, word of its original), the gold alignment.
+    """
 
     gold: tuple[Span, ...]
     distractors: tuple[Span, ...]
     answer: Span
     pronoun: Span | None = None
     cue: Span | None = None
+    subject: Span | None = None
+    chain: tuple[Span, ...] = ()
+    links: tuple[tuple[Span, Span], ...] = ()
 
 
 @dataclass(frozen=True)
 class Case:
     """A text in which one word, the answer, depends on one reference. ``foil`` is the answer had it been the other.
 
-    ``twin`` is the id of the case that differs in the word ``twin_kind`` names, and therefore has the other answer.
+    ``twin`` is the id of the case that differs in what ``twin_kind`` names: the word that points to the antecedent
+    (*cue*, *gender*, *verb*; the answer flips), the *order* of the candidates, an *attribute* of the antecedent (it
+    stays, the answer flips), or something that must not matter (*null*). ``worth``: nats that resolving the reference
+    is worth at the answer, compared with a guess among all that it could be.
     """
 
     id: str
@@ -48,17 +58,19 @@ class Case:
     foil: str
     twin: str | None = None
     twin_kind: str | None = None
+    worth: float | None = None
 
     @property
-    def words(self) -> str:
-        """Answer and foil, in an order that does not tell which is which."""
-        start, end = self.spans.answer
-        return " ".join(sorted((self.text.encode()[start:end].decode(), self.foil)))
+    def candidates(self) -> str:
+        """The words of all candidates, in an order that does not tell which of them is meant."""
+        raw = self.text.encode()
+        words = {raw[start:end].decode() for start, end in (*self.spans.gold, *self.spans.distractors)}
+        return " | ".join(sorted(words))
 
     def to_json(self) -> dict:
         """The case as one JSON object; spans that it does not have are left out."""
         record = asdict(self)
-        record["spans"] = {name: span for name, span in record["spans"].items() if span is not None}
+        record["spans"] = {name: span for name, span in record["spans"].items() if span}
         return record
 
     @classmethod
@@ -76,8 +88,9 @@ def tuplify(value: list | int) -> tuple | int:
 class EncodedCase:
     """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before.
 
-    ``gold`` and ``distractors`` are token ranges [start, end). ``sites`` gives positions by name, those of SITES that
-    the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two continuations differ.
+    ``gold``, ``distractors`` and ``subject`` are token ranges [start, end). ``sites`` gives positions by name, those of
+    SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two continuations
+    differ.
     """
 
     case: Case
@@ -87,6 +100,7 @@ class EncodedCase:
     sites: dict[str, int]
     answer: int
     foil: int
+    subject: Span | None = None
 
 
 def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
@@ -115,6 +129,7 @@ def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
         sites={name: sites[name] for name in SITES if name in sites},
         answer=int(tokens[answer]),
         foil=foil,
+        subject=token_range(case.spans.subject) if case.spans.subject else None,
     )
 
 

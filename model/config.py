@@ -19,8 +19,8 @@ class GPTConfig:
     """
 
     vocab_size: int
-    block_size: int = 64
-    n_layer: int = 3
+    block_size: int = 128
+    n_layer: int = 2
     n_head: int = 4
     n_kv_head: int | None = None
     n_embd: int = 128

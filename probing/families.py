@@ -14,7 +14,7 @@ from model import GPT
 from model.score import AnswerScores, score_answers
 from probing.heads import HeadScores, score_heads
 from probing.interventions import swap
-from probing.predictions import Predictions, chance, first, nearest, offsets, sites_of
+from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
 from probing.statistics import bootstrap_interval, family_wise_p
 
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
@@ -100,7 +100,7 @@ def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
 
 def interval(values: np.ndarray, cases: Sequence[EncodedCase]) -> tuple[float, float]:
     """95 % for a mean over cases, of which those with the same frame, and those with the same words, are alike."""
-    return bootstrap_interval(values, [case.case.frame for case in cases], [case.case.words for case in cases])
+    return bootstrap_interval(values, [case.case.frame for case in cases], [case.case.candidates for case in cases])
 
 
 def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
@@ -136,6 +136,8 @@ def measure_baselines(
         "chance": lambda cases: chance(cases, sites),
         "nearest": lambda cases: nearest(cases, sites),
         "first": lambda cases: first(cases, sites),
+        "subject": lambda cases: subject(cases, sites),
+        "frequent": lambda cases: frequent(cases, sites),
         "offset": lambda cases: offsets(cases, sites, longest),
     }
     quoted = {name: quote(make(select), make(report), report) for name, make in makers.items()}
@@ -157,7 +159,7 @@ def quote_heads(
     choice = report.choice()
     allowed = [i for i, site in enumerate(report.sites) if site not in NEVER_CHOSEN]
     p_adj = np.ones(choice.shape[1:])
-    p_adj[allowed] = family_wise_p(choice[:, allowed], [case.case.words for case in cases])
+    p_adj[allowed] = family_wise_p(choice[:, allowed], [case.case.candidates for case in cases])
     mass, engagement = report.mass(), report.engagement()
     quotes = {}
     for k, name in enumerate(report.names):

@@ -4,13 +4,15 @@ The candidate with the larger weight is the choice. Because everything that is c
 is selected by the same rule and quoted on the same held-out cases, the comparison is fair by construction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from data import EncodedCase
-from data.cases import SITES
+from data.cases import SITES, Span
+
+Weight = Callable[[EncodedCase, Span, int], float]  # of one mention, seen from the token at a site
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,41 @@ def sites_of(cases: Sequence[EncodedCase]) -> tuple[str, ...]:
 
 def nearest(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
     """Chooses the candidate mentioned last before the site."""
-    return by_place("nearest", cases, sites, lambda start, site: start if start <= site else -1)
+    return by_mention("nearest", cases, sites, lambda case, span, site: span[0] if span[0] <= site else -1)
 
 
 def first(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
     """Chooses the candidate mentioned first."""
-    return by_place("first", cases, sites, lambda start, site: -start)
+    return by_mention("first", cases, sites, lambda case, span, site: -span[0])
 
 
-def by_place(name: str, cases: Sequence[EncodedCase], sites: tuple[str, ...], weight) -> Predictions:
-    """``weight(start, site)`` of a mention that starts at one token, seen from another."""
-    gold, rival = (
-        np.array(
+def subject(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
+    """Chooses the grammatical subject of the sentence that brings the candidates; none of them, where neither is it."""
+    return by_mention("subject", cases, sites, lambda case, span, site: span == case.subject)
+
+
+def frequent(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
+    """Chooses the candidate whose words occur most often before the site."""
+
+    def count(case: EncodedCase, span: Span, site: int) -> int:
+        word, size = case.tokens[slice(*span)], span[1] - span[0]
+        return sum(case.tokens[i : i + size] == word for i in range(site + 2 - size))
+
+    return by_mention("frequent", cases, sites, count)
+
+
+def by_mention(name: str, cases: Sequence[EncodedCase], sites: tuple[str, ...], weight: Weight) -> Predictions:
+    """One predictor; a candidate weighs as much as the heaviest of its mentions."""
+
+    def weigh(spans_of: Callable[[EncodedCase], Sequence[Span]]) -> np.ndarray:
+        return np.array(
             [
-                [[max(weight(start, case.sites[site]) for start, _ in spans)] for site in sites]
-                for case, spans in ((case, spans_of(case)) for case in cases)
+                [[float(max(weight(case, span, case.sites[site]) for span in spans_of(case)))] for site in sites]
+                for case in cases
             ]
         )
-        for spans_of in (lambda case: case.gold, lambda case: case.distractors)
-    )
-    return Predictions((name,), sites, gold, rival)
+
+    return Predictions((name,), sites, weigh(lambda case: case.gold), weigh(lambda case: case.distractors))
 
 
 def chance(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:

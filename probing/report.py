@@ -19,6 +19,10 @@ from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, HABITS
 ROLE_COLOURS = {
     "pronoun": "#D55E00",
     "recall": "#009E73",
+    "induction": "#56B4E9",
+    "subject_verb": "#9A8500",
+    "word_sense": "#882255",
+    "alignment": "#E69F00",
     "previous_token": "#0072B2",
     "first_token": "#8C8C8C",
     "same_word": "#CC79A7",

@@ -12,7 +12,13 @@ from probing.heads import BATCH
 HABITS = ("previous_token", "first_token", "same_word")
 # Between them, habits share one row's attention; a head that gives a habit this much does mostly that.
 HABIT_THRESHOLD = 0.4
-FAMILY_ROLES = {"agreement": "pronoun", "cue": "pronoun", "recall": "recall"}
+# What a head that looks in these families is called; families of other names give their own.
+FAMILY_ROLES = {
+    **dict.fromkeys(("agreement", "verb_bias", "cue", "roles", "chains", "facts", "reasons"), "pronoun"),
+    "copying": "induction",
+    "sense": "word_sense",
+    "translation": "alignment",
+}
 
 
 class HabitWatch(Watch):

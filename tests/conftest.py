@@ -14,8 +14,9 @@ import probe
 import sample
 import train
 from configs.schema import ProbeCommand, SampleCommand, TrainCommand
-from data import Dataset, TokenizerConfig, prepare
-from data.stories import Stories
+from data import Dataset, Tokenizer, TokenizerConfig, prepare
+from data.stories import Stories, write
+from data.tokenizers import train_bpe
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {
@@ -52,6 +53,12 @@ def real_data() -> Path:
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A small corpus of stories with its own BPE."""
     return prepare(Stories(n_train=2_000, n_val=100), TokenizerConfig(), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def story_tokenizer() -> Tokenizer:
+    """BPE trained on as many stories as it takes to see every word often enough, as in a real run."""
+    return train_bpe(write("train", 20_000, seed=0), TokenizerConfig().vocab_size)
 
 
 def run_script(name: str, *arguments: str) -> None:

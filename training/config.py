@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-DEFAULT_MAX_STEPS = 2_000
+DEFAULT_MAX_STEPS = 3_500
 MAX_SEED = 1 << 63
 
 
@@ -29,7 +29,7 @@ class OptimizerConfig:
     """
 
     name: Literal["muon", "adamw"] = "muon"
-    matrix_lr: float = 0.01
+    matrix_lr: float = 0.007
     embedding_lr: float = 0.1
     head_lr: float = 0.005
     scalar_lr: float = 0.005

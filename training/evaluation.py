@@ -43,14 +43,19 @@ def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
     return loss * n_tokens / (math.log(2) * n_bytes)
 
 
-def referential_metrics(model: GPT, cases: Sequence[EncodedCase]) -> dict[str, float]:
-    """Per family: mean loss on the answer in nats, and accuracy: the share of answers that were the likeliest token.
+def referential_metrics(model: GPT, cases: Sequence[EncodedCase], prefix: str = "referential") -> dict[str, float]:
+    """What resolving references brought, per family, as PREFIX/FAMILY/NAME.
 
-    Between two candidates an unresolved reference costs ln 2 = 0.69 nats.
+    ``loss``: mean loss on the answer in nats, which stays at ``worth`` or above where references are not resolved;
+    ``accuracy``: the share of answers that were the likeliest of all tokens; ``preference``: likelier than the foil.
     """
     metrics = {}
     for family, members in by_family(cases).items():
         scores = score_answers(model.eval(), *answer_columns(members))
-        metrics[f"referential/{family}/loss"] = -float(scores.answer.mean())
-        metrics[f"referential/{family}/accuracy"] = float(scores.right.float().mean())
+        metrics[f"{prefix}/{family}/loss"] = -float(scores.answer.mean())
+        metrics[f"{prefix}/{family}/accuracy"] = float(scores.right.float().mean())
+        metrics[f"{prefix}/{family}/preference"] = float((scores.log_odds > 0).float().mean())
+        known = [case.case.worth for case in members if case.case.worth is not None]
+        if known:
+            metrics[f"{prefix}/{family}/worth"] = sum(known) / len(known)
     return metrics

@@ -27,7 +27,8 @@ Evaluation = Callable[[GPT], dict[str, float]]
 
 
 class Trainer:
-    """One run. ``run`` is its folder, made before; ``evaluations`` add their metrics to every evaluation.
+    """One run. ``run`` is its folder, made before; ``evaluations`` add their metrics to every evaluation, and
+    ``last_evaluations`` to the one at the end of the budget.
 
     What decides the future of the run is in ``model``, ``optimizers``, ``batches``, the random generators and the
     numbers that ``state`` returns; ``save`` writes them all and ``restore`` brings them back.
@@ -41,9 +42,11 @@ class Trainer:
         run: Path,
         sinks: Sequence[Sink] = (),
         evaluations: Sequence[Evaluation] = (),
+        last_evaluations: Sequence[Evaluation] = (),
     ) -> None:
         dataset.require(model.config.block_size)
-        self.config, self.model, self.dataset, self.run, self.evaluations = config, model, dataset, run, evaluations
+        self.config, self.model, self.dataset, self.run = config, model, dataset, run
+        self.evaluations, self.last_evaluations = evaluations, last_evaluations
         self.sinks = list(sinks)
         self.device = model.embed.weight.device
         block_size = model.config.block_size
@@ -81,13 +84,13 @@ class Trainer:
         started = time.perf_counter() - self.seconds
         try:
             if self.saved_step is None:  # not resumed
-                self.metrics.log({"step": 0, "tokens": 0, **self.evaluate()})
+                self.metrics.log({"step": 0, "tokens": 0, **self.evaluate(self.evaluations)})
             while self.fraction() < 1 and self.stop_signal is None:
                 row = self.train_step()
                 self.seconds = time.perf_counter() - started
                 last = self.fraction() >= 1
                 if last or self.step % self.config.eval_every == 0:
-                    row |= self.evaluate()
+                    row |= self.evaluate([*self.evaluations, *(self.last_evaluations if last else ())])
                 if "val_loss" in row or self.step % self.config.log_every == 0:
                     self.metrics.log(row | self.clock())
                 due = self.step % self.config.checkpoint_every == 0 or self.step == self.best_step
@@ -148,11 +151,11 @@ class Trainer:
                 f"{kept}. Lower the learning rates (optimizer.matrix_lr, optimizer.embedding_lr, optimizer.head_lr)"
             )
 
-    def evaluate(self) -> dict[str, float]:
-        """Loss over the whole validation set, and what the extra evaluations say."""
+    def evaluate(self, evaluations: Sequence[Evaluation]) -> dict[str, float]:
+        """Loss over the whole validation set, and what ``evaluations`` say."""
         with autocast(self.config, self.device):
             loss = validation_loss(self.model, self.dataset.val)
-            extra = {key: value for evaluation in self.evaluations for key, value in evaluation(self.model).items()}
+            extra = {key: value for evaluation in evaluations for key, value in evaluation(self.model).items()}
         if self.step and loss < self.best_loss:
             self.best_step, self.best_loss = self.step, loss
         n_targets = len(self.dataset.val) - 1

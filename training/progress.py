@@ -2,7 +2,9 @@
 
 import rich.console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
+from data.stories import STRESS
 from training.checkpoint import saved_steps
 from training.loop import Trainer
 from training.metrics import Row
@@ -63,6 +65,8 @@ class Console:
         """A sink of ``training.metrics``."""
         if "val_loss" in row:
             self.out.print(evaluation_line(row))
+            if table := story_table(row):
+                self.out.print(table)
         if self.bar and "train_loss" in row:
             text = f"step {row['step']:,}  loss {row['train_loss']:.3f}  {row.get('tokens_per_second', 0):,} tokens/s"
             self.bar.update(self.task, description=text, completed=BAR * self.trainer.fraction())
@@ -82,10 +86,35 @@ class Console:
 
 
 def evaluation_line(row: Row) -> str:
-    """One evaluation in words: loss in nats a token, bits a byte, referential accuracy and loss by family."""
+    """One evaluation in words: loss in nats a token, bits a byte, and how often each family's answer is right."""
     line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}  bits/byte {row['val_bpb']:.4f}"
-    for key, accuracy in row.items():
-        if key.startswith("referential/") and key.endswith("/accuracy"):
-            family = key.split("/")[1]
-            line += f"  {family} {accuracy:.0%} ({row[f'referential/{family}/loss']:.2f})"
-    return line
+    right = [f"{family} {row[f'referential/{family}/accuracy']:.0%}" for family in families(row, "referential")]
+    return line + ("  right: " + " ".join(right) if right else "")
+
+
+def families(row: Row, prefix: str) -> list[str]:
+    """The families that a row has numbers of under PREFIX/FAMILY/..."""
+    keys = [key.split("/") for key in row]
+    return [key[1] for key in keys if key[0] == prefix and key[-1] == "accuracy"]
+
+
+def story_table(row: Row) -> Table | None:
+    """How the stories were understood at the end, on held-out cases and under stress; None without stories."""
+    if not families(row, "report"):
+        return None
+    table = Table(
+        title="references resolved in held-out stories", title_justify="left", show_edge=False, pad_edge=False
+    )
+    table.add_column("family", no_wrap=True)
+    for column in ("right", "loss", "worth", "new frames", "longer gaps", "new words", "over the foil"):
+        table.add_column(column, justify="right")
+    for family in families(row, "report"):
+        shares = [
+            row.get(f"{split}/{family}/{name}")
+            for split, name in (*((s, "accuracy") for s in ("report", *STRESS)), ("names", "preference"))
+        ]
+        right, *stress = ["too long" if share is None else f"{share:.1%}" for share in shares]
+        table.add_row(
+            family, right, f"{row[f'report/{family}/loss']:.3f}", f"{row[f'report/{family}/worth']:.2f}", *stress
+        )
+    return table

@@ -1,4 +1,7 @@
-"""Stories to read, or as JSON lines: ``python -m data.stories --show cue --n 3``, ``--cases 100 --split report``."""
+"""Stories to read, or as JSON lines: ``python -m data.stories --show cue --n 3``, ``--cases 100 --split report``.
+
+Stories come with their twins, which differ in the word that points to the antecedent, or in what --twin says.
+"""
 
 import argparse
 import json
@@ -6,12 +9,13 @@ import os
 import sys
 
 from data.cases import Case
-from data.stories import FAMILIES, SPLITS, cases
+from data.stories import FAMILIES, SPLITS, TWIN_KINDS, cases
 
 MARKS = {
     "gold": "\033[1;32m",
     "distractors": "\033[33m",
     "pronoun": "\033[1;36m",
+    "chain": "\033[36m",
     "cue": "\033[35m",
     "answer": "\033[1;4m",
 }
@@ -22,6 +26,7 @@ def marked(case: Case, colour: bool) -> str:
     """The text with every span named in brackets, in colour where the terminal has it."""
     spans = case.spans
     places = [("gold", span) for span in spans.gold] + [("distractors", span) for span in spans.distractors]
+    places += [("chain", span) for span in spans.chain]
     places += [(name, span) for name, span in (("pronoun", spans.pronoun), ("cue", spans.cue)) if span]
     raw, out, at = case.text.encode(), "", 0
     for name, (start, end) in sorted([*places, ("answer", spans.answer)], key=lambda place: place[1]):
@@ -34,21 +39,25 @@ def marked(case: Case, colour: bool) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m data.stories", description=__doc__)
     parser.add_argument("--show", metavar="FAMILY", choices=FAMILIES, help="print stories with their spans marked")
-    parser.add_argument("--n", type=int, default=4, help="how many stories to show (even: twins come together)")
+    parser.add_argument("--n", type=int, default=4, help="how many stories to show")
     parser.add_argument("--cases", type=int, metavar="N", help="write N cases of each family as JSON lines")
     parser.add_argument("--family", choices=FAMILIES, help="only this family")
+    parser.add_argument("--twin", metavar="KIND", choices=TWIN_KINDS, help=f"one of {', '.join(TWIN_KINDS)}")
     parser.add_argument("--split", choices=SPLITS, default="report")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if (arguments.show is None) == (arguments.cases is None):
         parser.error("give either --show FAMILY or --cases N")
     family = arguments.show or arguments.family
-    n = arguments.n if arguments.show else arguments.cases
+    n = arguments.n + arguments.n % 2 if arguments.show else arguments.cases
+    names = (family,) if family else tuple(FAMILIES)
     try:
-        drawn = cases(arguments.split, n, arguments.seed, (family,) if family else tuple(FAMILIES))
+        drawn = cases(arguments.split, n, arguments.seed, names, arguments.twin)
     except ValueError as error:
         parser.error(str(error))
-    for case in drawn:
+    if not drawn:
+        parser.error(f"--twin {arguments.twin}: {family} has no such twins")
+    for case in drawn[: arguments.n] if arguments.show else drawn:
         print(marked(case, sys.stdout.isatty()) if arguments.show else json.dumps(case.to_json()))
 
 

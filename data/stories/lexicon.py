@@ -1,30 +1,160 @@
 """Every word that stories are made of. Each one is a single token once BPE has been trained on the stories."""
 
-MEN = (
-    "Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik Dan Joe Ned Pete"
-).split()
-WOMEN = (
-    "Anna Mary Lucy Emma Rose Jane Ella Nina Sara Lily Kate Amy "
-    "Mia Zoe Eva Ruth Clara Nora Ida Olga Tina Vera Lena Joan"
-).split()
-PEOPLE = MEN + WOMEN
+from dataclasses import dataclass
+from functools import cached_property
 
-PLACES = "park market river garden school station library beach harbor museum".split()
-MOODS = "tired hungry happy sad angry cold thirsty lonely".split()
-THINGS = "drum kite ball lamp doll book coat boat cup hat bell vase clock flute mirror basket".split()
-TRADES = "baker doctor farmer teacher painter singer driver judge nurse miller tailor hunter sailor pilot".split()
 
-ANIMALS = "dog cat horse cow fox sheep goat pig rabbit donkey goose hen bear wolf deer camel".split()
-WAYS = "road street bridge river field path hill forest tunnel lake meadow swamp valley beach canyon desert".split()
-ANIMAL_CUES = "tired hungry sleepy scared thirsty lazy sick nervous shy old".split()
-WAY_CUES = "wide muddy icy flooded narrow slippery steep dusty foggy rocky".split()
+@dataclass(frozen=True)
+class Cast:
+    """The words that a story can be about: its candidates are drawn from here.
 
-OPENERS = ["One day", "Yesterday", "Last week", "This morning", "In spring", "After lunch"]
-FILLERS = [
-    "The sun was warm.",
-    "We all ate some cake.",
-    "The birds were singing.",
-    "Nobody was in a hurry.",
-    "Soon the rain stopped.",
-    "There was music everywhere.",
-]
+    ``persons`` and ``beasts`` are (one, many); ``ambiguous`` name an animal or a made thing, as their topic says.
+    """
+
+    men: tuple[str, ...]
+    women: tuple[str, ...]
+    persons: tuple[tuple[str, str], ...]
+    beasts: tuple[tuple[str, str], ...]
+    animals: tuple[str, ...]
+    ways: tuple[str, ...]
+    things: tuple[str, ...]
+    boxes: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+
+    @cached_property
+    def people(self) -> tuple[str, ...]:
+        return self.men + self.women
+
+    @cached_property
+    def nouns(self) -> tuple[tuple[str, str], ...]:
+        return self.persons + self.beasts
+
+
+CAST = Cast(
+    men=tuple("Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik".split()),
+    women=tuple(
+        "Anna Mary Lucy Emma Rose Jane Ella Nina Sara Lily Kate Amy Mia Zoe Eva Ruth Clara Nora Ida Olga".split()
+    ),
+    persons=(
+        ("girl", "girls"),
+        ("boy", "boys"),
+        ("king", "kings"),
+        ("guest", "guests"),
+        ("nurse", "nurses"),
+        ("clown", "clowns"),
+    ),
+    beasts=(
+        ("dog", "dogs"),
+        ("cat", "cats"),
+        ("cow", "cows"),
+        ("goat", "goats"),
+        ("rabbit", "rabbits"),
+        ("bird", "birds"),
+    ),
+    animals=tuple("dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel".split()),
+    ways=tuple("road street bridge river field path hill forest tunnel lake meadow swamp valley beach".split()),
+    things=tuple("drum kite ball lamp doll book coat boat cup hat bell vase clock flute mirror spoon".split()),
+    boxes=tuple("box bag basket chest trunk crate barrel jar pot drawer".split()),
+    ambiguous=tuple("bat seal crane mouse jaguar beetle bug ram".split()),
+)
+
+# They occur in training too, but only in passing: no ordinary story is about them. The split `names` is.
+STRANGERS = Cast(
+    men=("Dan", "Joe", "Pete"),
+    women=("Tina", "Vera", "Joan"),
+    persons=(("queen", "queens"),),
+    beasts=(("pig", "pigs"), ("hen", "hens")),
+    animals=("pig", "hen", "mule"),
+    ways=("canyon", "desert", "harbor"),
+    things=("ring", "rope", "shoe"),
+    boxes=("bucket", "case", "tub"),
+    ambiguous=("cobra", "python", "monitor"),
+)
+
+OPENERS = ("One day", "Last week", "This morning", "In spring", "After lunch", "Long ago")
+PLACES = tuple("park market garden school station library museum castle".split())
+MOODS = tuple("tired hungry happy sad angry cold thirsty lonely".split())
+LOOKS = tuple("wet dirty cold clean quiet dry warm shiny".split())
+
+# What people are and what they did because of it: drawn anew in every story.
+TRADES = (
+    ("baker", "baked"),
+    ("singer", "sang"),
+    ("painter", "painted"),
+    ("driver", "drove"),
+    ("teacher", "taught"),
+    ("sailor", "sailed"),
+    ("hunter", "hunted"),
+    ("dancer", "danced"),
+    ("writer", "wrote"),
+    ("farmer", "farmed"),
+    ("rider", "rode"),
+    ("climber", "climbed"),
+)
+
+# "Tom amazed Ben because he ...": he is Tom. "Tom thanked Ben because he ...": he is Ben (Garvey & Caramazza 1974).
+BLAMES_DOER = tuple("amazed annoyed frightened surprised bored fooled charmed upset".split())
+BLAMES_OTHER = tuple("thanked praised admired scolded envied trusted pitied comforted".split())
+TRAITS = tuple("kind loud late new clever slow young funny".split())
+
+ANIMAL_CUES = tuple("tired hungry sleepy scared thirsty lazy sick nervous".split())
+WAY_CUES = tuple("wide muddy icy flooded narrow slippery steep dusty".split())
+PREY_CUES = tuple("weak shy tiny".split())
+HUNTER_CUES = tuple("fierce strong wild".split())
+
+LINKS_NEAR = tuple("near behind beside with".split())
+LINKS_CLAUSE = tuple("said knew hoped thought".split())
+ADVERBS = tuple("really often always never still once".split())
+
+# What only animals do, and what only made things do: it tells which sense an ambiguous word has.
+WILD_DEEDS = tuple("swam slept jumped drank yawned grew dug sneezed crawled barked".split())
+MADE_DEEDS = tuple("rusted cracked leaked bent melted faded shone snapped tore creaked".split())
+
+# Olin, a language that nobody speaks. Its verb comes first, its adjectives behind their nouns, and a small word behind
+# the verb says who is named first: "ka" the one who acts, "mo" the one to whom it is done.
+OLIN_NOUNS = {
+    "girl": "lumi",
+    "boy": "taro",
+    "king": "vesk",
+    "guest": "reki",
+    "nurse": "duvo",
+    "clown": "yup",
+    "dog": "bano",
+    "cat": "miru",
+    "cow": "gola",
+    "goat": "zeki",
+    "rabbit": "pilu",
+    "bird": "fani",
+    "queen": "halu",
+    "pig": "nuba",
+    "hen": "kirt",
+}
+OLIN_VERBS = {"helped": "sil", "followed": "kor", "heard": "mek", "called": "tam", "pushed": "dun", "liked": "pav"}
+OLIN_ADJECTIVES = {"old": "oska", "small": "ibi", "happy": "yuna", "quiet": "elu"}
+DOER_FIRST, OTHER_FIRST = "ka", "mo"
+
+GAPS = (
+    " The sun was warm.",
+    " Soon the rain stopped.",
+    " Birds were singing.",
+    " Nobody was in a hurry.",
+    " Music was everywhere.",
+    " Then the bells rang.",
+)
+PLACE_GAPS = tuple(
+    f" {where} the {place}" for where, place in zip(("at", "near", "by", "behind") * 2, PLACES, strict=True)
+)
+
+
+def passing_remarks() -> tuple[str, ...]:
+    """Sentences with a stranger each, for the end of a story, where nothing refers to them."""
+    remarks = [f" {person} sang a song." for person in STRANGERS.people]
+    remarks += [f" We waved to {person}." for person in STRANGERS.people]
+    remarks += [f" {man} lost his hat." for man in STRANGERS.men] + [
+        f" {woman} lost her hat." for woman in STRANGERS.women
+    ]
+    remarks += [f" We saw the {word}." for words in vars(STRANGERS).values() for word in words if isinstance(word, str)]
+    remarks += [f" The {many} were happy." for _, many in STRANGERS.nouns]
+    remarks += [f" The {one} was happy." for one, _ in STRANGERS.nouns]
+    remarks += [f" In Olin a {one} is a {OLIN_NOUNS[one]}." for one, _ in STRANGERS.nouns]
+    return tuple(dict.fromkeys(remarks))

@@ -1,103 +1,241 @@
-"""Stories: annotations point where they say, twins differ in one word, and no shortcut finds the answer."""
+"""Stories: annotations point where they say, twins differ in what they name, and the same seed tells the same."""
 
 import json
 import math
+import re
 import subprocess
 import sys
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from data import encode_case
-from data.cases import Case, Spans
-from data.stories import FAMILIES, SPLITS, Stories, cases, lexicon, write
-from data.tokenizers import byte_tokenizer
-from probing.predictions import first, nearest, offsets, sites_of
+from data.cases import Case, Span
+from data.stories import FAMILIES, SPLITS, STRESS, TWIN_KINDS, Stories, cases, lexicon, write
 
-N = 2_000
+N = 400
+WORD = re.compile(r"\w+|[^\w\s]")
+KEY_KINDS = {family.twin_kind for family in FAMILIES.values()}
 
 
-def words(case: Case, *spans: tuple[int, int]) -> list[str]:
+def words(case: Case, *spans: Span) -> list[str]:
     return [case.text.encode()[start:end].decode() for start, end in spans]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def report(request: pytest.FixtureRequest) -> list[Case]:
-    return cases("report", N, seed=1, families=(request.param,))
+def before_answer(case: Case) -> list[str]:
+    return WORD.findall(case.text.encode()[: case.spans.answer[0]].decode())
 
 
-def test_spans_hold_the_candidates_and_the_answer(report):
-    for case in report:
+def twins(family: str, kind: str | None = None, split: str = "report") -> list[tuple[Case, Case]]:
+    told = cases(split, N, 1, (family,), kind)
+    return list(zip(told[::2], told[1::2], strict=True))
+
+
+def kinds_of(family: str) -> list[str]:
+    return [kind for kind in TWIN_KINDS if twins(family, kind)]
+
+
+FAMILY_AND_KIND = [(family, kind) for family in FAMILIES for kind in kinds_of(family)]
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """What a model trains on."""
+    return " ".join(write("train", 30_000, seed=0))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_spans_hold_the_candidates_and_the_answer(family):
+    for case in (case for pair in twins(family) for case in pair):
         (gold,), (distractor,) = words(case, *case.spans.gold), words(case, *case.spans.distractors)
-        assert words(case, case.spans.answer) == [gold]
-        assert case.foil == distractor != gold
+        assert gold != distractor
+        assert words(case, case.spans.answer) != [case.foil]
         assert max(end for _, end in (*case.spans.gold, *case.spans.distractors)) < case.spans.answer[0]
-        assert (case.spans.pronoun or case.spans.cue)[1] < case.spans.answer[0]
+        assert case.spans.subject in (None, *case.spans.gold, *case.spans.distractors)
+        for span in (case.spans.pronoun, case.spans.cue, *case.spans.chain):
+            assert span is None or (span[1] < case.spans.answer[0] and words(case, span)[0].isalpha())
 
 
-def test_twins_differ_in_the_key_and_the_answer_only(report):
-    for story, twin in zip(report[::2], report[1::2], strict=True):
-        assert (story.twin, twin.twin) == (twin.id, story.id)
-        assert story.frame == twin.frame
-        assert (story.spans.gold, story.foil) != (twin.spans.gold, twin.foil)
-        differences = [pair for pair in zip(story.text.split(), twin.text.split(), strict=True) if len(set(pair)) == 2]
-        keys = [words(case, getattr(case.spans, FAMILIES[case.family].key_slot))[0] for case in (story, twin)]
-        assert len(differences) == 2
-        assert [word.strip(",.") for word in differences[0]] == keys
+@pytest.mark.parametrize("family", ["agreement", "verb_bias", "cue", "roles", "chains", "recall", "copying"])
+def test_the_answer_is_the_antecedents_own_word(family):
+    for case in (case for pair in twins(family) for case in pair):
+        assert words(case, case.spans.answer) == words(case, *case.spans.gold)
+        assert [case.foil] == words(case, *case.spans.distractors)
 
 
-def test_twins_are_equally_long_in_tokens(report, stories):
-    for story, twin in zip(report[::2], report[1::2], strict=True):
-        one, other = encode_case(story, stories.tokenizer), encode_case(twin, stories.tokenizer)
+def test_every_kind_of_twin_is_told():
+    assert {kind for _, kind in FAMILY_AND_KIND} == set(TWIN_KINDS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_twin_by_its_key_differs_in_one_word_and_has_the_other_answer(family):
+    for story, twin in twins(family):
+        assert (story.twin, twin.twin, story.frame) == (twin.id, story.id, twin.frame)
+        assert words(story, *story.spans.gold) == words(twin, *twin.spans.distractors)
+        assert words(twin, *twin.spans.gold) == words(story, *story.spans.distractors)
+        assert [story.foil, twin.foil] == words(twin, twin.spans.answer) + words(story, story.spans.answer)
+        pairs = list(zip(before_answer(story), before_answer(twin), strict=True))
+        assert sum(one != other for one, other in pairs) == 1
+
+
+@pytest.mark.parametrize("family", [family for family, kind in FAMILY_AND_KIND if kind == "order"])
+def test_the_twin_by_order_has_the_candidates_in_each_others_place(family):
+    for story, twin in twins(family, "order"):
+        assert sorted(before_answer(story)) == sorted(before_answer(twin))
+        assert before_answer(story) != before_answer(twin)
+        same_answer = words(story, story.spans.answer) == words(twin, twin.spans.answer)
+        assert same_answer == (words(story, *story.spans.gold) == words(twin, *twin.spans.gold))
+        starts = [[span[0] for span in (*case.spans.gold, *case.spans.distractors)] for case in (story, twin)]
+        assert (starts[0][0] < starts[0][1]) == ((starts[1][0] < starts[1][1]) != same_answer)
+
+
+@pytest.mark.parametrize("family", [family for family, kind in FAMILY_AND_KIND if kind == "attribute"])
+def test_the_twin_by_attribute_keeps_the_antecedent_and_flips_the_answer(family):
+    for story, twin in twins(family, "attribute"):
+        pairs = list(zip(before_answer(story), before_answer(twin), strict=True))
+        assert [pair for pair in pairs if pair[0] != pair[1]] == [
+            tuple(words(c, *c.spans.gold)[0] for c in (story, twin))
+        ]
+        assert words(twin, twin.spans.answer) == [story.foil]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_null_twin_differs_where_it_must_not_matter(family):
+    for story, twin in twins(family, "null"):
+        assert story.text != twin.text
+        assert words(story, *story.spans.gold, story.spans.answer) == words(twin, *twin.spans.gold, twin.spans.answer)
+        assert story.foil == twin.foil
+        assert (
+            before_answer(story)[2:] == before_answer(twin)[2:] or before_answer(story)[:2] == before_answer(twin)[:2]
+        )
+
+
+@pytest.mark.parametrize("family", ["cue", "roles"])
+def test_twins_by_a_later_cue_are_the_same_up_to_the_pronoun(family):
+    for story, twin in twins(family):
+        end = story.spans.pronoun[1]
+        assert story.spans.cue[0] > end
+        assert story.text[:end] == twin.text[:end]
+
+
+@pytest.mark.parametrize(("family", "kind"), FAMILY_AND_KIND)
+def test_twins_are_equally_long_in_tokens(family, kind, story_tokenizer):
+    for pair in twins(family, kind):
+        one, other = (encode_case(case, story_tokenizer) for case in pair)
         assert one.sites == other.sites
         assert len(one.tokens) == len(other.tokens)
+        assert all(
+            end - start == 1 + (case.case.family in ("facts", "reasons"))
+            for case in (one, other)
+            for start, end in case.gold
+        )
 
 
-def test_no_shortcut_is_better_than_chance(report, stories):
-    """Nearest, first and every fixed offset, at every site, within two standard errors of one half.
-
-    The offsets are many and correlated, so the largest of them gets the bound for the number of them (Bonferroni).
-    """
-    encoded = [encode_case(case, stories.tokenizer) for case in report]
-    sites = sites_of(encoded)
-    error = 0.5 / math.sqrt(N)
-    for baseline in (nearest, first):
-        assert np.abs(baseline(encoded, sites).accuracy() - 0.5).max() <= 2 * error
-    by_offset = offsets(encoded, sites, longest=40).accuracy()
-    assert np.abs(by_offset - 0.5).max() <= 4 * error
-
-
-def test_every_frame_and_place_of_gold_occurs_alike(report):
-    gold_first = sum(case.spans.gold[0] < case.spans.distractors[0] for case in report)
-    assert gold_first == N / 2, "twins balance it exactly"
-    assert len({case.frame for case in report}) == 18
+def test_links_join_words_that_translate_each_other():
+    olin = lexicon.OLIN_NOUNS | lexicon.OLIN_VERBS | lexicon.OLIN_ADJECTIVES
+    for case in cases("report", N, 1, ("translation",)):
+        assert len(case.spans.links) >= 3
+        assert all(olin[words(case, source)[0]] == words(case, target)[0] for target, source in case.spans.links)
+        assert case.spans.answer in [target for target, _ in case.spans.links]
 
 
 def test_no_story_to_measure_with_occurs_in_training():
-    train = set(write("train", 20_000, seed=0))
-    for split in ("select", "report"):
-        for seed in (0, 1):
-            assert not train & {case.text for case in cases(split, 200, seed)}
-    select, report = ({(case.family, case.frame) for case in cases(split, 500, 0)} for split in ("select", "report"))
-    assert not select & report
+    """Neither as a whole story nor as the beginning of one."""
+    train = {
+        story[: stop.end()] for story in write("train", 60_000, seed=0) for stop in re.finditer(r"\.(?= |$)", story)
+    }
+    for split in SPLITS[1:]:
+        for case in cases(split, 200, 0):
+            assert case.text not in train
 
 
-def test_training_uses_every_frame_and_every_name():
-    text = " ".join(write("train", 5_000, seed=0))
-    for word in (*lexicon.PEOPLE, *lexicon.ANIMALS, *lexicon.WAYS, *lexicon.THINGS):
-        assert f" {word}" in text
+def told(split: str) -> list[Case]:
+    return cases(split, 1_000, 0)
 
 
-def test_stories_follow_from_the_seed_also_in_another_process():
-    code = "from data.stories import write, cases; print(list(write('train', 3, 5)), cases('report', 2, 5)[0].text)"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert other.stdout.strip() == f"{list(write('train', 3, 5))} {cases('report', 2, 5)[0].text}"
+def test_no_pair_of_candidates_is_in_two_splits_and_no_frame_in_select_and_report():
+    """Except that in `names`, *sense* has known candidates: there the ambiguous words are the strangers."""
+    pairs = {
+        split: {
+            (case.family, case.frame.split(":")[0], case.candidates)
+            for case in told(split)
+            if (split, case.family) != ("names", "sense")
+        }
+        for split in SPLITS
+    }
+    for split in SPLITS[1:]:
+        assert not pairs["train"] & pairs[split]
+    assert not pairs["select"] & pairs["report"]
+    frames = {split: {(case.family, case.frame) for case in told(split)} for split in SPLITS}
+    assert not frames["select"] & frames["report"]
+    assert not frames["frames"] & (frames["train"] | frames["select"] | frames["report"])
+    assert frames["select"] | frames["report"] == frames["train"]
+
+
+def test_strangers_occur_in_training_but_never_as_candidates(text):
+    strangers = {
+        word
+        for words in vars(lexicon.STRANGERS).values()
+        for entry in words
+        for word in ([entry] if isinstance(entry, str) else entry)
+    }
+    in_training = set(WORD.findall(text))
+    assert strangers <= in_training
+    for case in told("train"):
+        assert not strangers & set(words(case, *case.spans.gold, *case.spans.distractors))
+    for case in told("names"):
+        if case.family == "sense":
+            assert words(case, case.spans.cue)[0] in strangers
+        elif "animacy" not in case.frame:
+            assert all(word.split()[-1] in strangers for word in words(case, *case.spans.gold, *case.spans.distractors))
+
+
+def test_every_word_of_every_split_occurs_in_training(text):
+    in_training = set(WORD.findall(text))
+    for split in STRESS:
+        for case in told(split):
+            assert set(WORD.findall(case.text)) <= in_training, case.text
+
+
+def test_gaps_are_longer_than_training_ever_has():
+    def sentences(case: Case) -> int:
+        return case.text.count(".")
+
+    longest = max(sentences(case) for case in told("train") if case.family == "agreement")
+    assert min(sentences(case) for case in told("gaps") if case.family == "agreement") > longest
+
+
+def test_resolving_is_worth_ln_2_or_the_number_of_words_to_copy_from():
+    for case in told("report"):
+        if case.family == "copying":
+            assert math.log(3) <= case.worth <= math.log(6)
+        else:
+            assert case.worth == math.log(2)
+
+
+def test_stories_are_the_same_on_every_platform_and_in_every_process():
+    """The texts and annotations of seed 0. A change of the grammar changes them: then count GRAMMAR_VERSION up."""
+    code = (
+        "import hashlib, json; from data.stories import SPLITS, cases, write\n"
+        "digest = hashlib.sha256()\n"
+        "for split in SPLITS:\n"
+        "    for story in write(split, 2_000, 0): digest.update(story.encode())\n"
+        "    for case in cases(split, 20, 0): digest.update(json.dumps(case.to_json(), sort_keys=True).encode())\n"
+        "print(digest.hexdigest())"
+    )
+    printed = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert printed[0] == printed[1]
+    assert printed[0].strip() == "69e2814cfd4acb54880662e82864081e789ca613697080e833d99752f881ebd7"
+
+
+def test_another_seed_tells_other_stories():
     assert list(write("train", 3, 6)) != list(write("train", 3, 5))
 
 
-def test_cases_survive_json(report):
-    for case in report[:50]:
+def test_cases_survive_json():
+    for case in told("report"):
         assert Case.from_json(json.loads(json.dumps(case.to_json()))) == case
 
 
@@ -107,12 +245,17 @@ def test_impossible_settings_are_refused(wrong):
         Stories(**wrong)
 
 
-def test_odd_numbers_of_cases_and_unknown_splits_are_refused():
-    with pytest.raises(ValueError, match=r"even"):
-        cases("report", 3, 0)
-    with pytest.raises(ValueError, match=r"unknown split 'test'; known are train, select, report"):
-        cases("test", 2, 0)
-    assert SPLITS == ("train", "select", "report")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", 3, 0), r"3 cases a family: must be an even number"),
+        (("test", 2, 0), r"unknown split 'test'; known are train, select, report, frames, gaps, names"),
+        (("report", 2, 0, ("cue",), "tense"), r"unknown kind of twin 'tense'"),
+    ],
+)
+def test_impossible_cases_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cases(*arguments)
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess:
@@ -120,36 +263,11 @@ def run_module(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_the_command_shows_and_writes_stories():
-    shown = run_module("--show", "cue", "--n", "2")
+    shown = run_module("--show", "cue", "--n", "3")
     assert shown.returncode == 0
-    assert shown.stdout.count("[gold]") == 2
-    written = run_module("--cases", "4", "--split", "select", "--family", "recall")
+    assert shown.stdout.count("[gold]") == 3
+    assert run_module("--show", "chains").stdout.count("[chain]") == 4
+    written = run_module("--cases", "4", "--split", "select", "--family", "recall", "--twin", "null")
     records = [json.loads(line) for line in written.stdout.splitlines()]
-    assert [record["family"] for record in records] == ["recall"] * 4
-    assert run_module("--show", "cue", "--n", "3").returncode == 2
-
-
-HAND_MADE = Case(
-    id="1",
-    text="Zoë and Tom left. She saw Zoë.",
-    family="mine",
-    frame="1",
-    split="report",
-    spans=Spans(gold=((0, 4),), distractors=((9, 12),), answer=(27, 31), pronoun=(19, 22)),
-    foil="Tom",
-)
-
-
-def test_spans_become_tokens_by_bytes():
-    """With the byte tokenizer every byte is a token, one later than its offset, behind the end token."""
-    case = encode_case(HAND_MADE, byte_tokenizer())
-    assert case.gold == ((1, 5),)
-    assert case.distractors == ((10, 13),)
-    assert case.sites == {"P-1": 19, "P": 22, "A-1": 27, "A": 28}
-    assert bytes([case.answer, case.foil]) == b"ZT"
-
-
-def test_answer_and_foil_part_at_the_first_token_that_differs():
-    case = encode_case(replace(HAND_MADE, foil="Zed"), byte_tokenizer())
-    assert case.sites["A"] == 29
-    assert bytes([case.answer, case.foil]) == b"oe"
+    assert [(record["family"], record["twin_kind"]) for record in records] == [("recall", "null")] * 4
+    assert run_module("--cases", "3").returncode == 2

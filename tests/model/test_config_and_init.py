@@ -48,7 +48,7 @@ def test_an_untrained_model_expects_every_token_alike(tie):
 
 def test_counts_of_parameters_flops_and_cache_bytes():
     model = GPT(GPTConfig(100, n_kv_head=2))
-    matrices = 3 * (2 * 128 * 128 + 2 * 128 * 64 + 8 * 128 * 128)
+    matrices = 2 * (2 * 128 * 128 + 2 * 128 * 64 + 8 * 128 * 128)
     assert model.n_parameters() == matrices + 2 * 100 * 128
-    assert model.flops_per_token() == 6 * (matrices + 100 * 128) + 12 * 3 * 128 * 64
-    assert model.kv_bytes_per_token() == 2 * 3 * 2 * 32 * 4
+    assert model.flops_per_token() == 6 * (matrices + 100 * 128) + 12 * 2 * 128 * 128
+    assert model.kv_bytes_per_token() == 2 * 2 * 2 * 32 * 4

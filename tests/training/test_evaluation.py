@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from data import encode_case
 from data.shards import Tokens
-from data.stories import cases
+from data.stories import FAMILIES, cases
 from model import GPT, GPTConfig
 from training import evaluation
 from training.evaluation import bits_per_byte, referential_metrics, validation_loss, validation_windows
@@ -42,14 +42,16 @@ def test_referential_metrics_are_the_answers_own(stories):
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=1)).eval()
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     encoded = [encode_case(case, stories.tokenizer) for case in cases("select", 6, 0)]
-    metrics = referential_metrics(model, encoded)
-    for family in ("agreement", "cue", "recall"):
-        losses, right = [], []
-        for case in encoded:
-            if case.case.family == family:
-                site = case.sites["A-1"]
-                logits = model(torch.tensor([case.tokens[: site + 1]]))[0, -1]
-                losses.append(-logits.log_softmax(-1)[case.answer].item())
-                right.append(int(logits.argmax()) == case.answer)
-        assert metrics[f"referential/{family}/loss"] == pytest.approx(np.mean(losses), rel=1e-5)
-        assert metrics[f"referential/{family}/accuracy"] == pytest.approx(np.mean(right))
+    metrics = referential_metrics(model, encoded, prefix="select")
+    for family in FAMILIES:
+        losses, right, preferred, worth = [], [], [], []
+        for case in (case for case in encoded if case.case.family == family):
+            logits = model(torch.tensor([case.tokens[: case.sites["A-1"] + 1]]))[0, -1]
+            losses.append(-logits.log_softmax(-1)[case.answer].item())
+            right.append(int(logits.argmax()) == case.answer)
+            preferred.append(bool(logits[case.answer] > logits[case.foil]))
+            worth.append(case.case.worth)
+        assert metrics[f"select/{family}/loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+        assert metrics[f"select/{family}/accuracy"] == pytest.approx(np.mean(right))
+        assert metrics[f"select/{family}/preference"] == pytest.approx(np.mean(preferred))
+        assert metrics[f"select/{family}/worth"] == pytest.approx(np.mean(worth))

@@ -1,0 +1,56 @@
+"""What several runs on stories understood, as one table: ``python benchmarks/stories.py runs/a runs/b runs/c``.
+
+Reads the last row of each run's metrics.jsonl. Every cell is the mean over runs with the lowest and the highest.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+COLUMNS = {
+    "right on report": "report/{}/accuracy",
+    "loss": "report/{}/loss",
+    "worth": "report/{}/worth",
+    "new frames": "frames/{}/accuracy",
+    "longer gaps": "gaps/{}/accuracy",
+    "new words": "names/{}/accuracy",
+    "new words, over the foil": "names/{}/preference",
+}
+
+
+def last_row(run: Path) -> dict:
+    row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    if not any(key.startswith("report/") for key in row):
+        sys.exit(f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget")
+    return row
+
+
+def cell(name: str, values: Sequence[float]) -> str:
+    if name == "worth":
+        return f"{mean(values):.2f}"
+    if name == "loss":
+        return f"{mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+    return f"{mean(values):.1%} ({min(values):.0%}-{max(values):.0%})"
+
+
+def main(runs: Sequence[str]) -> None:
+    if not runs:
+        sys.exit(f"name at least one run: {__doc__.splitlines()[0]}")
+    rows = [last_row(Path(run)) for run in runs]
+    minutes = [row["seconds"] / 60 for row in rows]
+    tokens = mean(row["tokens"] for row in rows)
+    print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes, {tokens:,.0f} tokens each\n")
+    print(f"| family | {' | '.join(COLUMNS)} |")
+    print("|---" * (1 + len(COLUMNS)) + "|")
+    for family in (key.split("/")[1] for key in rows[0] if key.startswith("report/") and key.endswith("/accuracy")):
+        cells = []
+        for name, key in COLUMNS.items():
+            values = [row.get(key.format(family)) for row in rows]
+            cells.append("-" if None in values else cell(name, values))
+        print(f"| {family} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

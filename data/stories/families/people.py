@@ -1,0 +1,283 @@
+"""Families about people: whom a pronoun means, by gender, by number, through another pronoun, or by what was done."""
+
+from random import Random
+
+from data.stories import lexicon
+from data.stories.grammar import Family, Form, Slots, pick, pick_two
+from data.stories.lexicon import Cast
+
+PRONOUNS = {"man": "He", "woman": "She", "one": "It", "many": "They", "thing": "It"}
+
+
+def scene(rng: Random) -> Slots:
+    """What a story about people needs beside the people."""
+    return {
+        "opener": pick(rng, lexicon.OPENERS),
+        "place": pick(rng, lexicon.PLACES),
+        "mood": pick(rng, lexicon.MOODS),
+        "thing": pick(rng, lexicon.CAST.things),
+    }
+
+
+def draw_kinds(rng: Random, one: tuple[str, str], other: tuple[str, str]) -> Slots:
+    """Two candidates of different kinds, each (word, kind), in random order."""
+    if rng.random() < 0.5:
+        one, other = other, one
+    return {**scene(rng), "first": one[0], "first_kind": one[1], "second": other[0], "second_kind": other[1]}
+
+
+def draw_gender(rng: Random, cast: Cast) -> Slots:
+    return draw_kinds(rng, (pick(rng, cast.men), "man"), (pick(rng, cast.women), "woman"))
+
+
+def draw_number(rng: Random, cast: Cast) -> Slots:
+    one, many = pick(rng, cast.beasts), pick(rng, cast.nouns)
+    while one == many:
+        many = pick(rng, cast.nouns)
+    return {**draw_kinds(rng, (one[0], "one"), (many[1], "many")), "look": pick(rng, lexicon.LOOKS)}
+
+
+def draw_animacy(rng: Random, cast: Cast) -> Slots:
+    person, thing = pick(rng, lexicon.TRADES)[0], pick(rng, cast.things)
+    kind = pick(rng, ("man", "woman"))
+    return {**draw_kinds(rng, (person, kind), (thing, "thing")), "look": pick(rng, lexicon.LOOKS)}
+
+
+def tell_kind(slots: Slots, gold: str) -> Slots:
+    return {"pronoun": PRONOUNS[slots[f"{gold}_kind"]], "answer": slots[gold]}
+
+
+NAMED_OPENINGS = {
+    "met": "{opener} {first:subject} met {second} at the {place}.",
+    "walked": "{opener} {first:subject} walked to the {place} with {second}.",
+    "sat": "{opener} {first:subject} sat next to {second} at the {place}.",
+    "saw": "{opener} {first:subject} saw {second} near the {place}.",
+    "both": "{opener} we met {first} and {second} at the {place}.",
+    "sat with": "{opener} {first:subject} sat with {second} near the {place}.",
+}
+COMMON_OPENINGS = {
+    "next": "{opener} the {first:subject} stood next to the {second} at the {place}.",
+    "behind": "{opener} the {first:subject} stood behind the {second} near the {place}.",
+    "found": "{opener} we found the {first} and the {second} at the {place}.",
+    "drew": "{opener} I drew the {first} and the {second} at the {place}.",
+    "near": "{opener} we found the {first} next to the {second} near the {place}.",
+}
+
+AGREEMENT = Family(
+    "agreement",
+    twin_kind="gender",
+    share=2,
+    forms=(
+        Form(
+            "gender",
+            key="pronoun",
+            openings=NAMED_OPENINGS,
+            endings={
+                "called": " {pronoun} was {mood}, so we called {answer}.",
+                "owned": " {pronoun} had a {thing}, and we thanked {answer}.",
+                "song": " {pronoun} sang a song, and everyone thanked {answer}.",
+                "woke": " {pronoun} fell asleep, so we woke {answer}.",
+                "lost": " {pronoun} lost the {thing}, so we asked {answer}.",
+                "asked": " {pronoun} was {mood}, and everyone asked {answer}.",
+            },
+            draw=draw_gender,
+            told=tell_kind,
+            questions=1,
+        ),
+        Form(
+            "number",
+            key="pronoun",
+            openings=COMMON_OPENINGS,
+            endings={
+                "looked": " {pronoun} looked {look}, so we called the {answer}.",
+                "asleep": " {pronoun} fell asleep, so we woke the {answer}.",
+                "away": " {pronoun} went away, and we missed the {answer}.",
+                "stayed": " {pronoun} stayed {look}, and we asked the {answer}.",
+                "seemed": " {pronoun} looked {look}, and we woke the {answer}.",
+            },
+            draw=draw_number,
+            told=tell_kind,
+            questions=1,
+        ),
+        Form(
+            "animacy",
+            key="pronoun",
+            openings=COMMON_OPENINGS,
+            endings={
+                "was": " {pronoun} was {look}, so we looked at the {answer}.",
+                "looked": " {pronoun} looked {look}, and we missed the {answer}.",
+                "fell": " {pronoun} fell over, so we helped the {answer}.",
+                "stayed": " {pronoun} stayed {look}, and we talked about the {answer}.",
+                "seemed": " {pronoun} was {look}, and we missed the {answer}.",
+            },
+            draw=draw_animacy,
+            told=tell_kind,
+            questions=1,
+        ),
+    ),
+)
+
+
+def draw_traders(rng: Random, cast: Cast) -> Slots:
+    """A man and a woman, each with a trade: the candidates are "baker Tom" and "singer Anna"."""
+    slots = draw_gender(rng, cast)
+    trades = pick_two(rng, lexicon.TRADES)
+    for candidate, (trade, did) in zip(("first", "second"), trades, strict=True):
+        slots |= {
+            f"{candidate}_name": slots[candidate],
+            candidate: f"{trade} {slots[candidate]}",
+            f"{candidate}_did": did,
+        }
+    return slots
+
+
+def tell_fact(slots: Slots, gold: str) -> Slots:
+    return {
+        "pronoun": PRONOUNS[slots[f"{gold}_kind"]],
+        "answer": slots[f"{gold}_did"],
+        "name": slots[f"{gold}_name"],
+    }
+
+
+FACTS = Family(
+    "facts",
+    twin_kind="gender",
+    share=2,
+    forms=(
+        Form(
+            "gender",
+            key="pronoun",
+            openings=NAMED_OPENINGS,
+            endings={
+                "day": " {pronoun} {answer} all day, so we called {name}.",
+                "well": " {pronoun} {answer} well, and everyone thanked {name}.",
+                "again": " {pronoun} {answer} again, and we asked {name}.",
+                "night": " {pronoun} {answer} all night, so we woke {name}.",
+            },
+            draw=draw_traders,
+            told=tell_fact,
+            questions=1,
+        ),
+    ),
+)
+
+
+def tell_chain(slots: Slots, gold: str) -> Slots:
+    return {"chain": PRONOUNS[slots[f"{gold}_kind"]], "pronoun": "I", "answer": slots[gold]}
+
+
+CHAINS = Family(
+    "chains",
+    twin_kind="gender",
+    forms=(
+        Form(
+            "gender",
+            key="chain",
+            openings=NAMED_OPENINGS,
+            endings={
+                "call": " {chain} said, {pronoun} am {mood}, so please call me {answer}.",
+                "lost": " {chain} said, {pronoun} lost my {thing} and my name is {answer}.",
+                "know": " {chain} said, {pronoun} am {mood} and you know me as {answer}.",
+                "here": " {chain} said, {pronoun} have a {thing} and my name is {answer}.",
+                "live": " {chain} said, {pronoun} lost my {thing}, so please call me {answer}.",
+            },
+            draw=draw_gender,
+            told=tell_chain,
+            questions=1,
+        ),
+    ),
+)
+
+
+def draw_deed(rng: Random, cast: Cast) -> Slots:
+    """Two people of one gender, so that only what was done says whom the pronoun means."""
+    men = rng.random() < 0.5
+    doer, other = pick_two(rng, cast.men if men else cast.women)
+    return {
+        **scene(rng),
+        "pronoun": "he" if men else "she",
+        "doer": doer,
+        "other": other,
+        "blames_doer": pick(rng, lexicon.BLAMES_DOER),
+        "blames_other": pick(rng, lexicon.BLAMES_OTHER),
+        "trait": pick(rng, lexicon.TRAITS),
+    }
+
+
+def tell_deed(slots: Slots, gold: str) -> Slots:
+    return {"verb": slots[f"blames_{gold}"], "answer": slots[gold]}
+
+
+TRAIT = " because {pronoun} was {trait}."
+
+VERB_BIAS = Family(
+    "verb_bias",
+    twin_kind="verb",
+    forms=(
+        Form(
+            "verb",
+            key="verb",
+            candidates=("doer", "other"),
+            openings={
+                "active": "{opener} {doer:subject} {verb} {other}" + TRAIT,
+                "passive": "{opener} {other:subject} was {verb} by {doer}" + TRAIT,
+                "place": "{opener} at the {place} {doer:subject} {verb} {other}" + TRAIT,
+                "place passive": "{opener} at the {place} {other:subject} was {verb} by {doer}" + TRAIT,
+                "active place": "{opener} {doer:subject} {verb} {other} at the {place}" + TRAIT,
+            },
+            endings={
+                "called": " So we called {answer}.",
+                "thanked": " Then everyone asked {answer}.",
+                "talked": " Later we talked about {answer}.",
+                "wrote": " At night we wrote to {answer}.",
+                "asked": " Later everyone called {answer}.",
+            },
+            draw=draw_deed,
+            told=tell_deed,
+        ),
+    ),
+)
+
+
+def draw_traders_deed(rng: Random, cast: Cast) -> Slots:
+    slots = draw_deed(rng, cast)
+    trades = pick_two(rng, lexicon.TRADES)
+    for candidate, (trade, did) in zip(("doer", "other"), trades, strict=True):
+        slots |= {
+            f"{candidate}_name": slots[candidate],
+            candidate: f"{trade} {slots[candidate]}",
+            f"{candidate}_did": did,
+        }
+    return slots
+
+
+def tell_reason(slots: Slots, gold: str) -> Slots:
+    return {"verb": slots[f"blames_{gold}"], "answer": slots[f"{gold}_did"], "name": slots[f"{gold}_name"]}
+
+
+REASONS = Family(
+    "reasons",
+    twin_kind="verb",
+    forms=(
+        Form(
+            "verb",
+            key="verb",
+            candidates=("doer", "other"),
+            openings={
+                "active": "{opener} {doer:subject} {verb} {other}{gap} because {pronoun}",
+                "passive": "{opener} {other:subject} was {verb} by {doer}{gap} because {pronoun}",
+                "at": "{opener} at the {place} {doer:subject} {verb} {other}{gap} because {pronoun}",
+                "at passive": "{opener} at the {place} {other:subject} was {verb} by {doer}{gap} because {pronoun}",
+            },
+            endings={
+                "day": " {answer} all day. So we called {name}.",
+                "well": " {answer} well. Later everyone asked {name}.",
+                "again": " {answer} again. Later we talked about {name}.",
+                "night": " {answer} all night. So everyone asked {name}.",
+            },
+            draw=draw_traders_deed,
+            told=tell_reason,
+            gaps=lexicon.PLACE_GAPS,
+        ),
+    ),
+)

@@ -1,0 +1,178 @@
+"""Families about animals and things: what *it* means, as a later word says; which sense a word has in its place."""
+
+from dataclasses import replace
+from random import Random
+
+from data.stories import lexicon
+from data.stories.grammar import Family, Form, Slots, pick, pick_two
+from data.stories.lexicon import Cast
+
+THE_ENDINGS = {
+    "looked": " So we looked at the {answer}.",
+    "talked": " Later we talked about the {answer}.",
+    "song": " I made a song about the {answer}.",
+    "photo": " Then we drew the {answer}.",
+    "forgot": " Nobody forgot the {answer}.",
+    "pointed": " Later we made a song about the {answer}.",
+}
+
+
+def draw_crossing(rng: Random, cast: Cast) -> Slots:
+    return {
+        "opener": pick(rng, lexicon.OPENERS),
+        "pronoun": "it",
+        "animal": pick(rng, cast.animals),
+        "way": pick(rng, cast.ways),
+        "animal_cue": pick(rng, lexicon.ANIMAL_CUES),
+        "way_cue": pick(rng, lexicon.WAY_CUES),
+    }
+
+
+def draw_chase(rng: Random, cast: Cast) -> Slots:
+    prey, hunter = pick_two(rng, cast.animals)
+    return {
+        "opener": pick(rng, lexicon.OPENERS),
+        "pronoun": "it",
+        "prey": prey,
+        "hunter": hunter,
+        "cue_prey": pick(rng, lexicon.PREY_CUES),
+        "cue_hunter": pick(rng, lexicon.HUNTER_CUES),
+    }
+
+
+CUE = Family(
+    "cue",
+    twin_kind="cue",
+    share=3,
+    forms=(
+        Form(
+            "crossing",
+            key="cue",
+            candidates=("animal", "way"),
+            openings={
+                "cross": "{opener} the {animal:subject} did not cross the {way} because {pronoun} was {cue}.",
+                "away": "{opener} the {animal:subject} stayed away from the {way} because {pronoun} was {cue}.",
+                "stopped": "{opener} the {way:subject} stopped the {animal} because {pronoun} was {cue}.",
+                "slowed": "{opener} the {way:subject} was too much for the {animal} because {pronoun} was {cue}.",
+                "much": "{opener} the {way:subject} was not for the {animal} because {pronoun} was {cue}.",
+            },
+            endings=THE_ENDINGS,
+            draw=draw_crossing,
+            told=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
+            exchangeable=False,
+        ),
+        Form(
+            "chase",
+            key="cue",
+            candidates=("prey", "hunter"),
+            openings={
+                "ran": "{opener} the {prey:subject} ran from the {hunter} because {pronoun} was {cue}.",
+                "soon ran": "{opener} the {prey:subject} soon ran from the {hunter} because {pronoun} was {cue}.",
+                "chased": "{opener} the {hunter:subject} chased the {prey} because {pronoun} was {cue}.",
+                "soon chased": "{opener} the {hunter:subject} soon chased the {prey} because {pronoun} was {cue}.",
+                "ran away": "{opener} the {prey:subject} ran away from the {hunter} because {pronoun} was {cue}.",
+            },
+            endings=THE_ENDINGS,
+            draw=draw_chase,
+            told=lambda slots, gold: {"cue": slots[f"cue_{gold}"], "answer": slots[gold]},
+        ),
+    ),
+)
+
+
+def draw_boxes(rng: Random, cast: Cast) -> Slots:
+    content, holder = pick_two(rng, cast.boxes)
+    return {"opener": pick(rng, lexicon.OPENERS), "pronoun": "it", "content": content, "holder": holder}
+
+
+TOO = " because {pronoun} was too {cue}."
+SIZES = {"content": "big", "holder": "small"}
+
+ROLES = Family(
+    "roles",
+    twin_kind="cue",
+    share=2,
+    forms=(
+        Form(
+            "size",
+            key="cue",
+            candidates=("content", "holder"),
+            openings={
+                "fit": "{opener} the {content:subject} did not fit into the {holder}" + TOO,
+                "again fit": "{opener} the {content:subject} again did not fit into the {holder}" + TOO,
+                "hold": "{opener} the {holder:subject} did not hold the {content}" + TOO,
+                "again hold": "{opener} the {holder:subject} again did not hold the {content}" + TOO,
+                "then hold": "{opener} then the {holder:subject} did not hold the {content}" + TOO,
+            },
+            endings=THE_ENDINGS,
+            draw=draw_boxes,
+            told=lambda slots, gold: {"cue": SIZES[gold], "answer": slots[gold]},
+        ),
+    ),
+)
+
+DID = {"wild": "ate", "made": "broke"}
+
+
+def draw_senses(rng: Random, cast: Cast) -> Slots:
+    """An ambiguous word that is an animal, and one that is a made thing, as what they do says."""
+    deeds = [(pick(rng, lexicon.WILD_DEEDS), "wild"), (pick(rng, lexicon.MADE_DEEDS), "made")]
+    return senses(rng, cast, *pick_two(rng, deeds))
+
+
+def draw_one_sense(rng: Random, cast: Cast) -> Slots:
+    """Two of one kind: either deed tells the sense of both words."""
+    kind, deeds = pick(rng, (("wild", lexicon.WILD_DEEDS), ("made", lexicon.MADE_DEEDS)))
+    first, second = pick_two(rng, deeds)
+    return senses(rng, cast, (first, kind), (second, kind))
+
+
+def senses(rng: Random, cast: Cast, first: tuple[str, str], second: tuple[str, str]) -> Slots:
+    first_word, second_word = pick_two(rng, cast.ambiguous)
+    return {
+        "opener": pick(rng, lexicon.OPENERS),
+        "first": first[0],
+        "first_kind": first[1],
+        "first_word": first_word,
+        "second": second[0],
+        "second_kind": second[1],
+        "second_word": second_word,
+    }
+
+
+def change_deed(slots: Slots, gold: str) -> Slots:
+    """The deed that decides becomes one of the other kind."""
+    kinds = {"wild": lexicon.WILD_DEEDS, "made": lexicon.MADE_DEEDS}
+    kind = slots[f"{gold}_kind"]
+    other = "made" if kind == "wild" else "wild"
+    return {**slots, gold: kinds[other][kinds[kind].index(slots[gold])], f"{gold}_kind": other}
+
+
+DEED = Form(
+    "deed",
+    key="cue",
+    openings={
+        "and": "{opener} the {first_word} {first} and the {second_word} {second}.",
+        "because": "{opener} the {first_word} {first} because the {second_word} {second}.",
+        "so": "{opener} the {first_word} {first}, so the {second_word} {second}.",
+        "then": "{opener} the {first_word} {first}. Then the {second_word} {second}.",
+        "again": "{opener} again the {first_word} {first} and the {second_word} {second}.",
+    },
+    endings={
+        "later": " Later the {cue} {answer}.",
+        "night": " At night the {cue} {answer}.",
+        "soon": " Soon the {cue} {answer}.",
+        "think": " I think the {cue} {answer}.",
+        "we think": " We think the {cue} {answer}.",
+    },
+    draw=draw_senses,
+    told=lambda slots, gold: {"cue": slots[f"{gold}_word"], "answer": DID[slots[f"{gold}_kind"]]},
+    change_attribute=change_deed,
+    questions=2,
+)
+SENSE = Family(
+    "sense",
+    twin_kind="cue",
+    forms=(DEED, replace(DEED, name="practice", draw=draw_one_sense, measured=False)),
+    share=2,
+)

@@ -1,0 +1,93 @@
+"""What a family of stories is made of: forms, frames, and words drawn for their slots."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from string import Formatter
+
+from data.stories import lexicon
+from data.stories.lexicon import Cast
+
+Slots = dict[str, str]
+
+
+def pick(rng: Random, words: Sequence):
+    """``rng.choice``, three times as fast: stories are drawn by the million."""
+    return words[int(rng.random() * len(words))]
+
+
+def pick_two(rng: Random, words: Sequence) -> tuple:
+    """Two different words, in random order."""
+    i, j = int(rng.random() * len(words)), int(rng.random() * (len(words) - 1))
+    return words[i], words[j + (j >= i)]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to tell a story of a family. A story is an opening and an ending; any opening goes with any ending.
+
+    Templates have slots. ``draw`` fills those that do not depend on the reference; ``told(slots, gold)`` the rest,
+    when the story means the candidate in slot ``gold``: its ``key``, the one word that points to that candidate, and
+    its ``answer``. ``{slot:subject}`` marks the grammatical subject of the opening. The slots ``pronoun``, ``cue``,
+    ``chain``, ``answer`` and the two ``candidates`` are annotated. ``{gap}`` takes up to a few of ``gaps`` (behind the
+    opening, where it does not say). Slots that begin with a candidate's name and ``_`` go with it when two change
+    places.
+
+    The last opening and the last ending are never told in training. ``questions``: how many more endings a story has
+    in training, each with its own reference. A form that is not ``measured`` is practice: told in training only.
+    """
+
+    name: str
+    key: str
+    openings: Mapping[str, str]
+    endings: Mapping[str, str]
+    draw: Callable[[Random, Cast], Slots]
+    told: Callable[[Slots, str], Slots]
+    candidates: tuple[str, str] = ("first", "second")
+    gaps: tuple[str, ...] = lexicon.GAPS
+    questions: int = 0
+    exchangeable: bool = True
+    measured: bool = True
+    change_attribute: Callable[[Slots, str], Slots] | None = None
+    n_choices: Callable[[Slots], int] = lambda slots: 2
+    links: Callable[[str], Sequence[tuple[str, str]]] = lambda gold: ()
+
+    @cached_property
+    def opening_texts(self) -> dict[str, str]:
+        """Openings with their gap, as ``str.format_map`` takes them."""
+        with_gap = {name: text if "{gap}" in text else text + "{gap}" for name, text in self.openings.items()}
+        return {name: text.replace(":subject", "") for name, text in with_gap.items()}
+
+    @cached_property
+    def told_openings(self) -> tuple[str, ...]:
+        """Those that training has."""
+        return tuple(self.openings)[:-1]
+
+    @cached_property
+    def told_endings(self) -> tuple[str, ...]:
+        """Those that training has."""
+        return tuple(self.endings)[:-1]
+
+    def next_ending(self, ending: str, step: int) -> str:
+        """The ending that training has ``step`` places further on, round and round."""
+        return self.told_endings[(tuple(self.endings).index(ending) + step) % len(self.told_endings)]
+
+    def subject(self, opening: str) -> str | None:
+        """The candidate slot that is the subject of an opening."""
+        marked = [slot for _, slot, spec, _ in Formatter().parse(self.openings[opening]) if spec == "subject"]
+        return marked[0] if marked else None
+
+    def other(self, candidate: str) -> str:
+        first, second = self.candidates
+        return second if candidate == first else first
+
+
+@dataclass(frozen=True)
+class Family:
+    """Stories that pose one question. ``twin_kind``: what changes with the key; ``share``: how often they are told."""
+
+    name: str
+    twin_kind: str
+    forms: tuple[Form, ...]
+    share: int = 1
