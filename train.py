@@ -3,12 +3,12 @@
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import configs
 from configs.schema import TrainCommand
-from data import Tokenizer, encode_case, prepare
+from data import EncodedCase, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
 from model import GPT
 from training import Trainer, pick_device, run
@@ -63,11 +63,16 @@ def on_stories(
     command: TrainCommand, tokenizer: Tokenizer, console: Console, split: str, n: int, prefix: str
 ) -> Evaluation:
     """Referential loss and accuracy on those annotated stories of a split that fit into the block."""
-    encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, command.data.families)]
-    fitting = [case for case in encoded if len(case.tokens) <= command.model.block_size]
-    if len(fitting) < len(encoded):
-        console.note(f"{len(encoded) - len(fitting)} of {len(encoded)} {split} stories exceed model.block_size")
-    return partial(referential_metrics, cases=fitting, prefix=prefix)
+
+    @cache
+    def fitting() -> list[EncodedCase]:
+        encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, command.data.families)]
+        short = [case for case in encoded if len(case.tokens) <= command.model.block_size]
+        if len(short) < len(encoded):
+            console.note(f"{len(encoded) - len(short)} of {len(encoded)} {split} stories exceed model.block_size")
+        return short
+
+    return lambda model: referential_metrics(model, fitting(), prefix)
 
 
 def wandb_sink(command: TrainCommand, folder: Path):

@@ -25,7 +25,7 @@ SCRIPTS = {
     "probe": (probe.main, ProbeCommand),
 }
 QUICK = ("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1")
-SMALL = ("model.n_layer=2", "model.n_head=2", "model.n_embd=32")
+SMALL = ("model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=32")
 # The switches that make the network exactly GPT-2.
 GPT2_SHAPE = {
     "norm": "layernorm",

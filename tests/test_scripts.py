@@ -35,7 +35,10 @@ def test_a_run_holds_all_that_is_needed(finished_run):
     rows = read_rows(finished_run / "metrics.jsonl")
     assert [row["step"] for row in rows] == list(range(21))
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
-    assert {"referential/cue/loss", "referential/agreement/accuracy"} <= rows[-1].keys()
+    assert {"referential/cue/loss", "referential/agreement/accuracy"} <= rows[10].keys()
+    for split in ("report", "frames", "gaps", "names"):
+        assert f"{split}/cue/accuracy" in rows[-1], "the last row says how the stories were understood in the end"
+        assert f"{split}/cue/accuracy" not in rows[10]
     assert {path.name for path in (finished_run / "checkpoints" / "step_000020").iterdir()} == {
         "model.safetensors",
         "optimizer.safetensors",
@@ -125,9 +128,9 @@ def test_a_missing_run_is_named_with_those_there_are(error_of, finished_run, nam
     [
         (("data=files", "data.path=nowhere.txt"), "data.path=nowhere.txt: there is no such file or folder"),
         (("data=files", "data.path=empty.txt"), "there is no text in it"),
-        (("data=files", "data.path=short.txt"), "too few for model.block_size=64"),
+        (("data=files", "data.path=short.txt"), "too few for model.block_size=128"),
         (("data=files", "data.path=bad.jsonl"), "bad.jsonl, line 1: not JSON"),
-        (("tokens_per_step=10",), "tokens_per_step=10: must be at least model.block_size=64"),
+        (("tokens_per_step=10",), "tokens_per_step=10: must be at least model.block_size=128"),
         (("device=tpu9",), "device=tpu9"),
         (("model.n_layr=1",), "did you mean model.n_layer?"),
     ],

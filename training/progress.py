@@ -27,7 +27,6 @@ class Console:
         self.stop_bar()
 
     def note(self, text: str) -> None:
-        self.stop_bar()
         self.out.print(f"note   {text}")
 
     def start_bar(self, text: str, total: int | None) -> None:
