@@ -15,6 +15,7 @@ from model import GPT
 from probing.families import HeadQuote
 from probing.heads import attention_row
 from probing.report import ROLE_COLOURS, Findings, Role, role_label
+from probing.roles import FAMILY_ROLES
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
 GOLD = "#D55E00"
@@ -64,12 +65,13 @@ def draw_cell(axes: Axes, x: int, y: int, roles: Sequence[Role]) -> None:
 
 
 def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[Path]:
-    """For each resolved family a story and its twin, every word tinted by how much the best head looks at it.
+    """For each role one resolved family: a story and its twin, every word tinted by how much the best head looks at it.
 
     Returns what was written: nothing, where the model resolves no family (a picture of an earlier time is removed).
     """
     path.unlink(missing_ok=True)
-    shown = [result for result in findings.families if result.resolved]
+    resolved = [result for result in findings.families if result.resolved]
+    shown = list({FAMILY_ROLES.get(result.name, result.name): result for result in reversed(resolved)}.values())[::-1]
     if not shown:
         return []
     with matplotlib.rc_context(FONT):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, ROOT, SMALL
 
+from data.stories import FAMILIES
 from training import checkpoint
 from training.metrics import read_rows
 
@@ -101,7 +102,7 @@ def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, cap
     script("probe", f"run={finished_run}", "n_cases=40", "text=Tom met <b>Anna</b>. She said")
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
     assert found["impossible_probe"] == {"accuracy": 0.5}
-    assert found["families"].keys() == {"agreement", "cue", "recall"}
+    assert found["families"].keys() == FAMILIES.keys()
     for family in found["families"].values():
         assert {"head", "site", "choice_accuracy", "ci", "mass", "engagement", "p_adj", "looks", "matters"} <= family[
             "best"

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-DEFAULT_MAX_STEPS = 3_500
+DEFAULT_MAX_STEPS = 3_000
 MAX_SEED = 1 << 63
 
 

