@@ -3,11 +3,12 @@
 Reads the last row of each run's metrics.jsonl. Every cell is the mean over runs with the lowest and the highest.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
+
+from training.metrics import read_rows
 
 COLUMNS = {
     "right on report": "report/{}/accuracy",
@@ -21,10 +22,10 @@ COLUMNS = {
 
 
 def last_row(run: Path) -> dict:
-    row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    if not any(key.startswith("report/") for key in row):
+    rows = read_rows(run / "metrics.jsonl")
+    if not rows or not any(key.startswith("report/") for key in rows[-1]):
         sys.exit(f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget")
-    return row
+    return rows[-1]
 
 
 def cell(name: str, values: Sequence[float]) -> str:

@@ -12,7 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from data import EncodedCase, Tokenizer
 from model import GPT
-from probing.families import HeadQuote
+from probing.families import HeadQuote, pairs
 from probing.heads import attention_row
 from probing.report import ROLE_COLOURS, Findings, Role, role_label
 from probing.roles import FAMILY_ROLES
@@ -71,7 +71,10 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
     """
     path.unlink(missing_ok=True)
     resolved = [result for result in findings.families if result.resolved]
-    shown = list({FAMILY_ROLES.get(result.name, result.name): result for result in reversed(resolved)}.values())[::-1]
+    by_role = {}
+    for result in resolved:
+        by_role.setdefault(FAMILY_ROLES.get(result.name, result.name), result)
+    shown = list(by_role.values())
     if not shown:
         return []
     with matplotlib.rc_context(FONT):
@@ -86,8 +89,9 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
                 f"{result.name}: head {quoted.name} at {quoted.site}, "
                 f"right in {quoted.accuracy:.1%} of {len(result.cases)} held-out stories"
             )
+            shortest = min(pairs(result.cases), key=lambda twins: len(twins[0].case.text))  # one line each
             axes.text(0, 0.93, title, fontsize=10, weight="bold", va="top")
-            for case, y in zip(result.cases[:2], (0.52, 0.14), strict=True):
+            for case, y in zip(shortest, (0.52, 0.14), strict=True):
                 draw_story(figure, axes, findings.model, tokenizer, case, quoted, y)
         figure.tight_layout()
         figure.savefig(path)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, ROOT, SMALL
 
-from data.stories import FAMILIES
+from data import encode_case
+from data.stories import FAMILIES, cases
+from data.tokenizers import byte_tokenizer
 from training import checkpoint
 from training.metrics import read_rows
 
@@ -45,6 +47,22 @@ def test_a_run_holds_all_that_is_needed(finished_run):
         "optimizer.safetensors",
         "state.json",
     }
+
+
+def test_a_run_stopped_at_the_end_of_its_budget_is_still_evaluated(script, capsys):
+    arguments = ("run=run", "eval_every=100", *QUICK, *SMALL)
+    script("train", *arguments, "max_steps=3")
+    path = Path("run/metrics.jsonl")
+    rows = read_rows(path)
+    last = {key: rows[-1][key] for key in ("step", "tokens", "train_loss")}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (*rows[:-1], last)))  # as after a signal at step 3
+    script("train", "run=run", "resume=true", "max_steps=3")
+    resumed = read_rows(path)
+    assert resumed[-1]["report/cue/loss"] == rows[-1]["report/cue/loss"]
+    assert resumed[-1]["val_loss"] == rows[-1]["val_loss"]
+    assert "references resolved" in capsys.readouterr().out
+    script("train", "run=run", "resume=true", "max_steps=3")
+    assert len(read_rows(path)) == len(resumed), "once is enough"
 
 
 def test_training_on_ones_own_files(script, corpus, capsys):
@@ -107,13 +125,22 @@ def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, cap
         assert {"head", "site", "choice_accuracy", "ci", "mass", "engagement", "p_adj", "looks", "matters"} <= family[
             "best"
         ].keys()
-        assert family["baselines"].keys() == {"chance", "nearest", "first", "offset", "untrained"}
+        assert family["baselines"].keys() == {
+            "chance",
+            "nearest",
+            "first",
+            "subject",
+            "frequent",
+            "offset",
+            "untrained",
+        }
         assert family["best"]["site"] != "A"
         assert not family["best"]["looks"] or family["resolved"]
     assert [len(layer) for layer in found["roles"]] == [2, 2]
     assert {"role", "score"} <= found["roles"][0][0].keys()
     table = (finished_run / "probe" / "heads.csv").read_text().splitlines()
-    assert len(table) == 1 + (4 + 5 + 3) * 4
+    n_sites = sum(len(encode_case(case, byte_tokenizer()).sites) for case in cases("report", 2, 0)[::2])
+    assert len(table) == 1 + n_sites * 4
     assert (finished_run / "probe" / "role_map.png").read_bytes()[:4] == b"\x89PNG"
     assert "what each head does" in capsys.readouterr().out
 

@@ -16,7 +16,7 @@ from training import checkpoint
 from training.config import TrainConfig
 from training.device import autocast, micro_batch
 from training.evaluation import bits_per_byte, validation_loss
-from training.metrics import Metrics, Sink, forget_after
+from training.metrics import Metrics, Sink, forget_after, read_rows
 from training.optimizer import Optimizers
 from training.run import get_parameters, set_parameters
 from training.schedule import fraction_done, learning_rate_scale
@@ -85,12 +85,16 @@ class Trainer:
         try:
             if self.saved_step is None:  # not resumed
                 self.metrics.log({"step": 0, "tokens": 0, **self.evaluate(self.evaluations)})
+            elif self.fraction() >= 1 and "val_loss" not in read_rows(self.run / "metrics.jsonl")[-1]:
+                self.metrics.log({"step": self.step, "tokens": self.tokens, **self.evaluate_last(), **self.clock()})
             while self.fraction() < 1 and self.stop_signal is None:
                 row = self.train_step()
                 self.seconds = time.perf_counter() - started
                 last = self.fraction() >= 1
-                if last or self.step % self.config.eval_every == 0:
-                    row |= self.evaluate([*self.evaluations, *(self.last_evaluations if last else ())])
+                if last:
+                    row |= self.evaluate_last()
+                elif self.step % self.config.eval_every == 0:
+                    row |= self.evaluate(self.evaluations)
                 if "val_loss" in row or self.step % self.config.log_every == 0:
                     self.metrics.log(row | self.clock())
                 due = self.step % self.config.checkpoint_every == 0 or self.step == self.best_step
@@ -160,6 +164,10 @@ class Trainer:
             self.best_step, self.best_loss = self.step, loss
         n_targets = len(self.dataset.val) - 1
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
+
+    def evaluate_last(self) -> dict[str, float]:
+        """Everything, because the budget is used up."""
+        return self.evaluate([*self.evaluations, *self.last_evaluations])
 
     def clock(self) -> dict[str, float]:
         """The two things that differ when a run is repeated."""

@@ -112,7 +112,7 @@ def story_table(row: Row) -> Table | None:
             row.get(f"{split}/{family}/{name}")
             for split, name in (*((s, "accuracy") for s in ("report", *STRESS)), ("names", "preference"))
         ]
-        right, *stress = ["too long" if share is None else f"{share:.1%}" for share in shares]
+        right, *stress = ["-" if share is None else f"{share:.1%}" for share in shares]
         table.add_row(
             family, right, f"{row[f'report/{family}/loss']:.3f}", f"{row[f'report/{family}/worth']:.2f}", *stress
         )

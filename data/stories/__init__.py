@@ -14,7 +14,7 @@ from data.stories.telling import SPLITS, STRESS, TWIN_KINDS, cases, check_famili
 
 __all__ = ["FAMILIES", "SPLITS", "STRESS", "TWIN_KINDS", "Stories", "cases", "write"]
 
-GRAMMAR_VERSION = 5
+GRAMMAR_VERSION = 6
 
 
 @dataclass(frozen=True)

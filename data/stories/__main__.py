@@ -48,6 +48,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.show is None) == (arguments.cases is None):
         parser.error("give either --show FAMILY or --cases N")
+    if arguments.n < 1 or (arguments.cases is not None and arguments.cases < 1):
+        parser.error("--n and --cases must be at least 1")
+    if arguments.show and arguments.family:
+        parser.error("--show FAMILY says the family; leave --family out")
     family = arguments.show or arguments.family
     n = arguments.n + arguments.n % 2 if arguments.show else arguments.cases
     names = (family,) if family else tuple(FAMILIES)

@@ -35,7 +35,8 @@ class Form:
     places.
 
     The last opening and the last ending are never told in training. ``questions``: how many more endings a story has
-    in training, each with its own reference. A form that is not ``measured`` is practice: told in training only.
+    in training, each with its own reference. A form that is not ``measured`` is practice: it is told, but there are no
+    cases of it.
     """
 
     name: str
@@ -49,9 +50,13 @@ class Form:
     questions: int = 0
     exchangeable: bool = True
     measured: bool = True
-    change_attribute: Callable[[Slots, str], Slots] | None = None
+    change_attribute: Callable[[Random, Slots, str], Slots] | None = None
     n_choices: Callable[[Slots], int] = lambda slots: 2
     links: Callable[[str], Sequence[tuple[str, str]]] = lambda gold: ()
+
+    def __post_init__(self) -> None:
+        if self.measured and min(len(self.openings), len(self.endings)) < 3:
+            raise ValueError(f"form {self.name!r}: needs at least 3 openings and 3 endings, one of each held out")
 
     @cached_property
     def opening_texts(self) -> dict[str, str]:
@@ -60,18 +65,18 @@ class Form:
         return {name: text.replace(":subject", "") for name, text in with_gap.items()}
 
     @cached_property
-    def told_openings(self) -> tuple[str, ...]:
+    def trained_openings(self) -> tuple[str, ...]:
         """Those that training has."""
         return tuple(self.openings)[:-1]
 
     @cached_property
-    def told_endings(self) -> tuple[str, ...]:
+    def trained_endings(self) -> tuple[str, ...]:
         """Those that training has."""
         return tuple(self.endings)[:-1]
 
     def next_ending(self, ending: str, step: int) -> str:
         """The ending that training has ``step`` places further on, round and round."""
-        return self.told_endings[(tuple(self.endings).index(ending) + step) % len(self.told_endings)]
+        return self.trained_endings[(tuple(self.endings).index(ending) + step) % len(self.trained_endings)]
 
     def subject(self, opening: str) -> str | None:
         """The candidate slot that is the subject of an opening."""

@@ -43,6 +43,7 @@ CAST = Cast(
         ("nurse", "nurses"),
         ("clown", "clowns"),
         ("prince", "princes"),
+        ("uncle", "uncles"),
     ),
     beasts=(
         ("dog", "dogs"),
@@ -52,6 +53,7 @@ CAST = Cast(
         ("rabbit", "rabbits"),
         ("bird", "birds"),
         ("horse", "horses"),
+        ("fox", "foxes"),
     ),
     animals=tuple("dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel".split()),
     ways=tuple("road street bridge river field path hill forest tunnel lake meadow swamp valley beach".split()),
@@ -95,8 +97,8 @@ TRADES = (
 )
 
 # "Tom amazed Ben because he ...": he is Tom. "Tom thanked Ben because he ...": he is Ben (Garvey & Caramazza 1974).
-BLAMES_DOER = tuple("amazed annoyed frightened surprised bored fooled charmed upset".split())
-BLAMES_OTHER = tuple("thanked praised admired scolded envied trusted pitied comforted".split())
+BLAMES_DOER = tuple("amazed annoyed frightened surprised bored impressed charmed upset".split())
+BLAMES_OTHER = tuple("thanked praised admired scolded blamed punished hired fired".split())
 TRAITS = tuple("kind loud late new clever slow young funny".split())
 
 ANIMAL_CUES = tuple("tired hungry sleepy scared thirsty lazy sick nervous".split())
@@ -122,6 +124,7 @@ OLIN_NOUNS = {
     "nurse": "duvo",
     "clown": "yup",
     "prince": "sorn",
+    "uncle": "veli",
     "dog": "bano",
     "cat": "miru",
     "cow": "gola",
@@ -129,6 +132,7 @@ OLIN_NOUNS = {
     "rabbit": "pilu",
     "bird": "fani",
     "horse": "tulo",
+    "fox": "rima",
     "queen": "halu",
     "pig": "nuba",
     "hen": "kirt",
@@ -137,13 +141,14 @@ OLIN_VERBS = {"helped": "sil", "followed": "kor", "heard": "mek", "called": "tam
 OLIN_ADJECTIVES = {"old": "oska", "small": "ibi", "happy": "yuna", "quiet": "elu"}
 DOER_FIRST, OTHER_FIRST = "ka", "mo"
 
+# Nobody and nothing in them could be he, she, it or they.
 GAPS = (
-    " The sun was warm.",
-    " Soon the rain stopped.",
-    " Birds were singing.",
-    " Nobody was in a hurry.",
-    " Music was everywhere.",
-    " Then the bells rang.",
+    " We sat down.",
+    " We had to wait.",
+    " Soon we laughed.",
+    " Then we waited.",
+    " So we stayed.",
+    " Later we went on.",
 )
 PLACE_GAPS = tuple(
     f" {where} the {place}" for where, place in zip(("at", "near", "by", "behind") * 2, PLACES, strict=True)
@@ -152,12 +157,10 @@ PLACE_GAPS = tuple(
 
 def passing_remarks() -> tuple[str, ...]:
     """Sentences with a stranger each, for the end of a story, where nothing refers to them."""
-    remarks = [f" {person} sang a song." for person in STRANGERS.people]
-    remarks += [f" We waved to {person}." for person in STRANGERS.people]
-    remarks += [f" {man} lost his hat." for man in STRANGERS.men] + [
-        f" {woman} lost her hat." for woman in STRANGERS.women
-    ]
-    remarks += [f" We saw the {word}." for words in vars(STRANGERS).values() for word in words if isinstance(word, str)]
+    things = (*STRANGERS.animals, *STRANGERS.ways, *STRANGERS.things, *STRANGERS.boxes, *STRANGERS.ambiguous)
+    remarks = [f" We waved to {person}." for person in STRANGERS.people]
+    remarks += [f" {person} was late." for person in STRANGERS.people]
+    remarks += [f" We saw the {thing}." for thing in things]
     remarks += [f" The {many} were happy." for _, many in STRANGERS.nouns]
     remarks += [f" The {one} was happy." for one, _ in STRANGERS.nouns]
     remarks += [f" In Olin a {one} is a {OLIN_NOUNS[one]}." for one, _ in STRANGERS.nouns]

@@ -20,6 +20,7 @@ TWIN_KINDS = ("cue", "gender", "verb", "order", "attribute", "null")
 GAPS_IN_TRAINING, GAPS_IN_STRESS = (0, 0, 0, 0, 1, 1, 2), (3, 4)
 REMARKS = lexicon.passing_remarks()
 REMARK_SHARE = 0.15
+MAX_DRAWS = 10_000
 
 NEUTRAL = {
     "opener": lexicon.OPENERS,
@@ -50,15 +51,20 @@ def split_of_pair(form: Form, slots: Slots) -> str:
 def draw_slots(form: Form, split: str, rng: Random) -> Slots:
     if split == "names":
         return form.draw(rng, lexicon.STRANGERS)
-    wanted = split if split in ("train", "select") else "report"
-    while split_of_pair(form, slots := form.draw(rng, lexicon.CAST)) != wanted:
-        pass
-    return slots
+    for _ in range(MAX_DRAWS):
+        if split_of_pair(form, slots := form.draw(rng, lexicon.CAST)) == pairs_of(split):
+            return slots
+    raise ValueError(f"form {form.name!r} has too few pairs of candidates for the split {split!r}; give it more words")
+
+
+def pairs_of(split: str) -> str:
+    """The split whose pairs of candidates a split uses."""
+    return split if split in ("train", "select") else "report"
 
 
 def draw_frame(form: Form, split: str, rng: Random) -> tuple[str, str]:
     """An opening and an ending: of those that training has, select and report each take every other combination."""
-    openings, endings = form.told_openings, form.told_endings
+    openings, endings = form.trained_openings, form.trained_endings
     if split == "train":
         return pick(rng, openings), pick(rng, endings)
     if split == "frames":
@@ -124,6 +130,7 @@ def cases(
         family = FAMILIES[name]
         kind = twin_kind or family.twin_kind
         forms = [form for form in family.forms if form.measured and has_twin(family, form, kind)]
+        forms = [form for form in forms if form.gaps or split != "gaps"]
         rng = Random(f"cases {split} {seed} {name}")
         for i in range(n // 2 if forms else 0):
             told += tell_twins(family, pick(rng, forms), split, kind, rng, f"{name}-{split}-{seed}-{i}")
@@ -137,16 +144,26 @@ def has_twin(family: Family, form: Form, kind: str) -> bool:
 
 def tell_twins(family: Family, form: Form, split: str, kind: str, rng: Random, id: str) -> tuple[Case, Case]:
     """One story and its twin. Gold is either candidate with equal chance, whatever its place."""
-    slots = draw_slots(form, split, rng)
-    frame = draw_frame(form, split, rng)
-    slots["gap"] = draw_gap(form, split, rng)
-    gold = pick(rng, form.candidates)
-    twin_slots, twin_gold = change(family, form, frame, slots, gold, kind, rng)
+    frame, gold = draw_frame(form, split, rng), pick(rng, form.candidates)
+    for _ in range(MAX_DRAWS):
+        slots = draw_slots(form, split, rng)
+        slots["gap"] = draw_gap(form, split, rng)
+        twin_slots, twin_gold = change(family, form, frame, slots, gold, kind, rng)
+        if kind != "attribute" or split == "names" or stays(form, twin_slots, split):
+            break
+    else:
+        raise ValueError(f"form {form.name!r} has too few words for {kind} twins in the split {split!r}")
     story = tell(family, form, frame, slots, gold, split, (f"{id}a", f"{id}b"), kind)
     twin = tell(family, form, frame, twin_slots, twin_gold, split, (f"{id}b", f"{id}a"), kind)
     if kind == "attribute":  # the other candidate now has the same answer; what the story said is the one to tell from
         twin = replace(twin, foil=form.told(slots, gold)["answer"])
     return story, twin
+
+
+def stays(form: Form, slots: Slots, split: str) -> bool:
+    """Whether a story with another candidate still has two of them, and a pair that its split may have."""
+    one, other = form.candidates
+    return slots[one] != slots[other] and split_of_pair(form, slots) == pairs_of(split)
 
 
 def change(
@@ -156,7 +173,7 @@ def change(
     if kind == family.twin_kind:
         return slots, form.other(gold)
     if kind == "attribute":
-        return form.change_attribute(slots, gold), gold
+        return form.change_attribute(rng, slots, gold), gold
     if kind == "null":
         text = form.openings[frame[0]] + form.endings[frame[1]].partition("{answer}")[0]
         slot = pick(rng, [name for name in NEUTRAL if f"{{{name}}}" in text])

@@ -29,5 +29,7 @@ def test_a_run_without_a_report_is_named(tmp_path):
     (run / "metrics.jsonl").write_text('{"step": 3, "val_loss": 1.0}\n')
     with pytest.raises(SystemExit, match=r"text: its last row has no report on stories"):
         stories.main([str(run)])
+    with pytest.raises(SystemExit, match=r"nowhere: its last row"):
+        stories.main([str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit, match=r"name at least one run"):
         stories.main([])

@@ -207,7 +207,7 @@ def test_gaps_are_longer_than_training_ever_has():
 def test_resolving_is_worth_ln_2_or_the_number_of_words_to_copy_from():
     for case in told("report"):
         if case.family == "copying":
-            assert math.log(3) <= case.worth <= math.log(6)
+            assert math.log(2) <= case.worth <= math.log(5)
         else:
             assert case.worth == math.log(2)
 
@@ -227,7 +227,7 @@ def test_stories_are_the_same_on_every_platform_and_in_every_process():
         for _ in range(2)
     ]
     assert printed[0] == printed[1]
-    assert printed[0].strip() == "69e2814cfd4acb54880662e82864081e789ca613697080e833d99752f881ebd7"
+    assert printed[0].strip() == "b7f127b9f4dde9e52c8e39be13fa268bc7fda7888e5b21fe7cd0fcd91d9d3b7c"
 
 
 def test_another_seed_tells_other_stories():

@@ -13,11 +13,13 @@ from rich.console import Console
 from torch import Tensor
 
 from data import Dataset, encode_case
-from data.stories import cases
+from data.stories import FAMILIES, cases
 from model import GPT, GPTConfig
 from probing import print_findings, probe, to_json
 from probing.families import measure_family
 from probing.figures import draw_role_map, draw_stories
+from probing.report import ROLE_COLOURS
+from probing.roles import FAMILY_ROLES, HABITS
 from probing.sentence import encode_sentence, show_sentence
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
@@ -146,3 +148,18 @@ def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
         bar = result.best_baseline[1].accuracy
         lucky += any(quoted.ci[0] > bar and quoted.p_adj < 0.01 for quoted in result.quotes.values())
     assert lucky <= 1
+
+
+def test_every_role_has_a_colour_of_its_own():
+    roles = {FAMILY_ROLES.get(family, family) for family in FAMILIES} | set(HABITS)
+    assert roles == ROLE_COLOURS.keys()
+    assert len(set(ROLE_COLOURS.values())) == len(ROLE_COLOURS)
+
+
+@pytest.mark.parametrize("split", ["select", "report"])
+def test_every_family_has_pairs_and_frames_enough_to_be_sure(split):
+    """With fewer than eight groups no p can fall below .01, whatever a head does."""
+    for family in FAMILIES:
+        told = cases(split, 400, 0, (family,))
+        assert len({case.candidates for case in told}) >= 8, family
+        assert len({case.frame for case in told}) >= 7, family

@@ -1,11 +1,13 @@
 """Baselines and choices, against cases small enough to count by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from data import EncodedCase
 from data.cases import Case, Spans
-from probing.predictions import Predictions, chance, first, nearest, offsets
+from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, subject
 
 
 def encoded(gold: int, distractors: tuple[int, ...], site: int, id: str = "a") -> EncodedCase:
@@ -27,6 +29,23 @@ def test_nearest_takes_the_last_mention_and_first_the_first():
 
 def test_nearest_does_not_see_mentions_after_the_site():
     assert nearest([encoded(2, (12,), 9)], SITES).choice().item() == 1
+
+
+def test_subject_takes_the_subject_and_ties_where_neither_is():
+    one = CASES[0]
+    marked = [replace(one, subject=one.gold[0]), replace(one, subject=one.distractors[0]), one]
+    assert subject(marked, SITES).choice().ravel().tolist() == [1, 0, 0.5]
+
+
+def test_frequent_counts_whole_mentions_up_to_the_site():
+    """Gold is tokens 7 8, the distractor 5 6; the site is the token before last."""
+
+    def case(*tokens: int) -> EncodedCase:
+        spans = {"gold": ((0, 2),), "distractors": ((2, 4),), "sites": {"A-1": len(tokens) - 2}}
+        return replace(CASES[0], tokens=tokens, **spans)
+
+    cases = [case(7, 8, 5, 6, 7, 8, 1), case(7, 8, 5, 6, 5, 6, 1), case(7, 8, 5, 6, 7, 5, 1), case(7, 8, 5, 6, 1, 7, 8)]
+    assert frequent(cases, SITES).choice().ravel().tolist() == [1, 0, 0.5, 0.5]
 
 
 def test_chance_is_one_half():

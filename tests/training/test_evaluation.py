@@ -42,6 +42,8 @@ def test_referential_metrics_are_the_answers_own(stories):
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=1)).eval()
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     encoded = [encode_case(case, stories.tokenizer) for case in cases("select", 6, 0)]
+    with torch.no_grad():  # so that some answers, and some foils, are the likeliest tokens
+        model.head.weight[[encoded[0].answer, encoded[12].answer, encoded[12].foil]] *= 5
     metrics = referential_metrics(model, encoded, prefix="select")
     for family in FAMILIES:
         losses, right, preferred, worth = [], [], [], []
@@ -55,3 +57,6 @@ def test_referential_metrics_are_the_answers_own(stories):
         assert metrics[f"select/{family}/accuracy"] == pytest.approx(np.mean(right))
         assert metrics[f"select/{family}/preference"] == pytest.approx(np.mean(preferred))
         assert metrics[f"select/{family}/worth"] == pytest.approx(np.mean(worth))
+    accuracies = [value for key, value in metrics.items() if key.endswith("/accuracy")]
+    assert max(accuracies) > 0
+    assert min(accuracies) < 1

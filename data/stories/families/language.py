@@ -34,10 +34,11 @@ def clause(rng: Random, first: str, second: str) -> Slots:
         "link_second": pick(rng, lexicon.LINKS_CLAUSE),
         "adverb": pick(rng, lexicon.ADVERBS),
         "mood": pick(rng, lexicon.MOODS),
+        "look": pick(rng, lexicon.LOOKS),
     }
 
 
-def change_number(slots: Slots, gold: str) -> Slots:
+def change_number(rng: Random, slots: Slots, gold: str) -> Slots:
     noun = slots[gold]
     return {**slots, gold: SINGULAR.get(noun) or PLURAL[noun]}
 
@@ -49,12 +50,14 @@ ATTRACTOR = Form(
         "the": "{opener} the {first:subject} {link} the {second}{gap}",
         "think": "{opener} I think the {first:subject} {link} the {second}{gap}",
         "maybe": "{opener} maybe the {first:subject} {link} the {second}{gap}",
+        "but": "{opener} it rained, but the {first:subject} {link} the {second}{gap}",
         "we think": "{opener} we think the {first:subject} {link} the {second}{gap}",
     },
     endings={
         "mood": " {adverb} {answer} {mood}.",
         "very": " {adverb} {answer} very {mood}.",
         "so": " {adverb} {answer} so {mood}.",
+        "and": " {adverb} {answer} {mood} and {look}.",
         "too": " {adverb} {answer} too {mood}.",
     },
     draw=draw_subject,
@@ -103,7 +106,7 @@ RECALL = Family(
                 "sat": " Later we sat with {cue} {answer}.",
                 "forgot": " Nobody forgot {cue} {answer}.",
                 "thanked": " At night we thanked {cue} {answer}.",
-                "called": " Later we asked {cue} {answer}.",
+                "later asked": " Later we asked {cue} {answer}.",
             },
             draw=draw_recall,
             told=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
@@ -113,6 +116,8 @@ RECALL = Family(
 )
 
 
+# For each number of other words: how many of them stand before the first candidate, and before the second.
+PLACES_OF_TWO = {n: [(i, j) for i in range(1, n) for j in range(i + 1, n + 1)] for n in (2, 3, 4, 5)}
 LISTED = lexicon.CAST.things + lexicon.CAST.ambiguous
 
 
@@ -120,9 +125,8 @@ def draw_words(rng: Random, cast: Cast) -> Slots:
     """A list of 4 to 7 words. The candidates are two of them, neither first nor next to each other."""
     first, second = pick_two(rng, cast.things)
     others = [word for word in LISTED if word not in (first, second)]
-    words = [others.pop(int(rng.random() * len(others))) for _ in range(2 + int(rng.random() * 4))]
-    i = 1 + int(rng.random() * (len(words) - 1))
-    j = i + 1 + int(rng.random() * (len(words) - i))
+    words = [others.pop(int(rng.random() * len(others))) for _ in range(pick(rng, (2, 3, 4, 5)))]
+    i, j = pick(rng, PLACES_OF_TWO[len(words)])
     return {
         "opener": pick(rng, lexicon.OPENERS),
         "name": pick(rng, lexicon.CAST.people),
@@ -153,18 +157,20 @@ COPYING = Family(
                 "sang": "{opener} {name} sang " + LIST + ".",
                 "said": "{opener} {name} said " + LIST + ".",
                 "heard": "{opener} we heard " + LIST + ".",
-                "learned": "{opener} we said " + LIST + ".",
+                "wrote": "{opener} {name} wrote " + LIST + ".",
+                "we said": "{opener} we said " + LIST + ".",
             },
             endings={
                 "again": " Then again {cue} {answer}{rest}.",
                 "we": " Later we sang {cue} {answer}{rest}.",
                 "all": " Soon everyone said {cue} {answer}{rest}.",
+                "once": " At night we said {cue} {answer}{rest}.",
                 "then": " Then everyone sang {cue} {answer}{rest}.",
             },
             draw=draw_words,
             told=tell_next,
             questions=1,
-            n_choices=lambda slots: 1 + len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
+            n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
         ),
     ),
 )
@@ -217,14 +223,16 @@ SENTENCE = Form(
     candidates=("doer", "other"),
     openings={
         "active": "{opener} the {doer_adjective}{doer:subject} {verb} the {other_adjective}{other}.",
+        "then active": "{opener} then the {doer_adjective}{doer:subject} {verb} the {other_adjective}{other}.",
         "passive": "{opener} the {other_adjective}{other:subject} was {verb} by the {doer_adjective}{doer}.",
-        "then": "{opener} then the {doer_adjective}{doer:subject} {verb} the {other_adjective}{other}.",
-        "then was": "{opener} then the {other_adjective}{other:subject} was {verb} by the {doer_adjective}{doer}.",
+        "then passive": "{opener} then the {other_adjective}{other:subject} was {verb} by the {doer_adjective}{doer}.",
+        "again": "{opener} the {other_adjective}{other:subject} again was {verb} by the {doer_adjective}{doer}.",
     },
     endings={
         "in": " In Olin " + OLIN,
         "say": " In Olin we say " + OLIN,
         "is": " In Olin that is " + OLIN,
+        "one says": " In Olin everyone says " + OLIN,
         "it is": " In Olin it is " + OLIN,
     },
     draw=draw_sentence,

@@ -74,7 +74,7 @@ AGREEMENT = Family(
             openings=NAMED_OPENINGS,
             endings={
                 "called": " {pronoun} was {mood}, so we called {answer}.",
-                "owned": " {pronoun} had a {thing}, and we thanked {answer}.",
+                "had": " {pronoun} had a {thing}, and we thanked {answer}.",
                 "song": " {pronoun} sang a song, and everyone thanked {answer}.",
                 "woke": " {pronoun} fell asleep, so we woke {answer}.",
                 "lost": " {pronoun} lost the {thing}, so we asked {answer}.",
@@ -93,7 +93,7 @@ AGREEMENT = Family(
                 "asleep": " {pronoun} fell asleep, so we woke the {answer}.",
                 "away": " {pronoun} went away, and we missed the {answer}.",
                 "stayed": " {pronoun} stayed {look}, and we asked the {answer}.",
-                "seemed": " {pronoun} looked {look}, and we woke the {answer}.",
+                "looked and woke": " {pronoun} looked {look}, and we woke the {answer}.",
             },
             draw=draw_number,
             told=tell_kind,
@@ -108,7 +108,7 @@ AGREEMENT = Family(
                 "looked": " {pronoun} looked {look}, and we missed the {answer}.",
                 "fell": " {pronoun} fell over, so we helped the {answer}.",
                 "stayed": " {pronoun} stayed {look}, and we talked about the {answer}.",
-                "seemed": " {pronoun} was {look}, and we missed the {answer}.",
+                "was missed": " {pronoun} was {look}, and we missed the {answer}.",
             },
             draw=draw_animacy,
             told=tell_kind,
@@ -118,16 +118,11 @@ AGREEMENT = Family(
 )
 
 
-def draw_traders(rng: Random, cast: Cast) -> Slots:
-    """A man and a woman, each with a trade: the candidates are "baker Tom" and "singer Anna"."""
-    slots = draw_gender(rng, cast)
-    trades = pick_two(rng, lexicon.TRADES)
-    for candidate, (trade, did) in zip(("first", "second"), trades, strict=True):
-        slots |= {
-            f"{candidate}_name": slots[candidate],
-            candidate: f"{trade} {slots[candidate]}",
-            f"{candidate}_did": did,
-        }
+def with_trades(rng: Random, slots: Slots, one: str, other: str) -> Slots:
+    """The candidates become "baker Tom" and "singer Anna"."""
+    for candidate, (trade, did) in zip((one, other), pick_two(rng, lexicon.TRADES), strict=True):
+        name = slots[candidate]
+        slots |= {candidate: f"{trade} {name}", f"{candidate}_name": name, f"{candidate}_did": did}
     return slots
 
 
@@ -154,7 +149,7 @@ FACTS = Family(
                 "again": " {pronoun} {answer} again, and we asked {name}.",
                 "night": " {pronoun} {answer} all night, so we woke {name}.",
             },
-            draw=draw_traders,
+            draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast), "first", "second"),
             told=tell_fact,
             questions=1,
         ),
@@ -220,35 +215,23 @@ VERB_BIAS = Family(
             candidates=("doer", "other"),
             openings={
                 "active": "{opener} {doer:subject} {verb} {other}" + TRAIT,
+                "place active": "{opener} at the {place} {doer:subject} {verb} {other}" + TRAIT,
                 "passive": "{opener} {other:subject} was {verb} by {doer}" + TRAIT,
-                "place": "{opener} at the {place} {doer:subject} {verb} {other}" + TRAIT,
                 "place passive": "{opener} at the {place} {other:subject} was {verb} by {doer}" + TRAIT,
                 "active place": "{opener} {doer:subject} {verb} {other} at the {place}" + TRAIT,
             },
             endings={
-                "called": " So we called {answer}.",
-                "thanked": " Then everyone asked {answer}.",
+                "we called": " So we called {answer}.",
+                "asked": " Then everyone asked {answer}.",
                 "talked": " Later we talked about {answer}.",
                 "wrote": " At night we wrote to {answer}.",
-                "asked": " Later everyone called {answer}.",
+                "everyone called": " Later everyone called {answer}.",
             },
             draw=draw_deed,
             told=tell_deed,
         ),
     ),
 )
-
-
-def draw_traders_deed(rng: Random, cast: Cast) -> Slots:
-    slots = draw_deed(rng, cast)
-    trades = pick_two(rng, lexicon.TRADES)
-    for candidate, (trade, did) in zip(("doer", "other"), trades, strict=True):
-        slots |= {
-            f"{candidate}_name": slots[candidate],
-            candidate: f"{trade} {slots[candidate]}",
-            f"{candidate}_did": did,
-        }
-    return slots
 
 
 def tell_reason(slots: Slots, gold: str) -> Slots:
@@ -265,17 +248,19 @@ REASONS = Family(
             candidates=("doer", "other"),
             openings={
                 "active": "{opener} {doer:subject} {verb} {other}{gap} because {pronoun}",
+                "then active": "{opener} then {doer:subject} {verb} {other}{gap} because {pronoun}",
                 "passive": "{opener} {other:subject} was {verb} by {doer}{gap} because {pronoun}",
-                "at": "{opener} at the {place} {doer:subject} {verb} {other}{gap} because {pronoun}",
-                "at passive": "{opener} at the {place} {other:subject} was {verb} by {doer}{gap} because {pronoun}",
+                "then passive": "{opener} then {other:subject} was {verb} by {doer}{gap} because {pronoun}",
+                "again": "{opener} {other:subject} again was {verb} by {doer}{gap} because {pronoun}",
             },
             endings={
                 "day": " {answer} all day. So we called {name}.",
                 "well": " {answer} well. Later everyone asked {name}.",
                 "again": " {answer} again. Later we talked about {name}.",
+                "often": " often {answer}. Then we asked {name}.",
                 "night": " {answer} all night. So everyone asked {name}.",
             },
-            draw=draw_traders_deed,
+            draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast), "doer", "other"),
             told=tell_reason,
             gaps=lexicon.PLACE_GAPS,
         ),

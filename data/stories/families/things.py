@@ -11,9 +11,9 @@ THE_ENDINGS = {
     "looked": " So we looked at the {answer}.",
     "talked": " Later we talked about the {answer}.",
     "song": " I made a song about the {answer}.",
-    "photo": " Then we drew the {answer}.",
+    "drew": " Then we drew the {answer}.",
     "forgot": " Nobody forgot the {answer}.",
-    "pointed": " Later we made a song about the {answer}.",
+    "later song": " Later we made a song about the {answer}.",
 }
 
 
@@ -28,6 +28,7 @@ def draw_crossing(rng: Random, cast: Cast) -> Slots:
     }
 
 
+# "cue_prey", not "prey_cue": the cue belongs to the role, and stays when two animals change places.
 def draw_chase(rng: Random, cast: Cast) -> Slots:
     prey, hunter = pick_two(rng, cast.animals)
     return {
@@ -53,8 +54,8 @@ CUE = Family(
                 "cross": "{opener} the {animal:subject} did not cross the {way} because {pronoun} was {cue}.",
                 "away": "{opener} the {animal:subject} stayed away from the {way} because {pronoun} was {cue}.",
                 "stopped": "{opener} the {way:subject} stopped the {animal} because {pronoun} was {cue}.",
-                "slowed": "{opener} the {way:subject} was too much for the {animal} because {pronoun} was {cue}.",
-                "much": "{opener} the {way:subject} was not for the {animal} because {pronoun} was {cue}.",
+                "too much": "{opener} the {way:subject} was too much for the {animal} because {pronoun} was {cue}.",
+                "not for": "{opener} the {way:subject} was not for the {animal} because {pronoun} was {cue}.",
             },
             endings=THE_ENDINGS,
             draw=draw_crossing,
@@ -140,12 +141,11 @@ def senses(rng: Random, cast: Cast, first: tuple[str, str], second: tuple[str, s
     }
 
 
-def change_deed(slots: Slots, gold: str) -> Slots:
+def change_deed(rng: Random, slots: Slots, gold: str) -> Slots:
     """The deed that decides becomes one of the other kind."""
-    kinds = {"wild": lexicon.WILD_DEEDS, "made": lexicon.MADE_DEEDS}
-    kind = slots[f"{gold}_kind"]
-    other = "made" if kind == "wild" else "wild"
-    return {**slots, gold: kinds[other][kinds[kind].index(slots[gold])], f"{gold}_kind": other}
+    if slots[f"{gold}_kind"] == "wild":
+        return {**slots, gold: pick(rng, lexicon.MADE_DEEDS), f"{gold}_kind": "made"}
+    return {**slots, gold: pick(rng, lexicon.WILD_DEEDS), f"{gold}_kind": "wild"}
 
 
 DEED = Form(

@@ -1,0 +1,37 @@
+"""What the terminal says of a run."""
+
+import io
+
+import rich.console
+
+from training.progress import evaluation_line, story_table
+
+ROW = {
+    "step": 10,
+    "val_loss": 1.0,
+    "val_bpb": 0.5,
+    "referential/cue/loss": 0.1,
+    "referential/cue/accuracy": 0.98,
+    "report/cue/loss": 0.2,
+    "report/cue/worth": 0.6931,
+    "report/cue/accuracy": 0.97,
+    "frames/cue/accuracy": 0.96,
+    "names/cue/accuracy": 0.0,
+    "names/cue/preference": 0.51,
+}
+
+
+def test_an_evaluation_names_what_is_right():
+    assert evaluation_line(ROW).endswith("right: cue 98%")
+    assert "right" not in evaluation_line({"step": 1, "val_loss": 1.0, "val_bpb": 0.5})
+
+
+def test_the_table_at_the_end_has_every_split_and_says_what_was_not_measured():
+    out = io.StringIO()
+    rich.console.Console(file=out, width=120).print(story_table(ROW))
+    cells = [cell.strip() for cell in out.getvalue().splitlines()[-1].split("│")]
+    assert cells == ["cue", "97.0%", "0.200", "0.69", "96.0%", "-", "0.0%", "51.0%"]
+
+
+def test_without_stories_there_is_no_table():
+    assert story_table({"step": 1, "val_loss": 1.0, "val_bpb": 0.5}) is None
