@@ -49,13 +49,16 @@ def test_a_run_holds_all_that_is_needed(finished_run):
     }
 
 
-def test_a_run_stopped_at_the_end_of_its_budget_is_still_evaluated(script, capsys):
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_run_stopped_at_the_end_of_its_budget_is_still_evaluated(script, capsys, logged):
     arguments = ("run=run", "eval_every=100", *QUICK, *SMALL)
     script("train", *arguments, "max_steps=3")
     path = Path("run/metrics.jsonl")
     rows = read_rows(path)
     last = {key: rows[-1][key] for key in ("step", "tokens", "train_loss")}
     path.write_text("".join(json.dumps(row) + "\n" for row in (*rows[:-1], last)))  # as after a signal at step 3
+    if not logged:
+        path.write_text(json.dumps(rows[0]) + "\n")  # step 3 was no multiple of log_every
     script("train", "run=run", "resume=true", "max_steps=3")
     resumed = read_rows(path)
     assert resumed[-1]["report/cue/loss"] == rows[-1]["report/cue/loss"]

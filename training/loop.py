@@ -85,7 +85,7 @@ class Trainer:
         try:
             if self.saved_step is None:  # not resumed
                 self.metrics.log({"step": 0, "tokens": 0, **self.evaluate(self.evaluations)})
-            elif self.fraction() >= 1 and "val_loss" not in read_rows(self.run / "metrics.jsonl")[-1]:
+            elif self.fraction() >= 1 and not self.evaluated():
                 self.metrics.log({"step": self.step, "tokens": self.tokens, **self.evaluate_last(), **self.clock()})
             while self.fraction() < 1 and self.stop_signal is None:
                 row = self.train_step()
@@ -164,6 +164,11 @@ class Trainer:
             self.best_step, self.best_loss = self.step, loss
         n_targets = len(self.dataset.val) - 1
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
+
+    def evaluated(self) -> bool:
+        """Whether the record has an evaluation of this very step; a run that a signal stopped has none."""
+        rows = read_rows(self.run / "metrics.jsonl")
+        return any(row["step"] == self.step and "val_loss" in row for row in rows)
 
     def evaluate_last(self) -> dict[str, float]:
         """Everything, because the budget is used up."""
