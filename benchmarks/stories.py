@@ -8,22 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
+from training.evaluation import STORY_COLUMNS, families_of
 from training.metrics import read_rows
-
-COLUMNS = {
-    "right on report": "report/{}/accuracy",
-    "loss": "report/{}/loss",
-    "worth": "report/{}/worth",
-    "new frames": "frames/{}/accuracy",
-    "longer gaps": "gaps/{}/accuracy",
-    "new words": "names/{}/accuracy",
-    "new words, over the foil": "names/{}/preference",
-}
 
 
 def last_row(run: Path) -> dict:
     rows = read_rows(run / "metrics.jsonl")
-    if not rows or not any(key.startswith("report/") for key in rows[-1]):
+    if not rows or not families_of(rows[-1], "report"):
         sys.exit(f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget")
     return rows[-1]
 
@@ -43,11 +34,11 @@ def main(runs: Sequence[str]) -> None:
     minutes = [row["seconds"] / 60 for row in rows]
     tokens = mean(row["tokens"] for row in rows)
     print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes, {tokens:,.0f} tokens each\n")
-    print(f"| family | {' | '.join(COLUMNS)} |")
-    print("|---" * (1 + len(COLUMNS)) + "|")
-    for family in (key.split("/")[1] for key in rows[0] if key.startswith("report/") and key.endswith("/accuracy")):
+    print(f"| family | {' | '.join(STORY_COLUMNS)} |")
+    print("|---" * (1 + len(STORY_COLUMNS)) + "|")
+    for family in families_of(rows[0], "report"):
         cells = []
-        for name, key in COLUMNS.items():
+        for name, key in STORY_COLUMNS.items():
             values = [row.get(key.format(family)) for row in rows]
             cells.append("-" if None in values else cell(name, values))
         print(f"| {family} | {' | '.join(cells)} |")

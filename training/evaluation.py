@@ -1,7 +1,7 @@
 """How good a model is: loss over all validation text, and on annotated cases the loss that only reference can lower."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import functional as F
@@ -12,6 +12,23 @@ from data.shards import Tokens
 from model import GPT
 from model.score import in_batches, score_answers
 from training.device import sequences_at_once
+
+# What is told of stories at the end of a run: heading -> key of the metrics row, for a family.
+STORY_COLUMNS = {
+    "right": "report/{}/accuracy",
+    "loss": "report/{}/loss",
+    "worth": "report/{}/worth",
+    "new frames": "frames/{}/accuracy",
+    "longer gaps": "gaps/{}/accuracy",
+    "new words": "names/{}/accuracy",
+    "over the foil": "names/{}/preference",
+}
+
+
+def families_of(row: Mapping[str, float], prefix: str) -> list[str]:
+    """The families that a metrics row has numbers of under PREFIX/FAMILY/..."""
+    keys = [key.split("/") for key in row]
+    return [key[1] for key in keys if key[0] == prefix and key[-1] == "accuracy"]
 
 
 def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]:

@@ -4,8 +4,8 @@ import rich.console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from data.stories import STRESS
 from training.checkpoint import saved_steps
+from training.evaluation import STORY_COLUMNS, families_of
 from training.loop import Trainer
 from training.metrics import Row
 
@@ -87,33 +87,25 @@ class Console:
 def evaluation_line(row: Row) -> str:
     """One evaluation in words: loss in nats a token, bits a byte, and how often each family's answer is right."""
     line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}  bits/byte {row['val_bpb']:.4f}"
-    right = [f"{family} {row[f'referential/{family}/accuracy']:.0%}" for family in families(row, "referential")]
+    right = [f"{family} {row[f'referential/{family}/accuracy']:.0%}" for family in families_of(row, "referential")]
     return line + ("  right: " + " ".join(right) if right else "")
-
-
-def families(row: Row, prefix: str) -> list[str]:
-    """The families that a row has numbers of under PREFIX/FAMILY/..."""
-    keys = [key.split("/") for key in row]
-    return [key[1] for key in keys if key[0] == prefix and key[-1] == "accuracy"]
 
 
 def story_table(row: Row) -> Table | None:
     """How the stories were understood at the end, on held-out cases and under stress; None without stories."""
-    if not families(row, "report"):
+    if not families_of(row, "report"):
         return None
     table = Table(
         title="references resolved in held-out stories", title_justify="left", show_edge=False, pad_edge=False
     )
     table.add_column("family", no_wrap=True)
-    for column in ("right", "loss", "worth", "new frames", "longer gaps", "new words", "over the foil"):
-        table.add_column(column, justify="right")
-    for family in families(row, "report"):
-        shares = [
-            row.get(f"{split}/{family}/{name}")
-            for split, name in (*((s, "accuracy") for s in ("report", *STRESS)), ("names", "preference"))
-        ]
-        right, *stress = ["-" if share is None else f"{share:.1%}" for share in shares]
-        table.add_row(
-            family, right, f"{row[f'report/{family}/loss']:.3f}", f"{row[f'report/{family}/worth']:.2f}", *stress
+    for heading in STORY_COLUMNS:
+        table.add_column(heading, justify="right")
+    formats = {"loss": "{:.3f}", "worth": "{:.2f}"}
+    for family in families_of(row, "report"):
+        values = {heading: row.get(key.format(family)) for heading, key in STORY_COLUMNS.items()}
+        cells = (
+            "-" if value is None else formats.get(heading, "{:.1%}").format(value) for heading, value in values.items()
         )
+        table.add_row(family, *cells)
     return table

@@ -130,7 +130,8 @@ def cases(
         family = FAMILIES[name]
         kind = twin_kind or family.twin_kind
         forms = [form for form in family.forms if form.measured and has_twin(family, form, kind)]
-        forms = [form for form in forms if form.gaps or split != "gaps"]
+        if split == "gaps":
+            forms = [form for form in forms if form.gaps]
         rng = Random(f"cases {split} {seed} {name}")
         for i in range(n // 2 if forms else 0):
             told += tell_twins(family, pick(rng, forms), split, kind, rng, f"{name}-{split}-{seed}-{i}")

@@ -41,6 +41,8 @@ def draw_chase(rng: Random, cast: Cast) -> Slots:
     }
 
 
+WAS = " because {pronoun} was {cue}."
+
 CUE = Family(
     "cue",
     twin_kind="cue",
@@ -51,11 +53,11 @@ CUE = Family(
             key="cue",
             candidates=("animal", "way"),
             openings={
-                "cross": "{opener} the {animal:subject} did not cross the {way} because {pronoun} was {cue}.",
-                "away": "{opener} the {animal:subject} stayed away from the {way} because {pronoun} was {cue}.",
-                "stopped": "{opener} the {way:subject} stopped the {animal} because {pronoun} was {cue}.",
-                "too much": "{opener} the {way:subject} was too much for the {animal} because {pronoun} was {cue}.",
-                "not for": "{opener} the {way:subject} was not for the {animal} because {pronoun} was {cue}.",
+                "cross": "{opener} the {animal:subject} did not cross the {way}" + WAS,
+                "away": "{opener} the {animal:subject} stayed away from the {way}" + WAS,
+                "stopped": "{opener} the {way:subject} stopped the {animal}" + WAS,
+                "too much": "{opener} the {way:subject} was too much for the {animal}" + WAS,
+                "not for": "{opener} the {way:subject} was not for the {animal}" + WAS,
             },
             endings=THE_ENDINGS,
             draw=draw_crossing,
@@ -67,11 +69,11 @@ CUE = Family(
             key="cue",
             candidates=("prey", "hunter"),
             openings={
-                "ran": "{opener} the {prey:subject} ran from the {hunter} because {pronoun} was {cue}.",
-                "soon ran": "{opener} the {prey:subject} soon ran from the {hunter} because {pronoun} was {cue}.",
-                "chased": "{opener} the {hunter:subject} chased the {prey} because {pronoun} was {cue}.",
-                "soon chased": "{opener} the {hunter:subject} soon chased the {prey} because {pronoun} was {cue}.",
-                "ran away": "{opener} the {prey:subject} ran away from the {hunter} because {pronoun} was {cue}.",
+                "ran": "{opener} the {prey:subject} ran from the {hunter}" + WAS,
+                "soon ran": "{opener} the {prey:subject} soon ran from the {hunter}" + WAS,
+                "chased": "{opener} the {hunter:subject} chased the {prey}" + WAS,
+                "soon chased": "{opener} the {hunter:subject} soon chased the {prey}" + WAS,
+                "ran away": "{opener} the {prey:subject} ran away from the {hunter}" + WAS,
             },
             endings=THE_ENDINGS,
             draw=draw_chase,
