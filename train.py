@@ -6,37 +6,45 @@ from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 
+import torch
+
 import configs
 from configs.schema import TrainCommand
 from data import EncodedCase, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
 from model import GPT
 from training import Trainer, pick_device, run
+from training.curves import Curves
 from training.evaluation import referential_metrics
 from training.loop import Evaluation
 from training.progress import Console
+from training.samples import SampleFiles, write_sample
+from training.world import World, join
 
 # Annotated stories a family: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
 
 
 def main(command: TrainCommand) -> None:
-    folder = Path(command.run) if command.run else run.new_run(command.data.name)
-    if not command.resume:
-        run.check_free(folder, command.overwrite)
-    with ExitStack() as at_exit:
-        console = at_exit.enter_context(Console())
-        trainer = make_trainer(command, folder, console)
-        with ExitStack() as starting:
-            if command.resume:
-                trainer.restore()
-            else:
-                tokenizer = trainer.dataset.tokenizer
-                starting.enter_context(run.begin(folder, command.overwrite, configs.to_yaml(command), tokenizer))
-            if command.wandb.mode != "disabled":
-                trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
+    device = pick_device(command.device)
+    with join(device) as world, ExitStack() as at_exit:
+        folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
+        console = at_exit.enter_context(Console(quiet=not world.first))
+        if world.first and not command.resume:
+            run.check_free(folder, command.overwrite)
+        trainer = make_trainer(command, folder, console, device, world)
         if command.resume:
-            run.write_config(folder, configs.to_yaml(command))
+            trainer.restore()
+        with ExitStack() as starting:
+            if world.first:
+                config = configs.to_yaml(command)
+                if not command.resume:
+                    tokenizer = trainer.dataset.tokenizer
+                    starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
+                trainer.sinks += [SampleFiles(folder), at_exit.enter_context(Curves(folder))]
+                if command.wandb.mode != "disabled":
+                    trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
+                run.write_config(folder, config)
         console.begin(trainer)
         trainer.train()
         console.end(trainer)
@@ -44,19 +52,24 @@ def main(command: TrainCommand) -> None:
         sys.exit(128 + trainer.stop_signal)
 
 
-def make_trainer(command: TrainCommand, folder: Path, console: Console) -> Trainer:
+def make_trainer(command: TrainCommand, folder: Path, console: Console, device: torch.device, world: World) -> Trainer:
     """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
-    device = pick_device(command.device)
-    dataset = prepare(command.data, command.tokenizer, Path(command.cache), console.preparing)
-    model = GPT(replace(command.model, vocab_size=dataset.tokenizer.vocab_size), seed=command.seed).to(device)
-    if command.compile:
-        model.compile()
-    evaluations, last_evaluations = [], []
+    tokenizer = command.tokenizer
+    if command.init_from:
+        tokenizer = Tokenizer.load(Path(folder if command.resume else command.init_from) / run.TOKENIZER)
+    with world.in_turn():
+        dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
+    if command.init_from and not command.resume:
+        model, _, state = run.load_model(Path(command.init_from), "best", device, dropout=command.model.dropout)
+        console.note(f"weights from {command.init_from}, step {state['step']:,}")
+    else:
+        model = GPT(replace(command.model, vocab_size=dataset.tokenizer.vocab_size), seed=command.seed).to(device)
+    evaluations, last_evaluations = [partial(write_sample, dataset.tokenizer, command.seed)], []
     if isinstance(command.data, Stories):
         tell = partial(on_stories, command, dataset.tokenizer, console)
-        evaluations = [tell("select", CASES, "referential")]
+        evaluations.append(tell("select", CASES, "referential"))
         last_evaluations = [tell(split, LAST_CASES, split) for split in ("report", *STRESS)]
-    return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations)
+    return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, world)
 
 
 def on_stories(

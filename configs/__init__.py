@@ -7,7 +7,7 @@ turns the result into a dataclass of ``configs.schema``. After that there are on
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,14 +24,17 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from data import InputError
+from training.world import processes
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
-FREE_TEXT = ("prompt", "text", "run", "checkpoint", "cache", "data.path", "data.field", "wandb.project")
+FREE_TEXT = ("prompt", "text", "run", "init_from", "checkpoint", "cache", "data.path", "data.field", "wandb.project")
 SWEEP = ("-m", "--multirun")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
 CHANGEABLE = (
     *BUDGETS,
+    "patience",
+    "tokens_at_once",
     "eval_every",
     "checkpoint_every",
     "log_every",
@@ -54,24 +57,32 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     sys.argv[1:] = arguments
 
     def job(config: DictConfig) -> None:
+        with one_line_errors(quiet=processes()[0] > 0):
+            command = typed(schema, plain(config), HydraConfig.get().overrides.task)
         with one_line_errors():
-            main(typed(schema, plain(config), HydraConfig.get().overrides.task))
+            main(command)
 
     if not any(argument.startswith("-") for argument in arguments if argument not in SWEEP):
-        with one_line_errors():
+        with one_line_errors(quiet=processes()[0] > 0):
             check_overrides(name, [argument for argument in arguments if argument not in SWEEP], sweep)
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
 
 
 class one_line_errors:
-    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback."""
+    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback.
+
+    ``quiet``: another process says the same.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, InputError):
-            raise SystemExit(f"error: {error}") from None
+            raise SystemExit(1 if self.quiet else f"error: {error}") from None
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None
@@ -163,6 +174,8 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
         raise InputError(f"resume={values['resume']}: must be true or false")
     if values.get("resume") and values.get("run"):
         values = resumed(values, overrides)
+    elif values.get("init_from"):
+        values = initialized(values, overrides)
     if "model" in values:
         values = values | {"model": {**values["model"], "vocab_size": 1}}
     try:
@@ -183,19 +196,30 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
     return command
 
 
-def resumed(values: dict, overrides: list[str]) -> dict:
-    """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is."""
-    path = Path(values["run"]) / "config.yaml"
+def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
+    """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
+    path = Path(run) / "config.yaml"
     if not path.is_file():
-        raise InputError(f"run={values['run']}: there is no run to resume")
+        raise InputError(f"{purpose}: there is no such run")
     try:
         stored = OmegaConf.to_container(OmegaConf.load(path))
-        missing = values.keys() - stored.keys() - set(NOT_REMEMBERED)
+        missing = needed - stored.keys()
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, AttributeError):
         missing = {"everything"}
     if missing:
         raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
-    given = [override.partition("=")[0].lstrip("+") for override in overrides]
+    return stored
+
+
+def given_keys(overrides: list[str]) -> list[str]:
+    return [override.partition("=")[0].lstrip("+") for override in overrides]
+
+
+def resumed(values: dict, overrides: list[str]) -> dict:
+    """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is."""
+    run = values["run"]
+    stored = stored_config(run, values.keys() - set(NOT_REMEMBERED), f"run={run}")
+    given = given_keys(overrides)
     if any(key in BUDGETS for key in given):
         stored |= dict.fromkeys(BUDGETS)
     for key in given:
@@ -205,6 +229,21 @@ def resumed(values: dict, overrides: list[str]) -> dict:
         elif top not in NOT_REMEMBERED:
             raise InputError(f"{key}: cannot change when a run is resumed; {', '.join(CHANGEABLE)} can")
     return stored | {key: values[key] for key in NOT_REMEMBERED}
+
+
+def initialized(values: dict, overrides: list[str]) -> dict:
+    """``values`` with the model and the tokenizer of the run in ``init_from``; its dropout alone may be another."""
+    run = values["init_from"]
+    stored = stored_config(run, {"model", "tokenizer"}, f"init_from={run}")
+    given = given_keys(overrides)
+    for part in ("model", "tokenizer"):
+        for key, value in values[part].items():
+            name, own = f"{part}.{key}", stored[part].get(key)
+            if name == "model.dropout" and name in given:
+                stored[part][key] = value
+            elif value != own and (part in given or name in given):
+                raise InputError(f"{name}={value}: {run} has {own}, which init_from={run} brings along; leave it out")
+    return values | {part: stored[part] for part in ("model", "tokenizer")}
 
 
 def to_yaml(command: Any) -> str:

@@ -20,7 +20,10 @@ class WandbConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand(TrainConfig):
-    """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here."""
+    """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here.
+
+    ``init_from``: a run whose tokenizer, model and best weights this one begins with.
+    """
 
     data: Annotated[Stories | Shakespeare | Files, Discriminator("name")]
     tokenizer: TokenizerConfig
@@ -28,6 +31,7 @@ class TrainCommand(TrainConfig):
     run: str | None = None
     resume: bool = False
     overwrite: bool = False
+    init_from: str | None = None
     cache: str = "cache"
     wandb: WandbConfig = field(default_factory=WandbConfig)
 

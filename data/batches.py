@@ -9,11 +9,15 @@ class Batches:
     """Windows of the corpus in a seeded permutation, every window once an epoch.
 
     Each epoch shifts all windows by a random phase and permutes them anew; both depend on (seed, epoch) alone. So the
-    state is two numbers, epoch and cursor, and the global batch is the same however it is split later.
+    state is two numbers, epoch and cursor, and the global batch is the same however many processes share it: each
+    of them, ``rank`` of ``size``, reads every ``size``-th of its sequences.
     """
 
-    def __init__(self, tokens: Tokens, block_size: int, sequences: int, seed: int) -> None:
+    def __init__(
+        self, tokens: Tokens, block_size: int, sequences: int, seed: int, rank: int = 0, size: int = 1
+    ) -> None:
         self.tokens, self.block_size, self.sequences, self.seed = tokens, block_size, sequences, seed
+        self.rank, self.size = rank, size
         self.start_epoch(0, cursor=0)
 
     def start_epoch(self, epoch: int, cursor: int) -> None:
@@ -24,13 +28,14 @@ class Batches:
         self.order = rng.permutation((len(self.tokens) - 1 - self.phase) // self.block_size)
 
     def next(self) -> np.ndarray:
-        """The next global batch, int64 [sequences, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""
+        """This share of the next global batch, int64 [n, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""
         rows = []
-        while len(rows) < self.sequences:
+        for i in range(self.sequences):
             if self.cursor == len(self.order):
                 self.start_epoch(self.epoch + 1, cursor=0)
-            start = self.phase + int(self.order[self.cursor]) * self.block_size
-            rows.append(self.tokens.read(start, self.block_size + 1))
+            if i % self.size == self.rank:
+                start = self.phase + int(self.order[self.cursor]) * self.block_size
+                rows.append(self.tokens.read(start, self.block_size + 1))
             self.cursor += 1
         return np.stack(rows)
 

@@ -52,15 +52,21 @@ def short_hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def prepare(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Progress | None = None) -> Dataset:
-    """The tokens of ``corpus``, from ``cache`` where they are there already and still whole."""
-    description = {"format": FORMAT, "source": corpus.fingerprint(cache), "tokenizer": asdict(config)}
-    folder = cache / "tokens" / f"{corpus.name}-{config.kind}-{short_hash(description)}"
+def prepare(
+    corpus: Corpus, tokenizer: TokenizerConfig | Tokenizer, cache: Path, progress: Progress | None = None
+) -> Dataset:
+    """The tokens of ``corpus``, from ``cache`` where they are there already and still whole.
+
+    ``tokenizer``: how to make one, or one that exists already.
+    """
+    made = {"content": short_hash(tokenizer.to_json())} if isinstance(tokenizer, Tokenizer) else asdict(tokenizer)
+    description = {"format": FORMAT, "source": corpus.fingerprint(cache), "tokenizer": made}
+    folder = cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
         try:
-            build(building, corpus, config, cache, description, progress or (lambda *_: None))
+            build(building, corpus, tokenizer, cache, description, progress or (lambda *_: None))
             publish(building, folder)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
@@ -75,11 +81,17 @@ def prepare(corpus: Corpus, config: TokenizerConfig, cache: Path, progress: Prog
 
 
 def build(
-    folder: Path, corpus: Corpus, config: TokenizerConfig, cache: Path, description: dict, progress: Progress
+    folder: Path,
+    corpus: Corpus,
+    tokenizer: TokenizerConfig | Tokenizer,
+    cache: Path,
+    description: dict,
+    progress: Progress,
 ) -> None:
     """Writes tokenizer, shards and manifest of one corpus, streaming: memory does not grow with the corpus."""
     total = corpus.total_bytes(cache, progress)
-    tokenizer = make_tokenizer(corpus, config, cache, total, progress)
+    if not isinstance(tokenizer, Tokenizer):
+        tokenizer = make_tokenizer(corpus, tokenizer, cache, total, progress)
     (folder / "tokenizer.json").write_text(tokenizer.to_json())
     replaced, done = Replacements(), 0
     writers = {split: ShardWriter(folder, split, tokenizer.vocab_size) for split in SPLITS}

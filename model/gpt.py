@@ -1,6 +1,5 @@
 """The decoder-only transformer: embeddings, blocks of attention and feed-forward, and a head over the vocabulary."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -8,6 +7,7 @@ from model.attention import FullAttention, rms_norm, rotary_table
 from model.cache import KVCache
 from model.config import GPTConfig
 from model.init import initialize
+from model.loss import cap, head_loss
 from model.watch import Watch
 
 LAYER_NORM_EPS = 1e-5
@@ -87,12 +87,17 @@ class GPT(nn.Module):
         With ``rows`` [B, R] only those positions go through the head: [B, R, V]. ``watch`` sees, and may replace,
         attention on the way. Raises ValueError where the sequence is longer than the block.
         """
-        x, rotary = self.begin(tokens, start=0)
-        for block in self.blocks:
-            x = block(x, rotary, watch)
+        x = self.hidden(tokens, watch)
         if rows is not None:
             x = x.gather(1, rows[..., None].expand(-1, -1, x.size(-1)))
         return self.logits(x)
+
+    def hidden(self, tokens: Tensor, watch: Watch | None = None) -> Tensor:
+        """tokens [B, T] -> what the last block leaves, [B, T, D]."""
+        x, rotary = self.begin(tokens, start=0)
+        for block in self.blocks:
+            x = block(x, rotary, watch)
+        return x
 
     def step(self, tokens: Tensor, caches: list[KVCache]) -> Tensor:
         """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow the tokens in ``caches``."""
@@ -107,7 +112,8 @@ class GPT(nn.Module):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats of ``targets`` [B, T], the tokens that follow ``tokens`` [B, T]."""
-        return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
+        x = self.norm(self.hidden(tokens))
+        return head_loss(x.flatten(0, 1), self.head.weight, targets.flatten(), self.config.softcap)
 
     def begin(self, tokens: Tensor, start: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Embeds tokens [B, T] that stand at positions start, start + 1, ...: x [B, T, D] and their rotary angles."""
@@ -126,10 +132,7 @@ class GPT(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Hidden states [..., D] -> float32 logits [..., V], softly limited to (-softcap, softcap)."""
-        logits = self.head(self.norm(x)).float()
-        if self.config.softcap:
-            logits = self.config.softcap * torch.tanh(logits / self.config.softcap)
-        return logits
+        return cap(self.head(self.norm(x)).float(), self.config.softcap)
 
     def n_parameters(self) -> int:
         """Trainable numbers; a tied head counts once."""

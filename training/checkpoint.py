@@ -20,7 +20,7 @@ from torch import Tensor
 from data import InputError
 from data.disk import write_durably
 
-FORMAT = 1
+FORMAT = 2
 KEEP_LATEST = 2
 FILES = ("model.safetensors", "optimizer.safetensors")
 
@@ -58,6 +58,21 @@ def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], stat
     place = folder_of(run, state["step"])
     building = place.with_name(f".{place.name}")
     shutil.rmtree(building, ignore_errors=True)
+    try:
+        write_files(building, model, optimizer, state)
+        shutil.rmtree(place, ignore_errors=True)
+        building.rename(place)
+    except OSError:  # a full disk: what was begun must not take room
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    flush_folder(place.parent)
+    for step in saved_steps(run)[:-KEEP_LATEST]:
+        if step != state.get("best_step"):
+            shutil.rmtree(folder_of(run, step))
+    return place
+
+
+def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> None:
     building.mkdir(parents=True)
     hashes = {}
     for name, tensors in zip(FILES, (model, optimizer), strict=True):
@@ -67,13 +82,6 @@ def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], stat
     state = {"format": FORMAT, **state, "sha256": hashes}
     write_durably(building / "state.json", json.dumps({**state, "check": digest(state)}, indent=1).encode())
     flush_folder(building)
-    shutil.rmtree(place, ignore_errors=True)
-    building.rename(place)
-    flush_folder(place.parent)
-    for step in saved_steps(run)[:-KEEP_LATEST]:
-        if step != state.get("best_step"):
-            shutil.rmtree(folder_of(run, step))
-    return place
 
 
 def read_state(folder: Path) -> dict:

@@ -56,14 +56,17 @@ class OptimizerConfig:
 class TrainConfig:
     """Budgets are maxima, whichever comes first; with none given, DEFAULT_MAX_STEPS. ``max_minutes`` counts evaluation.
 
-    ``tokens_per_step`` is the global batch; micro-batches and accumulation follow from it.
+    ``tokens_per_step`` is the global batch; micro-batches, of at most ``tokens_at_once``, follow from it.
+    ``patience``: so many evaluations without a better validation loss end the run, too.
     """
 
     seed: int = 0
     max_steps: int | None = None
     max_tokens: int | None = None
     max_minutes: float | None = None
+    patience: int | None = None
     tokens_per_step: int = 1_024
+    tokens_at_once: int | None = None
     eval_every: int = 250
     checkpoint_every: int = 250
     log_every: int = 10
@@ -76,7 +79,8 @@ class TrainConfig:
         if self.max_steps is self.max_tokens is self.max_minutes is None:
             object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
         budgets = ("max_steps", "max_tokens", "max_minutes")
-        for name in (*budgets, "tokens_per_step", "eval_every", "checkpoint_every", "log_every"):
+        sizes = ("tokens_per_step", "tokens_at_once", "eval_every", "checkpoint_every", "log_every", "patience")
+        for name in (*budgets, *sizes):
             if vars(self)[name] is not None:
                 require_positive(name, vars(self)[name])
         require_seed(self.seed)

@@ -1,21 +1,35 @@
 """What a machine can do: device, precision, and how much of a step fits at once."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from data import InputError
 from training.config import TrainConfig
+from training.world import processes
 
-MICRO_BATCH_TOKENS = {"cpu": 16_384, "cuda": 65_536, "mps": 16_384}
-MICRO_BATCH_LOGITS = 1 << 26  # float32 numbers: 256 MiB a copy, of which a step makes a few
+MICRO_BATCH_TOKENS = {"cpu": 16_384, "cuda": 32_768, "mps": 16_384}
+# By a part of the name that CUDA gives the device; the first that fits counts.
+PEAK_FLOPS = {
+    "B200": 2_250e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "A10G": 70e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+}
 
 
 def pick_device(name: str) -> torch.device:
     """``auto`` is the first CUDA device, else Apple's GPU, else the CPU."""
+    if torch.cuda.is_available() and name in ("auto", "cuda"):
+        return torch.device("cuda", processes()[2])
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
@@ -25,20 +39,43 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager:
+def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
     """bfloat16 where asked for, or by itself on CUDA devices that have it; float32 elsewhere."""
     has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if config.precision == "bf16" or (config.precision == "auto" and has_it):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+    return config.precision == "bf16" or (config.precision == "auto" and has_it)
 
 
-def sequences_at_once(block_size: int, vocab_size: int, device: torch.device) -> int:
-    """How many whole blocks go through the model at once: as many as leave memory for their logits."""
-    tokens = min(MICRO_BATCH_TOKENS.get(device.type, 16_384), MICRO_BATCH_LOGITS // vocab_size)
-    return max(1, tokens // block_size)
+def autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager:
+    return torch.autocast(device.type, dtype=torch.bfloat16) if uses_bf16(config, device) else nullcontext()
 
 
-def micro_batch(sequences: int, block_size: int, vocab_size: int, device: torch.device) -> int:
+def peak_flops(config: TrainConfig, device: torch.device) -> float | None:
+    """Dense bfloat16 operations a second by the maker's data sheet; None for other devices and precisions."""
+    if device.type != "cuda" or not uses_bf16(config, device):
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for key, peak in PEAK_FLOPS.items() if key in name), None)
+
+
+def sequences_at_once(block_size: int, tokens_at_once: int | None, device: torch.device) -> int:
+    """How many whole blocks go through the model at once: ``tokens_at_once``, or what usually fits; one at least."""
+    return max(1, (tokens_at_once or MICRO_BATCH_TOKENS.get(device.type, 16_384)) // block_size)
+
+
+def micro_batch(sequences: int, block_size: int, tokens_at_once: int | None, device: torch.device) -> int:
     """How many of a batch of ``sequences`` go through the model at once; the last part may be smaller."""
-    return min(sequences, sequences_at_once(block_size, vocab_size, device))
+    return min(sequences, sequences_at_once(block_size, tokens_at_once, device))
+
+
+@contextmanager
+def readable_out_of_memory(tokens: int) -> Iterator[None]:
+    """Says which knob to turn when ``tokens`` at once were too many."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise InputError(
+            f"out of memory with {tokens:,} tokens going through the model at once; give tokens_at_once={tokens // 2} "
+            "(the steps stay what they are), a shorter model.block_size or a smaller model"
+        ) from None

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch.nn import functional as F
 
 from data import EncodedCase
 from data.cases import answer_columns, by_family
@@ -12,6 +11,7 @@ from data.shards import Tokens
 from model import GPT
 from model.score import in_batches, score_answers
 from training.device import sequences_at_once
+from training.world import World
 
 # What is told of stories at the end of a run: heading -> key of the metrics row, for a family.
 STORY_COLUMNS = {
@@ -38,21 +38,23 @@ def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]
 
 
 @torch.inference_mode()
-def validation_loss(model: GPT, tokens: Tokens) -> float:
-    """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic."""
+def validation_loss(model: GPT, tokens: Tokens, tokens_at_once: int | None = None, world: World | None = None) -> float:
+    """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic.
+
+    Several processes share the windows and all return the same number.
+    """
     model.eval()
-    device = model.embed.weight.device
-    windows = validation_windows(tokens, model.config.block_size)
-    full = [window for window in windows if window[1] == model.config.block_size]
-    at_once = sequences_at_once(model.config.block_size, model.config.vocab_size, device)
-    batches = [full[part] for part in in_batches(len(full), at_once)]
-    batches += [[window] for window in windows if window[1] != model.config.block_size]
-    total = 0.0
-    for batch in batches:
+    world, device, block_size = world or World(), model.embed.weight.device, model.config.block_size
+    windows = validation_windows(tokens, block_size)
+    full = [window for window in windows if window[1] == block_size]
+    batches = [full[part] for part in in_batches(len(full), sequences_at_once(block_size, tokens_at_once, device))]
+    batches += [[window] for window in windows if window[1] != block_size]
+    total = torch.zeros((), dtype=torch.float64)
+    for batch in batches[world.rank :: world.size]:
         ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
-        logits = model(ids[:, :-1])
-        total += F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum").item()
-    return total / (len(tokens) - 1)
+        total += model.loss(ids[:, :-1], ids[:, 1:]).item() * ids[:, 1:].numel()
+    world.sum_on_host(total)
+    return total.item() / (len(tokens) - 1)
 
 
 def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:

@@ -8,30 +8,35 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import torch
 
 from data import Batches, Dataset, InputError
 from model import GPT
 from training import checkpoint
 from training.config import TrainConfig
-from training.device import autocast, micro_batch
+from training.device import autocast, micro_batch, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss
-from training.metrics import Metrics, Sink, forget_after, read_rows
+from training.loader import Loader
+from training.metrics import Metrics, Row, Sink, forget_after, read_rows
 from training.optimizer import Optimizers
 from training.run import get_parameters, set_parameters
-from training.schedule import fraction_done, learning_rate_scale
+from training.schedule import fraction_done
+from training.world import World
 
 BAD_STEPS_IN_A_ROW = 5
+LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
-Evaluation = Callable[[GPT], dict[str, float]]
+Evaluation = Callable[[GPT], Row]
 
 
 class Trainer:
     """One run. ``run`` is its folder, made before; ``evaluations`` add their metrics to every evaluation, and
     ``last_evaluations`` to the one at the end of the budget.
 
-    What decides the future of the run is in ``model``, ``optimizers``, ``batches``, the random generators and the
-    numbers that ``state`` returns; ``save`` writes them all and ``restore`` brings them back.
+    What decides the future of the run is in ``model``, ``optimizers``, ``loader`` and the numbers that ``state``
+    returns; ``save`` writes them all and ``restore`` brings them back. Random numbers (dropout) follow from the seed
+    and the step. In a ``world`` of several processes all hold the same state, and the first one writes it.
     """
 
     def __init__(
@@ -43,164 +48,202 @@ class Trainer:
         sinks: Sequence[Sink] = (),
         evaluations: Sequence[Evaluation] = (),
         last_evaluations: Sequence[Evaluation] = (),
+        world: World | None = None,
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run = config, model, dataset, run
         self.evaluations, self.last_evaluations = evaluations, last_evaluations
         self.sinks = list(sinks)
+        self.world = world or World()
         self.device = model.embed.weight.device
-        block_size = model.config.block_size
-        self.sequences = config.tokens_per_step // block_size
-        if self.sequences == 0:
-            raise InputError(
-                f"tokens_per_step={config.tokens_per_step}: must be at least model.block_size={block_size}"
-            )
-        self.micro = micro_batch(self.sequences, block_size, model.config.vocab_size, self.device)
-        self.batches = Batches(dataset.train, block_size, self.sequences, config.seed)
+        self.peak_flops = peak_flops(config, self.device)
+        block_size, rank, size = model.config.block_size, self.world.rank, self.world.size
+        self.sequences = sequences_per_step(config.tokens_per_step, block_size, size)
+        self.micro = micro_batch(self.sequences // size, block_size, config.tokens_at_once, self.device)
+        batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size)
+        self.loader = Loader(batches, self.device)
         self.optimizers = Optimizers(model, config.optimizer)
+        self.loss = torch.compile(model.loss) if config.compile else model.loss
         self.step = self.tokens = 0
-        self.seconds = 0.0
-        self.best_step, self.best_loss = 0, math.inf
-        self.skipped = self.bad_in_a_row = 0
+        self.seconds = self.train_seconds = 0.0  # all that counts for max_minutes; steps alone
+        self.logged = 0, 0.0  # tokens and train_seconds at the latest row
+        self.best_step, self.best_loss, self.evaluations_since_best = 0, math.inf, 0
+        self.evaluated_step: int | None = None
+        self.skipped, self.bad_in_a_row = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
         self.saved_step: int | None = None
-        self.stop_signal: int | None = None
-        self.metrics: Metrics | None = None  # open while training
-        torch.manual_seed(config.seed)
+        self.signal_received = self.stop_signal = 0
+        self.metrics: Metrics | None = None  # open while training, in the first process
 
     def describe(self) -> str:
         """One line on the batch: what ``tokens_per_step`` became."""
-        block_size, micro = self.model.config.block_size, self.micro
-        total = self.sequences * block_size
-        parts = f"{math.ceil(self.sequences / micro)} x {micro}" if micro < self.sequences else f"{micro}"
-        return f"{total:,} tokens a step = {parts} sequences of {block_size}"
+        block_size, micro, size = self.model.config.block_size, self.micro, self.world.size
+        share = self.sequences // size
+        parts = f"{math.ceil(share / micro)} x {micro}" if micro < share else f"{micro}"
+        each = f" in each of {size} processes" if size > 1 else ""
+        return f"{self.sequences * block_size:,} tokens a step = {parts} sequences of {block_size}{each}"
 
     def fraction(self) -> float:
+        """The share of the budget that is used up; 1 also where the validation loss no longer falls."""
+        if self.config.patience and self.evaluations_since_best >= self.config.patience:
+            return 1.0
         return fraction_done(self.config, self.step, self.tokens, self.seconds)
 
     def train(self) -> None:
         """Trains until the budget is used up, or until SIGINT or SIGTERM; saves at the end either way."""
         before = {number: signal.signal(number, self.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        self.metrics = Metrics(self.run / "metrics.jsonl", self.sinks)
-        started = time.perf_counter() - self.seconds
         try:
-            if self.saved_step is None:  # not resumed
-                self.metrics.log({"step": 0, "tokens": 0, **self.evaluate(self.evaluations)})
-            elif self.fraction() >= 1 and not self.evaluated():
-                self.metrics.log({"step": self.step, "tokens": self.tokens, **self.evaluate_last(), **self.clock()})
-            while self.fraction() < 1 and self.stop_signal is None:
-                row = self.train_step()
-                self.seconds = time.perf_counter() - started
-                last = self.fraction() >= 1
-                if last:
-                    row |= self.evaluate_last()
-                elif self.step % self.config.eval_every == 0:
-                    row |= self.evaluate(self.evaluations)
-                if "val_loss" in row or self.step % self.config.log_every == 0:
-                    self.metrics.log(row | self.clock())
-                due = self.step % self.config.checkpoint_every == 0 or self.step == self.best_step
-                if last or due:
-                    self.save()
-            if self.stop_signal is not None:
-                self.save()
+            if self.world.first:
+                self.metrics = Metrics(self.run / "metrics.jsonl", self.sinks)
+            with readable_out_of_memory(self.micro * self.model.config.block_size):
+                self.train_and_evaluate()
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
+                f"Mend that, then go on with resume=true"
+            ) from None
         finally:
-            self.metrics.close()
+            if self.metrics:
+                self.metrics.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def train_and_evaluate(self) -> None:
+        started = time.perf_counter() - self.seconds
+        if self.saved_step is None:  # not resumed
+            self.log({"step": 0, "tokens": 0, **self.evaluate()})
+        while True:
+            elapsed = time.perf_counter() - started
+            self.seconds, self.stop_signal = self.world.agree(elapsed, self.signal_received)
+            if self.stop_signal or self.fraction() >= 1:
+                break
+            step_started = time.perf_counter()
+            row = self.train_step()
+            evaluates = self.fraction() >= 1 or self.step % self.config.eval_every == 0
+            logs = evaluates or self.step % self.config.log_every == 0
+            if logs or self.step % LOOK_EVERY == 0:
+                row = {key: value.item() if torch.is_tensor(value) else value for key, value in row.items()}
+                self.require_finite_steps()
+            self.train_seconds += time.perf_counter() - step_started
+            if evaluates:
+                row |= self.evaluate()
+            if logs:
+                self.log(row | self.clock(time.perf_counter() - started))
+            if self.step % self.config.checkpoint_every == 0 or self.step == self.best_step:
+                self.save(time.perf_counter() - started)
+        if not self.stop_signal and self.evaluated_step != self.step:  # the time was up between two evaluations
+            row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
+            self.log(row | self.clock(time.perf_counter() - started))
+        self.save(time.perf_counter() - started)
+
     def request_stop(self, number: int, frame: FrameType | None) -> None:
         """The first signal ends the run after its step; the second one ends it at once."""
-        self.stop_signal = number
+        self.signal_received = number
         signal.signal(number, signal.SIG_DFL)
 
-    def train_step(self) -> dict[str, float]:
-        """One optimizer step on one global batch; returns what is to be logged of it."""
+    def train_step(self) -> dict[str, float | torch.Tensor]:
+        """One optimizer step on one global batch; returns what is to be logged of it, still on the device."""
         self.model.train()
         fraction = self.fraction()
-        batch = torch.from_numpy(self.batches.next()).to(self.device)
+        seed_step(self.config.seed, self.step, self.world.rank)
+        batch = self.loader.next()
         loss = torch.zeros((), device=self.device)
         for ids in batch.split(self.micro):
             with autocast(self.config, self.device):
-                part = self.model.loss(ids[:, :-1], ids[:, 1:]) * (len(ids) / len(batch))
+                part = self.loss(ids[:, :-1], ids[:, 1:]) * (len(ids) / self.sequences)
             part.backward()
             loss += part.detach()
-        train_loss = loss.item()
+        self.loader.fetch()  # a GPU is still busy with this batch
         gradients = [parameter.grad for parameter in self.model.parameters()]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
-        if math.isfinite(norm) and math.isfinite(train_loss):
-            self.optimizers.step(fraction, self.step)
-            self.bad_in_a_row = 0
-        else:
-            self.skip_step()
+        self.world.sum_([loss, *gradients])
+        norm = torch.nn.utils.get_total_norm(gradients)
+        finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights
+        self.optimizers.step(fraction, self.step, finite)
+        self.skipped += ~finite
+        self.bad_in_a_row = (self.bad_in_a_row + 1) * ~finite
         self.step += 1
-        self.tokens += batch.size(0) * (batch.size(1) - 1)
+        self.tokens += self.sequences * self.model.config.block_size
         return {
             "step": self.step,
             "tokens": self.tokens,
-            "train_loss": train_loss,
-            "lr_scale": learning_rate_scale(self.config.optimizer, fraction),
+            "train_loss": loss,
             "grad_norm": norm,
+            **self.optimizers.rates(),
             "skipped": self.skipped,
         }
 
-    def skip_step(self) -> None:
-        """A loss or gradient that is no number must not reach the weights; several in a row end the run."""
-        self.optimizers.zero_grad()
-        self.skipped += 1
-        self.bad_in_a_row += 1
-        if self.bad_in_a_row == BAD_STEPS_IN_A_ROW:
-            steps = checkpoint.saved_steps(self.run)
-            kept = f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
+    def require_finite_steps(self) -> None:
+        """Several steps in a row whose loss or gradient is no number end the run."""
+        if int(self.bad_in_a_row) >= BAD_STEPS_IN_A_ROW:
             raise InputError(
-                f"loss or gradient was not finite at {BAD_STEPS_IN_A_ROW} steps in a row, up to step {self.step + 1}; "
-                f"{kept}. Lower the learning rates (optimizer.matrix_lr, optimizer.embedding_lr, optimizer.head_lr)"
+                f"loss or gradient was not finite at {int(self.bad_in_a_row)} steps in a row, up to step {self.step}; "
+                f"{self.kept()}. Lower the learning rates (optimizer.matrix_lr, optimizer.embedding_lr, "
+                "optimizer.head_lr)"
             )
 
-    def evaluate(self, evaluations: Sequence[Evaluation]) -> dict[str, float]:
-        """Loss over the whole validation set, and what ``evaluations`` say."""
+    def kept(self) -> str:
+        steps = checkpoint.saved_steps(self.run)
+        return f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
+
+    def evaluate(self) -> Row:
+        """Loss over the whole validation set, and what ``evaluations`` say; all of them once the budget is used up."""
         with autocast(self.config, self.device):
-            loss = validation_loss(self.model, self.dataset.val)
-            extra = {key: value for evaluation in evaluations for key, value in evaluation(self.model).items()}
-        if self.step and loss < self.best_loss:
-            self.best_step, self.best_loss = self.step, loss
+            loss = validation_loss(self.model, self.dataset.val, self.config.tokens_at_once, self.world)
+            self.count_evaluation(loss)
+            extra = {}
+            if self.world.first:
+                for evaluation in (*self.evaluations, *(self.last_evaluations if self.fraction() >= 1 else ())):
+                    extra |= evaluation(self.model)
         n_targets = len(self.dataset.val) - 1
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
 
-    def evaluated(self) -> bool:
-        """Whether the record has an evaluation of this very step; a run that a signal stopped has none."""
-        rows = read_rows(self.run / "metrics.jsonl")
-        return any(row["step"] == self.step and "val_loss" in row for row in rows)
+    def count_evaluation(self, loss: float) -> None:
+        self.evaluated_step = self.step
+        if self.step and loss < self.best_loss:
+            self.best_step, self.best_loss, self.evaluations_since_best = self.step, loss, 0
+        elif self.step:
+            self.evaluations_since_best += 1
 
-    def evaluate_last(self) -> dict[str, float]:
-        """Everything, because the budget is used up."""
-        return self.evaluate([*self.evaluations, *self.last_evaluations])
+    def log(self, row: Row) -> None:
+        if self.metrics:
+            self.metrics.log(row)
 
-    def clock(self) -> dict[str, float]:
-        """The two things that differ when a run is repeated."""
-        return {"seconds": round(self.seconds, 3), "tokens_per_second": round(self.tokens / self.seconds)}
+    def clock(self, seconds: float) -> Row:
+        """What differs when a run is repeated: the time, and how fast the steps since the latest row were."""
+        tokens, before = self.logged
+        self.logged = self.tokens, self.train_seconds
+        row = {"seconds": round(seconds, 3), "train_seconds": round(self.train_seconds, 3)}
+        if self.train_seconds > before:
+            rate = (self.tokens - tokens) / (self.train_seconds - before)
+            row["tokens_per_second"] = round(rate)
+            if self.peak_flops:
+                row["mfu"] = rate * self.model.flops_per_token() / (self.peak_flops * self.world.size)
+        return row
 
-    def state(self) -> dict:
+    def state(self, seconds: float) -> dict:
         return {
             "step": self.step,
             "tokens": self.tokens,
-            "seconds": self.seconds,
-            "batches": self.batches.state(),
+            "seconds": seconds,
+            "train_seconds": self.train_seconds,
+            "batches": self.loader.state(),
             "best_step": self.best_step or self.step,
             "best_loss": self.best_loss if self.best_step else None,
-            "skipped": self.skipped,
-            "bad_in_a_row": self.bad_in_a_row,
+            "evaluations_since_best": self.evaluations_since_best,
+            "skipped": int(self.skipped),
+            "bad_in_a_row": int(self.bad_in_a_row),
             "dataset": self.dataset.key,
             "model": asdict(self.model.config),
         }
 
-    def save(self) -> None:
+    def save(self, seconds: float) -> None:
         """Writes a checkpoint, unless this step has one already."""
+        if self.metrics:
+            self.metrics.flush()
         if self.step == self.saved_step:
             return
-        self.metrics.flush()
-        tensors = self.optimizers.state_tensors() | {"rng/cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            tensors["rng/cuda"] = torch.cuda.get_rng_state(self.device)
-        checkpoint.save(self.run, get_parameters(self.model), tensors, self.state())
+        if self.world.first:
+            tensors = self.optimizers.state_tensors()
+            checkpoint.save(self.run, get_parameters(self.model), tensors, self.state(seconds))
         self.saved_step = self.step
 
     def restore(self) -> None:
@@ -209,13 +252,36 @@ class Trainer:
         if state["dataset"] != self.dataset.key:
             raise InputError(f"run={self.run}: its corpus or tokenizer is no longer what it was trained on")
         set_parameters(self.model, parameters)
-        torch.set_rng_state(tensors.pop("rng/cpu"))
-        if (cuda := tensors.pop("rng/cuda", None)) is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(cuda, self.device)
         self.optimizers.load_state_tensors(tensors)
-        self.batches.load_state(state["batches"])
-        self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
-        self.skipped, self.bad_in_a_row, self.saved_step = state["skipped"], state["bad_in_a_row"], state["step"]
+        self.loader.load_state(state["batches"])
+        self.step, self.tokens, self.saved_step = state["step"], state["tokens"], state["step"]
+        self.seconds, self.train_seconds = state["seconds"], state["train_seconds"]
+        self.logged = self.tokens, self.train_seconds
+        self.skipped.fill_(state["skipped"])
+        self.bad_in_a_row.fill_(state["bad_in_a_row"])
+        self.evaluations_since_best = state["evaluations_since_best"]
         if state["best_loss"] is not None and state["best_step"] in checkpoint.saved_steps(self.run):
             self.best_step, self.best_loss = state["best_step"], state["best_loss"]
-        forget_after(self.run / "metrics.jsonl", self.step)
+        with self.world.in_turn():
+            if self.world.first:
+                forget_after(self.run / "metrics.jsonl", self.step)
+        evaluated = [row["step"] for row in read_rows(self.run / "metrics.jsonl") if "val_loss" in row]
+        self.evaluated_step = evaluated[-1] if evaluated else None
+
+
+def sequences_per_step(tokens_per_step: int, block_size: int, processes: int) -> int:
+    """The global batch in blocks; raises InputError where it does not divide among blocks and processes."""
+    unit = block_size * processes
+    if tokens_per_step % unit:
+        near = sorted({max(1, tokens_per_step // unit) * unit, -(-tokens_per_step // unit) * unit})
+        among = f" times {processes} processes" if processes > 1 else ""
+        raise InputError(
+            f"tokens_per_step={tokens_per_step}: must be a multiple of model.block_size={block_size}{among}; "
+            f"give {' or '.join(map(str, near))}"
+        )
+    return tokens_per_step // block_size
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Makes the random numbers of a step (dropout) a function of these three, so that no generator's state is kept."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))

@@ -4,12 +4,13 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from data import InputError
 from data.disk import write_durably
 
-Row = dict[str, float]
+Row = dict[str, float | str]
 Sink = Callable[[Row], None]
 
 
@@ -21,8 +22,7 @@ class Metrics:
         self.file = open(path, "a")
 
     def log(self, row: Row) -> None:
-        finite = {key: value if math.isfinite(value) else None for key, value in row.items()}
-        self.file.write(json.dumps(finite) + "\n")
+        self.file.write(json.dumps({key: finite(value) for key, value in row.items()}) + "\n")
         for sink in self.sinks:
             sink(row)
 
@@ -32,8 +32,14 @@ class Metrics:
         os.fsync(self.file.fileno())
 
     def close(self) -> None:
-        self.flush()
-        self.file.close()
+        """Closes the file; what could not be written has been said already, by ``flush``."""
+        with suppress(OSError):
+            self.file.close()
+
+
+def finite(value: float | str) -> float | str | None:
+    """JSON has no infinities: they become null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_rows(path: Path) -> list[Row]:

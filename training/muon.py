@@ -39,32 +39,50 @@ class Muon(torch.optim.Optimizer):
         self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self) -> None:
         for group in self.param_groups:
             same_shape = defaultdict(list)
             for weight in group["params"]:
                 same_shape[tuple(sorted(weight.shape))].append(weight)
-            for weights in same_shape.values():
-                self.step_together(weights, group)
+            # The momentum of all matrices of one shape is one tensor [N, a, b], of which each weight's state is a part.
+            group["stacks"] = [(weights, self.new_momentum(weights)) for weights in same_shape.values()]
 
-    def step_together(self, weights: list[nn.Parameter], group: dict) -> None:
+    def new_momentum(self, weights: list[nn.Parameter]) -> Tensor:
+        stacked = torch.zeros_like(flat_stack(weights))
+        for weight, part in zip(weights, stacked, strict=True):
+            self.state[weight]["momentum"] = part
+        return stacked
+
+    @torch.no_grad()
+    def step(self, finite: Tensor | None = None) -> None:
+        """One update; none at all, momentum included, where ``finite`` [] is given and false."""
+        for group in self.param_groups:
+            for weights, momentum in group["stacks"]:
+                self.step_together(weights, momentum, finite, group)
+
+    def step_together(self, weights: list[nn.Parameter], buffer: Tensor, finite: Tensor | None, group: dict) -> None:
         """One update of weights that have one shape, up to transposition."""
         momentum = group["momentum"]
-        gradients = [weight.grad for weight in weights]
-        for weight in weights:
-            if not self.state[weight]:
-                self.state[weight]["momentum"] = torch.zeros_like(weight)
-        buffers = [self.state[weight]["momentum"] for weight in weights]
-        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
-        looked_ahead = torch._foreach_lerp(gradients, buffers, momentum)  # Nesterov
-        tall = [weight.size(0) > weight.size(1) for weight in weights]
-        updates = orthogonalize(torch.stack([u.mT if t else u for u, t in zip(looked_ahead, tall, strict=True)]))
-        for weight, update, transpose in zip(weights, updates, tall, strict=True):
-            update = update.mT if transpose else update
+        gradient = flat_stack([weight.grad for weight in weights])
+        if finite is not None:
+            gradient = torch.where(finite, gradient, buffer)
+        buffer.mul_(momentum).add_(gradient, alpha=1 - momentum)
+        looked_ahead = gradient.mul_(1 - momentum).add_(buffer, alpha=momentum)  # Nesterov
+        updates = orthogonalize(looked_ahead)
+        if finite is not None:
+            updates = updates * finite
+        for weight, update in zip(weights, updates, strict=True):
+            update = update.mT if is_tall(weight) else update
             if group["weight_decay"]:
                 shrinks = update * weight > 0
                 weight.mul_(1 - group["lr"] * group["weight_decay"] * shrinks)
             scale = max(1.0, weight.size(0) / weight.size(1)) ** 0.5
             weight.add_(update, alpha=-group["lr"] * scale)
+
+
+def is_tall(matrix: Tensor) -> bool:
+    return matrix.size(0) > matrix.size(1)
+
+
+def flat_stack(matrices: list[Tensor]) -> Tensor:
+    """[m, n] or [n, m] each, m <= n -> [N, m, n], the tall ones transposed."""
+    return torch.stack([matrix.mT if is_tall(matrix) else matrix for matrix in matrices])

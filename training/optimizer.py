@@ -34,33 +34,48 @@ class Optimizers:
         self.names = {parameter: name for name, parameter in model.named_parameters()}
         groups = parameter_groups(model)
         rates = {"embeddings": config.embedding_lr, "head": config.head_lr, "scalars": config.scalar_lr}
-        adamw = [{"params": groups[name], "lr": lr, "weight_decay": 0.0} for name, lr in rates.items() if groups[name]]
+        adamw = [
+            {"name": name, "params": groups[name], "lr": lr, "weight_decay": 0.0}
+            for name, lr in rates.items()
+            if groups[name]
+        ]
+        matrices = {
+            "name": "matrices",
+            "params": groups["matrices"],
+            "lr": config.matrix_lr,
+            "weight_decay": config.weight_decay,
+        }
         self.muon = None
         if config.name == "muon":
-            self.muon = Muon(groups["matrices"], lr=config.matrix_lr, weight_decay=config.weight_decay)
+            self.muon = Muon([matrices], lr=config.matrix_lr)
         else:
-            adamw.append({"params": groups["matrices"], "lr": config.matrix_lr, "weight_decay": config.weight_decay})
+            adamw.append(matrices)
         self.adamw = torch.optim.AdamW(adamw, betas=config.betas, eps=1e-10, fused=True)
         self.all = [optimizer for optimizer in (self.muon, self.adamw) if optimizer]
         for optimizer in self.all:
             for group in optimizer.param_groups:
                 group["peak_lr"] = group["lr"]
 
-    def step(self, fraction: float, step: int) -> None:
-        """One update with the rates that belong to this share of the budget; then forgets the gradients."""
+    def step(self, fraction: float, step: int, finite: Tensor | None = None) -> None:
+        """One update with the rates that belong to this share of the budget; then forgets the gradients.
+
+        Where ``finite`` [], on the model's device, is false, nothing changes: the host need not know to go on.
+        """
         scale = learning_rate_scale(self.config, fraction)
         for optimizer in self.all:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * scale
         if self.muon:
             self.muon.param_groups[0]["momentum"] = muon_momentum(step)
-        for optimizer in self.all:
-            optimizer.step()
-        self.zero_grad()
-
-    def zero_grad(self) -> None:
+            self.muon.step(finite)
+        self.adamw.found_inf = None if finite is None else (~finite).float()  # as torch.amp.GradScaler tells it
+        self.adamw.step()
         for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
+
+    def rates(self) -> dict[str, float]:
+        """The learning rates of the latest step, as lr/GROUP."""
+        return {f"lr/{group['name']}": group["lr"] for optimizer in self.all for group in optimizer.param_groups}
 
     def state_tensors(self) -> dict[str, Tensor]:
         """All state under PARAMETER/KEY."""
@@ -77,4 +92,8 @@ class Optimizers:
         for name, value in tensors.items():
             parameter_name, key = name.rsplit("/", 1)
             parameter = parameters[parameter_name]
-            owners[parameter].state[parameter][key] = value.to(parameter.device)
+            state = owners[parameter].state[parameter]
+            if key in state:
+                state[key].copy_(value)
+            else:
+                state[key] = value.to(parameter.device)

@@ -15,8 +15,8 @@ BAR = 1_000
 class Console:
     """A progress bar on a terminal, plain lines elsewhere. Evaluations stay on the screen as one line each."""
 
-    def __init__(self) -> None:
-        self.out = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
+    def __init__(self, quiet: bool = False) -> None:
+        self.out = rich.console.Console(highlight=False, soft_wrap=True, markup=False, quiet=quiet)
         self.bar: Progress | None = None
         self.trainer: Trainer | None = None
 
@@ -79,6 +79,8 @@ class Console:
                 f"python train.py run={trainer.run} resume=true"
             )
             return
+        if trainer.config.patience and trainer.evaluations_since_best >= trainer.config.patience:
+            self.note(f"the validation loss has not fallen at {trainer.evaluations_since_best} evaluations: enough")
         minutes = f"{trainer.seconds / 60:.1f} minutes, {trainer.tokens:,} tokens"
         best = f"best validation loss {trainer.best_loss:.4f} at step {trainer.best_step:,}"
         self.out.print(f"done   {minutes}; {best}; checkpoints at {', '.join(map(str, steps))}")

@@ -17,7 +17,16 @@ from training import checkpoint
 
 CONFIG = "config.yaml"
 TOKENIZER = "tokenizer.json"
-OWN = {CONFIG, TOKENIZER, "metrics.jsonl", "checkpoints", "samples", "probe", "wandb"}  # what a run may hold
+OWN = {
+    CONFIG,
+    TOKENIZER,
+    "metrics.jsonl",
+    "curves.png",
+    "checkpoints",
+    "samples",
+    "probe",
+    "wandb",
+}  # what a run may hold
 
 
 def is_run(folder: Path) -> bool:
@@ -100,12 +109,15 @@ def require_run(folder: Path) -> None:
         raise InputError(f"run={folder}: there is no such run{there}")
 
 
-def load_model(folder: Path, which: str, device: torch.device) -> tuple[GPT, Tokenizer, dict]:
-    """The model of one checkpoint ("latest", "best" or a step), ready to evaluate; its tokenizer; its state."""
+def load_model(folder: Path, which: str, device: torch.device, **changes: float) -> tuple[GPT, Tokenizer, dict]:
+    """The model of one checkpoint ("latest", "best" or a step), ready to evaluate; its tokenizer; its state.
+
+    ``changes``: what its configuration says otherwise, such as ``dropout=0.1``.
+    """
     require_run(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     state, (tensors,) = checkpoint.load(folder, which, names=("model.safetensors",))
-    model = GPT(GPTConfig(**state["model"]))
+    model = GPT(GPTConfig(**state["model"] | changes))
     set_parameters(model, tensors)
     return model.to(device).eval(), tokenizer, state
 

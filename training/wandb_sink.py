@@ -1,6 +1,7 @@
 """Handing a run's metrics to Weights & Biases; imported by train.py only where it is wanted."""
 
 import uuid
+from html import escape
 from pathlib import Path
 
 from data import InputError
@@ -22,6 +23,7 @@ class WandbSink:
         id_file = folder / "run_id"
         if not id_file.exists():
             id_file.write_text(uuid.uuid4().hex[:12])
+        self.html = wandb.Html
         try:
             self.run = wandb.init(
                 project=project,
@@ -38,6 +40,8 @@ class WandbSink:
             raise InputError(f"wandb.mode={mode}: {reason}; try wandb.mode=offline") from None
 
     def __call__(self, row: Row) -> None:
+        if "sample" in row:
+            row = row | {"sample": self.html(f"<pre>{escape(row['sample'])}</pre>")}
         self.run.log(row, step=row["step"])
 
     def __enter__(self) -> "WandbSink":

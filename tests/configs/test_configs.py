@@ -186,7 +186,7 @@ def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
 
 
 def test_resuming_nothing_is_refused(tmp_path):
-    assert "there is no run to resume" in refusal("train", TrainCommand, f"run={tmp_path}/x", "resume=true")
+    assert "there is no such run" in refusal("train", TrainCommand, f"run={tmp_path}/x", "resume=true")
 
 
 def test_bugs_keep_their_traceback():

@@ -1,0 +1,73 @@
+"""Cross-entropy straight from hidden states: the logits of all tokens never exist at once."""
+
+import torch
+from torch import Tensor
+
+CHUNK_LOGITS = {"cpu": 1 << 22, "cuda": 1 << 26}  # float32 numbers held at a time, of which a few copies are made
+
+
+def cap(logits: Tensor, softcap: float) -> Tensor:
+    """Softly limits logits to (-softcap, softcap) (Gemma Team 2024); 0 leaves them as they are."""
+    return softcap * torch.tanh(logits / softcap) if softcap else logits
+
+
+def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
+    """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T)``, from x [N, D] and weight [V, D].
+
+    Logits are made for a few tokens at a time, and so are their gradients, at once: memory is O(V), not O(N V), and
+    nothing is computed twice. While torch.compile traces, all tokens are one chunk: the compiler fuses the float32
+    copy away.
+    """
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(dtype), weight.to(dtype)
+    return HeadLoss.apply(x, weight, targets, softcap)
+
+
+def chunk_rows(n: int, vocab_size: int, device: torch.device) -> int:
+    if torch.compiler.is_compiling():
+        return n
+    return max(1, CHUNK_LOGITS.get(device.type, 1 << 24) // vocab_size)
+
+
+def chunk_loss(logits: Tensor, targets: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
+    """Summed loss of raw float32 logits [n, V], and its gradient by them."""
+    capped = cap(logits, softcap)
+    log_z = capped.logsumexp(-1, keepdim=True)
+    loss = (log_z - capped.gather(1, targets[:, None])).sum()
+    gradient = (capped - log_z).exp().scatter_add(1, targets[:, None], log_z.new_full((len(targets), 1), -1))
+    if softcap:
+        gradient = gradient * (1 - (capped / softcap).square())
+    return loss, gradient
+
+
+class HeadLoss(torch.autograd.Function):
+    """Computes the gradients in the forward pass, while each chunk of logits is at hand."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
+        n, wanted = len(x), any(ctx.needs_input_grad)
+        rows = chunk_rows(n, len(weight), x.device)
+        total = x.new_zeros((), dtype=torch.float32)
+        x_parts, weight_gradient = [], torch.zeros_like(weight, dtype=torch.float32) if wanted else None
+        with torch.autocast(x.device.type, enabled=False):
+            for part, target in zip(x.split(rows), targets.split(rows), strict=True):
+                loss, gradient = chunk_loss((part @ weight.T).float(), target, softcap)
+                total = total + loss
+                if wanted:
+                    gradient = (gradient / n).to(x.dtype)
+                    x_parts.append(gradient @ weight)
+                    weight_gradient += gradient.T @ part
+        if wanted:
+            ctx.save_for_backward(torch.cat(x_parts), weight_gradient.to(weight.dtype))
+        return total / n
+
+    @staticmethod
+    def backward(ctx, by_loss: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        x_gradient, weight_gradient = ctx.saved_tensors
+        return (
+            x_gradient * by_loss.to(x_gradient.dtype),
+            weight_gradient * by_loss.to(weight_gradient.dtype),
+            None,
+            None,
+        )

@@ -1,0 +1,61 @@
+"""A run's curves as a picture in its folder, drawn from its record."""
+
+import time
+from pathlib import Path
+
+from training.evaluation import families_of
+from training.metrics import Row, read_rows
+
+REDRAW_SECONDS = 60
+COLOURS = {"train_loss": "#b8c4d6", "val_loss": "#1f4e8c"}
+
+
+class Curves:
+    """A sink of ``training.metrics``: keeps RUN/curves.png at most a minute behind; leaving the context ends it."""
+
+    def __init__(self, run: Path) -> None:
+        self.run, self.drawn = run, time.monotonic()
+
+    def __call__(self, row: Row) -> None:
+        if "val_loss" in row and time.monotonic() - self.drawn > REDRAW_SECONDS:
+            self.draw()
+
+    def __enter__(self) -> "Curves":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        draw_curves(read_rows(self.run / "metrics.jsonl"), self.run / "curves.png")
+        self.drawn = time.monotonic()
+
+
+def draw_curves(rows: list[Row], place: Path) -> None:
+    """Loss against tokens, and for stories the share of right answers of each family; nothing without two points."""
+    from matplotlib.figure import Figure  # slow to import
+
+    evaluations = [row for row in rows if row.get("val_loss") is not None]
+    if len(evaluations) < 2:
+        return
+    families = families_of(evaluations[-1], "referential")
+    figure = Figure(figsize=(10 if families else 5.5, 3.6), dpi=120, layout="constrained")
+    axes = figure.subplots(1, 2 if families else 1, squeeze=False)[0]
+    for key, label in (("train_loss", "training, one batch"), ("val_loss", "validation, all of it")):
+        points = [(row["tokens"], row[key]) for row in rows if row.get(key) is not None]
+        axes[0].plot(
+            *zip(*points, strict=True), color=COLOURS[key], label=label, marker="." if key == "val_loss" else ""
+        )
+    axes[0].set(xlabel="tokens", ylabel="loss, nats a token")
+    axes[0].legend(frameon=False)
+    for family in families:
+        key = f"referential/{family}/accuracy"
+        axes[1].plot(*zip(*((row["tokens"], row[key]) for row in evaluations if key in row), strict=True), label=family)
+    if families:
+        axes[1].set(xlabel="tokens", ylabel="right answers", ylim=(-0.02, 1.02))
+        axes[1].legend(frameon=False, fontsize=7, ncols=2, loc="lower right")
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    part = place.with_name(f".{place.name}")
+    figure.savefig(part, format="png")
+    part.replace(place)

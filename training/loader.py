@@ -1,0 +1,40 @@
+"""Batches on the device, the next one on its way while this one is used."""
+
+import torch
+from torch import Tensor
+
+from data import Batches
+
+
+class Loader:
+    """``next`` gives a global batch's share [sequences, block_size + 1]; ``fetch`` gets the following one ready.
+
+    Where the device is a GPU the copy runs beside its work. A batch that was fetched and not used is not counted by
+    ``state``.
+    """
+
+    def __init__(self, batches: Batches, device: torch.device) -> None:
+        self.batches, self.device = batches, device
+        self.ahead: Tensor | None = None
+        self.position = batches.state()
+
+    def next(self) -> Tensor:
+        if self.ahead is None:
+            self.fetch()
+        batch, self.ahead = self.ahead, None
+        self.position = self.batches.state()
+        return batch
+
+    def fetch(self) -> None:
+        ids = torch.from_numpy(self.batches.next())
+        if self.device.type == "cuda":
+            ids = ids.pin_memory()
+        self.ahead = ids.to(self.device, non_blocking=True)
+
+    def state(self) -> dict[str, int]:
+        """Where the next batch begins."""
+        return self.position
+
+    def load_state(self, state: dict[str, int]) -> None:
+        self.batches.load_state(state)
+        self.position, self.ahead = state, None

@@ -1,0 +1,31 @@
+"""What the model writes while it is trained: text at every evaluation, in the record and as files."""
+
+from pathlib import Path
+
+import torch
+
+from data import Tokenizer
+from model import GPT, Sampling, generate
+from training.metrics import Row
+
+SAMPLE_TOKENS = 100
+
+
+def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
+    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample"."""
+    prompt = torch.tensor([tokenizer.end], device=model.embed.weight.device)
+    tokens = [int(token) for token in generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed)]
+    pieces = [b"\n" if token == tokenizer.end else tokenizer.decode_bytes([token]) for token in tokens]
+    return {"sample": b"".join(pieces).decode(errors="replace")}
+
+
+class SampleFiles:
+    """A sink of ``training.metrics``: RUN/samples/step_000500.txt."""
+
+    def __init__(self, run: Path) -> None:
+        self.folder = run / "samples"
+
+    def __call__(self, row: Row) -> None:
+        if "sample" in row:
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / f"step_{row['step']:06d}.txt").write_text(row["sample"] + "\n")
