@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share: real data where it is at hand, a trained run, the scripts in process."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,12 @@ def run_script(name: str, *arguments: str) -> None:
         configs.launch(SCRIPTS[name][0], name, SCRIPTS[name][1])
     finally:
         sys.argv = before
+
+
+def start_training(folder: Path, *arguments: str) -> subprocess.Popen:
+    """``python train.py`` in a process of its own."""
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ class Curves:
     def __enter__(self) -> "Curves":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.draw()
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:  # a run that failed, perhaps for want of room, has something else to say
+            self.draw()
 
     def draw(self) -> None:
         draw_curves(read_rows(self.run / "metrics.jsonl"), self.run / "curves.png")

@@ -65,9 +65,8 @@ class Muon(torch.optim.Optimizer):
         gradient = flat_stack([weight.grad for weight in weights])
         if finite is not None:
             gradient = torch.where(finite, gradient, buffer)
-        buffer.mul_(momentum).add_(gradient, alpha=1 - momentum)
-        looked_ahead = gradient.mul_(1 - momentum).add_(buffer, alpha=momentum)  # Nesterov
-        updates = orthogonalize(looked_ahead)
+        buffer.add_(gradient - buffer, alpha=1 - momentum)  # in this form, exactly nothing where both are equal
+        updates = orthogonalize(gradient.add_(buffer - gradient, alpha=momentum))  # Nesterov looks ahead
         if finite is not None:
             updates = updates * finite
         for weight, update in zip(weights, updates, strict=True):

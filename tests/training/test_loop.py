@@ -10,32 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import QUICK, ROOT, SMALL
+from conftest import QUICK, ROOT, SMALL, start_training
+from trainers import make_trainer, new_run, rows_without_clock
 
 from data import InputError
-from model import GPT, GPTConfig
-from training import OptimizerConfig, TrainConfig, Trainer, checkpoint, run
+from training import OptimizerConfig, Trainer, checkpoint, run
 from training.device import micro_batch
 from training.metrics import Metrics, forget_after, read_rows
-
-CLOCK = ("seconds", "train_seconds", "tokens_per_second")
-SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
-
-
-def make_trainer(folder: Path, stories, dropout: float = 0.0, **settings) -> Trainer:
-    config = TrainConfig(**{"tokens_per_step": 256, "eval_every": 4, "checkpoint_every": 4, "log_every": 1, **settings})
-    model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE), seed=config.seed)
-    return Trainer(config, model, stories, folder)
-
-
-def new_run(folder: Path, stories, **settings) -> Trainer:
-    with run.begin(folder, False, "", stories.tokenizer):
-        pass
-    return make_trainer(folder, stories, **settings)
-
-
-def rows_without_clock(folder: Path) -> list[dict]:
-    return [{k: v for k, v in row.items() if k not in CLOCK} for row in read_rows(folder / "metrics.jsonl")]
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -225,11 +206,6 @@ def test_metrics_after_a_checkpoint_are_forgotten_and_a_torn_line_is_skipped(tmp
     assert [row["step"] for row in read_rows(path)] == [0, 1, 2, 3]
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "train.py"), "run=run", *QUICK, *SMALL, *arguments]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen, step: int) -> None:
     deadline = time.monotonic() + 60
     while not any(saved >= step for saved in checkpoint.saved_steps(folder / "run")):
@@ -242,7 +218,7 @@ ENDLESS = ("max_steps=100000", "eval_every=20", "checkpoint_every=20")
 
 
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
-    process = start(tmp_path, *ENDLESS)
+    process = start_training(tmp_path, "run=run", *QUICK, *SMALL, *ENDLESS)
     wait_for_checkpoint(tmp_path, process, 20)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
@@ -254,7 +230,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 
 
 def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
-    process = start(tmp_path, *ENDLESS)
+    process = start_training(tmp_path, "run=run", *QUICK, *SMALL, *ENDLESS)
     wait_for_checkpoint(tmp_path, process, 40)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()

@@ -88,3 +88,28 @@ def test_state_survives_as_tensors(name):
     for model, optimizer in ((straight, optimizers), (resumed, others)):
         step(model, optimizer, 1)
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_a_step_that_is_not_finite_changes_nothing(name):
+    model = GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16), seed=1)
+    optimizers = Optimizers(model, OptimizerConfig(name, weight_decay=0.1))
+
+    def step(finite: bool, poison: float) -> None:
+        tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(0))
+        (model.loss(tokens[:, :-1], tokens[:, 1:]) * poison).backward()
+        optimizers.step(0.1, 3, torch.tensor(finite))
+
+    def everything() -> dict[str, torch.Tensor]:
+        return {key: value.clone() for key, value in optimizers.state_tensors().items()} | {
+            key: value.detach().clone() for key, value in model.named_parameters()
+        }
+
+    step(True, 1.0)
+    before = everything()
+    step(False, float("nan"))
+    after = everything()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    step(True, 1.0)
+    assert not all(torch.equal(before[key], value) for key, value in everything().items())

@@ -1,0 +1,83 @@
+"""The loss in chunks is torch's cross-entropy, and never holds the logits of all tokens."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from model import GPT, GPTConfig, loss
+from model.loss import head_loss
+
+N, VOCAB, WIDTH = 50, 301, 16
+
+
+def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(N, WIDTH, generator=generator, requires_grad=True)
+    weight = torch.randn(VOCAB, WIDTH, generator=generator, requires_grad=True)
+    return x, weight, torch.randint(VOCAB, (N,), generator=generator)
+
+
+def plain_loss(x: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, softcap: float) -> torch.Tensor:
+    logits = x @ weight.T
+    return F.cross_entropy((softcap * torch.tanh(logits / softcap) if softcap else logits).float(), targets)
+
+
+def loss_and_gradients(function, softcap: float) -> list[torch.Tensor]:
+    x, weight, targets = inputs()
+    value = function(x, weight, targets, softcap)
+    (3 * value).backward()
+    return [value.detach(), x.grad, weight.grad]
+
+
+@pytest.mark.parametrize("softcap", [0.0, 2.0, 15.0])
+@pytest.mark.parametrize("chunk", [1, 7 * VOCAB, 50 * VOCAB, 1 << 22], ids=["a row", "7 rows", "all rows", "more"])
+def test_value_and_gradients_are_those_of_cross_entropy(monkeypatch, softcap, chunk):
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", {"cpu": chunk})
+    for ours, theirs in zip(
+        loss_and_gradients(head_loss, softcap), loss_and_gradients(plain_loss, softcap), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_under_autocast_it_is_as_close_as_bfloat16_allows():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, theirs = loss_and_gradients(head_loss, 15.0), loss_and_gradients(plain_loss, 15.0)
+    exact = loss_and_gradients(plain_loss, 15.0)
+    for a, b, c in zip(ours, theirs, exact, strict=True):
+        assert (a - c).norm() < 1.5 * (b - c).norm() + 1e-3 * c.norm()
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most numbers that any result of an operation holds."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.numbers = max(self.numbers, *sizes, 0)
+        return result
+
+
+def test_the_logits_of_all_tokens_never_exist_at_once(monkeypatch):
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", {"cpu": 5 * VOCAB})
+    for function, all_at_once in ((plain_loss, True), (head_loss, False)):
+        with Largest() as largest:
+            loss_and_gradients(function, 15.0)
+        assert (largest.numbers >= N * VOCAB) == all_at_once
+    assert largest.numbers == max(5 * VOCAB, VOCAB * WIDTH)
+
+
+def test_the_compiled_loss_is_the_same():
+    model = GPT(GPTConfig(97, block_size=16, n_layer=1, n_head=2, n_embd=16), seed=0)
+    tokens = torch.randint(97, (3, 17), generator=torch.Generator().manual_seed(0))
+    results = []
+    for function in (model.loss, torch.compile(model.loss, backend="aot_eager")):
+        model.zero_grad()
+        value = function(tokens[:, :-1], tokens[:, 1:])
+        value.backward()
+        results.append([value.detach(), *(parameter.grad.clone() for parameter in model.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -1,0 +1,26 @@
+"""Small trainers, in process, for the tests of training."""
+
+from pathlib import Path
+
+from model import GPT, GPTConfig
+from training import TrainConfig, Trainer, run
+from training.metrics import read_rows
+
+CLOCK = ("seconds", "train_seconds", "tokens_per_second")
+SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
+
+
+def make_trainer(folder: Path, stories, dropout: float = 0.0, **settings) -> Trainer:
+    config = TrainConfig(**{"tokens_per_step": 256, "eval_every": 4, "checkpoint_every": 4, "log_every": 1, **settings})
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE), seed=config.seed)
+    return Trainer(config, model, stories, folder)
+
+
+def new_run(folder: Path, stories, **settings) -> Trainer:
+    with run.begin(folder, False, "", stories.tokenizer):
+        pass
+    return make_trainer(folder, stories, **settings)
+
+
+def rows_without_clock(folder: Path) -> list[dict]:
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in read_rows(folder / "metrics.jsonl")]

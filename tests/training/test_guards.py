@@ -1,0 +1,147 @@
+"""What goes wrong is said in one line, and the last good checkpoint stays: full disks, too little memory."""
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import QUICK, SMALL, start_training
+from trainers import make_trainer, new_run
+
+from data import InputError
+from training import checkpoint, run
+from training.device import peak_flops
+from training.metrics import read_rows
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+    """Makes every write of a file called ``name`` fail with this errno."""
+    write = checkpoint.write_durably
+
+    def failing(path: Path, data: bytes) -> None:
+        if path.name == name:
+            path.write_bytes(data[: len(data) // 2])
+            raise OSError(number, os.strerror(number), str(path))
+        write(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_durably", failing)
+
+
+@pytest.mark.parametrize("name", [*checkpoint.FILES, "state.json"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS], ids=["full disk", "read-only"])
+def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(tmp_path, stories, monkeypatch, name, number):
+    new_run(tmp_path / "run", stories, max_steps=4).train()
+    trainer = make_trainer(tmp_path / "run", stories, max_steps=12)
+    trainer.restore()
+    with monkeypatch.context() as patch:
+        fail_at(patch, name, number)
+        with pytest.raises(
+            InputError, match=rf"{os.strerror(number)}\); the last good checkpoint is step 4\. Mend that"
+        ):
+            trainer.train()
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step_000004"]
+    resumed = make_trainer(tmp_path / "run", stories, max_steps=12)
+    resumed.restore()
+    resumed.train()
+    assert [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")] == list(range(13))
+
+
+def test_a_disk_that_is_really_full(tmp_path):
+    """A file system of 3 MB: the run ends in one line, and goes on once there is room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        arguments = ("run=disk/run", *QUICK, *SMALL, "model.n_embd=64", "eval_every=10", "checkpoint_every=10")
+        process = start_training(tmp_path, *arguments, "max_steps=20")
+        process.communicate(timeout=120)
+        (disk / "ballast").write_bytes(bytes(max(0, os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 40_000)))
+        process = start_training(tmp_path, "run=disk/run", "resume=true", "max_steps=40", "checkpoint_every=10")
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert "No space left on device); the last good checkpoint is step 20. Mend that" in err
+        assert err.count("\n") == 1
+        assert checkpoint.newest_good(disk / "run", checkpoint.FILES).name == "step_000020"
+        (disk / "ballast").unlink()
+        process = start_training(tmp_path, "run=disk/run", "resume=true", "max_steps=40", "checkpoint_every=10")
+        assert process.wait(timeout=120) == 0
+        assert [row["step"] for row in read_rows(disk / "run" / "metrics.jsonl")] == list(range(41))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_names_the_knob(tmp_path, stories, error):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4, tokens_at_once=128)
+
+    def loss(*_):
+        raise error
+
+    trainer.loss = loss
+    with pytest.raises(InputError, match=r"out of memory with 128 tokens .* give tokens_at_once=64 \(the steps stay"):
+        trainer.train()
+
+
+def test_other_errors_keep_their_name(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.loss = lambda *_: torch.ones(2) @ torch.ones(3)
+    with pytest.raises(RuntimeError, match="size"):
+        trainer.train()
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=60, patience=2)
+    losses = iter([5.0, 4.0, 3.0, 3.5, 3.0, 1.0])
+    trainer.last_evaluations = [lambda model: {"last": 1}]
+    evaluate = trainer.count_evaluation
+    trainer.count_evaluation = lambda loss: evaluate(next(losses))
+    trainer.train()
+    assert (trainer.step, trainer.best_step, trainer.evaluations_since_best) == (16, 8, 2)
+    assert checkpoint.saved_steps(trainer.run) == [8, 12, 16]
+    assert [row["step"] for row in read_rows(trainer.run / "metrics.jsonl") if "last" in row] == [16]
+    resumed = make_trainer(trainer.run, stories, max_steps=60, patience=2)
+    resumed.restore()
+    resumed.train()
+    assert resumed.step == 16, "patience is remembered"
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.train()
+    state, (weights, _) = checkpoint.load(trainer.run, "latest")
+    for change in ({"n_embd": 64}, {"n_layer": 1}, {"vocab_size": 300}):
+        model = type(trainer.model)(type(trainer.model.config)(**state["model"] | change))
+        with pytest.raises(InputError, match="do not have the shapes"):
+            run.set_parameters(model, weights)
+
+
+def test_peaks_are_known_for_some_devices_and_never_guessed(monkeypatch, stories, tmp_path):
+    config = new_run(tmp_path / "run", stories, max_steps=4, precision="bf16").config
+    for name, expected in (
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H200", 989e12),
+        ("Foo", None),
+    ):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
+        assert peak_flops(config, torch.device("cuda")) == expected
+    assert peak_flops(config, torch.device("cpu")) is None
+
+
+def test_mfu_is_reported_where_the_peak_is_known(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.peak_flops = 1e12
+    trainer.train()
+    rows = [row for row in read_rows(trainer.run / "metrics.jsonl") if "mfu" in row]
+    assert len(rows) == 4
+    for row in rows:
+        assert row["mfu"] == pytest.approx(row["tokens_per_second"] * trainer.model.flops_per_token() / 1e12, rel=1e-3)

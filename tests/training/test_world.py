@@ -1,0 +1,91 @@
+"""Two processes do what one does: the same global batches, the same losses, one run folder, resumed on any number."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import QUICK, ROOT, SMALL
+
+from data import Batches, InputError
+from data.shards import Tokens
+from training import checkpoint
+from training.loop import sequences_per_step
+from training.metrics import read_rows
+from training.world import World
+
+SETTINGS = (*QUICK, *SMALL, "eval_every=4", "checkpoint_every=4", "device=cpu")
+
+
+def train(folder: Path, processes: int, *arguments: str) -> subprocess.CompletedProcess:
+    starter = [sys.executable]
+    if processes > 1:
+        starter += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    return subprocess.run(
+        [*starter, str(ROOT / "train.py"), *arguments], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+
+
+def losses(run: Path, key: str) -> list[float]:
+    return [row[key] for row in read_rows(run / "metrics.jsonl") if key in row]
+
+
+def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
+    for processes in (1, 2):
+        done = train(tmp_path, processes, f"run=by{processes}", "max_steps=8", *SETTINGS)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done ") == 1, "only the first process speaks"
+    assert "4 sequences of 64" not in done.stdout
+    assert "2 sequences of 64 in each of 2 processes" in done.stdout
+    for first, then in ((1, 2), (2, 1)):
+        done = train(tmp_path, then, f"run=by{first}", "resume=true", "max_steps=12")
+        assert done.returncode == 0, done.stderr
+    for key, n in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
+        one, two = (losses(tmp_path / f"by{processes}", key) for processes in (1, 2))
+        assert len(one) == n
+        assert one == pytest.approx(two, rel=2e-5)
+    (one, _), (two, _) = (checkpoint.load(tmp_path / f"by{processes}", "latest")[1] for processes in (1, 2))
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["by1", "by2", "cache"]
+
+
+def test_what_no_process_can_do_is_said_once(tmp_path):
+    done = train(tmp_path, 2, "model.n_layr=3")
+    assert done.returncode != 0
+    assert len(re.findall("^error: model.n_layr", done.stderr, re.MULTILINE)) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_sequence_is_read_by_exactly_one_process():
+    import numpy as np
+
+    tokens = Tokens([np.arange(1_000, dtype=np.uint16)])
+    alone = Batches(tokens, 8, 6, seed=3)
+    shared = [Batches(tokens, 8, 6, seed=3, rank=rank, size=3) for rank in range(3)]
+    for _ in range(50):  # over several epochs
+        parts = [batches.next() for batches in shared]
+        assert (alone.next() == np.stack(parts, axis=1).reshape(6, 9)).all()
+        assert all(batches.state() == alone.state() for batches in shared)
+
+
+@pytest.mark.parametrize(
+    ("tokens_per_step", "processes", "message"),
+    [
+        (1_000, 1, "tokens_per_step=1000: must be a multiple of model.block_size=64; give 960 or 1024"),
+        (64, 2, "tokens_per_step=64: must be a multiple of model.block_size=64 times 2 processes; give 128"),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused(tokens_per_step, processes, message):
+    with pytest.raises(InputError, match=re.escape(message) + "$"):
+        sequences_per_step(tokens_per_step, 64, processes)
+
+
+def test_alone_nothing_is_exchanged():
+    world, tensor = World(), torch.ones(3)
+    world.sum_([tensor])
+    assert tensor.tolist() == [1, 1, 1]
+    assert world.agree(1.5, 15) == (1.5, 15)
+    assert world.first_says("me") == "me"
