@@ -26,16 +26,19 @@ def rms_norm(x: Tensor) -> Tensor:
 
 
 def rotary_table(n_positions: int, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [n_positions, d / 2] of RoPE's angles, position * base^(-2i/d)."""
+    """Cosines and signed sines [n_positions, d] of RoPE's angles, position * base^(-2i/d), for ``rotate``."""
     frequency = ROPE_BASE ** -(torch.arange(0, head_dim, 2).float() / head_dim)
     angle = torch.arange(n_positions).float()[:, None] * frequency
-    return angle.cos(), angle.sin()
+    return torch.cat((angle.cos(), angle.cos()), dim=-1), torch.cat((angle.sin(), -angle.sin()), dim=-1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns each pair (x[i], x[i + d/2]) of x [B, H, T, d] by minus its position's angle; cos, sin: [T, d / 2]."""
+    """Turns each pair (x[i], x[i + d/2]) of x [B, H, T, d] by minus its position's angle; cos, sin: [T, d].
+
+    ``cos`` holds each cosine twice, ``sin`` each sine and then its negative: both from ``rotary_table``.
+    """
     a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos + b * sin, b * cos - a * sin), dim=-1).type_as(x)
+    return torch.addcmul(x * cos, torch.cat((b, a), dim=-1), sin).type_as(x)
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
@@ -90,15 +93,19 @@ class FullAttention(nn.Module):
         return KVCache.empty(batch, self.n_kv_head, capacity, self.head_dim, like=self.k.weight)
 
     def project(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [B, H, T, d], keys and values [B, Hkv, T, d], positions and normalisation applied."""
-        q, k, v = (
-            linear(x).unflatten(-1, (heads, self.head_dim)).transpose(1, 2)
-            for linear, heads in ((self.q, self.n_head), (self.k, self.n_kv_head), (self.v, self.n_kv_head))
-        )
+        """Queries [B, H, T, d], keys and values [B, Hkv, T, d], positions and normalisation applied.
+
+        One matrix product for all three, and one rotation and normalisation for queries and keys.
+        """
+        weight = torch.cat((self.q.weight, self.k.weight, self.v.weight))
+        bias = None if self.q.bias is None else torch.cat((self.q.bias, self.k.bias, self.v.bias))
+        heads = F.linear(x, weight, bias).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        qk, v = heads.split((self.n_head + self.n_kv_head, self.n_kv_head), dim=1)
         if rotary is not None:
-            q, k = rotate(q, *rotary), rotate(k, *rotary)
+            qk = rotate(qk, *rotary)
         if self.qk_norm:
-            q, k = rms_norm(q), rms_norm(k)
+            qk = rms_norm(qk)
+        q, k = qk.split((self.n_head, self.n_kv_head), dim=1)
         return q, k, v
 
     def pattern(self, q: Tensor, k: Tensor, rows: Tensor) -> Tensor:

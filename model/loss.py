@@ -33,11 +33,11 @@ def chunk_rows(n: int, vocab_size: int, device: torch.device) -> int:
 def chunk_loss(logits: Tensor, targets: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
     """Summed loss of raw float32 logits [n, V], and its gradient by them."""
     capped = cap(logits, softcap)
-    log_z = capped.logsumexp(-1, keepdim=True)
-    loss = (log_z - capped.gather(1, targets[:, None])).sum()
-    gradient = (capped - log_z).exp().scatter_add(1, targets[:, None], log_z.new_full((len(targets), 1), -1))
+    log_p = capped.log_softmax(-1)
+    loss = -log_p.gather(1, targets[:, None]).sum()
+    gradient = log_p.exp_().scatter_add_(1, targets[:, None], log_p.new_full((len(targets), 1), -1))
     if softcap:
-        gradient = gradient * (1 - (capped / softcap).square())
+        gradient = gradient * (1 - (capped / softcap).square())  # the derivative of tanh
     return loss, gradient
 
 
@@ -55,7 +55,7 @@ class HeadLoss(torch.autograd.Function):
                 loss, gradient = chunk_loss((part @ weight.T).float(), target, softcap)
                 total = total + loss
                 if wanted:
-                    gradient = (gradient / n).to(x.dtype)
+                    gradient = gradient.div_(n).to(x.dtype)
                     x_parts.append(gradient @ weight)
                     weight_gradient += gradient.T @ part
         if wanted:

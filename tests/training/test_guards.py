@@ -49,15 +49,16 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(tmp_path, s
 
 
 def test_a_disk_that_is_really_full(tmp_path):
-    """A file system of 3 MB: the run ends in one line, and goes on once there is room."""
+    """A file system of 8 MB: the run ends in one line, and goes on once there is room."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     try:
         arguments = ("run=disk/run", *QUICK, *SMALL, "model.n_embd=64", "eval_every=10", "checkpoint_every=10")
         process = start_training(tmp_path, *arguments, "max_steps=20")
-        process.communicate(timeout=120)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
         (disk / "ballast").write_bytes(bytes(max(0, os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 40_000)))
         process = start_training(tmp_path, "run=disk/run", "resume=true", "max_steps=40", "checkpoint_every=10")
         _, err = process.communicate(timeout=120)
