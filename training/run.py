@@ -17,7 +17,7 @@ from training import checkpoint
 
 CONFIG = "config.yaml"
 TOKENIZER = "tokenizer.json"
-OWN = {
+OWN = {  # what a run may hold
     CONFIG,
     TOKENIZER,
     "metrics.jsonl",
@@ -26,7 +26,7 @@ OWN = {
     "samples",
     "probe",
     "wandb",
-}  # what a run may hold
+}
 
 
 def is_run(folder: Path) -> bool:
@@ -78,12 +78,22 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
     check_free(folder, overwrite)
     folder = folder.resolve()
     earlier = waiting_place(folder)
-    if folder.exists():
-        folder.rename(earlier)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.starting-", dir=folder.parent))
+    try:  # a folder that exists is a whole run, whenever the process is killed
+        building.chmod(0o755)
+        (building / "checkpoints").mkdir()
+        (building / TOKENIZER).write_text(tokenizer.to_json())
+        write_config(building, config)
+        if folder.exists():
+            folder.rename(earlier)
+        building.rename(folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        if not folder.exists():
+            bring_back(folder)
+        raise
     try:
-        (folder / "checkpoints").mkdir(parents=True)
-        (folder / TOKENIZER).write_text(tokenizer.to_json())
-        write_config(folder, config)
         yield
     except BaseException:
         if earlier.exists():

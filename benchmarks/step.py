@@ -1,0 +1,143 @@
+"""What a training step costs and where it goes, for any configuration and device, on random tokens.
+
+    python -m benchmarks.step model=small tokenizer=gpt2 tokens_per_step=16384 [any other key of train.py]
+
+Tokens a second are of steps as they are; the shares are of a second round, which waits for the device after each part.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+import configs
+from configs.schema import TrainCommand
+from data import Dataset, InputError
+from data.shards import Tokens
+from model import GPT
+from training import Trainer, muon, pick_device
+from training.metrics import Metrics
+
+WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 10
+VOCABULARY = {"bytes": 257, "gpt2": 50_257}
+
+
+def random_dataset(vocab_size: int, block_size: int, sequences: int) -> Dataset:
+    n = max(1_000_000, 4 * block_size * sequences)
+    ids = np.random.default_rng(0).integers(vocab_size, size=n, dtype=np.uint16)
+    return Dataset("random", Path(), None, Tokens([ids]), Tokens([ids[:1_000]]), 1_000, 0)
+
+
+class Parts:
+    """Seconds spent in wrapped functions, each without the wrapped ones inside it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.on = device, False
+        self.seconds, self.inner = defaultdict(float), [0.0]
+
+    def now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def wrap(self, owner: object, name: str, part: str) -> None:
+        function = getattr(owner, name)
+
+        def timed(*args, **kwargs):
+            if not self.on:
+                return function(*args, **kwargs)
+            started = self.now()
+            self.inner.append(0.0)
+            result = function(*args, **kwargs)
+            took = self.now() - started
+            self.seconds[part] += took - self.inner.pop()
+            self.inner[-1] += took
+            return result
+
+        setattr(owner, name, timed)
+
+
+def make_trainer(command: TrainCommand, run: Path) -> Trainer:
+    vocab_size = VOCABULARY.get(command.tokenizer.kind, command.tokenizer.vocab_size)
+    model = GPT(replace(command.model, vocab_size=vocab_size), seed=0).to(pick_device(command.device))
+    dataset = random_dataset(vocab_size, model.config.block_size, command.tokens_per_step // model.config.block_size)
+    (run / "checkpoints").mkdir()
+    return Trainer(command, model, dataset, run)
+
+
+def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], float]) -> list[float]:
+    """Seconds of each step, logging included, for about SECONDS."""
+    times, end = [], time.perf_counter() + SECONDS
+    while time.perf_counter() < end or len(times) < LEAST_STEPS:
+        started = now()
+        row = trainer.train_step()
+        if trainer.step % trainer.config.log_every == 0:
+            log(row)
+        times.append(now() - started)
+    return times
+
+
+def main(arguments: Sequence[str]) -> None:
+    configs.check_overrides("train", list(arguments))
+    command = configs.typed(TrainCommand, configs.compose("train", list(arguments)))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(command, Path(folder))
+        parts = Parts(trainer.device)
+        metrics = Metrics(Path(folder) / "metrics.jsonl")
+
+        def log(row: dict) -> None:
+            metrics.log({key: value.item() if torch.is_tensor(value) else value for key, value in row.items()})
+
+        for owner, name, part in (
+            (trainer.loader, "next", "data"),
+            (trainer.loader, "fetch", "data"),
+            (trainer, "loss", "forward and loss"),
+            (torch.Tensor, "backward", "backward"),
+            (muon, "orthogonalize", "Newton-Schulz"),
+            (trainer.optimizers, "step", "rest of the optimizers"),
+        ):
+            parts.wrap(owner, name, part)
+        logger = type("Logger", (), {"log": staticmethod(log)})
+        parts.wrap(logger, "log", "logging")
+        for _ in range(WARM_UP):
+            trainer.train_step()
+        plain = steps_of(trainer, logger.log, parts.now)
+        parts.on = True
+        watched = steps_of(trainer, logger.log, parts.now)
+        metrics.close()
+    report(trainer, plain, watched, parts)
+
+
+def report(trainer: Trainer, plain: list[float], watched: list[float], parts: Parts) -> None:
+    tokens = trainer.sequences * trainer.model.config.block_size
+    rate = tokens / median(plain)
+    print(f"{trainer.model.n_parameters():,} parameters on {trainer.device}; {trainer.describe()}")
+    spread = f"{min(plain) * 1e3:.1f} to {max(plain) * 1e3:.1f}"
+    print(f"step {median(plain) * 1e3:.1f} ms ({spread}, {len(plain)} steps); {rate:,.0f} tokens/s", end="; ")
+    flops = rate * trainer.model.flops_per_token()
+    print(f"{flops / 1e12:.2f} TFLOP/s", end="; ")
+    print(f"MFU {flops / trainer.peak_flops:.1%}" if trainer.peak_flops else "MFU unknown: no peak for this device")
+    if trainer.device.type == "cuda":
+        print(f"peak memory {torch.cuda.max_memory_allocated(trainer.device) / 2**20:,.0f} MiB of the device")
+    else:
+        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MiB, all of the process")
+    total = sum(watched)
+    shares = dict(parts.seconds) | {"rest: norm, checks, Python": total - sum(parts.seconds.values())}
+    print("\n| part | ms a step | share |\n|---|---|---|")
+    for part, seconds in shares.items():
+        print(f"| {part} | {seconds / len(watched) * 1e3:.2f} | {seconds / total:.1%} |")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"error: {error}")
