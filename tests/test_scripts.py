@@ -96,11 +96,6 @@ def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(sc
     script("train", "data=shakespeare", "run=run", *FILES, "max_steps=1")
 
 
-def test_wandb_records_offline_what_metrics_record(script, corpus):
-    script("train", "run=run", "data=files", f"data.path={corpus}", *FILES, "wandb.mode=offline", "tokenizer=bytes")
-    assert list(Path("run/wandb").glob("offline-run-*/*.wandb"))
-
-
 def test_sampling_prints_and_keeps_what_it_wrote(script, finished_run, capsys):
     arguments = (f"run={finished_run}", "prompt=One day Tom, 'the' = ${best}", "n=2", "max_new_tokens=12", "seed=3")
     script("sample", *arguments)
@@ -263,14 +258,3 @@ def test_a_real_process_ends_with_one_line_and_status_one(tmp_path):
     assert done.returncode == 1
     assert done.stderr == "error: model.n_layr: there is no such key; did you mean model.n_layer?\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_sweep_trains_every_combination(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "-m", "seed=1,2", *QUICK, *SMALL, "max_steps=1"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "runs").glob("stories-*/checkpoints/step_000001"))) == 2

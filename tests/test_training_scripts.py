@@ -1,0 +1,148 @@
+"""train.py over a run's whole life: fine-tuning, sweeps, what it leaves to look at, and kills at random moments."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import QUICK, SMALL, start_training
+from trainers import rows_without_clock
+
+from training import checkpoint, load_model
+from training.metrics import read_rows
+
+TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40
+PLAIN = ("data=files", "wandb.mode=disabled", "tokens_per_step=128", "log_every=1", *SMALL)
+
+
+@pytest.fixture
+def texts(tmp_path) -> Path:
+    for name, text in (("one.txt", TEXT), ("two.txt", TEXT.upper())):
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_fine_tuning_starts_from_the_best_weights_and_their_tokenizer(script, capsys, texts):
+    first = ("run=first", "data.path=one.txt", "tokenizer.vocab_size=270", "max_steps=8", "eval_every=4")
+    script("train", *PLAIN, *first, "model.n_embd=48")
+    capsys.readouterr()
+    arguments = ("data=files", "data.path=two.txt", "wandb.mode=disabled", "tokens_per_step=128", "log_every=1")
+    script("train", *arguments, "run=second", "init_from=first", "max_steps=2", "model.dropout=0.1")
+    assert "weights from first, step 8" in capsys.readouterr().out
+    assert Path("second/tokenizer.json").read_bytes() == Path("first/tokenizer.json").read_bytes()
+    before, _, state = load_model(Path("first"), "best", torch.device("cpu"))
+    after, _, tuned = load_model(Path("second"), "latest", torch.device("cpu"))
+    assert tuned["model"] == state["model"] | {"dropout": 0.1}
+    moved = [float((a - b).detach().abs().max()) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
+    assert 0 < max(moved) < 1
+    assert read_rows(Path("second/metrics.jsonl"))[0]["val_loss"] < 5.6, "it knows something to begin with"
+    for path in sorted(Path("first").rglob("*"), reverse=True):  # a run stands alone
+        path.unlink() if path.is_file() else path.rmdir()
+    script("train", "run=second", "resume=true", "max_steps=4")
+    assert checkpoint.saved_steps(Path("second"))[-1] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("init_from=nowhere",), "init_from=nowhere: there is no such run"),
+        (("model.n_layer=3",), "model.n_layer=3: run has 2, which init_from=run brings along; leave it out"),
+        (("model.block_size=128",), "model.block_size=128: run has 64, which init_from=run brings along"),
+        (("model=small",), "model.block_size=256: run has 64"),
+        (("tokenizer=bytes",), "tokenizer.kind=bytes: run has bpe"),
+    ],
+)
+def test_what_does_not_fit_the_weights_is_refused_before_training(error_of, finished_run, arguments, message):
+    Path("run").symlink_to(finished_run)
+    assert message in error_of("train", "run=other", "init_from=run", *QUICK, *arguments)
+    assert not Path("other").exists()
+
+
+def test_a_run_leaves_text_and_curves_to_look_at(finished_run):
+    samples = {path.name: path.read_text() for path in (finished_run / "samples").glob("step_*.txt")}
+    assert sorted(samples) == ["step_000000.txt", "step_000010.txt", "step_000020.txt"]
+    rows = [row for row in read_rows(finished_run / "metrics.jsonl") if "sample" in row]
+    assert [row["sample"] + "\n" for row in rows] == [samples[name] for name in sorted(samples)]
+    assert (finished_run / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    expected = {"train_loss", "val_loss", "val_bpb", "grad_norm", "tokens_per_second", "seconds", "train_seconds"}
+    assert expected | {"lr/matrices", "lr/embeddings", "lr/head", "skipped"} <= rows[-1].keys()
+
+
+def test_an_offline_record_of_wandb_holds_curves_samples_and_configuration(script, texts):
+    script("train", *PLAIN, "run=run", "data.path=one.txt", "max_steps=4", "eval_every=2", "wandb.mode=offline")
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", "run/wandb/latest-run"]
+    lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines()
+    records = [json.loads(line) for line in lines]
+    config = next(record["run"]["config"]["update"] for record in records if record["type"] == "run")
+    assert config["max_steps"] == 4
+    assert config["model"]["n_embd"] == 32
+    history = [record["history"]["item"] for record in records if record["type"] == "history"]
+    rows = read_rows(Path("run/metrics.jsonl"))
+    assert [item["_step"] for item in history] == [row["step"] for row in rows] == list(range(5))
+    for item, row in zip(history, rows, strict=True):
+        for key in ("train_loss", "val_loss", "val_bpb", "grad_norm", "lr/matrices"):
+            assert item.get(key) == row.get(key)
+    assert ["sample" in str(item) for item in history] == [True, False, True, False, True]
+    pages = [page.read_text() for page in Path("run/wandb/latest-run/files/media/html").glob("*.html")]
+    assert len(pages) == 3
+    assert all("<pre>" in page for page in pages)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_sweep_of_four_trains_four_runs(tmp_path, launcher):
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    arguments = ("-m", f"hydra/launcher={launcher}", "seed=1,2", "optimizer=adamw,muon", "max_steps=2")
+    process = start_training(tmp_path, *arguments, *QUICK, *SMALL, "data.families=[agreement]")
+    _, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    states = [(run / "config.yaml").read_text() for run in (tmp_path / "runs").glob("stories-*")]
+    assert all(checkpoint.saved_steps(run) == [2] for run in (tmp_path / "runs").glob("stories-*"))
+    kinds = {(seed, name) for seed in (1, 2) for name in ("adamw", "muon")}
+    assert {(s, n) for s, n in kinds for text in states if f"seed: {s}\n" in text and f"name: {n}\n" in text} == kinds
+    assert len(states) == 4
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bpe", "gpt2"])
+def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, real_data, monkeypatch, kind):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(real_data / "tiktoken"))
+    settings = (*PLAIN, "data.path=one.txt", f"tokenizer={kind}", "model.dropout=0.1", "tokens_at_once=64")
+    script("train", *settings, "run=whole", "max_steps=6", "eval_every=3")
+    script("train", *settings, "run=half", "max_steps=6", "eval_every=3", "checkpoint_every=3")
+    for path in (Path("half/checkpoints/step_000006")).iterdir():  # as if it had been killed after step 3
+        path.unlink()
+    Path("half/checkpoints/step_000006").rmdir()
+    script("train", "run=half", "resume=true")
+    one, other = (checkpoint.load(Path(run), "latest") for run in ("whole", "half"))
+    assert one[0]["sha256"] == other[0]["sha256"]
+    assert one[0]["batches"] == other[0]["batches"]
+    assert rows_without_clock(Path("whole")) == rows_without_clock(Path("half"))
+
+
+def test_a_run_killed_at_random_moments_becomes_what_it_would_have(tmp_path):
+    """``python -m benchmarks.kill`` does this fifty times."""
+    settings = (*QUICK, *SMALL, "data.families=[agreement]", "max_steps=60", "eval_every=20", "checkpoint_every=5")
+    process = start_training(tmp_path, "run=peace", *settings)
+    started = time.perf_counter()
+    process.communicate(timeout=120)
+    seconds = time.perf_counter() - started
+    rng, kills = random.Random(), 0  # other moments at every test
+    for attempt in range(20):
+        saved = checkpoint.saved_steps(tmp_path / "killed")
+        process = start_training(tmp_path, "run=killed", *(["resume=true"] if saved else [*settings, "overwrite=true"]))
+        try:
+            _, err = process.communicate(timeout=rng.uniform(seconds / 3, seconds) if attempt < 3 else 120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, err
+        break
+    states = [checkpoint.load(tmp_path / run, "latest")[0] for run in ("peace", "killed")]
+    assert states[0]["sha256"] == states[1]["sha256"], kills
+    assert rows_without_clock(tmp_path / "peace") == rows_without_clock(tmp_path / "killed")
