@@ -130,7 +130,7 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
                     raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
                 chosen.append(f"{key}={choice}")
     together = [[choice] for choice in chosen] or [[]] if sweep else [chosen]
-    known = {key for choices in together for key in nested_keys(compose(name, choices))}
+    known = {*GROUPS, *(key for choices in together for key in nested_keys(compose(name, choices)))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = {"cpu": 1 << 22, "cuda": 1 << 26}  # float32 numbers held at a time, of which a few copies are made
+CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 26}  # float32 numbers held at a time, of which a few copies are made
 
 
 def cap(logits: Tensor, softcap: float) -> Tensor:
@@ -24,10 +24,11 @@ def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Ten
     return HeadLoss.apply(x, weight, targets, softcap)
 
 
-def chunk_rows(n: int, vocab_size: int, device: torch.device) -> int:
+def chunk_rows(n: int, weight: Tensor) -> int:
+    """Tokens at a time: on a CPU what stays in its cache, but enough that adding up [V, D] gradients costs little."""
     if torch.compiler.is_compiling():
         return n
-    return max(1, CHUNK_LOGITS.get(device.type, 1 << 24) // vocab_size)
+    return max(CHUNK_LOGITS.get(weight.device.type, 1 << 24) // len(weight), 2 * weight.size(1))
 
 
 def chunk_loss(logits: Tensor, targets: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
@@ -47,7 +48,7 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
         n, wanted = len(x), any(ctx.needs_input_grad)
-        rows = chunk_rows(n, len(weight), x.device)
+        rows = chunk_rows(n, weight)
         total = x.new_zeros((), dtype=torch.float32)
         x_parts, weight_gradient = [], torch.zeros_like(weight, dtype=torch.float32) if wanted else None
         with torch.autocast(x.device.type, enabled=False):

@@ -62,7 +62,7 @@ class Trainer:
         self.micro = micro_batch(self.sequences // size, block_size, config.tokens_at_once, self.device)
         batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size)
         self.loader = Loader(batches, self.device)
-        self.optimizers = Optimizers(model, config.optimizer)
+        self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
         self.loss = torch.compile(model.loss) if config.compile else model.loss
         self.step = self.tokens = 0
         self.seconds = self.train_seconds = 0.0  # all that counts for max_minutes; steps alone
@@ -144,7 +144,7 @@ class Trainer:
         """One optimizer step on one global batch; returns what is to be logged of it, still on the device."""
         self.model.train()
         fraction = self.fraction()
-        seed_step(self.config.seed, self.step, self.world.rank)
+        seed_step(self.config.seed, self.step, self.world.rank, self.device)
         batch = self.loader.next()
         loss = torch.zeros((), device=self.device)
         for ids in batch.split(self.micro):
@@ -153,7 +153,7 @@ class Trainer:
             part.backward()
             loss += part.detach()
         self.loader.fetch()  # a GPU is still busy with this batch
-        gradients = [parameter.grad for parameter in self.model.parameters()]
+        gradients = [parameter.grad for parameter in self.parameters]
         self.world.sum_([loss, *gradients])
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights
@@ -282,6 +282,12 @@ def sequences_per_step(tokens_per_step: int, block_size: int, processes: int) ->
     return tokens_per_step // block_size
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
+def seed_step(seed: int, step: int, rank: int, device: torch.device) -> None:
     """Makes the random numbers of a step (dropout) a function of these three, so that no generator's state is kept."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
+    number = int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+    else:  # torch.manual_seed would note a traceback for each GPU there might be
+        torch.default_generator.manual_seed(number)
