@@ -10,25 +10,29 @@ from training.config import TrainConfig
 from training.world import processes
 
 MICRO_BATCH_TOKENS = {"cpu": 16_384, "cuda": 32_768, "mps": 16_384}
-# By a part of the name that CUDA gives the device; the first that fits counts.
+# By the name that CUDA gives the device, whole: a card that is nearly called the same is not nearly as fast.
 PEAK_FLOPS = {
-    "B200": 2_250e12,
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "H200": 989e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "A10G": 70e12,
-    "RTX 4090": 165e12,
-    "RTX 3090": 71e12,
+    "NVIDIA B200": 2_250e12,
+    "NVIDIA H200": 989e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA H100 NVL": 835e12,
+    "NVIDIA H100 PCIe": 756e12,
+    "NVIDIA A100-SXM4-40GB": 312e12,
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA A100-PCIE-40GB": 312e12,
+    "NVIDIA A100 80GB PCIe": 312e12,
+    "NVIDIA L40S": 362e12,
+    "NVIDIA L4": 121e12,
+    "NVIDIA A10G": 70e12,
+    "NVIDIA GeForce RTX 4090": 165e12,
+    "NVIDIA GeForce RTX 3090": 71e12,
 }
 
 
 def pick_device(name: str) -> torch.device:
     """``auto`` is the first CUDA device, else Apple's GPU, else the CPU."""
     if torch.cuda.is_available() and name in ("auto", "cuda"):
-        return torch.device("cuda", processes()[2])
+        name = f"cuda:{processes()[2]}"
     if name == "auto":
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
@@ -53,8 +57,7 @@ def peak_flops(config: TrainConfig, device: torch.device) -> float | None:
     """Dense bfloat16 operations a second by the maker's data sheet; None for other devices and precisions."""
     if device.type != "cuda" or not uses_bf16(config, device):
         return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for key, peak in PEAK_FLOPS.items() if key in name), None)
+    return PEAK_FLOPS.get(torch.cuda.get_device_name(device))
 
 
 def sequences_at_once(block_size: int, tokens_at_once: int | None, device: torch.device) -> int:

@@ -31,6 +31,7 @@ class Optimizers:
 
     def __init__(self, model: GPT, config: OptimizerConfig) -> None:
         self.config = config
+        self.device_decides = model.embed.weight.is_cuda
         self.names = {parameter: name for name, parameter in model.named_parameters()}
         groups = parameter_groups(model)
         rates = {"embeddings": config.embedding_lr, "head": config.head_lr, "scalars": config.scalar_lr}
@@ -59,8 +60,14 @@ class Optimizers:
     def step(self, fraction: float, step: int, finite: Tensor | None = None) -> None:
         """One update with the rates that belong to this share of the budget; then forgets the gradients.
 
-        Where ``finite`` [], on the model's device, is false, nothing changes: the host need not know to go on.
+        Where ``finite`` [], on the model's device, is false, nothing changes. A CUDA device settles that by itself, so
+        that the host need not wait for it; elsewhere the host has it at hand.
         """
+        if finite is not None and not self.device_decides:
+            if not finite:
+                self.zero_grad()
+                return
+            finite = None
         scale = learning_rate_scale(self.config, fraction)
         for optimizer in self.all:
             for group in optimizer.param_groups:
@@ -70,6 +77,9 @@ class Optimizers:
             self.muon.step(finite)
         self.adamw.found_inf = None if finite is None else (~finite).float()  # as torch.amp.GradScaler tells it
         self.adamw.step()
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
         for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
 

@@ -90,10 +90,12 @@ def test_state_survives_as_tensors(name):
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("device_decides", [True, False])
 @pytest.mark.parametrize("name", ["muon", "adamw"])
-def test_a_step_that_is_not_finite_changes_nothing(name):
+def test_a_step_that_is_not_finite_changes_nothing(name, device_decides):
     model = GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16), seed=1)
     optimizers = Optimizers(model, OptimizerConfig(name, weight_decay=0.1))
+    optimizers.device_decides = device_decides
 
     def step(finite: bool, poison: float) -> None:
         tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(0))
