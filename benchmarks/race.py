@@ -75,7 +75,7 @@ def run_nanogpt(clone: Path, compiled: bool) -> Result:
     steps = [float(ms) / 1e3 for ms in re.findall(r"^iter \d+: .* time ([\d.]+)ms", out, re.MULTILINE)]
     plain = [step for i, step in enumerate(steps) if i % NANOGPT_EVAL_EVERY]
     training = sum(plain) + (len(steps) - len(plain)) * median(plain)
-    loss, parameters = timed(["-c", NANOGPT_LOSS], clone)[1].split()
+    loss, parameters = timed(["-c", NANOGPT_LOSS], clone)[1].split()[-2:]
     return Result(training, seconds, float(loss), int(parameters))
 
 

@@ -7,6 +7,7 @@ from training.evaluation import families_of
 from training.metrics import Row, read_rows
 
 REDRAW_SECONDS = 60
+N_COLOURS = 10  # that matplotlib tells apart by default
 COLOURS = {"train_loss": "#b8c4d6", "val_loss": "#1f4e8c"}
 
 
@@ -32,9 +33,17 @@ class Curves:
         self.drawn = time.monotonic()
 
 
+def loss_limits(rows: list[Row]) -> tuple[float, float]:
+    """The losses after the first twentieth of the tokens, which fall from a height that would flatten the rest."""
+    end = rows[-1]["tokens"]
+    late = [row[key] for row in rows for key in COLOURS if row["tokens"] >= end / 20 and row.get(key) is not None]
+    return min(late) * 0.98, max(late) * 1.02
+
+
 def draw_curves(rows: list[Row], place: Path) -> None:
     """Loss against tokens, and for stories the share of right answers of each family; nothing without two points."""
     from matplotlib.figure import Figure  # slow to import
+    from matplotlib.ticker import EngFormatter
 
     evaluations = [row for row in rows if row.get("val_loss") is not None]
     if len(evaluations) < 2:
@@ -47,15 +56,18 @@ def draw_curves(rows: list[Row], place: Path) -> None:
         axes[0].plot(
             *zip(*points, strict=True), color=COLOURS[key], label=label, marker="." if key == "val_loss" else ""
         )
-    axes[0].set(xlabel="tokens", ylabel="loss, nats a token")
+    axes[0].set(xlabel="tokens", ylabel="loss, nats a token", ylim=loss_limits(rows))
     axes[0].legend(frameon=False)
-    for family in families:
+    for i, family in enumerate(families):
         key = f"referential/{family}/accuracy"
-        axes[1].plot(*zip(*((row["tokens"], row[key]) for row in evaluations if key in row), strict=True), label=family)
+        points = [(row["tokens"], row[key]) for row in evaluations if key in row]
+        style = "-" if i < N_COLOURS else "--"
+        axes[1].plot(*zip(*points, strict=True), style, color=f"C{i % N_COLOURS}", label=family)
     if families:
         axes[1].set(xlabel="tokens", ylabel="right answers", ylim=(-0.02, 1.02))
         axes[1].legend(frameon=False, fontsize=7, ncols=2, loc="lower right")
     for axis in axes:
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.spines[["top", "right"]].set_visible(False)
     part = place.with_name(f".{place.name}")
     figure.savefig(part, format="png")
