@@ -44,7 +44,8 @@ def main(command: TrainCommand) -> None:
                 trainer.sinks += [SampleFiles(folder), at_exit.enter_context(Curves(folder))]
                 if command.wandb.mode != "disabled":
                     trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
-                run.write_config(folder, config)
+                if command.resume:
+                    run.write_config(folder, config)
         console.begin(trainer)
         trainer.train()
         console.end(trainer)

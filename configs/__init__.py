@@ -24,7 +24,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from data import InputError
-from training.world import processes
+from training.world import first_speaks
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
@@ -57,32 +57,26 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     sys.argv[1:] = arguments
 
     def job(config: DictConfig) -> None:
-        with one_line_errors(quiet=processes()[0] > 0):
-            command = typed(schema, plain(config), HydraConfig.get().overrides.task)
         with one_line_errors():
+            with first_speaks():
+                command = typed(schema, plain(config), HydraConfig.get().overrides.task)
             main(command)
 
     if not any(argument.startswith("-") for argument in arguments if argument not in SWEEP):
-        with one_line_errors(quiet=processes()[0] > 0):
+        with one_line_errors(), first_speaks():
             check_overrides(name, [argument for argument in arguments if argument not in SWEEP], sweep)
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
 
 
 class one_line_errors:
-    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback.
-
-    ``quiet``: another process says the same.
-    """
-
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
+    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, InputError):
-            raise SystemExit(1 if self.quiet else f"error: {error}") from None
+            raise SystemExit(f"error: {error}") from None
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None

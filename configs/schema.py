@@ -1,6 +1,7 @@
 """What each command can be told, as frozen dataclasses; the rooms' own configurations are their parts."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Discriminator
@@ -41,6 +42,8 @@ class TrainCommand(TrainConfig):
             raise ValueError("resume=true: say which run, with run=runs/NAME")
         if self.resume and self.overwrite:
             raise ValueError("resume=true and overwrite=true contradict each other; give one of them")
+        if self.init_from and self.run and Path(self.init_from).resolve() == Path(self.run).resolve():
+            raise ValueError(f"init_from={self.init_from}: is the run itself; resume=true continues it")
 
 
 @dataclass(frozen=True, kw_only=True)

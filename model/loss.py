@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 26}  # float32 numbers held at a time, of which a few copies are made
+# float32 numbers held at a time, of which a few copies are made
+CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}
 
 
 def cap(logits: Tensor, softcap: float) -> Tensor:
@@ -14,21 +15,20 @@ def cap(logits: Tensor, softcap: float) -> Tensor:
 def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
     """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T)``, from x [N, D] and weight [V, D].
 
-    Logits are made for a few tokens at a time, and so are their gradients, at once: memory is O(V), not O(N V), and
-    nothing is computed twice. While torch.compile traces, all tokens are one chunk: the compiler fuses the float32
-    copy away.
+    Logits are made for a few tokens at a time, and their gradients with them: memory is O(V D), not O(N V), and nothing
+    is computed twice, nor gradients where none are wanted.
     """
+    if not torch.is_grad_enabled():
+        weight = weight.detach()  # a Parameter would be said to need its gradient all the same
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
     return HeadLoss.apply(x, weight, targets, softcap)
 
 
-def chunk_rows(n: int, weight: Tensor) -> int:
+def chunk_rows(weight: Tensor) -> int:
     """Tokens at a time: on a CPU what stays in its cache, but enough that adding up [V, D] gradients costs little."""
-    if torch.compiler.is_compiling():
-        return n
-    return max(CHUNK_LOGITS.get(weight.device.type, 1 << 24) // len(weight), 2 * weight.size(1))
+    return max(CHUNK_LOGITS[weight.device.type] // len(weight), 2 * weight.size(1))
 
 
 def chunk_loss(logits: Tensor, targets: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
         n, wanted = len(x), any(ctx.needs_input_grad)
-        rows = chunk_rows(n, weight)
+        rows = chunk_rows(weight)
         total = x.new_zeros((), dtype=torch.float32)
         x_parts, weight_gradient = [], torch.zeros_like(weight, dtype=torch.float32) if wanted else None
         with torch.autocast(x.device.type, enabled=False):
@@ -67,8 +67,8 @@ class HeadLoss(torch.autograd.Function):
     def backward(ctx, by_loss: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x_gradient, weight_gradient = ctx.saved_tensors
         return (
-            x_gradient * by_loss.to(x_gradient.dtype),
-            weight_gradient * by_loss.to(weight_gradient.dtype),
+            x_gradient * by_loss,
+            weight_gradient * by_loss,
             None,
             None,
         )

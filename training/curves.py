@@ -12,7 +12,7 @@ COLOURS = {"train_loss": "#b8c4d6", "val_loss": "#1f4e8c"}
 
 
 class Curves:
-    """A sink of ``training.metrics``: keeps RUN/curves.png at most a minute behind; leaving the context ends it."""
+    """A sink of ``training.metrics``: draws RUN/curves.png at evaluations, once a minute at most, and at the end."""
 
     def __init__(self, run: Path) -> None:
         self.run, self.drawn = run, time.monotonic()
@@ -37,7 +37,7 @@ def loss_limits(rows: list[Row]) -> tuple[float, float]:
     """The losses after the first twentieth of the tokens, which fall from a height that would flatten the rest."""
     end = rows[-1]["tokens"]
     late = [row[key] for row in rows for key in COLOURS if row["tokens"] >= end / 20 and row.get(key) is not None]
-    return min(late) * 0.98, max(late) * 1.02
+    return (min(late) * 0.98, max(late) * 1.02) if late else (None, None)
 
 
 def draw_curves(rows: list[Row], place: Path) -> None:

@@ -1,5 +1,6 @@
 """What a machine can do: device, precision, and how much of a step fits at once."""
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -30,7 +31,7 @@ PEAK_FLOPS = {
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the first CUDA device, else Apple's GPU, else the CPU."""
+    """``auto`` is this process's CUDA device (the first, without torchrun), else Apple's GPU, else the CPU."""
     if torch.cuda.is_available() and name in ("auto", "cuda"):
         name = f"cuda:{processes()[2]}"
     if name == "auto":
@@ -71,14 +72,15 @@ def micro_batch(sequences: int, block_size: int, tokens_at_once: int | None, dev
 
 
 @contextmanager
-def readable_out_of_memory(tokens: int) -> Iterator[None]:
-    """Says which knob to turn when ``tokens`` at once were too many."""
+def readable_out_of_memory(sequences: int, block_size: int) -> Iterator[None]:
+    """Says which knob to turn when so many sequences at once were too many."""
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not re.search("out of memory|can't allocate memory", str(error)):
             raise
+        fewer = f"tokens_at_once={sequences // 2 * block_size} (the steps stay what they are), "
         raise InputError(
-            f"out of memory with {tokens:,} tokens going through the model at once; give tokens_at_once={tokens // 2} "
-            "(the steps stay what they are), a shorter model.block_size or a smaller model"
+            f"out of memory with {sequences} x {block_size} tokens going through the model at once; give "
+            f"{fewer if sequences > 1 else ''}a shorter model.block_size or a smaller model"
         ) from None

@@ -10,8 +10,8 @@ from data.cases import answer_columns, by_family
 from data.shards import Tokens
 from model import GPT
 from model.score import in_batches, score_answers
-from training.device import sequences_at_once
-from training.world import World
+from training.device import readable_out_of_memory, sequences_at_once
+from training.world import ALONE, World
 
 # What is told of stories at the end of a run: heading -> key of the metrics row, for a family.
 STORY_COLUMNS = {
@@ -38,22 +38,24 @@ def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]
 
 
 @torch.inference_mode()
-def validation_loss(model: GPT, tokens: Tokens, tokens_at_once: int | None = None, world: World | None = None) -> float:
+def validation_loss(model: GPT, tokens: Tokens, tokens_at_once: int | None = None, world: World = ALONE) -> float:
     """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic.
 
     Several processes share the windows and all return the same number.
     """
     model.eval()
-    world, device, block_size = world or World(), model.embed.weight.device, model.config.block_size
+    device, block_size = model.embed.weight.device, model.config.block_size
     windows = validation_windows(tokens, block_size)
     full = [window for window in windows if window[1] == block_size]
-    batches = [full[part] for part in in_batches(len(full), sequences_at_once(block_size, tokens_at_once, device))]
+    at_once = sequences_at_once(block_size, tokens_at_once, device)
+    batches = [full[part] for part in in_batches(len(full), at_once)]
     batches += [[window] for window in windows if window[1] != block_size]
     total = torch.zeros((), dtype=torch.float64)
-    for batch in batches[world.rank :: world.size]:
-        ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
-        total += model.loss(ids[:, :-1], ids[:, 1:]).item() * ids[:, 1:].numel()
-    world.sum_on_host(total)
+    with readable_out_of_memory(at_once, block_size):
+        for batch in batches[world.rank :: world.size]:
+            ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
+            total += model.loss(ids[:, :-1], ids[:, 1:]).item() * ids[:, 1:].numel()
+    world.sum_([total])
     return total.item() / (len(tokens) - 1)
 
 

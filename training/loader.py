@@ -1,4 +1,4 @@
-"""Batches on the device, the next one on its way while this one is used."""
+"""Batches on the device, the next one made while this one is used."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from data import Batches
 class Loader:
     """``next`` gives a global batch's share [sequences, block_size + 1]; ``fetch`` gets the following one ready.
 
-    Where the device is a GPU the copy runs beside its work. A batch that was fetched and not used is not counted by
-    ``state``.
+    A CUDA device is not waited for: it copies as soon as it gets there. ``state`` does not count a batch that was
+    fetched and not used.
     """
 
     def __init__(self, batches: Batches, device: torch.device) -> None:

@@ -1,5 +1,6 @@
 """The training loop, top to bottom: step, evaluate, save, until the budget is used up or somebody says stop."""
 
+import errno
 import math
 import signal
 import time
@@ -22,9 +23,19 @@ from training.metrics import Metrics, Row, Sink, forget_after, read_rows
 from training.optimizer import Optimizers
 from training.run import get_parameters, set_parameters
 from training.schedule import fraction_done
-from training.world import World
+from training.world import ALONE, World
 
 BAD_STEPS_IN_A_ROW = 5
+CANNOT_WRITE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOENT,
+)
 LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
@@ -48,21 +59,24 @@ class Trainer:
         sinks: Sequence[Sink] = (),
         evaluations: Sequence[Evaluation] = (),
         last_evaluations: Sequence[Evaluation] = (),
-        world: World | None = None,
+        world: World = ALONE,
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run = config, model, dataset, run
         self.evaluations, self.last_evaluations = evaluations, last_evaluations
         self.sinks = list(sinks)
-        self.world = world or World()
+        self.world = world
         self.device = model.embed.weight.device
         self.peak_flops = peak_flops(config, self.device)
-        block_size, rank, size = model.config.block_size, self.world.rank, self.world.size
+        block_size, rank, size = model.config.block_size, world.rank, world.size
         self.sequences = sequences_per_step(config.tokens_per_step, block_size, size)
+        if config.tokens_at_once and config.tokens_at_once < block_size:
+            raise InputError(f"tokens_at_once={config.tokens_at_once}: must be at least model.block_size={block_size}")
         self.micro = micro_batch(self.sequences // size, block_size, config.tokens_at_once, self.device)
         batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
+        # Evaluation stays uncompiled: its batches have other shapes, each of which would be compiled anew.
         self.loss = torch.compile(model.loss) if config.compile else model.loss
         self.step = self.tokens = 0
         self.seconds = self.train_seconds = 0.0  # all that counts for max_minutes; steps alone
@@ -72,6 +86,7 @@ class Trainer:
         self.skipped, self.bad_in_a_row = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
         self.saved_step: int | None = None
         self.signal_received = self.stop_signal = 0
+        self.started = time.perf_counter()
         self.metrics: Metrics | None = None  # open while training, in the first process
 
     def describe(self) -> str:
@@ -94,9 +109,10 @@ class Trainer:
         try:
             if self.world.first:
                 self.metrics = Metrics(self.run / "metrics.jsonl", self.sinks)
-            with readable_out_of_memory(self.micro * self.model.config.block_size):
-                self.train_and_evaluate()
+            self.train_and_evaluate()
         except OSError as error:
+            if error.errno not in CANNOT_WRITE:
+                raise
             raise InputError(
                 f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
                 f"Mend that, then go on with resume=true"
@@ -108,37 +124,47 @@ class Trainer:
                 signal.signal(number, handler)
 
     def train_and_evaluate(self) -> None:
-        started = time.perf_counter() - self.seconds
+        self.started = time.perf_counter() - self.seconds
         if self.saved_step is None:  # not resumed
             self.log({"step": 0, "tokens": 0, **self.evaluate()})
         while True:
-            elapsed = time.perf_counter() - started
-            self.seconds, self.stop_signal = self.world.agree(elapsed, self.signal_received)
+            self.seconds, self.stop_signal = self.world.agree(self.elapsed(), self.signal_received)
             if self.stop_signal or self.fraction() >= 1:
                 break
             step_started = time.perf_counter()
-            row = self.train_step()
+            with readable_out_of_memory(self.micro, self.model.config.block_size):
+                row = self.train_step()
             evaluates = self.fraction() >= 1 or self.step % self.config.eval_every == 0
             logs = evaluates or self.step % self.config.log_every == 0
-            if logs or self.step % LOOK_EVERY == 0:
+            saves = self.step % self.config.checkpoint_every == 0
+            if logs or saves or self.step % LOOK_EVERY == 0:
                 row = {key: value.item() if torch.is_tensor(value) else value for key, value in row.items()}
                 self.require_finite_steps()
             self.train_seconds += time.perf_counter() - step_started
             if evaluates:
                 row |= self.evaluate()
             if logs:
-                self.log(row | self.clock(time.perf_counter() - started))
-            if self.step % self.config.checkpoint_every == 0 or self.step == self.best_step:
-                self.save(time.perf_counter() - started)
+                self.log(row | self.clock())
+            if saves or self.step == self.best_step:
+                self.save()
         if not self.stop_signal and self.evaluated_step != self.step:  # the time was up between two evaluations
             row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
-            self.log(row | self.clock(time.perf_counter() - started))
-        self.save(time.perf_counter() - started)
+            self.log(row | self.clock())
+            self.saved_step = None  # which step is the best may have changed
+        self.save()
 
     def request_stop(self, number: int, frame: FrameType | None) -> None:
-        """The first signal ends the run after its step; the second one ends it at once."""
+        """The first signal ends the run after its step; the second one ends it at once.
+
+        Not so under torchrun, which hands on to each process what they all may have been sent already.
+        """
         self.signal_received = number
-        signal.signal(number, signal.SIG_DFL)
+        if self.world.size == 1:
+            signal.signal(number, signal.SIG_DFL)
+
+    def elapsed(self) -> float:
+        """Seconds of this run, before it was resumed and since, evaluation included."""
+        return time.perf_counter() - self.started
 
     def train_step(self) -> dict[str, float | torch.Tensor]:
         """One optimizer step on one global batch; returns what is to be logged of it, still on the device."""
@@ -159,7 +185,8 @@ class Trainer:
         finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights
         self.optimizers.step(fraction, self.step, finite)
         self.skipped += ~finite
-        self.bad_in_a_row = (self.bad_in_a_row + 1) * ~finite
+        enough = self.bad_in_a_row >= BAD_STEPS_IN_A_ROW  # stays so until the host looks
+        self.bad_in_a_row = torch.where(enough, self.bad_in_a_row, (self.bad_in_a_row + 1) * ~finite)
         self.step += 1
         self.tokens += self.sequences * self.model.config.block_size
         return {
@@ -207,11 +234,11 @@ class Trainer:
         if self.metrics:
             self.metrics.log(row)
 
-    def clock(self, seconds: float) -> Row:
+    def clock(self) -> Row:
         """What differs when a run is repeated: the time, and how fast the steps since the latest row were."""
         tokens, before = self.logged
         self.logged = self.tokens, self.train_seconds
-        row = {"seconds": round(seconds, 3), "train_seconds": round(self.train_seconds, 3)}
+        row = {"seconds": round(self.elapsed(), 3), "train_seconds": round(self.train_seconds, 3)}
         if self.train_seconds > before:
             rate = (self.tokens - tokens) / (self.train_seconds - before)
             row["tokens_per_second"] = round(rate)
@@ -219,11 +246,11 @@ class Trainer:
                 row["mfu"] = rate * self.model.flops_per_token() / (self.peak_flops * self.world.size)
         return row
 
-    def state(self, seconds: float) -> dict:
+    def state(self) -> dict:
         return {
             "step": self.step,
             "tokens": self.tokens,
-            "seconds": seconds,
+            "seconds": self.elapsed(),
             "train_seconds": self.train_seconds,
             "batches": self.loader.state(),
             "best_step": self.best_step or self.step,
@@ -235,7 +262,7 @@ class Trainer:
             "model": asdict(self.model.config),
         }
 
-    def save(self, seconds: float) -> None:
+    def save(self) -> None:
         """Writes a checkpoint, unless this step has one already."""
         if self.metrics:
             self.metrics.flush()
@@ -243,7 +270,7 @@ class Trainer:
             return
         if self.world.first:
             tensors = self.optimizers.state_tensors()
-            checkpoint.save(self.run, get_parameters(self.model), tensors, self.state(seconds))
+            checkpoint.save(self.run, get_parameters(self.model), tensors, self.state())
         self.saved_step = self.step
 
     def restore(self) -> None:

@@ -23,6 +23,7 @@ class Metrics:
 
     def log(self, row: Row) -> None:
         self.file.write(json.dumps({key: finite(value) for key, value in row.items()}) + "\n")
+        self.file.flush()  # sinks may read it
         for sink in self.sinks:
             sink(row)
 

@@ -61,17 +61,17 @@ class Optimizers:
         """One update with the rates that belong to this share of the budget; then forgets the gradients.
 
         Where ``finite`` [], on the model's device, is false, nothing changes. A CUDA device settles that by itself, so
-        that the host need not wait for it; elsewhere the host has it at hand.
+        that the host need not wait for it; others need not know how.
         """
+        scale = learning_rate_scale(self.config, fraction)
+        for optimizer in self.all:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * scale
         if finite is not None and not self.device_decides:
             if not finite:
                 self.zero_grad()
                 return
             finite = None
-        scale = learning_rate_scale(self.config, fraction)
-        for optimizer in self.all:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * scale
         if self.muon:
             self.muon.param_groups[0]["momentum"] = muon_momentum(step)
             self.muon.step(finite)

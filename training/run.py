@@ -59,13 +59,10 @@ def bring_back(folder: Path) -> None:
     if not earlier.exists():
         return
     if not checkpoint.saved_steps(folder):
-        if folder.exists():
-            failed = Path(tempfile.mkdtemp(prefix=f".{earlier.name}.", dir=earlier.parent))
-            folder.resolve().rename(failed / "failed")
-            shutil.rmtree(failed, ignore_errors=True)
+        discard(folder.resolve())
         earlier.rename(folder.resolve())
     else:
-        shutil.rmtree(earlier, ignore_errors=True)
+        discard(earlier)
 
 
 @contextmanager
@@ -101,7 +98,15 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
         else:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    shutil.rmtree(earlier, ignore_errors=True)
+    discard(earlier)
+
+
+def discard(folder: Path) -> None:
+    """Deletes a run: under another name first, so that no half of one is ever taken for a whole."""
+    if folder.exists():
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        folder.rename(aside / "discarded")
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_config(folder: Path, config: str) -> None:

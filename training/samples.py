@@ -28,4 +28,4 @@ class SampleFiles:
     def __call__(self, row: Row) -> None:
         if "sample" in row:
             self.folder.mkdir(exist_ok=True)
-            (self.folder / f"step_{row['step']:06d}.txt").write_text(row["sample"] + "\n")
+            (self.folder / f"step_{row['step']:06d}.txt").write_text(row["sample"] + "\n", encoding="utf-8")

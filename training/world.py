@@ -5,6 +5,7 @@ hold the same weights at all times. The first process alone writes, prints and a
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-PATIENCE = timedelta(days=1)  # the others wait while the first makes tokens; torchrun ends them all if one fails
+TIMEOUT = timedelta(days=1)  # the others wait while the first makes tokens; torchrun ends them all if one fails
+FIRST_SPEAKS_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,6 @@ class World:
         dist.all_reduce(together)
         for tensor, part in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
-
-    def sum_on_host(self, number: Tensor) -> None:
-        """Replaces a number in the host's memory by its sum over all processes."""
-        if self.size > 1:
-            dist.all_reduce(number)
 
     def agree(self, seconds: float, stop_signal: int) -> tuple[float, int]:
         """What all must know alike: the first process's clock, and a signal (0: none) that any of them was sent.
@@ -77,17 +74,33 @@ def processes() -> tuple[int, int, int]:
     )
 
 
+ALONE = World()
+
+
+@contextmanager
+def first_speaks() -> Iterator[None]:
+    """Keeps errors of all processes but the first back for a while: if it has the same, torchrun ends them by then."""
+    try:
+        yield
+    except BaseException:
+        if processes()[0] > 0:
+            time.sleep(FIRST_SPEAKS_SECONDS)
+        raise
+
+
 @contextmanager
 def join(device: torch.device) -> Iterator[World]:
-    """Meets the other processes, if there are any, and parts from them at the end."""
-    rank, size, _ = processes()
-    if size == 1:
-        yield World()
-        return
+    """Meets the other processes, if there are any; at the end they wait for each other, and part."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    rank, size, _ = processes()
+    if size == 1:
+        yield ALONE
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield World(rank, size)
+        with first_speaks():
+            yield World(rank, size)
+            dist.barrier()  # torchrun would end the first, still writing, as soon as another is gone
     finally:
         dist.destroy_process_group()

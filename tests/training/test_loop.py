@@ -105,6 +105,28 @@ def test_several_in_a_row_end_the_run_and_keep_the_last_good_checkpoint(tmp_path
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
+def test_many_bad_steps_are_not_forgotten_between_looks(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=30, log_every=1000, eval_every=1000, checkpoint_every=1000)
+    poison(trainer, set(range(1, 8)))
+    with pytest.raises(InputError, match=r"not finite at 5 steps in a row, up to step 10; there is no checkpoint yet"):
+        trainer.train()
+
+
+def test_the_best_step_of_a_late_last_evaluation_is_saved(tmp_path, stories):
+    """The run was stopped by a signal at the very end of what became its budget, between two evaluations."""
+    settings = {"eval_every": 4, "checkpoint_every": 4}
+    trainer = new_run(tmp_path / "run", stories, max_steps=12, **settings)
+    trainer.sinks = (lambda row: trainer.request_stop(signal.SIGTERM, None) if row["step"] == 6 else None,)
+    trainer.train()
+    assert checkpoint.load(trainer.run, "best")[0]["step"] == 4
+    resumed = make_trainer(trainer.run, stories, max_steps=6, **settings)
+    resumed.restore()
+    resumed.train()
+    assert resumed.best_step == 6
+    state = checkpoint.load(trainer.run, "best")[0]
+    assert (state["step"], state["best_loss"]) == (6, resumed.best_loss)
+
+
 def test_a_batch_smaller_than_a_block_is_refused(tmp_path, stories):
     with pytest.raises(InputError, match=r"tokens_per_step=31: must be a multiple of model.block_size=32; give 32"):
         make_trainer(tmp_path, stories, tokens_per_step=31)
@@ -119,7 +141,7 @@ def test_a_changed_corpus_cannot_be_resumed(tmp_path, stories):
         with pytest.raises(InputError, match=r"no longer what it was trained on"):
             other.restore()
     finally:
-        object.__setattr__(other.dataset, "key", trainer.state(0.0)["dataset"])
+        object.__setattr__(other.dataset, "key", trainer.state()["dataset"])
 
 
 @pytest.mark.parametrize(
