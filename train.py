@@ -10,10 +10,10 @@ import torch
 
 import configs
 from configs.schema import TrainCommand
-from data import EncodedCase, Tokenizer, encode_case, prepare
+from data import EncodedCase, InputError, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
 from model import GPT
-from training import Trainer, pick_device, run
+from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
 from training.evaluation import referential_metrics
 from training.loop import Evaluation
@@ -61,6 +61,8 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
     with world.in_turn():
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if command.init_from and not command.resume:
+        if not checkpoint.saved_steps(Path(command.init_from)):
+            raise InputError(f"init_from={command.init_from}: has no checkpoint yet")
         model, _, state = run.load_model(Path(command.init_from), "best", device, dropout=command.model.dropout)
         console.note(f"weights from {command.init_from}, step {state['step']:,}")
     else:

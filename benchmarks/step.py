@@ -3,6 +3,7 @@
     python -m benchmarks.step model=small tokenizer=gpt2 tokens_per_step=16384 [any other key of train.py]
 
 Tokens a second are of steps as they are; the shares are of a second round, which waits for the device after each part.
+Logging is the record in metrics.jsonl; the screen and wandb are not in it.
 """
 
 import resource
@@ -13,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -26,13 +26,13 @@ from model import GPT
 from training import Trainer, muon, pick_device
 from training.metrics import Metrics
 
-WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 10
+WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 5
 VOCABULARY = {"bytes": 257, "gpt2": 50_257}
 
 
 def random_dataset(vocab_size: int, block_size: int, sequences: int) -> Dataset:
     n = max(1_000_000, 4 * block_size * sequences)
-    ids = np.random.default_rng(0).integers(vocab_size, size=n, dtype=np.uint16)
+    ids = np.random.default_rng(0).integers(vocab_size, size=n, dtype=np.uint32)
     return Dataset("random", Path(), None, Tokens([ids]), Tokens([ids[:1_000]]), 1_000, 0)
 
 
@@ -73,16 +73,15 @@ def make_trainer(command: TrainCommand, run: Path) -> Trainer:
     return Trainer(command, model, dataset, run)
 
 
-def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], float]) -> list[float]:
-    """Seconds of each step, logging included, for about SECONDS."""
-    times, end = [], time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(times) < LEAST_STEPS:
-        started = now()
+def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], float]) -> tuple[float, int]:
+    """Seconds for some steps, about SECONDS, logging included, and how many; waits for the device at the end only."""
+    started, steps = now(), 0
+    while time.perf_counter() < started + SECONDS or steps < LEAST_STEPS:
         row = trainer.train_step()
         if trainer.step % trainer.config.log_every == 0:
             log(row)
-        times.append(now() - started)
-    return times
+        steps += 1
+    return now() - started, steps
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -116,12 +115,11 @@ def main(arguments: Sequence[str]) -> None:
     report(trainer, plain, watched, parts)
 
 
-def report(trainer: Trainer, plain: list[float], watched: list[float], parts: Parts) -> None:
-    tokens = trainer.sequences * trainer.model.config.block_size
-    rate = tokens / median(plain)
+def report(trainer: Trainer, plain: tuple[float, int], watched: tuple[float, int], parts: Parts) -> None:
+    seconds, steps = plain
+    rate = trainer.sequences * trainer.model.config.block_size * steps / seconds
     print(f"{trainer.model.n_parameters():,} parameters on {trainer.device}; {trainer.describe()}")
-    spread = f"{min(plain) * 1e3:.1f} to {max(plain) * 1e3:.1f}"
-    print(f"step {median(plain) * 1e3:.1f} ms ({spread}, {len(plain)} steps); {rate:,.0f} tokens/s", end="; ")
+    print(f"step {seconds / steps * 1e3:.1f} ms (mean of {steps}); {rate:,.0f} tokens/s", end="; ")
     flops = rate * trainer.model.flops_per_token()
     print(f"{flops / 1e12:.2f} TFLOP/s", end="; ")
     print(f"MFU {flops / trainer.peak_flops:.1%}" if trainer.peak_flops else "MFU unknown: no peak for this device")
@@ -129,11 +127,11 @@ def report(trainer: Trainer, plain: list[float], watched: list[float], parts: Pa
         print(f"peak memory {torch.cuda.max_memory_allocated(trainer.device) / 2**20:,.0f} MiB of the device")
     else:
         print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MiB, all of the process")
-    total = sum(watched)
+    total, steps = watched
     shares = dict(parts.seconds) | {"rest: norm, checks, Python": total - sum(parts.seconds.values())}
     print("\n| part | ms a step | share |\n|---|---|---|")
     for part, seconds in shares.items():
-        print(f"| {part} | {seconds / len(watched) * 1e3:.2f} | {seconds / total:.1%} |")
+        print(f"| {part} | {seconds / steps * 1e3:.2f} | {seconds / total:.1%} |")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from data import InputError
-from training.world import first_speaks
+from training.world import first_speaks, processes
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
@@ -54,13 +54,14 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     sweep = any(argument in SWEEP for argument in arguments)
     if not sweep:
         arguments = [encode_text(argument) for argument in arguments]
+    elif processes()[1] > 1:
+        with one_line_errors(), first_speaks():
+            raise InputError("-m and torchrun do not go together; start torchrun once for each run")
     sys.argv[1:] = arguments
 
     def job(config: DictConfig) -> None:
-        with one_line_errors():
-            with first_speaks():
-                command = typed(schema, plain(config), HydraConfig.get().overrides.task)
-            main(command)
+        with one_line_errors(), first_speaks():
+            main(typed(schema, plain(config), HydraConfig.get().overrides.task))
 
     if not any(argument.startswith("-") for argument in arguments if argument not in SWEEP):
         with one_line_errors(), first_speaks():
@@ -120,9 +121,15 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
         if key.lstrip("+~") in GROUPS:
             members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
             for choice in value.split(",") if sweep else [value]:
-                if choice not in members:
+                if choice not in members and (key, choice) != ("experiment", "null"):
                     raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
                 chosen.append(f"{key}={choice}")
+    for experiment in (choice for choice in chosen if choice.startswith("experiment=")):
+        sets = keys_of_experiment(experiment)
+        for choice in chosen:
+            group = choice.partition("=")[0]
+            if any(key.startswith(f"{group}.") for key in sets):
+                raise InputError(f"{choice}: {experiment} sets {group} itself; leave one out, or give single keys")
     together = [[choice] for choice in chosen] or [[]] if sweep else [chosen]
     known = {*GROUPS, *(key for choices in together for key in nested_keys(compose(name, choices)))}
     for argument in arguments:
@@ -131,6 +138,15 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
             raise InputError(f"{key}: there is no such key; {hint(key, known)}")
     if not sweep:
         compose(name, arguments)
+
+
+def keys_of_experiment(override: str) -> list[str]:
+    """The keys that the file of an ``experiment=NAME`` sets, after the groups it chooses."""
+    name = override.partition("=")[2]
+    if name == "null":
+        return []
+    content = OmegaConf.to_container(OmegaConf.load(FOLDER / "experiment" / f"{name}.yaml"))
+    return [key for key in nested_keys(content) if key != "defaults"]
 
 
 def hint(key: str, known: set[str]) -> str:
@@ -226,25 +242,25 @@ def resumed(values: dict, overrides: list[str]) -> dict:
 
 
 def initialized(values: dict, overrides: list[str]) -> dict:
-    """``values`` with the model and the tokenizer of the run in ``init_from``; its dropout alone may be another."""
+    """``values`` with the model and the tokenizer of the run in ``init_from``; dropout alone may be another."""
     run = values["init_from"]
     stored = stored_config(run, {"model", "tokenizer"}, f"init_from={run}")
-    given = given_keys(overrides)
-    for part in ("model", "tokenizer"):
-        for key, value in values[part].items():
-            name, own = f"{part}.{key}", stored[part].get(key)
-            if name == "model.dropout" and name in given:
-                stored[part][key] = value
-            elif value != own and (part in given or name in given):
-                raise InputError(f"{name}={value}: {run} has {own}, which init_from={run} brings along; leave it out")
-    return values | {part: stored[part] for part in ("model", "tokenizer")}
+    if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
+        raise InputError(f"init_from={run}: its config.yaml is damaged")
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+")
+        sets = keys_of_experiment(override) if key == "experiment" else [key]
+        if any(k.partition(".")[0] in ("model", "tokenizer") and k != "model.dropout" for k in sets):
+            raise InputError(f"{override}: init_from={run} brings its model and tokenizer along; leave this out")
+    dropout = {"dropout": values["model"]["dropout"]} if "model.dropout" in given_keys(overrides) else {}
+    return values | {"model": stored["model"] | dropout, "tokenizer": stored["tokenizer"]}
 
 
 def to_yaml(command: Any) -> str:
     """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
     values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
     del values["model"]["vocab_size"]
-    for place, key in ((values, "cache"), (values["data"], "path")):  # a run may be resumed from elsewhere
-        if key in place:
+    for place, key in ((values, "cache"), (values, "init_from"), (values["data"], "path")):  # resumed from elsewhere
+        if place.get(key):
             place[key] = os.path.abspath(os.path.expanduser(place[key]))
     return OmegaConf.to_yaml(OmegaConf.create(values))

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from model import GPT, GPTConfig
 from training import TrainConfig, Trainer, run
-from training.metrics import read_rows
+from training.metrics import CLOCK, read_rows
 
-CLOCK = ("seconds", "train_seconds", "tokens_per_second")
 SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
 
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from data import InputError
+
 TIMEOUT = timedelta(days=1)  # the others wait while the first makes tokens; torchrun ends them all if one fails
 FIRST_SPEAKS_SECONDS = 5
 
@@ -97,10 +99,11 @@ def join(device: torch.device) -> Iterator[World]:
     if size == 1:
         yield ALONE
         return
+    if device.type == "mps":
+        raise InputError(f"device={device.type}: several processes need a CUDA device each, or device=cpu")
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        with first_speaks():
-            yield World(rank, size)
-            dist.barrier()  # torchrun would end the first, still writing, as soon as another is gone
+        yield World(rank, size)
+        dist.barrier()  # torchrun would end the first, still writing, as soon as another is gone
     finally:
         dist.destroy_process_group()

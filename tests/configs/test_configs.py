@@ -166,6 +166,22 @@ def test_the_yaml_files_say_what_the_dataclasses_say():
     assert TrainConfig(**given) == TrainConfig()
 
 
+def test_experiments_set_what_they_say_and_single_keys_win():
+    race = train("experiment=race_cpu", "seed=3", "optimizer.matrix_lr=0.02")
+    assert (race.model.n_layer, race.tokenizer.kind, race.data.name, race.seed) == (1, "bytes", "shakespeare", 3)
+    assert race.optimizer.matrix_lr == 0.02
+    assert GPT(dataclasses.replace(race.model, vocab_size=257)).n_parameters() < 900_000
+    baby = train("experiment=shakespeare")
+    assert (baby.model.n_embd, baby.model.dropout, baby.patience) == (384, 0.25, 3)
+    assert train("experiment=null") == train()
+
+
+@pytest.mark.parametrize("group", ["model=small", "optimizer=adamw"])
+def test_a_group_that_an_experiment_would_overrule_is_refused(group):
+    message = refusal("train", TrainCommand, "experiment=race_cpu", group)
+    assert f"{group}: experiment=race_cpu sets {group.partition('=')[0]} itself; leave one out" in message
+
+
 def test_paths_are_taken_literally():
     assert train("data=files", "data.path=my texts (old), [1]/a=b.txt").data.path == "my texts (old), [1]/a=b.txt"
 

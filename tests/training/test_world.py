@@ -1,8 +1,11 @@
 """Two processes do what one does: the same global batches, the same losses, one run folder, resumed on any number."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,13 +19,12 @@ from training.loop import sequences_per_step
 from training.metrics import read_rows
 from training.world import World
 
+STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone")
 SETTINGS = (*QUICK, *SMALL, "eval_every=4", "checkpoint_every=4", "device=cpu")
 
 
 def train(folder: Path, processes: int, *arguments: str) -> subprocess.CompletedProcess:
-    starter = [sys.executable]
-    if processes > 1:
-        starter += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    starter = [*STARTER, f"--nproc_per_node={processes}"] if processes > 1 else [sys.executable]
     return subprocess.run(
         [*starter, str(ROOT / "train.py"), *arguments], cwd=folder, capture_output=True, text=True, timeout=300
     )
@@ -52,11 +54,43 @@ def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["by1", "by2", "cache"]
 
 
-def test_what_no_process_can_do_is_said_once(tmp_path):
-    done = train(tmp_path, 2, "model.n_layr=3")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("model.n_layr=3",), "model.n_layr: there is no such key"),
+        (("tokens_per_step=320",), "tokens_per_step=320: must be a multiple of model.block_size=64 times 2"),
+        (("data=files", "data.path=nowhere.txt"), "data.path=nowhere.txt: there is no such file"),
+        (("-m", "seed=1,2"), "-m and torchrun do not go together"),
+    ],
+)
+def test_what_no_process_can_do_is_said_once(tmp_path, arguments, message):
+    settings = SETTINGS if "data=files" not in arguments else SMALL
+    done = train(tmp_path, 2, *settings, *arguments)
     assert done.returncode != 0
-    assert len(re.findall("^error: model.n_layr", done.stderr, re.MULTILINE)) == 1
+    assert len(re.findall(f"^error: {re.escape(message)}", done.stderr, re.MULTILINE)) == 1
+    assert "Traceback" not in done.stderr.split("torch.distributed.elastic")[0]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_signal_to_all_processes_saves_once(tmp_path):
+    arguments = ("run=run", "max_steps=100000", *SETTINGS)
+    process = subprocess.Popen(
+        [*STARTER, "--nproc_per_node=2", str(ROOT / "train.py"), *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoint.saved_steps(tmp_path / "run"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    for pid in (*map(int, children), process.pid):  # as a scheduler does; torchrun passes it on once more
+        os.kill(pid, signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert out.count("stopped by signal at step") == 1
+    assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == checkpoint.saved_steps(tmp_path / "run")[-1]
 
 
 def test_every_sequence_is_read_by_exactly_one_process():
