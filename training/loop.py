@@ -120,8 +120,8 @@ class Trainer:
         finally:
             if self.metrics:
                 self.metrics.close()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number, handler in before.items():  # torchrun may pass a signal on a second time
+                signal.signal(number, signal.SIG_IGN if self.stop_signal and self.world.size > 1 else handler)
 
     def train_and_evaluate(self) -> None:
         self.started = time.perf_counter() - self.seconds
