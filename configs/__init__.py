@@ -121,7 +121,7 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
         if key.lstrip("+~") in GROUPS:
             members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
             for choice in value.split(",") if sweep else [value]:
-                if choice not in members and (key, choice) != ("experiment", "null"):
+                if choice not in members:
                     raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
                 chosen.append(f"{key}={choice}")
     for experiment in (choice for choice in chosen if choice.startswith("experiment=")):
@@ -143,8 +143,6 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
 def keys_of_experiment(override: str) -> list[str]:
     """The keys that the file of an ``experiment=NAME`` sets, after the groups it chooses."""
     name = override.partition("=")[2]
-    if name == "null":
-        return []
     content = OmegaConf.to_container(OmegaConf.load(FOLDER / "experiment" / f"{name}.yaml"))
     return [key for key in nested_keys(content) if key != "defaults"]
 

@@ -173,7 +173,6 @@ def test_experiments_set_what_they_say_and_single_keys_win():
     assert GPT(dataclasses.replace(race.model, vocab_size=257)).n_parameters() < 900_000
     baby = train("experiment=shakespeare")
     assert (baby.model.n_embd, baby.model.dropout, baby.patience) == (384, 0.25, 3)
-    assert train("experiment=null") == train()
 
 
 @pytest.mark.parametrize("group", ["model=small", "optimizer=adamw"])
