@@ -245,12 +245,12 @@ def initialized(values: dict, overrides: list[str]) -> dict:
     stored = stored_config(run, {"model", "tokenizer"}, f"init_from={run}")
     if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
         raise InputError(f"init_from={run}: its config.yaml is damaged")
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+")
+    given = given_keys(overrides)
+    for override, key in zip(overrides, given, strict=True):
         sets = keys_of_experiment(override) if key == "experiment" else [key]
         if any(k.partition(".")[0] in ("model", "tokenizer") and k != "model.dropout" for k in sets):
             raise InputError(f"{override}: init_from={run} brings its model and tokenizer along; leave this out")
-    dropout = {"dropout": values["model"]["dropout"]} if "model.dropout" in given_keys(overrides) else {}
+    dropout = {"dropout": values["model"]["dropout"]} if "model.dropout" in given else {}
     return values | {"model": stored["model"] | dropout, "tokenizer": stored["tokenizer"]}
 
 

@@ -31,11 +31,13 @@ def chunk_rows(weight: Tensor) -> int:
     return max(CHUNK_LOGITS[weight.device.type] // len(weight), 2 * weight.size(1))
 
 
-def chunk_loss(logits: Tensor, targets: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
-    """Summed loss of raw float32 logits [n, V], and its gradient by them."""
+def chunk_loss(logits: Tensor, targets: Tensor, softcap: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
+    """Summed loss of raw float32 logits [n, V], and its gradient by them where it is ``wanted``."""
     capped = cap(logits, softcap)
     log_p = capped.log_softmax(-1)
     loss = -log_p.gather(1, targets[:, None]).sum()
+    if not wanted:
+        return loss, None
     gradient = log_p.exp_().scatter_add_(1, targets[:, None], log_p.new_full((len(targets), 1), -1))
     if softcap:
         gradient = gradient * (1 - (capped / softcap).square())  # the derivative of tanh
@@ -53,7 +55,7 @@ class HeadLoss(torch.autograd.Function):
         x_parts, weight_gradient = [], torch.zeros_like(weight, dtype=torch.float32) if wanted else None
         with torch.autocast(x.device.type, enabled=False):
             for part, target in zip(x.split(rows), targets.split(rows), strict=True):
-                loss, gradient = chunk_loss((part @ weight.T).float(), target, softcap)
+                loss, gradient = chunk_loss((part @ weight.T).float(), target, softcap, wanted)
                 total = total + loss
                 if wanted:
                     gradient = gradient.div_(n).to(x.dtype)
@@ -66,9 +68,4 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, by_loss: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x_gradient, weight_gradient = ctx.saved_tensors
-        return (
-            x_gradient * by_loss,
-            weight_gradient * by_loss,
-            None,
-            None,
-        )
+        return x_gradient * by_loss, weight_gradient * by_loss, None, None
