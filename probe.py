@@ -1,16 +1,26 @@
 """See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 import configs
 from configs.schema import ProbeCommand
+from data import Case, InputError, Tokenizer
+from data.case_files import read_cases, split_cases
+from data.case_fit import explain_fit
 from data.stories import cases
-from probing import print_findings, probe, write_files
+from model import GPT
+from probing import Findings, encode_families, print_findings, probe, record_film, write_files
 from probing.figures import draw_role_map, draw_stories
+from probing.film_figure import draw_film
 from probing.sentence import encode_sentence, show_sentence
-from training import load_model, pick_device
+from probing.splits import Split
+from training import load_model, pick_device, snapshots
+
+FILM_CASES = 100  # of each family and split
 
 
 def main(command: ProbeCommand) -> None:
@@ -18,21 +28,53 @@ def main(command: ProbeCommand) -> None:
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
-    console.print(f"run {run}, step {state['step']:,}; {command.n_cases} cases a family to select, as many to report")
-    select, report = (cases(split, command.n_cases, command.seed) for split in ("select", "report"))
+    if command.film and not snapshots.saved(run):
+        raise InputError(f"film=true: {run} has no snapshots; train with snapshots=2")
+    select, report = read(command, model, tokenizer, console)
+    console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"]}
     findings = probe(model, tokenizer, select, report, seed=command.seed, source=source)
     print_findings(findings, console)
     if sentence is not None:
         show_sentence(model, tokenizer, findings, sentence, console)
+    if command.film:
+        findings = with_film(findings, run, tokenizer, select, report, command.seed, device)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
     written = [
         *write_files(findings, folder),
         *draw_role_map(findings, folder / "role_map.png"),
         *draw_stories(findings, tokenizer, folder / "stories.png"),
+        *draw_film(findings.film, folder / "film.png"),
     ]
     console.print(f"written: {', '.join(map(str, written))}")
+
+
+def read(command: ProbeCommand, model: GPT, tokenizer: Tokenizer, console: Console) -> tuple[list[Case], list[Case]]:
+    """The cases to select and to report: the user's own, or stories."""
+    if command.cases is None:
+        select, report = (cases(split, command.n_cases, command.seed) for split in ("select", "report"))
+        return select, report
+    own = read_cases(Path(command.cases))
+    for sentence in explain_fit(own, tokenizer, model.config.block_size):
+        console.print(f"note   {sentence}")
+    return split_cases(own)
+
+
+def with_film(
+    findings: Findings,
+    run: Path,
+    tokenizer: Tokenizer,
+    select: list[Case],
+    report: list[Case],
+    seed: int,
+    device: torch.device,
+) -> Findings:
+    """The findings with what their best heads did at each snapshot of the run."""
+    families, _ = encode_families(tokenizer, select, report, findings.model.config.block_size, seed)
+    fewer = {name: tuple(Split(part).part(FILM_CASES).cases for part in both) for name, both in families.items()}
+    places = {result.name: (result.best, result.quotes[result.best].site) for result in findings.families}
+    return replace(findings, film=record_film(snapshots.load_all(run, device), fewer, places))
 
 
 if __name__ == "__main__":

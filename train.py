@@ -13,6 +13,8 @@ from configs.schema import TrainCommand
 from data import EncodedCase, InputError, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
 from model import GPT
+from probing import encode_families, glance
+from probing.film import Splits, metrics
 from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
 from training.evaluation import referential_metrics
@@ -23,6 +25,7 @@ from training.world import World, join
 
 # Annotated stories a family: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
+PROBE_CASES = 40  # a family and split, whenever ``probe_every`` asks for the heads
 
 
 def main(command: TrainCommand) -> None:
@@ -72,7 +75,8 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
         tell = partial(on_stories, command, dataset.tokenizer, console)
         evaluations.append(tell("select", CASES, "referential"))
         last_evaluations = [tell(split, LAST_CASES, split) for split in ("report", *STRESS)]
-    return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, world)
+    probes = [look_at_heads(command, dataset.tokenizer)] if command.probe_every else []
+    return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, probes, world)
 
 
 def on_stories(
@@ -89,6 +93,19 @@ def on_stories(
         return short
 
     return lambda model: referential_metrics(model, fitting(), prefix)
+
+
+def look_at_heads(command: TrainCommand, tokenizer: Tokenizer) -> Evaluation:
+    """Which head of each family looks best at this moment, and what it costs to change it."""
+
+    @cache
+    def families() -> Splits:
+        select, report = (
+            cases(split, PROBE_CASES, command.seed, command.data.families) for split in ("select", "report")
+        )
+        return encode_families(tokenizer, select, report, command.model.block_size, command.seed)[0]
+
+    return lambda model: metrics(glance(model, families()))
 
 
 def wandb_sink(command: TrainCommand, folder: Path):

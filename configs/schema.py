@@ -12,6 +12,8 @@ from model import GPTConfig, Sampling
 from training import TrainConfig
 from training.config import require_seed
 
+SNAPSHOTS = 2  # for each doubling of the steps
+
 
 @dataclass(frozen=True)
 class WandbConfig:
@@ -23,7 +25,8 @@ class WandbConfig:
 class TrainCommand(TrainConfig):
     """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here.
 
-    ``init_from``: a run whose tokenizer, model and best weights this one begins with.
+    ``init_from``: a run whose tokenizer, model and best weights this one begins with. ``snapshots``: None becomes
+    SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text.
     """
 
     data: Annotated[Stories | Shakespeare | Files, Discriminator("name")]
@@ -33,11 +36,16 @@ class TrainCommand(TrainConfig):
     resume: bool = False
     overwrite: bool = False
     init_from: str | None = None
+    snapshots: int | None = None
     cache: str = "cache"
     wandb: WandbConfig = field(default_factory=WandbConfig)
 
     def __post_init__(self) -> None:
+        if self.snapshots is None:
+            object.__setattr__(self, "snapshots", SNAPSHOTS if isinstance(self.data, Stories) else 0)
         super().__post_init__()
+        if self.probe_every and not isinstance(self.data, Stories):
+            raise ValueError(f"probe_every={self.probe_every}: only data=stories has annotated cases to probe with")
         if self.resume and not self.run:
             raise ValueError("resume=true: say which run, with run=runs/NAME")
         if self.resume and self.overwrite:
@@ -74,7 +82,9 @@ class ProbeCommand:
     run: str
     checkpoint: str = "best"
     text: str | None = None
+    cases: str | None = None
     n_cases: int = 400
+    film: bool = False
     seed: int = 0
     device: str = "auto"
 

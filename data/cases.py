@@ -3,7 +3,7 @@
 Offsets are UTF-8 bytes, so that any tokenizer can find them again through the lengths of its tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -88,9 +88,9 @@ def tuplify(value: list | int) -> tuple | int:
 class EncodedCase:
     """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before.
 
-    ``gold``, ``distractors`` and ``subject`` are token ranges [start, end). ``sites`` gives positions by name, those of
-    SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two continuations
-    differ.
+    ``gold``, ``distractors``, ``subject`` and ``chain`` are token ranges [start, end). ``sites`` gives positions by
+    name, those of SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two
+    continuations differ.
     """
 
     case: Case
@@ -101,19 +101,23 @@ class EncodedCase:
     answer: int
     foil: int
     subject: Span | None = None
+    chain: tuple[Span, ...] = ()
 
 
-def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
-    """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part."""
-    tokens = np.concatenate(([tokenizer.end], tokenizer.encode(case.text)))
+def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
+    """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""
+    tokens = np.concatenate(([tokenizer.end], tokenizer.encode(text)))
     ends = np.cumsum(tokenizer.lengths[tokens])  # tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
 
     def token_at(byte: int) -> int:
         return int(np.searchsorted(ends, byte, side="right"))
 
-    def token_range(span: Span) -> Span:
-        return token_at(span[0]), token_at(span[1] - 1) + 1
+    return tokens, lambda span: (token_at(span[0]), token_at(span[1] - 1) + 1)
 
+
+def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
+    """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part."""
+    tokens, token_range = token_spans(case.text, tokenizer)
     answer, foil = first_difference(tokens, foil_tokens(case, tokenizer))
     sites = {"A-1": answer - 1, "A": answer}
     if case.spans.pronoun:
@@ -130,6 +134,7 @@ def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
         answer=int(tokens[answer]),
         foil=foil,
         subject=token_range(case.spans.subject) if case.spans.subject else None,
+        chain=tuple(map(token_range, case.spans.chain)),
     )
 
 
@@ -162,3 +167,19 @@ def by_family(cases: Sequence[EncodedCase]) -> dict[str, list[EncodedCase]]:
     for case in cases:
         families.setdefault(case.case.family, []).append(case)
     return families
+
+
+def twin_groups(cases: Sequence[EncodedCase]) -> list[tuple[EncodedCase, ...]]:
+    """Cases with their twins, which stand next to each other, as pairs; a case without its twin alone."""
+    groups, i = [], 0
+    while i < len(cases):
+        two = tuple(cases[i : i + 2])
+        together = len(two) == 2 and two[0].case.twin == two[1].case.id
+        groups.append(two if together else two[:1])
+        i += len(groups[-1])
+    return groups
+
+
+def aligned(cases: Sequence[EncodedCase]) -> bool:
+    """Whether every case has its twin beside it, with all sites in the same places."""
+    return all(len(group) == 2 and group[0].sites == group[1].sites for group in twin_groups(cases))

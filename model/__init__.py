@@ -1,4 +1,4 @@
-"""The network: configuration, attention, blocks, initialisation, cache, generation and watching.
+"""The network: configuration, attention, blocks, initialisation, cache, generation, watching and replaying.
 
 Imports torch and nothing else of this project; reads and writes no files.
 """
@@ -7,6 +7,7 @@ from model.cache import KVCache
 from model.config import GPTConfig
 from model.generate import Sampling, generate
 from model.gpt import GPT
+from model.replay import Replay
 from model.watch import Watch
 
-__all__ = ["GPT", "GPTConfig", "KVCache", "Sampling", "Watch", "generate"]
+__all__ = ["GPT", "GPTConfig", "KVCache", "Replay", "Sampling", "Watch", "generate"]

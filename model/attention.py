@@ -57,6 +57,12 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Te
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, enable_gqa=grouped)
 
 
+def attend_rows(q: Tensor, k: Tensor, v: Tensor, rows: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v for queries q [B, H, R, d] that stand at the positions ``rows`` [B, R] of k, v."""
+    visible = torch.arange(k.size(2), device=k.device) <= rows[:, None, :, None]  # [B, 1, R, T]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, enable_gqa=q.size(1) != k.size(1))
+
+
 def repeat_groups(x: Tensor, n_head: int) -> Tensor:
     """[B, Hkv, T, d] -> [B, H, T, d]: every key/value head stands for H / Hkv neighbouring query heads."""
     return x if x.size(1) == n_head else x.repeat_interleave(n_head // x.size(1), dim=1)
@@ -81,13 +87,17 @@ class FullAttention(nn.Module):
         z = fused_attention(q, k, v, self.dropout if self.training else 0.0)  # [B, H, T, d]
         if watch is not None:
             z = self.observe(q, k, v, z, watch, layer)
+        return self.mix(z)
+
+    def mix(self, z: Tensor) -> Tensor:
+        """The heads' outputs z [B, H, T, d], each through its part of W_O, added up: [B, T, D]."""
         return self.o(z.transpose(1, 2).flatten(2))
 
     def step(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: KVCache) -> Tensor:
         """The same for new tokens x [B, t, D] that follow those in ``cache``, which then holds them too."""
         q, k, v = self.project(x, rotary)
         k, v = cache.append(k, v)
-        return self.o(fused_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.mix(fused_attention(q, k, v))
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         return KVCache.empty(batch, self.n_kv_head, capacity, self.head_dim, like=self.k.weight)
@@ -117,12 +127,17 @@ class FullAttention(nn.Module):
 
     def observe(self, q: Tensor, k: Tensor, v: Tensor, z: Tensor, watch: Watch, layer: int) -> Tensor:
         """Shows ``watch`` the rows it asked for and the heads' outputs z [B, H, T, d]; returns z as it left them."""
+        rows, pattern = self.show(q, k, v, watch, layer)
+        seen = pattern @ repeat_groups(v, self.n_head)  # [B, H, R, d]
+        z = z.scatter(2, rows[:, None, :, None].expand_as(seen), seen)
+        return watch.heads(layer, z)
+
+    def show(self, q: Tensor, k: Tensor, v: Tensor, watch: Watch, layer: int) -> tuple[Tensor, Tensor]:
+        """Shows ``watch`` pattern and values; returns its rows [B, R] and the pattern [B, H, R, T] as it left it."""
         if self.training and self.dropout:
             raise ValueError("attention under dropout cannot be watched; call model.eval() first")
         rows = watch.rows
         if rows is None:
             rows = torch.arange(q.size(2), device=q.device).expand(q.size(0), -1)
-        pattern = watch.pattern(layer, self.pattern(q, k, rows))
-        seen = pattern @ repeat_groups(v, self.n_head)  # [B, H, R, d]
-        z = z.scatter(2, rows[:, None, :, None].expand_as(seen), seen)
-        return watch.heads(layer, z)
+        watch.values(layer, repeat_groups(v, self.n_head))
+        return rows, watch.pattern(layer, self.pattern(q, k, rows))

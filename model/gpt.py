@@ -52,12 +52,15 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, watch: Watch | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm_attention(x), rotary, watch, self.layer))
-        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+        return self.add(x, self.attention(self.norm_attention(x), rotary, watch, self.layer))
 
     def step(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: KVCache) -> Tensor:
-        x = x + self.attention.step(self.norm_attention(x), rotary, cache)
-        return x + self.mlp(self.norm_mlp(x))
+        return self.add(x, self.attention.step(self.norm_attention(x), rotary, cache))
+
+    def add(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The block's output, given its input and what attention makes of it, both [B, T, D]."""
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
 class GPT(nn.Module):
@@ -98,6 +101,14 @@ class GPT(nn.Module):
         for block in self.blocks:
             x = block(x, rotary, watch)
         return x
+
+    def show_patterns(self, tokens: Tensor, watch: Watch) -> None:
+        """Shows ``watch`` every layer's values and pattern on tokens [B, T], and computes nothing behind the last."""
+        x, rotary = self.begin(tokens, start=0)
+        for block in self.blocks[:-1]:
+            x = block(x, rotary, watch)
+        last = self.blocks[-1]
+        last.attention.show(*last.attention.project(last.norm_attention(x), rotary), watch, last.layer)
 
     def step(self, tokens: Tensor, caches: list[KVCache]) -> Tensor:
         """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow the tokens in ``caches``."""

@@ -22,6 +22,9 @@ class Watch:
         """Attention weights [B, H, R, T] of ``layer``; every row sums to 1 over the keys."""
         return pattern
 
+    def values(self, layer: int, v: Tensor) -> None:
+        """What each head's weights mix: values [B, H, T, d] of ``layer``. To be seen only."""
+
     def heads(self, layer: int, z: Tensor) -> Tensor:
         """Each head's output [B, H, T, d] of ``layer``, before W_O mixes the heads."""
         return z

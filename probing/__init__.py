@@ -5,16 +5,24 @@ Imports model and data. Everything starts at ``probe``.
 
 from collections.abc import Sequence
 
-from data import Case, Tokenizer, encode_case
+from data import Case, Tokenizer
+from data.case_fit import encode_cases
 from data.cases import by_family
 from model import GPT
-from probing.families import fitting, measure_family
-from probing.report import Findings, print_findings, to_json, write_files
+from probing.alignment import linked_texts, measure_alignment
+from probing.families import fitting, measure_family, quote_untrained
+from probing.film import Splits, glance, record_film
+from probing.findings import Findings, to_json, write_files
+from probing.lists import FAMILY as LISTS
+from probing.lists import random_lists
 from probing.roles import habits
+from probing.splits import Split
+from probing.terminal import print_findings
 
-__all__ = ["Findings", "print_findings", "probe", "to_json", "write_files"]
+__all__ = ["Findings", "encode_families", "glance", "print_findings", "probe", "record_film", "to_json", "write_files"]
 
 SHORTEST = 20  # cases, below which an interval says nothing
+TEXTS = 100  # of each family, over which habits are averaged
 
 
 def probe(
@@ -27,18 +35,50 @@ def probe(
 ) -> Findings:
     """Measures every head of ``model`` on annotated cases: chosen on ``select``, quoted on ``report``.
 
-    ``seed`` draws the initial weights of the untrained baseline, the same network that has learned nothing. ``source``:
-    what heads.json shall say of where the model comes from. Twins must stand next to each other. Families whose cases
-    are too long for the model are named in ``Findings.too_long`` and not measured.
+    ``seed`` draws the initial weights of the untrained baseline, the same network that has learned nothing, and random
+    lists of the cases' tokens, a family of its own. ``source``: what heads.json shall say of where the model comes
+    from. Twins must stand next to each other. Families with too few cases that the model can read at once are named in
+    ``Findings.too_few`` and not measured.
     """
+    families, too_few = encode_families(tokenizer, select, report, model.config.block_size, seed)
+    untrained = quote_untrained(model, families, seed)
     block_size = model.config.block_size
-    chosen, quoted = (by_family([encode_case(case, tokenizer) for case in cases]) for cases in (select, report))
-    families, too_long = [], []
+    links = [linked_texts(cases, tokenizer, block_size) for cases in (select, report)]
+    texts = [
+        [
+            case.tokens
+            for name, both in families.items()
+            if name != LISTS
+            for case in Split(both[split]).part(TEXTS).cases
+        ]
+        for split in (0, 1)
+    ]
+    return Findings(
+        model,
+        source or {},
+        [measure_family(model, *cases, untrained[name], seed) for name, cases in families.items()],
+        too_few,
+        habits(model, *texts) if all(texts) else None,
+        measure_alignment(model, *links) if all(links) else None,
+    )
+
+
+def encode_families(
+    tokenizer: Tokenizer, select: Sequence[Case], report: Sequence[Case], block_size: int, seed: int
+) -> tuple[Splits, list[str]]:
+    """The families that can be measured, random lists behind them; and the names of those with too few cases."""
+    chosen, quoted = (by_family(encode_cases(cases, tokenizer)) for cases in (select, report))
+    tokens = sorted(
+        {token for cases in (*chosen.values(), *quoted.values()) for case in cases for token in case.tokens}
+    )
+    n = max((len(cases) for cases in quoted.values()), default=0)
+    for split, cases in (("select", chosen), ("report", quoted)):
+        cases[LISTS] = random_lists(tokens, tokenizer, split, n - n % 2, seed)
+    families, too_few = {}, []
     for name in quoted:
-        of_select, of_report = (fitting(cases[name], block_size) for cases in (chosen, quoted))
-        if min(len(of_select), len(of_report)) < SHORTEST:
-            too_long.append(name)
-        else:
-            families.append(measure_family(model, of_select, of_report, seed))
-    texts = [case.tokens[:block_size] for cases in quoted.values() for case in cases]
-    return Findings(model, source or {}, families, too_long, habits(model, texts))
+        both = tuple(fitting(cases.get(name, []), block_size) for cases in (chosen, quoted))
+        if min(map(len, both)) >= SHORTEST:
+            families[name] = both
+        elif name != LISTS:
+            too_few.append(name)
+    return families, too_few

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import EncodedCase
-from data.cases import answer_columns
+from data.cases import answer_columns, twin_groups
 from model import GPT
-from model.score import AnswerScores, score_answers
+from model.score import score_answers
+from probing.effects import Effects, NeededSet, measure_effects, needed_set
 from probing.heads import HeadScores, score_heads
-from probing.interventions import swap
+from probing.interventions import mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
-from probing.statistics import bootstrap_interval, family_wise_p
+from probing.splits import Split
+from probing.statistics import family_wise_p
 
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
 LOOKS_P = 0.01
 UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
+UNTRAINED_CASES = 100  # of each split; fewer cases make the luckiest only luckier
 
 
 @dataclass(frozen=True)
@@ -35,38 +38,25 @@ class Quoted:
 
 @dataclass(frozen=True)
 class HeadQuote(Quoted):
-    """A head's quote, with its mean mass on gold, its engagement, and its p adjusted for all heads and sites."""
+    """A head's quote, with its mean mass on gold, its contrast to the best distractor, its engagement, and its p
+    adjusted for all heads and sites; ``chain_mass``: on the pronouns between the pronoun and gold, None without any.
+    """
 
     mass: float
+    contrast: float
     engagement: float
     p_adj: float
     looks: bool
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What swapping gold and distractor mass did: ``drop`` of log P(answer) - log P(foil) in nats, mean and interval.
-
-    ``flip``: how often the preferred of the two changed. ``reference``: the largest mean drop among the heads that do
-    not look. A head matters where the whole interval lies above both 0 and that reference.
-    """
-
-    drop: float
-    ci: tuple[float, float]
-    flip: float
-    reference: float
-
-    @property
-    def matters(self) -> bool:
-        return self.ci[0] > max(0.0, self.reference)
+    chain_mass: float | None = None
+    chain_engagement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyResult:
     """All that was measured on one family; ``heads``, ``cases`` and every number are of the *report* split.
 
-    ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` is empty
-    where the model does not resolve the family.
+    ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` (by
+    intervention and head) and ``needed`` are empty where the model does not resolve the family.
     """
 
     name: str
@@ -78,7 +68,8 @@ class FamilyResult:
     baselines: dict[str, Quoted]
     quotes: dict[str, HeadQuote]
     best: str
-    effects: dict[str, Effect]
+    effects: Effects
+    needed: NeededSet | None
 
     @property
     def resolved(self) -> bool:
@@ -88,6 +79,10 @@ class FamilyResult:
     def best_baseline(self) -> tuple[str, Quoted]:
         return strongest(self.baselines)
 
+    def matters(self, head: str) -> bool:
+        """Whether what a head looks at decides the answer: its swap costs more than that of any that does not look."""
+        return self.resolved and head in self.effects.get("swap", {}) and self.effects["swap"][head].matters
+
 
 def is_resolved(accuracy_ci: tuple[float, float]) -> bool:
     """Whether a model is surely better than one that takes either candidate at random; else no head is interpreted."""
@@ -96,11 +91,6 @@ def is_resolved(accuracy_ci: tuple[float, float]) -> bool:
 
 def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
     return max(baselines.items(), key=lambda item: item[1].accuracy)
-
-
-def interval(values: np.ndarray, cases: Sequence[EncodedCase]) -> tuple[float, float]:
-    """95 % for a mean over cases, of which those with the same frame, and those with the same words, are alike."""
-    return bootstrap_interval(values, [case.case.frame for case in cases], [case.case.candidates for case in cases])
 
 
 def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
@@ -114,11 +104,11 @@ def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[in
     return int(site), int(predictor)
 
 
-def quote(select: Predictions, report: Predictions, cases: Sequence[EncodedCase]) -> Quoted:
-    """The best of ``select``, quoted on ``report``, whose cases are ``cases``."""
+def quote(select: Predictions, report: Predictions, split: Split) -> Quoted:
+    """The best of ``select``, quoted on ``report``, whose cases are those of ``split``."""
     site, k = best_place(select)
     values = report.choice()[:, site, k]
-    return Quoted(report.names[k], report.sites[site], float(values.mean()), interval(values, cases))
+    return Quoted(report.names[k], report.sites[site], float(values.mean()), split.interval(values))
 
 
 def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
@@ -127,10 +117,26 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
         yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
 
 
-def measure_baselines(
-    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...], seed: int
+def quote_untrained(
+    model: GPT, families: dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]], seed: int
 ) -> dict[str, Quoted]:
-    """Every baseline, chosen and quoted exactly as heads are; of the untrained models, the one that quotes best."""
+    """For each family, given its *select* and *report* cases, the untrained model that quotes best."""
+    parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in families.items()}
+    best: dict[str, Quoted] = {}
+    for other in untrained_models(model, seed):
+        for name, (select, report) in parts.items():
+            sites = sites_of((*select.cases, *report.cases))
+            scores = (score_heads(other, split.cases, sites) for split in (select, report))
+            quoted = quote(*scores, report)
+            if name not in best or quoted.accuracy > best[name].accuracy:
+                best[name] = quoted
+    return best
+
+
+def measure_baselines(
+    select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...]
+) -> dict[str, Quoted]:
+    """Every baseline that needs no network, chosen and quoted exactly as heads are."""
     longest = max(len(case.tokens) for case in (*select, *report))
     makers = {
         "chance": lambda cases: chance(cases, sites),
@@ -140,17 +146,11 @@ def measure_baselines(
         "frequent": lambda cases: frequent(cases, sites),
         "offset": lambda cases: offsets(cases, sites, longest),
     }
-    quoted = {name: quote(make(select), make(report), report) for name, make in makers.items()}
-    lucky = (
-        quote(score_heads(other, select, sites), score_heads(other, report, sites), report)
-        for other in untrained_models(model, seed)
-    )
-    quoted["untrained"] = max(lucky, key=lambda quoted: quoted.accuracy)
-    return quoted
+    return {name: quote(make(select), make(report), Split(report)) for name, make in makers.items()}
 
 
 def quote_heads(
-    select: HeadScores, report: HeadScores, cases: Sequence[EncodedCase], baseline: float, resolved: bool
+    select: HeadScores, report: HeadScores, split: Split, baseline: float, resolved: bool
 ) -> dict[str, HeadQuote]:
     """Each head at the site where *select* says it is best.
 
@@ -159,57 +159,60 @@ def quote_heads(
     choice = report.choice()
     allowed = [i for i, site in enumerate(report.sites) if site not in NEVER_CHOSEN]
     p_adj = np.ones(choice.shape[1:])
-    p_adj[allowed] = family_wise_p(choice[:, allowed], [case.case.candidates for case in cases])
-    mass, engagement = report.mass(), report.engagement()
+    p_adj[allowed] = family_wise_p(choice[:, allowed], split.pairs_of_words)
+    sites = [best_place(select, slice(k, k + 1))[0] for k in range(len(report.names))]
+    intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
+    chained = bool(report.chain_uniform.any())
+    mass, contrast, engagement, accuracy = report.mass(), report.contrast(), report.engagement(), report.accuracy()
     quotes = {}
-    for k, name in enumerate(report.names):
-        site, _ = best_place(select, slice(k, k + 1))
-        values = choice[:, site, k]
-        ci = interval(values, cases)
-        sure = ci[0] > baseline and p_adj[site, k] < LOOKS_P and engagement[site, k] >= 1
+    for k, (name, site) in enumerate(zip(report.names, sites, strict=True)):
+        low, high = map(float, intervals[k])
+        sure = low > baseline and p_adj[site, k] < LOOKS_P and engagement[site, k] >= 1
         quotes[name] = HeadQuote(
             name,
             report.sites[site],
-            float(values.mean()),
-            ci,
+            float(accuracy[site, k]),
+            (low, high),
             mass=float(mass[site, k]),
+            contrast=float(contrast[site, k]),
             engagement=float(engagement[site, k]),
             p_adj=float(p_adj[site, k]),
             looks=bool(resolved and sure),
+            chain_mass=float(report.chain[:, site, k].mean()) if chained else None,
+            chain_engagement=float(report.chain_engagement()[site, k]) if chained else None,
         )
     return quotes
 
 
-def measure_effects(
-    model: GPT, cases: Sequence[EncodedCase], behaviour: AnswerScores, quotes: dict[str, HeadQuote]
-) -> dict[str, Effect]:
-    """Swaps masses in each head at its own site, on *report*."""
-    drops, flips = {}, {}
-    for name, quoted in quotes.items():
-        odds = swap(model, cases, quoted.site, name).log_odds
-        drops[name] = (behaviour.log_odds - odds).cpu().double().numpy()
-        flips[name] = float(((odds > 0) != (behaviour.log_odds > 0)).float().mean())
-    reference = max((float(drops[name].mean()) for name, quoted in quotes.items() if not quoted.looks), default=0.0)
-    return {
-        name: Effect(float(drop.mean()), interval(drop, cases), flips[name], reference) for name, drop in drops.items()
-    }
-
-
 def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
-    """The cases that fit into the block; twins stay together."""
-    return [case for twins in pairs(cases) if max(len(case.tokens) for case in twins) <= block_size for case in twins]
+    """The cases that fit into the block, the short ones first, so that batches need little padding; twins together."""
+    groups = sorted(twin_groups(cases), key=lambda group: max(len(case.tokens) for case in group))
+    return [case for group in groups if max(len(case.tokens) for case in group) <= block_size for case in group]
 
 
-def measure_family(model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], seed: int) -> FamilyResult:
-    """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other."""
+def measure_family(
+    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted, seed: int
+) -> FamilyResult:
+    """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other.
+
+    ``untrained``: what untrained models quote on it (``quote_untrained``). ``seed`` draws the cases to resample from.
+    """
+    split = Split(report)
     behaviour = score_answers(model, *answer_columns(report))
     right = behaviour.right.cpu().double().numpy()
-    accuracy_ci = interval(right, report)
+    accuracy_ci = split.interval(right)
     resolved = is_resolved(accuracy_ci)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = measure_baselines(model, select, report, sites, seed)
-    quotes = quote_heads(select_heads, report_heads, report, strongest(baselines)[1].accuracy, resolved)
+    baselines = measure_baselines(select, report, sites) | {"untrained": untrained}
+    quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
+    effects, needed = {}, None
+    if resolved:
+        means = mean_outputs(model, select)
+        own_sites = {name: quoted.site for name, quoted in quotes.items()}
+        looking = [name for name, quoted in quotes.items() if quoted.looks]
+        effects = measure_effects(model, split, own_sites, looking, means, seed)
+        needed = needed_set(model, Split(select), split, means, seed)
     return FamilyResult(
         name=report[0].case.family,
         cases=report,
@@ -220,7 +223,8 @@ def measure_family(model: GPT, select: Sequence[EncodedCase], report: Sequence[E
         baselines=baselines,
         quotes=quotes,
         best=report_heads.names[best_place(select_heads)[1]],
-        effects=measure_effects(model, report, behaviour, quotes) if resolved else {},
+        effects=effects,
+        needed=needed,
     )
 
 
@@ -231,15 +235,15 @@ def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
     """
     accuracies = []
     for result in results:
-        if "P" in result.heads.sites and all(same_until_pronoun(*twins) for twins in pairs(result.cases)):
+        if "P" in result.heads.sites and all(map(same_until_pronoun, twin_groups(result.cases))):
             accuracies += result.heads.accuracy()[result.heads.sites.index("P")].tolist()
     return max(accuracies, key=lambda accuracy: abs(accuracy - 0.5), default=None)
 
 
-def pairs(cases: Sequence[EncodedCase]) -> list[tuple[EncodedCase, EncodedCase]]:
-    return list(zip(cases[::2], cases[1::2], strict=True))
-
-
-def same_until_pronoun(one: EncodedCase, other: EncodedCase) -> bool:
+def same_until_pronoun(group: Sequence[EncodedCase]) -> bool:
+    """Whether twins are the same up to the pronoun, and what is gold in one is the distractor of the other."""
+    if len(group) < 2:
+        return False
+    one, other = group
     end = one.sites["P"] + 1
     return one.tokens[:end] == other.tokens[:end] and one.gold == other.distractors

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from data import EncodedCase, Tokenizer
+from data.cases import twin_groups
 from model import GPT
-from probing.families import HeadQuote, pairs
+from probing.families import HeadQuote
+from probing.findings import ROLE_COLOURS, Findings, Role
 from probing.heads import attention_row
-from probing.report import ROLE_COLOURS, Findings, Role, role_label
 from probing.roles import FAMILY_ROLES
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
@@ -58,7 +59,7 @@ def draw_cell(axes: Axes, x: int, y: int, roles: Sequence[Role]) -> None:
         role = roles[0]
         face = tint(ROLE_COLOURS.get(role.role, "#555555"), 0.15 + 0.85 * role.strength)
         dark = 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.6
-        text = "\n".join(role_label(role) for role in roles)
+        text = "\n".join(role.label for role in roles)
     patch = FancyBboxPatch((x - 0.45, y - 0.42), 0.9, 0.84, facecolor=face, edgecolor="none", **box)
     axes.add_patch(patch)
     axes.text(x, y, text, ha="center", va="center", fontsize=9, color=PAPER if dark else INK)
@@ -89,9 +90,9 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
                 f"{result.name}: head {quoted.name} at {quoted.site}, "
                 f"right in {quoted.accuracy:.1%} of {len(result.cases)} held-out stories"
             )
-            shortest = min(pairs(result.cases), key=lambda twins: len(twins[0].case.text))  # one line each
+            shortest = min(twin_groups(result.cases), key=lambda group: len(group[0].case.text))  # one line each
             axes.text(0, 0.93, title, fontsize=10, weight="bold", va="top")
-            for case, y in zip(shortest, (0.52, 0.14), strict=True):
+            for case, y in zip(shortest, (0.52, 0.14), strict=False):
                 draw_story(figure, axes, findings.model, tokenizer, case, quoted, y)
         figure.tight_layout()
         figure.savefig(path)

@@ -1,6 +1,6 @@
 """Every attention head of a model as a predictor: how much it looks at each candidate, from each site."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,13 @@ from model.score import in_batches, pad
 from model.watch import PatternRecorder
 from probing.predictions import Predictions
 
-BATCH = 64  # even, so that twins, which stand next to each other, share a batch
+BATCH = 64
+
+
+def case_batches(n: int) -> Iterator[slice]:
+    """Batches of at most BATCH cases, as alike in size as can be; even, so that twins beside each other share one."""
+    size = -(-n // -(-n // BATCH))
+    return in_batches(n, size + size % 2)
 
 
 def head_names(model: GPT) -> tuple[str, ...]:
@@ -42,18 +48,30 @@ def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> li
 class HeadScores(Predictions):
     """Predictions whose weights are attention mass; K = layers x heads.
 
-    ``uniform`` [N, S]: the mass that attention spread evenly over all visible tokens would give to gold.
+    ``uniform`` [N, S]: the mass that attention spread evenly over all visible tokens would give to gold. ``chain``
+    [N, S, K]: mass on the pronouns on the way from the pronoun to gold, which is no part of gold; ``chain_uniform``.
     """
 
     uniform: np.ndarray
+    chain: np.ndarray
+    chain_uniform: np.ndarray
 
     def mass(self) -> np.ndarray:
         """Mean attention mass on gold [S, K]."""
         return self.gold.mean(0)
 
+    def contrast(self) -> np.ndarray:
+        """Mean mass on gold less mean mass on the best distractor [S, K], in [-1, 1]."""
+        return (self.gold - self.rival).mean(0)
+
     def engagement(self) -> np.ndarray:
         """Mean mass over the mean mass of uniform attention [S, K]: below 1 a head looks elsewhere."""
         return self.gold.mean(0) / self.uniform.mean(0)[:, None]
+
+    def chain_engagement(self) -> np.ndarray:
+        """The same for the chain's pronouns; NaN where there are none, or none before the site."""
+        uniform = self.chain_uniform.mean(0)[:, None]
+        return np.divide(self.chain.mean(0), uniform, out=np.full(self.chain.shape[1:], np.nan), where=uniform > 0)
 
 
 class SpanWatch(Watch):
@@ -70,13 +88,22 @@ class SpanWatch(Watch):
 
 def mark_spans(cases: Sequence[EncodedCase], length: int, device: torch.device) -> Tensor:
     """1 where a token belongs to a mention: [N, M, T]; M = 0 is gold, the rest are the distractors one by one."""
-    marks = torch.zeros(len(cases), 1 + max(len(case.distractors) for case in cases), length)
+    marks = np.zeros((len(cases), 1 + max(len(case.distractors) for case in cases), length), dtype=np.float32)
     for i, case in enumerate(cases):
         for start, end in case.gold:
             marks[i, 0, start:end] = 1
         for m, (start, end) in enumerate(case.distractors, start=1):
             marks[i, m, start:end] = 1
-    return marks.to(device)
+    return torch.from_numpy(marks).to(device)
+
+
+def mark_chains(cases: Sequence[EncodedCase], length: int, device: torch.device) -> Tensor:
+    """1 where a token belongs to a pronoun of the case's chain: [N, 1, T]."""
+    marks = np.zeros((len(cases), 1, length), dtype=np.float32)
+    for i, case in enumerate(cases):
+        for start, end in case.chain:
+            marks[i, 0, start:end] = 1
+    return torch.from_numpy(marks).to(device)
 
 
 @torch.inference_mode()
@@ -84,17 +111,25 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]
     """Attention mass on gold and on the best distractor, for every head and each of ``sites``, which all cases have."""
     device = model.embed.weight.device
     masses, uniform = [], []
-    for part in in_batches(len(cases), BATCH):
+    n_marks = 1 + max(len(case.distractors) for case in cases)
+    for part in case_batches(len(cases)):
         batch = cases[part]
         tokens = pad([case.tokens for case in batch], device)
         rows = torch.tensor([[case.sites[site] for site in sites] for case in batch], device=device)
-        marks = mark_spans(batch, tokens.size(1), device)
+        marks = torch.cat([make(batch, tokens.size(1), device) for make in (mark_chains, mark_spans)], dim=1)
         watch = SpanWatch(rows, marks)
-        model(tokens, rows=rows[:, :1], watch=watch)
-        masses.append(torch.stack(watch.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3))  # [B, S, K, M]
+        model.show_patterns(tokens, watch)
+        mass = torch.stack(watch.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # [B, S, K, 1 + M]
+        masses.append(torch.nn.functional.pad(mass, (0, 1 + n_marks - mass.size(-1))))
         visible = torch.arange(tokens.size(1), device=device) <= rows[..., None]  # [B, S, T]
-        uniform.append((visible * marks[:, :1]).sum(-1) / (rows + 1))
-    mass = torch.cat(masses).cpu().double().numpy()
+        uniform.append((visible.float() @ marks[:, :2].mT) / (rows[..., None] + 1))  # [B, S, 2]
+    mass, even = (torch.cat(parts).cpu().double().numpy() for parts in (masses, uniform))
     return HeadScores(
-        head_names(model), sites, mass[..., 0], mass[..., 1:].max(-1), torch.cat(uniform).cpu().double().numpy()
+        head_names(model),
+        sites,
+        gold=mass[..., 1],
+        rival=mass[..., 2:].max(-1),
+        uniform=even[..., 1],
+        chain=mass[..., 0],
+        chain_uniform=even[..., 0],
     )

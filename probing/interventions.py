@@ -1,57 +1,255 @@
-"""Does a head matter? Change what it does at one place and see what happens to the answer."""
+"""Does a head matter? Change what it does and see what happens to the answer.
 
-from collections.abc import Sequence
+All heads of a layer are changed in one batch, each in a variant of its own (``model.replay``). Two kinds of change:
+
+* at one site, one row of one head: *swap* exchanges what gold and the heaviest distractor get; *cut* takes gold's
+  weight away and scales the rest up; *pattern* and *output* bring the row's weights, or the head's output there, from
+  the case's twin;
+* a head as a whole, in every row: *mean* puts its mean output in its place, *resample* its output on another case (Chan
+  et al. 2022, "Causal scrubbing").
+
+What comes out is log P(answer) - log P(foil) in nats.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from data import EncodedCase
-from data.cases import answer_columns
-from model import GPT, Watch
-from model.score import AnswerScores, score_answers
-from probing.heads import BATCH, mark_spans, parse_head
+from model import GPT, Replay
+from model.replay import take
+from model.score import in_batches, pad
+from probing.heads import case_batches, mark_spans, parse_head
+
+AT_A_SITE = ("swap", "cut")
+FROM_THE_TWIN = ("pattern", "output")
+AS_A_WHOLE = ("mean", "resample")
+AT_ONCE = 1 << 24  # numbers of a feed-forward layer that one batch of variants may take
 
 
-class SwapWatch(Watch):
-    """Exchanges what one head gives to gold and to the distractor it weighs most, in one row; the rest stays.
+class NothingChangedError(RuntimeError):
+    """An intervention that cannot have done what it was meant to do."""
+
+
+class Batch:
+    """Some cases on the model's device, with one clean pass to change things in."""
+
+    def __init__(self, model: GPT, cases: Sequence[EncodedCase]) -> None:
+        self.model, self.cases = model, cases
+        device = model.embed.weight.device
+        self.tokens = pad([case.tokens for case in cases], device)
+        self.asked = self.rows("A-1")
+        self.answer, self.foil = (
+            torch.tensor([getattr(case, name) for case in cases], device=device) for name in ("answer", "foil")
+        )
+        self.replay = Replay(model, self.tokens, self.asked)
+
+    def rows(self, site: str) -> Tensor:
+        """The positions [B] of a site."""
+        return torch.tensor([case.sites[site] for case in self.cases], device=self.model.embed.weight.device)
+
+    def marks(self) -> Tensor:
+        return mark_spans(self.cases, self.tokens.size(1), self.tokens.device)
+
+    def twins(self) -> Tensor:
+        """Each case's twin, as its place [B] in this batch: the one beside it."""
+        return torch.arange(len(self.cases), device=self.tokens.device) ^ 1
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """logits [V, B, vocabulary] -> log P(answer) - log P(foil) [V, B]."""
+        answer, foil = (ids.expand(len(logits), -1)[..., None] for ids in (self.answer, self.foil))
+        return (logits.gather(-1, answer) - logits.gather(-1, foil))[..., 0]
+
+    def clean(self) -> Tensor:
+        """The log-odds [B] without any change."""
+        return self.log_odds(self.replay.logits(len(self.model.blocks) - 1, self.asked))[0]
+
+    def variants_at_once(self) -> int:
+        return max(1, AT_ONCE // (4 * self.model.config.n_embd * self.tokens.numel()))
+
+
+Job = Callable[[Batch], Tensor]  # one intervention in several variants: log-odds [V, B]
+
+
+def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job]) -> dict[str, Tensor]:
+    """Log-odds [V, N] of each job, with one clean pass over the cases for all of them; ``clean`` [1, N] is added."""
+    parts = {name: [] for name in (*jobs, "clean")}
+    for part in case_batches(len(cases)):
+        batch = Batch(model, cases[part])
+        for name, job in (jobs | {"clean": lambda batch: batch.clean()[None]}).items():
+            parts[name].append(job(batch).cpu())
+    return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}
+
+
+def at_sites(heads: Sequence[str], sites: Sequence[str], kind: str) -> Job:
+    """Each of ``heads`` ("LAYER.HEAD") changed at its own one of ``sites``, one at a time: K = len(heads) variants.
+
+    Raises ValueError for heads or sites from which no path leads to the answer, and NothingChangedError.
+    """
+
+    def job(batch: Batch) -> Tensor:
+        result = torch.empty(len(heads), len(batch.cases), device=batch.tokens.device)
+        for (layer, site), group in by_place(batch.model, heads, sites).items():
+            start, (places, numbers) = batch.rows(site), zip(*group, strict=True)
+            if not batch.replay.has_path(layer, start):
+                raise ValueError(f"head {heads[places[0]]} at {site}: nothing leads from there to the answer")
+            outputs = changed_row(batch, layer, start, kind)[:, list(numbers)].transpose(0, 1)  # [V, B, d]
+            for some in in_batches(len(group), batch.variants_at_once()):
+                odds = batch.log_odds(replay_row(batch, layer, start, list(numbers[some]), outputs[some]))
+                result[list(places[some])] = odds
+                require_change(batch, layer, start, list(numbers[some]), outputs[some], odds, f"{kind} at {site}")
+        return result
+
+    return job
+
+
+def replay_row(batch: Batch, layer: int, start: Tensor, numbers: list[int], outputs: Tensor) -> Tensor:
+    """Logits [V, B, vocabulary] with head numbers[v] of a layer putting out outputs[v] [B, d] at ``start`` [B]."""
+    each = torch.arange(len(numbers), device=start.device)
+
+    def edit(at: int, z: Tensor, rows: Tensor) -> Tensor:
+        if at != layer:
+            return z
+        z = z.clone()
+        z[each, :, numbers, 0] = outputs
+        return z
+
+    return batch.replay.logits(layer, start, len(numbers), edit)
+
+
+def require_change(
+    batch: Batch, layer: int, start: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
+) -> None:
+    """Raises NothingChangedError where a change of the residual stream that is more than rounding left every answer
+    as it was: then it was made in a place that nothing reads.
+    """
+    if not (odds == batch.clean()).all():
+        return
+    each = torch.arange(len(start), device=start.device)
+    attention, clean = batch.model.blocks[layer].attention, batch.replay.layers[layer]
+    for number, output in zip(numbers, outputs, strict=True):
+        z = clean.z[each, :, start]  # [B, H, d]
+        changed = z.clone()
+        changed[:, number] = output
+        difference = attention.mix((changed - z)[:, :, None]) - attention.mix(torch.zeros_like(z)[:, :, None])
+        if bool((difference[:, 0].norm(dim=-1) > 1e-3 * clean.x[each, start].norm(dim=-1)).any()):
+            raise NothingChangedError(f"{what} in layer {layer}: head {number} changed, and no answer with it")
+
+
+def by_place(model: GPT, heads: Sequence[str], sites: Sequence[str]) -> dict[tuple[int, str], list[tuple[int, int]]]:
+    """(layer, site) -> (place in ``heads``, number of the head); raises ValueError for a head that the model lacks."""
+    groups: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    for place, (name, site) in enumerate(zip(heads, sites, strict=True)):
+        layer, head = parse_head(name)
+        if not (0 <= layer < model.config.n_layer and 0 <= head < model.config.n_head):
+            raise ValueError(f"head {name}: the model has {model.config.n_layer} layers of {model.config.n_head} heads")
+        groups.setdefault((layer, site), []).append((place, head))
+    return groups
+
+
+def changed_row(batch: Batch, layer: int, rows: Tensor, kind: str) -> Tensor:
+    """What every head of a layer puts out at ``rows`` [B] once it is changed: [B, H, d]."""
+    values = batch.replay.values(layer)  # [B, H, T, d]
+    pattern = batch.replay.pattern(layer, rows[:, None])[:, :, 0]  # [B, H, T]
+    if kind == "output":
+        return (pattern[:, :, None] @ values)[:, :, 0][batch.twins()]
+    new = {"swap": swap_masses, "cut": cut_gold, "pattern": None}[kind]
+    pattern = new(pattern, batch.marks()) if new else pattern[batch.twins()]
+    return (pattern[:, :, None] @ values)[:, :, 0]
+
+
+def swap_masses(pattern: Tensor, marks: Tensor) -> Tensor:
+    """Exchanges what gold and the heaviest distractor get in rows [B, H, T]; ``marks`` [B, M, T], gold first.
 
     Each span receives the other one's mass, spread as its own was (evenly, where it had none).
     """
-
-    def __init__(self, rows: Tensor, marks: Tensor, layer: int, head: int) -> None:
-        super().__init__(rows)
-        self.marks, self.layer, self.head = marks, layer, head
-
-    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        if layer != self.layer:
-            return pattern
-        row = pattern[:, self.head, 0]  # [B, T]
-        masses = (row[:, None] * self.marks).sum(-1)  # [B, M]
-        best = 1 + masses[:, 1:].argmax(1)
-        each = torch.arange(len(row), device=row.device)
-        gold, rival = self.marks[:, 0], self.marks[each, best]  # [B, T]
-        swapped = row * (1 - gold) * (1 - rival)
-        swapped += spread(row, gold) * masses[each, best, None] + spread(row, rival) * masses[:, :1]
-        pattern = pattern.clone()
-        pattern[:, self.head, 0] = swapped
-        return pattern
+    masses = pattern @ marks.mT  # [B, H, M]
+    best = 1 + masses[..., 1:].argmax(-1)
+    gold = marks[:, :1].expand_as(pattern)
+    rival = marks.gather(1, best[..., None].expand(-1, -1, marks.size(2)))  # [B, H, T]
+    to_gold, to_rival = masses.gather(-1, best[..., None]), masses[..., :1]
+    return pattern * (1 - gold) * (1 - rival) + spread(pattern, gold) * to_gold + spread(pattern, rival) * to_rival
 
 
-def spread(row: Tensor, mark: Tensor) -> Tensor:
-    """The shares of a span's mass that its tokens have, summing to 1: [B, T]."""
-    own = row * mark
+def cut_gold(pattern: Tensor, marks: Tensor) -> Tensor:
+    """Takes gold's weight away in rows [B, H, T] and scales the rest so that it sums to 1 again."""
+    rest = pattern * (1 - marks[:, :1])
+    return rest / rest.sum(-1, keepdim=True).clamp(min=1e-30)
+
+
+def spread(pattern: Tensor, mark: Tensor) -> Tensor:
+    """The shares of a span's mass that its tokens have, summing to 1: [B, H, T]."""
+    own = pattern * mark
     total = own.sum(-1, keepdim=True)
     return torch.where(total > 0, own / total.clamp(min=1e-30), mark / mark.sum(-1, keepdim=True))
 
 
-def swap(model: GPT, cases: Sequence[EncodedCase], site: str, head: str) -> AnswerScores:
-    """Answer scores with gold and distractor exchanged in ``head`` ("LAYER.HEAD") at ``site``."""
-    layer, index = parse_head(head)
-    device = model.embed.weight.device
+@torch.inference_mode()
+def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
+    """Each head's mean output over all rows up to A-1 of all cases: [layers, H, d]."""
+    config = model.config
+    total = torch.zeros(config.n_layer, config.n_head, config.head_dim, device=model.embed.weight.device)
+    n_rows = 0
+    for part in case_batches(len(cases)):
+        batch = Batch(model, cases[part])
+        real = torch.arange(batch.tokens.size(1), device=batch.tokens.device) <= batch.asked[:, None]  # [B, T]
+        for layer, clean in enumerate(batch.replay.layers):
+            total[layer] += torch.einsum("bhtd,bt->hd", clean.z, real.to(clean.z.dtype))
+        n_rows += int(real.sum())
+    return total / n_rows
 
-    def watch(part: slice) -> SwapWatch:
-        batch = cases[part]
-        rows = torch.tensor([[case.sites[site]] for case in batch], device=device)
-        return SwapWatch(rows, mark_spans(batch, max(len(case.tokens) for case in batch), device), layer, index)
 
-    return score_answers(model, *answer_columns(cases), watch=watch, batch_size=BATCH)
+def without_sets(sets: Tensor, means: Tensor) -> Job:
+    """Each of V sets of heads, ``sets`` [V, layers, H], with its heads' outputs replaced by ``means`` [layers, H, d] in
+    every row.
+    """
+
+    def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
+        return torch.where(chosen[:, None, at, :, None, None], means[at, :, None], z)
+
+    return lambda batch: replay_sets(batch, sets, replace)
+
+
+def resampled(sets: Tensor, seed: int) -> Job:
+    """The same with outputs of another case of the batch, drawn at random, in every row.
+
+    The other case's rows are counted back from its A-1; where it is shorter, its first row stands in.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def job(batch: Batch) -> Tensor:
+        n = len(batch.cases)
+        shift = torch.randint(1, n, (n,), generator=generator) if n > 1 else torch.zeros(n, dtype=torch.int64)
+        donor = ((torch.arange(n) + shift) % n).to(batch.tokens.device)
+
+        def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
+            there = (batch.asked[donor][:, None] - (batch.asked[:, None] - rows)).clamp(min=0)
+            other = take(batch.replay.layers[at].z[donor], there)
+            return torch.where(chosen[:, None, at, :, None, None], other, z)
+
+        return replay_sets(batch, sets, replace)
+
+    return job
+
+
+def replay_sets(batch: Batch, sets: Tensor, replace: Callable[[int, Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+    """Log-odds [V, B]; ``replace``, given (layer, z [V, B, H, R, d], rows, sets), makes the new z of these variants."""
+    result = torch.empty(len(sets), len(batch.cases), device=batch.tokens.device)
+    sets = sets.to(batch.tokens.device)
+    first = sets.any(-1).int().argmax(-1).tolist()  # the first layer that each variant changes
+    for layer in sorted(set(first)):
+        variants = [v for v, own in enumerate(first) if own == layer]
+        for some in in_batches(len(variants), batch.variants_at_once()):
+            chosen = sets[variants[some]]
+            edit = partial(replace, chosen=chosen)
+            logits = batch.replay.logits(layer, torch.zeros_like(batch.asked), len(chosen), edit)
+            result[variants[some]] = batch.log_odds(logits)
+    return result
+
+
+def single_heads(model: GPT) -> Tensor:
+    """Each head as a set of its own: [K, layers, H]."""
+    n = model.config.n_layer * model.config.n_head
+    return torch.eye(n, dtype=torch.bool).view(n, model.config.n_layer, model.config.n_head)

@@ -1,60 +1,108 @@
-"""What else a head does: simple habits that most heads of small models have, each a share of attention in [0, 1]."""
+"""What else a head does: simple habits that most heads of small models have, each a share of attention in [0, 1].
+
+Each habit is averaged over its *eligible* queries alone, those that have a token to which the habit could look; never
+over all attention, of which rows without such a token have plenty.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from model import GPT, Watch
 from model.score import in_batches, pad
-from probing.heads import BATCH
+from probing.heads import head_names
 
-HABITS = ("previous_token", "first_token", "same_word")
+OFFSETS = 16  # the distances that are tried
+AT_ONCE = 1 << 24  # attention weights of one layer that one batch may have
+
+HABITS = ("previous_token", "fixed_offset", "first_token", "same_word")
 # Between them, habits share one row's attention; a head that gives a habit this much does mostly that.
 HABIT_THRESHOLD = 0.4
 # What a head that looks in these families is called; families of other names give their own.
 FAMILY_ROLES = {
     **dict.fromkeys(("agreement", "verb_bias", "cue", "roles", "chains", "facts", "reasons"), "pronoun"),
-    "copying": "induction",
+    **dict.fromkeys(("copying", "random_lists"), "induction"),
+    "recall": "key_value",
     "sense": "word_sense",
     "translation": "alignment",
 }
 
 
+@dataclass(frozen=True)
+class Habits:
+    """Mean attention mass [K] that each head gives to each of HABITS; ``offset`` [K]: the distance of fixed_offset.
+
+    ``sink_norm`` [K]: the size of the first token's value vector over the mean size of the others'. A head that gives
+    the first token much attention but whose value there is small puts it where it does nothing (Kobayashi et al. 2020,
+    "Attention is not only a weight").
+    """
+
+    names: tuple[str, ...]
+    mass: dict[str, Tensor]
+    offset: Tensor
+    sink_norm: Tensor
+
+
 class HabitWatch(Watch):
-    """Sums, for each habit, a layer's attention over the rows where the habit could show."""
+    """Sums, for each habit, a layer's attention over the rows where the habit could show; notes sizes of values."""
 
     def __init__(self, tokens: Tensor, lengths: Tensor) -> None:
         super().__init__()
         n = tokens.size(1)
         place = torch.arange(n, device=tokens.device)
         row, key = place[:, None], place[None, :]
-        real = (place < lengths[:, None])[:, :, None]  # [B, T, 1]
-        habits = {
-            "previous_token": (key == row - 1) & (key > 0),
-            "first_token": (key == 0) & (row > 1),
-            "same_word": (tokens[:, :, None] == tokens[:, None, :]) & (key < row) & (key > 0),
-        }
-        self.targets = {name: (target & real).float() for name, target in habits.items()}  # [B, T, T]
-        self.eligible = {name: target.any(-1).float() for name, target in self.targets.items()}
-        self.sums: list[list[Tensor]] = []
+        self.real = (place < lengths[:, None]).float()  # [B, T]
+        real, distance = self.real[:, :, None], row - key
+        # The first token stands before every text and is a place of its own: no habit but its own counts it.
+        targets = [(distance == k) & (key > 0) & (real > 0) for k in range(1, min(OFFSETS, n - 1) + 1)]
+        targets.append((key == 0) & (row > 1) & (real > 0))
+        targets.append((tokens[:, :, None] == tokens[:, None, :]) & (distance > 0) & (key > 0) & (real > 0))
+        self.targets = [target.float() for target in targets]  # each [B, T, T]
+        self.eligible = torch.stack([target.any(-1).sum() for target in targets])
+        self.sums: list[Tensor] = []  # [habits, H] a layer
+        self.sizes: list[Tensor] = []  # [first or other, H] a layer
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        self.sums.append([(pattern * target[:, None]).sum((0, 2, 3)) for target in self.targets.values()])
+        self.sums.append(torch.stack([torch.einsum("bhqk,bqk->h", pattern, target) for target in self.targets]))
         return pattern
+
+    def values(self, layer: int, v: Tensor) -> None:
+        size = v.norm(dim=-1) * self.real[:, None]  # [B, H, T]
+        self.sizes.append(torch.stack((size[:, :, 0].sum(0), size[:, :, 1:].sum((0, 2)))))
 
 
 @torch.inference_mode()
-def habits(model: GPT, texts: Sequence[Sequence[int]]) -> Tensor:
-    """Mean attention mass [habits, K] that each head gives to each of HABITS, over the rows where it is possible."""
-    device = model.embed.weight.device
-    mass = torch.zeros(len(HABITS), model.config.n_layer * model.config.n_head, device=device)
-    rows = torch.zeros(len(HABITS), 1, device=device)
-    for part in in_batches(len(texts), BATCH):
+def habits(model: GPT, choose: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> Habits:
+    """Every head's habits on ``texts``; the distance of its fixed offset is the best one on the texts ``choose``."""
+    chosen, _ = measure(model, choose)
+    mass, sink_norm = measure(model, texts)
+    last = mass.size(0) - 2  # distances come first
+    offset = 2 + chosen[1:last].argmax(0) if last > 1 else torch.ones_like(mass[0], dtype=torch.int64)
+    by_name = {
+        "previous_token": mass[0],
+        "fixed_offset": mass.gather(0, offset[None] - 1)[0],
+        "first_token": mass[last],
+        "same_word": mass[last + 1],
+    }
+    return Habits(head_names(model), {name: values.cpu() for name, values in by_name.items()}, offset.cpu(), sink_norm)
+
+
+def measure(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Mean masses [distances and two more, K] over eligible rows, and the sizes of first values over others' [K]."""
+    device, config = model.embed.weight.device, model.config
+    longest = max(map(len, texts))
+    mass = rows = sizes = 0
+    n_first = n_other = 0
+    for part in in_batches(len(texts), max(1, AT_ONCE // (config.n_head * longest**2))):
         batch = texts[part]
-        tokens = pad(batch, device)
+        tokens = pad([*batch, [0] * longest], device)[:-1]  # the same distances in every batch
         watch = HabitWatch(tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
-        model(tokens, rows=tokens.new_zeros(len(batch), 1), watch=watch)
-        mass += torch.stack([torch.cat(layers) for layers in zip(*watch.sums, strict=True)])
-        rows += torch.stack([eligible.sum() for eligible in watch.eligible.values()])[:, None]
-    return (mass / rows.clamp(min=1)).cpu()
+        model.show_patterns(tokens, watch)
+        mass = mass + torch.cat(watch.sums, dim=1)
+        rows = rows + watch.eligible[:, None]
+        sizes = sizes + torch.cat(watch.sizes, dim=1)
+        n_first, n_other = n_first + len(batch), n_other + sum(map(len, batch)) - len(batch)
+    first, others = sizes[0] / n_first, sizes[1] / max(n_other, 1)
+    return mass / rows.clamp(min=1), (first / others.clamp(min=1e-30)).cpu()

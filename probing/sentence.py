@@ -7,8 +7,8 @@ from rich.text import Text
 
 from data import InputError, Tokenizer
 from model import GPT
+from probing.findings import Findings
 from probing.heads import attention_row, head_names
-from probing.report import Findings
 
 PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
 SHOWN = 3

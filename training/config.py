@@ -57,7 +57,8 @@ class TrainConfig:
     """Budgets are maxima, whichever comes first; with none given, DEFAULT_MAX_STEPS. ``max_minutes`` counts evaluation.
 
     ``tokens_per_step`` is the global batch; micro-batches, of at most ``tokens_at_once``, follow from it.
-    ``patience``: so many evaluations without a better validation loss end the run, too.
+    ``patience``: so many evaluations without a better validation loss end the run, too. ``snapshots``: how many to
+    keep for each doubling of the steps; ``probe_every``: steps between looks at the heads; 0: never.
     """
 
     seed: int = 0
@@ -70,6 +71,8 @@ class TrainConfig:
     eval_every: int = 250
     checkpoint_every: int = 250
     log_every: int = 10
+    snapshots: int = 0
+    probe_every: int = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
@@ -83,4 +86,7 @@ class TrainConfig:
         for name in (*budgets, *sizes):
             if vars(self)[name] is not None:
                 require_positive(name, vars(self)[name])
+        for name in ("snapshots", "probe_every"):
+            if vars(self)[name] < 0:
+                raise ValueError(f"{name}={vars(self)[name]}: must be 0 (none) or more")
         require_seed(self.seed)

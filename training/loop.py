@@ -14,7 +14,7 @@ import torch
 
 from data import Batches, Dataset, InputError
 from model import GPT
-from training import checkpoint
+from training import checkpoint, snapshots
 from training.config import TrainConfig
 from training.device import autocast, micro_batch, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss
@@ -43,7 +43,7 @@ Evaluation = Callable[[GPT], Row]
 
 class Trainer:
     """One run. ``run`` is its folder, made before; ``evaluations`` add their metrics to every evaluation, and
-    ``last_evaluations`` to the one at the end of the budget.
+    ``last_evaluations`` to the one at the end of the budget, ``probes`` theirs every ``probe_every`` steps.
 
     What decides the future of the run is in ``model``, ``optimizers``, ``loader`` and the numbers that ``state``
     returns; ``save`` writes them all and ``restore`` brings them back. Random numbers (dropout) follow from the seed
@@ -59,11 +59,12 @@ class Trainer:
         sinks: Sequence[Sink] = (),
         evaluations: Sequence[Evaluation] = (),
         last_evaluations: Sequence[Evaluation] = (),
+        probes: Sequence[Evaluation] = (),
         world: World = ALONE,
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run = config, model, dataset, run
-        self.evaluations, self.last_evaluations = evaluations, last_evaluations
+        self.evaluations, self.last_evaluations, self.probes = evaluations, last_evaluations, probes
         self.sinks = list(sinks)
         self.world = world
         self.device = model.embed.weight.device
@@ -126,7 +127,8 @@ class Trainer:
     def train_and_evaluate(self) -> None:
         self.started = time.perf_counter() - self.seconds
         if self.saved_step is None:  # not resumed
-            self.log({"step": 0, "tokens": 0, **self.evaluate()})
+            self.log({"step": 0, "tokens": 0, **self.evaluate(), **self.probe()})
+            self.snapshot()
         while True:
             self.seconds, self.stop_signal = self.world.agree(self.elapsed(), self.signal_received)
             if self.stop_signal or self.fraction() >= 1:
@@ -135,7 +137,8 @@ class Trainer:
             with readable_out_of_memory(self.micro, self.model.config.block_size):
                 row = self.train_step()
             evaluates = self.fraction() >= 1 or self.step % self.config.eval_every == 0
-            logs = evaluates or self.step % self.config.log_every == 0
+            probes = self.config.probe_every and self.step % self.config.probe_every == 0
+            logs = evaluates or probes or self.step % self.config.log_every == 0
             saves = self.step % self.config.checkpoint_every == 0
             if logs or saves or self.step % LOOK_EVERY == 0:
                 row = {key: value.item() if torch.is_tensor(value) else value for key, value in row.items()}
@@ -143,8 +146,11 @@ class Trainer:
             self.train_seconds += time.perf_counter() - step_started
             if evaluates:
                 row |= self.evaluate()
+            if probes:
+                row |= self.probe()
             if logs:
                 self.log(row | self.clock())
+            self.snapshot()
             if saves or self.step == self.best_step:
                 self.save()
         if not self.stop_signal and self.evaluated_step != self.step:  # the time was up between two evaluations
@@ -222,6 +228,18 @@ class Trainer:
                     extra |= evaluation(self.model)
         n_targets = len(self.dataset.val) - 1
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
+
+    def probe(self) -> Row:
+        """What ``probes`` say of the heads, in the first process."""
+        row = {}
+        if self.world.first and self.config.probe_every:
+            for probe in self.probes:
+                row |= probe(self.model.eval())
+        return row
+
+    def snapshot(self) -> None:
+        if self.world.first and snapshots.is_due(self.step, self.config.snapshots):
+            snapshots.save(self.run, self.model, self.step, self.tokens)
 
     def count_evaluation(self, loss: float) -> None:
         self.evaluated_step = self.step

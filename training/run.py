@@ -24,6 +24,7 @@ OWN = {  # what a run may hold
     "curves.png",
     "checkpoints",
     "samples",
+    "snapshots",
     "probe",
     "wandb",
 }

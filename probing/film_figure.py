@@ -1,0 +1,50 @@
+"""The film of a run as a picture: when its references were resolved, and when the heads that resolve them formed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probing.figures import FONT, PAPER
+
+N_COLOURS = 10  # that matplotlib tells apart by default
+PANELS = (
+    ("right", "the model's answer is right", "share of answers"),
+    ("accuracy", "the head gives gold the most", "choice accuracy"),
+    ("resample", "the head's output from another case", "nats it costs the answer"),
+)
+
+
+def draw_film(frames: Sequence[dict], path: Path) -> list[Path]:
+    """One panel for behaviour, looking and mattering, against tokens seen; one line a family. Two frames at least."""
+    if len(frames) < 2:
+        return []
+    families = frames[-1]["families"]
+    with matplotlib.rc_context(FONT | {"font.size": 9}):
+        figure = Figure(figsize=(13, 3.9), dpi=150, facecolor=PAPER, layout="constrained")
+        for axes, (key, title, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+            for i, family in enumerate(families):
+                draw_line(axes, frames, family, key, i)
+            axes.set(title=title, ylabel=label, xlabel="tokens seen", xscale="symlog")
+            axes.set_xscale("symlog", linthresh=max(1, frames[1]["tokens"]))
+            axes.spines[["top", "right"]].set_visible(False)
+            if key != "resample":
+                axes.set_ylim(-0.03, 1.03)
+        axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.02, 0.5), loc="center left")
+        figure.savefig(path)
+    return [path]
+
+
+def draw_line(axes: Axes, frames: Sequence[dict], family: str, key: str, i: int) -> None:
+    known = [frame for frame in frames if family in frame["families"]]
+    head = known[-1]["families"][family]["head"]
+    axes.plot(
+        [frame["tokens"] for frame in known],
+        [frame["families"][family][key] for frame in known],
+        "-" if i < N_COLOURS else "--",
+        color=f"C{i % N_COLOURS}",
+        marker=".",
+        label=f"{family} ({head})",
+    )

@@ -1,0 +1,44 @@
+"""The cases of one family that numbers are quoted on, and how sure a mean over them is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from data import EncodedCase
+from data.cases import twin_groups
+from probing.statistics import Bootstrap, binomial_intervals
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cases of one family and split, with the ways in which they are alike."""
+
+    cases: Sequence[EncodedCase]
+
+    @property
+    def pairs_of_words(self) -> list[str]:
+        return [case.case.candidates for case in self.cases]
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap:
+        """Over frames and over the words of the candidates: cases that share either are alike."""
+        return Bootstrap([case.case.frame for case in self.cases], self.pairs_of_words)
+
+    def intervals(self, shares: np.ndarray) -> np.ndarray:
+        """95 % [K, 2] for the means of ``shares`` [N, K] in [0, 1]; never narrower than for independent stories."""
+        bootstrapped = self.bootstrap.intervals(shares)
+        exact = binomial_intervals(shares.mean(0), len(twin_groups(self.cases)))
+        return np.stack((np.minimum(bootstrapped[:, 0], exact[:, 0]), np.maximum(bootstrapped[:, 1], exact[:, 1])), 1)
+
+    def interval(self, shares: np.ndarray) -> tuple[float, float]:
+        """The same for one column [N]."""
+        low, high = self.intervals(shares[:, None])[0]
+        return float(low), float(high)
+
+    def part(self, n: int) -> "Split":
+        """About n cases, evenly spaced over all; twins together."""
+        groups = twin_groups(self.cases)
+        n_groups = max(1, n * len(groups) // len(self.cases))
+        return Split([case for group in groups[:: max(1, len(groups) // n_groups)] for case in group])

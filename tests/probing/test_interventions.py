@@ -1,0 +1,203 @@
+"""Interventions, against the same change made naively in a whole forward pass, one head and one case at a time."""
+
+import pytest
+import torch
+from conftest import GPT2_SHAPE
+from torch import Tensor
+
+from data import encode_case
+from data.stories import cases
+from model import GPT, GPTConfig, Watch
+from probing.heads import head_names, parse_head
+from probing.interventions import (
+    NothingChangedError,
+    at_sites,
+    cut_gold,
+    mean_outputs,
+    measure,
+    resampled,
+    single_heads,
+    swap_masses,
+    without_sets,
+)
+
+SHAPES = {
+    "modern, grouped": {"n_head": 4, "n_kv_head": 2},
+    "gpt2": {"n_head": 4, **GPT2_SHAPE},
+}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def model(request, stories) -> GPT:
+    """Three layers of random weights, large enough that patterns are far from uniform."""
+    shape = {"block_size": 64, "n_layer": 3, "n_embd": 32, **SHAPES[request.param]}
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, **shape)).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            scale = 1.5 if ".q." in name or ".k." in name else 0.3
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+    return model
+
+
+@pytest.fixture(scope="module")
+def encoded(stories) -> list:
+    """Cases of many lengths; twins next to each other."""
+    return [encode_case(case, stories.tokenizer) for case in cases("report", 6, 0, ("cue", "agreement"))]
+
+
+class ByHand(Watch):
+    """Records one forward pass, or makes one change in it."""
+
+    def __init__(self, layer=None, pattern=None, z=None) -> None:
+        super().__init__()
+        self.layer, self.new_pattern, self.new_z = layer, pattern, z
+        self.patterns, self.outputs = [], []
+
+    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
+        self.patterns.append(pattern)
+        return self.new_pattern(pattern.clone()) if layer == self.layer and self.new_pattern else pattern
+
+    def heads(self, layer: int, z: Tensor) -> Tensor:
+        self.outputs.append(z)
+        return self.new_z(z.clone()) if layer == self.layer and self.new_z else z
+
+
+@torch.no_grad()
+def odds(model: GPT, case, watch: Watch | None = None) -> float:
+    logits = model(torch.tensor([case.tokens]), watch=watch)[0, case.sites["A-1"]].log_softmax(-1)
+    return float(logits[case.answer] - logits[case.foil])
+
+
+def recorded(model: GPT, case) -> ByHand:
+    watch = ByHand()
+    odds(model, case, watch)
+    return watch
+
+
+def by_hand(model: GPT, case, twin, site: str, head: str, kind: str) -> float:
+    layer, h = parse_head(head)
+    row, (gold, _), (rival, _) = case.sites[site], case.gold[0], case.distractors[0]
+
+    def pattern(new: Tensor) -> Tensor:
+        line = new[0, h, row]
+        if kind == "swap":
+            line[[gold, rival]] = line[[rival, gold]]
+        elif kind == "cut":
+            line[gold] = 0
+            line /= line.sum()
+        else:
+            line.copy_(recorded(model, twin).patterns[layer][0, h, row])
+        return new
+
+    def z(new: Tensor) -> Tensor:
+        new[0, h, row] = recorded(model, twin).outputs[layer][0, h, row]
+        return new
+
+    return odds(model, case, ByHand(layer, z=z) if kind == "output" else ByHand(layer, pattern=pattern))
+
+
+@pytest.mark.parametrize("kind", ["swap", "cut", "pattern", "output"])
+def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, monkeypatch):
+    monkeypatch.setattr("probing.heads.BATCH", 8)  # batches whose cases differ in length
+    places = [(head, "A-1") for head in head_names(model)] + [(head, "P") for head in head_names(model)[:8]]
+    places = [places[i] for i in torch.randperm(len(places), generator=torch.Generator().manual_seed(0))]
+    got = measure(model, encoded, {kind: at_sites(*zip(*places, strict=True), kind)})
+    for i, case in enumerate(encoded):
+        assert got["clean"][0, i] == pytest.approx(odds(model, case), abs=2e-4)
+        for k, (head, site) in enumerate(places):
+            expected = by_hand(model, case, encoded[i ^ 1], site, head, kind)
+            assert got[kind][k, i] == pytest.approx(expected, abs=2e-4), (site, head, case.case.id)
+
+
+def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
+    monkeypatch.setattr("probing.heads.BATCH", 8)
+    monkeypatch.setattr("probing.interventions.AT_ONCE", 1)  # one variant at a time
+    means = mean_outputs(model, encoded)
+    rows = [torch.cat([z[0, :, :-1].mT for z in recorded(model, case).outputs], 0) for case in encoded]
+    expected = torch.cat(rows, -1).mean(-1).view(means.shape)  # every row up to A-1, of every case
+    torch.testing.assert_close(means, expected, rtol=0, atol=1e-5)
+    got = measure(model, encoded, {"mean": without_sets(single_heads(model), means)})["mean"]
+    for k, name in enumerate(head_names(model)):
+        layer, h = parse_head(name)
+
+        def z(new: Tensor, layer=layer, h=h) -> Tensor:
+            new[0, h] = means[layer, h]
+            return new
+
+        for i, case in enumerate(encoded):
+            assert got[k, i] == pytest.approx(odds(model, case, ByHand(layer, z=z)), abs=2e-4)
+
+
+def test_several_heads_out_at_once_are_the_same_by_hand(model, encoded):
+    means = mean_outputs(model, encoded)
+    sets = torch.zeros(3, 3, 4, dtype=torch.bool)
+    sets[0, 0, 1] = sets[0, 2, 3] = sets[1, 1, 2] = sets[1, 1, 0] = True  # the third set is empty
+    got = measure(model, encoded, {"sets": without_sets(sets, means)})["sets"]
+
+    class Several(Watch):
+        def __init__(self, chosen: Tensor) -> None:
+            super().__init__()
+            self.chosen = chosen
+
+        def heads(self, layer: int, z: Tensor) -> Tensor:
+            return torch.where(self.chosen[layer, :, None, None], means[layer, :, None], z)
+
+    for chosen, row in zip(sets, got, strict=True):
+        for i, case in enumerate(encoded):
+            assert row[i] == pytest.approx(odds(model, case, Several(chosen)), abs=2e-4)
+
+
+def test_resampling_takes_the_output_of_another_case_counted_from_its_end(model, encoded):
+    pair = [encoded[0], encoded[-1]]
+    assert len(pair[0].tokens) != len(pair[1].tokens)
+    got = measure(model, pair, {"resample": resampled(single_heads(model), seed=0)})["resample"]
+    for i, (case, donor) in enumerate(zip(pair, pair[::-1], strict=True)):
+        outputs = recorded(model, donor).outputs
+        shift = donor.sites["A-1"] - case.sites["A-1"]
+        for k, name in enumerate(head_names(model)):
+            layer, h = parse_head(name)
+
+            def z(new: Tensor, layer=layer, h=h, outputs=outputs, shift=shift) -> Tensor:
+                there = (torch.arange(new.size(2)) + shift).clamp(0, outputs[layer].size(2) - 1)
+                new[0, h] = outputs[layer][0, h, there]
+                return new
+
+            assert got[k, i] == pytest.approx(odds(model, case, ByHand(layer, z=z)), abs=2e-4)
+
+
+def test_a_swap_exchanges_two_masses_and_leaves_the_rest():
+    pattern = torch.tensor([0.1, 0.4, 0.2, 0.05, 0.25]).expand(1, 2, 5)
+    marks = torch.tensor([[[0, 1.0, 1, 0, 0], [0, 0, 0, 1, 0]]])
+    swapped = swap_masses(pattern, marks)
+    torch.testing.assert_close(swapped[0, 1], torch.tensor([0.1, 0.05 * 2 / 3, 0.05 / 3, 0.6, 0.25]))
+
+
+def test_a_swap_takes_the_distractor_with_the_most_mass_and_spreads_over_an_unseen_span():
+    pattern = torch.tensor([0.0, 0.0, 0.3, 0.7]).expand(1, 1, 4)
+    marks = torch.tensor([[[1.0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]])
+    torch.testing.assert_close(swap_masses(pattern, marks)[0, 0], torch.tensor([0.35, 0.35, 0.3, 0.0]))
+
+
+def test_a_cut_scales_up_what_is_left():
+    pattern, marks = torch.tensor([[[0.5, 0.3, 0.2]]]), torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+    torch.testing.assert_close(cut_gold(pattern, marks)[0, 0], torch.tensor([0.0, 0.6, 0.4]))
+    nothing_left = torch.tensor([[[1.0, 0.0, 0.0]]])
+    torch.testing.assert_close(cut_gold(nothing_left, marks)[0, 0], torch.zeros(3))
+
+
+def test_no_path_and_no_such_head_are_errors(model, encoded):
+    with pytest.raises(ValueError, match=r"head 2\.1 at P: nothing leads from there to the answer"):
+        measure(model, encoded, {"swap": at_sites(["2.1"], ["P"], "swap")})
+    with pytest.raises(ValueError, match=r"head 3\.0: the model has 3 layers of 4 heads"):
+        measure(model, encoded, {"swap": at_sites(["3.0"], ["P"], "swap")})
+    with pytest.raises(ValueError, match="behind the asked one"):
+        measure(model, encoded, {"swap": at_sites(["0.0"], ["A"], "swap")})
+
+
+def test_heads_that_change_while_no_answer_does_are_an_error(model, encoded, monkeypatch):
+    """As it would be if a change were made in a row or a layer that is not read."""
+    clean = model.logits
+    monkeypatch.setattr(model, "logits", lambda x: clean(torch.ones_like(x)))
+    with pytest.raises(NothingChangedError, match="swap at A-1 in layer 0"):
+        measure(model, encoded, {"swap": at_sites(["0.0"], ["A-1"], "swap")})

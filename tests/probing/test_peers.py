@@ -1,0 +1,156 @@
+"""What is measured inside a network is what TransformerLens measures in it, on the same weights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.peers import Shape, lookback_twin, random_gpt2
+from model import GPT, Watch
+from model.watch import PatternRecorder
+
+SHAPE = Shape(n_layer=3, n_head=4, n_embd=64, vocab_size=307)
+TOLERANCE = {"rtol": 0, "atol": 1e-5}
+BATCH, LENGTH = 6, 30
+HEADS = [(layer, head) for layer in range(SHAPE.n_layer) for head in range(SHAPE.n_head)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gpt2")
+
+
+@pytest.fixture(scope="module")
+def bridge(folder: Path, ours: GPT) -> Iterator[torch.nn.Module]:
+    """The weights that ``ours`` has left in ``folder``, as they are: no norm folded, nothing centred."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+            patch.setenv(name, "1")
+        lens = pytest.importorskip("transformer_lens.model_bridge", reason="compares with transformer-lens 4.3")
+        yield lens.TransformerBridge.boot_transformers(str(folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path) -> GPT:
+    return lookback_twin(random_gpt2(folder, SHAPE), SHAPE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.randint(SHAPE.vocab_size, shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tensor:
+    return draw(3, BATCH, LENGTH)
+
+
+class HeadRecorder(Watch):
+    """Keeps each layer's outputs of heads [B, H, T, d]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.z: list[Tensor] = []
+
+    def heads(self, layer: int, z: Tensor) -> Tensor:
+        self.z.append(z)
+        return z
+
+
+def head_outputs(model: GPT, tokens: Tensor) -> list[Tensor]:
+    recorder = HeadRecorder()
+    model(tokens, watch=recorder)
+    return recorder.z
+
+
+def test_logits_agree(ours, bridge, tokens):
+    torch.testing.assert_close(ours(tokens), bridge(tokens, return_type="logits"), **TOLERANCE)
+
+
+@pytest.mark.parametrize("rows", [None, (29, 3, 0, 17)], ids=["all rows", "some rows"])
+def test_patterns_agree_and_are_far_from_uniform(ours, bridge, tokens, rows):
+    asked = None if rows is None else torch.tensor([rows]).expand(BATCH, -1)
+    recorder = PatternRecorder(asked)
+    ours(tokens, watch=recorder)
+    _, cache = bridge.run_with_cache(tokens)
+    for layer, pattern in enumerate(recorder.patterns):
+        expected = cache[f"blocks.{layer}.attn.hook_pattern"]  # [B, H, T, T]
+        assert expected[:, :, LENGTH // 2 :].amax(-1).mean() > 0.2, "uniform rows would be at 0.05"
+        torch.testing.assert_close(pattern, expected if rows is None else expected[:, :, rows], **TOLERANCE)
+
+
+def test_outputs_of_heads_agree(ours, bridge, tokens):
+    _, cache = bridge.run_with_cache(tokens)
+    for layer, z in enumerate(head_outputs(ours, tokens)):
+        torch.testing.assert_close(z, cache[f"blocks.{layer}.attn.hook_z"].transpose(1, 2), **TOLERANCE)
+
+
+def test_what_each_head_adds_to_the_stream_agrees(ours, bridge, tokens):
+    bridge.set_use_attn_result(True)
+    try:
+        _, cache = bridge.run_with_cache(tokens)
+    finally:
+        bridge.set_use_attn_result(False)
+    for layer, z in enumerate(head_outputs(ours, tokens)):
+        w_o = ours.blocks[layer].attention.o.weight.unflatten(1, (SHAPE.n_head, -1))  # [D, H, d]
+        result = torch.einsum("bhtd,ehd->bthe", z, w_o)  # [B, T, H, D]
+        torch.testing.assert_close(result, cache[f"blocks.{layer}.attn.hook_result"], **TOLERANCE)
+
+
+def log_odds(logits: Tensor, answers: Tensor, foils: Tensor) -> Tensor:
+    """log P(answer) - log P(foil) at the last position: [B] from logits [B, T, V]."""
+    log_probs = logits[:, -1].log_softmax(-1)
+    return (log_probs.gather(1, answers[:, None]) - log_probs.gather(1, foils[:, None]))[:, 0]
+
+
+def lens_ablation(
+    bridge: torch.nn.Module, tokens: Tensor, layer: int, head: int, vector: Tensor, answers: Tensor, foils: Tensor
+) -> Tensor:
+    """TransformerLens's log-odds [B] with ``vector`` [d] as the output of one head at all positions."""
+
+    def replace(z: Tensor, hook: object) -> Tensor:
+        z[:, :, head] = vector  # [B, T, H, d]
+        return z
+
+    hooks = [(f"blocks.{layer}.attn.hook_z", replace)]
+    return log_odds(bridge.run_with_hooks(tokens, fwd_hooks=hooks, return_type="logits"), answers, foils)
+
+
+class FixedOutput(Watch):
+    """Gives one head the same output ``vector`` [d] at all positions."""
+
+    def __init__(self, layer: int, head: int, vector: Tensor) -> None:
+        super().__init__()
+        self.layer, self.head, self.vector = layer, head, vector
+
+    def heads(self, layer: int, z: Tensor) -> Tensor:
+        if layer == self.layer:
+            z = z.clone()
+            z[:, self.head] = self.vector
+        return z
+
+
+def our_ablation(
+    model: GPT, tokens: Tensor, layer: int, head: int, vector: Tensor, answers: Tensor, foils: Tensor
+) -> Tensor:
+    return log_odds(model(tokens, watch=FixedOutput(layer, head, vector)), answers, foils)
+
+
+def test_ablating_any_head_by_its_mean_changes_the_log_odds_alike(ours, bridge, tokens):
+    answers, foils = draw(4, BATCH), draw(5, BATCH)
+    clean = log_odds(ours(tokens), answers, foils)
+    reference = log_odds(bridge(tokens, return_type="logits"), answers, foils)
+    others = head_outputs(ours, draw(6, 2 * BATCH, LENGTH))
+    for layer, head in HEADS:
+        case = tokens, layer, head, others[layer][:, head].mean(dim=(0, 1)), answers, foils
+        change = our_ablation(ours, *case) - clean
+        assert change.abs().max() > 0.01, "the head matters"
+        torch.testing.assert_close(change, lens_ablation(bridge, *case) - reference, **TOLERANCE)
+    torch.testing.assert_close(bridge(tokens, return_type="logits"), ours(tokens), **TOLERANCE)  # no hook is left

@@ -1,0 +1,65 @@
+"""Weights at log-spaced steps, kept for good, so that one can see later when each head began to do what it does.
+
+A snapshot is one file, ``snapshots/step_000512.safetensors``, for looking only: a run goes on from its checkpoints.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+
+from data import InputError
+from data.disk import write_durably
+from model import GPT, GPTConfig
+from training.run import get_parameters, set_parameters
+
+FOLDER = "snapshots"
+
+
+def is_due(step: int, per_doubling: int) -> bool:
+    """Whether ``step`` is one of 0, 1, and then ``per_doubling`` steps up to each power of two, rounded; 0: none is."""
+    if not per_doubling:
+        return False
+    if step < 2:
+        return True
+    nearest = round(per_doubling * (step.bit_length() - 1))  # of the power of two at or below
+    return any(round(2 ** (i / per_doubling)) == step for i in range(nearest, nearest + per_doubling + 1))
+
+
+def save(run: Path, model: GPT, step: int, tokens: int) -> None:
+    """Writes a snapshot: whole, or not at all."""
+    place = run / FOLDER / f"step_{step:06d}.safetensors"
+    place.parent.mkdir(exist_ok=True)
+    described = json.dumps({"step": step, "tokens": tokens, "model": asdict(model.config)}, sort_keys=True)
+    tensors = {name: tensor.contiguous() for name, tensor in get_parameters(model).items()}
+    part = place.with_name(f".{place.name}")
+    try:
+        write_durably(part, safetensors.torch.save(tensors, metadata={"snapshot": described}))
+        part.replace(place)
+    except OSError:  # a full disk: what was begun must not take room
+        part.unlink(missing_ok=True)
+        raise
+
+
+def saved(run: Path) -> list[Path]:
+    """The snapshots of a run, the earliest first."""
+    found = [(re.fullmatch(r"step_(\d+)", path.stem), path) for path in (run / FOLDER).glob("step_*.safetensors")]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+
+
+def load_all(run: Path, device: torch.device) -> Iterator[tuple[dict, GPT]]:
+    """Each snapshot as ({"step", "tokens"}, model ready to evaluate); raises InputError for one that is damaged."""
+    for path in saved(run):
+        try:
+            with safe_open(path, framework="pt") as file:
+                described = json.loads(file.metadata()["snapshot"])
+            model = GPT(GPTConfig(**described.pop("model")))
+            set_parameters(model, safetensors.torch.load(path.read_bytes()))
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}); delete it to leave it out") from None
+        yield described, model.to(device).eval()
