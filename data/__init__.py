@@ -4,6 +4,7 @@ Imports numpy and no torch; knows nothing of models.
 """
 
 from data.batches import Batches
+from data.case_files import read_cases, split_cases
 from data.cases import Case, EncodedCase, encode_case
 from data.corpora import Corpus, Files, Shakespeare
 from data.dataset import Dataset, prepare
@@ -23,4 +24,6 @@ __all__ = [
     "TokenizerConfig",
     "encode_case",
     "prepare",
+    "read_cases",
+    "split_cases",
 ]

@@ -229,20 +229,22 @@ def measure_family(
 
 
 def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
-    """The accuracy farthest from 1/2 of any head at the pronoun, where twins are still identical: must be 1/2.
+    """The accuracy farthest from 1/2 of any head at the pronoun, over twins that are still identical there: must be 1/2.
 
-    Only families whose twins first differ after the pronoun can be asked; None where there are none.
+    None where no twins first differ after the pronoun.
     """
     accuracies = []
     for result in results:
-        if "P" in result.heads.sites and all(map(same_until_pronoun, twin_groups(result.cases))):
-            accuracies += result.heads.accuracy()[result.heads.sites.index("P")].tolist()
+        same = np.array([same_until_pronoun(group) for group in twin_groups(result.cases) for _ in group])
+        if same.any():
+            choice = result.heads.choice()[same, result.heads.sites.index("P")]
+            accuracies += choice.mean(0).tolist()
     return max(accuracies, key=lambda accuracy: abs(accuracy - 0.5), default=None)
 
 
 def same_until_pronoun(group: Sequence[EncodedCase]) -> bool:
     """Whether twins are the same up to the pronoun, and what is gold in one is the distractor of the other."""
-    if len(group) < 2:
+    if len(group) < 2 or not all("P" in case.sites for case in group):
         return False
     one, other = group
     end = one.sites["P"] + 1

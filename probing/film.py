@@ -78,7 +78,7 @@ def metrics(glances: dict[str, Glance]) -> dict[str, float | str]:
 
 
 def record_film(snapshots: Iterable[tuple[dict, GPT]], families: Splits, places: dict[str, Place]) -> list[dict]:
-    """For each snapshot ({"step", "tokens"}, model): its description, and by family a glance at the head in ``places``."""
+    """For each snapshot ({"step", "tokens"}, model): what it is, and by family a glance at the head in ``places``."""
     frames = []
     for described, model in snapshots:
         glances = glance(model, families, places)

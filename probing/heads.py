@@ -66,12 +66,17 @@ class HeadScores(Predictions):
 
     def engagement(self) -> np.ndarray:
         """Mean mass over the mean mass of uniform attention [S, K]: below 1 a head looks elsewhere."""
-        return self.gold.mean(0) / self.uniform.mean(0)[:, None]
+        return over_uniform(self.gold, self.uniform)
 
     def chain_engagement(self) -> np.ndarray:
-        """The same for the chain's pronouns; NaN where there are none, or none before the site."""
-        uniform = self.chain_uniform.mean(0)[:, None]
-        return np.divide(self.chain.mean(0), uniform, out=np.full(self.chain.shape[1:], np.nan), where=uniform > 0)
+        """The same for the chain's pronouns."""
+        return over_uniform(self.chain, self.chain_uniform)
+
+
+def over_uniform(mass: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Mean mass [N, S, K] over mean uniform mass [N, S]: [S, K]; 0 where nothing stands before the site."""
+    mean = uniform.mean(0)[:, None]
+    return np.divide(mass.mean(0), mean, out=np.zeros(mass.shape[1:]), where=mean > 0)
 
 
 class SpanWatch(Watch):

@@ -118,7 +118,7 @@ def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, cap
     script("probe", f"run={finished_run}", "n_cases=40", "text=Tom met <b>Anna</b>. She said")
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
     assert found["impossible_probe"] == {"accuracy": 0.5}
-    assert found["families"].keys() == FAMILIES.keys()
+    assert found["families"].keys() == {*FAMILIES, "random_lists"}
     for family in found["families"].values():
         assert {"head", "site", "choice_accuracy", "ci", "mass", "engagement", "p_adj", "looks", "matters"} <= family[
             "best"
@@ -137,7 +137,7 @@ def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, cap
     assert [len(layer) for layer in found["roles"]] == [2, 2]
     assert {"role", "score"} <= found["roles"][0][0].keys()
     table = (finished_run / "probe" / "heads.csv").read_text().splitlines()
-    n_sites = sum(len(encode_case(case, byte_tokenizer()).sites) for case in cases("report", 2, 0)[::2])
+    n_sites = 2 + sum(len(encode_case(case, byte_tokenizer()).sites) for case in cases("report", 2, 0)[::2])
     assert len(table) == 1 + n_sites * 4
     assert (finished_run / "probe" / "role_map.png").read_bytes()[:4] == b"\x89PNG"
     assert "what each head does" in capsys.readouterr().out

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import Shape, lookback_twin, random_gpt2
+from data.cases import Case, EncodedCase, Spans
 from model import GPT, Watch
 from model.watch import PatternRecorder
+from probing.interventions import measure, single_heads, without_sets
 
 SHAPE = Shape(n_layer=3, n_head=4, n_embd=64, vocab_size=307)
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
@@ -123,34 +125,24 @@ def lens_ablation(
     return log_odds(bridge.run_with_hooks(tokens, fwd_hooks=hooks, return_type="logits"), answers, foils)
 
 
-class FixedOutput(Watch):
-    """Gives one head the same output ``vector`` [d] at all positions."""
-
-    def __init__(self, layer: int, head: int, vector: Tensor) -> None:
-        super().__init__()
-        self.layer, self.head, self.vector = layer, head, vector
-
-    def heads(self, layer: int, z: Tensor) -> Tensor:
-        if layer == self.layer:
-            z = z.clone()
-            z[:, self.head] = self.vector
-        return z
-
-
-def our_ablation(
-    model: GPT, tokens: Tensor, layer: int, head: int, vector: Tensor, answers: Tensor, foils: Tensor
-) -> Tensor:
-    return log_odds(model(tokens, watch=FixedOutput(layer, head, vector)), answers, foils)
-
-
 def test_ablating_any_head_by_its_mean_changes_the_log_odds_alike(ours, bridge, tokens):
     answers, foils = draw(4, BATCH), draw(5, BATCH)
-    clean = log_odds(ours(tokens), answers, foils)
+    means = torch.stack([z.mean(dim=(0, 2)) for z in head_outputs(ours, draw(6, 2 * BATCH, LENGTH))])  # [L, H, d]
+    odds = measure(ours, cases_of(tokens, answers, foils), {"mean": without_sets(single_heads(ours), means)})
     reference = log_odds(bridge(tokens, return_type="logits"), answers, foils)
-    others = head_outputs(ours, draw(6, 2 * BATCH, LENGTH))
-    for layer, head in HEADS:
-        case = tokens, layer, head, others[layer][:, head].mean(dim=(0, 1)), answers, foils
-        change = our_ablation(ours, *case) - clean
+    for (layer, head), after in zip(HEADS, odds["mean"], strict=True):
+        change = after - odds["clean"][0]
         assert change.abs().max() > 0.01, "the head matters"
-        torch.testing.assert_close(change, lens_ablation(bridge, *case) - reference, **TOLERANCE)
+        expected = lens_ablation(bridge, tokens, layer, head, means[layer, head], answers, foils) - reference
+        torch.testing.assert_close(change, expected, **TOLERANCE)
     torch.testing.assert_close(bridge(tokens, return_type="logits"), ours(tokens), **TOLERANCE)  # no hook is left
+
+
+def cases_of(tokens: Tensor, answers: Tensor, foils: Tensor) -> list[EncodedCase]:
+    """Each row of ``tokens`` [B, T] as a case whose answer comes behind it."""
+    nothing = Case("", "", "random", "random", "report", Spans((), (), (0, 0)), "")
+    sites = {"A-1": LENGTH - 1, "A": LENGTH}
+    return [
+        EncodedCase(nothing, (*row, answer), ((0, 1),), ((1, 2),), sites, answer, foil)
+        for row, answer, foil in zip(tokens.tolist(), answers.tolist(), foils.tolist(), strict=True)
+    ]

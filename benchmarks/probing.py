@@ -1,0 +1,249 @@
+"""Probing side by side with TransformerLens: patterns of chosen rows, ablation of every head, memory for long texts.
+
+    python -m benchmarks.probing [--tasks capture ablation rows all] [--vocab 1177] [--repeats 3]
+
+Both have the same random weights in the shape of GPT-2 and do the same jobs in turn, each time in a process of its own,
+after a warm-up on two short texts: seconds leave out imports and loading, and the memory added is the job's own peak
+less what the process held before it. Every run is checked against the first one's numbers. Linux only.
+
+The jobs: *capture*, the patterns of five rows of each of 1,000 short texts; *ablation*, for every head in turn, its
+output replaced by its mean at all positions: the change of log P(answer) - log P(foil); *rows* and *all*, the patterns
+of five rows and of every row of four texts of 1,024 tokens.
+
+TransformerLens runs twice: by its manual (``run_with_cache`` with a ``names_filter``, whole logits), and tuned by what
+its sources allow (a hook that keeps only the rows, logits only where they are read, no cache of keys). Where batches
+matter it gets its fastest of several, chosen before the race.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file, save_model
+from torch import Tensor
+
+from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, lookback_twin, random_gpt2
+from benchmarks.race import cell
+from data.cases import SITES, Case, EncodedCase, Spans
+from model import Watch
+from model.score import in_batches, pad
+from probing.heads import BATCH
+
+THREADS = 2
+LONG_TEXTS = 4
+LENGTHS = 24, 40
+ROOT = Path(__file__).resolve().parents[1]
+BATCHES = 16, 64, 128, 256
+PILOT_HEADS = 2  # enough to choose a batch size by
+TOLERANCE = {"patterns": 1e-5, "changes": 1e-4}
+SIDES = {"lens": "TransformerLens", "tuned": "TransformerLens, tuned", "lookback": "Lookback"}
+DEFAULTS = {"layers": 4, "heads": 4, "width": 256, "vocab": 1177, "cases": 1000, "repeats": 3}
+SHORT, LONG = ("capture", "ablation"), ("rows", "all")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does. ``heads``: how many of them are ablated."""
+
+    task: str
+    side: str
+    batch: int
+    cases: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Seconds, and MiB: the peak of the whole process, and what the job added to what was there before."""
+
+    seconds: float
+    added: float
+    peak: float
+
+
+def random_cases(n: int, lengths: tuple[int, int], vocab_size: int) -> list[EncodedCase]:
+    """Random tokens with all five sites; the same ones in every process."""
+    draw = random.Random(0)
+    cases = []
+    for i in range(n):
+        length = draw.randint(*lengths)
+        tokens = tuple(draw.randrange(vocab_size) for _ in range(length))
+        places = [*sorted(draw.sample(range(2, length - 2), 3)), length - 2, length - 1]
+        nothing = Case(str(i), "", "random", "random", "test", Spans((), (), (0, 0)), "")
+        sites = dict(zip(SITES, places, strict=True))
+        cases.append(EncodedCase(nothing, tokens, ((0, 1),), ((1, 2),), sites, tokens[-1], draw.randrange(vocab_size)))
+    return cases
+
+
+def site_rows(cases: Sequence[EncodedCase]) -> Tensor:
+    return torch.tensor([list(case.sites.values()) for case in cases])
+
+
+def make(folder: Path, shape: Shape, n_cases: int) -> None:
+    """Saves the weights for both sides and each head's mean output over all tokens of the short texts, [L, H, d]."""
+    model = lookback_twin(random_gpt2(folder, shape), shape)
+    save_model(model, folder / "lookback.safetensors")
+    cases = random_cases(n_cases, LENGTHS, shape.vocab_size)
+    total = torch.zeros(shape.n_layer, shape.n_head, shape.n_embd // shape.n_head)
+
+    class Sum(Watch):
+        def heads(self, layer: int, z: Tensor) -> Tensor:
+            total[layer] += z.sum(dim=(0, 2))
+            return z
+
+    nothing = torch.zeros(1, 1, dtype=torch.long)
+    for case in cases:
+        model(torch.tensor([case.tokens]), rows=nothing, watch=Sum(nothing))
+    means = total / sum(len(case.tokens) for case in cases)
+    save_file({"means": means}, folder / "means.safetensors")
+
+
+def work(folder: Path, shape: Shape, job: Job) -> Result:
+    """Loads, warms up, does the job once and checks its numbers; exits where they are not the first run's."""
+    side = {"lookback": Lookback, "lens": Lens, "tuned": TunedLens}[job.side](folder, shape)
+    cases = random_cases(job.cases, LENGTHS if job.task in SHORT else (BLOCK, BLOCK), shape.vocab_size)
+    means = load_file(folder / "means.safetensors")["means"]
+
+    def run(cases: Sequence[EncodedCase], heads: int) -> dict[str, Tensor]:
+        if job.task == "ablation":
+            return {"changes": side.ablation(cases, means, heads, job.batch)}
+        parts = {}
+        for part in in_batches(len(cases), job.batch):
+            tokens = pad([case.tokens for case in cases[part]], torch.device("cpu"))
+            rows = None if job.task == "all" else site_rows(cases[part])
+            for layer, pattern in enumerate(side.patterns(tokens, rows)):
+                for i, one in enumerate(pattern, start=part.start):
+                    parts[f"patterns/{layer}/{i}"] = one[..., : len(cases[i].tokens)]  # without the batch's padding
+        return parts
+
+    run(random_cases(2, (8, 8), shape.vocab_size), 1)
+    Path("/proc/self/clear_refs").write_text("5")  # else a peak while loading would hide the job's
+    before, started = peak_memory(), time.perf_counter()
+    numbers = run(cases, job.heads)
+    seconds, peak = time.perf_counter() - started, peak_memory()
+    check(numbers, folder / f"{job.task}-{job.cases}-{job.heads}", job)
+    return Result(seconds, peak - before, peak)
+
+
+def peak_memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def check(numbers: dict[str, Tensor], first: Path, job: Job) -> None:
+    """The first of equal jobs leaves its numbers in the file ``first``, against which the others are held."""
+    if not first.exists():
+        save_file({name: tensor.contiguous() for name, tensor in numbers.items()}, first)
+        return
+    expected = load_file(first)
+    if numbers.keys() != expected.keys():
+        sys.exit(f"{job}: other results than the first run's")
+    for name, tensor in numbers.items():
+        limit = TOLERANCE[name.split("/")[0]]
+        if not (error := (tensor - expected[name]).abs().max().item()) <= limit:
+            sys.exit(f"{job}: {name} differs by {error:.1e} from the first run's; at most {limit:.0e} is allowed")
+
+
+def in_own_process(*request: object) -> str:
+    """The last line that a worker prints."""
+    command = [sys.executable, "-m", "benchmarks.probing", "--work", json.dumps(request)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{request} failed:\n{done.stderr[-2000:]}")
+    return (done.stdout.splitlines() or [""])[-1]
+
+
+@torch.inference_mode()
+def worker(folder: str, shape: dict, job: dict | int) -> None:
+    """The other end of ``in_own_process``: makes the weights, given a number of texts, or does a job."""
+    torch.set_num_threads(THREADS)
+    if isinstance(job, int):
+        make(Path(folder), Shape(**shape), job)
+    else:
+        print(json.dumps(asdict(work(Path(folder), Shape(**shape), Job(**job)))))
+
+
+def plan(task: str, cases: int, shape: Shape, measure: Callable[[Job], Result]) -> list[Job]:
+    """The jobs that take turns, TransformerLens's batches of short texts chosen by a pilot of fewer texts and heads."""
+    heads = shape.n_layer * shape.n_head
+    if task in LONG:
+        return [Job(task, side, batch, LONG_TEXTS, heads) for batch in (LONG_TEXTS, 1) for side in SIDES]
+    jobs = []
+    for side in SIDES:
+        best = BATCH
+        if side != "lookback":
+            sizes = [batch for batch in BATCHES if batch <= cases] or [cases]
+            pilots = [Job(task, side, batch, min(cases, max(BATCHES)), PILOT_HEADS) for batch in sizes]
+            best = min(pilots, key=lambda job: measure(job).seconds).batch
+        jobs.append(Job(task, side, best, cases, heads))
+    return jobs
+
+
+def table(results: dict[Job, list[Result]]) -> None:
+    """One row a job; the ratios are to our run of the same repeat, in batches of the same size where there is one."""
+    print("\n| job | | batch | seconds | times ours | added, MiB | times ours | whole process, MiB |")
+    print("|---" * 8 + "|")
+    ours = {(job.task, job.batch): runs for job, runs in results.items() if job.side == "lookback"}
+    for job, runs in results.items():
+        reference = ours.get((job.task, job.batch)) or ours[job.task, BATCH]
+        pairs = list(zip(runs, reference, strict=True))
+        seconds, added = [their.seconds / our.seconds for their, our in pairs], []
+        if all(our.added for _, our in pairs):
+            added = [their.added / our.added for their, our in pairs]
+        columns = [
+            cell([run.seconds for run in runs], 2),
+            cell(seconds, 1),
+            cell([run.added for run in runs], 0),
+            cell(added, 1) if added else "-",
+            cell([run.peak for run in runs], 0),
+        ]
+        print(f"| {job.task} | {SIDES[job.side]} | {job.batch} | {' | '.join(columns)} |")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.probing", description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", choices=SHORT + LONG, default=SHORT + LONG)
+    for name, default in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--work", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.work:
+        worker(*options.work)
+        return
+    for name in DEFAULTS:
+        if vars(options)[name] < 1:
+            sys.exit(f"--{name} {vars(options)[name]}: must be at least 1")
+    if find_spec("transformer_lens") is None:
+        sys.exit("needs TransformerLens to race against: pip install transformer-lens==4.3.0")
+    shape = Shape(options.layers, options.heads, options.width, options.vocab)
+    results: dict[Job, list[Result]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        in_own_process(folder, asdict(shape), options.cases)
+
+        def measure(job: Job) -> Result:
+            result = Result(**json.loads(in_own_process(folder, asdict(shape), asdict(job))))
+            print(json.dumps(asdict(job) | asdict(result)), flush=True)
+            return result
+
+        for task in options.tasks:
+            jobs = plan(task, options.cases, shape, measure)
+            for _ in range(options.repeats):
+                for job in jobs:
+                    results.setdefault(job, []).append(measure(job))
+    print(f"\n{shape}, {options.cases} texts, {THREADS} threads, {options.repeats} repeats: median (lowest-highest)")
+    table(results)
+
+
+if __name__ == "__main__":
+    main()

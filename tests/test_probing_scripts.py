@@ -1,0 +1,74 @@
+"""What probing adds to the scripts: films of a run, looks while it trains, the user's own cases."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import QUICK, ROOT, SMALL
+
+from data.stories import cases
+from training.metrics import read_rows
+
+FEW = ("n_cases=20", "seed=1")
+
+
+@pytest.fixture
+def case_file(tmp_path: Path) -> Path:
+    told = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue", "agreement"))]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in told))
+    return path
+
+
+def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_file, capsys):
+    script("probe", f"run={finished_run}", f"cases={case_file}")
+    found = json.loads((finished_run / "probe" / "heads.json").read_text())
+    assert found["families"].keys() == {"cue", "agreement", "random_lists"}
+    assert found["families"]["cue"]["cases"] == 20
+    assert "40 cases to select, 40 to report" in capsys.readouterr().out
+
+
+def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):
+    lines = case_file.read_text().splitlines()
+    record = json.loads(lines[3])
+    record["spans"]["gold"] = [[500, 503]]
+    case_file.write_text("\n".join([*lines[:3], json.dumps(record), "{", *lines[5:]]))
+    message = error_of("probe", f"run={finished_run}", f"cases={case_file}")
+    assert "line 4" in message
+    assert "line 5" in message
+
+
+def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):
+    assert "nowhere.jsonl" in error_of("probe", f"run={finished_run}", "cases=nowhere.jsonl")
+
+
+def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_of):
+    families = "data.families=[cue,recall]"
+    arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", families, *QUICK, *SMALL)
+    script("train", "run=run", *arguments)
+    looks = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe/cue/accuracy" in row]
+    assert [row["step"] for row in looks] == [0, 2, 4]
+    assert {key.split("/")[1] for row in looks for key in row if key.startswith("probe/")} >= {"cue", "recall"}
+    script("probe", "run=run", "film=true", *FEW)
+    film = json.loads(Path("run/probe/heads.json").read_text())["film"]
+    assert [frame["step"] for frame in film] == [0, 1, 2, 3, 4]
+    assert Path("run/probe/film.png").exists()
+    script("train", "run=bare", "snapshots=0", *arguments)
+    assert "has no snapshots; train with snapshots=2" in error_of("probe", "run=bare", "film=true", *FEW)
+
+
+def test_looks_need_stories(error_of, tmp_path):
+    (tmp_path / "text.txt").write_text("To be. " * 400)
+    message = error_of("train", "data=files", "data.path=text.txt", "tokenizer=bytes", "probe_every=2", *SMALL)
+    assert "probe_every=2: only data=stories has annotated cases" in message
+
+
+def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_run, real_data, tmp_path, capsys):
+    command = [sys.executable, "-m", "data.winogender", str(real_data / "winogender_templates.tsv")]
+    written = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "winogender.jsonl").write_text(written)
+    script("probe", f"run={finished_run}", "cases=winogender.jsonl")
+    out = capsys.readouterr().out
+    assert "winogender: the model is right in" in out or "not measured" in out
