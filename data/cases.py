@@ -116,13 +116,16 @@ def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[
 
 
 def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
-    """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part."""
+    """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part.
+
+    A pronoun that is the answer itself has no site P.
+    """
     tokens, token_range = token_spans(case.text, tokenizer)
     answer, foil = first_difference(tokens, foil_tokens(case, tokenizer))
     sites = {"A-1": answer - 1, "A": answer}
     if case.spans.pronoun:
         first, end = token_range(case.spans.pronoun)
-        sites |= {"P-1": first - 1, "P": end - 1}
+        sites |= {"P-1": first - 1} | ({"P": end - 1} if end - 1 != answer else {})
     if case.spans.cue:
         sites["C"] = token_range(case.spans.cue)[1] - 1
     return EncodedCase(

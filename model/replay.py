@@ -68,9 +68,9 @@ class Replay:
         rows = torch.minimum(start[:, None] + steps, self.asked[:, None])
         return self.rest(layer, rows, n_variants, edit or (lambda layer, z, rows: z))
 
-    def has_path(self, layer: int, rows: Tensor) -> bool:
-        """Whether a change of ``layer`` at ``rows`` [B] can reach every asked row: from the last layer, only itself."""
-        return layer < len(self.layers) - 1 or bool((rows == self.asked).all())
+    def has_path(self, layer: int, rows: Tensor) -> Tensor:
+        """Where a change of ``layer`` at ``rows`` [B] can reach the asked row, [B]: from the last layer, only itself."""
+        return (rows <= self.asked) if layer < len(self.layers) - 1 else (rows == self.asked)
 
     def rest(self, layer: int, rows: Tensor, n_variants: int, edit: Edit) -> Tensor:
         """``logits``, with the rows [B, R] that are computed anew: in order, the asked one last, and repeated."""

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data import EncodedCase
 from data.cases import aligned
 from model import GPT
-from probing.heads import head_names, parse_head
+from probing.heads import head_names
 from probing.interventions import (
     AT_A_SITE,
     FROM_THE_TWIN,
     at_sites,
+    leads_to_answer,
     measure,
     resampled,
     single_heads,
@@ -29,7 +29,7 @@ from probing.statistics import Bootstrap
 
 SEARCHED = 100  # cases on which sets of heads are searched and compared
 CANDIDATES, LARGEST_SET, RANDOM_SETS = 12, 8, 10
-ENOUGH = 0.5  # a set is needed if without it the right one is preferred no more often than by chance
+ENOUGH = 0.55  # the search ends where the answer is preferred hardly more often than by chance
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class NeededSet:
 
     After each head: ``preference``, how often the answer is still preferred to the foil, with its interval, and
     ``drop`` in nats; ``random``: the mean and the largest drop of as many other heads. ``complete``: whether
-    the last preference is surely no better than chance, that is, its interval reaches 1/2.
+    the last preference is no longer surely better than chance: its interval reaches 1/2.
     """
 
     heads: tuple[str, ...]
@@ -82,13 +82,13 @@ def measure_effects(
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
-    A head of the last layer whose site is not A-1 is read by nothing on the way to the answer: it has no effect there.
+    What a head of the last layer does at a site that is not A-1 is read by nothing: it has no effect there.
     Patches need twins that stand beside each other with their sites in the same places.
     """
     names, cases = list(sites), split.cases
-    joined = [name for name in names if reaches_answer(model, cases, name, sites[name])]
+    joined = [name for name in names if leads_to_answer(model, cases, name, sites[name])]
     kinds = (*AT_A_SITE, *(FROM_THE_TWIN if aligned(cases) else ()))
-    jobs = {kind: at_sites(joined, [sites[name] for name in joined], kind) for kind in kinds if joined}
+    jobs = {kind: at_sites(model, cases, joined, [sites[name] for name in joined], kind) for kind in kinds if joined}
     jobs |= {"mean": without_sets(single_heads(model), means), "resample": resampled(single_heads(model), seed)}
     odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs).items()}
     clean = odds.pop("clean")[0]
@@ -101,11 +101,6 @@ def measure_effects(
         kind: compare(names, clean, after, looking, split.bootstrap, twins=kind in FROM_THE_TWIN)
         for kind, after in odds.items()
     }
-
-
-def reaches_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: str) -> bool:
-    last_layer = parse_head(head)[0] == model.config.n_layer - 1
-    return not last_layer or all(case.sites[site] == case.sites["A-1"] for case in cases)
 
 
 def compare(
@@ -156,7 +151,7 @@ def needed_set(
         out = tried[order[0]]
         chosen.append(left[order[0]])
         left = [left[i] for i in order[1:CANDIDATES]]
-        if select.interval((odds[order[0]] > 0).double().numpy())[0] <= ENOUGH:
+        if (odds[order[0]] > 0).double().mean() <= ENOUGH:
             break
     return quote_sets(model, report, [names[k] for k in chosen], means, seed)
 
@@ -184,5 +179,5 @@ def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, 
         preference_ci=tuple(intervals),
         drop=tuple(drops[: len(chosen)].tolist()),
         random=tuple((float(row.mean()), float(row.max())) for row in random),
-        complete=intervals[-1][0] <= ENOUGH,
+        complete=intervals[-1][0] <= 0.5,
     )

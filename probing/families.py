@@ -229,7 +229,7 @@ def measure_family(
 
 
 def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
-    """The accuracy farthest from 1/2 of any head at the pronoun, over twins that are still identical there: must be 1/2.
+    """The accuracy farthest from 1/2 of any head at the pronoun, over twins still identical there: must be 1/2.
 
     None where no twins first differ after the pronoun.
     """

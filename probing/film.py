@@ -11,10 +11,9 @@ from data import EncodedCase
 from data.cases import answer_columns
 from model import GPT
 from model.score import score_answers
-from probing.effects import reaches_answer
 from probing.families import best_place
 from probing.heads import score_heads
-from probing.interventions import at_sites, measure, resampled, single_heads
+from probing.interventions import at_sites, leads_to_answer, measure, resampled, single_heads
 from probing.predictions import sites_of
 
 Splits = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # family -> its select and its report cases
@@ -56,8 +55,8 @@ def glance_at(
         s, k = best_place(score_heads(model, select, sites))
     head, site = quoted.names[k], sites[s]
     jobs = {"resample": resampled(single_heads(model)[[k]], seed)}
-    if reaches_answer(model, report, head, site):
-        jobs["swap"] = at_sites([head], [site], "swap")
+    if leads_to_answer(model, report, head, site):
+        jobs["swap"] = at_sites(model, report, [head], [site], "swap")
     odds = {name: values.mean().item() for name, values in measure(model, report, jobs).items()}
     behaviour = score_answers(model, *answer_columns(report))
     return Glance(

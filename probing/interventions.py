@@ -83,58 +83,68 @@ def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job]) -> d
     return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}
 
 
-def at_sites(heads: Sequence[str], sites: Sequence[str], kind: str) -> Job:
+def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sites: Sequence[str], kind: str) -> Job:
     """Each of ``heads`` ("LAYER.HEAD") changed at its own one of ``sites``, one at a time: K = len(heads) variants.
 
-    Raises ValueError for heads or sites from which no path leads to the answer, and NothingChangedError.
+    Cases from whose site nothing leads to the answer stay as they are. Raises ValueError for a head that the model
+    lacks, and for a site from which nothing leads to the answer in any of ``cases``; the job, NothingChangedError.
     """
+    groups = by_place(model, heads, sites)
+    for head, site in zip(heads, sites, strict=True):
+        if not leads_to_answer(model, cases, head, site):
+            raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
 
     def job(batch: Batch) -> Tensor:
         result = torch.empty(len(heads), len(batch.cases), device=batch.tokens.device)
-        for (layer, site), group in by_place(batch.model, heads, sites).items():
-            start, (places, numbers) = batch.rows(site), zip(*group, strict=True)
-            if not batch.replay.has_path(layer, start):
-                raise ValueError(f"head {heads[places[0]]} at {site}: nothing leads from there to the answer")
-            outputs = changed_row(batch, layer, start, kind)[:, list(numbers)].transpose(0, 1)  # [V, B, d]
+        for (layer, site), group in groups.items():
+            rows, (places, numbers) = batch.rows(site), zip(*group, strict=True)
+            outputs = changed_row(batch, layer, rows, kind)[:, list(numbers)].transpose(0, 1)  # [V, B, d]
             for some in in_batches(len(group), batch.variants_at_once()):
-                odds = batch.log_odds(replay_row(batch, layer, start, list(numbers[some]), outputs[some]))
+                odds = batch.log_odds(replay_row(batch, layer, rows, list(numbers[some]), outputs[some]))
                 result[list(places[some])] = odds
-                require_change(batch, layer, start, list(numbers[some]), outputs[some], odds, f"{kind} at {site}")
+                require_change(batch, layer, rows, list(numbers[some]), outputs[some], odds, f"{kind} at {site}")
         return result
 
     return job
 
 
-def replay_row(batch: Batch, layer: int, start: Tensor, numbers: list[int], outputs: Tensor) -> Tensor:
-    """Logits [V, B, vocabulary] with head numbers[v] of a layer putting out outputs[v] [B, d] at ``start`` [B]."""
-    each = torch.arange(len(numbers), device=start.device)
+def leads_to_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: str) -> bool:
+    """Whether in any case something leads from a head at a site to the answer: from the last layer, only at A-1."""
+    last_layer = parse_head(head)[0] == model.config.n_layer - 1
+    places = [(case.sites[site], case.sites["A-1"]) for case in cases]
+    return any(site == asked or (site < asked and not last_layer) for site, asked in places)
 
-    def edit(at: int, z: Tensor, rows: Tensor) -> Tensor:
+
+def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor) -> Tensor:
+    """Logits [V, B, vocabulary] with head numbers[v] of a layer putting out outputs[v] [B, d] at ``rows`` [B]."""
+    each, reach = torch.arange(len(numbers), device=rows.device), batch.replay.has_path(layer, rows)[:, None]
+
+    def edit(at: int, z: Tensor, computed: Tensor) -> Tensor:
         if at != layer:
             return z
         z = z.clone()
-        z[each, :, numbers, 0] = outputs
+        z[each, :, numbers, 0] = torch.where(reach, outputs, z[each, :, numbers, 0])
         return z
 
-    return batch.replay.logits(layer, start, len(numbers), edit)
+    return batch.replay.logits(layer, torch.minimum(rows, batch.asked), len(numbers), edit)
 
 
 def require_change(
-    batch: Batch, layer: int, start: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
+    batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
 ) -> None:
     """Raises NothingChangedError where a change of the residual stream that is more than rounding left every answer
     as it was: then it was made in a place that nothing reads.
     """
     if not (odds == batch.clean()).all():
         return
-    each = torch.arange(len(start), device=start.device)
+    each, reach = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
     attention, clean = batch.model.blocks[layer].attention, batch.replay.layers[layer]
     for number, output in zip(numbers, outputs, strict=True):
-        z = clean.z[each, :, start]  # [B, H, d]
+        z = clean.z[each, :, rows]  # [B, H, d]
         changed = z.clone()
         changed[:, number] = output
-        difference = attention.mix((changed - z)[:, :, None]) - attention.mix(torch.zeros_like(z)[:, :, None])
-        if bool((difference[:, 0].norm(dim=-1) > 1e-3 * clean.x[each, start].norm(dim=-1)).any()):
+        difference = attention.mix(changed[:, :, None]) - attention.mix(z[:, :, None])  # [B, 1, D]
+        if bool((reach & (difference[:, 0].norm(dim=-1) > 1e-3 * clean.x[each, rows].norm(dim=-1))).any()):
             raise NothingChangedError(f"{what} in layer {layer}: head {number} changed, and no answer with it")
 
 

@@ -49,7 +49,7 @@ def needed(found: NeededSet) -> str:
     random = f"as many other heads at random cost {mean:.2f} on average and {most:.2f} at most"
     cost = f"{found.drop[-1]:.2f} nats; {random}"
     if found.complete:
-        return f"without {heads} the answer is preferred in {preference:.0%}, no better than chance (-{cost})"
+        return f"without {heads} the answer is preferred in {preference:.0%}, no longer surely above chance (-{cost})"
     return f"without {heads} the answer is still preferred in {preference:.0%} (-{cost}): the work is shared"
 
 

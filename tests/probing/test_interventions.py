@@ -1,5 +1,7 @@
 """Interventions, against the same change made naively in a whole forward pass, one head and one case at a time."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import GPT2_SHAPE
@@ -102,7 +104,7 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
     monkeypatch.setattr("probing.heads.BATCH", 8)  # batches whose cases differ in length
     places = [(head, "A-1") for head in head_names(model)] + [(head, "P") for head in head_names(model)[:8]]
     places = [places[i] for i in torch.randperm(len(places), generator=torch.Generator().manual_seed(0))]
-    got = measure(model, encoded, {kind: at_sites(*zip(*places, strict=True), kind)})
+    got = measure(model, encoded, {kind: at_sites(model, encoded, *zip(*places, strict=True), kind)})
     for i, case in enumerate(encoded):
         assert got["clean"][0, i] == pytest.approx(odds(model, case), abs=2e-4)
         for k, (head, site) in enumerate(places):
@@ -188,11 +190,20 @@ def test_a_cut_scales_up_what_is_left():
 
 def test_no_path_and_no_such_head_are_errors(model, encoded):
     with pytest.raises(ValueError, match=r"head 2\.1 at P: nothing leads from there to the answer"):
-        measure(model, encoded, {"swap": at_sites(["2.1"], ["P"], "swap")})
+        measure(model, encoded, {"swap": at_sites(model, encoded, ["2.1"], ["P"], "swap")})
     with pytest.raises(ValueError, match=r"head 3\.0: the model has 3 layers of 4 heads"):
-        measure(model, encoded, {"swap": at_sites(["3.0"], ["P"], "swap")})
-    with pytest.raises(ValueError, match="behind the asked one"):
-        measure(model, encoded, {"swap": at_sites(["0.0"], ["A"], "swap")})
+        measure(model, encoded, {"swap": at_sites(model, encoded, ["3.0"], ["P"], "swap")})
+    with pytest.raises(ValueError, match=r"head 0\.0 at A: nothing leads from there to the answer"):
+        at_sites(model, encoded, ["0.0"], ["A"], "swap")
+
+
+def test_where_only_some_cases_have_a_path_the_others_stay_as_they_are(model, encoded):
+    """In the last layer, at a pronoun that is A-1 in some cases."""
+    moved = [replace(case, sites=case.sites | {"P": case.sites["A-1"]}) for case in encoded[:2]] + encoded[2:4]
+    got = measure(model, moved, {"cut": at_sites(model, moved, ["2.1"], ["P"], "cut")})
+    assert (got["cut"][0, 2:] == got["clean"][0, 2:]).all()
+    for i, case in enumerate(moved[:2]):
+        assert got["cut"][0, i] == pytest.approx(by_hand(model, case, None, "P", "2.1", "cut"), abs=2e-4)
 
 
 def test_heads_that_change_while_no_answer_does_are_an_error(model, encoded, monkeypatch):
@@ -200,4 +211,4 @@ def test_heads_that_change_while_no_answer_does_are_an_error(model, encoded, mon
     clean = model.logits
     monkeypatch.setattr(model, "logits", lambda x: clean(torch.ones_like(x)))
     with pytest.raises(NothingChangedError, match="swap at A-1 in layer 0"):
-        measure(model, encoded, {"swap": at_sites(["0.0"], ["A-1"], "swap")})
+        measure(model, encoded, {"swap": at_sites(model, encoded, ["0.0"], ["A-1"], "swap")})
