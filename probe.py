@@ -1,6 +1,7 @@
 """See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -70,11 +71,13 @@ def with_film(
     seed: int,
     device: torch.device,
 ) -> Findings:
-    """The findings with what their best heads did at each snapshot of the run."""
+    """The findings with what their best heads did at each snapshot of the run, and do now."""
+    now = {key: findings.source[key] for key in ("step", "tokens")}
     families, _ = encode_families(tokenizer, select, report, findings.model.config.block_size, seed)
     fewer = {name: tuple(Split(part).part(FILM_CASES).cases for part in both) for name, both in families.items()}
     places = {result.name: (result.best, result.quotes[result.best].site) for result in findings.families}
-    return replace(findings, film=record_film(snapshots.load_all(run, device), fewer, places))
+    moments = chain(snapshots.load_all(run, device), [(now, findings.model)])
+    return replace(findings, film=sorted(record_film(moments, fewer, places), key=lambda frame: frame["step"]))
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class Lookback:
         return recorder.patterns
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:
-        """Changes of the log-odds [heads, N] by each of the first ``heads`` heads at its mean of ``means`` [L, H, d]."""
+        """Changes of log-odds [heads, N] with each of the first ``heads`` heads at its mean of ``means`` [L, H, d]."""
         odds = measure(self.model, cases, {"mean": without_sets(single_heads(self.model)[:heads], means)})
         return odds["mean"] - odds["clean"]
 

@@ -48,7 +48,7 @@ BATCHES = 16, 64, 128, 256
 PILOT_HEADS = 2  # enough to choose a batch size by
 TOLERANCE = {"patterns": 1e-5, "changes": 1e-4}
 SIDES = {"lens": "TransformerLens", "tuned": "TransformerLens, tuned", "lookback": "Lookback"}
-DEFAULTS = {"layers": 4, "heads": 4, "width": 256, "vocab": 1177, "cases": 1000, "repeats": 3}
+DEFAULTS = {"layers": 4, "heads": 4, "width": 128, "vocab": 1177, "cases": 1000, "repeats": 3}
 SHORT, LONG = ("capture", "ablation"), ("rows", "all")
 
 

@@ -69,7 +69,7 @@ class Replay:
         return self.rest(layer, rows, n_variants, edit or (lambda layer, z, rows: z))
 
     def has_path(self, layer: int, rows: Tensor) -> Tensor:
-        """Where a change of ``layer`` at ``rows`` [B] can reach the asked row, [B]: from the last layer, only itself."""
+        """Where changes of ``layer`` at ``rows`` [B] can reach the asked row: [B]. From the last layer, only itself."""
         return (rows <= self.asked) if layer < len(self.layers) - 1 else (rows == self.asked)
 
     def rest(self, layer: int, rows: Tensor, n_variants: int, edit: Edit) -> Tensor:

@@ -10,7 +10,7 @@ from data.case_fit import encode_cases
 from data.cases import by_family
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
-from probing.families import fitting, measure_family, quote_untrained
+from probing.families import SHORTEST, fitting, measure_family, quote_untrained
 from probing.film import Splits, glance, record_film
 from probing.findings import Findings, to_json, write_files
 from probing.lists import FAMILY as LISTS
@@ -21,7 +21,6 @@ from probing.terminal import print_findings
 
 __all__ = ["Findings", "encode_families", "glance", "print_findings", "probe", "record_film", "to_json", "write_files"]
 
-SHORTEST = 20  # cases, below which an interval says nothing
 TEXTS = 100  # of each family, over which habits are averaged
 
 

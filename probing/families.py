@@ -22,6 +22,7 @@ from probing.statistics import family_wise_p
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
 LOOKS_P = 0.01
+SHORTEST = 20  # cases, below which an interval says nothing
 UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
 UNTRAINED_CASES = 100  # of each split; fewer cases make the luckiest only luckier
 

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probing.effects import NeededSet
-from probing.families import FamilyResult, impossible_probe
+from probing.families import SHORTEST, FamilyResult, impossible_probe
 from probing.findings import ROLE_COLOURS, Findings
 from probing.roles import HABIT_THRESHOLD
 
@@ -92,8 +92,8 @@ def print_findings(findings: Findings, console: Console) -> None:
     for result in findings.families:
         console.print(summary(result))
     if findings.too_few:
-        limit = f"with this model's block of {findings.model.config.block_size} tokens"
-        console.print(f"not measured, because too few cases are left {limit}: {', '.join(findings.too_few)}")
+        limit = f"of their cases fit into this model's block of {findings.model.config.block_size} tokens"
+        console.print(f"not measured, because fewer than {SHORTEST} {limit}: {', '.join(findings.too_few)}")
     impossible = impossible_probe(findings.families)
     if impossible is not None:
         console.print(f"impossible probe (twins still identical): {impossible:.1%}, must be 50.0%")

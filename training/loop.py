@@ -230,12 +230,13 @@ class Trainer:
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
 
     def probe(self) -> Row:
-        """What ``probes`` say of the heads, in the first process."""
-        row = {}
-        if self.world.first and self.config.probe_every:
-            for probe in self.probes:
-                row |= probe(self.model.eval())
-        return row
+        """What ``probes`` say of the heads, in the first process, and the seconds that they took."""
+        if not (self.world.first and self.config.probe_every):
+            return {}
+        row, started = {}, time.perf_counter()
+        for probe in self.probes:
+            row |= probe(self.model.eval())
+        return row | {"probe_seconds": round(time.perf_counter() - started, 3)}
 
     def snapshot(self) -> None:
         if self.world.first and snapshots.is_due(self.step, self.config.snapshots):

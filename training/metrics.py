@@ -12,7 +12,13 @@ from data.disk import write_durably
 
 Row = dict[str, float | str]
 Sink = Callable[[Row], None]
-CLOCK = ("seconds", "train_seconds", "tokens_per_second", "mfu")  # the keys that differ when a run is repeated
+CLOCK = (
+    "seconds",
+    "train_seconds",
+    "probe_seconds",
+    "tokens_per_second",
+    "mfu",
+)  # the keys that differ when a run is repeated
 
 
 class Metrics:

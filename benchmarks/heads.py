@@ -1,0 +1,87 @@
+"""What the heads of several runs on stories do, as one table: ``python -m benchmarks.heads runs/a runs/b runs/c``.
+
+Reads probe/heads.json of each run. One row a family and run: the head that *select* chose, quoted on *report*.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+COLUMNS = (
+    "family",
+    "run",
+    "model right",
+    "head, site",
+    "picks the right one",
+    "best baseline",
+    "mass, times uniform",
+    "swap, nats",
+    "flips",
+    "cut",
+    "twin's pattern; output",
+    "whole head: mean; resample",
+    "verdict",
+    "heads that look; that matter",
+    "not known without",
+)
+
+
+def read(run: str) -> dict:
+    path = Path(run) / "probe" / "heads.json"
+    if not path.exists():
+        sys.exit(f"{path} is missing: python probe.py run={run}")
+    return json.loads(path.read_text())
+
+
+def share(value: float, ci: Sequence[float]) -> str:
+    return f"{value:.1%} ({ci[0]:.1%}-{ci[1]:.1%})"
+
+
+def row(name: str, run: str, family: dict) -> list[str]:
+    best, baseline = family["best"], max(family["baselines"].items(), key=lambda item: item[1])
+    cells = [
+        name,
+        run,
+        share(family["model_accuracy"], family["model_ci"]),
+        f"{best['head']}, {best['site']}",
+        share(best["choice_accuracy"], best["ci"]),
+        f"{baseline[1]:.1%} {baseline[0]}",
+        f"{best['mass']:.2f}, {best['engagement']:.1f}",
+    ]
+    if not family["resolved"]:
+        return [*cells, *["-"] * 5, "not interpreted", "-", "-"]
+    drops = {kind: f"{effect['drop']:.1f}" for kind, effect in best["effects"].items()}
+    low, high = best["swap_ci"]
+    verdict = [word for word in ("looks", "matters") if best[word]]
+    counts = (sum(head[word] for head in family["heads"]) for word in ("looks", "matters"))
+    needed = family["needed"]
+    last = needed["steps"][-1]
+    return [
+        *cells,
+        f"{drops['swap']} ({low:.1f}-{high:.1f}; others {best['swap_reference']:.2f})",
+        f"{best['swap_flip']:.0%}",
+        drops["cut"],
+        f"{drops.get('pattern', '-')}; {drops.get('output', '-')}",
+        f"{drops['mean']}; {drops['resample']}",
+        " and ".join(verdict) or "neither",
+        "; ".join(map(str, counts)),
+        f"{', '.join(needed['heads'])} ({last['preference']:.0%}; {last['drop']:.1f} nats, others "
+        f"{last['random_drop']:.1f})",
+    ]
+
+
+def main(runs: Sequence[str]) -> None:
+    if not runs:
+        sys.exit(f"name at least one run: {__doc__.splitlines()[0]}")
+    found = {Path(run).name: read(run) for run in runs}
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
+    for name in next(iter(found.values()))["families"]:
+        for run, heads in found.items():
+            if name in heads["families"]:
+                print(f"| {' | '.join(row(name, run, heads['families'][name]))} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
