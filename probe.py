@@ -77,7 +77,8 @@ def with_film(
     fewer = {name: tuple(Split(part).part(FILM_CASES).cases for part in both) for name, both in families.items()}
     places = {result.name: (result.best, result.quotes[result.best].site) for result in findings.families}
     moments = chain(snapshots.load_all(run, device), [(now, findings.model)])
-    return replace(findings, film=sorted(record_film(moments, fewer, places), key=lambda frame: frame["step"]))
+    by_step = {frame["step"]: frame for frame in record_film(moments, fewer, places)}
+    return replace(findings, film=[by_step[step] for step in sorted(by_step)])
 
 
 if __name__ == "__main__":
