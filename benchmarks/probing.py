@@ -73,11 +73,10 @@ class Result:
 
 
 def random_cases(n: int, lengths: tuple[int, int], vocab_size: int) -> list[EncodedCase]:
-    """Random tokens with all five sites; the same ones in every process."""
+    """Random tokens with all five sites, the short texts first; the same ones in every process."""
     draw = random.Random(0)
     cases = []
-    for i in range(n):
-        length = draw.randint(*lengths)
+    for i, length in enumerate(sorted(draw.randint(*lengths) for _ in range(n))):
         tokens = tuple(draw.randrange(vocab_size) for _ in range(length))
         places = [*sorted(draw.sample(range(2, length - 2), 3)), length - 2, length - 1]
         nothing = Case(str(i), "", "random", "random", "test", Spans((), (), (0, 0)), "")

@@ -78,12 +78,14 @@ class Replay:
         if layer == last:
             rows = self.asked[:, None]
         block, clean = model.blocks[layer], self.layers[layer]
+        whole = bool((rows[:, 0] == 0).all())  # then every key and value is computed anew
         z = take(clean.z, rows).expand(n_variants, -1, -1, -1, -1)
         x = self.add(block, take(clean.x, rows).expand(n_variants, -1, -1, -1), edit(layer, z, rows))
         for later in range(layer + 1, last + 1):
             block, clean = model.blocks[later], self.layers[later]
             q, k, v = block.attention.project(block.norm_attention(x), self.rotary_of(rows, n_variants))
-            k, v = (put(old, new, rows, n_variants) for old, new in ((clean.k, k), (clean.v, v)))
+            if not whole:
+                k, v = (put(old, new, rows, n_variants) for old, new in ((clean.k, k), (clean.v, v)))
             if later == last:
                 q, x, rows = q[:, :, -1:], x[:, -1:], self.asked[:, None]
             z = attend_rows(q, k, v, rows.repeat(n_variants, 1)).unflatten(0, (n_variants, -1))

@@ -26,7 +26,7 @@ from probing.heads import case_batches, mark_spans, parse_head
 AT_A_SITE = ("swap", "cut")
 FROM_THE_TWIN = ("pattern", "output")
 AS_A_WHOLE = ("mean", "resample")
-AT_ONCE = 1 << 24  # numbers of a feed-forward layer that one batch of variants may take
+AT_ONCE = 1 << 22  # numbers of a feed-forward layer that one batch of variants may take
 
 
 class NothingChangedError(RuntimeError):
