@@ -10,7 +10,7 @@ RUN := runs/demo
 demo: $(VENV)/installed
 	$(BIN)/python train.py run=$(RUN) overwrite=true
 	$(BIN)/python sample.py run=$(RUN) n=3 max_new_tokens=60
-	$(BIN)/python probe.py run=$(RUN)
+	$(BIN)/python probe.py run=$(RUN) film=true
 
 test: $(VENV)/tests-installed
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest

@@ -150,6 +150,17 @@ def measure_baselines(
     return {name: quote(make(select), make(report), Split(report)) for name, make in makers.items()}
 
 
+def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
+    """The same heads with labels that mean nothing: for each pair of words, gold and distractor change places or not.
+
+    Choosing among as many heads and sites is as easy as with the true labels, so this is what choosing alone yields.
+    """
+    _, group = np.unique(split.pairs_of_words, return_inverse=True)
+    flip = np.random.default_rng(seed).integers(2, size=group.max() + 1).astype(bool)[group][:, None, None]
+    gold, rival = np.where(flip, scores.rival, scores.gold), np.where(flip, scores.gold, scores.rival)
+    return Predictions(scores.names, scores.sites, gold, rival)
+
+
 def quote_heads(
     select: HeadScores, report: HeadScores, split: Split, baseline: float, resolved: bool
 ) -> dict[str, HeadQuote]:
@@ -205,7 +216,10 @@ def measure_family(
     resolved = is_resolved(accuracy_ci)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = measure_baselines(select, report, sites) | {"untrained": untrained}
+    baselines = measure_baselines(select, report, sites) | {
+        "shuffled": quote(shuffled(select_heads, Split(select), seed), shuffled(report_heads, split, seed + 1), split),
+        "untrained": untrained,
+    }
     quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
     effects, needed = {}, None
     if resolved:

@@ -130,6 +130,7 @@ def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, cap
             "subject",
             "frequent",
             "offset",
+            "shuffled",
             "untrained",
         }
         assert family["best"]["site"] != "A"

@@ -12,6 +12,7 @@ from probing import families
 from probing.families import impossible_probe, measure_family, quote_untrained
 from probing.heads import HeadScores, score_heads
 from probing.predictions import sites_of
+from probing.splits import Split
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,25 @@ def test_the_chain_is_scored_apart_from_the_name(model, stories):
         assert scores.chain[i, 0, 6] == pytest.approx(row[start:end].sum().item(), abs=1e-5)
         assert scores.chain_uniform[i, 0] == pytest.approx((end - start) / (case.sites["P"] + 1))
         assert start not in range(*case.gold[0])
+
+
+def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess(encoded):
+    split = Split(encoded["cue"])
+    n = len(split.cases)
+    perfect = HeadScores(
+        ("0.0",),
+        ("P",),
+        np.ones((n, 1, 1)),
+        np.zeros((n, 1, 1)),
+        np.ones((n, 1)),
+        np.zeros((n, 1, 1)),
+        np.zeros((n, 1)),
+    )
+    choices = np.array([families.shuffled(perfect, split, seed).choice()[:, 0, 0] for seed in range(200)])
+    assert choices.mean() == pytest.approx(0.5, abs=0.05)
+    for words in set(split.pairs_of_words):
+        same = choices[:, [pair == words for pair in split.pairs_of_words]]
+        assert (same == same[:, :1]).all()
 
 
 def planted_scores(accuracies: dict[str, float], n: int, mass: float = 0.5) -> HeadScores:
