@@ -9,8 +9,7 @@ from rich.console import Console
 
 import configs
 from configs.schema import ProbeCommand
-from data import Case, InputError, Tokenizer
-from data.case_files import read_cases, split_cases
+from data import Case, InputError, Tokenizer, read_cases, split_cases
 from data.case_fit import explain_fit
 from data.stories import cases
 from model import GPT
@@ -34,14 +33,16 @@ def main(command: ProbeCommand) -> None:
     select, report = read(command, model, tokenizer, console)
     console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"]}
+    source |= {"checkpoint": command.checkpoint, "cases": command.cases or "stories", "seed": command.seed}
     findings = probe(model, tokenizer, select, report, seed=command.seed, source=source)
     print_findings(findings, console)
     if sentence is not None:
         show_sentence(model, tokenizer, findings, sentence, console)
-    if command.film:
-        findings = with_film(findings, run, tokenizer, select, report, command.seed, device)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
+    write_files(findings, folder)  # whatever becomes of the film
+    if command.film:
+        findings = with_film(findings, run, tokenizer, select, report, command.seed, device)
     written = [
         *write_files(findings, folder),
         *draw_role_map(findings, folder / "role_map.png"),

@@ -14,7 +14,8 @@ from data import EncodedCase, InputError, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
 from model import GPT
 from probing import encode_families, glance
-from probing.film import Splits, metrics
+from probing.film import metrics
+from probing.splits import Families
 from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
 from training.evaluation import referential_metrics
@@ -99,7 +100,7 @@ def look_at_heads(command: TrainCommand, tokenizer: Tokenizer) -> Evaluation:
     """Which head of each family looks best at this moment, and what it costs to change it."""
 
     @cache
-    def families() -> Splits:
+    def families() -> Families:
         select, report = (
             cases(split, PROBE_CASES, command.seed, command.data.families) for split in ("select", "report")
         )

@@ -17,44 +17,41 @@ from data.cases import answer_columns
 from data.stories import cases
 from model import GPT, GPTConfig
 from model.score import score_answers
-from probing import encode_families
-from probing.families import LOOKS_P, is_resolved, measure_baselines, quote_heads, quote_untrained, strongest
-from probing.film import Splits
+from probing import encode_families, habit_texts
+from probing.families import (
+    LOOKS_P,
+    Quoted,
+    is_resolved,
+    measure_baselines,
+    quote_heads,
+    quote_untrained,
+    strongest,
+)
 from probing.heads import score_heads
 from probing.predictions import sites_of
 from probing.roles import HABIT_THRESHOLD, habits
-from probing.splits import Split
+from probing.splits import Families, Split
 from training import checkpoint
 from training.run import TOKENIZER
 
-FIRST_SEED = 1_000  # the baseline has the seeds before
-RULES = ("p < 0.01 alone", "all but behaviour", "the whole rule")
-TEXTS = 200
+FIRST_SEED = 1_000  # the luckiest of eight have the seeds 1 to 8
+RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
 
 
-def bars(model: GPT, families: Splits) -> dict[str, float]:
-    """The best baseline of each family."""
-    untrained = quote_untrained(model, families, seed=0)
-    found = {}
-    for name, (select, report) in families.items():
-        baselines = measure_baselines(select, report, sites_of((*select, *report))) | {"untrained": untrained[name]}
-        found[name] = strongest(baselines)[1].accuracy
-    return found
-
-
-def passed(model: GPT, families: Splits, best: dict[str, float]) -> set[tuple[str, str]]:
+def passed(model: GPT, families: Families, untrained: dict[str, Quoted]) -> set[tuple[str, str]]:
     """(family or habit, rule) wherever some head passes."""
     found = set()
-    for name, (select, report) in families.items():
-        sites, split = sites_of((*select, *report)), Split(report)
-        scores = [score_heads(model, part, sites) for part in (select, report)]
-        right = score_answers(model, *answer_columns(report)).right.double().numpy()
-        quotes = quote_heads(*scores, split, best[name], resolved=True).values()
+    for name, both in families.items():
+        select, report = map(Split, both)
+        sites = sites_of((*select.cases, *report.cases))
+        scores = tuple(score_heads(model, split.cases, sites) for split in (select, report))
+        bar = strongest(measure_baselines(select, report, scores, untrained[name], seed=0))[1].accuracy
+        right = score_answers(model, *answer_columns(report.cases)).right.double().numpy()
+        quotes = quote_heads(*scores, report, bar, resolved=True).values()
         looks = any(quoted.looks for quoted in quotes)
-        passes = any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and is_resolved(split.interval(right))
+        passes = any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and is_resolved(report.interval(right))
         found |= {(name, rule) for rule, one in zip(RULES, passes, strict=True) if one}
-    texts = [[case.tokens for both in families.values() for case in both[i][:TEXTS]] for i in (0, 1)]
-    for habit, mass in habits(model, *texts).mass.items():
+    for habit, mass in habits(model, *habit_texts(families)).mass.items():
         if (mass >= HABIT_THRESHOLD).any():
             found |= {(habit, rule) for rule in RULES}
     return found
@@ -70,20 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
     told = (cases(split, options.cases, 0) for split in ("select", "report"))
     families, _ = encode_families(tokenizer, *told, config.block_size, seed=0)
-    best = bars(GPT(config).eval(), families)
+    untrained = quote_untrained(GPT(config).eval(), families, seed=0)
     counts, any_role = Counter(), Counter()
     with torch.inference_mode():
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
-            found = passed(GPT(config, seed=seed).eval(), families, best)
+            found = passed(GPT(config, seed=seed).eval(), families, untrained)
             counts.update(found)
             any_role.update({rule for _, rule in found})
             if (seed - FIRST_SEED + 1) % 10 == 0:
                 print(f"{seed - FIRST_SEED + 1} seeds: {dict(any_role)}", flush=True)
     print(f"\n{options.seeds} untrained models, {options.cases} cases a family and split: how many have such a head\n")
-    print(f"| | best baseline | {' | '.join(RULES)} |")
+    print(f"| | luckiest of the eight | {' | '.join(RULES)} |")
     print("|---" * (2 + len(RULES)) + "|")
     for name in sorted({name for name, _ in counts} | families.keys(), key=lambda name: (name not in families, name)):
-        bar = f"{best[name]:.1%}" if name in best else "-"
+        bar = f"{untrained[name].accuracy:.1%}" if name in untrained else "-"
         print(f"| {name} | {bar} | {' | '.join(str(counts[name, rule]) for rule in RULES)} |")
     print(f"| any of these | | {' | '.join(str(any_role[rule]) for rule in RULES)} |")
 

@@ -28,9 +28,21 @@ from training.world import first_speaks, processes
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
-FREE_TEXT = ("prompt", "text", "run", "init_from", "checkpoint", "cache", "data.path", "data.field", "wandb.project")
+FREE_TEXT = (
+    "prompt",
+    "text",
+    "cases",
+    "run",
+    "init_from",
+    "checkpoint",
+    "cache",
+    "data.path",
+    "data.field",
+    "wandb.project",
+)
 SWEEP = ("-m", "--multirun")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
+LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
 CHANGEABLE = (
     *BUDGETS,
     "patience",
@@ -38,6 +50,7 @@ CHANGEABLE = (
     "eval_every",
     "checkpoint_every",
     "log_every",
+    *LOOKING,
     "device",
     "precision",
     "compile",
@@ -226,7 +239,8 @@ def given_keys(overrides: list[str]) -> list[str]:
 def resumed(values: dict, overrides: list[str]) -> dict:
     """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is."""
     run = values["run"]
-    stored = stored_config(run, values.keys() - set(NOT_REMEMBERED), f"run={run}")
+    stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
+    stored = {key: values[key] for key in LOOKING} | stored
     given = given_keys(overrides)
     if any(key in BUDGETS for key in given):
         stored |= dict.fromkeys(BUDGETS)

@@ -103,6 +103,14 @@ class EncodedCase:
     subject: Span | None = None
     chain: tuple[Span, ...] = ()
 
+    @property
+    def rivals(self) -> list[list[Span]]:
+        """The distractors by candidate: mentions in the same words are of the same one."""
+        raw, mentions = self.case.text.encode(), {}
+        for (start, end), span in zip(self.case.spans.distractors, self.distractors, strict=False):
+            mentions.setdefault(raw[start:end].lower(), []).append(span)
+        return list(mentions.values())
+
 
 def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
     """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""

@@ -1,13 +1,12 @@
 """How likely a model finds one of two continuations at a chosen place of many texts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from model.gpt import GPT
-from model.watch import Watch
 
 
 def pad(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
@@ -41,18 +40,14 @@ def score_answers(
     sites: Sequence[int],
     answers: Sequence[int],
     foils: Sequence[int],
-    watch: Callable[[slice], Watch] | None = None,
     batch_size: int = 64,
 ) -> AnswerScores:
-    """Scores the token after position ``sites[i]`` of ``sequences[i]``: is it ``answers[i]`` or ``foils[i]``?
-
-    ``watch`` makes the observer of each batch, given which of the sequences are in it.
-    """
+    """Scores the token after position ``sites[i]`` of ``sequences[i]``: is it ``answers[i]`` or ``foils[i]``?"""
     device = model.embed.weight.device
     rows, answers, foils = (torch.tensor(column, device=device)[:, None] for column in (sites, answers, foils))
     parts = []
     for part in in_batches(len(sequences), batch_size):
-        logits = model(pad(sequences[part], device), rows=rows[part], watch=watch(part) if watch else None)[:, 0]
+        logits = model(pad(sequences[part], device), rows=rows[part])[:, 0]
         log_probs = logits.log_softmax(-1)
         right = log_probs.argmax(-1) == answers[part, 0]
         parts.append((log_probs.gather(1, answers[part])[:, 0], log_probs.gather(1, foils[part])[:, 0], right))

@@ -5,21 +5,31 @@ Imports model and data. Everything starts at ``probe``.
 
 from collections.abc import Sequence
 
-from data import Case, Tokenizer
+from data import Case, InputError, Tokenizer
 from data.case_fit import encode_cases
 from data.cases import by_family
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
-from probing.families import SHORTEST, fitting, measure_family, quote_untrained
-from probing.film import Splits, glance, record_film
+from probing.families import FEWEST_CASES, FEWEST_FRAMES, fitting, measure_family, quote_untrained
+from probing.film import glance, record_film
 from probing.findings import Findings, to_json, write_files
 from probing.lists import FAMILY as LISTS
 from probing.lists import random_lists
 from probing.roles import habits
-from probing.splits import Split
+from probing.splits import Families, Split
 from probing.terminal import print_findings
 
-__all__ = ["Findings", "encode_families", "glance", "print_findings", "probe", "record_film", "to_json", "write_files"]
+__all__ = [
+    "Findings",
+    "encode_families",
+    "glance",
+    "habit_texts",
+    "print_findings",
+    "probe",
+    "record_film",
+    "to_json",
+    "write_files",
+]
 
 TEXTS = 100  # of each family, over which habits are averaged
 
@@ -36,22 +46,14 @@ def probe(
 
     ``seed`` draws the initial weights of the untrained baseline, the same network that has learned nothing, and random
     lists of the cases' tokens, a family of its own. ``source``: what heads.json shall say of where the model comes
-    from. Twins must stand next to each other. Families with too few cases that the model can read at once are named in
-    ``Findings.too_few`` and not measured.
+    from. Twins must stand next to each other. Families with too few cases or frames are not measured;
+    ``Findings.too_few`` says why.
     """
-    families, too_few = encode_families(tokenizer, select, report, model.config.block_size, seed)
-    untrained = quote_untrained(model, families, seed)
     block_size = model.config.block_size
+    families, too_few = encode_families(tokenizer, select, report, block_size, seed)
+    untrained = quote_untrained(model, families, seed)
     links = [linked_texts(cases, tokenizer, block_size) for cases in (select, report)]
-    texts = [
-        [
-            case.tokens
-            for name, both in families.items()
-            if name != LISTS
-            for case in Split(both[split]).part(TEXTS).cases
-        ]
-        for split in (0, 1)
-    ]
+    texts = habit_texts(families)
     return Findings(
         model,
         source or {},
@@ -62,13 +64,24 @@ def probe(
     )
 
 
+def habit_texts(families: Families) -> list[list[tuple[int, ...]]]:
+    """Tokens of *select* and of *report* over which habits are averaged: some of each family, none of random lists."""
+    told = [both for name, both in families.items() if name != LISTS]
+    return [[case.tokens for both in told for case in Split(both[i]).part(TEXTS).cases] for i in (0, 1)]
+
+
 def encode_families(
     tokenizer: Tokenizer, select: Sequence[Case], report: Sequence[Case], block_size: int, seed: int
-) -> tuple[Splits, list[str]]:
-    """The families that can be measured, random lists behind them; and the names of those with too few cases."""
+) -> tuple[Families, list[str]]:
+    """The families that can be measured, random lists behind them; and a sentence on each that cannot.
+
+    Raises InputError for cases that the tokenizer cannot measure, and for a family that has the lists' name.
+    """
     chosen, quoted = (by_family(encode_cases(cases, tokenizer)) for cases in (select, report))
+    if LISTS in quoted:
+        raise InputError(f"family {LISTS!r}: is the name of lists that every probe makes; call yours something else")
     tokens = sorted(
-        {token for cases in (*chosen.values(), *quoted.values()) for case in cases for token in case.tokens}
+        {token for told in (chosen, quoted) for cases in told.values() for case in cases for token in case.tokens}
     )
     n = max((len(cases) for cases in quoted.values()), default=0)
     for split, cases in (("select", chosen), ("report", quoted)):
@@ -76,8 +89,11 @@ def encode_families(
     families, too_few = {}, []
     for name in quoted:
         both = tuple(fitting(cases.get(name, []), block_size) for cases in (chosen, quoted))
-        if min(map(len, both)) >= SHORTEST:
+        frames = min(len({case.case.frame for case in cases}) for cases in both)
+        if min(map(len, both)) >= FEWEST_CASES and frames >= FEWEST_FRAMES:
             families[name] = both
         elif name != LISTS:
-            too_few.append(name)
+            there = f"{len(both[0])} cases to select and {len(both[1])} to report, of at least {frames} frames"
+            needed = f"{FEWEST_CASES} of {FEWEST_FRAMES} frames are needed in each"
+            too_few.append(f"{name}: {there}, fit into the block of {block_size} tokens; {needed}")
     return families, too_few

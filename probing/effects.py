@@ -1,7 +1,8 @@
 """Which heads matter to the answer: the effect of each intervention on each head, and the smallest set that is needed.
 
-An effect is the drop of log P(answer) - log P(foil), in nats, with an interval and, as its reference, the largest mean
-drop that the same intervention brings about in any head that does not look.
+An effect is the mean drop of log P(answer) - log P(foil), in nats, with an interval. Its reference is the largest mean
+*size* of a drop, whatever its direction, that the same intervention brings about in any head that does not look: at its
+own site, and at A-1.
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,13 @@ from probing.interventions import (
     AT_A_SITE,
     FROM_THE_TWIN,
     at_sites,
-    leads_to_answer,
     measure,
+    paths_to_answer,
     resampled,
     single_heads,
     without_sets,
 )
 from probing.splits import Split
-from probing.statistics import Bootstrap
 
 SEARCHED = 100  # cases on which sets of heads are searched and compared
 CANDIDATES, LARGEST_SET, RANDOM_SETS = 12, 8, 10
@@ -57,8 +57,8 @@ class NeededSet:
     """Heads without which a model no longer knows the answer, found on *select* one by one, quoted on *report*.
 
     After each head: ``preference``, how often the answer is still preferred to the foil, with its interval, and
-    ``drop`` in nats; ``random``: the mean and the largest drop of as many other heads. ``complete``: whether
-    the last preference is no longer surely better than chance: its interval reaches 1/2.
+    ``drop`` in nats; ``random``: the mean and the largest drop of as many other heads, or of any heads where these are
+    too few. ``complete``: whether the last preference is no longer surely better than chance: its interval reaches 1/2.
     """
 
     heads: tuple[str, ...]
@@ -82,51 +82,70 @@ def measure_effects(
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
-    What a head of the last layer does at a site that is not A-1 is read by nothing: it has no effect there.
+    A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
+    is left out.
     Patches need twins that stand beside each other with their sites in the same places.
     """
-    names, cases = list(sites), split.cases
-    joined = [name for name in names if leads_to_answer(model, cases, name, sites[name])]
+    cases, singles = split.cases, single_heads(model)
+    at_own, elsewhere = (
+        [Change(name, place, np.array(paths_to_answer(model, cases, name, place))) for name, place in places.items()]
+        for places in (sites, {name: "A-1" for name, site in sites.items() if site != "A-1"})
+    )
+    made = [change for change in (*at_own, *elsewhere) if change.path.any()]
     kinds = (*AT_A_SITE, *(FROM_THE_TWIN if aligned(cases) else ()))
-    jobs = {kind: at_sites(model, cases, joined, [sites[name] for name in joined], kind) for kind in kinds if joined}
-    jobs |= {"mean": without_sets(single_heads(model), means), "resample": resampled(single_heads(model), seed)}
+    heads, places = [change.head for change in made], [change.site for change in made]
+    jobs = {kind: at_sites(model, cases, heads, places, kind) for kind in kinds}
+    jobs |= {"mean": without_sets(singles, means), "resample": resampled(singles, seed)}
     odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs).items()}
     clean = odds.pop("clean")[0]
-    places = [names.index(name) for name in joined]
-    for kind in kinds:  # what is read by nothing leaves the answers as they are
-        after = np.tile(clean, (len(names), 1))
-        after[places] = odds.get(kind, after[places])
-        odds[kind] = after
+    whole = [Change(name, None, np.ones(len(cases), dtype=bool)) for name in sites]
     return {
-        kind: compare(names, clean, after, looking, split.bootstrap, twins=kind in FROM_THE_TWIN)
+        kind: compare(made if kind in kinds else whole, clean, after, looking, split, twins=kind in FROM_THE_TWIN)
         for kind, after in odds.items()
     }
 
 
+@dataclass(frozen=True)
+class Change:
+    """A head changed at a site, or in every row (None); ``path`` [N]: the cases in which that can reach the answer."""
+
+    head: str
+    site: str | None
+    path: np.ndarray
+
+
 def compare(
-    names: Sequence[str],
+    made: Sequence[Change],
     clean: np.ndarray,
     after: np.ndarray,
     looking: Sequence[str],
-    bootstrap: Bootstrap,
+    split: Split,
     twins: bool,
 ) -> dict[str, Effect]:
-    """Effects by head from log-odds ``clean`` [N] and ``after`` [K, N]."""
+    """The effect of each head's first change, from log-odds ``clean`` [N] and ``after`` [changes, N].
+
+    All changes of heads that are not ``looking`` give the reference. Cases without a path do not count.
+    """
     drops = clean - after
-    intervals = bootstrap.intervals(drops.T)
-    flips = ((after > 0) != (clean > 0)).mean(1)
-    means = drops.mean(1)
-    reference = max((float(mean) for name, mean in zip(names, means, strict=True) if name not in looking), default=0.0)
-    return {
-        name: Effect(
-            drop=float(means[k]),
-            ci=(float(intervals[k, 0]), float(intervals[k, 1])),
-            flip=float(flips[k]),
-            reference=reference,
-            directions=(float(drops[k, ::2].mean()), float(drops[k, 1::2].mean())) if twins else None,
+    sizes = [
+        float(np.abs(drop[change.path]).mean())
+        for change, drop in zip(made, drops, strict=True)
+        if change.head not in looking
+    ]
+    effects: dict[str, Effect] = {}
+    for change, drop, odds in zip(made, drops, after, strict=True):
+        path, everywhere = change.path, bool(change.path.all())
+        if change.head in effects:
+            continue
+        counted = split if everywhere else Split([case for case, own in zip(split.cases, path, strict=True) if own])
+        effects[change.head] = Effect(
+            drop=float(drop[path].mean()),
+            ci=counted.bootstrap.interval(drop[path]),
+            flip=float(((odds > 0) != (clean > 0))[path].mean()),
+            reference=max(sizes, default=0.0),
+            directions=(float(drop[::2].mean()), float(drop[1::2].mean())) if twins and everywhere else None,
         )
-        for k, name in enumerate(names)
-    }
+    return effects
 
 
 def needed_set(
@@ -153,7 +172,19 @@ def needed_set(
         left = [left[i] for i in order[1:CANDIDATES]]
         if (odds[order[0]] > 0).double().mean() <= ENOUGH:
             break
-    return quote_sets(model, report, [names[k] for k in chosen], means, seed)
+    return quote_sets(model, report, [names[k] for k in prune(model, select, chosen, means)], means, seed)
+
+
+def prune(model: GPT, select: Split, chosen: list[int], means: Tensor) -> list[int]:
+    """What is left of a set of heads when those are put back, the first chosen first, that it does not need."""
+    singles = single_heads(model)
+    for k in list(chosen):
+        fewer = [other for other in chosen if other != k]
+        if fewer:
+            odds = measure(model, select.cases, {"set": without_sets(singles[fewer].any(0)[None], means)})["set"]
+            if (odds > 0).double().mean() <= ENOUGH:
+                chosen = fewer
+    return chosen
 
 
 def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, seed: int) -> NeededSet:
@@ -161,9 +192,10 @@ def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, 
     names, singles = head_names(model), single_heads(model)
     first = [singles[[names.index(name) for name in chosen[:k]]].any(0) for k in range(1, len(chosen) + 1)]
     rng = np.random.default_rng(seed)
-    others = [k for k, name in enumerate(names) if name not in chosen] or [*range(len(names))]
+    others = [k for k, name in enumerate(names) if name not in chosen]
+    others = others if len(others) >= len(chosen) else [*range(len(names))]
     drawn = [
-        singles[rng.choice(others, min(k, len(others)), replace=False)].any(0)
+        singles[rng.choice(others, k, replace=False)].any(0)
         for k in range(1, len(chosen) + 1)
         for _ in range(RANDOM_SETS)
     ]

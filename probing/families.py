@@ -16,13 +16,14 @@ from probing.effects import Effects, NeededSet, measure_effects, needed_set
 from probing.heads import HeadScores, score_heads
 from probing.interventions import mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
-from probing.splits import Split
+from probing.splits import Families, Split
 from probing.statistics import family_wise_p
 
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
 LOOKS_P = 0.01
-SHORTEST = 20  # cases, below which an interval says nothing
+FEWEST_CASES, FEWEST_FRAMES = 20, 4  # below which an interval says nothing
+SHUFFLES = 50
 UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
 UNTRAINED_CASES = 100  # of each split; fewer cases make the luckiest only luckier
 
@@ -81,8 +82,9 @@ class FamilyResult:
         return strongest(self.baselines)
 
     def matters(self, head: str) -> bool:
-        """Whether what a head looks at decides the answer: its swap costs more than that of any that does not look."""
-        return self.resolved and head in self.effects.get("swap", {}) and self.effects["swap"][head].matters
+        """Whether what a head looks at decides the answer: asked of heads that look alone."""
+        swaps = self.effects.get("swap", {})
+        return self.quotes[head].looks and head in swaps and swaps[head].matters
 
 
 def is_resolved(accuracy_ci: tuple[float, float]) -> bool:
@@ -95,8 +97,12 @@ def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
 
 
 def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
-    """(site, predictor) of the highest choice accuracy on *select*; ties go to more mass, then to the earlier one."""
+    """(site, predictor) of the highest choice accuracy on *select*.
+
+    Ties go to A-1, which leads to the answer from every layer, then to more mass, then to the earlier one.
+    """
     value = select.accuracy() + 1e-6 * select.gold.mean(0)
+    value += 1e-5 * np.array([site == "A-1" for site in select.sites])[:, None]
     if isinstance(select, HeadScores):
         value = np.where(select.engagement() < 1, value - 2, value)
     allowed = np.array([site not in NEVER_CHOSEN for site in select.sites])
@@ -118,9 +124,7 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
         yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
 
 
-def quote_untrained(
-    model: GPT, families: dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]], seed: int
-) -> dict[str, Quoted]:
+def quote_untrained(model: GPT, families: Families, seed: int) -> dict[str, Quoted]:
     """For each family, given its *select* and *report* cases, the untrained model that quotes best."""
     parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in families.items()}
     best: dict[str, Quoted] = {}
@@ -135,10 +139,10 @@ def quote_untrained(
 
 
 def measure_baselines(
-    select: Sequence[EncodedCase], report: Sequence[EncodedCase], sites: tuple[str, ...]
+    select: Split, report: Split, heads: tuple[HeadScores, HeadScores], untrained: Quoted, seed: int
 ) -> dict[str, Quoted]:
-    """Every baseline that needs no network, chosen and quoted exactly as heads are."""
-    longest = max(len(case.tokens) for case in (*select, *report))
+    """Every baseline, chosen and quoted exactly as heads are; ``heads``: the scores on *select* and on *report*."""
+    sites, longest = heads[1].sites, max(len(case.tokens) for case in (*select.cases, *report.cases))
     makers = {
         "chance": lambda cases: chance(cases, sites),
         "nearest": lambda cases: nearest(cases, sites),
@@ -147,18 +151,27 @@ def measure_baselines(
         "frequent": lambda cases: frequent(cases, sites),
         "offset": lambda cases: offsets(cases, sites, longest),
     }
-    return {name: quote(make(select), make(report), Split(report)) for name, make in makers.items()}
+    quoted = {name: quote(make(select.cases), make(report.cases), report) for name, make in makers.items()}
+    return quoted | {"shuffled": quote_shuffled(select, report, heads, seed), "untrained": untrained}
 
 
 def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
-    """The same heads with labels that mean nothing: for each pair of words, gold and distractor change places or not.
-
-    Choosing among as many heads and sites is as easy as with the true labels, so this is what choosing alone yields.
-    """
-    _, group = np.unique(split.pairs_of_words, return_inverse=True)
-    flip = np.random.default_rng(seed).integers(2, size=group.max() + 1).astype(bool)[group][:, None, None]
+    """The same heads with labels that mean nothing: in whole groups of cases, gold and distractor change places."""
+    coins = np.random.default_rng(seed).integers(2, size=split.groups.max() + 1).astype(bool)
+    flip = coins[split.groups][:, None, None]
     gold, rival = np.where(flip, scores.rival, scores.gold), np.where(flip, scores.gold, scores.rival)
     return Predictions(scores.names, scores.sites, gold, rival)
+
+
+def quote_shuffled(select: Split, report: Split, heads: tuple[HeadScores, HeadScores], seed: int) -> Quoted:
+    """What choosing the best of as many heads and sites yields by itself: the mean over SHUFFLES, with 95 % of them."""
+    accuracies = []
+    for i in range(SHUFFLES):
+        labelled = [shuffled(scores, split, seed + i) for scores, split in zip(heads, (select, report), strict=True)]
+        site, k = best_place(labelled[0])
+        accuracies.append(labelled[1].choice()[:, site, k].mean())
+    low, high = np.quantile(accuracies, (0.025, 0.975))
+    return Quoted(f"{SHUFFLES} shuffles", heads[1].sites[site], float(np.mean(accuracies)), (float(low), float(high)))
 
 
 def quote_heads(
@@ -171,7 +184,7 @@ def quote_heads(
     choice = report.choice()
     allowed = [i for i, site in enumerate(report.sites) if site not in NEVER_CHOSEN]
     p_adj = np.ones(choice.shape[1:])
-    p_adj[allowed] = family_wise_p(choice[:, allowed], split.pairs_of_words)
+    p_adj[allowed] = family_wise_p(choice[:, allowed], split.groups)
     sites = [best_place(select, slice(k, k + 1))[0] for k in range(len(report.names))]
     intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
     chained = bool(report.chain_uniform.any())
@@ -216,10 +229,7 @@ def measure_family(
     resolved = is_resolved(accuracy_ci)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = measure_baselines(select, report, sites) | {
-        "shuffled": quote(shuffled(select_heads, Split(select), seed), shuffled(report_heads, split, seed + 1), split),
-        "untrained": untrained,
-    }
+    baselines = measure_baselines(Split(select), split, (select_heads, report_heads), untrained, seed)
     quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
     effects, needed = {}, None
     if resolved:
@@ -250,6 +260,8 @@ def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
     """
     accuracies = []
     for result in results:
+        if "P" not in result.heads.sites:
+            continue
         same = np.array([same_until_pronoun(group) for group in twin_groups(result.cases) for _ in group])
         if same.any():
             choice = result.heads.choice()[same, result.heads.sites.index("P")]

@@ -14,9 +14,9 @@ from data import EncodedCase, Tokenizer
 from data.cases import twin_groups
 from model import GPT
 from probing.families import HeadQuote
-from probing.findings import ROLE_COLOURS, Findings, Role
+from probing.findings import Findings, Role
 from probing.heads import attention_row
-from probing.roles import FAMILY_ROLES
+from probing.roles import FAMILY_ROLES, ROLE_COLOURS
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
 GOLD = "#D55E00"
@@ -88,7 +88,7 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
             quoted = result.quotes[result.best]
             title = (
                 f"{result.name}: head {quoted.name} at {quoted.site}, "
-                f"right in {quoted.accuracy:.1%} of {len(result.cases)} held-out stories"
+                f"picks the right one in {quoted.accuracy:.1%} of {len(result.cases)} held-out cases"
             )
             shortest = min(twin_groups(result.cases), key=lambda group: len(group[0].case.text))  # one line each
             axes.text(0, 0.93, title, fontsize=10, weight="bold", va="top")

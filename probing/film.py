@@ -13,10 +13,10 @@ from model import GPT
 from model.score import score_answers
 from probing.families import best_place
 from probing.heads import score_heads
-from probing.interventions import at_sites, leads_to_answer, measure, resampled, single_heads
+from probing.interventions import at_sites, measure, paths_to_answer, resampled, single_heads
 from probing.predictions import sites_of
+from probing.splits import Families
 
-Splits = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # family -> its select and its report cases
 Place = tuple[str, str]  # head, site
 
 
@@ -24,22 +24,22 @@ Place = tuple[str, str]  # head, site
 class Glance:
     """One family at one moment, on *report*.
 
-    ``loss`` on the answer in nats and ``right``, the share of answers that were the likeliest of all tokens; ``head``
-    and ``site`` with their choice ``accuracy`` and ``mass``; what it costs the answer, in nats of log-odds, to ``swap``
-    the masses of the two candidates there and to ``resample`` the whole head.
+    ``model_loss`` on the answer in nats and ``model_accuracy``, the share of answers that were the likeliest of all
+    tokens; ``head`` and ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap
+    the masses of the two candidates there and to resample the whole head.
     """
 
-    loss: float
-    right: float
+    model_loss: float
+    model_accuracy: float
     head: str
     site: str
-    accuracy: float
+    choice_accuracy: float
     mass: float
-    swap: float
-    resample: float
+    swap_drop: float
+    resample_drop: float
 
 
-def glance(model: GPT, families: Splits, places: dict[str, Place] | None = None, seed: int = 0) -> dict[str, Glance]:
+def glance(model: GPT, families: Families, places: dict[str, Place] | None = None, seed: int = 0) -> dict[str, Glance]:
     """A look at each family: at the head and site that *select* says is best, or at the one in ``places``."""
     return {name: glance_at(model, *both, places[name] if places else None, seed) for name, both in families.items()}
 
@@ -47,6 +47,7 @@ def glance(model: GPT, families: Splits, places: dict[str, Place] | None = None,
 def glance_at(
     model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], place: Place | None, seed: int
 ) -> Glance:
+    """A look at one family: at ``place``, or at the best one of *select*."""
     sites = sites_of((*select, *report))
     quoted = score_heads(model, report, sites)
     if place:
@@ -55,19 +56,19 @@ def glance_at(
         s, k = best_place(score_heads(model, select, sites))
     head, site = quoted.names[k], sites[s]
     jobs = {"resample": resampled(single_heads(model)[[k]], seed)}
-    if leads_to_answer(model, report, head, site):
+    if any(paths_to_answer(model, report, head, site)):
         jobs["swap"] = at_sites(model, report, [head], [site], "swap")
     odds = {name: values.mean().item() for name, values in measure(model, report, jobs).items()}
     behaviour = score_answers(model, *answer_columns(report))
     return Glance(
-        loss=-float(behaviour.answer.mean()),
-        right=float(behaviour.right.float().mean()),
+        model_loss=-float(behaviour.answer.mean()),
+        model_accuracy=float(behaviour.right.float().mean()),
         head=head,
         site=site,
-        accuracy=float(quoted.accuracy()[s, k]),
+        choice_accuracy=float(quoted.accuracy()[s, k]),
         mass=float(quoted.mass()[s, k]),
-        swap=odds["clean"] - odds.get("swap", odds["clean"]),
-        resample=odds["clean"] - odds["resample"],
+        swap_drop=odds["clean"] - odds.get("swap", odds["clean"]),
+        resample_drop=odds["clean"] - odds["resample"],
     )
 
 
@@ -76,7 +77,7 @@ def metrics(glances: dict[str, Glance]) -> dict[str, float | str]:
     return {f"probe/{family}/{name}": value for family, look in glances.items() for name, value in asdict(look).items()}
 
 
-def record_film(snapshots: Iterable[tuple[dict, GPT]], families: Splits, places: dict[str, Place]) -> list[dict]:
+def record_film(snapshots: Iterable[tuple[dict, GPT]], families: Families, places: dict[str, Place]) -> list[dict]:
     """For each snapshot ({"step", "tokens"}, model): what it is, and by family a glance at the head in ``places``."""
     frames = []
     for described, model in snapshots:

@@ -11,14 +11,18 @@ from probing.figures import FONT, PAPER
 
 N_COLOURS = 10  # that matplotlib tells apart by default
 PANELS = (
-    ("right", "the model's answer is right", "share of answers"),
-    ("accuracy", "the head gives gold the most", "choice accuracy"),
-    ("resample", "the head's output from another case", "nats it costs the answer"),
+    ("model_accuracy", "the model's answer is right", "share of answers"),
+    ("choice_accuracy", "the head gives gold the most", "choice accuracy"),
+    ("resample_drop", "the head's output from another case", "nats it costs the answer"),
 )
 
 
 def draw_film(frames: Sequence[dict], path: Path) -> list[Path]:
-    """One panel for behaviour, looking and mattering, against tokens seen; one line a family. Two frames at least."""
+    """One panel for behaviour, looking and mattering, against tokens seen; one line a family.
+
+    Returns what was written: nothing for fewer than two frames (a picture of an earlier time is removed).
+    """
+    path.unlink(missing_ok=True)
     if len(frames) < 2:
         return []
     families = frames[-1]["families"]
@@ -27,10 +31,10 @@ def draw_film(frames: Sequence[dict], path: Path) -> list[Path]:
         for axes, (key, title, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
             for i, family in enumerate(families):
                 draw_line(axes, frames, family, key, i)
-            axes.set(title=title, ylabel=label, xlabel="tokens seen", xscale="symlog")
+            axes.set(title=title, ylabel=label, xlabel="tokens seen")
             axes.set_xscale("symlog", linthresh=max(1, frames[1]["tokens"]))
             axes.spines[["top", "right"]].set_visible(False)
-            if key != "resample":
+            if key != "resample_drop":
                 axes.set_ylim(-0.03, 1.03)
         axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.02, 0.5), loc="center left")
         figure.savefig(path)

@@ -13,18 +13,7 @@ from probing.families import FamilyResult, impossible_probe
 from probing.heads import head_names
 from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, HABITS, Habits
 
-ROLE_COLOURS = {
-    "pronoun": "#D55E00",
-    "key_value": "#009E73",
-    "induction": "#56B4E9",
-    "subject_verb": "#9A8500",
-    "word_sense": "#882255",
-    "alignment": "#E69F00",
-    "previous_token": "#0072B2",
-    "fixed_offset": "#5D6D9E",
-    "first_token": "#8C8C8C",
-    "same_word": "#CC79A7",
-}
+NO_ROLE = {"role": None, "score": 0.0, "matters": False}
 
 
 @dataclass(frozen=True)
@@ -159,7 +148,9 @@ def to_json(findings: Findings) -> dict:
         "alignment": asdict(findings.alignment) if findings.alignment else None,
         "habits": habits_json(findings.habits),
         "film": list(findings.film),
-        "roles": [[head[0] if head else {"role": None, "score": 0.0} for head in layer] for layer in roles],
+        "roles": [
+            [head[0] if head else {"role": None, "score": 0.0, "matters": False} for head in layer] for layer in roles
+        ],
         "all_roles": roles,
     }
 

@@ -8,17 +8,24 @@ import torch
 from torch import Tensor
 
 from data import EncodedCase
+from data.cases import Span
 from model import GPT, Watch
 from model.score import in_batches, pad
 from model.watch import PatternRecorder
 from probing.predictions import Predictions
 
-BATCH = 64
+BATCH = 64  # cases, fewer where they are long
+NUMBERS_AT_ONCE = 1 << 26  # that a batch may keep
 
 
-def case_batches(n: int) -> Iterator[slice]:
-    """Batches of at most BATCH cases, as alike in size as can be; even, so that twins beside each other share one."""
-    size = -(-n // -(-n // BATCH))
+def case_batches(lengths: Sequence[int], numbers_per_token: int) -> Iterator[slice]:
+    """Batches of cases of these ``lengths`` in tokens, as alike in size as can be, of at most BATCH cases.
+
+    Their sizes are even, so that twins beside each other share one.
+    """
+    n, room = len(lengths), NUMBERS_AT_ONCE // (numbers_per_token * max(lengths))
+    n_batches = -(-n // min(BATCH, max(2, room)))
+    size = -(-n // n_batches)
     return in_batches(n, size + size % 2)
 
 
@@ -92,32 +99,32 @@ class SpanWatch(Watch):
 
 
 def mark_spans(cases: Sequence[EncodedCase], length: int, device: torch.device) -> Tensor:
-    """1 where a token belongs to a mention: [N, M, T]; M = 0 is gold, the rest are the distractors one by one."""
-    marks = np.zeros((len(cases), 1 + max(len(case.distractors) for case in cases), length), dtype=np.float32)
-    for i, case in enumerate(cases):
-        for start, end in case.gold:
-            marks[i, 0, start:end] = 1
-        for m, (start, end) in enumerate(case.distractors, start=1):
-            marks[i, m, start:end] = 1
-    return torch.from_numpy(marks).to(device)
+    """1 where a token belongs to a candidate's mention: [N, M, T]; M = 0 is gold, the rest are its rivals."""
+    return mark([(case.gold, *case.rivals) for case in cases], length, device)
 
 
 def mark_chains(cases: Sequence[EncodedCase], length: int, device: torch.device) -> Tensor:
     """1 where a token belongs to a pronoun of the case's chain: [N, 1, T]."""
-    marks = np.zeros((len(cases), 1, length), dtype=np.float32)
-    for i, case in enumerate(cases):
-        for start, end in case.chain:
-            marks[i, 0, start:end] = 1
+    return mark([(case.chain,) for case in cases], length, device)
+
+
+def mark(groups: Sequence[Sequence[Sequence[Span]]], length: int, device: torch.device) -> Tensor:
+    """1 where a token belongs to one of the spans of a case's m-th group: [N, M, T]."""
+    marks = np.zeros((len(groups), max(map(len, groups)), length), dtype=np.float32)
+    for i, own in enumerate(groups):
+        for m, spans in enumerate(own):
+            for start, end in spans:
+                marks[i, m, start:end] = 1
     return torch.from_numpy(marks).to(device)
 
 
 @torch.inference_mode()
 def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> HeadScores:
-    """Attention mass on gold and on the best distractor, for every head and each of ``sites``, which all cases have."""
+    """Attention mass on gold and on its heaviest rival, for every head and each of ``sites``, which all cases have."""
     device = model.embed.weight.device
     masses, uniform = [], []
-    n_marks = 1 + max(len(case.distractors) for case in cases)
-    for part in case_batches(len(cases)):
+    n_marks = 1 + max(len(case.rivals) for case in cases)
+    for part in case_batches([len(case.tokens) for case in cases], 4 * model.config.n_embd):  # a feed-forward layer
         batch = cases[part]
         tokens = pad([case.tokens for case in batch], device)
         rows = torch.tensor([[case.sites[site] for site in sites] for case in batch], device=device)

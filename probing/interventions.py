@@ -11,8 +11,8 @@ All heads of a layer are changed in one batch, each in a variant of its own (``m
 What comes out is log P(answer) - log P(foil) in nats.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -25,8 +25,8 @@ from probing.heads import case_batches, mark_spans, parse_head
 
 AT_A_SITE = ("swap", "cut")
 FROM_THE_TWIN = ("pattern", "output")
-AS_A_WHOLE = ("mean", "resample")
-AT_ONCE = 1 << 22  # numbers of a feed-forward layer that one batch of variants may take
+PERCEPTIBLE = 0.05  # a change of the residual stream, against its size, that must move some answer
+VARIANTS_AT_ONCE = 1 << 22  # numbers of a feed-forward layer
 
 
 class NothingChangedError(RuntimeError):
@@ -41,9 +41,8 @@ class Batch:
         device = model.embed.weight.device
         self.tokens = pad([case.tokens for case in cases], device)
         self.asked = self.rows("A-1")
-        self.answer, self.foil = (
-            torch.tensor([getattr(case, name) for case in cases], device=device) for name in ("answer", "foil")
-        )
+        self.answer = torch.tensor([case.answer for case in cases], device=device)
+        self.foil = torch.tensor([case.foil for case in cases], device=device)
         self.replay = Replay(model, self.tokens, self.asked)
 
     def rows(self, site: str) -> Tensor:
@@ -62,12 +61,20 @@ class Batch:
         answer, foil = (ids.expand(len(logits), -1)[..., None] for ids in (self.answer, self.foil))
         return (logits.gather(-1, answer) - logits.gather(-1, foil))[..., 0]
 
+    @cached_property
     def clean(self) -> Tensor:
         """The log-odds [B] without any change."""
         return self.log_odds(self.replay.logits(len(self.model.blocks) - 1, self.asked))[0]
 
     def variants_at_once(self) -> int:
-        return max(1, AT_ONCE // (4 * self.model.config.n_embd * self.tokens.numel()))
+        return max(1, VARIANTS_AT_ONCE // (4 * self.model.config.n_embd * self.tokens.numel()))
+
+
+def clean_batches(model: GPT, cases: Sequence[EncodedCase]) -> Iterator[Batch]:
+    """All cases, few enough at a time for what a clean pass keeps: five numbers a token, layer and dimension."""
+    numbers = 5 * model.config.n_layer * model.config.n_embd
+    parts = case_batches([len(case.tokens) for case in cases], numbers)
+    return (Batch(model, cases[part]) for part in parts)
 
 
 Job = Callable[[Batch], Tensor]  # one intervention in several variants: log-odds [V, B]
@@ -76,22 +83,24 @@ Job = Callable[[Batch], Tensor]  # one intervention in several variants: log-odd
 def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job]) -> dict[str, Tensor]:
     """Log-odds [V, N] of each job, with one clean pass over the cases for all of them; ``clean`` [1, N] is added."""
     parts = {name: [] for name in (*jobs, "clean")}
-    for part in case_batches(len(cases)):
-        batch = Batch(model, cases[part])
-        for name, job in (jobs | {"clean": lambda batch: batch.clean()[None]}).items():
+    for batch in clean_batches(model, cases):
+        for name, job in (jobs | {"clean": lambda batch: batch.clean[None]}).items():
             parts[name].append(job(batch).cpu())
     return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}
 
 
 def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sites: Sequence[str], kind: str) -> Job:
     """Each of ``heads`` ("LAYER.HEAD") changed at its own one of ``sites``, one at a time: K = len(heads) variants.
+    ``kind``: swap, cut, pattern or output.
 
     Cases from whose site nothing leads to the answer stay as they are. Raises ValueError for a head that the model
     lacks, and for a site from which nothing leads to the answer in any of ``cases``; the job, NothingChangedError.
     """
     groups = by_place(model, heads, sites)
+    if kind not in (*AT_A_SITE, *FROM_THE_TWIN):
+        raise ValueError(f"{kind!r}: heads can be changed at a site by {', '.join((*AT_A_SITE, *FROM_THE_TWIN))}")
     for head, site in zip(heads, sites, strict=True):
-        if not leads_to_answer(model, cases, head, site):
+        if not any(paths_to_answer(model, cases, head, site)):
             raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
 
     def job(batch: Batch) -> Tensor:
@@ -108,22 +117,23 @@ def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sit
     return job
 
 
-def leads_to_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: str) -> bool:
-    """Whether in any case something leads from a head at a site to the answer: from the last layer, only at A-1."""
+def paths_to_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: str) -> list[bool]:
+    """In which cases something leads from a head at a site to the answer: from the last layer, only at A-1."""
     last_layer = parse_head(head)[0] == model.config.n_layer - 1
     places = [(case.sites[site], case.sites["A-1"]) for case in cases]
-    return any(site == asked or (site < asked and not last_layer) for site, asked in places)
+    return [site == asked or (site < asked and not last_layer) for site, asked in places]
 
 
 def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor) -> Tensor:
     """Logits [V, B, vocabulary] with head numbers[v] of a layer putting out outputs[v] [B, d] at ``rows`` [B]."""
-    each, reach = torch.arange(len(numbers), device=rows.device), batch.replay.has_path(layer, rows)[:, None]
 
     def edit(at: int, z: Tensor, computed: Tensor) -> Tensor:
         if at != layer:
             return z
+        here = (computed == rows[:, None])[..., None]  # [B, R, 1]; the asked row may stand there several times
         z = z.clone()
-        z[each, :, numbers, 0] = torch.where(reach, outputs, z[each, :, numbers, 0])
+        for variant, number in enumerate(numbers):
+            z[variant, :, number] = torch.where(here, outputs[variant][:, None], z[variant, :, number])
         return z
 
     return batch.replay.logits(layer, torch.minimum(rows, batch.asked), len(numbers), edit)
@@ -132,19 +142,19 @@ def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outpu
 def require_change(
     batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
 ) -> None:
-    """Raises NothingChangedError where a change of the residual stream that is more than rounding left every answer
-    as it was: then it was made in a place that nothing reads.
+    """Raises NothingChangedError where a head whose part of the residual stream is no longer what it was leaves every
+    answer as it was, but for rounding: then it was changed in a place that nothing reads.
     """
-    if not (odds == batch.clean()).all():
-        return
-    each, reach = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
-    attention, clean = batch.model.blocks[layer].attention, batch.replay.layers[layer]
-    for number, output in zip(numbers, outputs, strict=True):
-        z = clean.z[each, :, rows]  # [B, H, d]
+    clean, attention = batch.replay.layers[layer], batch.model.blocks[layer].attention
+    each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
+    z, size = clean.z[each, :, rows], clean.x[each, rows].norm(dim=-1)  # [B, H, d], [B]
+    for number, output, after in zip(numbers, outputs, odds, strict=True):
+        if not torch.allclose(after, batch.clean, rtol=1e-5, atol=1e-5):
+            continue
         changed = z.clone()
         changed[:, number] = output
         difference = attention.mix(changed[:, :, None]) - attention.mix(z[:, :, None])  # [B, 1, D]
-        if bool((reach & (difference[:, 0].norm(dim=-1) > 1e-3 * clean.x[each, rows].norm(dim=-1))).any()):
+        if bool((path & (difference[:, 0].norm(dim=-1) > PERCEPTIBLE * size)).any()):
             raise NothingChangedError(f"{what} in layer {layer}: head {number} changed, and no answer with it")
 
 
@@ -165,22 +175,27 @@ def changed_row(batch: Batch, layer: int, rows: Tensor, kind: str) -> Tensor:
     pattern = batch.replay.pattern(layer, rows[:, None])[:, :, 0]  # [B, H, T]
     if kind == "output":
         return (pattern[:, :, None] @ values)[:, :, 0][batch.twins()]
-    new = {"swap": swap_masses, "cut": cut_gold, "pattern": None}[kind]
-    pattern = new(pattern, batch.marks()) if new else pattern[batch.twins()]
+    if kind == "pattern":
+        pattern = pattern[batch.twins()]
+    else:
+        visible = torch.arange(pattern.size(-1), device=rows.device) <= rows[:, None, None]  # [B, 1, T]
+        pattern = {"swap": swap_masses, "cut": cut_gold}[kind](pattern, batch.marks() * visible)
     return (pattern[:, :, None] @ values)[:, :, 0]
 
 
 def swap_masses(pattern: Tensor, marks: Tensor) -> Tensor:
-    """Exchanges what gold and the heaviest distractor get in rows [B, H, T]; ``marks`` [B, M, T], gold first.
+    """Exchanges what gold and the heaviest rival get in rows [B, H, T]; ``marks`` [B, M, T], gold first.
 
-    Each span receives the other one's mass, spread as its own was (evenly, where it had none).
+    Each of the two receives the other one's mass, spread as its own was (evenly, where it had none). Where one of them
+    is not among the marked tokens, since it comes after the row, the row stays as it is.
     """
     masses = pattern @ marks.mT  # [B, H, M]
     best = 1 + masses[..., 1:].argmax(-1)
     gold = marks[:, :1].expand_as(pattern)
     rival = marks.gather(1, best[..., None].expand(-1, -1, marks.size(2)))  # [B, H, T]
     to_gold, to_rival = masses.gather(-1, best[..., None]), masses[..., :1]
-    return pattern * (1 - gold) * (1 - rival) + spread(pattern, gold) * to_gold + spread(pattern, rival) * to_rival
+    swapped = pattern * (1 - gold) * (1 - rival) + spread(pattern, gold) * to_gold + spread(pattern, rival) * to_rival
+    return torch.where(gold.any(-1, keepdim=True) & rival.any(-1, keepdim=True), swapped, pattern)
 
 
 def cut_gold(pattern: Tensor, marks: Tensor) -> Tensor:
@@ -193,7 +208,7 @@ def spread(pattern: Tensor, mark: Tensor) -> Tensor:
     """The shares of a span's mass that its tokens have, summing to 1: [B, H, T]."""
     own = pattern * mark
     total = own.sum(-1, keepdim=True)
-    return torch.where(total > 0, own / total.clamp(min=1e-30), mark / mark.sum(-1, keepdim=True))
+    return torch.where(total > 0, own / total.clamp(min=1e-30), mark / mark.sum(-1, keepdim=True).clamp(min=1))
 
 
 @torch.inference_mode()
@@ -202,8 +217,7 @@ def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
     config = model.config
     total = torch.zeros(config.n_layer, config.n_head, config.head_dim, device=model.embed.weight.device)
     n_rows = 0
-    for part in case_batches(len(cases)):
-        batch = Batch(model, cases[part])
+    for batch in clean_batches(model, cases):
         real = torch.arange(batch.tokens.size(1), device=batch.tokens.device) <= batch.asked[:, None]  # [B, T]
         for layer, clean in enumerate(batch.replay.layers):
             total[layer] += torch.einsum("bhtd,bt->hd", clean.z, real.to(clean.z.dtype))

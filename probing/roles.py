@@ -15,7 +15,7 @@ from model.score import in_batches, pad
 from probing.heads import head_names
 
 OFFSETS = 16  # the distances that are tried
-AT_ONCE = 1 << 24  # attention weights of one layer that one batch may have
+WEIGHTS_AT_ONCE = 1 << 24  # attention weights of one layer
 
 HABITS = ("previous_token", "fixed_offset", "first_token", "same_word")
 # Between them, habits share one row's attention; a head that gives a habit this much does mostly that.
@@ -23,10 +23,25 @@ HABIT_THRESHOLD = 0.4
 # What a head that looks in these families is called; families of other names give their own.
 FAMILY_ROLES = {
     **dict.fromkeys(("agreement", "verb_bias", "cue", "roles", "chains", "facts", "reasons"), "pronoun"),
-    **dict.fromkeys(("copying", "random_lists"), "induction"),
+    "random_lists": "induction",
     "recall": "key_value",
     "sense": "word_sense",
     "translation": "alignment",
+}
+
+
+ROLE_COLOURS = {
+    "pronoun": "#D55E00",
+    "key_value": "#009E73",
+    "copying": "#56B4E9",
+    "induction": "#117733",
+    "subject_verb": "#9A8500",
+    "word_sense": "#882255",
+    "alignment": "#E69F00",
+    "previous_token": "#0072B2",
+    "fixed_offset": "#5D6D9E",
+    "first_token": "#8C8C8C",
+    "same_word": "#CC79A7",
 }
 
 
@@ -76,10 +91,11 @@ class HabitWatch(Watch):
 @torch.inference_mode()
 def habits(model: GPT, choose: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> Habits:
     """Every head's habits on ``texts``; the distance of its fixed offset is the best one on the texts ``choose``."""
-    chosen, _ = measure(model, choose)
-    mass, sink_norm = measure(model, texts)
+    chosen, _ = measure_habits(model, choose)
+    mass, sink_norm = measure_habits(model, texts)
     last = mass.size(0) - 2  # distances come first
-    offset = 2 + chosen[1:last].argmax(0) if last > 1 else torch.ones_like(mass[0], dtype=torch.int64)
+    tried = min(last, chosen.size(0) - 2)
+    offset = 2 + chosen[1:tried].argmax(0) if tried > 1 else torch.ones_like(mass[0], dtype=torch.int64)
     by_name = {
         "previous_token": mass[0],
         "fixed_offset": mass.gather(0, offset[None] - 1)[0],
@@ -89,13 +105,13 @@ def habits(model: GPT, choose: Sequence[Sequence[int]], texts: Sequence[Sequence
     return Habits(head_names(model), {name: values.cpu() for name, values in by_name.items()}, offset.cpu(), sink_norm)
 
 
-def measure(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def measure_habits(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Mean masses [distances and two more, K] over eligible rows, and the sizes of first values over others' [K]."""
     device, config = model.embed.weight.device, model.config
     longest = max(map(len, texts))
     mass = rows = sizes = 0
     n_first = n_other = 0
-    for part in in_batches(len(texts), max(1, AT_ONCE // (config.n_head * longest**2))):
+    for part in in_batches(len(texts), max(1, WEIGHTS_AT_ONCE // (config.n_head * longest**2))):
         batch = texts[part]
         tokens = pad([*batch, [0] * longest], device)[:-1]  # the same distances in every batch
         watch = HabitWatch(tokens, torch.tensor([len(sequence) for sequence in batch], device=device))

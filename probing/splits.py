@@ -10,6 +10,8 @@ from data import EncodedCase
 from data.cases import twin_groups
 from probing.statistics import Bootstrap, binomial_intervals
 
+Families = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases
+
 
 @dataclass(frozen=True)
 class Split:
@@ -22,9 +24,21 @@ class Split:
         return [case.case.candidates for case in self.cases]
 
     @cached_property
+    def groups(self) -> np.ndarray:
+        """The group of each case [N]: twins are in one, and so are all cases about the same words."""
+        groups = np.unique(self.pairs_of_words, return_inverse=True)[1]
+        start = 0
+        for twins in twin_groups(self.cases):
+            own = groups[start : start + len(twins)]
+            for other in own[1:]:
+                groups = np.where(groups == other, own[0], groups)
+            start += len(twins)
+        return np.unique(groups, return_inverse=True)[1]
+
+    @cached_property
     def bootstrap(self) -> Bootstrap:
-        """Over frames and over the words of the candidates: cases that share either are alike."""
-        return Bootstrap([case.case.frame for case in self.cases], self.pairs_of_words)
+        """Over frames, and over groups of twins and words: cases that share either are alike."""
+        return Bootstrap([case.case.frame for case in self.cases], self.groups)
 
     def intervals(self, shares: np.ndarray) -> np.ndarray:
         """95 % [K, 2] for the means of ``shares`` [N, K] in [0, 1]; never narrower than for independent stories."""

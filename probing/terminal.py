@@ -1,56 +1,63 @@
 """What probing found, in the terminal: each family in words, then the role map."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from probing.effects import NeededSet
-from probing.families import SHORTEST, FamilyResult, impossible_probe
-from probing.findings import ROLE_COLOURS, Findings
-from probing.roles import HABIT_THRESHOLD
+from probing.families import LOOKS_P, FamilyResult, impossible_probe
+from probing.findings import Findings
+from probing.roles import HABIT_THRESHOLD, ROLE_COLOURS
+from probing.splits import Split
+
+FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
 
 
-def summary(result: FamilyResult) -> str:
-    """One family in a few lines of words."""
-    behaviour = f"the model is right in {result.accuracy:.0%} of {len(result.cases)} held-out cases"
+def family_table(families: Sequence[FamilyResult]) -> Table:
+    """One line a family: the head that *select* chose, quoted on *report*. heads.json has the rest."""
+    table = Table(title="who looks back, and does it matter", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("family", no_wrap=True)
+    table.add_column("model\nright", justify="right")
+    table.add_column("head,\nsite", no_wrap=True)
+    table.add_column("picks the\nright one", justify="right", no_wrap=True)
+    table.add_column("best\nbaseline", justify="right")
+    table.add_column("swap costs, nats\n(other heads)", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    table.add_column("not known without", no_wrap=True)
+    for result in families:
+        table.add_row(result.name, f"{result.accuracy:.0%}", *head_cells(result))
+    return table
+
+
+def head_cells(result: FamilyResult) -> list[str]:
     if not result.resolved:
-        return f"{result.name}: {behaviour}; that is no better than chance, so no head is interpreted"
-    quoted, effect = result.quotes[result.best], result.effects["swap"][result.best]
-    baseline = result.best_baseline
-    verdict = ("looks" if quoted.looks else "does not look for sure") + (
-        " and matters" if effect.matters else "; it is not shown to matter"
-    )
+        return ["-", "-", "-", "-", "at chance: no head is interpreted", "-"]
+    quoted, swap = result.quotes[result.best], result.effects["swap"].get(result.best)
     low, high = quoted.ci
-    lines = [
-        f"{result.name}: {behaviour}; head {quoted.name} at {quoted.site} {verdict}: "
-        f"it picks the right one in {quoted.accuracy:.1%} ({low:.1%} to {high:.1%}; "
-        f"best baseline: {baseline[0]} {baseline[1].accuracy:.1%}),",
-        f"    mass {quoted.mass:.2f}, {quoted.engagement:.1f} x uniform, p {quoted.p_adj:.4f}; "
-        f"swapping its two candidates costs the answer {effect.drop:.2f} nats of log-odds "
-        f"({effect.ci[0]:.2f} to {effect.ci[1]:.2f}) and flips it in {effect.flip:.0%} "
-        f"(the most that any head costs that does not look: {effect.reference:.2f} nats)",
-        f"    other changes to it, nats: {others(result)}",
+    baseline = result.best_baseline[1].accuracy
+    cost = f"{swap.drop:.1f} ({swap.reference:.1f})" if swap else "nothing reads it"
+    return [
+        f"{quoted.name}, {quoted.site}",
+        f"{quoted.accuracy:.1%} ({low:.0%}-{high:.0%})",
+        f"{baseline:.0%}",
+        cost,
+        verdict(quoted.looks, result.matters(result.best)),
+        needed(result.needed),
     ]
-    if result.needed:
-        lines.append(f"    {needed(result.needed)}")
-    return "\n".join(lines)
 
 
-def others(result: FamilyResult) -> str:
-    """What the interventions beside the swap cost, each with the most that it costs in a head that does not look."""
-    effects = {kind: heads[result.best] for kind, heads in result.effects.items() if kind != "swap"}
-    return ", ".join(f"{kind} {effect.drop:.2f} (others {effect.reference:.2f})" for kind, effect in effects.items())
+def verdict(looks: bool, matters: bool) -> str:
+    if not looks:
+        return "is not shown to look"
+    return "looks and matters" if matters else "looks; is not shown to matter"
 
 
 def needed(found: NeededSet) -> str:
-    """The smallest set of heads without which the answer is not known, in words."""
-    heads, preference = " and ".join(found.heads), found.preference[-1]
-    mean, most = found.random[-1]
-    random = f"as many other heads at random cost {mean:.2f} on average and {most:.2f} at most"
-    cost = f"{found.drop[-1]:.2f} nats; {random}"
-    if found.complete:
-        return f"without {heads} the answer is preferred in {preference:.0%}, no longer surely above chance (-{cost})"
-    return f"without {heads} the answer is still preferred in {preference:.0%} (-{cost}): the work is shared"
+    """The set of heads without which the answer is not known, and how often it is then preferred to the foil."""
+    heads, preference = ", ".join(found.heads), found.preference[-1]
+    return f"{heads} ({preference:.0%})" if found.complete else f"shared: {preference:.0%} without {heads}"
 
 
 def role_table(findings: Findings) -> Table:
@@ -89,14 +96,17 @@ def habit_notes(findings: Findings) -> list[str]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
+    """Prints the families, what could not be measured, the impossible probe and the role map."""
+    console.print(family_table(findings.families))
+    for reason in findings.too_few:
+        console.print(f"not measured  {reason}")
     for result in findings.families:
-        console.print(summary(result))
-    if findings.too_few:
-        limit = f"of their cases fit into this model's block of {findings.model.config.block_size} tokens"
-        console.print(f"not measured, because fewer than {SHORTEST} {limit}: {', '.join(findings.too_few)}")
+        if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
+            console.print(f"note   {result.name} has {groups} groups of words: too few for p to fall below {LOOKS_P}")
     impossible = impossible_probe(findings.families)
     if impossible is not None:
-        console.print(f"impossible probe (twins still identical): {impossible:.1%}, must be 50.0%")
+        bug = "" if impossible == 0.5 else ": A BUG; do not trust any of these numbers"
+        console.print(f"\nimpossible probe (twins still identical): {impossible:.2%}, must be 50.00%{bug}\n")
     console.print(role_table(findings))
     for note in habit_notes(findings):
         console.print(note)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_
     families = "data.families=[cue,recall]"
     arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", families, *QUICK, *SMALL)
     script("train", "run=run", *arguments)
-    looks = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe/cue/accuracy" in row]
+    looks = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe/cue/choice_accuracy" in row]
     assert [row["step"] for row in looks] == [0, 2, 4]
     assert {key.split("/")[1] for row in looks for key in row if key.startswith("probe/")} >= {"cue", "recall"}
     script("probe", "run=run", "film=true", *FEW)
@@ -57,6 +58,28 @@ def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_
     assert Path("run/probe/film.png").exists()
     script("train", "run=bare", "snapshots=0", *arguments)
     assert "has no snapshots; train with snapshots=2" in error_of("probe", "run=bare", "film=true", *FEW)
+
+
+def test_a_film_that_cannot_be_made_leaves_the_findings(script, error_of):
+    script("train", "run=run", "max_steps=2", "data.families=[cue]", *QUICK, *SMALL)
+    first = sorted(Path("run/snapshots").iterdir())[0]
+    first.write_bytes(first.read_bytes()[:100])
+    assert "step_000000.safetensors is damaged" in error_of("probe", "run=run", "film=true", *FEW)
+    found = json.loads(Path("run/probe/heads.json").read_text())
+    assert found["film"] == []
+    assert found["model"]["cases"] == "stories"
+
+
+def test_a_family_of_few_cases_or_frames_says_how_many_it_has(script, finished_run, tmp_path, capsys):
+    told = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue",))]
+    same = [replace(case, family="same", frame=case.split, id=f"s{case.id}", twin=f"s{case.twin}") for case in told]
+    few = [replace(case, family="few", id=f"f{case.id}", twin=f"f{case.twin}") for case in (*told[:4], *told[20:24])]
+    path = tmp_path / "mine (all).jsonl"
+    path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in (*told, *same, *few)))
+    script("probe", f"run={finished_run}", f"cases={path}")
+    out = capsys.readouterr().out
+    assert "same: 20 cases to select and 20 to report, of at least 1 frames" in out
+    assert "few: 4 cases to select and 4 to report" in out
 
 
 def test_looks_need_stories(error_of, tmp_path):
@@ -71,4 +94,7 @@ def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_ru
     (tmp_path / "winogender.jsonl").write_text(written)
     script("probe", f"run={finished_run}", "cases=winogender.jsonl")
     out = capsys.readouterr().out
-    assert "winogender: the model is right in" in out or "not measured" in out
+    assert "86 of 360 cases are left out" in out
+    found = json.loads((finished_run / "probe" / "heads.json").read_text())
+    assert found["families"]["winogender"]["resolved"] is False
+    assert found["impossible_probe"] == {"accuracy": 0.5}, "of the pairs that are the same up to the pronoun"

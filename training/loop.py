@@ -311,6 +311,7 @@ class Trainer:
         with self.world.in_turn():
             if self.world.first:
                 forget_after(self.run / "metrics.jsonl", self.step)
+                snapshots.forget_after(self.run, self.step)
         evaluated = [row["step"] for row in read_rows(self.run / "metrics.jsonl") if "val_loss" in row]
         self.evaluated_step = evaluated[-1] if evaluated else None
 

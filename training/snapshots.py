@@ -52,6 +52,13 @@ def saved(run: Path) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
+def forget_after(run: Path, step: int) -> None:
+    """Deletes the snapshots after ``step``: a run that goes on from a checkpoint makes them again."""
+    for path in saved(run):
+        if int(path.stem.removeprefix("step_")) > step:
+            path.unlink()
+
+
 def load_all(run: Path, device: torch.device) -> Iterator[tuple[dict, GPT]]:
     """Each snapshot as ({"step", "tokens"}, model ready to evaluate); raises InputError for one that is damaged."""
     for path in saved(run):

@@ -21,11 +21,11 @@ def test_a_glance_says_what_a_probe_says(families):
     found = probe(model, toys.TOKENIZER, *(toys.toy_cases(split, 60) for split in ("select", "report")))
     (result,) = found.families
     quoted = result.quotes[result.best]
-    assert (look.head, look.site, look.accuracy, look.right) == ("1.0", "A-1", 1.0, 1.0)
+    assert (look.head, look.site, look.choice_accuracy, look.model_accuracy) == ("1.0", "A-1", 1.0, 1.0)
     assert look.mass == pytest.approx(quoted.mass, abs=1e-5)
-    assert look.loss == pytest.approx(result.loss, abs=1e-5)
-    assert look.swap == pytest.approx(result.effects["swap"]["1.0"].drop, abs=1e-3)
-    assert look.resample == pytest.approx(result.effects["resample"]["1.0"].drop, abs=1e-3)
+    assert look.model_loss == pytest.approx(result.loss, abs=1e-5)
+    assert look.swap_drop == pytest.approx(result.effects["swap"]["1.0"].drop, abs=1e-3)
+    assert look.resample_drop == pytest.approx(result.effects["resample"]["1.0"].drop, abs=1e-3)
 
 
 def test_a_film_follows_one_head(families, tmp_path):
@@ -39,9 +39,9 @@ def test_a_film_follows_one_head(families, tmp_path):
     assert [frame["tokens"] for frame in frames] == [0, 800]
     first, last = (frame["families"]["agreement"] for frame in frames)
     assert first["head"] == last["head"] == "1.0"
-    assert (first["accuracy"], last["accuracy"]) == (0.5, 1.0)
-    assert first["resample"] == pytest.approx(0, abs=0.5)
-    assert last["resample"] > 5
+    assert (first["choice_accuracy"], last["choice_accuracy"]) == (0.5, 1.0)
+    assert first["resample_drop"] == pytest.approx(0, abs=0.5)
+    assert last["resample_drop"] > 5
     (path,) = draw_film(frames, tmp_path / "film.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert draw_film(frames[:1], tmp_path / "none.png") == []
@@ -50,11 +50,11 @@ def test_a_film_follows_one_head(families, tmp_path):
 def test_a_head_that_nothing_reads_costs_nothing(families):
     """In the last layer, at the pronoun: no path leads from there to the answer."""
     look = glance(toys.hand_set_model(), families, {"agreement": ("1.1", "P")})["agreement"]
-    assert look.swap == 0
-    assert look.accuracy == 0.5
+    assert look.swap_drop == 0
+    assert look.choice_accuracy == 0.5
 
 
 def test_metrics_are_named_by_family(families):
     row = metrics(glance(toys.hand_set_model(), families))
     assert row["probe/agreement/head"] == "1.0"
-    assert row["probe/agreement/accuracy"] == 1.0
+    assert row["probe/agreement/choice_accuracy"] == 1.0

@@ -1,10 +1,13 @@
 """Scores of heads, against a model whose pattern is known, and against the explicit definition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from data import encode_case
+from data.cases import Case, Spans
 from data.stories import cases
 from model import GPT, GPTConfig
 from model.watch import PatternRecorder
@@ -103,9 +106,46 @@ def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess
     )
     choices = np.array([families.shuffled(perfect, split, seed).choice()[:, 0, 0] for seed in range(200)])
     assert choices.mean() == pytest.approx(0.5, abs=0.05)
-    for words in set(split.pairs_of_words):
-        same = choices[:, [pair == words for pair in split.pairs_of_words]]
+    for group in set(split.groups):
+        same = choices[:, split.groups == group]
         assert (same == same[:, :1]).all()
+    quoted = families.quote_shuffled(split, split, (perfect, perfect), seed=0)
+    assert quoted.accuracy == pytest.approx(0.5, abs=0.1)
+
+
+def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, stories):
+    """Twins in which one candidate is named twice: uniform attention takes it in both, and is right in one half."""
+    text = "The dog saw a road, and the dog liked it. So we saw the {}."
+    dogs, road = ((4, 7), (28, 31)), ((14, 18),)
+    cases = [
+        encode_case(
+            Case(
+                id=answer,
+                text=text.format(answer),
+                family="twice",
+                frame="one",
+                split="report",
+                spans=Spans(gold=gold, distractors=rival, answer=(56, 56 + len(answer))),
+                foil=foil,
+                twin=foil,
+            ),
+            stories.tokenizer,
+        )
+        for answer, foil, gold, rival in (("dog", "road", dogs, road), ("road", "dog", road, dogs))
+    ]
+    assert [len(case.rivals) for case in cases] == [1, 1]
+    even = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_embd=32)).eval()
+    torch.nn.init.zeros_(even.blocks[0].attention.q.weight)
+    scores = score_heads(even, cases, ("A-1",))
+    assert (scores.choice()[:, 0] == [[1], [0]]).all()
+
+
+def test_twins_are_in_one_group_whatever_their_words(encoded):
+    one, other = encoded["cue"][:2]
+    renamed = replace(other, case=replace(other.case, text=other.case.text.upper()))
+    split = Split([one, renamed, *encoded["cue"][2:6]])
+    assert split.groups[0] == split.groups[1]
+    assert len(set(split.groups)) > 1
 
 
 def planted_scores(accuracies: dict[str, float], n: int, mass: float = 0.5) -> HeadScores:

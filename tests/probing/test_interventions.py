@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data import encode_case
 from data.stories import cases
-from model import GPT, GPTConfig, Watch
+from model import GPT, GPTConfig, Replay, Watch
 from probing.heads import head_names, parse_head
 from probing.interventions import (
     NothingChangedError,
@@ -17,6 +17,7 @@ from probing.interventions import (
     cut_gold,
     mean_outputs,
     measure,
+    paths_to_answer,
     resampled,
     single_heads,
     swap_masses,
@@ -114,7 +115,7 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
 
 def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 8)
-    monkeypatch.setattr("probing.interventions.AT_ONCE", 1)  # one variant at a time
+    monkeypatch.setattr("probing.interventions.VARIANTS_AT_ONCE", 1)  # one variant at a time
     means = mean_outputs(model, encoded)
     rows = [torch.cat([z[0, :, :-1].mT for z in recorded(model, case).outputs], 0) for case in encoded]
     expected = torch.cat(rows, -1).mean(-1).view(means.shape)  # every row up to A-1, of every case
@@ -191,24 +192,41 @@ def test_a_cut_scales_up_what_is_left():
 def test_no_path_and_no_such_head_are_errors(model, encoded):
     with pytest.raises(ValueError, match=r"head 2\.1 at P: nothing leads from there to the answer"):
         measure(model, encoded, {"swap": at_sites(model, encoded, ["2.1"], ["P"], "swap")})
+    with pytest.raises(ValueError, match="'twist': heads can be changed at a site by swap, cut, pattern, output"):
+        at_sites(model, encoded, ["0.0"], ["P"], "twist")
     with pytest.raises(ValueError, match=r"head 3\.0: the model has 3 layers of 4 heads"):
         measure(model, encoded, {"swap": at_sites(model, encoded, ["3.0"], ["P"], "swap")})
     with pytest.raises(ValueError, match=r"head 0\.0 at A: nothing leads from there to the answer"):
         at_sites(model, encoded, ["0.0"], ["A"], "swap")
 
 
-def test_where_only_some_cases_have_a_path_the_others_stay_as_they_are(model, encoded):
-    """In the last layer, at a pronoun that is A-1 in some cases."""
+@pytest.mark.parametrize("head", ["0.2", "1.3", "2.1"])
+@pytest.mark.parametrize("kind", ["cut", "output"])
+def test_a_site_may_be_a_1_in_some_cases_of_a_batch(model, encoded, head, kind):
+    """In the last layer only those have a path; the others stay as they are."""
     moved = [replace(case, sites=case.sites | {"P": case.sites["A-1"]}) for case in encoded[:2]] + encoded[2:4]
-    got = measure(model, moved, {"cut": at_sites(model, moved, ["2.1"], ["P"], "cut")})
-    assert (got["cut"][0, 2:] == got["clean"][0, 2:]).all()
-    for i, case in enumerate(moved[:2]):
-        assert got["cut"][0, i] == pytest.approx(by_hand(model, case, None, "P", "2.1", "cut"), abs=2e-4)
+    got = measure(model, moved, {kind: at_sites(model, moved, [head], ["P"], kind)})
+    assert paths_to_answer(model, moved, head, "P") == [True, True, head[0] != "2", head[0] != "2"]
+    for i, case in enumerate(moved):
+        expected = by_hand(model, case, moved[i ^ 1], "P", head, kind) if i < 2 or head[0] != "2" else odds(model, case)
+        assert got[kind][0, i] == pytest.approx(expected, abs=2e-4)
 
 
-def test_heads_that_change_while_no_answer_does_are_an_error(model, encoded, monkeypatch):
+def test_what_comes_after_the_row_is_never_looked_at(model, encoded):
+    """A swap in a row before the rival, and a cut before gold, change nothing."""
+    early = [replace(case, sites=case.sites | {"P": min(case.gold[0][0], case.distractors[0][0])}) for case in encoded]
+    got = measure(model, early, {kind: at_sites(model, early, ["0.0"], ["P"], kind) for kind in ("swap", "cut")})
+    torch.testing.assert_close(got["swap"], got["clean"], rtol=0, atol=1e-4)
+    gold_later = torch.tensor([case.gold[0][0] > case.sites["P"] for case in early])
+    assert gold_later.any()
+    torch.testing.assert_close(got["cut"][0, gold_later], got["clean"][0, gold_later], rtol=0, atol=1e-4)
+
+
+def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch):
     """As it would be if a change were made in a row or a layer that is not read."""
-    clean = model.logits
-    monkeypatch.setattr(model, "logits", lambda x: clean(torch.ones_like(x)))
-    with pytest.raises(NothingChangedError, match="swap at A-1 in layer 0"):
-        measure(model, encoded, {"swap": at_sites(model, encoded, ["0.0"], ["A-1"], "swap")})
+    rest = Replay.rest
+    monkeypatch.setattr(
+        Replay, "rest", lambda self, layer, rows, n, edit: rest(self, layer, rows, n, lambda _, z, __: z)
+    )
+    with pytest.raises(NothingChangedError, match="cut at A-1 in layer 0: head 0 changed, and no answer with it"):
+        measure(model, encoded, {"cut": at_sites(model, encoded, ["0.0"], ["A-1"], "cut")})

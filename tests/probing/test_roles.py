@@ -75,10 +75,18 @@ def test_habits_of_planted_patterns_are_one_over_eligible_rows(planted, texts):
     assert found.mass["same_word"][2] == 0
 
 
+def test_distances_that_only_longer_texts_have_are_not_chosen(planted, texts):
+    """The texts to choose on are shorter: the first token, where head 2 always looks, is no distance."""
+    model = planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0)))
+    found = habits(model, [text[:8] for text in texts], texts)
+    assert found.offset.max() <= 7
+    assert found.offset[1] == 5
+
+
 def test_habits_do_not_depend_on_batches(planted, texts, monkeypatch):
     model = planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0)))
     whole = habits(model, texts, texts)
-    monkeypatch.setattr("probing.roles.AT_ONCE", 1)
+    monkeypatch.setattr("probing.roles.WEIGHTS_AT_ONCE", 1)
     one_by_one = habits(model, texts, texts)
     for name, mass in whole.mass.items():
         torch.testing.assert_close(one_by_one.mass[name], mass)

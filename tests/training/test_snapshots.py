@@ -34,8 +34,11 @@ def test_a_run_keeps_its_weights_at_these_steps_also_when_it_is_resumed(tmp_path
 
     half = new_run(tmp_path / "half", stories, snapshots=1, max_steps=4)
     half.train()
+    late = snapshots.saved(tmp_path / "half")[-1].with_name("step_000099.safetensors")
+    late.write_bytes(b"of a run that went on from here, and was killed")
     resumed = make_trainer(tmp_path / "half", stories, snapshots=1, max_steps=9)
     resumed.restore()
+    assert not late.exists()
     resumed.train()
     assert [path.name for path in snapshots.saved(tmp_path / "half")] == [
         path.name for path in snapshots.saved(tmp_path / "straight")

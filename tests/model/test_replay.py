@@ -1,0 +1,45 @@
+"""A pass in which nothing is changed is the plain one, whatever its first row; what cannot be is said."""
+
+import pytest
+import torch
+from conftest import GPT2_SHAPE
+
+from model import GPT, GPTConfig, Replay
+
+SHAPES = {"modern, grouped": {"n_head": 4, "n_kv_head": 2}, "gpt2": {"n_head": 4, **GPT2_SHAPE}}
+
+
+@pytest.fixture(params=SHAPES)
+def replay(request) -> Replay:
+    model = GPT(GPTConfig(vocab_size=50, block_size=16, n_layer=3, n_embd=32, **SHAPES[request.param])).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
+    tokens = torch.randint(50, (5, 12), generator=generator)
+    return Replay(model, tokens, asked=torch.tensor([11, 3, 7, 7, 0]))
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("back", [0, 2, 99])
+def test_nothing_changed_is_the_plain_pass_from_any_row(replay, layer, back):
+    tokens = torch.randint(50, (5, 12), generator=torch.Generator().manual_seed(1))
+    replay = Replay(replay.model, tokens, replay.asked)
+    with torch.no_grad():
+        expected = replay.model(tokens, rows=replay.asked[:, None])[:, 0]
+    got = replay.logits(layer, (replay.asked - back).clamp(min=0), n_variants=3)
+    assert got.shape == (3, 5, 50)
+    torch.testing.assert_close(got, expected.expand(3, -1, -1), rtol=0, atol=1e-4)
+
+
+def test_a_layer_that_is_none_and_a_row_behind_the_asked_one_are_errors(replay):
+    with pytest.raises(ValueError, match="layer 3: the model has layers 0 to 2"):
+        replay.logits(3, replay.asked)
+    with pytest.raises(ValueError, match="cannot change it: attention is causal"):
+        replay.logits(0, replay.asked + 1)
+
+
+def test_from_the_last_layer_only_the_asked_row_leads_on(replay):
+    rows = torch.tensor([11, 2, 8, 7, 0])
+    assert replay.has_path(2, rows).tolist() == [True, False, False, True, True]
+    assert replay.has_path(1, rows).tolist() == [True, True, False, True, True]
