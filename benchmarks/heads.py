@@ -52,16 +52,19 @@ def row(name: str, run: str, family: dict) -> list[str]:
     if not family["resolved"]:
         return [*cells, *["-"] * 5, "not interpreted", "-", "-"]
     drops = {kind: f"{effect['drop']:.1f}" for kind, effect in best["effects"].items()}
-    low, high = best["swap_ci"]
+    swap = "nothing reads it"
+    if "swap" in drops:
+        low, high = best["swap_ci"]
+        swap = f"{drops['swap']} ({low:.1f}-{high:.1f}; others {best['swap_reference']:.2f})"
     verdict = [word for word in ("looks", "matters") if best[word]]
     counts = (sum(head[word] for head in family["heads"]) for word in ("looks", "matters"))
     needed = family["needed"]
     last = needed["steps"][-1]
     return [
         *cells,
-        f"{drops['swap']} ({low:.1f}-{high:.1f}; others {best['swap_reference']:.2f})",
-        f"{best['swap_flip']:.0%}",
-        drops["cut"],
+        swap,
+        f"{best['swap_flip']:.0%}" if "swap" in drops else "-",
+        drops.get("cut", "-"),
         f"{drops.get('pattern', '-')}; {drops.get('output', '-')}",
         f"{drops['mean']}; {drops['resample']}",
         " and ".join(verdict) or "neither",

@@ -12,37 +12,43 @@ from probing.findings import Findings
 from probing.roles import HABIT_THRESHOLD, ROLE_COLOURS
 from probing.splits import Split
 
+HEADINGS = (
+    "family",
+    "model\nright",
+    "head\nsite",
+    "picks the\nright one, %",
+    "best\nbaseline",
+    "swap, nats\n(others)",
+    "\nverdict",
+    "not known\nwithout",
+)
 FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
 
 
-def family_table(families: Sequence[FamilyResult]) -> Table:
-    """One line a family: the head that *select* chose, quoted on *report*. heads.json has the rest."""
-    table = Table(title="who looks back, and does it matter", title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("family", no_wrap=True)
-    table.add_column("model\nright", justify="right")
-    table.add_column("head,\nsite", no_wrap=True)
-    table.add_column("picks the\nright one", justify="right", no_wrap=True)
-    table.add_column("best\nbaseline", justify="right")
-    table.add_column("swap costs, nats\n(other heads)", justify="right", no_wrap=True)
-    table.add_column("verdict")
-    table.add_column("not known without", no_wrap=True)
+def family_table(families: Sequence[FamilyResult], wide: bool) -> Table:
+    """One line a family: the head that *select* chose, quoted on *report*. heads.json has the rest.
+
+    80 columns; ``wide``: 110, with the heads without which the answer is not known.
+    """
+    table = Table(title="who looks back, and does it matter", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for heading in HEADINGS if wide else HEADINGS[:-1]:
+        table.add_column(heading, no_wrap=True)
     for result in families:
-        table.add_row(result.name, f"{result.accuracy:.0%}", *head_cells(result))
+        cells = [result.name, f"{result.accuracy:.0%}", *head_cells(result)]
+        table.add_row(*cells[: len(table.columns)])
     return table
 
 
 def head_cells(result: FamilyResult) -> list[str]:
     if not result.resolved:
-        return ["-", "-", "-", "-", "at chance: no head is interpreted", "-"]
+        return ["-", "-", "-", "-", "not interpreted", "-"]
     quoted, swap = result.quotes[result.best], result.effects["swap"].get(result.best)
     low, high = quoted.ci
-    baseline = result.best_baseline[1].accuracy
-    cost = f"{swap.drop:.1f} ({swap.reference:.1f})" if swap else "nothing reads it"
     return [
-        f"{quoted.name}, {quoted.site}",
-        f"{quoted.accuracy:.1%} ({low:.0%}-{high:.0%})",
-        f"{baseline:.0%}",
-        cost,
+        f"{quoted.name} {quoted.site}",
+        f"{quoted.accuracy:.1%} ({100 * low:.0f}-{100 * high:.0f})",
+        f"{result.best_baseline[1].accuracy:.0%}",
+        f"{swap.drop:.1f} ({swap.reference:.1f})" if swap else "-",
         verdict(quoted.looks, result.matters(result.best)),
         needed(result.needed),
     ]
@@ -50,8 +56,8 @@ def head_cells(result: FamilyResult) -> list[str]:
 
 def verdict(looks: bool, matters: bool) -> str:
     if not looks:
-        return "is not shown to look"
-    return "looks and matters" if matters else "looks; is not shown to matter"
+        return "not shown to look"
+    return "looks, matters" if matters else "looks"
 
 
 def needed(found: NeededSet) -> str:
@@ -97,7 +103,7 @@ def habit_notes(findings: Findings) -> list[str]:
 
 def print_findings(findings: Findings, console: Console) -> None:
     """Prints the families, what could not be measured, the impossible probe and the role map."""
-    console.print(family_table(findings.families))
+    console.print(family_table(findings.families, wide=console.width >= 110))
     for reason in findings.too_few:
         console.print(f"not measured  {reason}")
     for result in findings.families:
