@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from data import Tokenizer
+from data import EncodedCase, Tokenizer
 from data.cases import answer_columns
 from data.stories import cases
 from model import GPT, GPTConfig
@@ -22,15 +22,16 @@ from probing.families import (
     LOOKS_P,
     Quoted,
     is_resolved,
-    measure_baselines,
+    plain_baselines,
     quote_heads,
+    quote_shuffled,
     quote_untrained,
     strongest,
 )
 from probing.heads import score_heads
 from probing.predictions import sites_of
 from probing.roles import HABIT_THRESHOLD, habits
-from probing.splits import Families, Split
+from probing.splits import Split
 from training import checkpoint
 from training.run import TOKENIZER
 
@@ -38,20 +39,32 @@ FIRST_SEED = 1_000  # the luckiest of eight have the seeds 1 to 8
 RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
 
 
-def passed(model: GPT, families: Families, untrained: dict[str, Quoted]) -> set[tuple[str, str]]:
-    """(family or habit, rule) wherever some head passes."""
-    found = set()
-    for name, both in families.items():
-        select, report = map(Split, both)
-        sites = sites_of((*select.cases, *report.cases))
-        scores = tuple(score_heads(model, split.cases, sites) for split in (select, report))
-        bar = strongest(measure_baselines(select, report, scores, untrained[name], seed=0))[1].accuracy
-        right = score_answers(model, *answer_columns(report.cases)).right.double().numpy()
-        quotes = quote_heads(*scores, report, bar, resolved=True).values()
+class Bar:
+    """One family's cases, with the baselines that all models share."""
+
+    def __init__(self, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted) -> None:
+        self.select, self.report = Split(select), Split(report)
+        self.sites = sites_of((*select, *report))
+        self.baselines = plain_baselines(self.select, self.report, self.sites) | {"untrained": untrained}
+
+    def passed(self, model: GPT) -> tuple[bool, ...]:
+        """Whether some head passes each of RULES."""
+        scores = tuple(score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
+        baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, scores, seed=0)}
+        bar = strongest(baselines)[1].accuracy
+        quotes = quote_heads(*scores, self.report, bar, resolved=True).values()
         looks = any(quoted.looks for quoted in quotes)
-        passes = any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and is_resolved(report.interval(right))
-        found |= {(name, rule) for rule, one in zip(RULES, passes, strict=True) if one}
-    for habit, mass in habits(model, *habit_texts(families)).mass.items():
+        right = score_answers(model, *answer_columns(self.report.cases)).right.double().numpy()
+        resolved = is_resolved(self.report.interval(right))
+        return any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and resolved
+
+
+def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]]) -> set[tuple[str, str]]:
+    """(family or habit, rule) wherever some head passes."""
+    found = {
+        (name, rule) for name, bar in bars.items() for rule, one in zip(RULES, bar.passed(model), strict=True) if one
+    }
+    for habit, mass in habits(model, *texts).mass.items():
         if (mass >= HABIT_THRESHOLD).any():
             found |= {(habit, rule) for rule in RULES}
     return found
@@ -68,10 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = (cases(split, options.cases, 0) for split in ("select", "report"))
     families, _ = encode_families(tokenizer, *told, config.block_size, seed=0)
     untrained = quote_untrained(GPT(config).eval(), families, seed=0)
+    bars, texts = {name: Bar(*both, untrained[name]) for name, both in families.items()}, habit_texts(families)
     counts, any_role = Counter(), Counter()
     with torch.inference_mode():
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
-            found = passed(GPT(config, seed=seed).eval(), families, untrained)
+            found = passed(GPT(config, seed=seed).eval(), bars, texts)
             counts.update(found)
             any_role.update({rule for _, rule in found})
             if (seed - FIRST_SEED + 1) % 10 == 0:

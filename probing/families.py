@@ -138,11 +138,9 @@ def quote_untrained(model: GPT, families: Families, seed: int) -> dict[str, Quot
     return best
 
 
-def measure_baselines(
-    select: Split, report: Split, heads: tuple[HeadScores, HeadScores], untrained: Quoted, seed: int
-) -> dict[str, Quoted]:
-    """Every baseline, chosen and quoted exactly as heads are; ``heads``: the scores on *select* and on *report*."""
-    sites, longest = heads[1].sites, max(len(case.tokens) for case in (*select.cases, *report.cases))
+def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dict[str, Quoted]:
+    """The baselines that need no network, chosen and quoted exactly as heads are."""
+    longest = max(len(case.tokens) for case in (*select.cases, *report.cases))
     makers = {
         "chance": lambda cases: chance(cases, sites),
         "nearest": lambda cases: nearest(cases, sites),
@@ -151,8 +149,7 @@ def measure_baselines(
         "frequent": lambda cases: frequent(cases, sites),
         "offset": lambda cases: offsets(cases, sites, longest),
     }
-    quoted = {name: quote(make(select.cases), make(report.cases), report) for name, make in makers.items()}
-    return quoted | {"shuffled": quote_shuffled(select, report, heads, seed), "untrained": untrained}
+    return {name: quote(make(select.cases), make(report.cases), report) for name, make in makers.items()}
 
 
 def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
@@ -229,7 +226,10 @@ def measure_family(
     resolved = is_resolved(accuracy_ci)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = measure_baselines(Split(select), split, (select_heads, report_heads), untrained, seed)
+    baselines = plain_baselines(Split(select), split, sites) | {
+        "shuffled": quote_shuffled(Split(select), split, (select_heads, report_heads), seed),
+        "untrained": untrained,
+    }
     quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
     effects, needed = {}, None
     if resolved:

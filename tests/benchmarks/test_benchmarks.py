@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
+import toys
 
-from benchmarks import stories
+from benchmarks import heads, shuffled, stories, untrained
+from data.stories import FAMILIES, cases
+from probing import probe, to_json
 
 
 def make_run(folder: Path, accuracy: float, **more: float) -> str:
@@ -33,3 +37,42 @@ def test_a_run_without_a_report_is_named(tmp_path):
         stories.main([str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit, match=r"name at least one run"):
         stories.main([])
+
+
+def test_the_table_of_heads_reads_what_a_probe_writes(script, finished_run, capsys):
+    script("probe", f"run={finished_run}", "n_cases=20")
+    capsys.readouterr()
+    heads.main([str(finished_run)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(FAMILIES) + 1
+    assert lines[2].startswith("| agreement | run | 0.0%")
+    assert all(line.count("|") == lines[0].count("|") for line in lines)
+    with pytest.raises(SystemExit, match=r"heads.json is missing: python probe.py run=nowhere"):
+        heads.main(["nowhere"])
+
+
+def test_a_row_says_which_heads_look_matter_and_are_needed():
+    found = probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(split, 60) for split in ("select", "report")))
+    cells = heads.row("agreement", "run", to_json(found)["families"]["agreement"])
+    assert len(cells) == len(heads.COLUMNS)
+    assert "looks and matters" in cells
+    assert "1; 1" in cells
+    assert cells[-1].startswith("0.0 (0%; 10.")
+
+
+def test_shuffled_antecedents_are_right_in_half_of_the_stories():
+    told = cases("train", 200, 0, ("agreement", "chains"))
+    rng = Random(0)
+    same = [shuffled.with_any_antecedent(case, rng) == case.text for case in told]
+    assert 0.4 < sum(same) / len(same) < 0.6
+    start = told[0].spans.answer[0]
+    assert shuffled.with_any_antecedent(told[0], rng)[:start] == told[0].text[:start]
+
+
+def test_untrained_models_pass_no_rule_that_asks_for_behaviour(finished_run, capsys):
+    untrained.main([str(finished_run), "--seeds", "2", "--cases", "40"])
+    out = capsys.readouterr().out
+    assert "2 untrained models, 40 cases a family and split" in out
+    last = out.splitlines()[-1]
+    assert last.startswith("| any of these |")
+    assert last.endswith("| 0 |")
