@@ -54,9 +54,9 @@ def random_gpt2(folder: Path, shape: Shape, seed: int = 0) -> torch.nn.Module:
 
 
 @torch.no_grad()
-def lookback_twin(theirs: torch.nn.Module, shape: Shape) -> GPT:
+def lookback_twin(theirs: torch.nn.Module, config: GPTConfig) -> GPT:
     """Our network with the weights of a ``GPT2LMHeadModel``."""
-    ours, source = GPT(shape.config()).eval(), theirs.transformer
+    ours, source = GPT(config).eval(), theirs.transformer
     ours.embed.weight.copy_(source.wte.weight)
     ours.position.weight.copy_(source.wpe.weight)
     ours.norm.load_state_dict(source.ln_f.state_dict())
@@ -91,7 +91,7 @@ class Lookback:
         return recorder.patterns
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:
-        """Changes of log-odds [heads, N] with each of the first ``heads`` heads at its mean of ``means`` [L, H, d]."""
+        """Changes of log-odds [heads, N], as ``Lens.ablation``, in batches of its own size."""
         odds = measure(self.model, cases, {"mean": without_sets(single_heads(self.model)[:heads], means)})
         return odds["mean"] - odds["clean"]
 

@@ -91,7 +91,7 @@ def site_rows(cases: Sequence[EncodedCase]) -> Tensor:
 
 def make(folder: Path, shape: Shape, n_cases: int) -> None:
     """Saves the weights for both sides and each head's mean output over all tokens of the short texts, [L, H, d]."""
-    model = lookback_twin(random_gpt2(folder, shape), shape)
+    model = lookback_twin(random_gpt2(folder, shape), shape.config())
     save_model(model, folder / "lookback.safetensors")
     cases = random_cases(n_cases, LENGTHS, shape.vocab_size)
     total = torch.zeros(shape.n_layer, shape.n_head, shape.n_embd // shape.n_head)

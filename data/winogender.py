@@ -6,7 +6,6 @@ sentences, in which the pronoun means the occupation or the other participant; t
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from data.cases import Case, Span, Spans
 from data.errors import InputError
+from data.piped import run
 
 FORMS = {
     "he": {"NOM_PRONOUN": "he", "ACC_PRONOUN": "him", "POSS_PRONOUN": "his"},
@@ -172,8 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    run(main)

@@ -5,10 +5,10 @@ Stories come with their twins, which differ in the word that points to the antec
 
 import argparse
 import json
-import os
 import sys
 
 from data.cases import Case
+from data.piped import run
 from data.stories import FAMILIES, SPLITS, TWIN_KINDS, cases
 
 MARKS = {
@@ -66,8 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    run(main)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, NanoChatConfig, NanoChatForCausalLM
 
+from benchmarks.peers import lookback_twin
 from model import GPT, GPTConfig
 from model.watch import PatternRecorder
 
@@ -27,29 +28,8 @@ def gpt2_pair() -> tuple[GPT, GPT2LMHeadModel]:
         GPT2Config(vocab_size=VOCABULARY, n_positions=32, n_embd=48, n_layer=2, n_head=4, attn_implementation="eager")
     ).eval()
     randomize(theirs)
-    ours = GPT(GPTConfig(VOCABULARY, block_size=32, n_layer=2, n_head=4, n_embd=48, **GPT2_SHAPE)).eval()
-    source = theirs.transformer
-    with torch.no_grad():
-        ours.embed.weight.copy_(source.wte.weight)
-        ours.position.weight.copy_(source.wpe.weight)
-        for block, layer in zip(ours.blocks, source.h, strict=True):
-            copy_norm(block.norm_attention, layer.ln_1)
-            copy_norm(block.norm_mlp, layer.ln_2)
-            attention = block.attention
-            weights, biases = layer.attn.c_attn.weight.chunk(3, dim=1), layer.attn.c_attn.bias.chunk(3)
-            for linear, weight, bias in zip((attention.q, attention.k, attention.v), weights, biases, strict=True):
-                linear.weight.copy_(weight.T)
-                linear.bias.copy_(bias)
-            pairs = (attention.o, layer.attn.c_proj), (block.mlp.up, layer.mlp.c_fc), (block.mlp.down, layer.mlp.c_proj)
-            for linear, conv in pairs:
-                linear.weight.copy_(conv.weight.T)
-                linear.bias.copy_(conv.bias)
-        copy_norm(ours.norm, source.ln_f)
-    return ours, theirs
-
-
-def copy_norm(ours: torch.nn.LayerNorm, theirs: torch.nn.LayerNorm) -> None:
-    ours.load_state_dict(theirs.state_dict())
+    shape = {"block_size": 32, "n_layer": 2, "n_head": 4, "n_embd": 48}
+    return lookback_twin(theirs, GPTConfig(VOCABULARY, **shape, **GPT2_SHAPE)), theirs
 
 
 def nanochat_pair(n_kv_head: int) -> tuple[GPT, NanoChatForCausalLM]:

@@ -3,20 +3,17 @@
 import pytest
 import torch
 from conftest import GPT2_SHAPE
+from networks import loud_model
 
-from model import GPT, GPTConfig, Replay
+from model import GPTConfig, Replay
 
 SHAPES = {"modern, grouped": {"n_head": 4, "n_kv_head": 2}, "gpt2": {"n_head": 4, **GPT2_SHAPE}}
 
 
 @pytest.fixture(params=SHAPES)
 def replay(request) -> Replay:
-    model = GPT(GPTConfig(vocab_size=50, block_size=16, n_layer=3, n_embd=32, **SHAPES[request.param])).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
-    tokens = torch.randint(50, (5, 12), generator=generator)
+    model = loud_model(GPTConfig(vocab_size=50, block_size=16, n_layer=3, n_embd=32, **SHAPES[request.param]))
+    tokens = torch.randint(50, (5, 12), generator=torch.Generator().manual_seed(0))
     return Replay(model, tokens, asked=torch.tensor([11, 3, 7, 7, 0]))
 
 

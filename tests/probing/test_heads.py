@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from networks import loud_model
 
 from data import encode_case
 from data.cases import Case, Spans
@@ -21,13 +22,8 @@ from probing.splits import Split
 @pytest.fixture(scope="module")
 def model(stories) -> GPT:
     """Random weights, large enough that patterns are far from uniform."""
-    model = GPT(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=2, n_head=4, n_embd=32)).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            scale = 3 if ".q." in name or ".k." in name else 0.3
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-    return model
+    shape = {"block_size": 64, "n_layer": 2, "n_head": 4, "n_embd": 32}
+    return loud_model(GPTConfig(stories.tokenizer.vocab_size, **shape), queries=3)
 
 
 @pytest.fixture(scope="module")

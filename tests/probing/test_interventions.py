@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import GPT2_SHAPE
+from networks import loud_model
 from torch import Tensor
 
 from data import encode_case
@@ -34,13 +35,7 @@ SHAPES = {
 def model(request, stories) -> GPT:
     """Three layers of random weights, large enough that patterns are far from uniform."""
     shape = {"block_size": 64, "n_layer": 3, "n_embd": 32, **SHAPES[request.param]}
-    model = GPT(GPTConfig(stories.tokenizer.vocab_size, **shape)).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            scale = 1.5 if ".q." in name or ".k." in name else 0.3
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-    return model
+    return loud_model(GPTConfig(stories.tokenizer.vocab_size, **shape))
 
 
 @pytest.fixture(scope="module")

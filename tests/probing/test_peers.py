@@ -36,7 +36,7 @@ def bridge(folder: Path, ours: GPT) -> Iterator[torch.nn.Module]:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> GPT:
-    return lookback_twin(random_gpt2(folder, SHAPE), SHAPE)
+    return lookback_twin(random_gpt2(folder, SHAPE), SHAPE.config())
 
 
 @pytest.fixture(scope="module", autouse=True)
