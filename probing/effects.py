@@ -83,22 +83,22 @@ def measure_effects(
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
-    is left out.
-    Patches need twins that stand beside each other with their sites in the same places.
+    is left out. Patches need twins that stand beside each other with their sites in the same places.
     """
     cases, singles = split.cases, single_heads(model)
-    at_own, elsewhere = (
-        [Change(name, place, np.array(paths_to_answer(model, cases, name, place))) for name, place in places.items()]
-        for places in (sites, {name: "A-1" for name, site in sites.items() if site != "A-1"})
-    )
-    made = [change for change in (*at_own, *elsewhere) if change.path.any()]
+    places = [*sites.items(), *((name, "A-1") for name, site in sites.items() if site != "A-1")]
+    paths = [np.array(paths_to_answer(model, cases, *place)) for place in places]
+    changes = [
+        Change(*place, path, own=i < len(sites)) for i, (place, path) in enumerate(zip(places, paths, strict=True))
+    ]
+    made = [change for change in changes if change.path.any()]
     kinds = (*AT_A_SITE, *(FROM_THE_TWIN if aligned(cases) else ()))
-    heads, places = [change.head for change in made], [change.site for change in made]
-    jobs = {kind: at_sites(model, cases, heads, places, kind) for kind in kinds}
+    heads, where = [change.head for change in made], [change.site for change in made]
+    jobs = {kind: at_sites(model, cases, heads, where, kind) for kind in kinds}
     jobs |= {"mean": without_sets(singles, means), "resample": resampled(singles, seed)}
     odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs).items()}
     clean = odds.pop("clean")[0]
-    whole = [Change(name, None, np.ones(len(cases), dtype=bool)) for name in sites]
+    whole = [Change(name, None, np.ones(len(cases), dtype=bool), own=True) for name in sites]
     return {
         kind: compare(made if kind in kinds else whole, clean, after, looking, split, twins=kind in FROM_THE_TWIN)
         for kind, after in odds.items()
@@ -107,11 +107,15 @@ def measure_effects(
 
 @dataclass(frozen=True)
 class Change:
-    """A head changed at a site, or in every row (None); ``path`` [N]: the cases in which that can reach the answer."""
+    """A head changed at a site, or in every row (None); ``path`` [N]: the cases in which that can reach the answer.
+
+    ``own``: the head is quoted there; elsewhere it is changed for the reference alone.
+    """
 
     head: str
     site: str | None
     path: np.ndarray
+    own: bool
 
 
 def compare(
@@ -122,7 +126,7 @@ def compare(
     split: Split,
     twins: bool,
 ) -> dict[str, Effect]:
-    """The effect of each head's first change, from log-odds ``clean`` [N] and ``after`` [changes, N].
+    """The effect of each head's own change, from log-odds ``clean`` [N] and ``after`` [changes, N].
 
     All changes of heads that are not ``looking`` give the reference. Cases without a path do not count.
     """
@@ -135,7 +139,7 @@ def compare(
     effects: dict[str, Effect] = {}
     for change, drop, odds in zip(made, drops, after, strict=True):
         path, everywhere = change.path, bool(change.path.all())
-        if change.head in effects:
+        if not change.own:
             continue
         counted = split if everywhere else Split([case for case, own in zip(split.cases, path, strict=True) if own])
         effects[change.head] = Effect(

@@ -15,7 +15,8 @@ class Bootstrap:
 
     The percentile bootstrap over clusters (Davison & Hinkley 1997, section 3.8), its percentiles moved outwards to make
     up for few clusters (Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile
-    interval). With several ways to cluster (frames, word pairs) an interval reaches as far as any of them asks for.
+    interval). With several ways to cluster (frames, word pairs) an interval reaches as far as any of them asks for;
+    with a single cluster, as far as its cases do.
     """
 
     def __init__(self, *clusterings: Sequence[str], seed: int = 0) -> None:
@@ -34,6 +35,9 @@ class Bootstrap:
             sums = np.zeros((drawn.shape[1], values.shape[1]))
             np.add.at(sums, cluster, values)
             means = drawn @ sums / (drawn @ np.bincount(cluster))[:, None]
+            if drawn.shape[1] == 1:  # nothing is known of how clusters differ
+                bounds.append(np.stack((values.min(0), values.max(0))))
+                continue
             tail = expanded_tail(drawn.shape[1])
             bounds.append(np.quantile(means, (tail, 1 - tail), axis=0))
         low, high = np.array(bounds).min((0, 1)), np.array(bounds).max((0, 1))
@@ -46,9 +50,7 @@ class Bootstrap:
 
 
 def expanded_tail(n: int) -> float:
-    """The share to leave out at each end of n clusters' bootstrap distribution, 0 for a single cluster."""
-    if n < 2:
-        return 0.0
+    """The share to leave out at each end of the bootstrap distribution of n > 1 clusters."""
     return float(stats.norm.cdf(sqrt(n / (n - 1)) * stats.t.ppf((1 - CONFIDENCE) / 2, n - 1)))
 
 

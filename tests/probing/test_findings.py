@@ -12,11 +12,14 @@ from data.cases import encode_case
 from data.stories import FAMILIES, cases
 from model import GPT, GPTConfig
 from probing import Findings, print_findings, probe, to_json, write_files
+from probing.effects import measure_effects
 from probing.families import HeadQuote, impossible_probe, measure_family, quote_untrained
 from probing.figures import draw_role_map, draw_stories
+from probing.interventions import mean_outputs
 from probing.lists import FAMILY as LISTS
 from probing.roles import FAMILY_ROLES, HABITS, ROLE_COLOURS
 from probing.sentence import encode_sentence, show_sentence
+from probing.splits import Split
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -68,6 +71,16 @@ def test_a_head_that_only_carries_the_gender_is_needed_but_neither_looks_nor_mat
     assert result.needed.complete
     assert set(result.needed.heads) <= {"0.0", "1.0"}
     assert result.needed.preference[-1] <= 0.5
+
+
+def test_a_head_is_quoted_at_its_own_site_or_not_at_all(found):
+    """1.0 judged at the pronoun, from where nothing leads on; its change at A-1 is for the reference alone."""
+    report, sites = Split(toys.encoded("report", 40)), {"0.0": "A-1", "0.1": "P", "1.0": "P", "1.1": "P"}
+    means = mean_outputs(found.model, report.cases)
+    effects = measure_effects(found.model, report, sites, ("0.0",), means, seed=0)
+    assert effects["swap"].keys() == {"0.0", "0.1"}
+    assert effects["swap"]["0.0"].reference == pytest.approx(20.24, abs=0.1)
+    assert effects["mean"].keys() == sites.keys()
 
 
 def test_a_head_that_looks_at_the_man_always_is_right_in_one_half(found):

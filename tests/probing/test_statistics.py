@@ -26,6 +26,12 @@ def test_frames_that_agree_within_themselves_widen_the_interval():
     assert Bootstrap(each, frames).interval(values) == Bootstrap(frames).interval(values)
 
 
+def test_a_single_cluster_says_no_more_than_its_cases():
+    values = np.array([0.2, 0.5, 0.9])
+    assert Bootstrap(["same"] * 3).interval(values) == (0.2, 0.9)
+    assert Bootstrap(["a", "b", "c"], ["same"] * 3).interval(values) == (0.2, 0.9)
+
+
 def test_columns_have_the_intervals_that_they_have_alone():
     values = np.random.default_rng(0).normal(size=(40, 3))
     bootstrap = Bootstrap([str(i // 4) for i in range(40)])
