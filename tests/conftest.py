@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -16,7 +17,7 @@ import sample
 import train
 from configs.schema import ProbeCommand, SampleCommand, TrainCommand
 from data import Dataset, Tokenizer, TokenizerConfig, prepare
-from data.stories import Stories, write
+from data.stories import FAMILIES, Stories, write
 from data.tokenizers import train_bpe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +26,10 @@ SCRIPTS = {
     "sample": (sample.main, SampleCommand),
     "probe": (probe.main, ProbeCommand),
 }
-QUICK = ("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1")
+QUICK = (
+    *("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1"),
+    "data.families=[agreement,cue]",  # the last evaluation has hundreds of cases of each
+)
 SMALL = ("model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=32")
 # The switches that make the network exactly GPT-2.
 GPT2_SHAPE = {
@@ -39,6 +43,10 @@ GPT2_SHAPE = {
 }
 
 torch.set_num_threads(2)
+hypothesis.settings.register_profile(  # a slow machine is no failure
+    "lookback", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("lookback")
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +121,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        run_script("train", "run=run", "max_steps=20", "eval_every=10", "checkpoint_every=10", *QUICK, *SMALL)
+        every = f"data.families=[{','.join(FAMILIES)}]"
+        run_script("train", "run=run", "max_steps=20", "eval_every=10", "checkpoint_every=10", *QUICK, *SMALL, every)
     finally:
         os.chdir(before)
     return folder / "run"

@@ -46,12 +46,11 @@ def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):
 
 
 def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_of):
-    families = "data.families=[cue,recall]"
-    arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", families, *QUICK, *SMALL)
+    arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", *QUICK, *SMALL)
     script("train", "run=run", *arguments)
     looks = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe/cue/choice_accuracy" in row]
     assert [row["step"] for row in looks] == [0, 2, 4]
-    assert {key.split("/")[1] for row in looks for key in row if key.startswith("probe/")} >= {"cue", "recall"}
+    assert {key.split("/")[1] for row in looks for key in row if key.startswith("probe/")} >= {"cue", "agreement"}
     script("probe", "run=run", "film=true", *FEW)
     film = json.loads(Path("run/probe/heads.json").read_text())["film"]
     assert [frame["step"] for frame in film] == [0, 1, 2, 3, 4]
@@ -61,7 +60,7 @@ def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_
 
 
 def test_a_film_that_cannot_be_made_leaves_the_findings(script, error_of):
-    script("train", "run=run", "max_steps=2", "data.families=[cue]", *QUICK, *SMALL)
+    script("train", "run=run", "max_steps=2", *QUICK, *SMALL)
     first = sorted(Path("run/snapshots").iterdir())[0]
     first.write_bytes(first.read_bytes()[:100])
     assert "step_000000.safetensors is damaged" in error_of("probe", "run=run", "film=true", *FEW)

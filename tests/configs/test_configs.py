@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import configs
-from configs.schema import ProbeCommand, SampleCommand, TrainCommand
+from configs.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
 from data import InputError, TokenizerConfig
 from data.stories import Stories
 from model import GPT, GPTConfig
@@ -141,7 +141,7 @@ def test_any_prompt_reaches_the_model_as_it_was_typed(text):
     assert command("sample", SampleCommand, "run=x", f"prompt={text}").prompt == text
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 def test_any_text_at_all_survives(text):
     assert command("probe", ProbeCommand, "run=x", f"text={text}").text == text
@@ -163,7 +163,9 @@ def test_the_yaml_files_say_what_the_dataclasses_say():
     assert defaults.data == Stories()
     assert defaults.model == GPTConfig(1)
     given = {field.name: vars(defaults)[field.name] for field in dataclasses.fields(TrainConfig)}
-    assert TrainConfig(**given) == TrainConfig()
+    assert TrainConfig(**given) == TrainConfig(snapshots=SNAPSHOTS), "which stories have, and other texts have not"
+    assert train("data=shakespeare").snapshots == 0
+    assert train("data=shakespeare", "snapshots=3").snapshots == 3
 
 
 def test_experiments_set_what_they_say_and_single_keys_win():

@@ -55,7 +55,15 @@ def test_a_disk_that_is_really_full(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     try:
-        arguments = ("run=disk/run", *QUICK, *SMALL, "model.n_embd=64", "eval_every=10", "checkpoint_every=10")
+        arguments = (
+            "run=disk/run",
+            *QUICK,
+            *SMALL,
+            "model.n_embd=64",
+            "eval_every=10",
+            "checkpoint_every=10",
+            "snapshots=0",
+        )
         process = start_training(tmp_path, *arguments, "max_steps=20")
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
