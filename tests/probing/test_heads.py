@@ -70,6 +70,14 @@ def test_the_impossible_probe_is_exactly_one_half_for_any_model(model, encoded):
     assert impossible(model, encoded, "cue") == 0.5
 
 
+def test_a_family_in_which_some_case_has_no_pronoun_is_not_asked_either(model, encoded):
+    *others, one, other = encoded["cue"]
+    without = [
+        replace(case, sites={name: at for name, at in case.sites.items() if name != "P"}) for case in (one, other)
+    ]
+    assert impossible(model, {"cue": [*others, *without]}, "cue") is None
+
+
 def test_families_whose_twins_differ_earlier_are_not_asked_the_impossible(model, encoded):
     assert impossible(model, encoded, "agreement") is None
 
