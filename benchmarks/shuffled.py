@@ -7,7 +7,6 @@ in FOLDER.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,9 +47,7 @@ def train_and_probe(run: Path, text: Path, seed: int, steps: int) -> dict:
     settings = ["data=files", f"data.path={text}", f"seed={seed}", f"max_steps={steps}", f"eval_every={steps}"]
     quiet = ["overwrite=true", "wandb.mode=disabled", f"cache={run.parent / 'cache'}"]
     for command in (["train.py", f"run={run}", *settings, *quiet], ["probe.py", f"run={run}", f"seed={seed}"]):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / command[0]), *command[1:]], env=os.environ, capture_output=True, text=True
-        )
+        done = subprocess.run([sys.executable, str(ROOT / command[0]), *command[1:]], capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return json.loads((run / "probe" / "heads.json").read_text())

@@ -4,7 +4,7 @@ Offsets are UTF-8 bytes, so that any tokenizer can find them again through the l
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -72,16 +72,6 @@ class Case:
         record = asdict(self)
         record["spans"] = {name: span for name, span in record["spans"].items() if span}
         return record
-
-    @classmethod
-    def from_json(cls, record: dict) -> "Case":
-        spans = {name: tuplify(span) for name, span in record["spans"].items()}
-        known = {field.name for field in fields(cls)} - {"spans"}
-        return cls(spans=Spans(**spans), **{name: record[name] for name in known if name in record})
-
-
-def tuplify(value: list | int) -> tuple | int:
-    return tuple(tuplify(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)

@@ -219,15 +219,15 @@ def measure_family(
 
     ``untrained``: what untrained models quote on it (``quote_untrained``). ``seed`` draws the cases to resample from.
     """
-    split = Split(report)
+    chosen, split = Split(select), Split(report)
     behaviour = score_answers(model, *answer_columns(report))
     right = behaviour.right.cpu().double().numpy()
     accuracy_ci = split.interval(right)
     resolved = is_resolved(accuracy_ci)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = plain_baselines(Split(select), split, sites) | {
-        "shuffled": quote_shuffled(Split(select), split, (select_heads, report_heads), seed),
+    baselines = plain_baselines(chosen, split, sites) | {
+        "shuffled": quote_shuffled(chosen, split, (select_heads, report_heads), seed),
         "untrained": untrained,
     }
     quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
@@ -237,7 +237,7 @@ def measure_family(
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
         effects = measure_effects(model, split, own_sites, looking, means, seed)
-        needed = needed_set(model, Split(select), split, means, seed)
+        needed = needed_set(model, chosen, split, means, seed)
     return FamilyResult(
         name=report[0].case.family,
         cases=report,

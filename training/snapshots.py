@@ -27,8 +27,8 @@ def is_due(step: int, per_doubling: int) -> bool:
         return False
     if step < 2:
         return True
-    nearest = round(per_doubling * (step.bit_length() - 1))  # of the power of two at or below
-    return any(round(2 ** (i / per_doubling)) == step for i in range(nearest, nearest + per_doubling + 1))
+    first = per_doubling * (step.bit_length() - 1)  # stands for the power of two at or below
+    return any(round(2 ** (i / per_doubling)) == step for i in range(first, first + per_doubling + 1))
 
 
 def save(run: Path, model: GPT, step: int, tokens: int) -> None:
