@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(BIN)/python sample.py run=$(RUN) n=3 max_new_tokens=60
 	$(BIN)/python probe.py run=$(RUN) film=true
 
-test: $(VENV)/tests-installed
+test: $(VENV)/browser-looked-for
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
 
 lint: $(VENV)/tests-installed
@@ -29,6 +29,10 @@ $(VENV)/installed: requirements.txt
 $(VENV)/tests-installed: $(VENV)/installed tests/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
+
+$(VENV)/browser-looked-for: $(VENV)/tests-installed tests/get_browser.py
+	@$(BIN)/python tests/get_browser.py
+	@touch $@
 
 clean:
 	rm -rf $(VENV) cache .pytest_cache .ruff_cache

@@ -20,6 +20,7 @@ from data import Dataset, Tokenizer, TokenizerConfig, prepare
 from data.stories import FAMILIES, Stories, write
 from data.tokenizers import train_bpe
 
+pytest_plugins = ("browser",)
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {
     "train": (train.main, TrainCommand),

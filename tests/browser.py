@@ -1,0 +1,91 @@
+"""A real browser for the tests of pages, and a guard: a page that asks for anything or logs an error fails its test."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import get_browser
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ARGUMENTS = (
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+)
+INSIDE = ("data:", "blob:")  # parts of the page itself
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. Not one for the whole session: while Playwright is there, its event loop counts as running
+    in this thread, and asyncio.run would fail in every later test. Starting takes about a second.
+    """
+    path = get_browser.find()
+    if path is None:
+        pytest.skip("needs Chromium: put one on the PATH, or run python -m playwright install chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *sandbox])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def quiet_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens local files, each in a context of its own without a network; closes them in the end.
+
+    Raises AssertionError where a page, or a window it opened, requested anything but its own file, logged an error, or
+    threw one.
+    """
+    complaints, contexts = [], []
+
+    def open_page(path: Path, width: int = 1280, height: int = 900, scheme: str = "light", **options) -> Page:
+        own = Path(path).absolute().as_uri()
+        context = browser.new_context(
+            **{
+                "viewport": {"width": width, "height": height},
+                "color_scheme": scheme,
+                "accept_downloads": True,
+                "offline": True,
+                **options,
+            }
+        )
+        contexts.append(context)
+
+        def on_request(request) -> None:
+            if request.url.partition("#")[0] != own and not request.url.startswith(INSIDE):
+                complaints.append(f"request: {request.url}")
+
+        def on_console(message) -> None:
+            if message.type == "error":
+                complaints.append(f"console: {message.text}")
+
+        context.on("request", on_request)
+        context.on("console", on_console)
+        context.on("weberror", lambda error: complaints.append(f"error: {error.error}"))
+        page = context.new_page()
+        page.goto(own)
+        return page
+
+    try:
+        yield open_page
+        for page in [page for context in contexts for page in context.pages]:
+            page.evaluate("() => new Promise(done => setTimeout(done))")  # what was begun is heard of before this ends
+    finally:
+        for context in contexts:
+            context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """``open_page(path, width=1280, height=900, scheme="light", **options of a Playwright context)``: a local file in
+    a fresh browser context. The test fails at its end if the page was not quiet; see quiet_pages.
+    """
+    with quiet_pages(browser) as open_page:
+        yield open_page
