@@ -5,6 +5,7 @@ Heads and baselines are chosen on the *select* cases and quoted on the *report* 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -253,20 +254,34 @@ def measure_family(
     )
 
 
-def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
-    """The accuracy farthest from 1/2 of any head at the pronoun, over twins still identical there: must be 1/2.
-
-    None where no twins first differ after the pronoun.
+class Impossible(NamedTuple):
+    """The accuracy farthest from 1/2 of any head at the pronoun, over ``cases`` whose twins are still identical there:
+    whatever a head sees, it sees in both, so that it must be right in exactly one half.
     """
-    accuracies = []
-    for result in results:
-        if "P" not in result.heads.sites:
-            continue
-        same = np.array([same_until_pronoun(group) for group in twin_groups(result.cases) for _ in group])
-        if same.any():
-            choice = result.heads.choice()[same, result.heads.sites.index("P")]
-            accuracies += choice.mean(0).tolist()
-    return max(accuracies, key=lambda accuracy: abs(accuracy - 0.5), default=None)
+
+    accuracy: float
+    cases: int
+
+
+def impossible_at(result: FamilyResult) -> Impossible | None:
+    """The impossible probe of one family; None where no twins first differ after the pronoun."""
+    if "P" not in result.heads.sites:
+        return None
+    same = np.array([same_until_pronoun(group) for group in twin_groups(result.cases) for _ in group])
+    if not same.any():
+        return None
+    accuracies = result.heads.choice()[same, result.heads.sites.index("P")].mean(0).tolist()
+    return Impossible(max(accuracies, key=from_half), int(same.sum()))
+
+
+def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
+    """The accuracy farthest from 1/2 in any family: must be 1/2. None where no family has such twins."""
+    accuracies = [found.accuracy for result in results if (found := impossible_at(result))]
+    return max(accuracies, key=from_half, default=None)
+
+
+def from_half(accuracy: float) -> float:
+    return abs(accuracy - 0.5)
 
 
 def same_until_pronoun(group: Sequence[EncodedCase]) -> bool:

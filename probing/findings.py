@@ -9,11 +9,12 @@ from pathlib import Path
 from model import GPT
 from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
-from probing.families import FamilyResult, impossible_probe
+from probing.families import FamilyResult, impossible_at, impossible_probe
 from probing.heads import head_names
 from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, HABITS, Habits
+from probing.splits import Split
 
-NO_ROLE = {"role": None, "score": 0.0, "matters": False}
+NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,18 @@ def needed_json(needed: NeededSet | None) -> dict | None:
     return {"complete": needed.complete, "heads": needed.heads, "steps": steps}
 
 
+def by_site_json(result: FamilyResult) -> dict:
+    """Choice accuracy of every head at every site, with intervals: by head, in the order of ``sites``."""
+    choice = result.heads.choice()  # [N, S, K]
+    intervals = Split(result.cases).intervals(choice.reshape(len(choice), -1)).reshape(*choice.shape[1:], 2)
+    accuracy = result.heads.accuracy()
+    return {
+        "sites": result.heads.sites,
+        "choice_accuracy": {name: accuracy[:, k].tolist() for k, name in enumerate(result.heads.names)},
+        "ci": {name: intervals[:, k].round(6).tolist() for k, name in enumerate(result.heads.names)},
+    }
+
+
 def habits_json(habits: Habits | None) -> dict | None:
     """By head: each habit's share, the distance of the fixed offset, the relative size of the first token's value."""
     if habits is None:
@@ -135,12 +148,11 @@ def to_json(findings: Findings) -> dict:
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},
             "needed": needed_json(result.needed),
             "heads": [head_json(result, name) for name in result.quotes],
+            "by_site": by_site_json(result),
+            "impossible_probe": found._asdict() if (found := impossible_at(result)) else None,
         }
     config = asdict(findings.model.config)
-    roles = [
-        [[{"role": role.role, "score": role.score, "matters": role.matters} for role in head] for head in layer]
-        for layer in findings.role_map()
-    ]
+    roles = [[[asdict(role) for role in head] for head in layer] for layer in findings.role_map()]
     return {
         "model": {**findings.source, **config},
         "families": families,
@@ -148,9 +160,7 @@ def to_json(findings: Findings) -> dict:
         "alignment": asdict(findings.alignment) if findings.alignment else None,
         "habits": habits_json(findings.habits),
         "film": list(findings.film),
-        "roles": [
-            [head[0] if head else {"role": None, "score": 0.0, "matters": False} for head in layer] for layer in roles
-        ],
+        "roles": [[head[0] if head else NO_ROLE for head in layer] for layer in roles],
         "all_roles": roles,
     }
 

@@ -1,0 +1,135 @@
+"""Texts to look at, with everything that a page needs to draw them: tokens, sites, candidates, every head's pattern."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+
+from data import EncodedCase, Tokenizer
+from data.cases import SITES, Span, answer_columns, twin_groups
+from data.visible import visible
+from model import GPT
+from model.score import score_answers
+from probing.families import FamilyResult
+from probing.findings import Findings
+from probing.patterns import count_weights, lower_triangles
+
+LARGEST = 1 << 24  # weights of one text that are looked at to see whether they fit
+
+
+@dataclass(frozen=True)
+class Site:
+    """A token to look from: its name (P-1, P, C, A-1, A, or a word of one's own), what it means, where it stands."""
+
+    name: str
+    meaning: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text as a page shows it. ``tokens`` are made visible; spans are token ranges [start, end)."""
+
+    ids: tuple[int, ...]
+    tokens: list[str]
+    sites: list[Site]
+    gold: Sequence[Span] = ()
+    distractors: Sequence[Span] = ()
+    answer: str | None = None
+    foil: str | None = None
+    p_answer: float | None = None
+    p_foil: float | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """Twins, or one text alone; ``family`` is None for the user's own; ``kind``: why this one is shown."""
+
+    family: str | None
+    kind: str
+    texts: list[Text]
+
+
+def typical_and_hardest(result: FamilyResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
+    """The twins whose contrast in the best head is the median of all, and those where it is the lowest."""
+    heads, quoted = result.heads, result.quotes[result.best]
+    s, k = heads.sites.index(quoted.site), heads.names.index(quoted.name)
+    contrast = (heads.gold - heads.rival)[:, s, k]
+    ranked, start = [], 0
+    for group in twin_groups(result.cases):
+        ranked.append((contrast[start : start + len(group)].mean(), start, group))
+        start += len(group)
+    ranked.sort(key=lambda item: item[:2])
+    yield "typical", ranked[len(ranked) // 2][2]
+    yield "hardest", ranked[0][2]
+
+
+def text_of_case(model: GPT, tokenizer: Tokenizer, case: EncodedCase) -> Text:
+    scores = score_answers(model, *answer_columns([case]))
+    return Text(
+        ids=case.tokens,
+        tokens=visible_tokens(tokenizer, case.tokens),
+        sites=[Site(name, SITES[name], position) for name, position in case.sites.items()],
+        gold=case.gold,
+        distractors=case.distractors,
+        answer=visible(tokenizer.pieces[case.answer]),
+        foil=visible(tokenizer.pieces[case.foil]),
+        p_answer=float(scores.answer.exp()),
+        p_foil=float(scores.foil.exp()),
+    )
+
+
+def visible_tokens(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
+    return ["start" if token == tokenizer.end else visible(tokenizer.pieces[token]) for token in tokens]
+
+
+def own_text(tokenizer: Tokenizer, tokens: Sequence[int], positions: Sequence[int]) -> Text:
+    """A text of the user's own, looked at from the tokens at ``positions``."""
+    words = visible_tokens(tokenizer, tokens)
+    sites = [Site(words[i].strip(), "a word of yours", i) for i in positions]
+    return Text(tuple(tokens), words, sites)
+
+
+def choose_examples(findings: Findings, tokenizer: Tokenizer, own: Text | None) -> list[Example]:
+    """The user's own text, then a typical pair of each family, then the hardest of each."""
+    examples = [Example(None, "yours", [own])] if own else []
+    by_kind: dict[str, list[Example]] = {}
+    for result in findings.families:
+        for kind, group in typical_and_hardest(result):
+            texts = [text_of_case(findings.model, tokenizer, case) for case in group]
+            by_kind.setdefault(kind, []).append(Example(result.name, kind, texts))
+    return examples + [example for kind in by_kind.values() for example in kind]
+
+
+@torch.inference_mode()
+def pack_examples(model: GPT, examples: Sequence[Example], pack, room: int) -> tuple[list[dict], dict[str, str]]:
+    """Examples as JSON, and their patterns by name, packed into at most ``room`` characters.
+
+    Every text has the rows of its sites. In order, texts get all their rows as long as there is room; ``rows`` says
+    which a text has. ``pack``: bytes to characters.
+    """
+    n_heads = model.config.n_layer * model.config.n_head
+    texts = [text for example in examples for text in example.texts]
+    rows = [sorted({site.position for site in text.sites}) for text in texts]
+    packed = [pack(lower_triangles(model, text.ids, own)) for text, own in zip(texts, rows, strict=True)]
+    left = room - sum(map(len, packed))
+    for i, text in enumerate(texts):
+        every = list(range(len(text.ids)))
+        if left <= 0 or count_weights(n_heads, every) > LARGEST:
+            continue
+        whole = pack(lower_triangles(model, text.ids, every))
+        if len(whole) - len(packed[i]) <= left:
+            left -= len(whole) - len(packed[i])
+            rows[i], packed[i] = every, whole
+    names = iter(range(len(texts)))
+    records = []
+    for example in examples:
+        own = [text_json(text, rows[i], f"patterns-{i}") for text, i in zip(example.texts, names, strict=False)]
+        records.append({"family": example.family, "kind": example.kind, "texts": own})
+    return records, {f"patterns-{i}": block for i, block in enumerate(packed)}
+
+
+def text_json(text: Text, rows: Sequence[int], patterns: str) -> dict:
+    record = asdict(text) | {"rows": rows, "patterns": patterns}
+    del record["ids"]
+    return record

@@ -1,0 +1,47 @@
+"""probe/report.html: what probing found, to be seen."""
+
+import json
+from pathlib import Path
+
+from data import Tokenizer
+from probing import summary
+from probing.examples import Text, choose_examples, pack_examples
+from probing.findings import Findings
+from probing.patterns import LEVELS
+from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, ROLE_COLOURS
+from report import Heading, write_page
+from report.pages import pack
+
+ROOM = 4_000_000  # characters that patterns may take
+
+
+def about(findings: Findings) -> str:
+    source, config = findings.source, findings.model.config
+    shape = f"{config.n_layer} layers of {config.n_head} heads"
+    size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
+    run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
+    return f"{run} · {shape}, {size}"
+
+
+def page_json(findings: Findings, examples: list[dict]) -> dict:
+    """What the page needs beside heads.json."""
+    return {
+        "examples": examples,
+        "levels": LEVELS,
+        "colours": ROLE_COLOURS,
+        "family_roles": FAMILY_ROLES,
+        "habit_threshold": HABIT_THRESHOLD,
+        "baselines": summary.BASELINES,
+        "first": clearest.name if (clearest := summary.clearest(findings)) else None,
+        "too_few": list(findings.too_few),
+    }
+
+
+def write_report(findings: Findings, tokenizer: Tokenizer, folder: Path, own: Text | None = None) -> list[Path]:
+    """Writes FOLDER/report.html, out of heads.json and heads.csv in the same folder and of what the heads see now."""
+    examples = choose_examples(findings, tokenizer, own)
+    records, patterns = pack_examples(findings.model, examples, pack, ROOM)
+    files = {name: (folder / name).read_bytes() for name in ("heads.json", "heads.csv")}
+    page = json.dumps(page_json(findings, records)).encode()
+    heading = Heading(about(findings), summary.title(findings), summary.sentences(findings))
+    return write_page(folder / "report.html", "probe", heading, {**files, "page.json": page, **patterns})

@@ -1,0 +1,89 @@
+/* Elements out of plain text: nothing here can turn a string into markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function build(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name.startsWith("--")) node.style.setProperty(name, value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+const h = (tag, attributes = {}, ...children) => build(document.createElement(tag), attributes, children);
+const s = (tag, attributes = {}, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
+
+/** The bytes of a named part of the page: base64 of deflated data. */
+async function unpack(name) {
+  const characters = atob(document.getElementById(name).textContent);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < characters.length; i++) bytes[i] = characters.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+const unpackJson = async (name) => JSON.parse(new TextDecoder().decode(await unpack(name)));
+
+/** Saves a part of the page as a file. */
+async function download(name, type) {
+  const url = URL.createObjectURL(new Blob([await unpack(name)], { type }));
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+const downloadButton = (name, type) => h("button", { type: "button", onclick: () => download(name, type) }, `Save ${name}`);
+
+/** What the reader has chosen; sections watch it and draw themselves anew. */
+class View {
+  constructor(state) {
+    this.state = state;
+    this.watchers = [];
+  }
+
+  /** Calls `draw(state, changed)` now and after every change; `changed` says of a key whether it is another one. */
+  watch(draw) {
+    this.watchers.push(draw);
+    draw(this.state, () => true);
+  }
+
+  set(changes) {
+    const before = this.state;
+    this.state = { ...before, ...changes };
+    for (const draw of this.watchers) draw(this.state, (...keys) => keys.some((key) => before[key] !== this.state[key]));
+  }
+}
+
+function section(id, title, explanation, ...children) {
+  const heading = h("h2", { id: `${id}-title` }, title);
+  return h("section", { id, "aria-labelledby": heading.id }, heading, h("p", { class: "what" }, explanation), children);
+}
+
+/** A labelled <select>; `options` are [value, text]. Returns [label, select]. */
+function chooser(text, options, onchoose) {
+  const select = h("select", {}, options.map(([value, label]) => h("option", { value }, label)));
+  select.addEventListener("change", () => onchoose(select.value));
+  return [h("label", { class: "chooser" }, h("span", {}, text), select), select];
+}
+
+/** A table from column names and rows of cells: text, or [text, attributes]. */
+function table(caption, columns, rows) {
+  const cell = (tag, content, scope) =>
+    Array.isArray(content) ? h(tag, { scope, ...content[1] }, content[0]) : h(tag, { scope }, content);
+  const head = h("tr", {}, columns.map((name) => cell("th", name, "col")));
+  const body = rows.map((row) => h("tr", {}, row.map((content, i) => (i ? cell("td", content) : cell("th", content, "row")))));
+  const whole = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, body));
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, whole);
+}
+
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits).replace(/\.0+$/, "")} %`;
+const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)} %`;
+const words = (name) => name.replaceAll("_", " ");
+const thousands = (n) => n.toLocaleString("en-US");
+
+function compact(n) {
+  const [unit, size] = n >= 1e9 ? ["B", 1e9] : n >= 1e6 ? ["M", 1e6] : n >= 1e3 ? ["k", 1e3] : ["", 1];
+  return `${+(n / size).toPrecision(3)}${unit ? ` ${unit}` : ""}`;
+}

@@ -1,0 +1,75 @@
+"""One HTML file out of the style, the scripts and the data of a page."""
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+
+HERE = Path(__file__).parent
+SHARED = ("dom", "chart", "film")
+SCRIPTS = {
+    "probe": (*SHARED, "patterns", "roles", "story", "sites", "numbers", "method", "probe"),
+    "training": (*SHARED, "training"),
+}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a page says before anything is drawn: what it is about, its one sentence, and what supports it."""
+
+    about: str
+    title: str
+    sentences: Sequence[str]
+
+
+def pack(part: bytes) -> str:
+    """Bytes as text for a page: deflated, then base64, so that no data can end or begin anything in HTML."""
+    squeeze = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    return base64.b64encode(squeeze.compress(part) + squeeze.flush()).decode()
+
+
+@cache
+def script_of(page: str) -> str:
+    files = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS[page])
+    return f'"use strict";\n(() => {{\n{files}}})();\n'
+
+
+@cache
+def style() -> str:
+    return (HERE / "style.css").read_text(encoding="utf-8")
+
+
+def digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def render(page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> str:
+    """The page "probe" or "training" as HTML. ``parts``: its data by name, as bytes, or as text packed already.
+
+    The Content-Security-Policy allows this style and this script and nothing else: no request, no other code.
+    """
+    packed = {name: part if isinstance(part, str) else pack(part) for name, part in parts.items()}
+    blocks = (f'<script type="text/plain" id="{escape(name)}">{part}</script>' for name, part in packed.items())
+    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        style_digest=digest(style()),
+        script_digest=digest(script_of(page)),
+        style=style(),
+        script=script_of(page),
+        about=escape(heading.about),
+        title=escape(heading.title),
+        sentences="\n".join(f"<p>{escape(sentence)}</p>" for sentence in heading.sentences),
+        parts="\n".join(blocks),
+    )
+
+
+def write_page(path: Path, page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> list[Path]:
+    """Writes the page in one step, so that a browser that loads it meanwhile finds a whole one."""
+    part = path.with_name(f".{path.name}")
+    part.write_text(render(page, heading, parts), encoding="utf-8")
+    part.replace(path)
+    return [path]

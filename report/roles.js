@@ -1,0 +1,140 @@
+/* The role map: layers x heads, and beside it what the chosen head does in each family. */
+
+const SHORT = {
+  pronoun: "pro", key_value: "key", copying: "copy", induction: "ind", subject_verb: "subj", word_sense: "sense",
+  alignment: "align", previous_token: "prev", fixed_offset: "off", first_token: "first", same_word: "same",
+};
+const MEANING = {
+  pronoun: "looks from where a pronoun's meaning is asked for to what it means",
+  key_value: "finds the name that belongs to a thing told before",
+  copying: "looks at what came next the last time",
+  induction: "looks at what came next the last time, in lists of random words",
+  subject_verb: "looks from the verb to its subject, over other nouns",
+  word_sense: "looks at the word that decides between two senses",
+  alignment: "looks at the word that is to be translated",
+  previous_token: "looks at the token before",
+  fixed_offset: "looks a fixed distance back",
+  first_token: "rests on the first token",
+  same_word: "looks at earlier occurrences of the same token",
+};
+const NARROW = 8; // heads beside each other, above which names of roles are cut short
+
+const roleColour = (role, colours) => colours[role] ?? "#6f6f6f";
+
+function describeHead(name, roles) {
+  if (!roles.length) return `head ${name}: no role`;
+  const each = roles.map(({ role, score, matters }) => `${words(role)} ${score.toFixed(2)}${matters ? ", matters" : ""}`);
+  return `head ${name}: ${each.join("; ")}`;
+}
+
+function roleMap(view, { heads, page }) {
+  const map = heads.all_roles;
+  const dense = map[0].length > NARROW;
+  const cells = new Map();
+  const rows = map.map((layer, l) => {
+    const own = layer.map((roles, k) => {
+      const name = `${l}.${k}`;
+      const cell = roleCell(name, roles, dense, page.colours);
+      cell.addEventListener("click", () => view.set({ head: name }));
+      cells.set(name, cell);
+      return cell;
+    });
+    return h("div", { role: "row" }, h("span", { role: "rowheader", class: "layer" }, dense ? `${l}` : `layer ${l}`), own);
+  });
+  const grid = h("div", { class: dense ? "rolemap dense" : "rolemap", role: "grid", "aria-label": "role map, layers by heads; arrow keys choose a head", "--heads": map[0].length }, rows);
+  grid.addEventListener("keydown", (event) => moveOnGrid(event, view, cells, map));
+  view.watch(({ head }, changed) => {
+    if (!changed("head")) return;
+    for (const [name, cell] of cells) {
+      cell.setAttribute("aria-selected", name === head);
+      cell.tabIndex = name === head ? 0 : -1;
+    }
+  });
+  return grid;
+}
+
+function roleCell(name, roles, dense, colours) {
+  const [strongest] = roles;
+  const style = strongest ? { "--role": roleColour(strongest.role, colours), "--strength": strongest.strength.toFixed(3) } : {};
+  const shown = dense ? roles.slice(0, 1) : roles;
+  const lines = shown.map(({ role, score, matters }) =>
+    h("span", { class: "role" }, dense ? (SHORT[role] ?? role.slice(0, 4)) : `${words(role)} ${score.toFixed(2)}`, matters && h("span", { class: "dot" }, " ●")),
+  );
+  const title = describeHead(name, roles);
+  return h("div", { role: "gridcell", class: strongest ? "cell" : "cell none", "aria-label": title, title, "data-head": name, "data-role": strongest?.role ?? "", ...style }, h("span", { class: "name" }, name), lines);
+}
+
+function moveOnGrid(event, view, cells, map) {
+  const [layer, head] = view.state.head.split(".").map(Number);
+  const [n, m] = [map.length, map[0].length];
+  const move = {
+    ArrowLeft: [layer, head - 1], ArrowRight: [layer, head + 1], ArrowUp: [layer - 1, head], ArrowDown: [layer + 1, head],
+    Home: [layer, 0], End: [layer, m - 1],
+  }[event.key];
+  if (!move) return;
+  event.preventDefault();
+  const name = `${Math.min(n - 1, Math.max(0, move[0]))}.${Math.min(m - 1, Math.max(0, move[1]))}`;
+  view.set({ head: name });
+  cells.get(name).focus();
+}
+
+function roleLegend({ heads, page }) {
+  const there = new Set(heads.all_roles.flat(2).map(({ role }) => role));
+  const items = [...there].map((role) =>
+    h("li", {}, h("span", { class: "chip", "--role": roleColour(role, page.colours) }), h("b", {}, words(role)), ` ${MEANING[role] ?? "looks at what is meant in this family"}`),
+  );
+  if (!items.length) return h("p", { class: "what" }, "No head is given a role.");
+  return h("ul", { class: "legend" }, items, h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping what it looks at changes the answer"));
+}
+
+/** For the chosen head, each family as a bar of choice accuracy from 0 to 100 %; a family is chosen here. */
+function familyBars(view, { heads, page }) {
+  const items = Object.entries(heads.families).map(([name, found]) => familyBar(name, found, page, () => view.set({ family: name })));
+  view.watch(({ head, family }, changed) => {
+    if (changed("head", "family")) items.forEach((item) => item.update(head, family));
+  });
+  return h("ul", { class: "bars" }, items.map(({ node }) => node));
+}
+
+function familyBar(name, found, page, onclick) {
+  const colour = roleColour(page.family_roles[name] ?? name, page.colours);
+  const [bar, value, verdict] = ["bar", "value", "verdict"].map((kind) => h("span", { class: kind }));
+  const button = h("button", { type: "button", "--role": colour, "--baseline": bestBaseline(found)[1], onclick }, h("span", { class: "of" }, words(name)), bar, value, verdict);
+  return {
+    node: h("li", { "data-family": name }, button),
+    update(head, family) {
+      const quoted = found.heads.find((other) => other.head === head);
+      button.setAttribute("aria-pressed", name === family);
+      bar.style.setProperty("--share", quoted.choice_accuracy);
+      bar.classList.toggle("looks", quoted.looks);
+      value.textContent = percent(quoted.choice_accuracy);
+      verdict.textContent = verdictOf(found, quoted);
+    },
+  };
+}
+
+function verdictOf({ resolved }, { looks, matters }) {
+  if (!resolved) return "not interpreted";
+  if (!looks) return "";
+  return matters ? "looks, matters" : "looks";
+}
+
+function rolesSection(view, found) {
+  const title = h("h3", {});
+  const habits = h("p", { class: "what" });
+  view.watch(({ head }, changed) => {
+    if (!changed("head")) return;
+    const [layer, k] = head.split(".").map(Number);
+    title.textContent = describeHead(head, found.heads.all_roles[layer][k]).replace(/^h/, "H");
+    const own = found.heads.habits?.[head];
+    habits.textContent = own
+      ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the one ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
+      : "";
+  });
+  const right = h("div", { class: "chosen" }, title,
+    h("p", { class: "what" }, "How often it gives what is meant more attention than the other candidate, at its own best site. The tick is the best baseline."),
+    familyBars(view, found), habits);
+  return section("roles", "What each head does",
+    "Colour: the head's strongest role. Strength of colour: how far it is above the best baseline. Dot: it matters to the answer. Choose a head by a click or the arrow keys.",
+    h("div", { class: "columns" }, h("div", {}, roleMap(view, found), roleLegend(found)), right));
+}

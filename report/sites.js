@@ -1,0 +1,52 @@
+/* Choice accuracy against site: from where a head can know what is meant. */
+
+function sitesSection(view, { heads }) {
+  const note = h("p", { class: "status" });
+  const numbers = h("div", {});
+  const area = chart({ label: "", height: 300, ...emptyAxes(), lines: [] });
+  view.watch(({ family, head }, changed) => {
+    if (!changed("family", "head")) return;
+    const found = heads.families[family];
+    area.draw(sitesSpec(family, head, found));
+    note.textContent = describeSites(family, head, found);
+    numbers.replaceChildren(sitesTable(family, head, found));
+  });
+  return section("sites", "From where it can know",
+    "How often a head gives what is meant more attention than the other candidate, at each site. Thick: the chosen head with its 95 % interval; thin: all others. Diamond: the impossible probe, where every head must be at 50 %.",
+    h("figure", {}, area.node, h("figcaption", {}, note)), h("details", {}, h("summary", {}, "The same in numbers"), numbers));
+}
+
+const emptyAxes = () => ({ x: { min: 0, max: 1, ticks: [] }, y: { min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1], text: (value) => percent(value) } });
+
+const bestBaseline = ({ baselines }) => Object.entries(baselines).reduce((best, other) => (other[1] > best[1] ? other : best));
+
+function sitesSpec(family, head, found) {
+  const { sites, choice_accuracy: accuracy, ci } = found.by_site;
+  const line = (name, kind) => ({ name: `head ${name}`, kind, dots: kind === "chosen", points: accuracy[name].map((value, i) => [i, value]) });
+  const others = Object.keys(accuracy).filter((name) => name !== head);
+  const [name, baseline] = bestBaseline(found);
+  const impossible = found.impossible_probe;
+  return {
+    ...emptyAxes(),
+    label: describeSites(family, head, found),
+    x: { min: -0.35, max: sites.length - 0.65, ticks: sites.map((site, i) => [i, site]) },
+    lines: [...others.map((other) => line(other, "other")), line(head, "chosen")],
+    bands: [{ points: ci[head].map(([low, high], i) => [i, low, high]) }],
+    rules: [{ y: 0.5, kind: "half", text: "" }, { y: baseline, kind: "baseline", text: `best baseline: ${name}` }],
+    marks: impossible ? [{ x: sites.indexOf("P"), y: impossible.accuracy, text: `impossible probe: ${percent(impossible.accuracy, 2)}` }] : [],
+  };
+}
+
+function describeSites(family, head, found) {
+  const { sites, choice_accuracy: accuracy } = found.by_site;
+  const each = sites.map((site, i) => `${site} ${percent(accuracy[head][i])}`).join(", ");
+  const impossible = found.impossible_probe;
+  const probe = impossible ? ` Impossible probe, over ${impossible.cases} cases whose twins are still the same at P: ${percent(impossible.accuracy, 2)}.` : " No twins of this family are the same up to the pronoun, so there is no impossible probe.";
+  return `${words(family)}, head ${head}: ${each}.${probe}`;
+}
+
+function sitesTable(family, head, found) {
+  const { sites, choice_accuracy: accuracy, ci } = found.by_site;
+  return table(`Choice accuracy by site in ${words(family)}`, ["head", ...sites],
+    Object.keys(accuracy).map((name) => [name === head ? `${name} (chosen)` : name, ...accuracy[name].map((value, i) => `${percent(value, 1)} (${interval(ci[name][i])})`)]));
+}
