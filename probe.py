@@ -14,9 +14,11 @@ from data.case_fit import explain_fit
 from data.stories import cases
 from model import GPT
 from probing import Findings, encode_families, print_findings, probe, record_film, write_files
+from probing.examples import own_text
 from probing.figures import draw_role_map, draw_stories
 from probing.film_figure import draw_film
-from probing.sentence import encode_sentence, show_sentence
+from probing.page import write_report
+from probing.sentence import encode_sentence, query_positions, show_sentence
 from probing.splits import Split
 from training import load_model, pick_device, snapshots
 
@@ -40,11 +42,14 @@ def main(command: ProbeCommand) -> None:
         show_sentence(model, tokenizer, findings, sentence, console)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
+    own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
     write_files(findings, folder)  # whatever becomes of the film
+    write_report(findings, tokenizer, folder, own)
     if command.film:
         findings = with_film(findings, run, tokenizer, select, report, command.seed, device)
     written = [
         *write_files(findings, folder),
+        *write_report(findings, tokenizer, folder, own),
         *draw_role_map(findings, folder / "role_map.png"),
         *draw_stories(findings, tokenizer, folder / "stories.png"),
         *draw_film(findings.film, folder / "film.png"),

@@ -1,9 +1,7 @@
 """Texts to look at, with everything that a page needs to draw them: tokens, sites, candidates, every head's pattern."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-
-import torch
 
 from data import EncodedCase, Tokenizer
 from data.cases import SITES, Span, answer_columns, twin_groups
@@ -86,7 +84,11 @@ def visible_tokens(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
 def own_text(tokenizer: Tokenizer, tokens: Sequence[int], positions: Sequence[int]) -> Text:
     """A text of the user's own, looked at from the tokens at ``positions``."""
     words = visible_tokens(tokenizer, tokens)
-    sites = [Site(words[i].strip(), "a word of yours", i) for i in positions]
+    sites = []
+    for i in positions:
+        name = words[i].strip()
+        n = 1 + sum(words[j].strip() == name for j in positions if j < i)
+        sites.append(Site(name if n == 1 else f"{name} ({n})", "a word of yours", i))
     return Text(tuple(tokens), words, sites)
 
 
@@ -101,32 +103,42 @@ def choose_examples(findings: Findings, tokenizer: Tokenizer, own: Text | None) 
     return examples + [example for kind in by_kind.values() for example in kind]
 
 
-@torch.inference_mode()
-def pack_examples(model: GPT, examples: Sequence[Example], pack, room: int) -> tuple[list[dict], dict[str, str]]:
-    """Examples as JSON, and their patterns by name, packed into at most ``room`` characters.
+def pack_examples(
+    model: GPT, examples: Sequence[Example], pack: Callable[[bytes], str], room: int
+) -> tuple[list[dict], dict[str, str]]:
+    """Examples as JSON, and their patterns by name, packed into at most ``room`` characters; ``pack``: bytes to those.
 
-    Every text has the rows of its sites. In order, texts get all their rows as long as there is room; ``rows`` says
-    which a text has. ``pack``: bytes to characters.
+    Every text has the rows of its sites; examples for which there is no more room, the last ones, are left out. Then
+    texts get all their rows, in order, as long as there is room; ``rows`` says which a text has.
     """
-    n_heads = model.config.n_layer * model.config.n_head
-    texts = [text for example in examples for text in example.texts]
-    rows = [sorted({site.position for site in text.sites}) for text in texts]
-    packed = [pack(lower_triangles(model, text.ids, own)) for text, own in zip(texts, rows, strict=True)]
-    left = room - sum(map(len, packed))
-    for i, text in enumerate(texts):
-        every = list(range(len(text.ids)))
-        if left <= 0 or count_weights(n_heads, every) > LARGEST:
-            continue
-        whole = pack(lower_triangles(model, text.ids, every))
-        if len(whole) - len(packed[i]) <= left:
-            left -= len(whole) - len(packed[i])
-            rows[i], packed[i] = every, whole
-    names = iter(range(len(texts)))
-    records = []
+    kept, rows, packed = [], [], []
+    left = room
     for example in examples:
-        own = [text_json(text, rows[i], f"patterns-{i}") for text, i in zip(example.texts, names, strict=False)]
-        records.append({"family": example.family, "kind": example.kind, "texts": own})
-    return records, {f"patterns-{i}": block for i, block in enumerate(packed)}
+        own = [sorted({site.position for site in text.sites}) for text in example.texts]
+        blocks = [pack(lower_triangles(model, text.ids, at)) for text, at in zip(example.texts, own, strict=True)]
+        left -= sum(map(len, blocks))
+        if left < 0 and kept:
+            break
+        kept, rows, packed = [*kept, example], [*rows, *own], [*packed, *blocks]
+    n_heads = model.config.n_layer * model.config.n_head
+    for i, text in enumerate(text for example in kept for text in example.texts):
+        every = list(range(len(text.ids)))
+        if left > 0 and count_weights(n_heads, every) <= LARGEST:
+            whole = pack(lower_triangles(model, text.ids, every))
+            if len(whole) - len(packed[i]) <= left:
+                left -= len(whole) - len(packed[i])
+                rows[i], packed[i] = every, whole
+    blocks = {f"patterns-{i}": block for i, block in enumerate(packed)}
+    described = zip(rows, blocks, strict=True)
+    records = [
+        {
+            "family": example.family,
+            "kind": example.kind,
+            "texts": [text_json(text, *next(described)) for text in example.texts],
+        }
+        for example in kept
+    ]
+    return records, blocks
 
 
 def text_json(text: Text, rows: Sequence[int], patterns: str) -> dict:

@@ -23,14 +23,16 @@ def about(findings: Findings) -> str:
     return f"{run} · {shape}, {size}"
 
 
-def page_json(findings: Findings, examples: list[dict]) -> dict:
-    """What the page needs beside heads.json."""
+def page_json(findings: Findings, examples: list[dict], left_out: int) -> dict:
+    """What the page needs beside heads.json; ``left_out``: examples for which it has no room."""
     return {
         "examples": examples,
+        "left_out": left_out,
         "levels": LEVELS,
         "colours": ROLE_COLOURS,
         "family_roles": FAMILY_ROLES,
         "habit_threshold": HABIT_THRESHOLD,
+        "families": summary.FAMILIES,
         "baselines": summary.BASELINES,
         "first": clearest.name if (clearest := summary.clearest(findings)) else None,
         "too_few": list(findings.too_few),
@@ -42,6 +44,7 @@ def write_report(findings: Findings, tokenizer: Tokenizer, folder: Path, own: Te
     examples = choose_examples(findings, tokenizer, own)
     records, patterns = pack_examples(findings.model, examples, pack, ROOM)
     files = {name: (folder / name).read_bytes() for name in ("heads.json", "heads.csv")}
-    page = json.dumps(page_json(findings, records)).encode()
-    heading = Heading(about(findings), summary.title(findings), summary.sentences(findings))
+    page = json.dumps(page_json(findings, records, len(examples) - len(records))).encode()
+    sentences = [sentence.replace(" %", "\u00a0%") for sentence in summary.sentences(findings)]
+    heading = Heading(about(findings), summary.title(findings), sentences)
     return write_page(folder / "report.html", "probe", heading, {**files, "page.json": page, **patterns})

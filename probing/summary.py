@@ -6,6 +6,22 @@ from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.roles import FAMILY_ROLES
 
+# What points to the antecedent in a family of stories.
+FAMILIES = {
+    "agreement": "gender, number or animacy says which candidate a pronoun means",
+    "verb_bias": "the verb before the pronoun says whom it means",
+    "cue": "a word after the pronoun says which of two things it means",
+    "roles": "a word after the pronoun says which of two things it means, by what each does",
+    "chains": "a pronoun leads to its antecedent through another pronoun",
+    "subject_verb": "a verb agrees with its subject, not with the noun beside it",
+    "recall": "a trade and a name, seen together once",
+    "copying": "a list of words, said a second time",
+    "sense": "what was done says in which sense a word is meant",
+    "translation": "a sentence and its translation into a made-up language",
+    "facts": "two steps: from a pronoun to a person to what that person did",
+    "reasons": "three steps: from a verb to a pronoun's person to what that person did",
+    "random_lists": "random tokens, repeated after a random gap",
+}
 BASELINES = {
     "chance": "a coin",
     "nearest": "the nearest candidate",
@@ -53,8 +69,8 @@ def sentences(findings: Findings) -> list[str]:
 def about_head(result: FamilyResult) -> list[str]:
     quoted, (name, baseline) = result.quotes[result.best], result.best_baseline
     found = [
-        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {result.name} it gives what is meant "
-        f"more attention than the other candidate (95 % interval {interval(quoted.ci)}); the best baseline, "
+        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)} it gives what is "
+        f"meant more attention than the other candidate (95 % interval {interval(quoted.ci)}); the best baseline, "
         f"{BASELINES.get(name, name)}, picks the right one in {percent(baseline.accuracy)}."
     ]
     if swap := result.effects["swap"].get(result.best):
@@ -80,10 +96,13 @@ def about_families(families: Sequence[FamilyResult]) -> list[str]:
     looking = [result for result in families if result.quotes[result.best].looks]
     if not looking:
         return []
-    matter = sum(result.matters(result.best) for result in looking)
+    resolved, matter = (
+        sum(result.resolved for result in families),
+        sum(result.matters(result.best) for result in looking),
+    )
     return [
-        f"This is the clearest of {len(families)} families of cases: the model resolves "
-        f"{sum(result.resolved for result in families)}, a chosen head looks in {len(looking)}, and matters in {matter}."
+        f"This is the clearest of {len(families)} families of cases: the model resolves {resolved}, a chosen head looks "
+        f"in {len(looking)}, and matters in {matter}."
     ]
 
 
@@ -94,6 +113,10 @@ def about_impossible(families: Sequence[FamilyResult]) -> list[str]:
     if impossible != 0.5:
         return [f"The impossible probe reads {impossible:.2%} instead of 50 %: a bug; do not trust these numbers."]
     return ["Where nobody could know, no head does: the impossible probe reads 50.00 %."]
+
+
+def describe(family: str) -> str:
+    return f"{family} ({FAMILIES[family]})" if family in FAMILIES else family
 
 
 def percent(share: float) -> str:

@@ -18,7 +18,7 @@ function ticksBetween(min, max, n = 4) {
  *
  * spec: { label, height, x: { min, max, ticks: [[value, text]], map }, y: { min, max, ticks: [value], text: value => text },
  *   lines: [{ name, kind, points: [[x, y]], dots }], bands: [{ points: [[x, low, high]] }],
- *   rules: [{ y, text, kind }], marks: [{ x, y, text }], cursor: x, onpoint: x => ... }
+ *   rules: [{ y, kind }], marks: [{ x, y, text }], cursor: x, onpoint: x => ... }
  * A line's kind ("chosen", "other", "second") is its class. `x.map` bends the axis, as a logarithm does. `onpoint` gets
  * the x of the point nearest to the pointer, and null when the pointer leaves.
  */
@@ -46,7 +46,7 @@ function drawChart(spec, width) {
   node.append(
     axes(spec, x, y, width),
     ...(spec.bands ?? []).map((band) => s("path", { class: "band", d: bandPath(band.points, x, y) })),
-    ...(spec.rules ?? []).flatMap((rule) => drawRule(rule, y, width)),
+    ...(spec.rules ?? []).map((rule) => drawRule(rule, y, width)),
     ...spec.lines.map((line) => drawLine(line, x, y)),
     ...(spec.marks ?? []).map((mark) => drawMark(mark, x, y)),
   );
@@ -91,16 +91,18 @@ function bandPath(points, x, y) {
   return `M${[...upper, ...lower].join("L")}Z`;
 }
 
-function drawRule({ y: value, text, kind }, y, width) {
-  const line = s("line", { class: `rule ${kind}`, x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value), "data-y": value });
-  return [line, text && s("text", { class: "note", x: MARGIN.left + 4, y: y(value) - 5 }, text)].filter(Boolean);
+function drawRule({ y: value, kind }, y, width) {
+  return s("line", { class: `rule ${kind}`, x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value), "data-y": value });
 }
 
-function drawMark({ x: at, y: value, text }, x, y) {
-  const size = 6;
-  const [cx, cy] = [x(at), y(value)];
-  const path = `M${cx} ${cy - size}L${cx + size} ${cy}L${cx} ${cy + size}L${cx - size} ${cy}Z`;
-  return s("path", { class: "mark", d: path, "data-y": value }, s("title", {}, text));
+const diamond = (x, y, size) => `M${x} ${y - size}l${size} ${size}l${-size} ${size}l${-size} ${-size}Z`;
+
+const drawMark = ({ x: at, y: value, text }, x, y) => s("path", { class: "mark", d: diamond(x(at), y(value), 6), "data-y": value }, s("title", {}, text));
+
+/** What a kind of line, rule or mark in a chart means: a piece of it, and words. */
+function keyEntry(kind, text) {
+  const piece = kind === "mark" ? s("path", { class: kind, d: diamond(13, 6, 5) }) : s("path", { d: "M1 6H25", class: kind });
+  return h("span", {}, s("svg", { width: 26, height: 12, "aria-hidden": "true" }, kind.startsWith("line") ? s("g", { class: kind }, s("path", { d: "M1 6H25" })) : piece), text);
 }
 
 function followPointer(node, spec, x) {

@@ -78,12 +78,12 @@ function table(caption, columns, rows) {
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, whole);
 }
 
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits).replace(/\.0+$/, "")} %`;
-const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)} %`;
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits).replace(/\.0+$/, "")}\u00a0%`;
+const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;
 const words = (name) => name.replaceAll("_", " ");
 const thousands = (n) => n.toLocaleString("en-US");
 
 function compact(n) {
   const [unit, size] = n >= 1e9 ? ["B", 1e9] : n >= 1e6 ? ["M", 1e6] : n >= 1e3 ? ["k", 1e3] : ["", 1];
-  return `${+(n / size).toPrecision(3)}${unit ? ` ${unit}` : ""}`;
+  return `${+(n / size).toPrecision(3)}${unit ? `\u00a0${unit}` : ""}`;
 }

@@ -1,16 +1,16 @@
 /* All numbers as a table, and as the files that hold them. */
 
-const COLUMNS = ["family", "model right", "head", "site", "picks what is meant", "best baseline", "mass", "× uniform", "p", "swap, nats", "in others", "cut, nats", "verdict"];
+const COLUMNS = ["family", "model right", "head, site", "picks what is meant", "best baseline", "mass", "× uniform", "p", "swap, nats", "in others", "verdict"];
 
 function numbersRow(name, found) {
   const best = found.best;
   const [baseline, value] = bestBaseline(found);
-  const { swap, cut } = best.effects;
+  const { swap } = best.effects;
   const nats = (effect) => (effect ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)})` : "–");
   return [
-    words(name), `${percent(found.model_accuracy, 1)}`, best.head, best.site, `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
+    words(name), `${percent(found.model_accuracy, 1)}`, `${best.head} ${best.site}`, `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
     `${percent(value)} ${baseline}`, best.mass.toFixed(2), best.engagement.toFixed(1), best.p_adj.toFixed(4),
-    nats(swap), swap ? swap.reference.toFixed(1) : "–", nats(cut), verdictOf(found, best) || "not shown to look",
+    nats(swap), swap ? swap.reference.toFixed(1) : "–", verdictOf(found, best) || "not shown to look",
   ];
 }
 

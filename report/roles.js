@@ -21,10 +21,9 @@ const NARROW = 8; // heads beside each other, above which names of roles are cut
 
 const roleColour = (role, colours) => colours[role] ?? "#6f6f6f";
 
-function describeHead(name, roles) {
-  if (!roles.length) return `head ${name}: no role`;
-  const each = roles.map(({ role, score, matters }) => `${words(role)} ${score.toFixed(2)}${matters ? ", matters" : ""}`);
-  return `head ${name}: ${each.join("; ")}`;
+function describeRoles(roles) {
+  if (!roles.length) return "no role";
+  return roles.map(({ role, score, matters }) => `${words(role)} ${score.toFixed(2)}${matters ? " (matters)" : ""}`).join(", ");
 }
 
 function roleMap(view, { heads, page }) {
@@ -57,10 +56,10 @@ function roleCell(name, roles, dense, colours) {
   const [strongest] = roles;
   const style = strongest ? { "--role": roleColour(strongest.role, colours), "--strength": strongest.strength.toFixed(3) } : {};
   const shown = dense ? roles.slice(0, 1) : roles;
-  const lines = shown.map(({ role, score, matters }) =>
-    h("span", { class: "role" }, dense ? (SHORT[role] ?? role.slice(0, 4)) : `${words(role)} ${score.toFixed(2)}`, matters && h("span", { class: "dot" }, " ●")),
+  const lines = shown.map(({ role, matters }) =>
+    h("span", { class: "role" }, h("span", { class: "dot" }, matters ? "●" : ""), dense ? (SHORT[role] ?? role.slice(0, 4)) : words(role)),
   );
-  const title = describeHead(name, roles);
+  const title = `head ${name}: ${describeRoles(roles)}`;
   return h("div", { role: "gridcell", class: strongest ? "cell" : "cell none", "aria-label": title, title, "data-head": name, "data-role": strongest?.role ?? "", ...style }, h("span", { class: "name" }, name), lines);
 }
 
@@ -121,18 +120,20 @@ function verdictOf({ resolved }, { looks, matters }) {
 
 function rolesSection(view, found) {
   const title = h("h3", {});
+  const roles = h("p", { class: "what" });
   const habits = h("p", { class: "what" });
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;
     const [layer, k] = head.split(".").map(Number);
-    title.textContent = describeHead(head, found.heads.all_roles[layer][k]).replace(/^h/, "H");
+    title.textContent = `Head ${head}`;
+    roles.textContent = describeRoles(found.heads.all_roles[layer][k]);
     const own = found.heads.habits?.[head];
     habits.textContent = own
       ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the one ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
       : "";
   });
-  const right = h("div", { class: "chosen" }, title,
-    h("p", { class: "what" }, "How often it gives what is meant more attention than the other candidate, at its own best site. The tick is the best baseline."),
+  const right = h("div", { class: "chosen" }, title, roles,
+    h("p", { class: "what" }, "Bars: how often it gives what is meant more attention than the other candidate, at its own best site; ticks: the best baseline."),
     familyBars(view, found), habits);
   return section("roles", "What each head does",
     "Colour: the head's strongest role. Strength of colour: how far it is above the best baseline. Dot: it matters to the answer. Choose a head by a click or the arrow keys.",

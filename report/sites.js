@@ -1,6 +1,7 @@
 /* Choice accuracy against site: from where a head can know what is meant. */
 
 function sitesSection(view, { heads }) {
+  const key = h("p", { class: "key" });
   const note = h("p", { class: "status" });
   const numbers = h("div", {});
   const area = chart({ label: "", height: 300, ...emptyAxes(), lines: [] });
@@ -8,12 +9,13 @@ function sitesSection(view, { heads }) {
     if (!changed("family", "head")) return;
     const found = heads.families[family];
     area.draw(sitesSpec(family, head, found));
+    key.replaceChildren(...sitesKey(head, found));
     note.textContent = describeSites(family, head, found);
     numbers.replaceChildren(sitesTable(family, head, found));
   });
   return section("sites", "From where it can know",
-    "How often a head gives what is meant more attention than the other candidate, at each site. Thick: the chosen head with its 95 % interval; thin: all others. Diamond: the impossible probe, where every head must be at 50 %.",
-    h("figure", {}, area.node, h("figcaption", {}, note)), h("details", {}, h("summary", {}, "The same in numbers"), numbers));
+    "How often a head gives what is meant more attention than the other candidate, at each site. Twins that differ only later are the same text at the pronoun: there every head must be at 50 %, the impossible probe.",
+    h("figure", {}, key, area.node, h("figcaption", {}, note)), h("details", {}, h("summary", {}, "The same in numbers"), numbers));
 }
 
 const emptyAxes = () => ({ x: { min: 0, max: 1, ticks: [] }, y: { min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1], text: (value) => percent(value) } });
@@ -24,7 +26,6 @@ function sitesSpec(family, head, found) {
   const { sites, choice_accuracy: accuracy, ci } = found.by_site;
   const line = (name, kind) => ({ name: `head ${name}`, kind, dots: kind === "chosen", points: accuracy[name].map((value, i) => [i, value]) });
   const others = Object.keys(accuracy).filter((name) => name !== head);
-  const [name, baseline] = bestBaseline(found);
   const impossible = found.impossible_probe;
   return {
     ...emptyAxes(),
@@ -32,9 +33,19 @@ function sitesSpec(family, head, found) {
     x: { min: -0.35, max: sites.length - 0.65, ticks: sites.map((site, i) => [i, site]) },
     lines: [...others.map((other) => line(other, "other")), line(head, "chosen")],
     bands: [{ points: ci[head].map(([low, high], i) => [i, low, high]) }],
-    rules: [{ y: 0.5, kind: "half", text: "" }, { y: baseline, kind: "baseline", text: `best baseline: ${name}` }],
+    rules: [{ y: 0.5, kind: "half" }, { y: bestBaseline(found)[1], kind: "baseline" }],
     marks: impossible ? [{ x: sites.indexOf("P"), y: impossible.accuracy, text: `impossible probe: ${percent(impossible.accuracy, 2)}` }] : [],
   };
+}
+
+function sitesKey(head, found) {
+  const [name, value] = bestBaseline(found);
+  const entries = [
+    keyEntry("line chosen", `head ${head}, 95 % interval`), keyEntry("line", "other heads"), keyEntry("rule half", "50 %"),
+    keyEntry("rule baseline", `best baseline: ${name}, ${percent(value)}`),
+  ];
+  if (found.impossible_probe) entries.push(keyEntry("mark", `impossible probe: ${percent(found.impossible_probe.accuracy, 2)}`));
+  return entries;
 }
 
 function describeSites(family, head, found) {

@@ -1,9 +1,9 @@
 /* A story in running text, its twin beneath, every word tinted by how much the chosen head looks at it. */
 
 const KINDS = {
-  typical: "a typical pair: the median of all pairs by how much more the best head gives what is meant",
-  hardest: "the pair on which the best head does worst",
-  yours: "your own text",
+  typical: "A typical pair: the median of all by how much more the best head gives what is meant",
+  hardest: "The pair on which the best head does worst",
+  yours: "Your own text",
 };
 const HEAVIEST = 3; // words named in numbers
 
@@ -20,7 +20,7 @@ class Telling {
     this.found = found;
     this.view = view;
     this.words = text.tokens.map((token, i) => this.word(token, i, twin));
-    const body = this.words.flatMap((word, i) => [text.tokens[i].startsWith(" ") ? " " : "", word, /^\s*↵+$/.test(text.tokens[i]) ? h("br") : ""]);
+    const body = this.words.flatMap((word, i) => [text.tokens[i].startsWith(" ") || i === 1 ? " " : "", word, /^\s*↵+$/.test(text.tokens[i]) ? h("br") : ""]);
     this.node = h("p", { class: "telling", tabindex: 0, role: "group", "aria-label": `${text.tokens.slice(1).join("")}. Arrow keys move the word that looks.` }, body);
     this.status = h("p", { class: "status", "aria-live": "polite" });
     this.model = h("p", { class: "status" });
@@ -32,7 +32,7 @@ class Telling {
 
   word(token, i, twin) {
     const differs = twin && twin.tokens.length === this.text.tokens.length && twin.tokens[i] !== token;
-    const marks = ["word", inSpans(this.text.gold, i) && "gold", inSpans(this.text.distractors, i) && "other", differs && "differs"];
+    const marks = ["word", i === 0 && "start", inSpans(this.text.gold, i) && "gold", inSpans(this.text.distractors, i) && "other", differs && "differs"];
     return h("bdi", { class: marks.filter(Boolean).join(" "), "data-i": i }, token.replace(/^ /, ""));
   }
 
@@ -173,10 +173,9 @@ function bigPattern(view, found) {
 
 function storySection(view, found) {
   const { examples } = found.page;
-  const byName = new Map(examples.map((example) => [exampleName(example), example]));
   const tellingsOf = new Map(examples.map((example) => [example, example.texts.map((text, i) => new Telling(text, example.texts[1 - i], found, view))]));
-  const [exampleLabel, exampleSelect] = chooser("text", [...byName.keys()].map((name) => [name, name]), (name) => {
-    const example = byName.get(name);
+  const [exampleLabel, exampleSelect] = chooser("text", examples.map((example, i) => [i, exampleName(example)]), (i) => {
+    const example = examples[i];
     view.set({ example, family: example.family ?? view.state.family, pinned: null, hovered: null });
   });
   const [headLabel, headSelect] = chooser("head", found.names.map((name) => [name, name]), (head) => view.set({ head }));
@@ -187,7 +186,7 @@ function storySection(view, found) {
     const example = state.example;
     const tellings = tellingsOf.get(example);
     if (changed("example")) {
-      exampleSelect.value = exampleName(example);
+      exampleSelect.value = examples.indexOf(example);
       kind.textContent = note(example, found);
       texts.replaceChildren(...tellings.flatMap(({ node, status, model }) => [node, status, model]));
     }
@@ -209,12 +208,14 @@ function storySection(view, found) {
     "Boxed: the word that looks. Tinted: what it looks at. Underlined: what is meant; dotted: the other candidate. Bold: what differs between the twins. Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.",
     h("div", { class: "controls" }, exampleLabel, headLabel, slider.node), kind,
     h("div", { class: "columns story" }, texts, big.node),
-    h("h3", {}, "All heads on this text"), strip.node);
+    h("h3", {}, "All heads on this text"), strip.node,
+    found.page.left_out > 0 && h("p", { class: "what" }, `${found.page.left_out} other texts are left out, with which this page would become too large.`));
 }
 
-function note({ family, kind }, { heads }) {
+function note({ family, kind }, { heads, page }) {
   const found = heads.families[family];
   const unresolved = found && !found.resolved;
+  const asks = page.families[family] ? ` ${words(family)}: ${page.families[family]}.` : "";
   const doubt = unresolved ? ` The model is right in ${percent(found.model_accuracy)} of ${words(family)}: it does not resolve it, and what its heads do here is not interpreted.` : "";
-  return `${KINDS[kind] ?? kind}.${doubt}`;
+  return `${KINDS[kind] ?? kind}.${asks}${doubt}`;
 }
