@@ -6,9 +6,10 @@ const PANELS = [
   { key: "resample_drop", title: "what another case's output of the head costs the answer, nats", share: false },
 ];
 
+const SNAPSHOTS = "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
+
 /** `frames` as in heads.json; the section highlights the view's family and has a slider over the frames. */
-function filmSection(view, frames, without) {
-  const explanation = "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
+function filmSection(view, frames, without, explanation = SNAPSHOTS) {
   if (frames.length < 2) return section("film", "When the heads formed", without);
   const last = frames.length - 1;
   const panels = PANELS.map((panel) => ({ ...panel, chart: chart(filmSpec(panel, frames, view)) }));

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "film")
 SCRIPTS = {
     "probe": (*SHARED, "patterns", "roles", "story", "sites", "numbers", "method", "probe"),
-    "training": (*SHARED, "training"),
+    "training": (*SHARED, "losses", "references", "samples", "training"),
 }
 
 

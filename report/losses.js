@@ -1,0 +1,118 @@
+/* The loss of a run: of one batch after another while training, and of all validation text at evaluations. */
+
+const MEASURES = {
+  val_loss: { name: "nats a token", told: ({ val_loss }) => `${digits(val_loss)} nats a token` },
+  val_bpb: { name: "bits a byte", told: ({ val_bpb }) => `${digits(val_bpb)} bits a byte` },
+};
+const PARTS = [["1", "all steps"], ["0.5", "the last half"], ["0.1", "the last tenth"]];
+const MANY = 40; // evaluations, from which on a dot for each would hide the line
+
+const digits = (value) => (value === null ? "no number" : value.toFixed(4));
+
+/** The last entry of ascending `steps` that is at most `step`. */
+const latest = (steps, step) => Math.max(0, steps.findLastIndex((other) => other <= step));
+
+/** Columns at one place, as an object. */
+const rowOf = (columns, i) => Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values[i]]));
+
+const span = (seconds) => (seconds >= 120 ? `${(seconds / 60).toFixed(1)} minutes` : `${seconds.toFixed(0)} seconds`);
+
+/** What is asked of the reader's pointer in each chart over steps: all that is said follows it. */
+const follow = (view) => (step) => step !== null && view.set({ step });
+
+/** A range over some steps of the run, which shows and sets the view's step; `told(i)`: what it says of the i-th. */
+function stepSlider(view, steps, label, told) {
+  const range = h("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": label, disabled: steps.length < 2 });
+  range.addEventListener("input", () => view.set({ step: steps[+range.value] }));
+  view.watch(({ step }, changed) => {
+    if (!changed("step")) return;
+    range.value = latest(steps, step);
+    range.setAttribute("aria-valuetext", told(latest(steps, step)));
+  });
+  return h("div", { class: "slider wide" }, range);
+}
+
+/** The horizontal axis: steps, from where the reader wants to look. */
+function stepAxis(end, part = 1) {
+  const min = end * (1 - part);
+  const max = Math.max(end, 1);
+  return { min, max, ticks: ticksBetween(min, max, 6).map((tick) => [tick, thousands(tick)]) };
+}
+
+/** Limits for values at steps that leave out the first twentieth of the run, whose heights would flatten the rest. */
+function limits(points, end) {
+  const late = points.filter(([step]) => step >= end / 20);
+  const values = (late.length ? late : points).map(([, value]) => value).filter((value) => value !== null);
+  const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
+  const room = 0.06 * (high - low || 1);
+  return [Math.max(0, low - room), high + room];
+}
+
+function lossSection(view, run) {
+  const { evaluations } = run;
+  const picture = chart(lossSpec(view, run));
+  const status = h("p", { class: "status", "aria-live": "polite" });
+  const [measure] = chooser("Measured in", Object.entries(MEASURES).map(([key, { name }]) => [key, name]), (key) => view.set({ measure: key }));
+  const [part] = chooser("Shown", PARTS, (value) => view.set({ part: +value }));
+  const slider = stepSlider(view, evaluations.step, "evaluation", (i) => describeStep(evaluations.step[i], run));
+  view.watch(({ step }, changed) => {
+    if (!changed("step", "measure", "part")) return;
+    picture.draw(lossSpec(view, run));
+    status.textContent = describeStep(step, run);
+  });
+  return section("loss", "Loss",
+    "How surprised the model is by the next token. What it was trained on a moment ago is one batch and noisy; the validation text is never trained on, and measured whole.",
+    h("div", { class: "controls" }, measure, part),
+    h("figure", {}, picture.node, h("figcaption", { class: "keys" },
+      h("span", { class: "key batch" }, "training, one batch"), h("span", { class: "key whole" }, "validation, all of it"),
+      run.best !== null && h("span", { class: "key lowest" }, "the lowest"), h("span", {}, "against steps"))),
+    slider, status, evaluationsTable(run));
+}
+
+function lossSpec(view, run) {
+  const { measure, part, step } = view.state;
+  const { evaluations } = run;
+  const end = lastStep(run);
+  const x = stepAxis(end, part);
+  const visible = (points) => points.filter(([at]) => at >= x.min);
+  const whole = visible(evaluations.step.map((at, i) => [at, evaluations[measure][i]]));
+  const batches = measure === "val_loss" ? visible(run.train) : []; // of one batch nobody knows the bytes
+  const [low, high] = limits([...whole, ...batches], end);
+  const best = evaluations.step.indexOf(run.best);
+  return {
+    label: `Loss in ${MEASURES[measure].name} against steps, training and validation`,
+    height: 320,
+    x,
+    y: { min: low, max: high, ticks: ticksBetween(low, high, 5), text: (value) => `${value}` },
+    lines: [
+      { name: "training, one batch", kind: "second", points: batches },
+      { name: "validation, all of it", kind: "chosen", dots: whole.length <= MANY, points: whole },
+    ],
+    marks: run.best !== null && run.best >= x.min ? [{ x: run.best, y: evaluations[measure][best], text: `the lowest, at step ${thousands(run.best)}` }] : [],
+    cursor: step >= x.min ? step : null,
+    onpoint: follow(view),
+  };
+}
+
+const lastStep = ({ evaluations, train }) => Math.max(evaluations.step.at(-1), train.at(-1)?.[0] ?? 0);
+
+/** All that is known of a step: its batch, and the latest evaluation by then. */
+function describeStep(step, run) {
+  const evaluation = rowOf(run.evaluations, latest(run.evaluations.step, step));
+  const batch = run.train.findLast(([at]) => at <= step);
+  const time = evaluation.seconds ? `, ${span(evaluation.seconds)}` : "";
+  const told = Object.values(MEASURES).map((measure) => measure.told(evaluation)).join(", ");
+  const lowest = evaluation.step === run.best ? ", the lowest" : "";
+  const trained = batch ? `; training ${digits(batch[1])} at step ${thousands(batch[0])}` : "";
+  return `step ${thousands(evaluation.step)} (${compact(evaluation.tokens)} tokens${time}): validation ${told}${lowest}${trained}`;
+}
+
+function evaluationsTable({ evaluations }) {
+  const known = (value, text) => (value === null ? "–" : text(value));
+  const rows = evaluations.step.map((step, i) => {
+    const row = rowOf(evaluations, i);
+    return [thousands(step), thousands(row.tokens), known(row.seconds, span), known(row.train_loss, digits), digits(row.val_loss), digits(row.val_bpb), known(row.tokens_per_second, thousands)];
+  });
+  const columns = ["step", "tokens", "time", "training, nats a token", "validation, nats a token", "validation, bits a byte", "tokens a second"];
+  return h("details", {}, h("summary", {}, "Every evaluation as a table"), table("Every evaluation", columns, rows));
+}

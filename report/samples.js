@@ -1,0 +1,23 @@
+/* What the model wrote at evaluations, as text and never as markup. */
+
+function samplesSection(view, { samples }) {
+  const steps = samples.map(({ step }) => step);
+  const status = h("p", { class: "status", "aria-live": "polite" });
+  const text = h("pre", { class: "sample", tabindex: 0, role: "region", "aria-label": "what the model wrote" });
+  const slider = stepSlider(view, steps, "sample", (i) => describeSample(samples[i]));
+  view.watch(({ step }, changed) => {
+    if (!changed("step")) return;
+    const sample = samples[latest(steps, step)];
+    status.textContent = describeSample(sample);
+    text.textContent = sample.text;
+    text.scrollTop = 0;
+  });
+  return section("samples", "What it writes",
+    "The beginning of a new document at each evaluation, always with the same random numbers.",
+    slider, status, text);
+}
+
+function describeSample({ step, text, length }) {
+  const cut = length > text.length ? `; the first ${thousands(text.length)} of ${thousands(length)} characters` : "";
+  return `step ${thousands(step)}${cut}`;
+}
