@@ -20,6 +20,7 @@ from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
 from training.evaluation import referential_metrics
 from training.loop import Evaluation
+from training.page import TrainingPage
 from training.progress import Console
 from training.samples import SampleFiles, write_sample
 from training.world import World, join
@@ -45,9 +46,10 @@ def main(command: TrainCommand) -> None:
                 if not command.resume:
                     tokenizer = trainer.dataset.tokenizer
                     starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
-                trainer.sinks += [SampleFiles(folder), at_exit.enter_context(Curves(folder))]
-                if command.wandb.mode != "disabled":
+                if command.wandb.mode != "disabled":  # the last to leave, with what the others left
                     trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
+                looks = (Curves(folder), TrainingPage(trainer))
+                trainer.sinks += [SampleFiles(folder), *map(at_exit.enter_context, looks)]
                 if command.resume:
                     run.write_config(folder, config)
         console.begin(trainer)

@@ -11,14 +11,17 @@ from conftest import ROOT
 ROOMS = {
     "model": set(),
     "data": set(),
-    "training": {"model", "data"},
-    "probing": {"model", "data"},
+    "report": set(),
+    "training": {"model", "data", "report"},
+    "probing": {"model", "data", "report"},
     "configs": {"model", "data", "training"},
 }
 HEAVY = ("hydra", "omegaconf", "wandb")
 SOURCES = sorted(
     path for path in ROOT.rglob("*.py") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
+PARTS_OF_PAGES = sorted(path for kind in ("js", "css") for path in (ROOT / "report").glob(f"*.{kind}"))
+LONGEST = 350  # lines
 
 
 def imported(path: Path) -> set[str]:
@@ -43,9 +46,8 @@ def test_the_network_and_the_text_do_not_know_each_others_libraries():
 
 def test_the_core_works_without_hydra_omegaconf_and_wandb():
     block = "; ".join(f"sys.modules['{name}'] = None" for name in HEAVY)
-    modules = [
-        path for room in ("model", "data", "training", "probing") for path in sorted((ROOT / room).rglob("*.py"))
-    ]
+    core = ("model", "data", "report", "training", "probing")
+    modules = [path for room in core for path in sorted((ROOT / room).rglob("*.py"))]
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in modules]
     code = f"import sys; {block}; import {', '.join(names)}; print('fine')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -56,4 +58,11 @@ def test_the_core_works_without_hydra_omegaconf_and_wandb():
 def test_files_open_with_what_they_are_and_stay_readable(path):
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text)), f"{path} does not say what it is"
-    assert text.count("\n") <= 350
+    assert text.count("\n") <= LONGEST
+
+
+@pytest.mark.parametrize("path", PARTS_OF_PAGES, ids=lambda path: path.name)
+def test_parts_of_pages_open_with_what_they_are_and_stay_readable(path):
+    text = path.read_text()
+    assert text.startswith("/* "), f"{path} does not say what it is"
+    assert text.count("\n") <= LONGEST

@@ -1,4 +1,4 @@
-"""Training: loop, optimizers, schedule, evaluation, checkpoints, metrics and the run folder. Imports model and data."""
+"""Training: loop, optimizers, schedule, evaluation, checkpoints, metrics and the run folder. Imports model, data and report."""
 
 from training.config import OptimizerConfig, TrainConfig
 from training.device import pick_device

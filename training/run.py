@@ -22,6 +22,7 @@ OWN = {  # what a run may hold
     TOKENIZER,
     "metrics.jsonl",
     "curves.png",
+    "report.html",
     "checkpoints",
     "samples",
     "snapshots",

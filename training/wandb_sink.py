@@ -6,12 +6,16 @@ from pathlib import Path
 
 from data import InputError
 from training.metrics import Row
+from training.page import PAGE
 
 INIT_SECONDS = 20
 
 
 class WandbSink:
-    """A sink of ``training.metrics``. Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on."""
+    """A sink of ``training.metrics``, which hands over the run's page, too, when training ends.
+
+    Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on.
+    """
 
     def __init__(self, run: Path, mode: str, project: str, config: dict) -> None:
         try:
@@ -23,7 +27,7 @@ class WandbSink:
         id_file = folder / "run_id"
         if not id_file.exists():
             id_file.write_text(uuid.uuid4().hex[:12])
-        self.html = wandb.Html
+        self.html, self.page, self.step = wandb.Html, run / PAGE, 0
         try:
             self.run = wandb.init(
                 project=project,
@@ -42,10 +46,13 @@ class WandbSink:
     def __call__(self, row: Row) -> None:
         if "sample" in row:
             row = row | {"sample": self.html(f"<pre>{escape(row['sample'])}</pre>")}
-        self.run.log(row, step=row["step"])
+        self.step = row["step"]
+        self.run.log(row, step=self.step)
 
     def __enter__(self) -> "WandbSink":
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.page.exists():  # as it is: its own rules allow no other style or script
+            self.run.log({"report": self.html(str(self.page), inject=False)}, step=self.step)
         self.run.finish()

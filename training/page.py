@@ -1,0 +1,161 @@
+"""runs/NAME/report.html: a run to be watched while it trains and looked at afterwards, drawn from its record."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from report import Heading, write_page
+from training import summary
+from training.config import TrainConfig
+from training.evaluation import STORY_COLUMNS, families_of
+from training.loop import Trainer
+from training.metrics import Row, read_rows
+from training.run import CONFIG
+
+PAGE = "report.html"
+SHARE = 0.02  # of the time of a run that writing its page may take
+
+# What a page carries at most, so that it stays small however long the run was.
+TRAIN_POINTS, EVALUATIONS, FRAMES, SAMPLES, SAMPLE_CHARACTERS = 1_000, 400, 200, 40, 2_000
+
+BUDGET = ("max_steps", "max_tokens", "max_minutes", "patience")
+
+
+class TrainingPage:
+    """A sink of ``training.metrics``: writes RUN/report.html at evaluations and when training ends.
+
+    Long records are dear to read. An evaluation that comes too soon after the page was written is left out, so that
+    all the writing takes at most SHARE of the time.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.next = 0.0  # not to be written before
+
+    def __call__(self, row: Row) -> None:
+        if "val_loss" in row and time.monotonic() >= self.next:
+            started = time.monotonic()
+            write_report(self.trainer.run, "training")
+            now = time.monotonic()
+            self.next = now + (now - started) * (1 / SHARE - 1)
+
+    def __enter__(self) -> "TrainingPage":
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:  # a run that failed, perhaps for want of room, has something else to say
+            write_report(self.trainer.run, "stopped" if self.trainer.stop_signal else "ended")
+
+
+def write_report(run: Path, state: summary.State | None = None) -> list[Path]:
+    """Writes RUN/report.html out of what the folder holds; nothing where nothing was evaluated yet.
+
+    ``state``: what the caller knows beyond the record; None: nothing.
+    """
+    rows = read_rows(run / "metrics.jsonl")
+    if not summary.evaluations_of(rows):
+        return []
+    text = (run / CONFIG).read_text()
+    settings = yaml.safe_load(text)
+    config = TrainConfig(**{name: settings.get(name) for name in BUDGET})
+    heading = Heading(
+        summary.about(run, settings, datetime.now()),
+        summary.title(config, rows),
+        summary.sentences(config, rows, run, state),
+    )
+    data = {**page_json(rows), "film": film_json(run, rows), "config": text}
+    return write_page(run / PAGE, "training", heading, {"page.json": json.dumps(data).encode()})
+
+
+def page_json(rows: Sequence[Row]) -> dict:
+    """The record as columns, thinned; losses in nats a token, families by name. None: not finite, or not measured."""
+    every = summary.evaluations_of(rows)
+    best = summary.best_evaluation(rows)
+    evaluations = spread(every, EVALUATIONS, keep=best)
+    losses = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss") is not None]
+    columns = ("step", "tokens", "seconds", "train_loss", "val_loss", "val_bpb", "tokens_per_second")
+    return {
+        "train": thin([(step, rounded(loss)) for step, loss in losses], TRAIN_POINTS),
+        "tokens_per_step": rows[-1]["tokens"] / rows[-1]["step"] if rows[-1]["step"] else 0,
+        "evaluations": {key: [rounded(row.get(key)) for row in evaluations] for key in columns},
+        "best": best["step"] if best else None,
+        "families": {
+            family: {
+                "worth": every[-1].get(f"referential/{family}/worth"),
+                "since": summary.resolved_since(rows, family),
+                **{
+                    name: [rounded(row.get(f"referential/{family}/{name}")) for row in evaluations]
+                    for name in ("loss", "accuracy")
+                },
+            }
+            for family in families_of(every[-1], "referential")
+        },
+        "stress": stress_json(every[-1]),
+        "samples": [
+            {"step": row["step"], "text": row["sample"][:SAMPLE_CHARACTERS], "length": len(row["sample"])}
+            for row in spread([row for row in rows if "sample" in row], SAMPLES)
+        ],
+    }
+
+
+def stress_json(row: Row) -> dict:
+    """What the evaluation at the end of the budget says of held-out stories and of each stress split."""
+    return {
+        "columns": list(STORY_COLUMNS),
+        "families": {
+            family: [rounded(row.get(key.format(family))) for key in STORY_COLUMNS.values()]
+            for family in families_of(row, "report")
+        },
+    }
+
+
+def film_json(run: Path, rows: Sequence[Row]) -> dict:
+    """Frames of how heads formed: as seen while training, or, where nothing was, as ``probe.py film=true`` saw them."""
+    seen = [frame for frame in map(frame_of, rows) if frame["families"]]
+    if seen:
+        return {"live": True, "frames": spread(seen, FRAMES)}
+    heads = run / "probe" / "heads.json"
+    try:
+        return {"live": False, "frames": json.loads(heads.read_text())["film"] if heads.exists() else []}
+    except json.JSONDecodeError:  # probe.py may be writing it at this moment, and writes this page after it
+        return {"live": False, "frames": []}
+
+
+def frame_of(row: Row) -> dict:
+    """The probe/FAMILY/NAME of a row, by family, as a frame of a film."""
+    families: dict[str, dict] = {}
+    for key, value in row.items():
+        group, _, rest = key.partition("/")
+        if group == "probe":
+            family, _, name = rest.rpartition("/")
+            families.setdefault(family, {})[name] = rounded(value)
+    return {"step": row["step"], "tokens": row["tokens"], "families": families}
+
+
+def rounded(value: float | str | None) -> float | str | None:
+    """To the six digits that a page has use for."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def spread(rows: Sequence[Mapping], n: int, keep: Mapping | None = None) -> list[Mapping]:
+    """At most ``n`` rows, evenly spread, with the first, the last, and beyond that number the one to ``keep``."""
+    if len(rows) <= n:
+        return list(rows)
+    chosen = {round(i * (len(rows) - 1) / (n - 1)) for i in range(n)}
+    return [row for i, row in enumerate(rows) if i in chosen or row is keep]
+
+
+def thin(points: Sequence[tuple[int, float]], n: int) -> list[tuple[int, float]]:
+    """At most ``n`` points that draw the same line: of each stretch its lowest and its highest, and both ends."""
+    if len(points) <= n:
+        return list(points)
+    stretches = (n - 2) // 2
+    kept = {0, len(points) - 1}
+    for i in range(stretches):
+        stretch = range(i * len(points) // stretches, (i + 1) * len(points) // stretches)
+        kept |= {extreme(stretch, key=lambda k: points[k][1]) for extreme in (min, max)}
+    return [points[k] for k in sorted(kept)]

@@ -1,0 +1,149 @@
+"""What a run's page says in words: where the run stands, how good its model is, which references it resolves."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from training.config import TrainConfig
+from training.evaluation import families_of
+from training.metrics import Row
+from training.schedule import fraction_done
+
+State = Literal["training", "stopped", "ended"]
+
+
+def evaluations_of(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if "val_loss" in row]
+
+
+def best_evaluation(rows: Sequence[Row]) -> Row | None:
+    """The one with the lowest validation loss after step 0, whose weights sample.py and probe.py take."""
+    trained = [row for row in evaluations_of(rows) if row["step"] and row["val_loss"] is not None]
+    return min(trained, key=lambda row: row["val_loss"], default=None)
+
+
+def resolved_since(rows: Sequence[Row], family: str) -> int | None:
+    """The first evaluation from which on the loss on a family's answers is below what resolving them is worth."""
+    since = None
+    for row in evaluations_of(rows):
+        loss, worth = (row.get(f"referential/{family}/{name}") for name in ("loss", "worth"))
+        below = loss is not None and worth is not None and loss < worth
+        since = (row["step"] if since is None else since) if below else None
+    return since
+
+
+def fraction_of(config: TrainConfig, row: Row) -> float:
+    """The share of the budget that was used up at a row; the row of step 0 has no clock."""
+    return fraction_done(config, row["step"], row["tokens"], row.get("seconds", 0.0))
+
+
+def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
+    """Whether the record says that the budget is used up, or the patience."""
+    losses = [row["val_loss"] for row in evaluations_of(rows) if row["step"]]
+    best = best_evaluation(rows)
+    since_best = len(losses) - losses.index(best["val_loss"]) - 1 if best else len(losses)
+    return fraction_of(config, rows[-1]) >= 1 or bool(config.patience and since_best >= config.patience)
+
+
+def about(run: Path, settings: Mapping, now: datetime) -> str:
+    """The line over a page's title: which run, of what, and when this was written."""
+    model = settings["model"]
+    network = f"{model['n_layer']} layers of {model['n_head']} heads, {model['n_embd']} wide ({model['attention']})"
+    batch = f"{settings['optimizer']['name']}, {settings['tokens_per_step']:,} tokens a step"
+    written = f"written {now.day} {now:%B %Y, %H:%M:%S}"
+    return " · ".join((f"run {run.resolve().name}", settings["data"]["name"], network, batch, written))
+
+
+def title(config: TrainConfig, rows: Sequence[Row]) -> str:
+    """How good the model is at the latest evaluation, as one sentence."""
+    row = evaluations_of(rows)[-1]
+    if row["val_loss"] is None:
+        return f"{position(config, row)}: the validation loss is no number"
+    loss = f"validation loss {row['val_loss']:.4f} nats a token, {row['val_bpb']:.4f} bits a byte"
+    return f"{position(config, row)}: {loss}"
+
+
+def position(config: TrainConfig, row: Row) -> str:
+    """The step, and the part of the budget that is nearest to being used up."""
+    step, tokens, minutes = row["step"], row["tokens"], row.get("seconds", 0.0) / 60
+    parts = []
+    if config.max_steps:
+        parts.append((step / config.max_steps, f"Step {step:,} of {config.max_steps:,}"))
+    if config.max_tokens:
+        of = f"{millions(tokens)} of {millions(config.max_tokens)} tokens"
+        parts.append((tokens / config.max_tokens, f"Step {step:,}, {of}"))
+    if config.max_minutes:
+        of = f"{minutes:.1f} of {config.max_minutes:g} minutes"
+        parts.append((minutes / config.max_minutes, f"Step {step:,}, {of}"))
+    return max(parts, key=lambda part: part[0])[1]
+
+
+def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State | None) -> list[str]:
+    """What supports the title. ``state`` None: somebody who did not train wrote this, and knows the record alone."""
+    if state is None and has_ended(config, rows):
+        state = "ended"
+    told = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows)]
+    skipped = rows[-1].get("skipped", 0)
+    if skipped:
+        told.append(f"{skipped:,} steps were skipped: their loss or gradient was no number.")
+    return told
+
+
+def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> str:
+    spent = f"{millions(row['tokens'])} tokens"
+    if row.get("train_seconds"):
+        rate = row["tokens"] / row["train_seconds"]
+        spent = f"{duration(row['seconds'])} and {spent}, {rate:,.0f} tokens a second"
+    share = f"{fraction_of(config, row):.0%} of the budget"
+    if state == "ended":
+        return f"Training ended at step {row['step']:,}, after {spent}."
+    if state == "training":
+        return f"Training goes on, after {spent}: {share}. Reload this page to see more; evaluations write it anew."
+    if state == "stopped":
+        how = f"python train.py run={run} resume=true"
+        return f"Training was stopped at step {row['step']:,}, after {spent}: {share}. To go on: {how}"
+    return f"Training had not ended when this was written, at step {row['step']:,}, after {spent}: {share}."
+
+
+def about_best(rows: Sequence[Row]) -> list[str]:
+    best = best_evaluation(rows)
+    if best is None:
+        return []
+    later = [row for row in evaluations_of(rows) if row["step"] > best["step"]]
+    if not later:
+        return ["No earlier evaluation was better."] if len(evaluations_of(rows)) > 2 else []
+    ago = f"{len(later)} evaluation{'s' if len(later) > 1 else ''} ago"
+    return [
+        f"The best validation loss, {best['val_loss']:.4f}, was at step {best['step']:,}, {ago}; "
+        "sample.py and probe.py take the weights of that step."
+    ]
+
+
+def about_references(rows: Sequence[Row]) -> list[str]:
+    families = families_of(evaluations_of(rows)[-1], "referential")
+    if not families:
+        return []
+    unresolved = [family.replace("_", " ") for family in families if resolved_since(rows, family) is None]
+    why = "the loss on the word that only the referent decides is below what resolving it is worth"
+    if len(unresolved) == len(families):
+        return [f"No family of references is resolved: {why.replace('is below', 'is nowhere below')}."]
+    if not unresolved:
+        return [f"All {len(families)} families of references are resolved: {why}."]
+    resolved = f"{len(families) - len(unresolved)} of {len(families)} families of references are resolved"
+    return [f"{resolved}: {why}. Not yet: {', '.join(unresolved)}."]
+
+
+def millions(n: float) -> str:
+    """1536000 -> "1.54 M"."""
+    for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if n >= size:
+            return f"{n / size:.3g}{unit}"
+    return f"{n:g}"
+
+
+def duration(seconds: float) -> str:
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
