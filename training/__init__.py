@@ -1,4 +1,7 @@
-"""Training: loop, optimizers, schedule, evaluation, checkpoints, metrics and the run folder. Imports model, data and report."""
+"""Training: loop, optimizers, schedule, evaluation, checkpoints, metrics, the run folder and its page.
+
+Imports model, data and report.
+"""
 
 from training.config import OptimizerConfig, TrainConfig
 from training.device import pick_device
