@@ -20,7 +20,7 @@ from probing.film_figure import draw_film
 from probing.page import write_report
 from probing.sentence import encode_sentence, query_positions, show_sentence
 from probing.splits import Split
-from training import load_model, pick_device, snapshots
+from training import load_model, page, pick_device, snapshots
 
 FILM_CASES = 100  # of each family and split
 
@@ -53,6 +53,7 @@ def main(command: ProbeCommand) -> None:
         *draw_role_map(findings, folder / "role_map.png"),
         *draw_stories(findings, tokenizer, folder / "stories.png"),
         *draw_film(findings.film, folder / "film.png"),
+        *(page.write_report(run) if command.film else []),  # which shows the film, too
     ]
     console.print(f"written: {', '.join(map(str, written))}")
 

@@ -6,6 +6,7 @@ const PANELS = [
   { key: "resample_drop", title: "what another case's output of the head costs the answer, nats", share: false },
 ];
 
+const MANY = 40; // moments, from which on a dot for each would hide the line
 const SNAPSHOTS = "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
 
 /** `frames` as in heads.json; the section highlights the view's family and has a slider over the frames. */
@@ -37,7 +38,7 @@ function filmSection(view, frames, without, explanation = SNAPSHOTS) {
 function filmSpec({ key, title, share }, frames, view) {
   const { family } = view.state;
   const names = Object.keys(frames.at(-1).families).filter((name) => name !== family);
-  const line = (name, kind) => ({ name: words(name), kind, dots: kind === "chosen", points: frames.filter((frame) => frame.families[name]).map((frame) => [frame.tokens, frame.families[name][key]]) });
+  const line = (name, kind) => ({ name: words(name), kind, dots: kind === "chosen" && frames.length <= MANY, points: frames.filter((frame) => frame.families[name]).map((frame) => [frame.tokens, frame.families[name][key]]) });
   const lines = [...names.map((name) => line(name, "other")), ...(frames.at(-1).families[family] ? [line(family, "chosen")] : [])];
   const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
   const [low, high] = share ? [0, 1] : [Math.min(0, ...values), Math.max(1, ...values)];

@@ -5,7 +5,6 @@ const MEASURES = {
   val_bpb: { name: "bits a byte", told: ({ val_bpb }) => `${digits(val_bpb)} bits a byte` },
 };
 const PARTS = [["1", "all steps"], ["0.5", "the last half"], ["0.1", "the last tenth"]];
-const MANY = 40; // evaluations, from which on a dot for each would hide the line
 
 const digits = (value) => (value === null ? "no number" : value.toFixed(4));
 
@@ -51,22 +50,28 @@ function limits(points, end) {
 function lossSection(view, run) {
   const { evaluations } = run;
   const picture = chart(lossSpec(view, run));
-  const status = h("p", { class: "status", "aria-live": "polite" });
+  const status = h("p", { class: "status" });
+  const key = h("p", { class: "key" });
   const [measure] = chooser("Measured in", Object.entries(MEASURES).map(([key, { name }]) => [key, name]), (key) => view.set({ measure: key }));
   const [part] = chooser("Shown", PARTS, (value) => view.set({ part: +value }));
   const slider = stepSlider(view, evaluations.step, "evaluation", (i) => describeStep(evaluations.step[i], run));
   view.watch(({ step }, changed) => {
     if (!changed("step", "measure", "part")) return;
     picture.draw(lossSpec(view, run));
+    key.replaceChildren(...lossKey(view, run));
     status.textContent = describeStep(step, run);
   });
   return section("loss", "Loss",
-    "How surprised the model is by the next token. What it was trained on a moment ago is one batch and noisy; the validation text is never trained on, and measured whole.",
-    h("div", { class: "controls" }, measure, part),
-    h("figure", {}, picture.node, h("figcaption", { class: "keys" },
-      h("span", { class: "key batch" }, "training, one batch"), h("span", { class: "key whole" }, "validation, all of it"),
-      run.best !== null && h("span", { class: "key lowest" }, "the lowest"), h("span", {}, "against steps"))),
+    "How surprised the model is by the next token. A batch that it is trained on is small, hence the noise; the validation text is never trained on and measured whole. Point at a step to see what all sections say of it.",
+    h("div", { class: "controls" }, measure, part, key), picture.node,
     slider, status, evaluationsTable(run));
+}
+
+function lossKey(view, run) {
+  const entries = [keyEntry("line chosen", "validation, all of it")];
+  if (view.state.measure === "val_loss") entries.unshift(keyEntry("line second", "training, one batch"));
+  if (run.best !== null) entries.push(keyEntry("mark", `the lowest, at step ${thousands(run.best)}`));
+  return entries;
 }
 
 function lossSpec(view, run) {

@@ -1,24 +1,26 @@
 /* When references were resolved: the loss that only the referent can lower, family by family. */
 
 const REFERENCES = [
-  { key: "loss", title: "loss on the answer, nats; dashed: what resolving the chosen family is worth", height: 230 },
+  { key: "loss", title: "loss on the answer, nats", height: 230 },
   { key: "accuracy", title: "the answer is the likeliest of all tokens", height: 170 },
 ];
 
 function referencesSection(view, run) {
   const names = Object.keys(run.families);
   const panels = REFERENCES.map((panel) => ({ ...panel, chart: chart(referenceSpec(panel, view, run)) }));
+  const key = h("p", { class: "key" });
   const status = h("p", { class: "status", "aria-live": "polite" });
   view.watch(({ family, step }, changed) => {
     if (!changed("family", "step")) return;
     for (const panel of panels) panel.chart.draw(referenceSpec(panel, view, run));
+    key.replaceChildren(keyEntry("line chosen", words(family)), keyEntry("line", "other families"), keyEntry("rule half", `what resolving ${words(family)} is worth`));
     status.textContent = describeReference(family, step, run);
   });
   return section("references", "References resolved",
     "The loss on the one word that only the referent decides, in stories kept for this. A model that takes either candidate at random cannot get below what resolving is worth, ln 2 = 0.69 nats between two: a family is resolved from where its loss stays below.",
     h("div", { class: "columns references" },
       familyTable(view, run, names),
-      h("div", {}, panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)), status)));
+      h("div", {}, key, panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)), status)));
 }
 
 function referenceSpec({ key, title, height }, view, run) {
@@ -48,7 +50,7 @@ function familyTable(view, run, names) {
   const loss = names.map(() => h("span"));
   const right = names.map(() => h("span"));
   const since = names.map((name) => run.families[name].since);
-  const whole = table("Families of references at the chosen step; a button highlights one", ["family", "loss", "right", "resolved from"],
+  const whole = table("Families of references at the chosen step; a button highlights one", ["family", ["loss", { class: "number" }], ["right", { class: "number" }], "resolved from"],
     names.map((_, i) => [buttons[i], [loss[i], { class: "number" }], [right[i], { class: "number" }], since[i] === null ? "not yet" : `step ${thousands(since[i])}`]));
   whole.classList.add("families");
   view.watch(({ family, step }, changed) => {
@@ -70,7 +72,7 @@ function describeReference(family, step, run) {
   const { loss, accuracy, worth, since } = run.families[family];
   const when = `step ${thousands(run.evaluations.step[i])}, ${words(family)}`;
   if (loss[i] === null || accuracy[i] === null) return `${when}: was not measured`;
-  const known = worth === null ? "" : ` of ${worth.toFixed(2)} that resolving is worth`;
+  const known = worth === null ? "" : ` (resolving is worth ${worth.toFixed(2)})`;
   const resolved = since === null ? "not resolved yet" : `resolved from step ${thousands(since)} on`;
   return `${when}: loss ${loss[i].toFixed(3)}${known}, right ${percent(accuracy[i])}; ${resolved}`;
 }

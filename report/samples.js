@@ -2,7 +2,7 @@
 
 function samplesSection(view, { samples }) {
   const steps = samples.map(({ step }) => step);
-  const status = h("p", { class: "status", "aria-live": "polite" });
+  const status = h("p", { class: "status" });
   const text = h("pre", { class: "sample", tabindex: 0, role: "region", "aria-label": "what the model wrote" });
   const slider = stepSlider(view, steps, "sample", (i) => describeSample(samples[i]));
   view.watch(({ step }, changed) => {

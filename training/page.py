@@ -115,8 +115,7 @@ def stress_json(row: Row) -> dict:
 
 def film_json(run: Path, rows: Sequence[Row]) -> dict:
     """Frames of how heads formed: as seen while training, or, where nothing was, as ``probe.py film=true`` saw them."""
-    seen = [frame for frame in map(frame_of, rows) if frame["families"]]
-    if seen:
+    if seen := [frame_of(row) for row in rows if "probe_seconds" in row]:
         return {"live": True, "frames": spread(seen, FRAMES)}
     heads = run / "probe" / "heads.json"
     try:

@@ -95,15 +95,15 @@ def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> s
     if row.get("train_seconds"):
         rate = row["tokens"] / row["train_seconds"]
         spent = f"{duration(row['seconds'])} and {spent}, {rate:,.0f} tokens a second"
-    share = f"{fraction_of(config, row):.0%} of the budget"
+    share = f"{100 * fraction_of(config, row):.0f}\u00a0% of the budget"
     if state == "ended":
         return f"Training ended at step {row['step']:,}, after {spent}."
     if state == "training":
-        return f"Training goes on, after {spent}: {share}. Reload this page to see more; evaluations write it anew."
+        return f"Training goes on: {share} used up, {spent}. Reload this page to see more; evaluations write it anew."
     if state == "stopped":
         how = f"python train.py run={run} resume=true"
-        return f"Training was stopped at step {row['step']:,}, after {spent}: {share}. To go on: {how}"
-    return f"Training had not ended when this was written, at step {row['step']:,}, after {spent}: {share}."
+        return f"Training was stopped at step {row['step']:,}: {share} used up, {spent}. To go on: {how}"
+    return f"Training had not ended at step {row['step']:,}, when this was written: {share} used up, {spent}."
 
 
 def about_best(rows: Sequence[Row]) -> list[str]:
