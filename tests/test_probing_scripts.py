@@ -48,6 +48,7 @@ def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):
 def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_of):
     arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", *QUICK, *SMALL)
     script("train", "run=run", *arguments)
+    before = Path("run/report.html").stat().st_ino
     looks = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe/cue/choice_accuracy" in row]
     assert [row["step"] for row in looks] == [0, 2, 4]
     assert {key.split("/")[1] for row in looks for key in row if key.startswith("probe/")} >= {"cue", "agreement"}
@@ -55,6 +56,7 @@ def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_
     film = json.loads(Path("run/probe/heads.json").read_text())["film"]
     assert [frame["step"] for frame in film] == [0, 1, 2, 3, 4]
     assert Path("run/probe/film.png").exists()
+    assert Path("run/report.html").stat().st_ino != before, "it shows the film, too"
     script("train", "run=bare", "snapshots=0", *arguments)
     assert "has no snapshots; train with snapshots=2" in error_of("probe", "run=bare", "film=true", *FEW)
 

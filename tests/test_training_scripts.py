@@ -83,6 +83,9 @@ def test_a_run_leaves_text_and_curves_to_look_at(finished_run):
     rows = [row for row in read_rows(finished_run / "metrics.jsonl") if "sample" in row]
     assert [row["sample"] + "\n" for row in rows] == [samples[name] for name in sorted(samples)]
     assert (finished_run / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    page = (finished_run / "report.html").read_text()
+    assert f"<h1>Step 20 of 20: validation loss {rows[-1]['val_loss']:.4f} nats a token" in page
+    assert "<p>Training ended at step 20, after " in page
     expected = {"train_loss", "val_loss", "val_bpb", "grad_norm", "tokens_per_second", "seconds", "train_seconds"}
     assert expected | {"lr/matrices", "lr/embeddings", "lr/head", "skipped"} <= rows[-1].keys()
 
@@ -102,9 +105,12 @@ def test_an_offline_record_of_wandb_holds_curves_samples_and_configuration(scrip
         for key in ("train_loss", "val_loss", "val_bpb", "grad_norm", "lr/matrices"):
             assert item.get(key) == row.get(key)
     assert ["sample" in str(item) for item in history] == [True, False, True, False, True]
-    pages = [page.read_text() for page in Path("run/wandb/latest-run/files/media/html").glob("*.html")]
-    assert len(pages) == 3
-    assert all("<pre>" in page for page in pages)
+    texts = [page.read_text() for page in Path("run/wandb/latest-run/files/media/html").glob("*.html")]
+    report = Path("run/report.html").read_text()
+    assert [item["_step"] for item in history if "report.path" in item] == [4]
+    assert len(texts) == 4
+    texts.remove(report)  # it is there as it is
+    assert all("<pre>" in text for text in texts)
 
 
 def test_a_sweep_of_four_trains_four_runs(tmp_path):

@@ -135,10 +135,10 @@ def about_references(rows: Sequence[Row]) -> list[str]:
 
 
 def millions(n: float) -> str:
-    """1536000 -> "1.54 M"."""
-    for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+    """1536000 -> "1.54 M", which no line breaks."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if n >= size:
-            return f"{n / size:.3g}{unit}"
+            return f"{n / size:.3g}\u00a0{unit}"
     return f"{n:g}"
 
 

@@ -1,0 +1,255 @@
+"""The page on training in a real browser: its lines are the record, and whatever is chosen all of it follows."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page
+from records import LN2, evaluation, record, references, write_run
+
+from training.page import write_report
+
+HOSTILE = "<img src=x onerror=\"throw Error('run')\"></script><script>throw Error('run')</script>\n&lt;b&gt; <!--"
+
+
+@pytest.fixture
+def open_run(open_page, tmp_path):
+    """``open_run(rows, width=...)``: the page of a run with this record, drawn."""
+
+    def show(rows: list[dict], budget: dict | None = None, heads: dict | None = None, **options) -> Page:
+        run = write_run(tmp_path, rows, **budget or {})
+        if heads:
+            (run / "probe").mkdir()
+            (run / "probe" / "heads.json").write_text(json.dumps(heads))
+        (path,) = write_report(run)
+        page = open_page(path, **options)
+        page.wait_for_selector("#settings")
+        return page
+
+    return show
+
+
+def evaluations(rows: list[dict], key: str) -> list[float]:
+    return [row[key] for row in rows if "val_loss" in row and row[key] is not None]
+
+
+def drawn(lines: Locator) -> list[float]:
+    """The values of the dots on a line."""
+    return [float(value) for value in lines.locator("circle").evaluate_all("dots => dots.map(dot => dot.dataset.y)")]
+
+
+def close(values: list[float]) -> object:
+    return pytest.approx(values, rel=1e-5)
+
+
+def test_losses_are_those_of_the_record(open_run):
+    rows = record()
+    page = open_run(rows)
+    chosen = page.locator("#loss .chart .line.chosen")
+    assert drawn(chosen) == close(evaluations(rows, "val_loss"))
+    path = page.locator("#loss .chart .line.second path").get_attribute("d")
+    assert path.count("L") == sum("train_loss" in row for row in rows) - 1
+    assert float(page.locator("#loss .chart .mark").get_attribute("data-y")) == close(rows[-1]["val_loss"])
+    page.get_by_label("Measured in").select_option("bits a byte")
+    assert drawn(chosen) == close(evaluations(rows, "val_bpb"))
+    assert page.locator("#loss .chart .line.second path").get_attribute("d") == ""
+    page.get_by_label("Shown").select_option("the last half")
+    assert drawn(chosen) == close([row["val_bpb"] for row in rows if "val_loss" in row and row["step"] >= 200])
+    page.click("#loss summary")
+    cells = page.locator("#loss tbody tr").nth(3).locator("th, td").all_inner_texts()
+    assert cells[0] == "300"
+    assert cells[4] == f"{rows[30]['val_loss']:.4f}"
+
+
+def test_the_end_is_not_flattened_by_the_beginning(open_run):
+    rows = record()
+    rows[0]["val_loss"] = 1_000.0
+    page = open_run(rows)
+    heights = page.locator("#loss .chart circle").evaluate_all("dots => dots.map(dot => +dot.getAttribute('cy'))")
+    assert heights[0] < 0 < heights[1] < heights[-1]
+    assert heights[-1] - heights[1] > 80
+
+
+def test_a_slider_shows_what_the_model_wrote_at_each_evaluation(open_run):
+    rows = record()
+    page = open_run(rows)
+    slider, text = page.get_by_label("sample", exact=True), page.locator("pre.sample")
+    assert text.inner_text() == "written at 400\nin two lines"
+    slider.focus()
+    for key, step in (("Home", 0), ("ArrowRight", 100), ("ArrowRight", 200), ("ArrowLeft", 100), ("End", 400)):
+        before = page.locator("#film").bounding_box()
+        page.keyboard.press(key)
+        assert text.inner_text() == f"written at {step}\nin two lines"
+        assert slider.get_attribute("aria-valuetext") == f"step {step}"
+        row = rows[step // 10]
+        assert f"step {step} " in page.locator("#loss .status").inner_text()
+        assert f"validation {row['val_loss']:.4f} nats a token" in page.locator("#loss .status").inner_text()
+        assert page.get_by_label("evaluation", exact=True).input_value() == str(step // 100)
+        assert page.locator("#film").bounding_box() == before, "nothing moves"
+
+
+def test_what_is_pointed_at_is_read_out(open_run):
+    rows = record()
+    page = open_run(rows)
+    box = page.locator("#loss .chart").bounding_box()
+    left, width = box["x"] + 46, box["width"] - 58
+    page.mouse.move(left + width * 233 / 400, box["y"] + 50)
+    status = page.locator("#loss .status").inner_text()
+    assert f"training {rows[23]['train_loss']:.4f} at step 230" in status
+    assert f"step 200 (12.8\u00a0k tokens, 100 seconds): validation {rows[20]['val_loss']:.4f}" in status
+    assert page.locator("pre.sample").inner_text().startswith("written at 200")
+    page.mouse.move(5, 5)
+    assert page.locator("#loss .status").inner_text() == status
+
+
+def test_a_family_is_chosen_by_pointer_and_by_keyboard(open_run):
+    rows = record()
+    page = open_run(rows)
+    loss, right = page.locator("#references .chart").all()
+
+    def expect(family: str, name: str) -> None:
+        assert page.locator(".families [aria-pressed=true]").all_inner_texts() == [name]
+        for chart, key in ((loss, "loss"), (right, "accuracy")):
+            assert chart.locator(".line.chosen").get_attribute("data-name") == name
+            assert drawn(chart.locator(".line.chosen")) == close(evaluations(rows, f"referential/{family}/{key}"))
+            assert chart.locator(".line.other").count() == 1
+        assert float(loss.locator(".rule.half").get_attribute("data-y")) == pytest.approx(LN2)
+        assert page.locator("#references .status").inner_text().startswith(f"step 400, {name}: loss ")
+
+    expect("cue", "cue")  # the one that took longest
+    page.get_by_role("button", name="verb bias").click()
+    expect("verb_bias", "verb bias")
+    page.get_by_role("button", name="cue").focus()
+    page.keyboard.press("Enter")
+    expect("cue", "cue")
+
+
+def test_the_list_of_families_has_the_numbers_of_the_step(open_run):
+    rows = record()
+    page = open_run(rows)
+    page.get_by_label("evaluation", exact=True).focus()
+    page.keyboard.press("ArrowLeft")
+    cells = [row.locator("th, td").all_inner_texts() for row in page.locator(".families tbody tr").all()]
+    row = rows[30]
+    for told, family, since in zip(cells, ("cue", "verb_bias"), ("step 400", "step 300"), strict=True):
+        assert told[1] == f"{row[f'referential/{family}/loss']:.3f}"
+        assert told[2] == f"{100 * row[f'referential/{family}/accuracy']:.0f}\u00a0%"
+        assert told[3] == since
+
+
+def test_hostile_text_is_shown_as_text(open_run, tmp_path):
+    rows = record()
+    rows[-1]["sample"] = HOSTILE
+    rows[-1] |= {key.replace("cue", "<b>cue"): value for key, value in references(1.0).items()}
+    page = open_run(rows)
+    assert page.locator("pre.sample").inner_text() == HOSTILE
+    assert page.locator("main img, main b").count() == 0
+    assert page.get_by_role("button", name="<b>cue").is_visible()
+    page.get_by_role("button", name="<b>cue").click()
+
+
+def test_long_samples_are_cut_and_say_so(open_run):
+    rows = record()
+    rows[-1]["sample"] = "ab " * 1_000
+    page = open_run(rows)
+    assert page.locator("#samples .status").inner_text() == "step 400; the first 2,000 of 3,000 characters"
+    assert len(page.locator("pre.sample").text_content()) == 2_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(open_run, scheme):
+    rows = record(looks=True)
+    rows[-1]["sample"] = "x" * 500
+    for split in ("report", "frames", "gaps", "names"):
+        rows[-1] |= references(1.0, split)
+    page = open_run(rows, width=390, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)") == (
+        scheme == "light"
+    )
+
+
+def test_a_run_that_has_just_begun(open_run):
+    page = open_run(record(last=0))
+    assert page.locator("h1").inner_text() == "Step 0 of 400: validation loss 6.0000 nats a token, 2.0000 bits a byte"
+    assert drawn(page.locator("#loss .chart .line.chosen")) == [6.0]
+    assert page.locator("#loss .chart .line.second path").get_attribute("d") == ""
+    assert page.get_by_label("sample", exact=True).is_disabled()
+    assert page.locator("pre.sample").inner_text().startswith("written at 0")
+    assert "NaN" not in page.content()
+
+
+def test_plain_text_has_losses_and_samples_alone(open_run):
+    page = open_run(record(plain=True))
+    ids = page.locator("main section").evaluate_all("sections => sections.map(section => section.id)")
+    assert ids == ["loss", "samples", "settings"]
+
+
+def test_losses_that_are_no_numbers_leave_a_gap(open_run):
+    rows = record()
+    rows[20] |= {"val_loss": None, "val_bpb": None, "referential/cue/loss": None}
+    rows[7]["train_loss"] = None
+    page = open_run(rows)
+    assert len(drawn(page.locator("#loss .chart .line.chosen"))) == 4
+    page.get_by_label("evaluation", exact=True).focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    assert "validation no number" in page.locator("#loss .status").inner_text()
+    assert page.locator(".families tbody td").first.inner_text() == "–"
+    assert "NaN" not in page.content()
+
+
+def test_a_run_without_any_finite_loss_still_has_a_page(open_run):
+    rows = [
+        {"step": step, "tokens": step, **evaluation(step, 1.0), "val_loss": None, "val_bpb": None} for step in (0, 5)
+    ]
+    page = open_run(rows)
+    assert page.locator("h1").inner_text() == "Step 5 of 400: the validation loss is no number"
+    assert "NaN" not in page.content()
+
+
+def test_the_film_is_what_training_saw(open_run):
+    page = open_run(record(looks=True))
+    assert drawn(page.locator("#film .chart .line.chosen").first) == [0, 0.2, 0.4, 0.6, 0.8]
+    assert "each time that training looked" in page.locator("#film .what").inner_text()
+    assert "step 400, 25.6\u00a0k tokens: cue: right 80\u00a0%" in page.locator("#film .status").inner_text()
+
+
+def test_a_film_that_probing_recorded_stands_in(open_run):
+    look = {"model_accuracy": 0.5, "head": "1.0", "choice_accuracy": 0.5, "mass": 0.2, "resample_drop": 1.0}
+    frames = [{"step": step, "tokens": 9 * step, "families": {"cue": look | {"mass": step / 10}}} for step in (0, 1, 2)]
+    page = open_run(record(), heads={"film": frames})
+    assert page.locator("#film .chart .line.chosen").first.locator("circle").count() == 3
+    assert "snapshots" in page.locator("#film .what").inner_text()
+
+
+def test_without_a_film_it_says_how_to_get_one(open_run):
+    assert "film=true" in open_run(record()).locator("#film").inner_text()
+
+
+def test_stress_is_not_told_of_before_the_end(open_run):
+    rows = record()
+    assert open_run(rows[:-1]).locator("#stress").count() == 0
+
+
+def test_stress_has_a_number_for_each_split(open_run):
+    rows = record()
+    rows[-1] |= references(0.5, "report") | references(1.0, "frames") | references(3.0, "names")
+    cells = open_run(rows).locator("#stress tbody tr").first.locator("th, td").all_inner_texts()
+    assert cells == ["cue", "66.7\u00a0%", "0.500", "0.69", "50\u00a0%", "–", "25\u00a0%", "75\u00a0%"]
+
+
+def test_nothing_moves_while_it_is_drawn(open_run):
+    page = open_run(record(looks=True))
+    shift = """() => new Promise(done => {
+        new PerformanceObserver(list => done(list.getEntries().reduce((sum, entry) => sum + entry.value, 0)))
+            .observe({ type: 'layout-shift', buffered: true });
+        setTimeout(() => done(0), 100);
+    })"""
+    assert page.evaluate(shift) == 0
+
+
+def test_settings_are_those_of_the_run(open_run, tmp_path):
+    page = open_run(record())
+    page.click("#settings summary")
+    assert page.locator("pre.config").text_content() == (Path(tmp_path) / "a run" / "config.yaml").read_text()
