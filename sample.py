@@ -1,4 +1,4 @@
-"""Let a run write: ``python sample.py run=runs/NAME prompt="Once" [n=3]``; configs/sample.yaml has the keys."""
+"""Let a run write: ``python sample.py run=runs/NAME prompt="Once" [show=1.2]``; configs/sample.yaml has the keys."""
 
 import codecs
 import json
@@ -7,22 +7,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 import configs
 from configs.schema import SampleCommand
 from data import Tokenizer
 from model import GPT, generate
+from probing.sentence import legend, require_head, show_choice
+from probing.tint import visible_text
 from training import load_model, pick_device
 
 
 def main(command: SampleCommand) -> None:
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
+    if command.show is not None:
+        require_head(command.show, model, "show")
     ids = [tokenizer.end] if command.prompt is None else tokenizer.encode(command.prompt).tolist()
     prompt = command.prompt or ""
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
-    print(prompt, end="", flush=True)
+    say(prompt)
     try:
         write(model, tokenizer, torch.tensor(ids, device=device), command, samples, live)
     finally:  # also what was written before Ctrl-C is kept
@@ -30,9 +35,11 @@ def main(command: SampleCommand) -> None:
         if any(texts):
             about = {"step": state["step"], **asdict(command), "run": run.name}
             keep(run / "samples", [{**about, "text": text} for text in texts])
-        print(live.decode(b"", final=True))
+        say(live.decode(b"", final=True) + "\n")
         for text in texts[1:]:
-            print(f"---\n{prompt}{text}")
+            say(f"---\n{prompt}{text}\n")
+    if command.show is not None:
+        show_choices(model, tokenizer, command.show, ids, samples)
 
 
 def write(
@@ -51,9 +58,27 @@ def write(
             if not ended[i]:
                 samples[i].append(token)
                 if i == 0:
-                    print(live.decode(tokenizer.pieces[token]), end="", flush=True)
+                    say(live.decode(tokenizer.pieces[token]))
         if all(ended):
             return
+
+
+def say(text: str) -> None:
+    """Prints at once; to a terminal, with marks for characters that would act on it instead of being shown."""
+    print(visible_text(text, keep="\n\t") if sys.stdout.isatty() else text, end="", flush=True)
+
+
+def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int], samples: list[list[int]]) -> None:
+    """Prints, for each sample, what ``head`` looked at when its last token was chosen."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(f"\nhead {head} when the last word was chosen ({legend(console)})")
+    for number, sample in enumerate(samples, start=1):
+        if len(samples) > 1:
+            console.print(f"sample {number}:")
+        if sample:
+            show_choice(model, tokenizer, head, prompt + sample, console)
+        else:
+            console.print("  the text ended at once: no word was chosen")
 
 
 def keep(folder: Path, records: list[dict]) -> None:

@@ -31,6 +31,7 @@ GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml"
 FREE_TEXT = (
     "prompt",
     "text",
+    "show",  # 1.10 is a head, not a number
     "cases",
     "run",
     "init_from",

@@ -63,6 +63,7 @@ class SampleCommand(Sampling):
     prompt: str | None = None
     n: int = 1
     max_new_tokens: int = 200
+    show: str | None = None
     seed: int = 0
     device: str = "auto"
 

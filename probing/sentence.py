@@ -1,17 +1,18 @@
-"""Where the chosen heads look in a sentence of the user's own."""
+"""Where heads look in a sentence of the user's own, and where one looked when a word was chosen."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from data import InputError, Tokenizer
 from model import GPT
+from model.generate import context_start
+from probing.colours import is_plain
 from probing.findings import Findings
 from probing.heads import attention_row, head_names
+from probing.tint import tinted, visible_text
 
 PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
-SHOWN = 3
 
 
 def query_positions(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
@@ -28,6 +29,15 @@ def encode_sentence(text: str, model: GPT, tokenizer: Tokenizer) -> list[int]:
     return tokens
 
 
+def require_head(name: str, model: GPT, key: str) -> None:
+    """Raises InputError, which names ``key``, where the model has no such head."""
+    config = model.config
+    if name not in head_names(model):
+        there = f"layers 0 to {config.n_layer - 1} with heads 0 to {config.n_head - 1} each"
+        example = f"{key}={config.n_layer - 1}.{config.n_head - 1}"
+        raise InputError(f"{key}={name}: is no head of this model; give LAYER.HEAD of {there}, as in {example}")
+
+
 def show_sentence(
     model: GPT, tokenizer: Tokenizer, findings: Findings, tokens: Sequence[int], console: Console
 ) -> None:
@@ -35,25 +45,31 @@ def show_sentence(
 
     The heads are the best ones of the families that the model resolves; all of them, if it resolves none.
     """
-    chosen = {result.best: f"the best on {result.name}" for result in findings.families if result.resolved}
+    chosen = {
+        result.best: f"the best on {visible_text(result.name)}" for result in findings.families if result.resolved
+    }
     for head in chosen or head_names(model):
         console.print(f"\nhead {head}{f', {chosen[head]}' if chosen else ''}:")
         for position in query_positions(tokens, tokenizer):
-            console.print(tinted(tokens, attention_row(model, tokens, position, head), position, tokenizer))
+            weights = attention_row(model, tokens, position, head)
+            console.print(tinted(tokens, weights, tokenizer, console))
 
 
-def tinted(tokens: Sequence[int], weights: Sequence[float], position: int, tokenizer: Tokenizer) -> Text:
-    """The sentence with each word's background as strong as its weight, then the heaviest words in numbers."""
-    line = Text("  ")
-    for i, token in enumerate(tokens[1:], start=1):
-        word = tokenizer.decode([token])
-        weight = weights[i] if i <= position else 0.0
-        style = f"on rgb({int(255 * weight)},{int(100 * weight)},0)" if weight > 0.05 else ""
-        if i >= position:
-            style = f"{style} reverse underline" if i == position else "dim"
-        line.append(word, style=style)
-    names = ["start", *(tokenizer.decode([token]).strip() or repr(tokenizer.decode([token])) for token in tokens[1:])]
-    heaviest = sorted(range(len(weights)), key=lambda i: -weights[i])[:SHOWN]
-    looks = ", ".join(f"{names[i]} {weights[i]:.2f}" for i in heaviest)
-    line.append(f"\n    from {names[position]!r}: {looks}", style="default not reverse")
-    return line
+def show_choice(model: GPT, tokenizer: Tokenizer, head: str, tokens: Sequence[int], console: Console) -> None:
+    """Prints what ``head`` looked at when the last of ``tokens``, a prompt and what was generated, was chosen.
+
+    What is tinted is the context that ``generate`` gave to the model at that moment, and no more.
+    """
+    start = context_start(len(tokens) - 1, model.config.block_size)
+    seen = tokens[start:]
+    weights = attention_row(model, seen[:-1], len(seen) - 2, head)
+    if start:
+        console.print(f"  … (the model had read on and no longer saw the first {start:,} tokens)")
+    console.print(tinted(seen, weights, tokenizer, console, chosen=len(seen) - 1))
+
+
+def legend(console: Console) -> str:
+    """How to read what ``show_choice`` prints."""
+    if is_plain(console):
+        return "[.93]: its share of attention; »«: the word that the head looked from, then the one chosen"
+    return "ground: its share of attention; underlined: the word that the head looked from; reversed: the one chosen"

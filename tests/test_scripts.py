@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import QUICK, ROOT, SMALL
 
-from data import encode_case
+from data import Tokenizer, encode_case
 from data.stories import FAMILIES, cases
 from data.tokenizers import byte_tokenizer
 from training import checkpoint
@@ -112,6 +113,45 @@ def test_sampling_takes_prompts_longer_than_the_block(script, finished_run, caps
     prompt = "One day Tom met Anna. " * 40
     script("sample", f"run={finished_run}", f"prompt={prompt}", "max_new_tokens=5", "temperature=0")
     assert capsys.readouterr().out.startswith(prompt)
+
+
+def test_sampling_shows_where_a_head_looked_when_the_last_word_was_chosen(script, finished_run, capsys):
+    script("sample", f"run={finished_run}", "prompt=One day Tom met", "n=2", "max_new_tokens=2", "show=1.0")
+    out = capsys.readouterr().out
+    text, _, shown = out.partition("\n\nhead 1.0 when the last word was chosen (")
+    last_words = [sample.split()[-1] for sample in text.split("\n---\n")]
+    first, second = shown.split("sample 1:\n")[1].split("sample 2:\n")
+    for part, word in zip((first, second), last_words, strict=True):
+        assert part.startswith("  One")
+        assert f"{word}«\n    from '" in part
+    kept = [json.loads(line) for line in (finished_run / "samples" / "samples.jsonl").read_text().splitlines()]
+    assert [record["show"] for record in kept[-2:]] == ["1.0", "1.0"]
+
+
+def test_a_sample_that_ends_at_once_has_no_word_to_show(script, finished_run, capsys, monkeypatch):
+    end = Tokenizer.load(finished_run / "tokenizer.json").end
+    monkeypatch.setattr("sample.generate", lambda *_: iter([torch.tensor([end, 5]), torch.tensor([5, end])]))
+    script("sample", f"run={finished_run}", "prompt=One day", "n=2", "show=0.1")
+    out = capsys.readouterr().out
+    assert "sample 1:\n  the text ended at once: no word was chosen\nsample 2:\n  One" in out
+
+
+@pytest.mark.parametrize("head", ["9.9", "x", "1", "1.10", ""])
+def test_a_head_that_is_not_there_is_refused_before_anything_is_sampled(error_of, finished_run, monkeypatch, head):
+    monkeypatch.setattr("sample.generate", None)
+    message = error_of("sample", f"run={finished_run}", f"show={head}")
+    assert message.startswith(f"error: show={head}: is no head of this model; give LAYER.HEAD of layers 0 to 1 ")
+
+
+def test_a_terminal_gets_no_escape_sequence_and_a_file_gets_the_text_itself(script, finished_run, capsys, monkeypatch):
+    arguments = (f"run={finished_run}", "prompt=One \x1b[31mday\n", "max_new_tokens=1", "show=1.0")
+    script("sample", *arguments)
+    text, shown = capsys.readouterr().out.split("\n\nhead 1.0")
+    assert text.startswith("One \x1b[31mday\n")
+    assert "\x1b" not in shown
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    script("sample", *arguments)
+    assert capsys.readouterr().out.startswith("One ␛[31mday\n")
 
 
 def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, capsys):

@@ -1,0 +1,58 @@
+"""Colours that pictures and terminal share, and the ink that can be read on them."""
+
+from rich.color import Color, ColorSystem
+from rich.console import Console
+from rich.style import Style
+
+RGB = tuple[float, float, float]  # red, green, blue in [0, 1]
+
+INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
+GOLD = "#D55E00"
+# Terminals may be dark or light: what is weak on both is grey, what is strong has all of its colour.
+GREY = "#7C7C7C"
+# Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.
+DARK_OF_SIXTEEN = frozenset((0, 1, 4, 5, 8))
+SYSTEMS = {"standard": ColorSystem.STANDARD, "windows": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
+
+
+def rgb(colour: str) -> RGB:
+    """The channels of "#RRGGBB"."""
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
+def blend(colour: str, strength: float, ground: str = PAPER) -> RGB:
+    """``colour`` on ``ground``: a strength of 0 is the ground, 1 the colour itself."""
+    strength = min(1.0, max(0.0, strength))
+    return tuple((1 - strength) * under + strength * over for under, over in zip(rgb(ground), rgb(colour), strict=True))
+
+
+def luminance(colour: RGB) -> float:
+    """Relative luminance of an sRGB colour, 0 for black, 1 for white (WCAG 2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: RGB, other: RGB) -> float:
+    """The contrast ratio of two colours, 1 to 21 (WCAG 2); text is readable from 4.5."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def ink_on(ground: RGB, dark: str = INK, light: str = PAPER) -> str:
+    """The one of two inks that reads better on ``ground``."""
+    return max((dark, light), key=lambda ink: contrast(rgb(ink), ground))
+
+
+def chip(colour: str, strength: float, console: Console) -> Style:
+    """Words on a ground of ``colour``, the greyer the weaker, as near as the console can come to it."""
+    channels = (round(255 * channel) for channel in blend(colour, strength, GREY))
+    ground = Color.from_rgb(*channels).downgrade(SYSTEMS.get(console.color_system, ColorSystem.TRUECOLOR))
+    if console.color_system in ("standard", "windows"):
+        return Style(color="bright_white" if ground.number in DARK_OF_SIXTEEN else "black", bgcolor=ground)
+    shown = tuple(channel / 255 for channel in ground.get_truecolor())
+    return Style(color=ink_on(shown, "#000000", "#FFFFFF"), bgcolor=ground)
+
+
+def is_plain(console: Console) -> bool:
+    """Whether the console shows no colours: a pipe, a dumb terminal, or one whose user asked for none."""
+    return console.no_color or console.color_system is None

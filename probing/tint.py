@@ -1,0 +1,101 @@
+"""Text in the terminal as one query of a head sees it: every word tinted by its share of attention.
+
+Where there is no colour, words that get a share worth telling carry it in brackets, as in river[.93].
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from unicodedata import category
+
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from data import Tokenizer
+from data.visible import visible, visible_character
+from probing.colours import GOLD, chip, is_plain
+
+WORTH_TELLING = 0.05  # a share of attention
+HEAVIEST = 3
+INDENT = "  "
+QUERY, CHOSEN, UNSEEN = Style(bold=True, underline=True), Style(bold=True, reverse=True), Style(dim=True)
+
+
+@dataclass(frozen=True)
+class Word:
+    """The tokens [start, end) and their bytes: one token, or several where they share a character."""
+
+    raw: bytes
+    start: int
+    end: int
+
+    def holds(self, position: int | None) -> bool:
+        return position is not None and self.start <= position < self.end
+
+    @property
+    def name(self) -> str:
+        """What to call it by itself; the end token has no bytes, and a text begins with it."""
+        return visible(self.raw).strip() or "⟨start⟩"
+
+    @property
+    def running(self) -> tuple[str, str, str]:
+        """What stands for it in running text: a space before it, itself, a line's end behind it."""
+        if self.raw == b" ":
+            return "", " ", ""
+        return " " if visible(self.raw).startswith(" ") else "", self.name, "\n" if self.raw.endswith(b"\n") else ""
+
+
+def visible_text(text: str, keep: str = "") -> str:
+    """``text`` with a mark for every character that would act on a terminal; spaces and ``keep`` stay as they are."""
+    return "".join(c if category(c) == "Zs" or c in keep else visible_character(c) for c in text)
+
+
+def split_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Word]:
+    """``tokens`` cut wherever a token ends where a character does; a byte that is no UTF-8 is one by itself."""
+    ends = list(accumulate(len(tokenizer.pieces[token]) for token in tokens))
+    text = tokenizer.decode_bytes(tokens).decode(errors="surrogateescape")
+    whole = {0, *accumulate(1 if "\udc80" <= c <= "\udcff" else len(c.encode()) for c in text)}
+    cuts = [0, *(i for i, end in enumerate(ends, start=1) if end in whole)]
+    return [Word(tokenizer.decode_bytes(tokens[start:end]), start, end) for start, end in pairwise(cuts)]
+
+
+def tinted(
+    tokens: Sequence[int], weights: Sequence[float], tokenizer: Tokenizer, console: Console, chosen: int | None = None
+) -> Text:
+    """The text of ``tokens`` with each word's ground as strong as its weight, then the heaviest words in numbers.
+
+    ``weights`` are those of the query that stands last in them, which is underlined; the token at ``chosen`` is
+    reversed, and what else the query does not see is pale. Without colours, »these« marks and numbers say it.
+    """
+    plain, query, words = is_plain(console), len(weights) - 1, split_words(tokens, tokenizer)
+    shares = [sum(weights[word.start : word.end]) for word in words]
+    line = Text(INDENT)
+    for word, share in zip(words, shares, strict=True):
+        space, shown, line_end = word.running
+        style = chip(GOLD, share, console) if share >= WORTH_TELLING else Style.null()
+        if word.holds(chosen) or word.holds(query):
+            style = CHOSEN if word.holds(chosen) else style + QUERY
+            shown = f"»{shown}«" if plain else shown
+        elif word.start > query:
+            style = UNSEEN
+        if plain and share >= WORTH_TELLING:
+            shown += f"[{decimals(share)}]"
+        line.append(space).append(shown, None if plain else style)
+        if line_end:
+            line.append(f"\n{INDENT}")
+    return line.append(f"\n{INDENT}  {numbers(words, shares, query)}")
+
+
+def numbers(words: Sequence[Word], shares: Sequence[float], query: int) -> str:
+    """The words that the query looks at most, heaviest first."""
+    seen = [i for i, word in enumerate(words) if word.start <= query]
+    heaviest = sorted(seen, key=lambda i: -shares[i])[:HEAVIEST]
+    looks = ", ".join(f"{words[i].name} {decimals(shares[i])}" for i in heaviest)
+    (origin,) = (words[i].name for i in seen if words[i].holds(query))
+    return f"from '{origin}': {looks}"
+
+
+def decimals(share: float) -> str:
+    """.93 for 0.93, 1.00 for 1."""
+    return f"{share:.2f}".removeprefix("0")
