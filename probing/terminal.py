@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
 from probing.findings import Findings
-from probing.roles import HABIT_THRESHOLD, ROLE_COLOURS
+from probing.role_map import role_map
+from probing.roles import HABIT_THRESHOLD
 from probing.splits import Split
+from probing.tint import visible_text
 
 HEADINGS = (
     "family",
@@ -34,7 +35,7 @@ def family_table(families: Sequence[FamilyResult], wide: bool) -> Table:
     for heading in HEADINGS if wide else HEADINGS[:-1]:
         table.add_column(heading, no_wrap=True)
     for result in families:
-        cells = [result.name, f"{result.accuracy:.0%}", *head_cells(result)]
+        cells = [visible_text(result.name), f"{result.accuracy:.0%}", *head_cells(result)]
         table.add_row(*cells[: len(table.columns)])
     return table
 
@@ -66,21 +67,6 @@ def needed(found: NeededSet) -> str:
     return f"{heads} ({preference:.0%})" if found.complete else f"shared: {preference:.0%} without {heads}"
 
 
-def role_table(findings: Findings) -> Table:
-    """The role map for the terminal: colour and word say the role, a dot that the head matters."""
-    table = Table(title="what each head does", title_justify="left", show_edge=False)
-    table.add_column("layer")
-    for head in range(findings.model.config.n_head):
-        table.add_column(f"head {head}")
-    for layer, heads in enumerate(findings.role_map()):
-        cells = []
-        for roles in heads:
-            lines = [Text(role.label, style=ROLE_COLOURS.get(role.role, "bold")) for role in roles]
-            cells.append(Text("\n").join(lines) if lines else Text("-", style="dim"))
-        table.add_row(str(layer), *cells)
-    return table
-
-
 def habit_notes(findings: Findings) -> list[str]:
     """What the role map has no room for: distances, sinks, and the error of the best aligner."""
     notes = []
@@ -105,14 +91,15 @@ def print_findings(findings: Findings, console: Console) -> None:
     """Prints the families, what could not be measured, the impossible probe and the role map."""
     console.print(family_table(findings.families, wide=console.width >= 110))
     for reason in findings.too_few:
-        console.print(f"not measured  {reason}")
+        console.print(f"not measured  {visible_text(reason)}")
     for result in findings.families:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
-            console.print(f"note   {result.name} has {groups} groups of words: too few for p to fall below {LOOKS_P}")
+            few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"
+            console.print(f"note   {visible_text(result.name)} has {few}")
     impossible = impossible_probe(findings.families)
     if impossible is not None:
         bug = "" if impossible == 0.5 else ": A BUG; do not trust any of these numbers"
         console.print(f"\nimpossible probe (twins still identical): {impossible:.2%}, must be 50.00%{bug}\n")
-    console.print(role_table(findings))
+    console.print(role_map(findings, console))
     for note in habit_notes(findings):
         console.print(note)

@@ -1,0 +1,122 @@
+"""The role map in the terminal: in words where they fit, else in two letters a role with a legend."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from string import ascii_lowercase, digits
+
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from probing.colours import chip, is_plain
+from probing.findings import Findings, Role
+from probing.heads import head_names
+from probing.roles import ROLE_COLOURS
+from probing.tint import decimals, visible_text
+
+OTHER = "#7A6A5A"  # roles of the user's own families
+WEAKEST = 0.4  # of a role's colour, so that the weakest role still has one
+DOT = "●"
+TITLE = f"what each head does: layers down, heads across; {DOT} it matters to the answer"
+NOTHING = Text("·", style="dim")
+CELL = 4  # two letters, a dot and a space
+WIDEST = 10_000  # columns, of a table that is measured
+
+
+def role_map(findings: Findings, console: Console) -> RenderableType:
+    """Layers x heads. Words and colours say the role, strength of colour that of the role, a dot that it matters."""
+    heads = findings.role_map()
+    words = grid([[word_cell(roles, console) for roles in layer] for layer in heads], leading=1)
+    if Measurement.get(console, console.options.update(max_width=WIDEST), words).maximum <= console.width:
+        return Group(TITLE, words)
+    found = {name: roles for name, roles in zip(head_names(findings.model), chain(*heads), strict=True) if roles}
+    letters = abbreviations(role.role for roles in found.values() for role in roles)
+    at_once = max(1, (console.width - CELL) // CELL)
+    n_head = len(heads[0])
+    room = max(CELL, (console.width - CELL) // min(n_head, at_once)) - 1
+    cells = [[short_cell(roles, letters, room, console) for roles in layer] for layer in heads]
+    parts = [grid([layer[i : i + at_once] for layer in cells], first=i) for i in range(0, n_head, at_once)]
+    return Group(TITLE, *parts, *legend(found, letters, console))
+
+
+def grid(cells: Sequence[Sequence[Text]], first: int = 0, leading: int = 0) -> Table:
+    """A table of these cells, with ``leading`` lines between layers; heads count from ``first``."""
+    table = Table(box=None, padding=(0, 1, 0, 0), leading=leading)
+    table.add_column("", no_wrap=True)
+    for head in range(first, first + len(cells[0])):
+        table.add_column(str(head), no_wrap=True)
+    for layer, row in enumerate(cells):
+        table.add_row(str(layer), *row)
+    return table
+
+
+def style_of(role: Role, console: Console) -> Style:
+    if is_plain(console):
+        return Style.null()
+    return chip(ROLE_COLOURS.get(role.role, OTHER), WEAKEST + (1 - WEAKEST) * role.strength, console)
+
+
+def name_of(role: str) -> str:
+    return visible_text(role.replace("_", " "))
+
+
+def word_cell(roles: Sequence[Role], console: Console) -> Text:
+    """One line a role."""
+    lines = [
+        Text(f"{name_of(role.role)} {decimals(role.score)}{f' {DOT}' if role.matters else ''}", style_of(role, console))
+        for role in roles
+    ]
+    return Text("\n").join(lines) if lines else NOTHING
+
+
+def short_cell(roles: Sequence[Role], letters: dict[str, str], room: int, console: Console) -> Text:
+    """As many roles as ``room`` characters hold, the strongest first, and a + for more; the legend has them all."""
+    cell = Text()
+    for i, role in enumerate(roles):
+        more = i < len(roles) - 1
+        part = letters[role.role] + (DOT if role.matters else "")
+        space = " " if i else ""
+        if i and cell.cell_len + len(space + part) + more > room:
+            return cell.append("+") if cell.cell_len < room else cell
+        cell.append(space).append(part, style_of(role, console))
+    return cell if roles else NOTHING
+
+
+def abbreviations(roles: Iterable[str]) -> dict[str, str]:
+    """Two letters for each role, no two alike: initials where a name has several words, else its beginning."""
+    letters: dict[str, str] = {}
+    for role in roles:
+        if role not in letters:
+            letters[role] = next(code for code in candidates(role) if code not in letters.values())
+    return letters
+
+
+def candidates(role: str) -> Iterator[str]:
+    words = ["".join(c for c in word if c.isascii() and c.isalnum()) for word in role.lower().replace("_", " ").split()]
+    joined = "".join(words)
+    if len(words) > 1:
+        yield from (words[0][:1] + word[0] for word in words[1:] if words[0] and word)
+    yield from (joined[0] + other for other in joined[1:])
+    for start in (*joined[:1], *ascii_lowercase):
+        yield from (start + other for other in digits + ascii_lowercase)
+
+
+def legend(found: dict[str, list[Role]], letters: dict[str, str], console: Console) -> Iterator[Text]:
+    """One line a role: its letters, its name, and as many of its heads as fit, the strongest first."""
+    for name, code in letters.items():
+        heads = [(head, role) for head, roles in found.items() for role in roles if role.role == name]
+        heads.sort(key=lambda item: -item[1].strength)
+        shown = [f"{head} {decimals(role.score)}{DOT if role.matters else ''}" for head, role in heads]
+        line, strongest = f" {name_of(name)}: ", heads[0][1]
+        n = len(shown)
+        while n > 1 and cell_len(code + line + listing(shown, n)) > console.width:
+            n -= 1
+        yield Text.assemble((code, style_of(strongest, console)), line, listing(shown, n))
+
+
+def listing(parts: Sequence[str], n: int) -> str:
+    """The first n parts, and how many more there are."""
+    return ", ".join(parts[:n]) + (f" and {len(parts) - n} more" if n < len(parts) else "")
