@@ -16,7 +16,7 @@ const rowOf = (columns, i) => Object.fromEntries(Object.entries(columns).map(([k
 
 const span = (seconds) => (seconds >= 120 ? `${(seconds / 60).toFixed(1)} minutes` : `${seconds.toFixed(0)} seconds`);
 
-/** What is asked of the reader's pointer in each chart over steps: all that is said follows it. */
+/** What a chart does with the step that is pointed at: all sections follow it. */
 const follow = (view) => (step) => step !== null && view.set({ step });
 
 /** A range over some steps of the run, which shows and sets the view's step; `told(i)`: what it says of the i-th. */

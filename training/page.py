@@ -80,7 +80,6 @@ def page_json(rows: Sequence[Row]) -> dict:
     columns = ("step", "tokens", "seconds", "train_loss", "val_loss", "val_bpb", "tokens_per_second")
     return {
         "train": thin([(step, rounded(loss)) for step, loss in losses], TRAIN_POINTS),
-        "tokens_per_step": rows[-1]["tokens"] / rows[-1]["step"] if rows[-1]["step"] else 0,
         "evaluations": {key: [rounded(row.get(key)) for row in evaluations] for key in columns},
         "best": best["step"] if best else None,
         "families": {
@@ -115,13 +114,17 @@ def stress_json(row: Row) -> dict:
 
 def film_json(run: Path, rows: Sequence[Row]) -> dict:
     """Frames of how heads formed: as seen while training, or, where nothing was, as ``probe.py film=true`` saw them."""
-    if seen := [frame_of(row) for row in rows if "probe_seconds" in row]:
-        return {"live": True, "frames": spread(seen, FRAMES)}
-    heads = run / "probe" / "heads.json"
+    seen = [frame_of(row) for row in rows if "probe_seconds" in row]
+    frames = [without_unknown(frame) for frame in seen or recorded_film(run / "probe" / "heads.json")]
+    return {"live": bool(seen), "frames": spread(frames, FRAMES)}
+
+
+def recorded_film(heads: Path) -> list[dict]:
+    """The frames in a heads.json; none before there is a film."""
     try:
-        return {"live": False, "frames": json.loads(heads.read_text())["film"] if heads.exists() else []}
-    except json.JSONDecodeError:  # probe.py may be writing it at this moment, and writes this page after it
-        return {"live": False, "frames": []}
+        return json.loads(heads.read_text()).get("film", []) if heads.exists() else []
+    except json.JSONDecodeError:  # probe.py is writing it at this moment, and writes the page after it
+        return []
 
 
 def frame_of(row: Row) -> dict:
@@ -133,6 +136,12 @@ def frame_of(row: Row) -> dict:
             family, _, name = rest.rpartition("/")
             families.setdefault(family, {})[name] = rounded(value)
     return {"step": row["step"], "tokens": row["tokens"], "families": families}
+
+
+def without_unknown(frame: dict) -> dict:
+    """A frame without the families of which something was not finite, as in a model that has diverged."""
+    known = {family: look for family, look in frame["families"].items() if None not in look.values()}
+    return {**frame, "families": known}
 
 
 def rounded(value: float | str | None) -> float | str | None:

@@ -215,6 +215,15 @@ def test_the_film_is_what_training_saw(open_run):
     assert "step 400, 25.6\u00a0k tokens: cue: right 80\u00a0%" in page.locator("#film .status").inner_text()
 
 
+def test_what_a_film_could_not_measure_leaves_a_gap(open_run):
+    rows = record(looks=True)
+    for row in (rows[20], rows[-1]):
+        row["probe/cue/resample_drop"] = None
+    page = open_run(rows)
+    assert "nothing was seen of cue" in page.locator("#film .status").inner_text()
+    assert "NaN" not in page.content()
+
+
 def test_a_film_that_probing_recorded_stands_in(open_run):
     look = {"model_accuracy": 0.5, "head": "1.0", "choice_accuracy": 0.5, "mass": 0.2, "resample_drop": 1.0}
     frames = [{"step": step, "tokens": 9 * step, "families": {"cue": look | {"mass": step / 10}}} for step in (0, 1, 2)]
