@@ -29,9 +29,10 @@ SCRIPTS = {
 }
 QUICK = (
     *("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1"),
-    "data.families=[agreement,cue]",  # the last evaluation has hundreds of cases of each
+    "data.families=[agreement,cue]",  # every evaluation has cases of each
 )
 SMALL = ("model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=32")
+LONGEST = ("test_training_scripts", "test_scripts", "test_world", "test_shortcuts", "test_loop", "test_probing_scripts")
 # The switches that make the network exactly GPT-2.
 GPT2_SHAPE = {
     "norm": "layernorm",
@@ -43,11 +44,18 @@ GPT2_SHAPE = {
     "tie_embeddings": True,
 }
 
-torch.set_num_threads(2)
+# Two workers share two cores; each is quickest with one thread.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 hypothesis.settings.register_profile(  # a slow machine is no failure
     "lookback", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("lookback")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that no worker is left alone with one of them in the end."""
+    order = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -73,13 +81,12 @@ def story_tokenizer() -> Tokenizer:
 
 def run_script(name: str, *arguments: str) -> None:
     """A script as its users call it, in this process; what ends it is raised as SystemExit."""
-    before = sys.argv
-    sys.argv = [f"{name}.py", *arguments]
     GlobalHydra.instance().clear()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        patch.setattr(train, "CASES", 20)
+        patch.setattr(train, "LAST_CASES", 20)
         configs.launch(SCRIPTS[name][0], name, SCRIPTS[name][1])
-    finally:
-        sys.argv = before
 
 
 def start_training(folder: Path, *arguments: str) -> subprocess.Popen:

@@ -70,9 +70,9 @@ def test_shuffled_antecedents_are_right_in_half_of_the_stories():
 
 
 def test_untrained_models_pass_no_rule_that_asks_for_behaviour(finished_run, capsys):
-    untrained.main([str(finished_run), "--seeds", "2", "--cases", "40"])
+    untrained.main([str(finished_run), "--seeds", "2", "--cases", "20"])
     out = capsys.readouterr().out
-    assert "2 untrained models, 40 cases a family and split" in out
+    assert "2 untrained models, 20 cases a family and split" in out
     last = out.splitlines()[-1]
     assert last.startswith("| any of these |")
     assert last.endswith("| 0 |")

@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -26,6 +27,7 @@ def before_answer(case: Case) -> list[str]:
     return WORD.findall(case.text.encode()[: case.spans.answer[0]].decode())
 
 
+@cache
 def twins(family: str, kind: str | None = None, split: str = "report") -> list[tuple[Case, Case]]:
     told = cases(split, N, 1, (family,), kind)
     return list(zip(told[::2], told[1::2], strict=True))
@@ -149,6 +151,7 @@ def test_no_story_to_measure_with_occurs_in_training():
             assert case.text not in train
 
 
+@cache
 def told(split: str) -> list[Case]:
     return cases(split, 1_000, 0)
 

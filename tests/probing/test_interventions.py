@@ -73,7 +73,8 @@ def recorded(model: GPT, case) -> ByHand:
     return watch
 
 
-def by_hand(model: GPT, case, twin, site: str, head: str, kind: str) -> float:
+def by_hand(model: GPT, case, other: ByHand, site: str, head: str, kind: str) -> float:
+    """Log-odds with this change of one row; ``other``: what was recorded of the twin."""
     layer, h = parse_head(head)
     row, (gold, _), (rival, _) = case.sites[site], case.gold[0], case.distractors[0]
 
@@ -85,11 +86,11 @@ def by_hand(model: GPT, case, twin, site: str, head: str, kind: str) -> float:
             line[gold] = 0
             line /= line.sum()
         else:
-            line.copy_(recorded(model, twin).patterns[layer][0, h, row])
+            line.copy_(other.patterns[layer][0, h, row])
         return new
 
     def z(new: Tensor) -> Tensor:
-        new[0, h, row] = recorded(model, twin).outputs[layer][0, h, row]
+        new[0, h, row] = other.outputs[layer][0, h, row]
         return new
 
     return odds(model, case, ByHand(layer, z=z) if kind == "output" else ByHand(layer, pattern=pattern))
@@ -101,10 +102,11 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
     places = [(head, "A-1") for head in head_names(model)] + [(head, "P") for head in head_names(model)[:8]]
     places = [places[i] for i in torch.randperm(len(places), generator=torch.Generator().manual_seed(0))]
     got = measure(model, encoded, {kind: at_sites(model, encoded, *zip(*places, strict=True), kind)})
+    recordings = [recorded(model, case) for case in encoded]
     for i, case in enumerate(encoded):
         assert got["clean"][0, i] == pytest.approx(odds(model, case), abs=2e-4)
         for k, (head, site) in enumerate(places):
-            expected = by_hand(model, case, encoded[i ^ 1], site, head, kind)
+            expected = by_hand(model, case, recordings[i ^ 1], site, head, kind)
             assert got[kind][k, i] == pytest.approx(expected, abs=2e-4), (site, head, case.case.id)
 
 
@@ -203,7 +205,8 @@ def test_a_site_may_be_a_1_in_some_cases_of_a_batch(model, encoded, head, kind):
     got = measure(model, moved, {kind: at_sites(model, moved, [head], ["P"], kind)})
     assert paths_to_answer(model, moved, head, "P") == [True, True, head[0] != "2", head[0] != "2"]
     for i, case in enumerate(moved):
-        expected = by_hand(model, case, moved[i ^ 1], "P", head, kind) if i < 2 or head[0] != "2" else odds(model, case)
+        other = recorded(model, moved[i ^ 1])
+        expected = by_hand(model, case, other, "P", head, kind) if i < 2 or head[0] != "2" else odds(model, case)
         assert got[kind][0, i] == pytest.approx(expected, abs=2e-4)
 
 

@@ -1,16 +1,15 @@
 """The loop: exact resume, budgets, signals, and numbers that are none."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 import torch
-from conftest import QUICK, ROOT, SMALL, start_training
+from conftest import QUICK, SMALL, start_training
+from processes import Training
 from trainers import make_trainer, new_run, rows_without_clock
 
 from data import InputError
@@ -228,7 +227,7 @@ def test_metrics_after_a_checkpoint_are_forgotten_and_a_torn_line_is_skipped(tmp
     assert [row["step"] for row in read_rows(path)] == [0, 1, 2, 3]
 
 
-def wait_for_checkpoint(folder: Path, process: subprocess.Popen, step: int) -> None:
+def wait_for_checkpoint(folder: Path, process: Popen | Training, step: int) -> None:
     deadline = time.monotonic() + 60
     while not any(saved >= step for saved in checkpoint.saved_steps(folder / "run")):
         assert process.poll() is None, process.communicate()
@@ -252,18 +251,14 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 
 
 def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
-    process = start_training(tmp_path, "run=run", *QUICK, *SMALL, *ENDLESS)
+    process = Training(tmp_path, "run=run", *QUICK, *SMALL, *ENDLESS)
     wait_for_checkpoint(tmp_path, process, 40)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.communicate()
     last = checkpoint.saved_steps(tmp_path / "run")[-1]
-    resumed = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "run=run", "resume=true", f"max_steps={last + 5}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert resumed.returncode == 0, resumed.stderr
+    resumed = Training(tmp_path, "run=run", "resume=true", f"max_steps={last + 5}")
+    _, err = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, err
     rows = [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")]
     assert rows == list(range(last + 6))
     state = json.loads((checkpoint.folder_of(tmp_path / "run", last + 5) / "state.json").read_text())

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import QUICK, ROOT, SMALL
+from processes import Training
 
 from data import Batches, InputError
 from data.shards import Tokens
@@ -20,15 +22,29 @@ from training.loop import sequences_per_step
 from training.metrics import read_rows
 from training.world import World
 
-STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-SETTINGS = (*QUICK, *SMALL, "eval_every=4", "checkpoint_every=4", "device=cpu")
+STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+SETTINGS = (*QUICK, *SMALL, "data.families=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")
 
 
-def train(folder: Path, processes: int, *arguments: str) -> subprocess.CompletedProcess:
-    starter = [*STARTER, f"--nproc_per_node={processes}"] if processes > 1 else [sys.executable]
-    return subprocess.run(
-        [*starter, str(ROOT / "train.py"), *arguments], cwd=folder, capture_output=True, text=True, timeout=300
-    )
+def train(folder: Path, processes: int, *arguments: str) -> tuple[int, str, str]:
+    """Status, stdout and stderr of all the processes, which are started as torchrun does, and at once."""
+    ranks = []
+    if processes > 1:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        ranks = [
+            {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)} | place
+            for rank in range(processes)
+        ]
+    started = [Training(folder, *arguments, **environment) for environment in ranks or [{}]]
+    (out, err), status = started[0].communicate(timeout=120), started[0].returncode
+    for process in started[1:]:
+        if status:
+            process.send_signal(signal.SIGTERM)
+        more = process.communicate(timeout=120)
+        out, err, status = out + more[0], err + more[1], status or process.returncode
+    return status, out, err
 
 
 def losses(run: Path, key: str) -> list[float]:
@@ -37,14 +53,14 @@ def losses(run: Path, key: str) -> list[float]:
 
 def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
     for processes in (1, 2):
-        done = train(tmp_path, processes, f"run=by{processes}", "max_steps=8", *SETTINGS)
-        assert done.returncode == 0, done.stderr
-    assert done.stdout.count("done ") == 1, "only the first process speaks"
-    assert "4 sequences of 64" not in done.stdout
-    assert "2 sequences of 64 in each of 2 processes" in done.stdout
+        status, out, err = train(tmp_path, processes, f"run=by{processes}", "max_steps=8", *SETTINGS)
+        assert status == 0, err
+    assert out.count("done ") == 1, "only the first process speaks"
+    assert "4 sequences of 64" not in out
+    assert "2 sequences of 64 in each of 2 processes" in out
     for first, then in ((1, 2), (2, 1)):
-        done = train(tmp_path, then, f"run=by{first}", "resume=true", "max_steps=12")
-        assert done.returncode == 0, done.stderr
+        status, _, err = train(tmp_path, then, f"run=by{first}", "resume=true", "max_steps=12")
+        assert status == 0, err
     for key, n in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
         one, two = (losses(tmp_path / f"by{processes}", key) for processes in (1, 2))
         assert len(one) == n
@@ -66,9 +82,18 @@ def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
 )
 def test_what_no_process_can_do_is_said_once(tmp_path, arguments, message):
     settings = SETTINGS if "data=files" not in arguments else SMALL
-    done = train(tmp_path, 2, *settings, *arguments)
+    status, _, err = train(tmp_path, 2, *settings, *arguments)
+    assert status == 1
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_under_torchrun_it_is_said_once_too(tmp_path):
+    command = [*STARTER, str(ROOT / "train.py"), *SETTINGS, "tokens_per_step=320"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode != 0
-    assert len(re.findall(f"^error: {re.escape(message)}", done.stderr, re.MULTILINE)) == 1
+    assert len(re.findall(r"^error: tokens_per_step=320: must be a multiple", done.stderr, re.MULTILINE)) == 1
     assert "Traceback" not in re.split("torch.distributed.elastic", done.stderr)[0], "before torchrun's own"
     assert not (tmp_path / "runs").exists()
 
@@ -77,7 +102,7 @@ def test_what_no_process_can_do_is_said_once(tmp_path, arguments, message):
 def test_a_signal_to_all_processes_saves_once(tmp_path):
     arguments = ("run=run", "max_steps=100000", *SETTINGS)
     process = subprocess.Popen(
-        [*STARTER, "--nproc_per_node=2", str(ROOT / "train.py"), *arguments],
+        [*STARTER, str(ROOT / "train.py"), *arguments],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
