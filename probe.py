@@ -15,11 +15,14 @@ from data.stories import cases
 from model import GPT
 from probing import Findings, encode_families, print_findings, probe, record_film, write_files
 from probing.examples import own_text
-from probing.figures import draw_role_map, draw_stories
+from probing.figures import remove_pictures
 from probing.film_figure import draw_film
 from probing.page import write_report
+from probing.role_figure import draw_role_map
 from probing.sentence import encode_sentence, query_positions, show_sentence
+from probing.sites_figure import draw_sites
 from probing.splits import Split
+from probing.stories_figure import draw_stories
 from training import load_model, page, pick_device, snapshots
 
 FILM_CASES = 100  # of each family and split
@@ -42,6 +45,7 @@ def main(command: ProbeCommand) -> None:
         show_sentence(model, tokenizer, findings, sentence, console)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
+    remove_pictures(folder)  # of an earlier time
     own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
     write_files(findings, folder)  # whatever becomes of the film
     write_report(findings, tokenizer, folder, own)
@@ -50,9 +54,10 @@ def main(command: ProbeCommand) -> None:
     written = [
         *write_files(findings, folder),
         *write_report(findings, tokenizer, folder, own),
-        *draw_role_map(findings, folder / "role_map.png"),
-        *draw_stories(findings, tokenizer, folder / "stories.png"),
-        *draw_film(findings.film, folder / "film.png"),
+        *draw_role_map(findings, folder / f"role_map.{command.figures}"),
+        *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
+        *draw_sites(findings, folder / f"sites.{command.figures}"),
+        *draw_film(findings.film, folder / f"film.{command.figures}"),
         *(page.write_report(run) if command.film else []),  # which shows the film, too
     ]
     console.print(f"written: {', '.join(map(str, written))}")

@@ -86,6 +86,7 @@ class ProbeCommand:
     cases: str | None = None
     n_cases: int = 400
     film: bool = False
+    figures: Literal["png", "svg", "pdf"] = "png"
     seed: int = 0
     device: str = "auto"
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
-from probing.figures import FONT, PAPER
+from probing.figures import drawing, new_figure, save
+from probing.tint import visible_text
 
 N_COLOURS = 10  # that matplotlib tells apart by default
 PANELS = (
@@ -20,25 +20,23 @@ PANELS = (
 def draw_film(frames: Sequence[dict], path: Path) -> list[Path]:
     """One panel for behaviour, looking and mattering, against tokens seen; one line a family.
 
-    Returns what was written: nothing for fewer than two frames (a picture of an earlier time is removed).
+    Returns what was written: nothing for fewer than two frames.
     """
-    path.unlink(missing_ok=True)
     if len(frames) < 2:
         return []
     families = frames[-1]["families"]
-    with matplotlib.rc_context(FONT | {"font.size": 9}):
-        figure = Figure(figsize=(13, 3.9), dpi=150, facecolor=PAPER, layout="constrained")
+    with drawing(**{"font.size": 9}):
+        figure = new_figure(13, 3.9, layout="constrained")
         for axes, (key, title, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
             for i, family in enumerate(families):
                 draw_line(axes, frames, family, key, i)
             axes.set(title=title, ylabel=label, xlabel="tokens seen")
             axes.set_xscale("symlog", linthresh=max(1, frames[1]["tokens"]))
-            axes.spines[["top", "right"]].set_visible(False)
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
             if key != "resample_drop":
                 axes.set_ylim(-0.03, 1.03)
         axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.02, 0.5), loc="center left")
-        figure.savefig(path)
-    return [path]
+        return save(figure, path)
 
 
 def draw_line(axes: Axes, frames: Sequence[dict], family: str, key: str, i: int) -> None:
@@ -50,5 +48,5 @@ def draw_line(axes: Axes, frames: Sequence[dict], family: str, key: str, i: int)
         "-" if i < N_COLOURS else "--",
         color=f"C{i % N_COLOURS}",
         marker=".",
-        label=f"{family} ({head})",
+        label=f"{head}: {visible_text(family)}",  # a label that begins with _ would be left out
     )

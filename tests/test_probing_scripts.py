@@ -24,8 +24,13 @@ def case_file(tmp_path: Path) -> Path:
 
 
 def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_file, capsys):
-    script("probe", f"run={finished_run}", f"cases={case_file}")
+    (finished_run / "probe").mkdir(exist_ok=True)
+    for stale in ("sites.pdf", "role_map.png"):
+        (finished_run / "probe" / stale).touch()
+    script("probe", f"run={finished_run}", f"cases={case_file}", "figures=svg")
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
+    pictures = {path.name for path in (finished_run / "probe").iterdir() if path.suffix in (".png", ".svg", ".pdf")}
+    assert pictures == {"role_map.svg"}, "nothing is resolved, and what an earlier probe drew is gone"
     assert found["families"].keys() == {"cue", "agreement", "random_lists"}
     assert found["families"]["cue"]["cases"] == 20
     assert "40 cases to select, 40 to report" in capsys.readouterr().out
@@ -39,6 +44,11 @@ def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):
     message = error_of("probe", f"run={finished_run}", f"cases={case_file}")
     assert "line 4" in message
     assert "line 5" in message
+
+
+def test_pictures_in_an_unknown_format_are_refused(error_of, finished_run):
+    message = error_of("probe", f"run={finished_run}", "figures=gif")
+    assert message == "error: figures=gif: Input should be 'png', 'svg' or 'pdf'"
 
 
 def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):

@@ -14,12 +14,14 @@ from model import GPT, GPTConfig
 from probing import Findings, print_findings, probe, to_json, write_files
 from probing.effects import measure_effects
 from probing.families import HeadQuote, impossible_probe, measure_family, quote_untrained
-from probing.figures import draw_role_map, draw_stories
 from probing.interventions import mean_outputs
 from probing.lists import FAMILY as LISTS
+from probing.role_figure import draw_role_map
 from probing.roles import FAMILY_ROLES, HABITS, ROLE_COLOURS
 from probing.sentence import encode_sentence, show_sentence
+from probing.sites_figure import draw_sites
 from probing.splits import Split
+from probing.stories_figure import draw_stories
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -144,6 +146,7 @@ def test_a_model_that_resolves_nothing_has_no_head_named(stories, tmp_path):
         assert not family["resolved"]
         assert not any(head["looks"] or head["matters"] for head in family["heads"])
     assert draw_stories(found, tokenizer, tmp_path / "stories.png") == []
+    assert draw_sites(found, tmp_path / "sites.png") == []
     assert impossible_probe(found.families) == 0.5
 
 

@@ -1,0 +1,57 @@
+"""The role map as a picture: layers x heads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from probing.colours import FAINT, blend, ink_on
+from probing.figures import POINT, drawing, new_figure, save, widest
+from probing.findings import Findings, Role
+from probing.roles import ROLE_COLOURS
+from probing.tint import visible_text
+
+SIZE = 9  # points
+BOX = 0.9  # of a cell's width, the rest is space
+LINE = 1.35 * SIZE * POINT  # inches
+TITLE = "What each head does (● = it matters to the answer)"
+OTHER = "#555555"  # roles of the user's own families
+
+
+def draw_role_map(findings: Findings, path: Path) -> list[Path]:
+    """Colour: the strongest role; strength of colour: that of the role; dot: the head matters."""
+    role_map = findings.role_map()
+    n_layer, n_head = len(role_map), len(role_map[0])
+    cells = [roles for heads in role_map for roles in heads]
+    with drawing():
+        width = max(1.25, (0.2 + widest([label_of(role) for roles in cells for role in roles], SIZE)) / BOX)
+        height = max(0.8, 0.3 + LINE * max(map(len, cells)))
+        margin, top = 0.2 + widest([f"layer {n_layer - 1}"]), 0.4
+        size = (margin + max(width * n_head, widest([TITLE])) + 0.1, top + height * n_layer + 0.35)
+        figure = new_figure(*size)
+        place = (margin / size[0], 0.35 / size[1], width * n_head / size[0], height * n_layer / size[1])
+        axes = figure.add_axes(place, xlim=(-0.5, n_head - 0.5), ylim=(n_layer - 0.5, -0.5))
+        for layer, heads in enumerate(role_map):
+            for head, roles in enumerate(heads):
+                draw_cell(axes, head, layer, roles)
+        axes.set_xticks(range(n_head), [f"head {i}" for i in range(n_head)])
+        axes.set_yticks(range(n_layer), [f"layer {i}" for i in range(n_layer)])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title(TITLE, loc="left", fontsize=10)
+        return save(figure, path)
+
+
+def label_of(role: Role) -> str:
+    return visible_text(role.label)
+
+
+def draw_cell(axes: Axes, x: int, y: int, roles: Sequence[Role]) -> None:
+    face, text = blend(FAINT, 1), "·"
+    if roles:
+        face = blend(ROLE_COLOURS.get(roles[0].role, OTHER), 0.15 + 0.85 * roles[0].strength)
+        text = "\n".join(map(label_of, roles))
+    box = {"boxstyle": "round,pad=0,rounding_size=0.06"}
+    axes.add_patch(FancyBboxPatch((x - BOX / 2, y - 0.42), BOX, 0.84, facecolor=face, edgecolor="none", **box))
+    axes.text(x, y, text, ha="center", va="center", fontsize=SIZE, linespacing=1.2, color=ink_on(face))

@@ -1,0 +1,141 @@
+"""Pictures say what was measured, in any format, whatever a family is called, and leave nothing of an earlier time."""
+
+import re
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from xml.dom import minidom
+
+import numpy as np
+import pytest
+import toys
+from matplotlib.figure import Figure
+
+from probing import Findings
+from probing.families import FamilyResult, Impossible, Quoted, measure_family
+from probing.figures import FORMATS, drawing, remove_pictures
+from probing.film_figure import draw_film
+from probing.role_figure import draw_role_map
+from probing.sites_figure import draw_panel, draw_sites
+from probing.stories_figure import MARGIN, WIDTH, draw_stories, lay_out
+
+HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
+
+
+@pytest.fixture(scope="module")
+def result() -> FamilyResult:
+    """The toy family, on which the hand-set model is right in every case."""
+    select, report = (toys.encoded(split, 20) for split in ("select", "report"))
+    untrained = Quoted("0.1", "A-1", 0.6, (0.5, 0.7))
+    return measure_family(toys.hand_set_model(), select, report, untrained, seed=0)
+
+
+@pytest.fixture(scope="module")
+def found(result) -> Findings:
+    return Findings(toys.hand_set_model(), {}, [result], (), None, None)
+
+
+def film(family: str) -> list[dict]:
+    values = {"head": "1.0", "model_accuracy": 0.5, "choice_accuracy": 0.5, "resample_drop": 0.0}
+    return [{"step": i, "tokens": 100 * i, "families": {family: values}} for i in range(3)]
+
+
+def draw_all(found: Findings, folder: Path, suffix: str) -> list[Path]:
+    return [
+        *draw_role_map(found, folder / f"role_map.{suffix}"),
+        *draw_stories(found, toys.TOKENIZER, folder / f"stories.{suffix}"),
+        *draw_sites(found, folder / f"sites.{suffix}"),
+        *draw_film(film(found.families[0].name), folder / f"film.{suffix}"),
+    ]
+
+
+def texts_of(path: Path) -> list[str]:
+    """The texts of an SVG file that can be searched and copied."""
+    nodes = minidom.parse(str(path)).getElementsByTagName("text")
+    return ["".join(child.data for child in node.childNodes if child.nodeType == child.TEXT_NODE) for node in nodes]
+
+
+def test_a_panel_has_every_head_and_the_chosen_one_with_its_interval(result, monkeypatch):
+    monkeypatch.setattr("probing.sites_figure.impossible_at", lambda _: None)
+    axes = Figure().add_subplot()
+    draw_panel(axes, result, list(result.heads.sites))
+    thick = [line for line in axes.lines if line.get_linewidth() > 2]
+    accuracy = result.heads.accuracy()
+    assert [line.get_ydata().tolist() for line in thick] == [accuracy[:, result.heads.names.index("1.0")].tolist()]
+    thin = [line.get_ydata().tolist() for line in axes.lines if line.get_color() == "#BDBDBD"]
+    assert thin == accuracy.T.tolist()
+    (dotted,) = (line for line in axes.lines if line.get_linestyle() == ":")
+    assert set(dotted.get_ydata()) == {result.best_baseline[1].accuracy}
+    (bars,) = axes.collections
+    at = result.heads.sites.index(result.quotes["1.0"].site)
+    assert bars.get_segments()[at][:, 1].tolist() == pytest.approx(result.quotes["1.0"].ci)
+    assert any(set(np.ravel(line.get_ydata())) == {0.5} for line in axes.lines if len(line.get_ydata()) == 2)
+
+
+def test_the_impossible_probe_stands_at_the_pronoun_where_there_is_one(result, monkeypatch):
+    def diamonds() -> list[tuple[list, list]]:
+        axes = Figure().add_subplot()
+        draw_panel(axes, result, list(result.heads.sites))
+        return [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if line.get_marker() == "D"]
+
+    assert diamonds() == [], "twins that differ at the pronoun itself"
+    monkeypatch.setattr("probing.sites_figure.impossible_at", lambda _: Impossible(0.75, 40))
+    assert diamonds() == [([result.heads.sites.index("P")], [0.75])]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_same_findings_are_the_same_files_without_a_date(found, tmp_path, suffix):
+    (one,), (other,) = (draw_sites(found, tmp_path / f"{name}.{suffix}") for name in ("one", "other"))
+    content = one.read_bytes()
+    assert content == other.read_bytes()
+    assert b"CreationDate" not in content
+    assert b"dc:date" not in content
+
+
+def test_text_stays_text_in_formats_that_scale(found, tmp_path):
+    texts = texts_of(draw_sites(found, tmp_path / "sites.svg")[0])
+    assert {"agreement", "head 1.0, 100 % at A-1"} <= set(texts)
+    assert any(re.fullmatch(r"best baseline: \w+, [\d.]+ %", text) for text in texts)
+    (pdf,) = draw_sites(found, tmp_path / "sites.pdf")
+    assert b"/FontFile2" in pdf.read_bytes(), "a font with its letters, not their outlines"
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_no_name_and_no_word_breaks_a_picture(found, tmp_path, suffix):
+    (result,) = found.families
+    words = tuple(toys.TOKENIZER.encode("$\\\x1b").tolist())
+    cases = [replace(case, tokens=(*case.tokens, *words)) for case in result.cases]
+    hostile = replace(found, families=[replace(result, name=HOSTILE, cases=cases)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paths = draw_all(hostile, tmp_path, suffix)
+    if suffix == "svg":
+        shown = "_$\\frac{x}$↵שלום \U0001fae0中␛[31m <b>&␀\\u202e"
+        for path in paths:
+            if path.stem in ("stories", "film"):
+                assert shown in "".join(texts_of(path)), path
+        assert {"$", "\\", "␛"} <= set(texts_of(tmp_path / "stories.svg"))
+        assert shown.replace("_", " ") in "".join(texts_of(paths[0]))
+
+
+def test_a_long_story_goes_on_in_the_next_line(found):
+    (result,) = found.families
+    case = min(result.cases, key=lambda case: len(case.tokens))
+    dots = tuple(toys.TOKENIZER.encode("word " * 4).tolist())
+    longer = replace(case, tokens=(*case.tokens, *dots[: toys.BLOCK - len(case.tokens)]))
+    with drawing():
+        (short,) = {word.line for word in lay_out(found.model, toys.TOKENIZER, longer, result.quotes["1.0"])}
+    assert short == 0
+    with drawing(**{"font.size": 10}), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("probing.stories_figure.WIDTH", 1.0)
+        words = lay_out(found.model, toys.TOKENIZER, longer, result.quotes["1.0"])
+    assert {word.line for word in words} > {0, 1}
+    assert all(word.x >= MARGIN and word.x + word.width < 1.0 for word in words)
+    assert WIDTH > 1
+
+
+def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):
+    for name in ("sites.svg", "role_map.png", "film.pdf", "stories.png", "mine.png", "heads.json"):
+        (tmp_path / name).touch()
+    remove_pictures(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.png", "heads.json"}
