@@ -150,10 +150,15 @@ def test_hostile_text_is_shown_as_text(open_run, tmp_path):
 
 def test_long_samples_are_cut_and_say_so(open_run):
     rows = record()
-    rows[-1]["sample"] = "ab " * 1_000
+    rows[-1]["sample"] = "a\nb" * 1_000
     page = open_run(rows)
     assert page.locator("#samples .status").inner_text() == "step 400; the first 2,000 of 3,000 characters"
     assert len(page.locator("pre.sample").text_content()) == 2_000
+    page.get_by_label("sample", exact=True).focus()
+    before = page.locator("#film").bounding_box()
+    page.keyboard.press("Home")
+    assert page.locator("pre.sample").inner_text() == "written at 0\nin two lines"
+    assert page.locator("#film").bounding_box() == before, "nothing moves"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -137,8 +137,9 @@ def test_on_plain_text_there_are_no_families():
 
 
 def test_a_long_run_makes_a_small_page(tmp_path):
-    rows = record(last=100_000, every=250)
+    rows = record(last=100_000, every=50)
     letters = "".join(chr(0x4E00 + 7919 * i % 20_000) for i in range(3_000))
+    rows[5_125]["val_loss"] = 0.5  # between evaluations that are kept
     for row in rows:
         if "sample" in row:
             row["sample"] = letters[row["step"] % 997 :] + letters
@@ -149,7 +150,10 @@ def test_a_long_run_makes_a_small_page(tmp_path):
     assert len(made["samples"]) == 40
     assert all(len(sample["text"]) == 2_000 for sample in made["samples"])
     assert [made["samples"][i]["step"] for i in (0, -1)] == [0, 100_000]
-    assert made["evaluations"]["step"][-1] == 100_000
+    steps = made["evaluations"]["step"]
+    assert (len(steps), steps[-1]) == (page.EVALUATIONS + 1, 100_000)
+    assert made["best"] == 51_250
+    assert 51_250 in steps
 
 
 def test_what_was_not_finite_is_left_out_of_the_line_and_kept_as_unknown():
