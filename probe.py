@@ -1,5 +1,6 @@
 """See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
 
+import sys
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -94,4 +95,5 @@ def with_film(
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")
     configs.launch(main, "probe", ProbeCommand)

@@ -1,6 +1,9 @@
 """Where heads look in a sentence of the user's own, and where one looked when a word was chosen."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from rich.console import Console
 
@@ -13,12 +16,15 @@ from probing.heads import attention_row, head_names
 from probing.tint import tinted, visible_text
 
 PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
+WORD = re.compile(rb"[A-Za-z\x80-\xff]+")  # a token may be a part of one: the he in The is no pronoun
 
 
 def query_positions(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
-    """The tokens that are pronouns, and the last token, which predicts what comes next."""
-    words = [tokenizer.decode([token]).strip().lower() for token in tokens]
-    return sorted({i for i, word in enumerate(words) if word in PRONOUNS} | {len(tokens) - 1})
+    """The last token of every pronoun, and the last token of all, which predicts what comes next."""
+    ends = list(accumulate(len(tokenizer.pieces[token]) for token in tokens))
+    words = WORD.finditer(tokenizer.decode_bytes(tokens))
+    pronouns = (word for word in words if word[0].decode(errors="replace").lower() in PRONOUNS)
+    return sorted({bisect_right(ends, word.end() - 1) for word in pronouns} | {len(tokens) - 1})
 
 
 def encode_sentence(text: str, model: GPT, tokenizer: Tokenizer) -> list[int]:

@@ -14,7 +14,7 @@ from model import GPT, GPTConfig, Sampling, generate
 from probing.colours import GREY, blend, chip, contrast, ink_on, rgb
 from probing.heads import attention_row
 from probing.roles import ROLE_COLOURS
-from probing.sentence import require_head, show_choice
+from probing.sentence import query_positions, require_head, show_choice
 from probing.tint import split_words, tinted, visible_text
 
 BYTES = toys.TOKENIZER
@@ -164,3 +164,13 @@ def test_words_of_a_trained_tokenizer_cover_every_token_once():
     words = split_words(tokens, tokenizer)
     assert [i for word in words for i in range(word.start, word.end)] == list(range(len(tokens)))
     assert "".join("".join(word.running) for word in words) == "⟨start⟩Tom mét 🙂 Anna.↵\n↵\n"
+
+
+def test_pronouns_are_words_and_looked_from_at_their_last_token():
+    text = "The hero, she. éhe, Themselves? he's x"
+    ends = [text.encode().index(word) + len(word) for word in (b"she", b"Themselves", b"he's", text.encode())]
+    ends[2] -= len("'s")
+    assert query_positions([BYTES.end, *encode(text)], BYTES) == ends
+    tokenizer = train_bpe(["the he she"] * 3, 260)
+    tokens = tokenizer.encode("the she").tolist()
+    assert query_positions(tokens, tokenizer) == [len(tokens) - 1]
