@@ -111,9 +111,8 @@ def test_no_name_and_no_word_breaks_a_picture(found, tmp_path, suffix):
         paths = draw_all(hostile, tmp_path, suffix)
     if suffix == "svg":
         shown = "_$\\frac{x}$↵שלום \U0001fae0中␛[31m <b>&␀\\u202e"
-        for path in paths:
-            if path.stem in ("stories", "film"):
-                assert shown in "".join(texts_of(path)), path
+        for path in paths[1:]:
+            assert shown.replace(" ", "") in "".join(texts_of(path)).replace(" ", ""), path  # names may be wrapped
         assert {"$", "\\", "␛"} <= set(texts_of(tmp_path / "stories.svg"))
         assert shown.replace("_", " ") in "".join(texts_of(paths[0]))
 
