@@ -1,25 +1,28 @@
 """Text that a corpus may hold, as text that can be shown: nothing invisible, nothing that acts."""
 
+import re
 import unicodedata
 
-MARKS = {"\n": "↵", "\t": "⇥", " ": "␣", "\x7f": "␡"}
+SHOWN = {"\n": "↵", "\t": "⇥", " ": " ", "\x7f": "␡"}
+SPACES = re.compile(" {2,}| $")  # that would go unseen
 JOINERS = "\u200c\u200d"  # between letters and inside emoji, where they belong to what is seen
 
 
 def visible(piece: bytes) -> str:
-    """What to show for a token of these bytes: a leading space stays one, all else that cannot be seen gets a mark.
+    """What to show for a token of these bytes: single spaces before or between words stay, all else that cannot be
+    seen gets a mark.
 
     Newlines, tabs and other spaces become ↵, ⇥ and ␣, control characters their pictures, bytes that are no UTF-8 and
     characters that change the direction of text or have no shape their escapes, such as ``\\xe2`` and ``\\u202e``.
     """
     text = piece.decode(errors="backslashreplace")
-    before = " " if text[:1] == " " and text.strip() else ""
-    return before + "".join(map(visible_character, text[len(before) :]))
+    text = SPACES.sub(lambda spaces: "␣" * len(spaces[0]), text)
+    return "".join(map(visible_character, text))
 
 
 def visible_character(character: str) -> str:
-    if character in MARKS:
-        return MARKS[character]
+    if character in SHOWN:
+        return SHOWN[character]
     if character < " ":
         return chr(0x2400 + ord(character))
     hidden = unicodedata.category(character)[0] in "CZ" and character not in JOINERS

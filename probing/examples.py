@@ -92,11 +92,11 @@ def own_text(tokenizer: Tokenizer, tokens: Sequence[int], positions: Sequence[in
     return Text(tuple(tokens), words, sites)
 
 
-def choose_examples(findings: Findings, tokenizer: Tokenizer, own: Text | None) -> list[Example]:
-    """The user's own text, then a typical pair of each family, then the hardest of each."""
+def choose_examples(findings: Findings, tokenizer: Tokenizer, first: str | None, own: Text | None) -> list[Example]:
+    """The user's own text, then a typical pair of each family, that of the ``first`` before all, then the hardest."""
     examples = [Example(None, "yours", [own])] if own else []
     by_kind: dict[str, list[Example]] = {}
-    for result in findings.families:
+    for result in sorted(findings.families, key=lambda result: result.name != first):
         for kind, group in typical_and_hardest(result):
             texts = [text_of_case(findings.model, tokenizer, case) for case in group]
             by_kind.setdefault(kind, []).append(Example(result.name, kind, texts))
@@ -109,7 +109,7 @@ def pack_examples(
     """Examples as JSON, and their patterns by name, packed into at most ``room`` characters; ``pack``: bytes to those.
 
     Every text has the rows of its sites; examples for which there is no more room, the last ones, are left out. Then
-    texts get all their rows, in order, as long as there is room; ``rows`` says which a text has.
+    texts get all their rows, in order, up to the first that is too large; ``rows`` says which a text has.
     """
     kept, rows, packed = [], [], []
     left = room
@@ -123,11 +123,13 @@ def pack_examples(
     n_heads = model.config.n_layer * model.config.n_head
     for i, text in enumerate(text for example in kept for text in example.texts):
         every = list(range(len(text.ids)))
-        if left > 0 and count_weights(n_heads, every) <= LARGEST:
-            whole = pack(lower_triangles(model, text.ids, every))
-            if len(whole) - len(packed[i]) <= left:
-                left -= len(whole) - len(packed[i])
-                rows[i], packed[i] = every, whole
+        if count_weights(n_heads, every) > LARGEST:
+            break
+        whole = pack(lower_triangles(model, text.ids, every))
+        left -= len(whole) - len(packed[i])
+        if left < 0:
+            break
+        rows[i], packed[i] = every, whole
     blocks = {f"patterns-{i}": block for i, block in enumerate(packed)}
     described = zip(rows, blocks, strict=True)
     records = [

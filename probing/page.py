@@ -12,7 +12,7 @@ from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, ROLE_COLOURS
 from report import Heading, write_page
 from report.pages import pack
 
-ROOM = 4_000_000  # characters that patterns may take
+LARGEST = 4_800_000  # characters that the data of a page may take; the rest of it takes some 60,000
 
 
 def about(findings: Findings) -> str:
@@ -23,7 +23,7 @@ def about(findings: Findings) -> str:
     return f"{run} · {shape}, {size}"
 
 
-def page_json(findings: Findings, examples: list[dict], left_out: int) -> dict:
+def page_json(findings: Findings, examples: list[dict], left_out: int, first: str | None) -> dict:
     """What the page needs beside heads.json; ``left_out``: examples for which it has no room."""
     return {
         "examples": examples,
@@ -34,17 +34,19 @@ def page_json(findings: Findings, examples: list[dict], left_out: int) -> dict:
         "habit_threshold": HABIT_THRESHOLD,
         "families": summary.FAMILIES,
         "baselines": summary.BASELINES,
-        "first": clearest.name if (clearest := summary.clearest(findings)) else None,
+        "first": first,
         "too_few": list(findings.too_few),
     }
 
 
 def write_report(findings: Findings, tokenizer: Tokenizer, folder: Path, own: Text | None = None) -> list[Path]:
     """Writes FOLDER/report.html, out of heads.json and heads.csv in the same folder and of what the heads see now."""
-    examples = choose_examples(findings, tokenizer, own)
-    records, patterns = pack_examples(findings.model, examples, pack, ROOM)
-    files = {name: (folder / name).read_bytes() for name in ("heads.json", "heads.csv")}
-    page = json.dumps(page_json(findings, records, len(examples) - len(records))).encode()
+    parts = {name: pack((folder / name).read_bytes()) for name in ("heads.json", "heads.csv")}
+    clearest = summary.clearest(findings)
+    first = clearest.name if clearest else None
+    examples = choose_examples(findings, tokenizer, first, own)
+    records, patterns = pack_examples(findings.model, examples, pack, LARGEST - sum(map(len, parts.values())))
+    parts["page.json"] = pack(json.dumps(page_json(findings, records, len(examples) - len(records), first)).encode())
     sentences = [sentence.replace(" %", "\u00a0%") for sentence in summary.sentences(findings)]
     heading = Heading(about(findings), summary.title(findings), sentences)
-    return write_page(folder / "report.html", "probe", heading, {**files, "page.json": page, **patterns})
+    return write_page(folder / "report.html", "probe", heading, parts | patterns)

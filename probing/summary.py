@@ -69,8 +69,8 @@ def sentences(findings: Findings) -> list[str]:
 def about_head(result: FamilyResult) -> list[str]:
     quoted, (name, baseline) = result.quotes[result.best], result.best_baseline
     found = [
-        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)} it gives what is "
-        f"meant more attention than the other candidate (95 % interval {interval(quoted.ci)}); the best baseline, "
+        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)} it gives what "
+        f"is meant more attention than the other candidate (95 % interval {interval(quoted.ci)}); the best baseline, "
         f"{BASELINES.get(name, name)}, picks the right one in {percent(baseline.accuracy)}."
     ]
     if swap := result.effects["swap"].get(result.best):
@@ -101,8 +101,8 @@ def about_families(families: Sequence[FamilyResult]) -> list[str]:
         sum(result.matters(result.best) for result in looking),
     )
     return [
-        f"This is the clearest of {len(families)} families of cases: the model resolves {resolved}, a chosen head looks "
-        f"in {len(looking)}, and matters in {matter}."
+        f"This is the clearest of {len(families)} families of cases: the model resolves {resolved}, a chosen head "
+        f"looks in {len(looking)}, and matters in {matter}."
     ]
 
 

@@ -10,7 +10,10 @@ function ticksBetween(min, max, n = 4) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
   const first = Math.ceil(min / step - 1e-9);
-  return Array.from({ length: Math.floor(max / step + 1e-9) - first + 1 }, (_, i) => +((first + i) * step).toPrecision(12));
+  return Array.from(
+    { length: Math.floor(max / step + 1e-9) - first + 1 },
+    (_, i) => +((first + i) * step).toPrecision(12),
+  );
 }
 
 /**
@@ -42,7 +45,12 @@ function drawChart(spec, width) {
   const along = linear(bend(spec.x.min), bend(spec.x.max), MARGIN.left, width - MARGIN.right);
   const x = (value) => along(bend(value));
   const y = linear(spec.y.min, spec.y.max, spec.height - MARGIN.bottom, MARGIN.top);
-  const node = s("svg", { viewBox: `0 0 ${width} ${spec.height}`, height: spec.height, role: "img", "aria-label": spec.label });
+  const node = s("svg", {
+    viewBox: `0 0 ${width} ${spec.height}`,
+    height: spec.height,
+    role: "img",
+    "aria-label": spec.label,
+  });
   node.append(
     axes(spec, x, y, width),
     ...(spec.bands ?? []).map((band) => s("path", { class: "band", d: bandPath(band.points, x, y) })),
@@ -81,8 +89,16 @@ function axes(spec, x, y, width) {
 function drawLine(line, x, y) {
   const known = line.points.filter(([, value]) => value !== null && value !== undefined);
   const path = known.map(([at, value], i) => `${i ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-  const dots = line.dots ? known.map(([at, value]) => s("circle", { cx: x(at), cy: y(value), r: 3.2, "data-y": value })) : [];
-  return s("g", { class: `line ${line.kind}`, "data-name": line.name }, s("title", {}, line.name), s("path", { d: path }), dots);
+  const dots = line.dots
+    ? known.map(([at, value]) => s("circle", { cx: x(at), cy: y(value), r: 3.2, "data-y": value }))
+    : [];
+  return s(
+    "g",
+    { class: `line ${line.kind}`, "data-name": line.name },
+    s("title", {}, line.name),
+    s("path", { d: path }),
+    dots,
+  );
 }
 
 function bandPath(points, x, y) {
@@ -92,17 +108,35 @@ function bandPath(points, x, y) {
 }
 
 function drawRule({ y: value, kind }, y, width) {
-  return s("line", { class: `rule ${kind}`, x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value), "data-y": value });
+  return s("line", {
+    class: `rule ${kind}`,
+    x1: MARGIN.left,
+    x2: width - MARGIN.right,
+    y1: y(value),
+    y2: y(value),
+    "data-y": value,
+  });
 }
 
 const diamond = (x, y, size) => `M${x} ${y - size}l${size} ${size}l${-size} ${size}l${-size} ${-size}Z`;
 
-const drawMark = ({ x: at, y: value, text }, x, y) => s("path", { class: "mark", d: diamond(x(at), y(value), 6), "data-y": value }, s("title", {}, text));
+const drawMark = ({ x: at, y: value, text }, x, y) =>
+  s("path", { class: "mark", d: diamond(x(at), y(value), 6), "data-y": value }, s("title", {}, text));
 
 /** What a kind of line, rule or mark in a chart means: a piece of it, and words. */
 function keyEntry(kind, text) {
-  const piece = kind === "mark" ? s("path", { class: kind, d: diamond(13, 6, 5) }) : s("path", { d: "M1 6H25", class: kind });
-  return h("span", {}, s("svg", { width: 26, height: 12, "aria-hidden": "true" }, kind.startsWith("line") ? s("g", { class: kind }, s("path", { d: "M1 6H25" })) : piece), text);
+  const piece =
+    kind === "mark" ? s("path", { class: kind, d: diamond(13, 6, 5) }) : s("path", { d: "M1 6H25", class: kind });
+  return h(
+    "span",
+    {},
+    s(
+      "svg",
+      { width: 26, height: 12, "aria-hidden": "true" },
+      kind.startsWith("line") ? s("g", { class: kind }, s("path", { d: "M1 6H25" })) : piece,
+    ),
+    text,
+  );
 }
 
 function followPointer(node, spec, x) {

@@ -34,7 +34,8 @@ async function download(name, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-const downloadButton = (name, type) => h("button", { type: "button", onclick: () => download(name, type) }, `Save ${name}`);
+const downloadButton = (name, type) =>
+  h("button", { type: "button", onclick: () => download(name, type) }, `Save ${name}`);
 
 /** What the reader has chosen; sections watch it and draw themselves anew. */
 class View {
@@ -52,7 +53,8 @@ class View {
   set(changes) {
     const before = this.state;
     this.state = { ...before, ...changes };
-    for (const draw of this.watchers) draw(this.state, (...keys) => keys.some((key) => before[key] !== this.state[key]));
+    for (const draw of this.watchers)
+      draw(this.state, (...keys) => keys.some((key) => before[key] !== this.state[key]));
   }
 }
 
@@ -61,22 +63,40 @@ function section(id, title, explanation, ...children) {
   return h("section", { id, "aria-labelledby": heading.id }, heading, h("p", { class: "what" }, explanation), children);
 }
 
-/** A labelled <select>; `options` are [value, text]. Returns [label, select]. */
+/** A labelled <select>; `options` are [value, text]. Returns [both, select]. */
 function chooser(text, options, onchoose) {
-  const select = h("select", {}, options.map(([value, label]) => h("option", { value }, label)));
+  const id = `choose-${text.replaceAll(" ", "-")}`;
+  const select = h(
+    "select",
+    { id },
+    options.map(([value, label]) => h("option", { value }, label)),
+  );
   select.addEventListener("change", () => onchoose(select.value));
-  return [h("label", { class: "chooser" }, h("span", {}, text), select), select];
+  return [h("span", { class: "chooser" }, h("label", { for: id }, text), select), select];
 }
 
 /** A table from column names and rows of cells: text, or [text, attributes]. */
 function table(caption, columns, rows) {
   const cell = (tag, content, scope) =>
     Array.isArray(content) ? h(tag, { scope, ...content[1] }, content[0]) : h(tag, { scope }, content);
-  const head = h("tr", {}, columns.map((name) => cell("th", name, "col")));
-  const body = rows.map((row) => h("tr", {}, row.map((content, i) => (i ? cell("td", content) : cell("th", content, "row")))));
+  const head = h(
+    "tr",
+    {},
+    columns.map((name) => cell("th", name, "col")),
+  );
+  const body = rows.map((row) =>
+    h(
+      "tr",
+      {},
+      row.map((content, i) => (i ? cell("td", content) : cell("th", content, "row"))),
+    ),
+  );
   const whole = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, body));
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, whole);
 }
+
+/** A value of a map by a name that anybody may have given: a family may be called "constructor". */
+const lookup = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined);
 
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits).replace(/\.0+$/, "")}\u00a0%`;
 const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;

@@ -7,7 +7,8 @@ const PANELS = [
 ];
 
 const MANY = 40; // moments, from which on a dot for each would hide the line
-const SNAPSHOTS = "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
+const SNAPSHOTS =
+  "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
 
 /** `frames` as in heads.json; the section highlights the view's family and has a slider over the frames. */
 function filmSection(view, frames, without, explanation = SNAPSHOTS) {
@@ -25,21 +26,46 @@ function filmSection(view, frames, without, explanation = SNAPSHOTS) {
     range.value = frame;
     status.textContent = describeFrame(frames[frame], view.state.family);
     range.setAttribute("aria-valuetext", status.textContent);
-    for (const panel of panels) panel.chart.draw({ ...filmSpec(panel, frames, view), cursor: frames[frame].tokens, onpoint: (tokens) => follow(tokens) });
+    for (const panel of panels)
+      panel.chart.draw({
+        ...filmSpec(panel, frames, view),
+        cursor: frames[frame].tokens,
+        onpoint: (tokens) => follow(tokens),
+      });
   };
-  const follow = (tokens) => tokens !== null && film.set({ frame: frames.findIndex((frame) => frame.tokens === tokens) });
+  const follow = (tokens) =>
+    tokens !== null && film.set({ frame: frames.findIndex((frame) => frame.tokens === tokens) });
   view.watch((state, changed) => changed("family") && draw());
   film.watch(draw);
-  return section("film", "When the heads formed", explanation,
-    h("div", { class: "panels" }, panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node))),
-    h("div", { class: "controls film" }, play, range), status);
+  return section(
+    "film",
+    "When the heads formed",
+    explanation,
+    h(
+      "div",
+      { class: "panels" },
+      panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)),
+    ),
+    h("div", { class: "controls film" }, play, range),
+    status,
+  );
 }
 
 function filmSpec({ key, title, share }, frames, view) {
   const { family } = view.state;
   const names = Object.keys(frames.at(-1).families).filter((name) => name !== family);
-  const line = (name, kind) => ({ name: words(name), kind, dots: kind === "chosen" && frames.length <= MANY, points: frames.filter((frame) => frame.families[name]).map((frame) => [frame.tokens, frame.families[name][key]]) });
-  const lines = [...names.map((name) => line(name, "other")), ...(frames.at(-1).families[family] ? [line(family, "chosen")] : [])];
+  const line = (name, kind) => ({
+    name: words(name),
+    kind,
+    dots: kind === "chosen" && frames.length <= MANY,
+    points: frames
+      .filter(({ families }) => lookup(families, name))
+      .map(({ tokens: at, families }) => [at, families[name][key]]),
+  });
+  const lines = [
+    ...names.map((name) => line(name, "other")),
+    ...(lookup(frames.at(-1).families, family) ? [line(family, "chosen")] : []),
+  ];
   const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
   const [low, high] = share ? [0, 1] : [Math.min(0, ...values), Math.max(1, ...values)];
   const floor = frames[1].tokens / 2; // where the beginning, 0 tokens, stands on a logarithmic axis
@@ -50,13 +76,18 @@ function filmSpec({ key, title, share }, frames, view) {
     label: `${title}, ${words(family)} and ${names.length} other families`,
     height: 220,
     x: { min: floor, max: end, map: tokens, ticks: [[floor, "0"], ...ticks.map((tick) => [tick, compact(tick)])] },
-    y: { min: low, max: high, ticks: share ? [0, 0.5, 1] : ticksBetween(low, high), text: (value) => (share ? percent(value) : `${value}`) },
+    y: {
+      min: low,
+      max: high,
+      ticks: share ? [0, 0.5, 1] : ticksBetween(low, high),
+      text: (value) => (share ? percent(value) : `${value}`),
+    },
     lines,
   };
 }
 
 function describeFrame({ step, tokens, families }, family) {
-  const look = families[family];
+  const look = lookup(families, family);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens`;
   if (!look) return `${when}: nothing was seen of ${words(family)}`;
   return `${when}: ${words(family)}: right ${percent(look.model_accuracy)}, head ${look.head} picks what is meant in ${percent(look.choice_accuracy)} with ${look.mass.toFixed(2)} of its attention, resampling it costs ${look.resample_drop.toFixed(1)} nats`;

@@ -4,12 +4,20 @@ const MEASURES = {
   val_loss: { name: "nats a token", told: ({ val_loss }) => `${digits(val_loss)} nats a token` },
   val_bpb: { name: "bits a byte", told: ({ val_bpb }) => `${digits(val_bpb)} bits a byte` },
 };
-const PARTS = [["1", "all steps"], ["0.5", "the last half"], ["0.1", "the last tenth"]];
+const PARTS = [
+  ["1", "all steps"],
+  ["0.5", "the last half"],
+  ["0.1", "the last tenth"],
+];
 
 const digits = (value) => (value === null ? "no number" : value.toFixed(4));
 
 /** The last entry of ascending `steps` that is at most `step`. */
-const latest = (steps, step) => Math.max(0, steps.findLastIndex((other) => other <= step));
+const latest = (steps, step) =>
+  Math.max(
+    0,
+    steps.findLastIndex((other) => other <= step),
+  );
 
 /** Columns at one place, as an object. */
 const rowOf = (columns, i) => Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values[i]]));
@@ -21,7 +29,14 @@ const follow = (view) => (step) => step !== null && view.set({ step });
 
 /** A range over some steps of the run, which shows and sets the view's step; `told(i)`: what it says of the i-th. */
 function stepSlider(view, steps, label, told) {
-  const range = h("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": label, disabled: steps.length < 2 });
+  const range = h("input", {
+    type: "range",
+    min: 0,
+    max: steps.length - 1,
+    step: 1,
+    "aria-label": label,
+    disabled: steps.length < 2,
+  });
   range.addEventListener("input", () => view.set({ step: steps[+range.value] }));
   view.watch(({ step }, changed) => {
     if (!changed("step")) return;
@@ -52,7 +67,11 @@ function lossSection(view, run) {
   const picture = chart(lossSpec(view, run));
   const status = h("p", { class: "status" });
   const key = h("p", { class: "key" });
-  const [measure] = chooser("Measured in", Object.entries(MEASURES).map(([key, { name }]) => [key, name]), (key) => view.set({ measure: key }));
+  const [measure] = chooser(
+    "Measured in",
+    Object.entries(MEASURES).map(([key, { name }]) => [key, name]),
+    (key) => view.set({ measure: key }),
+  );
   const [part] = chooser("Shown", PARTS, (value) => view.set({ part: +value }));
   const slider = stepSlider(view, evaluations.step, "evaluation", (i) => describeStep(evaluations.step[i], run));
   view.watch(({ step }, changed) => {
@@ -61,10 +80,16 @@ function lossSection(view, run) {
     key.replaceChildren(...lossKey(view, run));
     status.textContent = describeStep(step, run);
   });
-  return section("loss", "Loss",
+  return section(
+    "loss",
+    "Loss",
     "How surprised the model is by the next token. A batch that it is trained on is small, hence the noise; the validation text is never trained on and measured whole. Point at a step to see what all sections say of it.",
-    h("div", { class: "controls" }, measure, part, key), picture.node,
-    slider, status, evaluationsTable(run));
+    h("div", { class: "controls" }, measure, part, key),
+    picture.node,
+    slider,
+    status,
+    evaluationsTable(run),
+  );
 }
 
 function lossKey(view, run) {
@@ -93,7 +118,10 @@ function lossSpec(view, run) {
       { name: "training, one batch", kind: "second", points: batches },
       { name: "validation, all of it", kind: "chosen", dots: whole.length <= MANY, points: whole },
     ],
-    marks: run.best !== null && run.best >= x.min ? [{ x: run.best, y: evaluations[measure][best], text: `the lowest, at step ${thousands(run.best)}` }] : [],
+    marks:
+      run.best !== null && run.best >= x.min
+        ? [{ x: run.best, y: evaluations[measure][best], text: `the lowest, at step ${thousands(run.best)}` }]
+        : [],
     cursor: step >= x.min ? step : null,
     onpoint: follow(view),
   };
@@ -106,7 +134,9 @@ function describeStep(step, run) {
   const evaluation = rowOf(run.evaluations, latest(run.evaluations.step, step));
   const batch = run.train.findLast(([at]) => at <= step);
   const time = evaluation.seconds ? `, ${span(evaluation.seconds)}` : "";
-  const told = Object.values(MEASURES).map((measure) => measure.told(evaluation)).join(", ");
+  const told = Object.values(MEASURES)
+    .map((measure) => measure.told(evaluation))
+    .join(", ");
   const lowest = evaluation.step === run.best ? ", the lowest" : "";
   const trained = batch ? `; training ${digits(batch[1])} at step ${thousands(batch[0])}` : "";
   return `step ${thousands(evaluation.step)} (${compact(evaluation.tokens)} tokens${time}): validation ${told}${lowest}${trained}`;
@@ -116,8 +146,24 @@ function evaluationsTable({ evaluations }) {
   const known = (value, text) => (value === null ? "–" : text(value));
   const rows = evaluations.step.map((step, i) => {
     const row = rowOf(evaluations, i);
-    return [thousands(step), thousands(row.tokens), known(row.seconds, span), known(row.train_loss, digits), digits(row.val_loss), digits(row.val_bpb), known(row.tokens_per_second, thousands)];
+    return [
+      thousands(step),
+      thousands(row.tokens),
+      known(row.seconds, span),
+      known(row.train_loss, digits),
+      digits(row.val_loss),
+      digits(row.val_bpb),
+      known(row.tokens_per_second, thousands),
+    ];
   });
-  const columns = ["step", "tokens", "time", "training, nats a token", "validation, nats a token", "validation, bits a byte", "tokens a second"];
+  const columns = [
+    "step",
+    "tokens",
+    "time",
+    "training, nats a token",
+    "validation, nats a token",
+    "validation, bits a byte",
+    "tokens a second",
+  ];
   return h("details", {}, h("summary", {}, "Every evaluation as a table"), table("Every evaluation", columns, rows));
 }

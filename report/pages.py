@@ -13,7 +13,7 @@ from string import Template
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "film")
 SCRIPTS = {
-    "probe": (*SHARED, "patterns", "roles", "story", "sites", "numbers", "method", "probe"),
+    "probe": (*SHARED, "patterns", "roles", "telling", "story", "sites", "numbers", "method", "probe"),
     "training": (*SHARED, "losses", "references", "samples", "training"),
 }
 
@@ -29,7 +29,7 @@ class Heading:
 
 def pack(part: bytes) -> str:
     """Bytes as text for a page: deflated, then base64, so that no data can end or begin anything in HTML."""
-    squeeze = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    squeeze = zlib.compressobj(6, wbits=-zlib.MAX_WBITS)
     return base64.b64encode(squeeze.compress(part) + squeeze.flush()).decode()
 
 

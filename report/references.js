@@ -13,14 +13,30 @@ function referencesSection(view, run) {
   view.watch(({ family, step }, changed) => {
     if (!changed("family", "step")) return;
     for (const panel of panels) panel.chart.draw(referenceSpec(panel, view, run));
-    key.replaceChildren(keyEntry("line chosen", words(family)), keyEntry("line", "other families"), keyEntry("rule half", `what resolving ${words(family)} is worth`));
+    key.replaceChildren(
+      keyEntry("line chosen", words(family)),
+      keyEntry("line", "other families"),
+      keyEntry("rule half", `what resolving ${words(family)} is worth`),
+    );
     status.textContent = describeReference(family, step, run);
   });
-  return section("references", "References resolved",
+  return section(
+    "references",
+    "References resolved",
     "The loss on the one word that only the referent decides, in stories kept for this. A model that takes either candidate at random cannot get below what resolving is worth, ln 2 = 0.69 nats between two: a family is resolved from where its loss stays below.",
-    h("div", { class: "columns references" },
+    h(
+      "div",
+      { class: "columns references" },
       familyTable(view, run, names),
-      h("div", {}, key, panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)), status)));
+      h(
+        "div",
+        {},
+        key,
+        panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)),
+        status,
+      ),
+    ),
+  );
 }
 
 function referenceSpec({ key, title, height }, view, run) {
@@ -28,15 +44,34 @@ function referenceSpec({ key, title, height }, view, run) {
   const end = lastStep(run);
   const steps = run.evaluations.step;
   const others = Object.keys(run.families).filter((name) => name !== family);
-  const line = (name, kind) => ({ name: words(name), kind, dots: kind === "chosen" && steps.length <= MANY, points: steps.map((at, i) => [at, run.families[name][key][i]]) });
+  const line = (name, kind) => ({
+    name: words(name),
+    kind,
+    dots: kind === "chosen" && steps.length <= MANY,
+    points: steps.map((at, i) => [at, run.families[name][key][i]]),
+  });
   const lines = [...others.map((name) => line(name, "other")), line(family, "chosen")];
   const { worth } = run.families[family];
-  const high = key === "loss" ? Math.max(limits(lines.flatMap(({ points }) => points), end)[1], 1.1 * (worth ?? 0)) : 1;
+  const high =
+    key === "loss"
+      ? Math.max(
+          limits(
+            lines.flatMap(({ points }) => points),
+            end,
+          )[1],
+          1.1 * (worth ?? 0),
+        )
+      : 1;
   return {
     label: `${title}: ${words(family)} and ${others.length} other families`,
     height,
     x: stepAxis(end),
-    y: { min: 0, max: high, ticks: key === "loss" ? ticksBetween(0, high, 4) : [0, 0.5, 1], text: key === "loss" ? (value) => `${value}` : (value) => percent(value) },
+    y: {
+      min: 0,
+      max: high,
+      ticks: key === "loss" ? ticksBetween(0, high, 4) : [0, 0.5, 1],
+      text: key === "loss" ? (value) => `${value}` : (value) => percent(value),
+    },
     lines,
     rules: key === "loss" && worth !== null ? [{ y: worth, kind: "half" }] : [],
     cursor: step,
@@ -46,12 +81,22 @@ function referenceSpec({ key, title, height }, view, run) {
 
 /** The families with their numbers at the view's step; a button in each row chooses it. */
 function familyTable(view, run, names) {
-  const buttons = names.map((name) => h("button", { type: "button", onclick: () => view.set({ family: name }) }, words(name)));
+  const buttons = names.map((name) =>
+    h("button", { type: "button", onclick: () => view.set({ family: name }) }, words(name)),
+  );
   const loss = names.map(() => h("span"));
   const right = names.map(() => h("span"));
   const since = names.map((name) => run.families[name].since);
-  const whole = table("Families of references at the chosen step; a button highlights one", ["family", ["loss", { class: "number" }], ["right", { class: "number" }], "resolved from"],
-    names.map((_, i) => [buttons[i], [loss[i], { class: "number" }], [right[i], { class: "number" }], since[i] === null ? "not yet" : `step ${thousands(since[i])}`]));
+  const whole = table(
+    "Families of references at the chosen step; a button highlights one",
+    ["family", ["loss", { class: "number" }], ["right", { class: "number" }], "resolved from"],
+    names.map((_, i) => [
+      buttons[i],
+      [loss[i], { class: "number" }],
+      [right[i], { class: "number" }],
+      since[i] === null ? "not yet" : `step ${thousands(since[i])}`,
+    ]),
+  );
   whole.classList.add("families");
   view.watch(({ family, step }, changed) => {
     if (!changed("family", "step")) return;
@@ -81,8 +126,18 @@ function describeReference(family, step, run) {
 function stressSection({ stress }) {
   const shown = { loss: (value) => value.toFixed(3), worth: (value) => value.toFixed(2) };
   const cell = (value, column) => (value === null ? "–" : (shown[column] ?? ((share) => percent(share, 1)))(value));
-  const rows = Object.entries(stress.families).map(([name, values]) => [words(name), ...values.map((value, i) => [cell(value, stress.columns[i]), { class: "number" }])]);
-  return section("stress", "Harder than in training",
+  const rows = Object.entries(stress.families).map(([name, values]) => [
+    words(name),
+    ...values.map((value, i) => [cell(value, stress.columns[i]), { class: "number" }]),
+  ]);
+  return section(
+    "stress",
+    "Harder than in training",
     "Measured with the last weights, on stories that were never used before. Right, loss and worth: stories as in training, of other people and things. The rest: openings and endings never seen; more sentences in between than ever seen; words that were never candidates; and for these, whether the answer is at least likelier than the other candidate.",
-    table("Held-out stories and stress", ["family", ...stress.columns.map((name) => [name, { class: "number" }])], rows));
+    table(
+      "Held-out stories and stress",
+      ["family", ...stress.columns.map((name) => [name, { class: "number" }])],
+      rows,
+    ),
+  );
 }

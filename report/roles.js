@@ -1,8 +1,17 @@
 /* The role map: layers x heads, and beside it what the chosen head does in each family. */
 
 const SHORT = {
-  pronoun: "pro", key_value: "key", copying: "copy", induction: "ind", subject_verb: "subj", word_sense: "sense",
-  alignment: "align", previous_token: "prev", fixed_offset: "off", first_token: "first", same_word: "same",
+  pronoun: "pro",
+  key_value: "key",
+  copying: "copy",
+  induction: "ind",
+  subject_verb: "subj",
+  word_sense: "sense",
+  alignment: "align",
+  previous_token: "prev",
+  fixed_offset: "off",
+  first_token: "first",
+  same_word: "same",
 };
 const MEANING = {
   pronoun: "looks from where a pronoun's meaning is asked for to what it means",
@@ -19,11 +28,13 @@ const MEANING = {
 };
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
-const roleColour = (role, colours) => colours[role] ?? "#6f6f6f";
+const roleColour = (role, colours) => lookup(colours, role) ?? "#6f6f6f";
 
 function describeRoles(roles) {
   if (!roles.length) return "no role";
-  return roles.map(({ role, score, matters }) => `${words(role)} ${score.toFixed(2)}${matters ? " (matters)" : ""}`).join(", ");
+  return roles
+    .map(({ role, score, matters }) => `${words(role)} ${score.toFixed(2)}${matters ? " (matters)" : ""}`)
+    .join(", ");
 }
 
 function roleMap(view, { heads, page }) {
@@ -38,9 +49,23 @@ function roleMap(view, { heads, page }) {
       cells.set(name, cell);
       return cell;
     });
-    return h("div", { role: "row" }, h("span", { role: "rowheader", class: "layer" }, dense ? `${l}` : `layer ${l}`), own);
+    return h(
+      "div",
+      { role: "row" },
+      h("span", { role: "rowheader", class: "layer" }, dense ? `${l}` : `layer ${l}`),
+      own,
+    );
   });
-  const grid = h("div", { class: dense ? "rolemap dense" : "rolemap", role: "grid", "aria-label": "role map, layers by heads; arrow keys choose a head", "--heads": map[0].length }, rows);
+  const grid = h(
+    "div",
+    {
+      class: dense ? "rolemap dense" : "rolemap",
+      role: "grid",
+      "aria-label": "role map, layers by heads; arrow keys choose a head",
+      "--heads": map[0].length,
+    },
+    rows,
+  );
   grid.addEventListener("keydown", (event) => moveOnGrid(event, view, cells, map));
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;
@@ -54,21 +79,45 @@ function roleMap(view, { heads, page }) {
 
 function roleCell(name, roles, dense, colours) {
   const [strongest] = roles;
-  const style = strongest ? { "--role": roleColour(strongest.role, colours), "--strength": strongest.strength.toFixed(3) } : {};
+  const style = strongest
+    ? { "--role": roleColour(strongest.role, colours), "--strength": strongest.strength.toFixed(3) }
+    : {};
   const shown = dense ? roles.slice(0, 1) : roles;
   const lines = shown.map(({ role, matters }) =>
-    h("span", { class: "role" }, h("span", { class: "dot" }, matters ? "●" : ""), dense ? (SHORT[role] ?? role.slice(0, 4)) : words(role)),
+    h(
+      "span",
+      { class: "role" },
+      h("span", { class: "dot" }, matters ? "●" : ""),
+      dense ? (lookup(SHORT, role) ?? role.slice(0, 4)) : words(role),
+    ),
   );
   const title = `head ${name}: ${describeRoles(roles)}`;
-  return h("div", { role: "gridcell", class: strongest ? "cell" : "cell none", "aria-label": title, title, "data-head": name, "data-role": strongest?.role ?? "", ...style }, h("span", { class: "name" }, name), lines);
+  return h(
+    "div",
+    {
+      role: "gridcell",
+      class: strongest ? "cell" : "cell none",
+      "aria-label": title,
+      title,
+      "data-head": name,
+      "data-role": strongest?.role ?? "",
+      ...style,
+    },
+    h("span", { class: "name" }, name),
+    lines,
+  );
 }
 
 function moveOnGrid(event, view, cells, map) {
   const [layer, head] = view.state.head.split(".").map(Number);
   const [n, m] = [map.length, map[0].length];
   const move = {
-    ArrowLeft: [layer, head - 1], ArrowRight: [layer, head + 1], ArrowUp: [layer - 1, head], ArrowDown: [layer + 1, head],
-    Home: [layer, 0], End: [layer, m - 1],
+    ArrowLeft: [layer, head - 1],
+    ArrowRight: [layer, head + 1],
+    ArrowUp: [layer - 1, head],
+    ArrowDown: [layer + 1, head],
+    Home: [layer, 0],
+    End: [layer, m - 1],
   }[event.key];
   if (!move) return;
   event.preventDefault();
@@ -80,25 +129,49 @@ function moveOnGrid(event, view, cells, map) {
 function roleLegend({ heads, page }) {
   const there = new Set(heads.all_roles.flat(2).map(({ role }) => role));
   const items = [...there].map((role) =>
-    h("li", {}, h("span", { class: "chip", "--role": roleColour(role, page.colours) }), h("b", {}, words(role)), ` ${MEANING[role] ?? "looks at what is meant in this family"}`),
+    h(
+      "li",
+      {},
+      h("span", { class: "chip", "--role": roleColour(role, page.colours) }),
+      h("b", {}, words(role)),
+      ` ${lookup(MEANING, role) ?? "looks at what is meant in this family"}`,
+    ),
   );
   if (!items.length) return h("p", { class: "what" }, "No head is given a role.");
-  return h("ul", { class: "legend" }, items, h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping what it looks at changes the answer"));
+  return h(
+    "ul",
+    { class: "legend" },
+    items,
+    h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping what it looks at changes the answer"),
+  );
 }
 
 /** For the chosen head, each family as a bar of choice accuracy from 0 to 100 %; a family is chosen here. */
 function familyBars(view, { heads, page }) {
-  const items = Object.entries(heads.families).map(([name, found]) => familyBar(name, found, page, () => view.set({ family: name })));
+  const items = Object.entries(heads.families).map(([name, found]) =>
+    familyBar(name, found, page, () => view.set({ family: name })),
+  );
   view.watch(({ head, family }, changed) => {
     if (changed("head", "family")) items.forEach((item) => item.update(head, family));
   });
-  return h("ul", { class: "bars" }, items.map(({ node }) => node));
+  return h(
+    "ul",
+    { class: "bars" },
+    items.map(({ node }) => node),
+  );
 }
 
 function familyBar(name, found, page, onclick) {
-  const colour = roleColour(page.family_roles[name] ?? name, page.colours);
+  const colour = roleColour(lookup(page.family_roles, name) ?? name, page.colours);
   const [bar, value, verdict] = ["bar", "value", "verdict"].map((kind) => h("span", { class: kind }));
-  const button = h("button", { type: "button", "--role": colour, "--baseline": bestBaseline(found)[1], onclick }, h("span", { class: "of" }, words(name)), bar, value, verdict);
+  const button = h(
+    "button",
+    { type: "button", "--role": colour, "--baseline": bestBaseline(found)[1], onclick },
+    h("span", { class: "of" }, words(name)),
+    bar,
+    value,
+    verdict,
+  );
   return {
     node: h("li", { "data-family": name }, button),
     update(head, family) {
@@ -132,10 +205,23 @@ function rolesSection(view, found) {
       ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the one ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
       : "";
   });
-  const right = h("div", { class: "chosen" }, title, roles,
-    h("p", { class: "what" }, "Bars: how often it gives what is meant more attention than the other candidate, at its own best site; ticks: the best baseline."),
-    familyBars(view, found), habits);
-  return section("roles", "What each head does",
+  const right = h(
+    "div",
+    { class: "chosen" },
+    title,
+    roles,
+    h(
+      "p",
+      { class: "what" },
+      "Bars: how often it gives what is meant more attention than the other candidate, at its own best site; ticks: the best baseline.",
+    ),
+    familyBars(view, found),
+    habits,
+  );
+  return section(
+    "roles",
+    "What each head does",
     "Colour: the head's strongest role. Strength of colour: how far it is above the best baseline. Dot: it matters to the answer. Choose a head by a click or the arrow keys.",
-    h("div", { class: "columns" }, h("div", {}, roleMap(view, found), roleLegend(found)), right));
+    h("div", { class: "columns" }, h("div", {}, roleMap(view, found), roleLegend(found)), right),
+  );
 }

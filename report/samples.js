@@ -12,9 +12,14 @@ function samplesSection(view, { samples }) {
     text.textContent = sample.text;
     text.scrollTop = 0;
   });
-  return section("samples", "What it writes",
+  return section(
+    "samples",
+    "What it writes",
     "The beginning of a new document at each evaluation, always with the same random numbers.",
-    slider, status, text);
+    slider,
+    status,
+    text,
+  );
 }
 
 function describeSample({ step, text, length }) {

@@ -13,18 +13,31 @@ function sitesSection(view, { heads }) {
     note.textContent = describeSites(family, head, found);
     numbers.replaceChildren(sitesTable(family, head, found));
   });
-  return section("sites", "From where it can know",
+  return section(
+    "sites",
+    "From where it can know",
     "How often a head gives what is meant more attention than the other candidate, at each site. Twins that differ only later are the same text at the pronoun: there every head must be at 50 %, the impossible probe.",
-    h("figure", {}, key, area.node, h("figcaption", {}, note)), h("details", {}, h("summary", {}, "The same in numbers"), numbers));
+    h("figure", {}, key, area.node, h("figcaption", {}, note)),
+    h("details", {}, h("summary", {}, "The same in numbers"), numbers),
+  );
 }
 
-const emptyAxes = () => ({ x: { min: 0, max: 1, ticks: [] }, y: { min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1], text: (value) => percent(value) } });
+const emptyAxes = () => ({
+  x: { min: 0, max: 1, ticks: [] },
+  y: { min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1], text: (value) => percent(value) },
+});
 
-const bestBaseline = ({ baselines }) => Object.entries(baselines).reduce((best, other) => (other[1] > best[1] ? other : best));
+const bestBaseline = ({ baselines }) =>
+  Object.entries(baselines).reduce((best, other) => (other[1] > best[1] ? other : best));
 
 function sitesSpec(family, head, found) {
   const { sites, choice_accuracy: accuracy, ci } = found.by_site;
-  const line = (name, kind) => ({ name: `head ${name}`, kind, dots: kind === "chosen", points: accuracy[name].map((value, i) => [i, value]) });
+  const line = (name, kind) => ({
+    name: `head ${name}`,
+    kind,
+    dots: kind === "chosen",
+    points: accuracy[name].map((value, i) => [i, value]),
+  });
   const others = Object.keys(accuracy).filter((name) => name !== head);
   const impossible = found.impossible_probe;
   return {
@@ -33,18 +46,32 @@ function sitesSpec(family, head, found) {
     x: { min: -0.35, max: sites.length - 0.65, ticks: sites.map((site, i) => [i, site]) },
     lines: [...others.map((other) => line(other, "other")), line(head, "chosen")],
     bands: [{ points: ci[head].map(([low, high], i) => [i, low, high]) }],
-    rules: [{ y: 0.5, kind: "half" }, { y: bestBaseline(found)[1], kind: "baseline" }],
-    marks: impossible ? [{ x: sites.indexOf("P"), y: impossible.accuracy, text: `impossible probe: ${percent(impossible.accuracy, 2)}` }] : [],
+    rules: [
+      { y: 0.5, kind: "half" },
+      { y: bestBaseline(found)[1], kind: "baseline" },
+    ],
+    marks: impossible
+      ? [
+          {
+            x: sites.indexOf("P"),
+            y: impossible.accuracy,
+            text: `impossible probe: ${percent(impossible.accuracy, 2)}`,
+          },
+        ]
+      : [],
   };
 }
 
 function sitesKey(head, found) {
   const [name, value] = bestBaseline(found);
   const entries = [
-    keyEntry("line chosen", `head ${head}, 95 % interval`), keyEntry("line", "other heads"), keyEntry("rule half", "50 %"),
+    keyEntry("line chosen", `head ${head}, 95 % interval`),
+    keyEntry("line", "other heads"),
+    keyEntry("rule half", "50 %"),
     keyEntry("rule baseline", `best baseline: ${name}, ${percent(value)}`),
   ];
-  if (found.impossible_probe) entries.push(keyEntry("mark", `impossible probe: ${percent(found.impossible_probe.accuracy, 2)}`));
+  if (found.impossible_probe)
+    entries.push(keyEntry("mark", `impossible probe: ${percent(found.impossible_probe.accuracy, 2)}`));
   return entries;
 }
 
@@ -52,12 +79,20 @@ function describeSites(family, head, found) {
   const { sites, choice_accuracy: accuracy } = found.by_site;
   const each = sites.map((site, i) => `${site} ${percent(accuracy[head][i])}`).join(", ");
   const impossible = found.impossible_probe;
-  const probe = impossible ? ` Impossible probe, over ${impossible.cases} cases whose twins are still the same at P: ${percent(impossible.accuracy, 2)}.` : " No twins of this family are the same up to the pronoun, so there is no impossible probe.";
+  const probe = impossible
+    ? ` Impossible probe, over ${impossible.cases} cases whose twins are still the same at P: ${percent(impossible.accuracy, 2)}.`
+    : " No twins of this family are the same up to the pronoun, so there is no impossible probe.";
   return `${words(family)}, head ${head}: ${each}.${probe}`;
 }
 
 function sitesTable(family, head, found) {
   const { sites, choice_accuracy: accuracy, ci } = found.by_site;
-  return table(`Choice accuracy by site in ${words(family)}`, ["head", ...sites],
-    Object.keys(accuracy).map((name) => [name === head ? `${name} (chosen)` : name, ...accuracy[name].map((value, i) => `${percent(value, 1)} (${interval(ci[name][i])})`)]));
+  return table(
+    `Choice accuracy by site in ${words(family)}`,
+    ["head", ...sites],
+    Object.keys(accuracy).map((name) => [
+      name === head ? `${name} (chosen)` : name,
+      ...accuracy[name].map((value, i) => `${percent(value, 1)} (${interval(ci[name][i])})`),
+    ]),
+  );
 }

@@ -1,7 +1,9 @@
 /* report.html of a run: what its record says, while it trains and afterwards. */
 
-const LIVE = "A look at every family each time that training looked at its heads, against tokens seen (logarithmic); the head is the one that was best at that moment. Thick: the chosen family; thin: the others.";
-const NO_FILM = "Not seen yet: python train.py ... probe_every=250 looks at the heads while it trains; python probe.py run=... film=true looks at the snapshots of a run.";
+const LIVE =
+  "A look at every family each time that training looked at its heads, against tokens seen (logarithmic); the head is the one that was best at that moment. Thick: the chosen family; thin: the others.";
+const NO_FILM =
+  "Not seen yet: python train.py ... probe_every=250 looks at the heads while it trains; python probe.py run=... film=true looks at the snapshots of a run.";
 
 async function drawTraining() {
   const run = await unpackJson("page.json");
@@ -18,8 +20,12 @@ async function drawTraining() {
 }
 
 function settingsSection({ config }) {
-  return section("settings", "Settings", "All that this run was told. metrics.jsonl beside this page has every number of its record.",
-    h("details", {}, h("summary", {}, "config.yaml"), h("pre", { class: "config" }, config)));
+  return section(
+    "settings",
+    "Settings",
+    "All that this run was told. metrics.jsonl beside this page has every number of its record.",
+    h("details", {}, h("summary", {}, "config.yaml"), h("pre", { class: "config" }, config)),
+  );
 }
 
 drawTraining();

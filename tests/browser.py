@@ -7,7 +7,7 @@ from pathlib import Path
 
 import get_browser
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ARGUMENTS = (
     "--disable-gpu",
@@ -18,6 +18,34 @@ ARGUMENTS = (
     "--disable-quic",
 )
 INSIDE = ("data:", "blob:")  # parts of the page itself
+
+
+CONTRAST = """element => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const layers = [];
+  for (let node = element; node; node = node.parentElement) {
+    layers.unshift(rgba(getComputedStyle(node).backgroundColor));
+  }
+  let behind = [255, 255, 255];
+  for (const [r, g, b, a] of layers) behind = [r, g, b].map((value, i) => value * a / 255 + behind[i] * (1 - a / 255));
+  const luminance = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => {
+    const value = rgb[i] / 255;
+    return sum + share * (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const [one, other] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind)].sort();
+  return (other + 0.05) / (one + 0.05);
+}"""
+
+
+def contrast(element: Locator) -> float:
+    """The contrast of an element's text with what lies behind it (WCAG 2.2): 4.5 or more can be read."""
+    return element.evaluate(CONTRAST)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +70,7 @@ def quiet_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
     Raises AssertionError where a page, or a window it opened, requested anything but its own file, logged an error, or
     threw one.
     """
-    complaints, contexts = [], []
+    complaints, contexts, scripted = [], [], []
 
     def open_page(path: Path, width: int = 1280, height: int = 900, scheme: str = "light", **options) -> Page:
         own = Path(path).absolute().as_uri()
@@ -56,6 +84,8 @@ def quiet_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
             }
         )
         contexts.append(context)
+        if options.get("java_script_enabled", True):
+            scripted.append(context)
 
         def on_request(request) -> None:
             if request.url.partition("#")[0] != own and not request.url.startswith(INSIDE):
@@ -74,7 +104,7 @@ def quiet_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     try:
         yield open_page
-        for page in [page for context in contexts for page in context.pages]:
+        for page in [page for context in scripted for page in context.pages]:
             page.evaluate("() => new Promise(done => setTimeout(done))")  # what was begun is heard of before this ends
     finally:
         for context in contexts:

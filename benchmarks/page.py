@@ -1,0 +1,117 @@
+"""How large the probe page is, what it asks for and how soon it shows something:
+
+``python -m benchmarks.page [FOLDER/report.html ...] [--opens 9] [--browser PATH]``
+
+Opens each page given, and one made for 12 x 12 heads of random weights and texts of 256 tokens, in headless Chromium,
+in turns. Times are of the browser, since it was told to open the file: first paint, and the first story drawn. Where
+``bertviz`` can be imported, the size of its page of one of these texts stands beside it. Needs playwright.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from playwright.sync_api import Browser, sync_playwright
+
+from data import Case
+from data.cases import Spans
+from data.stories import cases
+from data.tokenizers import byte_tokenizer
+from model import GPT, GPTConfig
+from model.watch import PatternRecorder
+from probing import Findings, probe, write_files
+from probing.page import write_report
+
+TOKENS, SIDE, N_CASES = 256, 12, 20
+FILLER = "It was a long day and nothing else had happened before. "
+PAINT = "performance.getEntriesByName('first-paint')[0].startTime"
+DRAWN = "() => document.querySelector('.strip canvas')?.width > 1 && performance.now()"
+
+
+def lengthen(case: Case, tokens: int) -> Case:
+    """The case behind as many bytes of other text as make it ``tokens`` - 1 bytes long up to its answer."""
+    missing = tokens - 2 - case.spans.answer[0]
+    before = (FILLER * (1 + missing // len(FILLER)))[len(FILLER) - missing % len(FILLER) :] if missing > 0 else ""
+    shift = len(before)
+
+    def move(span):
+        if span is None:
+            return None
+        return tuple(map(move, span)) if span and isinstance(span[0], tuple) else tuple(byte + shift for byte in span)
+
+    spans = {name: move(span) for name, span in vars(case.spans).items()}
+    return replace(case, text=before + case.text, spans=Spans(**spans))
+
+
+def large_findings() -> Findings:
+    """144 heads of random weights whose patterns are far from uniform, on stories of 256 byte tokens."""
+    config = GPTConfig(257, block_size=TOKENS, n_layer=SIDE, n_head=SIDE, n_embd=16 * SIDE)
+    model = GPT(config).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    told = ([lengthen(case, TOKENS) for case in cases(split, N_CASES, 0)] for split in ("select", "report"))
+    return probe(model, byte_tokenizer(), *told)
+
+
+def bertviz_page(findings: Findings, path: Path) -> bool:
+    """BertViz's model view of all heads on one of the texts; False where it is not installed."""
+    try:
+        from bertviz import model_view
+    except ImportError:
+        return False
+    case = findings.families[0].cases[0]
+    recorder = PatternRecorder()
+    with torch.inference_mode():
+        findings.model.show_patterns(torch.tensor([case.tokens]), recorder)
+    words = [chr(token) for token in case.tokens]
+    path.write_text(model_view(tuple(recorder.patterns), words, html_action="return").data)
+    return True
+
+
+def open_once(browser: Browser, path: Path) -> tuple[float, float, int]:
+    """Milliseconds to the first paint and to the first story, and requests other than the file itself."""
+    context = browser.new_context(offline=True)
+    asked = []
+    context.on("request", lambda request: asked.append(request.url))
+    page = context.new_page()
+    page.goto(path.as_uri())
+    drawn = page.wait_for_function(DRAWN).json_value()
+    page.wait_for_function("performance.getEntriesByName('first-paint').length")
+    paint = page.evaluate(PAINT)
+    context.close()
+    return paint, drawn, len(asked) - 1
+
+
+def main(pages: Sequence[Path], opens: int, executable: str | None) -> None:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        findings, folder = large_findings(), Path(folder)
+        write_files(findings, folder)
+        pages = [*pages, *write_report(findings, byte_tokenizer(), folder)]
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        seen = {path: [] for path in pages}
+        for _ in range(opens):
+            for path in pages:
+                seen[path].append(open_once(browser, path.resolve()))
+        print("| page | MB | requests | first paint, ms (most) | first story drawn, ms (most) |\n|---|---|---|---|---|")
+        for path, times in seen.items():
+            name = f"{SIDE} x {SIDE} heads, {TOKENS} tokens" if path.parent == folder else str(path)
+            paint, drawn, asked = zip(*times, strict=True)
+            size = path.stat().st_size / 1e6
+            times = " | ".join(f"{median(column):.0f} ({max(column):.0f})" for column in (paint, drawn))
+            print(f"| {name} | {size:.2f} | {max(asked)} | {times} |")
+        if bertviz_page(findings, folder / "bertviz.html"):
+            print(f"| BertViz, one text of it | {(folder / 'bertviz.html').stat().st_size / 1e6:.1f} | | | |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages", nargs="*", type=Path)
+    parser.add_argument("--opens", type=int, default=9)
+    parser.add_argument("--browser", help="a Chromium; left out: Playwright's own")
+    main(**{"executable" if key == "browser" else key: value for key, value in vars(parser.parse_args()).items()})

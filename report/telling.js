@@ -1,0 +1,119 @@
+/* One text in running words, every word tinted by how much the chosen head looks at it. */
+
+const HEAVIEST = 3; // words named in numbers
+
+const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
+
+const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
+
+/** One text with its own words, status line and pattern. `at(state)` says which token looks; null: none that is here. */
+class Telling {
+  constructor(text, twin, found, view) {
+    this.text = text;
+    this.found = found;
+    this.view = view;
+    this.words = text.tokens.map((token, i) => this.word(token, i, twin));
+    const body = this.words.flatMap((word, i) => [
+      text.tokens[i].startsWith(" ") || i === 1 ? " " : "",
+      word,
+      /^\s*↵+$/.test(text.tokens[i]) ? h("br") : "",
+    ]);
+    this.node = h(
+      "p",
+      {
+        class: "telling",
+        tabindex: 0,
+        role: "group",
+        "aria-label": `${text.tokens.slice(1).join("")}. Arrow keys move the word that looks.`,
+      },
+      body,
+    );
+    this.status = h("p", { class: "status", "aria-live": "polite" });
+    this.model = h("p", { class: "status" });
+    this.node.addEventListener("keydown", (event) => this.onkey(event));
+    this.node.addEventListener("pointerover", (event) => this.hover(event.target));
+    this.node.addEventListener("pointerleave", () => this.view.set({ hovered: null }));
+    this.node.addEventListener("click", (event) => this.pin(event.target));
+  }
+
+  word(token, i, twin) {
+    const differs = twin && twin.tokens.length === this.text.tokens.length && twin.tokens[i] !== token;
+    const marks = [
+      "word",
+      i === 0 && "start",
+      inSpans(this.text.gold, i) && "gold",
+      inSpans(this.text.distractors, i) && "other",
+      differs && "differs",
+    ];
+    return h("bdi", { class: marks.filter(Boolean).join(" "), "data-i": i }, token.replace(/^ /, ""));
+  }
+
+  hover(target) {
+    if (target.dataset.i !== undefined) this.view.set({ hovered: this.place(+target.dataset.i) });
+  }
+
+  pin(target) {
+    if (target.dataset.i !== undefined) this.view.set({ pinned: +target.dataset.i, hovered: null });
+  }
+
+  onkey(event) {
+    const last = this.words.length - 1;
+    const now = this.query(this.view.state) ?? last;
+    const next = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    this.view.set({ pinned: Math.max(0, Math.min(last, next)), hovered: null });
+  }
+
+  /** A token pointed at in this text, or in a twin that has as many. */
+  place(i) {
+    return { text: this.text, i, n: this.words.length };
+  }
+
+  /** The token that looks: the one pointed at, the one chosen, or the site. */
+  query({ hovered, pinned, site }) {
+    if (hovered?.n === this.words.length) return hovered.i;
+    if (pinned !== null) return Math.min(pinned, this.words.length - 1);
+    return this.text.sites.find(({ name }) => name === site)?.position ?? null;
+  }
+
+  async load() {
+    this.patterns ??= new Patterns(await unpack(this.text.patterns), this.text.rows, this.found.page.levels);
+  }
+
+  draw(state) {
+    const query = this.query(state);
+    const k = this.found.names.indexOf(state.head);
+    const weights = query === null || !this.patterns ? null : this.patterns.row(k, query);
+    this.words.forEach((word, i) => {
+      word.style.setProperty("--weight", weights?.[i]?.toFixed(3) ?? 0);
+      word.classList.toggle("from", i === query);
+      word.classList.toggle("unread", query !== null && i > query);
+    });
+    this.status.textContent = this.patterns ? this.describe(query, weights) : "";
+    this.model.textContent = this.describeModel(query);
+  }
+
+  describe(query, weights) {
+    const { tokens, gold, distractors } = this.text;
+    if (query === null) return "this text has no such site";
+    const from = `from “${tokens[query].trim()}”`;
+    if (!weights) return `${from}: not in this page, which would become too large; the sites of the slider are`;
+    const order = weights
+      .map((weight, i) => [weight, i])
+      .sort(([a], [b]) => b - a)
+      .slice(0, HEAVIEST);
+    const looks = order.map(([weight, i]) => `${tokens[i].trim()} ${weight.toFixed(2)}`).join(", ");
+    const sums = gold.length
+      ? ` · what is meant ${massOn(weights, gold).toFixed(2)}, the other ${massOn(weights, distractors).toFixed(2)}`
+      : "";
+    return `${from}: ${looks}${sums}`;
+  }
+
+  describeModel(query) {
+    const { answer, foil, p_answer: right, p_foil: wrong, sites } = this.text;
+    const asked = sites.find(({ name }) => name === "A-1");
+    if (answer === null || query !== asked?.position) return "";
+    return `the model expects: ${answer.trim()} ${percent(right, 1)}, ${foil.trim()} ${percent(wrong, 1)}`;
+  }
+}

@@ -1,0 +1,328 @@
+"""The page of probe.py in a real browser: what it shows is what was measured, and every way to choose works."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from browser import contrast
+from playwright.sync_api import Page, expect
+from toys import TOKENIZER, hand_set_model, toy_cases
+
+from data import Case
+from probing import Findings, probe, write_files
+from probing.examples import own_text
+from probing.page import write_report
+
+MATTERS = "1.0"  # by the weights set by hand
+UNRESOLVED = "the_other_way"
+
+
+def with_unresolved(cases: list[Case]) -> list[Case]:
+    """The cases, and the same ones with the other name for an answer, as a family that nobody can resolve."""
+    turned = []
+    for case in cases:
+        spans = replace(case.spans, gold=case.spans.distractors, distractors=case.spans.gold)
+        text, answer = case.text[:-1] + case.foil, case.text[-1]
+        own = {"id": f"{case.id}!", "twin": f"{case.twin}!", "family": UNRESOLVED}
+        turned.append(replace(case, text=text, spans=spans, foil=answer, **own))
+    return cases + turned
+
+
+@pytest.fixture(scope="module")
+def findings() -> Findings:
+    """The hand-set model on its own language, and a film that was never shot."""
+    told = (with_unresolved(toy_cases(split, 40)) for split in ("select", "report"))
+    found = probe(hand_set_model(), TOKENIZER, *told, source={"run": "toy", "step": 7})
+    look = {
+        "model_loss": 0.1,
+        "model_accuracy": 0.5,
+        "head": MATTERS,
+        "site": "A-1",
+        "choice_accuracy": 0.5,
+        "mass": 0.2,
+    }
+    look |= {"swap_drop": 0.1, "resample_drop": 0.0}
+    frames = [
+        {"step": step, "tokens": 100 * step, "families": {"agreement": look | {"model_accuracy": step / 7}}}
+        for step in (0, 1, 3, 7)
+    ]
+    return replace(found, film=frames)
+
+
+@pytest.fixture(scope="module")
+def folder(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("probe")
+    write_files(findings, folder)
+    write_report(findings, TOKENIZER, folder, own_text(TOKENIZER, [TOKENIZER.end, *b"AKh?"], [3, 4]))
+    return folder
+
+
+@pytest.fixture
+def found(folder: Path) -> dict:
+    return json.loads((folder / "heads.json").read_text())
+
+
+@pytest.fixture
+def page(open_page, folder: Path) -> Page:
+    page = open_page(folder / "report.html")
+    page.set_default_timeout(5_000)
+    choose_text(page, "agreement, typical")
+    expect(page.locator(".telling .gold[style*=weight]").first).to_be_visible()
+    return page
+
+
+def choose_text(page: Page, name: str) -> None:
+    page.get_by_label("text", exact=True).select_option(label=name)
+
+
+def tints(page: Page, telling: int = 0) -> list[float]:
+    words = page.locator(".telling").nth(telling).locator(".word")
+    return words.evaluate_all("words => words.map(word => +word.style.getPropertyValue('--weight'))")
+
+
+def from_word(page: Page, telling: int = 0) -> int:
+    return int(page.locator(".telling").nth(telling).locator(".from").get_attribute("data-i"))
+
+
+def test_the_heading_is_there_before_any_script(open_page, folder):
+    page = open_page(folder / "report.html", java_script_enabled=False)
+    assert (
+        page.locator("h1").inner_text() == f"Head {MATTERS} looks back from a pronoun to what it means, and it matters"
+    )
+    assert "100 % of 40 held-out cases of agreement" in page.locator(".lead").inner_text().replace("\xa0", " ")
+
+
+def test_the_role_map_is_that_of_heads_json(page, found):
+    for layer, heads in enumerate(found["all_roles"]):
+        for head, roles in enumerate(heads):
+            cell = page.locator(f'.cell[data-head="{layer}.{head}"]')
+            assert cell.get_attribute("data-role") == (roles[0]["role"] if roles else "")
+            assert cell.locator(".dot", has_text="●").count() == sum(role["matters"] for role in roles)
+            strength = float(cell.evaluate("cell => getComputedStyle(cell).getPropertyValue('--strength')") or 0)
+            assert strength == pytest.approx(roles[0]["strength"] if roles else 0, abs=1e-3)
+    assert page.locator(".cell .dot", has_text="●").count() == 1, "of the hand-set model one head matters"
+
+
+def test_the_bars_are_the_chosen_heads_numbers(page, found):
+    page.click('.cell[data-head="0.1"]')
+    for name, family in found["families"].items():
+        quoted = next(head for head in family["heads"] if head["head"] == "0.1")
+        row = page.locator(f'.bars li[data-family="{name}"]')
+        share = row.locator(".bar").evaluate("bar => +bar.style.getPropertyValue('--share')")
+        assert share == pytest.approx(quoted["choice_accuracy"])
+        baseline = row.locator("button").evaluate("row => +row.style.getPropertyValue('--baseline')")
+        assert baseline == pytest.approx(max(family["baselines"].values()))
+        filled = row.locator(".bar").evaluate(
+            "bar => parseFloat(getComputedStyle(bar, '::before').width) / bar.clientWidth"
+        )
+        assert filled == pytest.approx(quoted["choice_accuracy"], abs=0.02)
+
+
+def test_the_curve_is_drawn_where_its_numbers_are(page, found):
+    by_site = found["families"]["agreement"]["by_site"]
+    box = page.locator("#sites .chart svg")
+    assert box.locator(".line").count() == len(by_site["choice_accuracy"])
+    dots = box.locator(".chosen circle")
+    drawn = dots.evaluate_all("dots => dots.map(dot => [+dot.dataset.y, +dot.getAttribute('cy')])")
+    assert [value for value, _ in drawn] == pytest.approx(by_site["choice_accuracy"][MATTERS])
+    half = float(box.locator(".half").get_attribute("y1"))
+    top = min(y for _, y in drawn)
+    for value, y in drawn:
+        assert (y - half) / (half - top) == pytest.approx(
+            (0.5 - value) / (max(by_site["choice_accuracy"][MATTERS]) - 0.5), abs=1e-3
+        )
+    page.get_by_text("The same in numbers").click()
+    first = page.locator("#sites tbody tr", has_text=f"{MATTERS} (chosen)").locator("td").all_inner_texts()
+    assert [float(text.split()[0]) for text in first] == pytest.approx(
+        [round(100 * value, 1) for value in by_site["choice_accuracy"][MATTERS]]
+    )
+
+
+def test_the_table_has_the_chosen_head_of_every_family(page, found):
+    for name, family in found["families"].items():
+        row = page.locator("#numbers tbody tr").filter(
+            has=page.get_by_role("rowheader", name=name.replace("_", " "), exact=True)
+        )
+        cells = row.locator("td").all_inner_texts()
+        best = family["best"]
+        assert cells[1] == f"{best['head']} {best['site']}"
+        assert float(cells[2].split()[0]) == pytest.approx(100 * best["choice_accuracy"], abs=0.05)
+        if family["resolved"]:
+            assert float(cells[7].split()[0]) == pytest.approx(best["swap_drop"], abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["heads.json", "heads.csv"])
+def test_the_files_can_be_saved_as_they_are(page, folder, name):
+    with page.expect_download() as download:
+        page.get_by_text(f"Save {name}").click()
+    assert download.value.suggested_filename == name
+    assert download.value.path().read_bytes() == (folder / name).read_bytes()
+
+
+def test_words_are_tinted_by_the_weights_of_the_head(page, findings):
+    weights = tints(page)
+    case = next(case for case in findings.families[0].cases if page_text(page) == shown(case))
+    [[start, end]] = case.gold
+    assert from_word(page) == case.sites["A-1"]
+    assert sum(weights[start:end]) > 0.9, "by hand, the head looks at the name alone"
+    assert sum(weights) == pytest.approx(1, abs=0.05)
+    assert "gold" in page.locator(".telling").first.locator(f'[data-i="{start}"]').get_attribute("class")
+    page.click('.cell[data-head="0.0"]')
+    assert sum(tints(page)[start:end]) < 0.1
+
+
+def page_text(page: Page) -> str:
+    return "".join(page.locator(".telling").first.locator(".word").all_inner_texts()[1:])
+
+
+def shown(case) -> str:
+    return TOKENIZER.decode(case.tokens[1:])
+
+
+def test_pointing_at_a_word_shows_where_the_head_looks_from_there(page):
+    before = tints(page)
+    site = from_word(page)
+    page.locator(".telling").first.locator('[data-i="2"]').hover()
+    assert from_word(page) == 2
+    assert sum(tints(page)[3:]) == 0, "a causal model cannot look ahead"
+    page.locator("h1").hover()
+    assert (from_word(page), tints(page)) == (site, before)
+
+
+def test_the_slider_moves_over_the_sites(page):
+    slider = page.get_by_label("site: the word that looks")
+    at = from_word(page)
+    slider.focus()
+    page.keyboard.press("Home")
+    assert from_word(page) < at
+    assert slider.get_attribute("aria-valuetext") == "P-1: predicts the pronoun"
+    page.locator(".ticks button", has_text="A-1").click()
+    assert from_word(page) == at
+
+
+def test_arrow_keys_choose_heads_and_words(page):
+    page.click(f'.cell[data-head="{MATTERS}"]')
+    page.locator(f'.cell[data-head="{MATTERS}"]').focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == "0.1"
+    assert page.evaluate("document.activeElement.dataset.head") == "0.1"
+    assert page.locator('.strip button[aria-pressed="true"]').inner_text() == "0.1"
+    assert page.get_by_label("head", exact=True).input_value() == "0.1"
+    page.keyboard.press("ArrowRight")
+    assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == "0.1", (
+        "there is no head to the right"
+    )
+    at = from_word(page)
+    page.locator(".telling").first.focus()
+    page.keyboard.press("ArrowLeft")
+    assert from_word(page) == at - 1
+    assert "looks" not in page.locator(".status").first.inner_text()
+    page.locator(".strip button", has_text=MATTERS).click()
+    assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == MATTERS
+
+
+def test_a_family_brings_its_story_and_its_curve(page):
+    page.locator('.bars li[data-family="the_other_way"] button').click()
+    assert "not interpreted" in page.locator(".kind").inner_text()
+    assert page.get_by_label("text", exact=True).locator("option:checked").inner_text() == "the other way, typical"
+    assert "the other way" in page.locator("#sites figcaption").inner_text()
+    assert "nothing was seen of the other way" in page.locator("#film .status").inner_text()
+
+
+def test_ones_own_text_is_shown_first(open_page, folder):
+    page = open_page(folder / "report.html")
+    page.wait_for_selector(".strip canvas")
+    assert page.get_by_label("text", exact=True).locator("option:checked").inner_text() == "your own text"
+    assert page.locator(".telling").count() == 1
+    assert from_word(page) == 4, "from its last word"
+    choose_text(page, "agreement, hardest")
+    assert page.locator(".telling").count() == 2
+
+
+ALPHAS = """(canvas, row) => {
+  const { data } = canvas.getContext("2d").getImageData(0, row, canvas.width, 1);
+  return Array.from(data).filter((_, i) => i % 4 === 3);
+}"""
+
+
+def test_the_pattern_is_drawn_from_the_same_weights(page):
+    weights = tints(page)
+    row = from_word(page)
+    alphas = page.locator("canvas.big").evaluate(ALPHAS, row)
+    for i, alpha in enumerate(alphas):
+        assert alpha == (pytest.approx(255 * (0.04 + 0.96 * weights[i] ** 0.5), abs=2) if i <= row else 0)
+    page.locator("canvas.big").hover(position={"x": 2, "y": 2})
+    assert from_word(page) == 0
+
+
+def test_the_film_is_moved_by_slider_and_by_play(page, found):
+    slider, status = page.get_by_label("moment of the film"), page.locator("#film .status")
+    assert "step 7" in status.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert "step 3, 300 tokens: agreement: right 43" in status.inner_text().replace("\xa0", " ")
+    page.get_by_text("Play").click()
+    expect(page.get_by_text("Play")).to_be_visible()
+    assert "step 7" in status.inner_text()
+    dots = page.locator("#film .chart").first.locator(".chosen circle")
+    values = dots.evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
+    assert values == pytest.approx([frame["families"]["agreement"]["model_accuracy"] for frame in found["film"]])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_fits_and_can_be_read(open_page, folder, width, scheme):
+    page = open_page(folder / "report.html", width=width, scheme=scheme)
+    page.wait_for_selector(".strip canvas")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0] < 60")
+    assert dark == (scheme == "dark")
+    choose_text(page, "agreement, typical")
+    for selector in ("h1", ".what", ".status", ".word.gold", ".cell .role", ".verdict", "figcaption", "td", "dd"):
+        assert contrast(page.locator(selector).first) >= 4.5, selector
+
+
+def test_nothing_moves_once_it_is_there(open_page, folder):
+    page = open_page(folder / "report.html")
+    shift = """() => new Promise(done => {
+      let total = 0;
+      const add = list => list.getEntries().forEach(entry => total += entry.value);
+      new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
+      setTimeout(() => done(total), 500);
+    })"""
+    assert page.evaluate(shift) < 0.01
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.locator(".telling").first.locator('[data-i="2"]').hover()
+    assert page.evaluate("document.documentElement.scrollHeight") == height, "pointing at a word moves nothing"
+
+
+def test_it_prints(open_page, folder):
+    page = open_page(folder / "report.html")
+    page.wait_for_selector(".strip canvas")
+    assert len(page.pdf()) > 10_000
+    page.emulate_media(media="print")
+    assert not page.locator("#film .controls").is_visible()
+
+
+def test_what_a_screen_reader_is_told(page, found):
+    assert page.locator("section").count() == page.locator("section[aria-labelledby]").count() == 6
+    assert page.locator('[role="grid"] [role="row"] [role="gridcell"][aria-label]').count() == 4
+    assert page.locator('.cell[tabindex="0"]').count() == 1, "one stop for the tab key"
+    named = "nodes => nodes.every(node => node.innerText?.trim() || node.ariaLabel || node.labels?.length)"
+    assert page.locator("button, select, input").evaluate_all(named)
+    assert page.locator(".chart svg[role=img]").evaluate_all(
+        "charts => charts.every(chart => chart.ariaLabel.length > 10)"
+    )
+
+
+def test_heads_csv_agrees_with_the_page(page, folder, found):
+    with open(folder / "heads.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["family"] == "agreement" and row["head"] == MATTERS]
+    by_site = found["families"]["agreement"]["by_site"]
+    assert [row["site"] for row in rows] == by_site["sites"]
+    assert [float(row["choice_accuracy"]) for row in rows] == pytest.approx(
+        by_site["choice_accuracy"][MATTERS], abs=1e-4
+    )
