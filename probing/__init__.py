@@ -1,6 +1,6 @@
 """Probing: which heads look back from a pronoun to its antecedent, with what certainty, and which of them matter.
 
-Imports model and data. Everything starts at ``probe``.
+Imports model, data and report. Everything starts at ``probe``.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from probing import summary
 from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
 from probing.findings import Findings
@@ -88,7 +89,8 @@ def habit_notes(findings: Findings) -> list[str]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
-    """Prints the families, what could not be measured, the impossible probe and the role map."""
+    """Prints the one sentence, the families, what could not be measured, the impossible probe and the role map."""
+    console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     console.print(family_table(findings.families, wide=console.width >= 110))
     for reason in findings.too_few:
         console.print(f"not measured  {visible_text(reason)}")
