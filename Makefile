@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/python probe.py run=$(RUN) film=true
 
 test: $(VENV)/browser-looked-for
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check .

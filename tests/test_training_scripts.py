@@ -151,6 +151,7 @@ def test_a_run_killed_at_random_moments_becomes_what_it_would_have(tmp_path, mon
     (tmp_path / "alone").mkdir()
     kill.peaceful_run(tmp_path / "alone", settings)
     monkeypatch.setattr(kill, "start", Training)
+    Training(tmp_path, "refused").communicate(timeout=120)  # or the first time below would be the server's, too
     first, whole = kill.peaceful_run(tmp_path, settings)
     rng, gained = random.Random(seed), []
     for _ in range(5):  # where the machine has become quicker, a run may end before it is killed behind a checkpoint
