@@ -12,9 +12,9 @@ from rich.console import Console
 import configs
 from configs.schema import SampleCommand
 from data import Tokenizer
+from data.visible import visible_text
 from model import GPT, generate
 from probing.sentence import legend, require_head, show_choice
-from probing.tint import visible_text
 from training import load_model, pick_device
 
 

@@ -5,6 +5,7 @@ import unicodedata
 
 SHOWN = {"\n": "↵", "\t": "⇥", " ": " ", "\x7f": "␡"}
 SPACES = re.compile(" {2,}| $")  # that would go unseen
+START = "⟨start⟩"  # of a text: the end token, which has no bytes of its own
 JOINERS = "\u200c\u200d"  # between letters and inside emoji, where they belong to what is seen
 
 
@@ -27,3 +28,8 @@ def visible_character(character: str) -> str:
         return chr(0x2400 + ord(character))
     hidden = unicodedata.category(character)[0] in "CZ" and character not in JOINERS
     return character.encode("unicode_escape").decode() if hidden else character
+
+
+def visible_text(text: str, keep: str = "") -> str:
+    """``text`` with a mark for every character that would act on a terminal; spaces and ``keep`` stay as they are."""
+    return "".join(c if unicodedata.category(c) == "Zs" or c in keep else visible_character(c) for c in text)

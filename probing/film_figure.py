@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
+from data.visible import visible_text
 from probing.figures import drawing, new_figure, save
-from probing.tint import visible_text
 
 N_COLOURS = 10  # that matplotlib tells apart by default
 PANELS = (

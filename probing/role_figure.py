@@ -6,11 +6,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
+from data.visible import visible_text
 from probing.colours import FAINT, blend, ink_on
 from probing.figures import POINT, drawing, new_figure, save, widest
 from probing.findings import Findings, Role
 from probing.roles import ROLE_COLOURS
-from probing.tint import visible_text
 
 SIZE = 9  # points
 BOX = 0.9  # of a cell's width, the rest is space

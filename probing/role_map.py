@@ -11,11 +11,12 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from data.visible import visible_text
 from probing.colours import chip, is_plain
 from probing.findings import Findings, Role
 from probing.heads import head_names
 from probing.roles import ROLE_COLOURS
-from probing.tint import decimals, visible_text
+from probing.tint import decimals
 
 OTHER = "#7A6A5A"  # roles of the user's own families
 WEAKEST = 0.4  # of a role's colour, so that the weakest role still has one

@@ -8,12 +8,13 @@ from itertools import accumulate
 from rich.console import Console
 
 from data import InputError, Tokenizer
+from data.visible import visible_text
 from model import GPT
 from model.generate import context_start
 from probing.colours import is_plain
 from probing.findings import Findings
 from probing.heads import attention_row, head_names
-from probing.tint import tinted, visible_text
+from probing.tint import tinted
 
 PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
 WORD = re.compile(rb"[A-Za-z\x80-\xff]+")  # a token may be a part of one: the he in The is no pronoun

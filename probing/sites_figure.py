@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from data.cases import SITES
+from data.visible import visible_text
 from probing.colours import FAINT, GOLD, INK
 from probing.families import NEVER_CHOSEN, FamilyResult, impossible_at
 from probing.figures import drawing, new_figure, save
 from probing.findings import Findings
 from probing.splits import Split
 from probing.summary import percent
-from probing.tint import visible_text
 
 COLUMNS = 4
 TITLE_WIDTH = 30  # characters

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from data import EncodedCase, Tokenizer
 from data.cases import twin_groups
+from data.visible import visible_text
 from model import GPT
 from probing.colours import GOLD, INK, blend
 from probing.families import FamilyResult, HeadQuote
@@ -17,7 +18,7 @@ from probing.findings import Findings
 from probing.heads import attention_row
 from probing.roles import FAMILY_ROLES
 from probing.summary import percent
-from probing.tint import split_words, visible_text
+from probing.tint import split_words
 
 # In inches.
 WIDTH, MARGIN, SPACE, PAD = 8.5, 0.15, 0.05, 0.03

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from data.visible import visible_text
 from probing import summary
 from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
@@ -12,7 +13,6 @@ from probing.findings import Findings
 from probing.role_map import role_map
 from probing.roles import HABIT_THRESHOLD
 from probing.splits import Split
-from probing.tint import visible_text
 
 HEADINGS = (
     "family",

@@ -6,14 +6,13 @@ Where there is no colour, words that get a share worth telling carry it in brack
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from unicodedata import category
 
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
 from data import Tokenizer
-from data.visible import visible, visible_character
+from data.visible import START, visible
 from probing.colours import GOLD, chip, is_plain
 
 WORTH_TELLING = 0.05  # a share of attention
@@ -36,7 +35,7 @@ class Word:
     @property
     def name(self) -> str:
         """What to call it by itself; the end token has no bytes, and a text begins with it."""
-        return visible(self.raw).strip() or "⟨start⟩"
+        return visible(self.raw).strip() or START
 
     @property
     def running(self) -> tuple[str, str, str]:
@@ -44,11 +43,6 @@ class Word:
         if self.raw == b" ":
             return "", " ", ""
         return " " if visible(self.raw).startswith(" ") else "", self.name, "\n" if self.raw.endswith(b"\n") else ""
-
-
-def visible_text(text: str, keep: str = "") -> str:
-    """``text`` with a mark for every character that would act on a terminal; spaces and ``keep`` stay as they are."""
-    return "".join(c if category(c) == "Zs" or c in keep else visible_character(c) for c in text)
 
 
 def split_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Word]:

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from data import InputError
 from data.tokenizers import train_bpe
+from data.visible import visible_text
 from model import GPT, GPTConfig, Sampling, generate
 from probing.colours import GREY, blend, chip, contrast, ink_on, rgb
 from probing.heads import attention_row
 from probing.roles import ROLE_COLOURS
 from probing.sentence import query_positions, require_head, show_choice
-from probing.tint import split_words, tinted, visible_text
+from probing.tint import split_words, tinted
 
 BYTES = toys.TOKENIZER
 BLOCK = 8
