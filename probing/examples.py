@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from data import EncodedCase, Tokenizer
 from data.cases import SITES, Span, answer_columns, twin_groups
-from data.visible import visible
+from data.visible import START, visible
 from model import GPT
 from model.score import score_answers
 from probing.families import FamilyResult
@@ -78,7 +78,7 @@ def text_of_case(model: GPT, tokenizer: Tokenizer, case: EncodedCase) -> Text:
 
 
 def visible_tokens(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
-    return ["start" if token == tokenizer.end else visible(tokenizer.pieces[token]) for token in tokens]
+    return [START if token == tokenizer.end else visible(tokenizer.pieces[token]) for token in tokens]
 
 
 def own_text(tokenizer: Tokenizer, tokens: Sequence[int], positions: Sequence[int]) -> Text:

@@ -39,10 +39,12 @@ class Word:
 
     @property
     def running(self) -> tuple[str, str, str]:
-        """What stands for it in running text: a space before it, itself, a line's end behind it."""
+        """What stands for it in running text: a space before it, itself, a space or a line's end behind it."""
         if self.raw == b" ":
             return "", " ", ""
-        return " " if visible(self.raw).startswith(" ") else "", self.name, "\n" if self.raw.endswith(b"\n") else ""
+        before = " " if visible(self.raw).startswith(" ") else ""
+        behind = "\n" if self.raw.endswith(b"\n") else "" if self.raw else " "
+        return before, self.name, behind
 
 
 def split_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Word]:
@@ -66,7 +68,7 @@ def tinted(
     shares = [sum(weights[word.start : word.end]) for word in words]
     line = Text(INDENT)
     for word, share in zip(words, shares, strict=True):
-        space, shown, line_end = word.running
+        before, shown, behind = word.running
         style = chip(GOLD, share, console) if share >= WORTH_TELLING else Style.null()
         if word.holds(chosen) or word.holds(query):
             style = CHOSEN if word.holds(chosen) else style + QUERY
@@ -75,9 +77,7 @@ def tinted(
             style = UNSEEN
         if plain and share >= WORTH_TELLING:
             shown += f"[{decimals(share)}]"
-        line.append(space).append(shown, None if plain else style)
-        if line_end:
-            line.append(f"\n{INDENT}")
+        line.append(before).append(shown, None if plain else style).append(behind.replace("\n", f"\n{INDENT}"))
     return line.append(f"\n{INDENT}  {numbers(words, shares, query)}")
 
 

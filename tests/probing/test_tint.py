@@ -88,7 +88,7 @@ def test_bytes_that_are_no_utf8_stand_alone(plain):
 
 def test_the_end_token_is_the_start_of_a_text(plain):
     text, numbers = lines_of([BYTES.end, *encode("ab")], [0.8, 0.1, 0.1], BYTES, plain)
-    assert text == "  ⟨start⟩[.80]a[.10]»b«[.10]"
+    assert text == "  ⟨start⟩[.80] a[.10]»b«[.10]"
     assert "⟨start⟩ .80" in numbers
 
 
@@ -164,7 +164,7 @@ def test_words_of_a_trained_tokenizer_cover_every_token_once():
     tokens = [tokenizer.end, *tokenizer.encode("Tom mét 🙂 Anna.\n\n").tolist()]
     words = split_words(tokens, tokenizer)
     assert [i for word in words for i in range(word.start, word.end)] == list(range(len(tokens)))
-    assert "".join("".join(word.running) for word in words) == "⟨start⟩Tom mét 🙂 Anna.↵\n↵\n"
+    assert "".join("".join(word.running) for word in words) == "⟨start⟩ Tom mét 🙂 Anna.↵\n↵\n"
 
 
 def test_pronouns_are_words_and_looked_from_at_their_last_token():
