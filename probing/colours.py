@@ -7,7 +7,7 @@ from rich.style import Style
 RGB = tuple[float, float, float]  # red, green, blue in [0, 1]
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
-GOLD = "#D55E00"
+TINT = "#D55E00"  # attention
 # Terminals may be dark or light: what is weak on both is grey, what is strong has all of its colour.
 GREY = "#7C7C7C"
 # Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from data.cases import SITES
 from data.visible import visible_text
-from probing.colours import FAINT, GOLD, INK
+from probing.colours import FAINT, INK, TINT
 from probing.families import NEVER_CHOSEN, FamilyResult, impossible_at
 from probing.figures import drawing, new_figure, save
 from probing.findings import Findings
@@ -23,7 +23,7 @@ TITLE_WIDTH = 30  # characters
 NO_BREAK = "\xa0"
 LEGEND = (1.5, 0.95)  # inches: one column, two columns
 OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
-CHOSEN = {"color": GOLD, "linewidth": 2.2, "marker": "o", "markersize": 4}
+CHOSEN = {"color": TINT, "linewidth": 2.2, "marker": "o", "markersize": 4}
 HALF = {"color": INK, "linewidth": 0.7}
 BASELINE = {"color": INK, "linewidth": 1.1, "linestyle": ":"}
 IMPOSSIBLE = {"color": INK, "marker": "D", "markersize": 6, "markerfacecolor": "none", "linestyle": "none"}
@@ -61,7 +61,7 @@ def draw_panel(axes: Axes, result: FamilyResult, sites: list[str]) -> None:
     axes.axhline(0.5, zorder=1.5, **HALF)
     axes.axhline(baseline.accuracy, zorder=1.5, **BASELINE)
     low, high = Split(result.cases).intervals(heads.choice()[:, :, chosen]).T
-    axes.vlines(x, low, high, color=GOLD, linewidth=1.2, zorder=2)
+    axes.vlines(x, low, high, color=TINT, linewidth=1.2, zorder=2)
     axes.plot(x, accuracy[:, chosen], zorder=3, **CHOSEN)
     if impossible := impossible_at(result):
         axes.plot([sites.index("P")], [impossible.accuracy], zorder=4, **IMPOSSIBLE)

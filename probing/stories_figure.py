@@ -11,7 +11,7 @@ from data import EncodedCase, Tokenizer
 from data.cases import twin_groups
 from data.visible import visible_text
 from model import GPT
-from probing.colours import GOLD, INK, blend
+from probing.colours import INK, TINT, blend
 from probing.families import FamilyResult, HeadQuote
 from probing.figures import drawing, new_figure, save, widest, width_of
 from probing.findings import Findings
@@ -106,7 +106,7 @@ def draw_story(axes: Axes, story: Iterable[Drawn], top: float) -> None:
         y = top + LINE * (word.line + 0.5)
         width = word.width + 2 * PAD
         edge = INK if word.site else "none"
-        ground = blend(GOLD, word.share)
+        ground = blend(TINT, word.share)
         axes.add_patch(Rectangle((word.x, y - HALF), width, 2 * HALF, facecolor=ground, edgecolor=edge, linewidth=0.8))
         axes.text(word.x + PAD, y + 0.05, word.text, va="baseline", color=PALE if word.later else INK)
         if word.gold:

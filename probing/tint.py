@@ -13,7 +13,7 @@ from rich.text import Text
 
 from data import Tokenizer
 from data.visible import START, visible
-from probing.colours import GOLD, chip, is_plain
+from probing.colours import TINT, chip, is_plain
 
 WORTH_TELLING = 0.05  # a share of attention
 HEAVIEST = 3
@@ -69,7 +69,7 @@ def tinted(
     line = Text(INDENT)
     for word, share in zip(words, shares, strict=True):
         before, shown, behind = word.running
-        style = chip(GOLD, share, console) if share >= WORTH_TELLING else Style.null()
+        style = chip(TINT, share, console) if share >= WORTH_TELLING else Style.null()
         if word.holds(chosen) or word.holds(query):
             style = CHOSEN if word.holds(chosen) else style + QUERY
             shown = f"»{shown}«" if plain else shown
