@@ -33,3 +33,8 @@ def visible_character(character: str) -> str:
 def visible_text(text: str, keep: str = "") -> str:
     """``text`` with a mark for every character that would act on a terminal; spaces and ``keep`` stay as they are."""
     return "".join(c if unicodedata.category(c) == "Zs" or c in keep else visible_character(c) for c in text)
+
+
+def visible_name(name: str) -> str:
+    """The name of a family or a role as one reads it: subject verb for subject_verb."""
+    return visible_text(name.replace("_", " "))

@@ -26,10 +26,6 @@ class Role:
     strength: float
     matters: bool
 
-    @property
-    def label(self) -> str:
-        return f"{self.role.replace('_', ' ')} {self.score:.2f}" + (" ●" if self.matters else "")
-
 
 @dataclass(frozen=True)
 class Findings:

@@ -8,7 +8,7 @@ from probing import summary
 from probing.examples import Text, choose_examples, pack_examples
 from probing.findings import Findings
 from probing.patterns import LEVELS
-from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, ROLE_COLOURS
+from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, OTHER_ROLE, ROLE_COLOURS
 from report import Heading, write_page
 from report.pages import pack
 
@@ -30,6 +30,7 @@ def page_json(findings: Findings, examples: list[dict], left_out: int, first: st
         "left_out": left_out,
         "levels": LEVELS,
         "colours": ROLE_COLOURS,
+        "other_role": OTHER_ROLE,
         "family_roles": FAMILY_ROLES,
         "habit_threshold": HABIT_THRESHOLD,
         "families": summary.FAMILIES,

@@ -6,17 +6,17 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from data.visible import visible_text
-from probing.colours import FAINT, blend, ink_on
+from probing.colours import FAINT, INK, RGB, blend, rgb
 from probing.figures import POINT, drawing, new_figure, save, widest
 from probing.findings import Findings, Role
-from probing.roles import ROLE_COLOURS
+from probing.role_map import label_of
+from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
 
 SIZE = 9  # points
+WEAKEST, STRONGEST = 0.1, 0.55  # of a role's colour
 BOX = 0.9  # of a cell's width, the rest is space
 LINE = 1.35 * SIZE * POINT  # inches
-TITLE = "What each head does (● = it matters to the answer)"
-OTHER = "#555555"  # roles of the user's own families
+TITLE = f"What each head does ({MATTERS} = it matters to the answer)"
 
 
 def draw_role_map(findings: Findings, path: Path) -> list[Path]:
@@ -43,15 +43,15 @@ def draw_role_map(findings: Findings, path: Path) -> list[Path]:
         return save(figure, path)
 
 
-def label_of(role: Role) -> str:
-    return visible_text(role.label)
+def fill_of(role: Role) -> RGB:
+    """The stronger the role, the more of its colour; never so much that ink could not be read on it."""
+    return blend(ROLE_COLOURS.get(role.role, OTHER_ROLE), WEAKEST + (STRONGEST - WEAKEST) * role.strength)
 
 
 def draw_cell(axes: Axes, x: int, y: int, roles: Sequence[Role]) -> None:
-    face, text = blend(FAINT, 1), "·"
+    face, text = rgb(FAINT), "·"
     if roles:
-        face = blend(ROLE_COLOURS.get(roles[0].role, OTHER), 0.15 + 0.85 * roles[0].strength)
-        text = "\n".join(map(label_of, roles))
+        face, text = fill_of(roles[0]), "\n".join(map(label_of, roles))
     box = {"boxstyle": "round,pad=0,rounding_size=0.06"}
     axes.add_patch(FancyBboxPatch((x - BOX / 2, y - 0.42), BOX, 0.84, facecolor=face, edgecolor="none", **box))
-    axes.text(x, y, text, ha="center", va="center", fontsize=SIZE, linespacing=1.2, color=ink_on(face))
+    axes.text(x, y, text, ha="center", va="center", fontsize=SIZE, linespacing=1.2, color=INK)

@@ -11,17 +11,15 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from data.visible import visible_text
+from data.visible import visible_name
 from probing.colours import chip, is_plain
 from probing.findings import Findings, Role
 from probing.heads import head_names
-from probing.roles import ROLE_COLOURS
+from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
 from probing.tint import decimals
 
-OTHER = "#7A6A5A"  # roles of the user's own families
 WEAKEST = 0.4  # of a role's colour, so that the weakest role still has one
-DOT = "●"
-TITLE = f"what each head does: layers down, heads across; {DOT} it matters to the answer"
+TITLE = f"what each head does: layers down, heads across; {MATTERS} it matters to the answer"
 NOTHING = Text("·", style="dim")
 CELL = 4  # two letters, a dot and a space
 WIDEST = 10_000  # columns, of a table that is measured
@@ -57,19 +55,17 @@ def grid(cells: Sequence[Sequence[Text]], first: int = 0, leading: int = 0) -> T
 def style_of(role: Role, console: Console) -> Style:
     if is_plain(console):
         return Style.null()
-    return chip(ROLE_COLOURS.get(role.role, OTHER), WEAKEST + (1 - WEAKEST) * role.strength, console)
+    return chip(ROLE_COLOURS.get(role.role, OTHER_ROLE), WEAKEST + (1 - WEAKEST) * role.strength, console)
 
 
-def name_of(role: str) -> str:
-    return visible_text(role.replace("_", " "))
+def label_of(role: Role) -> str:
+    """What is said of a role wherever there is room for words."""
+    return f"{visible_name(role.role)} {decimals(role.score)}{f' {MATTERS}' if role.matters else ''}"
 
 
 def word_cell(roles: Sequence[Role], console: Console) -> Text:
     """One line a role."""
-    lines = [
-        Text(f"{name_of(role.role)} {decimals(role.score)}{f' {DOT}' if role.matters else ''}", style_of(role, console))
-        for role in roles
-    ]
+    lines = [Text(label_of(role), style_of(role, console)) for role in roles]
     return Text("\n").join(lines) if lines else NOTHING
 
 
@@ -78,7 +74,7 @@ def short_cell(roles: Sequence[Role], letters: dict[str, str], room: int, consol
     cell = Text()
     for i, role in enumerate(roles):
         more = i < len(roles) - 1
-        part = letters[role.role] + (DOT if role.matters else "")
+        part = letters[role.role] + (MATTERS if role.matters else "")
         space = " " if i else ""
         if i and cell.cell_len + len(space + part) + more > room:
             return cell.append("+") if cell.cell_len < room else cell
@@ -110,8 +106,8 @@ def legend(found: dict[str, list[Role]], letters: dict[str, str], console: Conso
     for name, code in letters.items():
         heads = [(head, role) for head, roles in found.items() for role in roles if role.role == name]
         heads.sort(key=lambda item: -item[1].strength)
-        shown = [f"{head} {decimals(role.score)}{DOT if role.matters else ''}" for head, role in heads]
-        line, strongest = f" {name_of(name)}: ", heads[0][1]
+        shown = [f"{head} {decimals(role.score)}{MATTERS if role.matters else ''}" for head, role in heads]
+        line, strongest = f" {visible_name(name)}: ", heads[0][1]
         n = len(shown)
         while n > 1 and cell_len(code + line + listing(shown, n)) > console.width:
             n -= 1

@@ -28,7 +28,7 @@ FAMILY_ROLES = {
     "sense": "word_sense",
     "translation": "alignment",
 }
-
+MATTERS = "●"  # stands beside the role of a head that matters to the answer
 
 ROLE_COLOURS = {
     "pronoun": "#D55E00",
@@ -43,6 +43,7 @@ ROLE_COLOURS = {
     "first_token": "#8C8C8C",
     "same_word": "#CC79A7",
 }
+OTHER_ROLE = "#6f6f6f"  # roles of the user's own families
 
 
 @dataclass(frozen=True)

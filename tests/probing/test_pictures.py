@@ -12,12 +12,16 @@ import toys
 from matplotlib.figure import Figure
 
 from probing import Findings
+from probing.colours import INK, contrast, rgb
 from probing.families import FamilyResult, Impossible, Quoted, measure_family
 from probing.figures import FORMATS, drawing, remove_pictures
 from probing.film_figure import draw_film
-from probing.role_figure import draw_role_map
+from probing.findings import Role
+from probing.role_figure import draw_role_map, fill_of
+from probing.roles import ROLE_COLOURS
 from probing.sites_figure import draw_panel, draw_sites
 from probing.stories_figure import MARGIN, WIDTH, draw_stories, lay_out
+from probing.summary import percent
 
 HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
 
@@ -83,6 +87,12 @@ def test_the_impossible_probe_stands_at_the_pronoun_where_there_is_one(result, m
     assert diamonds() == [([result.heads.sites.index("P")], [0.75])]
 
 
+@pytest.mark.parametrize("role", [*ROLE_COLOURS, "a family of one's own"])
+def test_a_role_can_be_read_at_every_strength(role):
+    fills = [fill_of(Role(role, 1.0, strength / 20, True)) for strength in range(-1, 22)]
+    assert min(contrast(rgb(INK), fill) for fill in fills) >= 4.5
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_the_same_findings_are_the_same_files_without_a_date(found, tmp_path, suffix):
     (one,), (other,) = (draw_sites(found, tmp_path / f"{name}.{suffix}") for name in ("one", "other"))
@@ -94,8 +104,8 @@ def test_the_same_findings_are_the_same_files_without_a_date(found, tmp_path, su
 
 def test_text_stays_text_in_formats_that_scale(found, tmp_path):
     texts = texts_of(draw_sites(found, tmp_path / "sites.svg")[0])
-    assert {"agreement", "head 1.0, 100 % at A-1"} <= set(texts)
-    assert any(re.fullmatch(r"best baseline: \w+, [\d.]+ %", text) for text in texts)
+    assert {"agreement", f"head 1.0, {percent(1)} at A-1"} <= set(texts)
+    assert any(re.fullmatch(r"best baseline: \w+, [\d.]+\s%", text) for text in texts)
     (pdf,) = draw_sites(found, tmp_path / "sites.pdf")
     assert b"/FontFile2" in pdf.read_bytes(), "a font with its letters, not their outlines"
 

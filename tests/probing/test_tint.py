@@ -14,7 +14,7 @@ from data.visible import visible_text
 from model import GPT, GPTConfig, Sampling, generate
 from probing.colours import GREY, blend, chip, contrast, ink_on, rgb
 from probing.heads import attention_row
-from probing.roles import ROLE_COLOURS
+from probing.roles import OTHER_ROLE, ROLE_COLOURS
 from probing.sentence import query_positions, require_head, show_choice
 from probing.tint import split_words, tinted
 
@@ -107,7 +107,7 @@ def test_lines_stay_lines_and_nothing_reaches_the_terminal_that_would_act_on_it(
 @pytest.mark.parametrize("system", ["truecolor", "256", "standard"])
 def test_ink_can_be_read_on_every_ground(system):
     console = Console(file=io.StringIO(), force_terminal=True, color_system=system)
-    for colour in ROLE_COLOURS.values():
+    for colour in (*ROLE_COLOURS.values(), OTHER_ROLE):
         for strength in (0, 0.25, 0.5, 0.75, 1):
             style = chip(colour, strength, console)
             ground, ink = (tuple(c / 255 for c in channel.get_truecolor()) for channel in (style.bgcolor, style.color))
