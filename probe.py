@@ -18,7 +18,7 @@ from probing import Findings, encode_families, print_findings, probe, record_fil
 from probing.examples import own_text
 from probing.figures import remove_pictures
 from probing.film_figure import draw_film
-from probing.page import write_report
+from probing.page import REPORT, write_report
 from probing.role_figure import draw_role_map
 from probing.sentence import encode_sentence, query_positions, show_sentence
 from probing.sites_figure import draw_sites
@@ -46,11 +46,12 @@ def main(command: ProbeCommand) -> None:
         show_sentence(model, tokenizer, findings, sentence, console)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
-    remove_pictures(folder)  # of an earlier time
+    (folder / REPORT).unlink(missing_ok=True)  # of an earlier time
+    remove_pictures(folder)
     own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
-    write_files(findings, folder)  # whatever becomes of the film
-    write_report(findings, tokenizer, folder, own)
     if command.film:
+        write_files(findings, folder)  # whatever becomes of the film
+        write_report(findings, tokenizer, folder, own)
         findings = with_film(findings, run, tokenizer, select, report, command.seed, device)
     written = [
         *write_files(findings, folder),
@@ -59,7 +60,7 @@ def main(command: ProbeCommand) -> None:
         *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
         *draw_sites(findings, folder / f"sites.{command.figures}"),
         *draw_film(findings.film, folder / f"film.{command.figures}"),
-        *(page.write_report(run) if command.film else []),  # which shows the film, too
+        *page.write_report(run),  # which shows the film, too, or no longer does
     ]
     console.print(f"written: {', '.join(map(str, written))}")
 

@@ -55,7 +55,8 @@ def row(name: str, run: str, family: dict) -> list[str]:
     swap = "nothing reads it"
     if "swap" in drops:
         low, high = best["swap_ci"]
-        swap = f"{drops['swap']} ({low:.1f}-{high:.1f}; others {best['swap_reference']:.2f})"
+        others = "none" if best["swap_reference"] is None else f"{best['swap_reference']:.2f}"
+        swap = f"{drops['swap']} ({low:.1f}-{high:.1f}; others {others})"
     verdict = [word for word in ("looks", "matters") if best[word]]
     counts = (sum(head[word] for head in family["heads"]) for word in ("looks", "matters"))
     needed = family["needed"]

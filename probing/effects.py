@@ -36,20 +36,20 @@ ENOUGH = 0.55  # the search ends where the answer is preferred hardly more often
 class Effect:
     """What one intervention on one head did to the answers: ``drop`` in nats, its mean and interval.
 
-    ``flip``: how often the preferred of answer and foil changed. ``reference``: see above. ``directions``, of patches
-    from the twin: the drop in the first and in the second of each pair of twins.
+    ``flip``: how often the preferred of answer and foil changed. ``reference``: see above; None where all
+    heads look. ``directions``, of patches from the twin: the drop in the first and in the second of each pair.
     """
 
     drop: float
     ci: tuple[float, float]
     flip: float
-    reference: float
+    reference: float | None
     directions: tuple[float, float] | None = None
 
     @property
     def matters(self) -> bool:
         """Whether the whole interval lies above 0 and above what other heads cost."""
-        return self.ci[0] > max(0.0, self.reference)
+        return self.ci[0] > max(0.0, self.reference or 0.0)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def compare(
             drop=float(drop[path].mean()),
             ci=counted.bootstrap.interval(drop[path]),
             flip=float(((odds > 0) != (clean > 0))[path].mean()),
-            reference=max(sizes, default=0.0),
+            reference=max(sizes, default=None),
             directions=(float(drop[::2].mean()), float(drop[1::2].mean())) if twins and everywhere else None,
         )
     return effects

@@ -12,7 +12,7 @@ from probing.families import FamilyResult
 from probing.findings import Findings
 from probing.patterns import count_weights, lower_triangles
 
-LARGEST = 1 << 24  # weights of one text that are looked at to see whether they fit
+LARGEST_TEXT = 1 << 24  # weights of one text that are looked at to see whether they fit
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Text:
     sites: list[Site]
     gold: Sequence[Span] = ()
     distractors: Sequence[Span] = ()
+    rivals: Sequence[Sequence[Span]] = ()  # the distractors by candidate
     answer: str | None = None
     foil: str | None = None
     p_answer: float | None = None
@@ -49,7 +50,7 @@ class Example:
 
 
 def typical_and_hardest(result: FamilyResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
-    """The twins whose contrast in the best head is the median of all, and those where it is the lowest."""
+    """The twins, or lone cases, whose contrast in the best head is the median of all, and those where it is lowest."""
     heads, quoted = result.heads, result.quotes[result.best]
     s, k = heads.sites.index(quoted.site), heads.names.index(quoted.name)
     contrast = (heads.gold - heads.rival)[:, s, k]
@@ -70,6 +71,7 @@ def text_of_case(model: GPT, tokenizer: Tokenizer, case: EncodedCase) -> Text:
         sites=[Site(name, SITES[name], position) for name, position in case.sites.items()],
         gold=case.gold,
         distractors=case.distractors,
+        rivals=case.rivals,
         answer=visible(tokenizer.pieces[case.answer]),
         foil=visible(tokenizer.pieces[case.foil]),
         p_answer=float(scores.answer.exp()),
@@ -123,7 +125,7 @@ def pack_examples(
     n_heads = model.config.n_layer * model.config.n_head
     for i, text in enumerate(text for example in kept for text in example.texts):
         every = list(range(len(text.ids)))
-        if count_weights(n_heads, every) > LARGEST:
+        if count_weights(n_heads, every) > LARGEST_TEXT:
             break
         whole = pack(lower_triangles(model, text.ids, every))
         left -= len(whole) - len(packed[i])

@@ -2,25 +2,26 @@
 
 from collections.abc import Sequence
 
+from data.cases import SITES
 from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.roles import FAMILY_ROLES
 
-# What points to the antecedent in a family of stories.
+# What has to be found out in a family of stories (docs/stories.md has one of each).
 FAMILIES = {
     "agreement": "gender, number or animacy says which candidate a pronoun means",
-    "verb_bias": "the verb before the pronoun says whom it means",
-    "cue": "a word after the pronoun says which of two things it means",
-    "roles": "a word after the pronoun says which of two things it means, by what each does",
-    "chains": "a pronoun leads to its antecedent through another pronoun",
-    "subject_verb": "a verb agrees with its subject, not with the noun beside it",
-    "recall": "a trade and a name, seen together once",
-    "copying": "a list of words, said a second time",
-    "sense": "what was done says in which sense a word is meant",
-    "translation": "a sentence and its translation into a made-up language",
+    "verb_bias": "the verb before a pronoun says whom it means",
+    "cue": "a word after a pronoun says which of two things it means",
+    "roles": "a word after a pronoun, and who does what, say which of two things it means",
+    "chains": "a pronoun leads to a name through another pronoun",
+    "subject_verb": "which of two nouns is a verb's subject",
+    "recall": "a pair of words, seen once",
+    "copying": "which word came next in a list, when it is said again",
+    "sense": "what was done says which sense a word has",
+    "translation": "a particle says who is named first in a made-up language",
     "facts": "two steps: from a pronoun to a person to what that person did",
     "reasons": "three steps: from a verb to a pronoun's person to what that person did",
-    "random_lists": "random tokens, repeated after a random gap",
+    "random_lists": "which token came next in a list of random ones",
 }
 BASELINES = {
     "chance": "a coin",
@@ -32,28 +33,48 @@ BASELINES = {
     "shuffled": "the same heads with shuffled labels",
     "untrained": "the luckiest of eight untrained networks",
 }
+PREDICTING = ("P-1", "A-1")
+NEARLY = 0.05
+NBSP = "\u00a0"
 
 
 def clearest(findings: Findings) -> FamilyResult | None:
-    """The family that shows best that a head looks and matters: of pronouns, if there is one; None if there is none."""
+    """The family that shows best that its chosen head looks and matters: of pronouns, if there is one.
+
+    Of those that are nearly as clear as the clearest, the first, which is the simplest. None if no chosen head looks.
+    """
     looking = [result for result in findings.families if result.quotes[result.best].looks]
-    pronouns = [result for result in looking if FAMILY_ROLES.get(result.name) == "pronoun"]
+    pronouns = [result for result in looking if is_pronoun(result)]
+    clarity = {
+        result.name: result.matters(result.best) + result.quotes[result.best].ci[0] - result.best_baseline[1].accuracy
+        for result in pronouns or looking
+    }
+    return next(
+        (result for result in pronouns or looking if clarity[result.name] > max(clarity.values()) - NEARLY), None
+    )
 
-    def clarity(result: FamilyResult) -> tuple[bool, float]:
-        return result.matters(result.best), result.quotes[result.best].ci[0] - result.best_baseline[1].accuracy
 
-    return max(pronouns or looking, key=clarity, default=None)
+def is_pronoun(result: FamilyResult) -> bool:
+    return FAMILY_ROLES.get(result.name) == "pronoun"
+
+
+def about(findings: Findings) -> str:
+    """The line over the title: which model of which run."""
+    source, config = findings.source, findings.model.config
+    shape = f"{config.n_layer} layers of {config.n_head} heads"
+    size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
+    run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
+    return f"{run} · {shape}, {size}"
 
 
 def title(findings: Findings) -> str:
     """One sentence: which head looks back, and whether it matters."""
     result = clearest(findings)
     if result is None:
-        return "No head of this model is shown to look back"
-    pronoun = FAMILY_ROLES.get(result.name) == "pronoun"
-    what = "from a pronoun to what it means" if pronoun else f"to the right word in {result.name}"
+        return "No chosen head of this model is shown to look back"
+    what = "what a pronoun means" if is_pronoun(result) else f"the right word in {words(result.name)}"
     ending = ", and it matters" if result.matters(result.best) else "; that it matters is not shown"
-    return f"Head {result.best} looks back {what}{ending}"
+    return f"Head {result.best} looks back to {what}{ending}"
 
 
 def sentences(findings: Findings) -> list[str]:
@@ -61,23 +82,28 @@ def sentences(findings: Findings) -> list[str]:
     result = clearest(findings)
     return [
         *(about_head(result) if result else about_nothing(findings.families)),
-        *about_families(findings.families),
+        *about_families(findings.families, result),
         *about_impossible(findings.families),
     ]
 
 
 def about_head(result: FamilyResult) -> list[str]:
     quoted, (name, baseline) = result.quotes[result.best], result.best_baseline
+    site = f"the word that {SITES[quoted.site]}" if quoted.site in PREDICTING else SITES[quoted.site]
     found = [
-        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)} it gives what "
-        f"is meant more attention than the other candidate (95 % interval {interval(quoted.ci)}); the best baseline, "
-        f"{BASELINES.get(name, name)}, picks the right one in {percent(baseline.accuracy)}."
+        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)}, it gives "
+        f"what is meant more attention than the other candidate, looked at from {site} ({quoted.site}; 95{NBSP}% "
+        f"interval {interval(quoted.ci)}). The best baseline, {BASELINES.get(name, name)}, picks the right one in "
+        f"{percent(baseline.accuracy)}."
     ]
     if swap := result.effects["swap"].get(result.best):
         low, high = swap.ci
+        others = "there is no head that does not look to compare it with"
+        if swap.reference is not None:
+            others = f"in any head that does not look, {swap.reference:.1f} at most on average"
         found.append(
             f"Swapping what it gives to the two, and nothing else, costs the answer {swap.drop:.1f} nats "
-            f"({low:.1f} to {high:.1f}); in heads that do not look at most {swap.reference:.1f}."
+            f"({low:.1f} to {high:.1f}); {others}."
         )
     return found
 
@@ -86,42 +112,56 @@ def about_nothing(families: Sequence[FamilyResult]) -> list[str]:
     if not families:
         return ["No family of cases could be measured."]
     best = max(families, key=lambda result: result.accuracy)
-    return [
-        f"Of {len(families)} families of cases the model resolves {sum(result.resolved for result in families)}; it is "
-        f"right most often in {best.name}, in {percent(best.accuracy)} of {len(best.cases)} held-out cases."
+    found = [
+        f"The model is right most often in {describe(best.name)}: {percent(best.accuracy)} of {len(best.cases)} cases."
     ]
+    others = sorted({name for result in families for name, quoted in result.quotes.items() if quoted.looks})
+    if others:
+        found.append(f"Other heads than those chosen on the cases to select do look: {', '.join(others)}.")
+    return found
 
 
-def about_families(families: Sequence[FamilyResult]) -> list[str]:
-    looking = [result for result in families if result.quotes[result.best].looks]
-    if not looking:
+def about_families(families: Sequence[FamilyResult], shown: FamilyResult | None) -> list[str]:
+    """How many families there are behind the one shown."""
+    if len(families) < 2:
         return []
+    looking = [result for result in families if result.quotes[result.best].looks]
     resolved, matter = (
         sum(result.resolved for result in families),
         sum(result.matters(result.best) for result in looking),
     )
-    return [
-        f"This is the clearest of {len(families)} families of cases: the model resolves {resolved}, a chosen head "
-        f"looks in {len(looking)}, and matters in {matter}."
-    ]
+    found = (
+        f"Of {len(families)} families of cases the model resolves {resolved}; the chosen head looks in {len(looking)} "
+        f"and matters in {matter}."
+    )
+    alike = [result for result in looking if shown and is_pronoun(result) == is_pronoun(shown)]
+    of_pronouns = " about pronouns" if shown and is_pronoun(shown) else ""
+    return [found + (f" Quoted is one of the clearest{of_pronouns}." if len(alike) > 1 else "")]
 
 
 def about_impossible(families: Sequence[FamilyResult]) -> list[str]:
     impossible = impossible_probe(families)
     if impossible is None:
         return []
+    read = f"{100 * impossible:.2f}{NBSP}%"
     if impossible != 0.5:
-        return [f"The impossible probe reads {impossible:.2%} instead of 50 %: a bug; do not trust these numbers."]
-    return ["Where nobody could know, no head does: the impossible probe reads 50.00 %."]
+        return [f"The impossible probe reads {read} instead of 50{NBSP}%: a bug; do not trust these numbers."]
+    return [f"Where nobody could know, no head does: the impossible probe reads {read}."]
 
 
 def describe(family: str) -> str:
-    return f"{family} ({FAMILIES[family]})" if family in FAMILIES else family
+    return f"“{words(family)}” ({FAMILIES[family]})" if family in FAMILIES else f"“{words(family)}”"
+
+
+def words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.1f} %".replace(".0 %", " %")
+    """With one decimal, halves up, as the page's script rounds."""
+    return f"{100 * share + 1e-9:.1f}{NBSP}%"
 
 
 def interval(ci: tuple[float, float]) -> str:
-    return f"{100 * ci[0]:.1f} to {100 * ci[1]:.1f} %"
+    low, high = (f"{100 * end + 1e-9:.1f}" for end in ci)
+    return f"{low} to {high}{NBSP}%"

@@ -1,5 +1,6 @@
 /* Line charts as SVG, drawn at the width they have. */
 
+const MANY = 40; // points, from which on a dot for each would hide the line
 const MARGIN = { left: 46, right: 12, top: 10, bottom: 26 };
 
 const linear = (min, max, from, to) => (value) => from + ((value - min) / (max - min || 1)) * (to - from);
@@ -141,9 +142,16 @@ function keyEntry(kind, text) {
 
 function followPointer(node, spec, x) {
   const places = [...new Set(spec.lines.flatMap((line) => line.points.map(([at]) => at)))];
-  node.addEventListener("pointermove", (event) => {
-    const at = event.clientX - node.getBoundingClientRect().left;
+  let pointed = null; // where the pointer was last, until the next frame is drawn
+  const answer = () => {
+    const at = pointed - node.getBoundingClientRect().left;
+    pointed = null;
+    if (!node.isConnected) return; // drawn anew meanwhile
     spec.onpoint(places.reduce((best, place) => (Math.abs(x(place) - at) < Math.abs(x(best) - at) ? place : best)));
+  };
+  node.addEventListener("pointermove", (event) => {
+    if (pointed === null) requestAnimationFrame(answer);
+    pointed = event.clientX;
   });
   node.addEventListener("pointerleave", () => spec.onpoint(null));
 }

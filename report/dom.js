@@ -52,6 +52,7 @@ class View {
 
   set(changes) {
     const before = this.state;
+    if (Object.keys(changes).every((key) => before[key] === changes[key])) return;
     this.state = { ...before, ...changes };
     for (const draw of this.watchers)
       draw(this.state, (...keys) => keys.some((key) => before[key] !== this.state[key]));
@@ -98,7 +99,7 @@ function table(caption, columns, rows) {
 /** A value of a map by a name that anybody may have given: a family may be called "constructor". */
 const lookup = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined);
 
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits).replace(/\.0+$/, "")}\u00a0%`;
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;
 const words = (name) => name.replaceAll("_", " ");
 const thousands = (n) => n.toLocaleString("en-US");

@@ -3,10 +3,9 @@
 const PANELS = [
   { key: "model_accuracy", title: "the model's answer is right", share: true },
   { key: "choice_accuracy", title: "the head picks what is meant", share: true },
-  { key: "resample_drop", title: "what another case's output of the head costs the answer, nats", share: false },
+  { key: "resample_drop", title: "cost of another case's head output, nats", share: false },
 ];
 
-const MANY = 40; // moments, from which on a dot for each would hide the line
 const SNAPSHOTS =
   "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
 
@@ -20,7 +19,7 @@ function filmSection(view, frames, without, explanation = SNAPSHOTS) {
   const status = h("p", { class: "status", "aria-live": "polite" });
   const film = new View({ frame: last });
   range.addEventListener("input", () => film.set({ frame: +range.value }));
-  playback(play, film, last);
+  playback(play, film, last, status);
   const draw = () => {
     const { frame } = film.state;
     range.value = frame;
@@ -67,7 +66,8 @@ function filmSpec({ key, title, share }, frames, view) {
     ...(lookup(frames.at(-1).families, family) ? [line(family, "chosen")] : []),
   ];
   const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
-  const [low, high] = share ? [0, 1] : [Math.min(0, ...values), Math.max(1, ...values)];
+  const high = share ? 1 : 1.06 * Math.max(1, ...values);
+  const low = share || Math.min(...values) > -0.02 * high ? 0 : Math.min(...values);
   const floor = frames[1].tokens / 2; // where the beginning, 0 tokens, stands on a logarithmic axis
   const tokens = (value) => Math.log10(Math.max(value, floor));
   const end = frames.at(-1).tokens;
@@ -90,19 +90,22 @@ function describeFrame({ step, tokens, families }, family) {
   const look = lookup(families, family);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens`;
   if (!look) return `${when}: nothing was seen of ${words(family)}`;
-  return `${when}: ${words(family)}: right ${percent(look.model_accuracy)}, head ${look.head} picks what is meant in ${percent(look.choice_accuracy)} with ${look.mass.toFixed(2)} of its attention, resampling it costs ${look.resample_drop.toFixed(1)} nats`;
+  return `${when}, ${words(family)}: right ${percent(look.model_accuracy)}, head ${look.head} picks what is meant in ${percent(look.choice_accuracy)} with ${look.mass.toFixed(2)} of its attention, resampling it costs ${look.resample_drop.toFixed(1)} nats`;
 }
 
-function playback(button, film, last) {
+/** Plays the film; `quiet` says nothing to a screen reader meanwhile. */
+function playback(button, film, last, quiet) {
   let timer = null;
   const stop = () => {
     clearInterval(timer);
     timer = null;
+    quiet.setAttribute("aria-live", "polite");
     button.textContent = "Play";
   };
   button.addEventListener("click", () => {
     if (timer) return stop();
     button.textContent = "Stop";
+    quiet.setAttribute("aria-live", "off"); // a screen reader cannot follow
     if (film.state.frame === last) film.set({ frame: 0 });
     timer = setInterval(() => (film.state.frame < last ? film.set({ frame: film.state.frame + 1 }) : stop()), 250);
   });

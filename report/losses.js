@@ -1,8 +1,8 @@
 /* The loss of a run: of one batch after another while training, and of all validation text at evaluations. */
 
 const MEASURES = {
-  val_loss: { name: "nats a token", told: ({ val_loss }) => `${digits(val_loss)} nats a token` },
-  val_bpb: { name: "bits a byte", told: ({ val_bpb }) => `${digits(val_bpb)} bits a byte` },
+  val_loss: { name: "nats per token", told: ({ val_loss }) => `${digits(val_loss)} nats per token` },
+  val_bpb: { name: "bits per byte", told: ({ val_bpb }) => `${digits(val_bpb)} bits per byte` },
 };
 const PARTS = [
   ["1", "all steps"],
@@ -160,9 +160,9 @@ function evaluationsTable({ evaluations }) {
     "step",
     "tokens",
     "time",
-    "training, nats a token",
-    "validation, nats a token",
-    "validation, bits a byte",
+    "training, nats per token",
+    "validation, nats per token",
+    "validation, bits per byte",
     "tokens a second",
   ];
   return h("details", {}, h("summary", {}, "Every evaluation as a table"), table("Every evaluation", columns, rows));

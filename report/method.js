@@ -1,70 +1,57 @@
 /* How it was measured, in as many words as it takes. */
 
-function methodSection({ heads, page }) {
-  const { model, families } = heads;
+const TERMS = {
+  Site: "A causal model cannot look ahead, so a head is asked at several words: before the pronoun (P-1), at it (P), at the cue (C), at the word that predicts the answer (A-1), and at the answer (A), where no head is chosen.",
+  "Choice accuracy":
+    "The share of cases in which the head gives what is meant more attention than the other candidate; ties count one half. Mass is how much attention that is, “× uniform” how many times what attention spread evenly would give.",
+  Looks:
+    "The model itself resolves the family, the lower end of the head's interval is above every baseline, its p, adjusted for all heads and sites, is below 0.01, and its mass is at least what uniform attention would give.",
+  Matters:
+    "Swapping what the head gives to the two candidates, and nothing else, costs the answer more, with its whole interval, than the same swap changes it on average, up or down, in any head that does not look. Cost: the change of log P(answer) − log P(foil), in nats.",
+  Interval:
+    "95 %, over frames and over groups of words, whichever is wider; never narrower than the exact binomial interval.",
+  "Impossible probe":
+    "Twins that differ only after the pronoun are the same text at the pronoun, so every head must be right in exactly half of them. Anything else would be a bug.",
+  "What attention does not say":
+    "That a head looks does not make it the cause, so both are measured. That no head looks does not mean that nothing refers: what is said here holds for these cases and this model.",
+};
+
+/** Two terms that depend on the run: what the cases were, and which baselines they had. */
+function termsOf({ heads: { model, families }, page }) {
+  const others =
+    model.cases === "stories"
+      ? "with other pairs of words and other combinations of openings and endings"
+      : "of other frames, unless their file says which case is for which";
+  const names = Object.keys(Object.values(families)[0]?.baselines ?? page.baselines);
+  return {
+    "Chosen and quoted": `Heads, sites and baselines are chosen on one set of cases and quoted on another, ${others}.`,
+    Baselines: `${names.map((name) => `${name}: ${lookup(page.baselines, name) ?? name}`).join("; ")}.`,
+  };
+}
+
+function factsOf({ heads: { model, families } }) {
   const cases = Object.values(families).reduce((sum, { cases: n }) => sum + n, 0);
-  const baselines = Object.keys(Object.values(families)[0]?.baselines ?? page.baselines).map(
-    (name) => lookup(page.baselines, name) ?? name,
-  );
-  const terms = [
-    [
-      "Site",
-      "A causal model cannot look ahead, so a head is asked at several words: before the pronoun (P-1), at it (P), at the cue (C), at the word that predicts the answer (A-1), and at the answer (A), where no head is chosen.",
-    ],
-    [
-      "Choice accuracy",
-      "The share of cases in which the head gives what is meant more attention than the other candidate; ties count one half. Mass is how much attention that is, “× uniform” how many times what attention spread evenly would give.",
-    ],
-    [
-      "Chosen and quoted",
-      "Heads, sites and baselines are chosen on one set of cases and quoted on another, with other pairs of words and other frames.",
-    ],
-    [
-      "Looks",
-      "The model itself resolves the family, the lower end of the head's interval is above every baseline, its p, adjusted for all heads and sites, is below 0.01, and its mass is at least what uniform attention would give.",
-    ],
-    [
-      "Matters",
-      "Swapping what the head gives to the two candidates, and nothing else, costs the answer more, with its whole interval, than the same swap costs on average in any head that does not look. Cost: the change of log P(answer) − log P(foil), in nats.",
-    ],
-    ["Baselines", `${baselines.join(", ")}.`],
-    [
-      "Interval",
-      "95 %, over frames and over groups of words, whichever is wider; never narrower than the exact binomial interval.",
-    ],
-    [
-      "Impossible probe",
-      "Twins that differ only after the pronoun are the same text at the pronoun, so every head must be right in exactly half of them. Anything else would be a bug.",
-    ],
-    [
-      "What attention does not say",
-      "That a head looks does not make it the cause, so both are measured. That no head looks does not mean that nothing refers: what is said here holds for these cases and this model.",
-    ],
-  ];
-  const facts = [
-    ["run", model.run],
-    ["step", model.step],
-    ["checkpoint", model.checkpoint],
-    ["cases", model.cases],
-    ["seed", model.seed],
-    ["quoted on", `${thousands(cases)} cases of ${Object.keys(families).length} families`],
-    [
-      "network",
-      `${model.n_layer} layers of ${model.n_head} heads, ${model.n_embd} wide, block of ${model.block_size} tokens, vocabulary of ${model.vocab_size}, attention ${model.attention}`,
-    ],
-  ].filter(([, value]) => value !== undefined && value !== null);
-  const list = (pairs) =>
-    h(
-      "dl",
-      {},
-      pairs.map(([term, text]) => [h("dt", {}, term), h("dd", {}, `${text}`)]),
-    );
+  const shape = `${model.n_layer} layers of ${model.n_head} heads, ${model.n_embd} wide, block of ${model.block_size} tokens`;
+  const facts = {
+    run: model.run,
+    step: model.step === undefined ? null : thousands(model.step),
+    checkpoint: model.checkpoint,
+    cases: model.cases,
+    seed: model.seed,
+    "quoted on": `${thousands(cases)} cases of ${Object.keys(families).length} families`,
+    network: `${shape}, vocabulary of ${thousands(model.vocab_size)}, attention ${model.attention}`,
+  };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined && value !== null));
+}
+
+function methodSection(found) {
+  const list = (pairs) => Object.entries(pairs).map(([term, text]) => [h("dt", {}, term), h("dd", {}, `${text}`)]);
   return section(
     "method",
     "How this was measured",
     "The formulas, and what may be concluded from them, stand in docs/how-heads-are-measured.md.",
-    list(terms),
-    h("h3", {}, "This page"),
-    list(facts),
+    h("dl", {}, list({ ...TERMS, ...termsOf(found) })),
+    h("h3", {}, "This run"),
+    h("dl", {}, list(factsOf(found))),
   );
 }

@@ -10,7 +10,7 @@ const COLUMNS = [
   "× uniform",
   "p",
   "swap, nats",
-  "in others",
+  "swap in heads that do not look",
   "verdict",
 ];
 
@@ -21,35 +21,45 @@ function numbersRow(name, found) {
   const nats = (effect) =>
     effect ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)})` : "–";
   return [
-    words(name),
-    `${percent(found.model_accuracy, 1)}`,
-    `${best.head} ${best.site}`,
-    `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
-    `${percent(value)} ${baseline}`,
-    best.mass.toFixed(2),
-    best.engagement.toFixed(1),
-    best.p_adj.toFixed(4),
-    nats(swap),
-    swap ? swap.reference.toFixed(1) : "–",
+    percent(found.model_accuracy, 1),
+    ...(found.resolved
+      ? [
+          `${best.head} ${best.site}`,
+          `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
+          `${percent(value, 1)} ${baseline}`,
+          best.mass.toFixed(2),
+          best.engagement.toFixed(1),
+          best.p_adj.toFixed(4),
+          nats(swap),
+          (swap?.reference ?? null) === null ? "–" : swap.reference.toFixed(1),
+        ]
+      : Array(8).fill("–")),
     verdictOf(found, best) || "not shown to look",
   ];
 }
 
 function numbersSection(view, { heads, page }) {
   const names = Object.keys(heads.families);
+  const buttons = names.map((name) =>
+    h(
+      "button",
+      { type: "button", onclick: () => view.set({ family: name, head: heads.families[name].best.head }) },
+      words(name),
+    ),
+  );
   const node = table(
     "The chosen head of every family",
     COLUMNS,
-    names.map((name) => numbersRow(name, heads.families[name])),
+    names.map((name, i) => [buttons[i], ...numbersRow(name, heads.families[name])]),
   );
-  const rows = [...node.querySelectorAll("tbody tr")];
-  rows.forEach((row, i) =>
-    row.addEventListener("click", () => view.set({ family: names[i], head: heads.families[names[i]].best.head })),
-  );
-  view.watch(
-    ({ family }, changed) =>
-      changed("family") && rows.forEach((row, i) => row.classList.toggle("on", names[i] === family)),
-  );
+  node.classList.add("families");
+  view.watch(({ family }, changed) => {
+    if (!changed("family")) return;
+    buttons.forEach((button, i) => {
+      button.setAttribute("aria-pressed", names[i] === family);
+      button.closest("tr").classList.toggle("on", names[i] === family);
+    });
+  });
   const notes = page.too_few.map((reason) => h("p", { class: "what" }, `Not measured: ${reason}.`));
   const probe = heads.impossible_probe.accuracy;
   return section(

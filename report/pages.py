@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from string import Template
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "film")
 SCRIPTS = {
-    "probe": (*SHARED, "patterns", "roles", "telling", "story", "sites", "numbers", "method", "probe"),
+    "probe": (*SHARED, "found", "patterns", "roles", "telling", "story", "sites", "numbers", "method", "probe"),
     "training": (*SHARED, "losses", "references", "samples", "training"),
 }
 
@@ -68,8 +69,14 @@ def render(page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> str
 
 
 def write_page(path: Path, page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> list[Path]:
-    """Writes the page in one step, so that a browser that loads it meanwhile finds a whole one."""
-    part = path.with_name(f".{path.name}")
-    part.write_text(render(page, heading, parts), encoding="utf-8")
-    part.replace(path)
+    """Writes the page in one step, so that a browser that loads it meanwhile finds a whole one.
+
+    Several processes may do so at once: training, and a probe that has a film for its page.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(render(page, heading, parts), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return [path]

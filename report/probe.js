@@ -24,7 +24,7 @@ async function drawProbe() {
   sections.push(
     filmSection(view, heads.film, "No film yet: python probe.py run=... film=true looks at the snapshots of the run."),
   );
-  if (family) sections.push(numbersSection(view, found));
+  sections.push(numbersSection(view, found));
   sections.push(methodSection(found));
   document.getElementById("page").replaceChildren(...sections);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>

@@ -16,14 +16,14 @@ function referencesSection(view, run) {
     key.replaceChildren(
       keyEntry("line chosen", words(family)),
       keyEntry("line", "other families"),
-      keyEntry("rule half", `what resolving ${words(family)} is worth`),
+      keyEntry("rule half", `guessing between the candidates`),
     );
     status.textContent = describeReference(family, step, run);
   });
   return section(
     "references",
-    "References resolved",
-    "The loss on the one word that only the referent decides, in stories kept for this. A model that takes either candidate at random cannot get below what resolving is worth, ln 2 = 0.69 nats between two: a family is resolved from where its loss stays below.",
+    "References",
+    "The loss on the one word that only the referent decides, in stories kept for this. Guessing between two candidates costs ln 2 = 0.69 nats on average: a loss that stays below that is of a model that uses references. How surely, and by which heads, is for probe.py to say.",
     h(
       "div",
       { class: "columns references" },
@@ -89,7 +89,7 @@ function familyTable(view, run, names) {
   const since = names.map((name) => run.families[name].since);
   const whole = table(
     "Families of references at the chosen step; a button highlights one",
-    ["family", ["loss", { class: "number" }], ["right", { class: "number" }], "resolved from"],
+    ["family", ["loss", { class: "number" }], ["right", { class: "number" }], "below guessing from"],
     names.map((_, i) => [
       buttons[i],
       [loss[i], { class: "number" }],
@@ -117,8 +117,8 @@ function describeReference(family, step, run) {
   const { loss, accuracy, worth, since } = run.families[family];
   const when = `step ${thousands(run.evaluations.step[i])}, ${words(family)}`;
   if (loss[i] === null || accuracy[i] === null) return `${when}: was not measured`;
-  const known = worth === null ? "" : ` (resolving is worth ${worth.toFixed(2)})`;
-  const resolved = since === null ? "not resolved yet" : `resolved from step ${thousands(since)} on`;
+  const known = worth === null ? "" : ` (guessing: ${worth.toFixed(2)})`;
+  const resolved = since === null ? "not below guessing yet" : `below guessing from step ${thousands(since)} on`;
   return `${when}: loss ${loss[i].toFixed(3)}${known}, right ${percent(accuracy[i])}; ${resolved}`;
 }
 

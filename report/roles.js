@@ -28,12 +28,12 @@ const MEANING = {
 };
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
-const roleColour = (role, colours) => lookup(colours, role) ?? "#6f6f6f";
+const roleColour = (role, { colours, other_role: other }) => lookup(colours, role) ?? other;
 
 function describeRoles(roles) {
   if (!roles.length) return "no role";
   return roles
-    .map(({ role, score, matters }) => `${words(role)} ${score.toFixed(2)}${matters ? " (matters)" : ""}`)
+    .map(({ role, score, matters }) => `${words(role)} ${percent(score)}${matters ? " (matters)" : ""}`)
     .join(", ");
 }
 
@@ -44,7 +44,7 @@ function roleMap(view, { heads, page }) {
   const rows = map.map((layer, l) => {
     const own = layer.map((roles, k) => {
       const name = `${l}.${k}`;
-      const cell = roleCell(name, roles, dense, page.colours);
+      const cell = roleCell(name, roles, dense, page);
       cell.addEventListener("click", () => view.set({ head: name }));
       cells.set(name, cell);
       return cell;
@@ -56,6 +56,10 @@ function roleMap(view, { heads, page }) {
       own,
     );
   });
+  if (dense) {
+    const numbers = map[0].map((_, k) => h("span", { role: "columnheader", class: "layer" }, `${k}`));
+    rows.unshift(h("div", { role: "row" }, h("span", {}), numbers));
+  }
   const grid = h(
     "div",
     {
@@ -77,10 +81,10 @@ function roleMap(view, { heads, page }) {
   return grid;
 }
 
-function roleCell(name, roles, dense, colours) {
+function roleCell(name, roles, dense, page) {
   const [strongest] = roles;
   const style = strongest
-    ? { "--role": roleColour(strongest.role, colours), "--strength": strongest.strength.toFixed(3) }
+    ? { "--role": roleColour(strongest.role, page), "--strength": strongest.strength.toFixed(3) }
     : {};
   const shown = dense ? roles.slice(0, 1) : roles;
   const lines = shown.map(({ role, matters }) =>
@@ -132,7 +136,7 @@ function roleLegend({ heads, page }) {
     h(
       "li",
       {},
-      h("span", { class: "chip", "--role": roleColour(role, page.colours) }),
+      h("span", { class: "chip", "--role": roleColour(role, page) }),
       h("b", {}, words(role)),
       ` ${lookup(MEANING, role) ?? "looks at what is meant in this family"}`,
     ),
@@ -162,7 +166,7 @@ function familyBars(view, { heads, page }) {
 }
 
 function familyBar(name, found, page, onclick) {
-  const colour = roleColour(lookup(page.family_roles, name) ?? name, page.colours);
+  const colour = roleColour(lookup(page.family_roles, name) ?? name, page);
   const [bar, value, verdict] = ["bar", "value", "verdict"].map((kind) => h("span", { class: kind }));
   const button = h(
     "button",
@@ -185,12 +189,6 @@ function familyBar(name, found, page, onclick) {
   };
 }
 
-function verdictOf({ resolved }, { looks, matters }) {
-  if (!resolved) return "not interpreted";
-  if (!looks) return "";
-  return matters ? "looks, matters" : "looks";
-}
-
 function rolesSection(view, found) {
   const title = h("h3", {});
   const roles = h("p", { class: "what" });
@@ -202,7 +200,7 @@ function rolesSection(view, found) {
     roles.textContent = describeRoles(found.heads.all_roles[layer][k]);
     const own = found.heads.habits?.[head];
     habits.textContent = own
-      ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the one ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
+      ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the token ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
       : "";
   });
   const right = h(

@@ -16,7 +16,7 @@ function sitesSection(view, { heads }) {
   return section(
     "sites",
     "From where it can know",
-    "How often a head gives what is meant more attention than the other candidate, at each site. Twins that differ only later are the same text at the pronoun: there every head must be at 50 %, the impossible probe.",
+    "How often a head gives what is meant more attention than the other candidate, looked at from each site: P-1 predicts the pronoun, P is the pronoun, C the cue, A-1 predicts the answer, A is the answer, where no head is chosen. Twins that differ only later are the same text at the pronoun: there every head must be at 50 %, the impossible probe.",
     h("figure", {}, key, area.node, h("figcaption", {}, note)),
     h("details", {}, h("summary", {}, "The same in numbers"), numbers),
   );
@@ -26,9 +26,6 @@ const emptyAxes = () => ({
   x: { min: 0, max: 1, ticks: [] },
   y: { min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1], text: (value) => percent(value) },
 });
-
-const bestBaseline = ({ baselines }) =>
-  Object.entries(baselines).reduce((best, other) => (other[1] > best[1] ? other : best));
 
 function sitesSpec(family, head, found) {
   const { sites, choice_accuracy: accuracy, ci } = found.by_site;
@@ -68,7 +65,7 @@ function sitesKey(head, found) {
     keyEntry("line chosen", `head ${head}, 95 % interval`),
     keyEntry("line", "other heads"),
     keyEntry("rule half", "50 %"),
-    keyEntry("rule baseline", `best baseline: ${name}, ${percent(value)}`),
+    keyEntry("rule baseline", `best baseline at its own best site: ${name}, ${percent(value)}`),
   ];
   if (found.impossible_probe)
     entries.push(keyEntry("mark", `impossible probe: ${percent(found.impossible_probe.accuracy, 2)}`));

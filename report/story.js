@@ -1,7 +1,8 @@
 /* A story, its twin beneath, the sites to look from, and the patterns of all heads on it. */
 
 const KINDS = {
-  typical: "A typical pair: the median of all by how much more the best head gives what is meant",
+  typical:
+    "A typical pair: of all pairs, the middle one in how much more attention the best head gives to what is meant",
   hardest: "The pair on which the best head does worst",
   yours: "Your own text",
 };
@@ -11,17 +12,21 @@ const exampleName = ({ family, kind }) => (family === null ? "your own text" : `
 function siteSlider(view) {
   const range = h("input", { type: "range", min: 0, step: 1, "aria-label": "site: the word that looks" });
   const ticks = h("div", { class: "ticks" });
-  const meaning = h("output", { class: "meaning" });
+  const meaning = h("p", { class: "meaning" });
   let sites = [];
   range.addEventListener("input", () => view.set({ site: sites[+range.value].name, pinned: null, hovered: null }));
   return {
     node: h("div", { class: "slider" }, range, ticks, meaning),
     show(own, { site, pinned }) {
       sites = own;
-      const i = Math.max(
-        0,
-        sites.findIndex(({ name }) => name === site),
-      );
+      const chosen = sites.findIndex(({ name, position }) => (pinned ? position === pinned.i : name === site));
+      const i =
+        chosen >= 0
+          ? chosen
+          : Math.max(
+              0,
+              sites.findIndex(({ name }) => name === site),
+            );
       range.max = sites.length - 1;
       range.value = i;
       range.setAttribute("aria-valuetext", `${sites[i].name}: ${sites[i].meaning}`);
@@ -31,7 +36,7 @@ function siteSlider(view) {
             "button",
             {
               type: "button",
-              class: j === i && pinned === null ? "on" : "",
+              class: j === chosen ? "on" : "",
               tabindex: -1,
               onclick: () => view.set({ site: name, pinned: null, hovered: null }),
             },
@@ -39,7 +44,7 @@ function siteSlider(view) {
           ),
         ),
       );
-      meaning.textContent = pinned === null ? `${sites[i].name}: ${sites[i].meaning}` : "a word of your choice";
+      meaning.textContent = chosen >= 0 ? `${sites[i].name}: ${sites[i].meaning}` : "a word of your choice";
     },
   };
 }
@@ -66,7 +71,11 @@ function headStrip(view, found) {
       },
       buttons,
     ),
-    choose: (head) => buttons.forEach((button, k) => button.setAttribute("aria-pressed", found.names[k] === head)),
+    choose: (head) =>
+      buttons.forEach((button, k) => {
+        button.setAttribute("aria-pressed", found.names[k] === head);
+        button.tabIndex = found.names[k] === head ? 0 : -1; // the role map is the way of the arrow keys
+      }),
     draw: ({ patterns, words: { length } }) =>
       canvases.forEach((canvas, k) => drawPattern(canvas, patterns, k, length)),
   };
@@ -94,7 +103,7 @@ function bigPattern(view, found) {
       caption.textContent = `${tokens[query].trim()} → ${tokens[key].trim()}: ${weights[key].toFixed(2)}`;
   });
   canvas.addEventListener("pointerleave", () => view.set({ hovered: null }));
-  canvas.addEventListener("click", (event) => view.set({ pinned: place(event)[0], hovered: null }));
+  canvas.addEventListener("click", (event) => view.set({ pinned: telling.place(place(event)[0]), hovered: null }));
   return {
     node: h("figure", { class: "pattern" }, h("div", { class: "frame" }, canvas, row), caption),
     show(one, state, redraw) {
@@ -106,80 +115,81 @@ function bigPattern(view, found) {
       row.style.setProperty("--at", query ?? -1);
       row.style.setProperty("--n", n);
       row.hidden = query === null;
-      if (!state.hovered) caption.textContent = `head ${state.head}: rows look, columns are looked at`;
+      if (!state.hovered) caption.textContent = `head ${state.head}: a row looks at columns`;
     },
   };
 }
 
-function storySection(view, found) {
+/** The controls of the section, and what they show of a state. */
+function storyControls(view, found) {
   const { examples } = found.page;
-  const tellingsOf = new Map(
-    examples.map((example) => [
-      example,
-      example.texts.map((text, i) => new Telling(text, example.texts[1 - i], found, view)),
-    ]),
-  );
-  const [exampleLabel, exampleSelect] = chooser(
-    "text",
+  const [text, textSelect] = chooser(
+    "Text",
     examples.map((example, i) => [i, exampleName(example)]),
     (i) => {
       const example = examples[i];
       view.set({ example, family: example.family ?? view.state.family, pinned: null, hovered: null });
     },
   );
-  const [headLabel, headSelect] = chooser(
-    "head",
+  const [head, headSelect] = chooser(
+    "Head",
     found.names.map((name) => [name, name]),
-    (head) => view.set({ head }),
+    (name) => view.set({ head: name }),
   );
-  const [slider, strip, big] = [siteSlider(view), headStrip(view, found), bigPattern(view, found)];
+  const slider = siteSlider(view);
+  return {
+    node: h("div", { class: "controls" }, text, head, slider.node),
+    show(state, changed) {
+      textSelect.value = examples.indexOf(state.example);
+      headSelect.value = state.head;
+      if (changed("example", "site", "pinned")) slider.show(state.example.texts[0].sites, state);
+    },
+  };
+}
+
+function storySection(view, found) {
+  const tell = (example) => example.texts.map((text, i) => new Telling(text, example.texts[1 - i], found, view));
+  const tellingsOf = new Map(found.page.examples.map((example) => [example, tell(example)]));
+  const [controls, strip, big] = [storyControls(view, found), headStrip(view, found), bigPattern(view, found)];
   const kind = h("p", { class: "what kind" });
   const texts = h("div", { class: "texts" });
-  const draw = async (state, changed) => {
-    const example = state.example;
+  let before = null; // the telling whose pattern is drawn
+  view.watch(async (state, changed) => {
+    const { example } = state;
     const tellings = tellingsOf.get(example);
     if (changed("example")) {
-      exampleSelect.value = examples.indexOf(example);
-      kind.textContent = note(example, found);
+      kind.textContent = describeExample(example, found);
       texts.replaceChildren(...tellings.flatMap(({ node, status, model }) => [node, status, model]));
     }
-    if (changed("example", "site", "pinned")) slider.show(example.texts[0].sites, state);
-    if (changed("head")) {
-      headSelect.value = state.head;
-      strip.choose(state.head);
-    }
+    controls.show(state, changed);
+    if (changed("head")) strip.choose(state.head);
     await Promise.all(tellings.map((telling) => telling.load()));
     if (view.state.example !== example) return; // the reader has gone on meanwhile
     for (const telling of tellings) telling.draw(view.state);
     if (changed("example", "scheme")) strip.draw(tellings[0]);
     const shown = tellings.find(({ text }) => text === view.state.hovered?.text) ?? tellings[0];
-    big.show(shown, view.state, changed("example", "head", "scheme") || shown !== draw.shown);
-    draw.shown = shown;
-  };
-  view.watch(draw);
+    big.show(shown, view.state, changed("example", "head", "scheme") || shown !== before);
+    before = shown;
+  });
+  const { left_out: left } = found.page;
   return section(
     "story",
     "Where it looks",
     "Boxed: the word that looks. Tinted: what it looks at. Underlined: what is meant; dotted: the other candidate. Bold: what differs between the twins. Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.",
-    h("div", { class: "controls" }, exampleLabel, headLabel, slider.node),
+    controls.node,
     kind,
     h("div", { class: "columns story" }, texts, big.node),
     h("h3", {}, "All heads on this text"),
     strip.node,
-    found.page.left_out > 0 &&
-      h(
-        "p",
-        { class: "what" },
-        `${found.page.left_out} other texts are left out, with which this page would become too large.`,
-      ),
+    left > 0 && h("p", { class: "what" }, `${left} more texts are left out: this page would become too large.`),
   );
 }
 
-function note({ family, kind }, { heads, page }) {
+function describeExample({ family, kind }, { heads, page }) {
   const found = lookup(heads.families, family);
   const unresolved = found && !found.resolved;
   const what = lookup(page.families, family);
-  const asks = what ? ` ${words(family)}: ${what}.` : "";
+  const asks = what ? ` In “${words(family)}”: ${what}.` : "";
   const doubt = unresolved
     ? ` The model is right in ${percent(found.model_accuracy)} of ${words(family)}: it does not resolve it, and what its heads do here is not interpreted.`
     : "";

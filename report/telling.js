@@ -4,9 +4,12 @@ const HEAVIEST = 3; // words named in numbers
 
 const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
 
+/** A probability: what is small is not called nothing. */
+const chance = (p) => (p < 0.0005 ? "< 0.1\u00a0%" : percent(p, 1));
+
 const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
 
-/** One text with its own words, status line and pattern. `at(state)` says which token looks; null: none that is here. */
+/** One text with its own words, status line and pattern. `query(state)` says which token looks; null: none that is here. */
 class Telling {
   constructor(text, twin, found, view) {
     this.text = text;
@@ -16,6 +19,7 @@ class Telling {
     const body = this.words.flatMap((word, i) => [
       text.tokens[i].startsWith(" ") || i === 1 ? " " : "",
       word,
+      text.tokens[i] === "␣" ? h("wbr") : "",
       /^\s*↵+$/.test(text.tokens[i]) ? h("br") : "",
     ]);
     this.node = h(
@@ -53,7 +57,7 @@ class Telling {
   }
 
   pin(target) {
-    if (target.dataset.i !== undefined) this.view.set({ pinned: +target.dataset.i, hovered: null });
+    if (target.dataset.i !== undefined) this.view.set({ pinned: this.place(+target.dataset.i), hovered: null });
   }
 
   onkey(event) {
@@ -62,7 +66,7 @@ class Telling {
     const next = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    this.view.set({ pinned: Math.max(0, Math.min(last, next)), hovered: null });
+    this.view.set({ pinned: this.place(Math.max(0, Math.min(last, next))), hovered: null });
   }
 
   /** A token pointed at in this text, or in a twin that has as many. */
@@ -73,7 +77,7 @@ class Telling {
   /** The token that looks: the one pointed at, the one chosen, or the site. */
   query({ hovered, pinned, site }) {
     if (hovered?.n === this.words.length) return hovered.i;
-    if (pinned !== null) return Math.min(pinned, this.words.length - 1);
+    if (pinned?.n === this.words.length) return pinned.i;
     return this.text.sites.find(({ name }) => name === site)?.position ?? null;
   }
 
@@ -95,7 +99,7 @@ class Telling {
   }
 
   describe(query, weights) {
-    const { tokens, gold, distractors } = this.text;
+    const { tokens, gold, rivals } = this.text;
     if (query === null) return "this text has no such site";
     const from = `from “${tokens[query].trim()}”`;
     if (!weights) return `${from}: not in this page, which would become too large; the sites of the slider are`;
@@ -105,7 +109,7 @@ class Telling {
       .slice(0, HEAVIEST);
     const looks = order.map(([weight, i]) => `${tokens[i].trim()} ${weight.toFixed(2)}`).join(", ");
     const sums = gold.length
-      ? ` · what is meant ${massOn(weights, gold).toFixed(2)}, the other ${massOn(weights, distractors).toFixed(2)}`
+      ? ` · what is meant ${massOn(weights, gold).toFixed(2)}, ${rivals.length > 1 ? "the heaviest other" : "the other"} ${Math.max(...rivals.map((spans) => massOn(weights, spans))).toFixed(2)}`
       : "";
     return `${from}: ${looks}${sums}`;
   }
@@ -114,6 +118,6 @@ class Telling {
     const { answer, foil, p_answer: right, p_foil: wrong, sites } = this.text;
     const asked = sites.find(({ name }) => name === "A-1");
     if (answer === null || query !== asked?.position) return "";
-    return `the model expects: ${answer.trim()} ${percent(right, 1)}, ${foil.trim()} ${percent(wrong, 1)}`;
+    return `the model expects: ${answer.trim()} ${chance(right)}, ${foil.trim()} ${chance(wrong)}`;
   }
 }

@@ -86,7 +86,7 @@ def test_a_run_leaves_text_and_curves_to_look_at(finished_run):
     assert [row["sample"] + "\n" for row in rows] == [samples[name] for name in sorted(samples)]
     assert (finished_run / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     page = (finished_run / "report.html").read_text()
-    assert f"<h1>Step 20 of 20: validation loss {rows[-1]['val_loss']:.4f} nats a token" in page
+    assert f"<h1>Step 20 of 20: validation loss {rows[-1]['val_loss']:.4f} nats per token" in page
     assert "<p>Training ended at step 20, after " in page
     expected = {"train_loss", "val_loss", "val_bpb", "grad_norm", "tokens_per_second", "seconds", "train_seconds"}
     assert expected | {"lr/matrices", "lr/embeddings", "lr/head", "skipped"} <= rows[-1].keys()

@@ -56,7 +56,7 @@ def draw_curves(rows: list[Row], place: Path) -> None:
         axes[0].plot(
             *zip(*points, strict=True), color=COLOURS[key], label=label, marker="." if key == "val_loss" else ""
         )
-    axes[0].set(xlabel="tokens", ylabel="loss, nats a token", ylim=loss_limits(rows))
+    axes[0].set(xlabel="tokens", ylabel="loss, nats per token", ylim=loss_limits(rows))
     axes[0].legend(frameon=False)
     for i, family in enumerate(families):
         key = f"referential/{family}/accuracy"

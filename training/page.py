@@ -3,11 +3,13 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import yaml
 
+from data import InputError
 from report import Heading, write_page
 from training import summary
 from training.config import TrainConfig
@@ -47,8 +49,11 @@ class TrainingPage:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None:  # a run that failed, perhaps for want of room, has something else to say
+        if kind is None:
             write_report(self.trainer.run, "stopped" if self.trainer.stop_signal else "ended")
+            return
+        with suppress(OSError, InputError):  # what ended the run, perhaps want of room, has to be said first
+            write_report(self.trainer.run, "failed")
 
 
 def write_report(run: Path, state: summary.State | None = None) -> list[Path]:
@@ -72,7 +77,7 @@ def write_report(run: Path, state: summary.State | None = None) -> list[Path]:
 
 
 def page_json(rows: Sequence[Row]) -> dict:
-    """The record as columns, thinned; losses in nats a token, families by name. None: not finite, or not measured."""
+    """The record as columns, thinned; losses in nats per token, families by name. None: not finite, or not measured."""
     every = summary.evaluations_of(rows)
     best = summary.best_evaluation(rows)
     evaluations = spread(every, EVALUATIONS, keep=best)
@@ -85,7 +90,7 @@ def page_json(rows: Sequence[Row]) -> dict:
         "families": {
             family: {
                 "worth": every[-1].get(f"referential/{family}/worth"),
-                "since": summary.resolved_since(rows, family),
+                "since": summary.below_worth_since(rows, family),
                 **{
                     name: [rounded(row.get(f"referential/{family}/{name}")) for row in evaluations]
                     for name in ("loss", "accuracy")

@@ -87,7 +87,7 @@ class Console:
 
 
 def evaluation_line(row: Row) -> str:
-    """One evaluation in words: loss in nats a token, bits a byte, and how often each family's answer is right."""
+    """One evaluation in words: loss in nats per token, bits per byte, and how often each family's answer is right."""
     line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}  bits/byte {row['val_bpb']:.4f}"
     right = [f"{family} {row[f'referential/{family}/accuracy']:.0%}" for family in families_of(row, "referential")]
     return line + ("  right: " + " ".join(right) if right else "")

@@ -1,5 +1,6 @@
 """What a run's page says in words: where the run stands, how good its model is, which references it resolves."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,10 @@ from training.evaluation import families_of
 from training.metrics import Row
 from training.schedule import fraction_done
 
-State = Literal["training", "stopped", "ended"]
+State = Literal["training", "stopped", "failed", "ended"]
+
+
+ALL = 0.995  # of a budget: what a whole percent calls all of it
 
 
 def evaluations_of(rows: Sequence[Row]) -> list[Row]:
@@ -23,7 +27,7 @@ def best_evaluation(rows: Sequence[Row]) -> Row | None:
     return min(trained, key=lambda row: row["val_loss"], default=None)
 
 
-def resolved_since(rows: Sequence[Row], family: str) -> int | None:
+def below_worth_since(rows: Sequence[Row], family: str) -> int | None:
     """The first evaluation from which on the loss on a family's answers is below what resolving them is worth."""
     since = None
     for row in evaluations_of(rows):
@@ -39,11 +43,11 @@ def fraction_of(config: TrainConfig, row: Row) -> float:
 
 
 def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
-    """Whether the record says that the budget is used up, or the patience."""
+    """Whether the record says that the budget is used up, but for the time that its last row took, or the patience."""
     losses = [row["val_loss"] for row in evaluations_of(rows) if row["step"]]
     best = best_evaluation(rows)
     since_best = len(losses) - losses.index(best["val_loss"]) - 1 if best else len(losses)
-    return fraction_of(config, rows[-1]) >= 1 or bool(config.patience and since_best >= config.patience)
+    return fraction_of(config, rows[-1]) >= ALL or bool(config.patience and since_best >= config.patience)
 
 
 def about(run: Path, settings: Mapping, now: datetime) -> str:
@@ -60,7 +64,7 @@ def title(config: TrainConfig, rows: Sequence[Row]) -> str:
     row = evaluations_of(rows)[-1]
     if row["val_loss"] is None:
         return f"{position(config, row)}: the validation loss is no number"
-    loss = f"validation loss {row['val_loss']:.4f} nats a token, {row['val_bpb']:.4f} bits a byte"
+    loss = f"validation loss {row['val_loss']:.4f} nats per token, {row['val_bpb']:.4f} bits per byte"
     return f"{position(config, row)}: {loss}"
 
 
@@ -81,7 +85,7 @@ def position(config: TrainConfig, row: Row) -> str:
 
 def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State | None) -> list[str]:
     """What supports the title. ``state`` None: somebody who did not train wrote this, and knows the record alone."""
-    if state is None and has_ended(config, rows):
+    if state in (None, "stopped") and has_ended(config, rows):
         state = "ended"
     told = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows)]
     skipped = rows[-1].get("skipped", 0)
@@ -99,10 +103,13 @@ def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> s
     if state == "ended":
         return f"Training ended at step {row['step']:,}, after {spent}."
     if state == "training":
-        return f"Training goes on: {share} used up, {spent}. Reload this page to see more; evaluations write it anew."
-    if state == "stopped":
-        how = f"python train.py run={run} resume=true"
-        return f"Training was stopped at step {row['step']:,}: {share} used up, {spent}. To go on: {how}"
+        return (
+            f"{share} was used up when this was written, {spent}. Evaluations write it anew: load it again to see more."
+        )
+    if state in ("stopped", "failed"):
+        how = f"python train.py {shlex.quote(f'run={run}')} resume=true"
+        verb = "was stopped" if state == "stopped" else "failed"
+        return f"Training {verb} after step {row['step']:,}: {share} used up, {spent}. To go on: {how}"
     return f"Training had not ended at step {row['step']:,}, when this was written: {share} used up, {spent}."
 
 
@@ -124,14 +131,16 @@ def about_references(rows: Sequence[Row]) -> list[str]:
     families = families_of(evaluations_of(rows)[-1], "referential")
     if not families:
         return []
-    unresolved = [family.replace("_", " ") for family in families if resolved_since(rows, family) is None]
-    why = "the loss on the word that only the referent decides is below what resolving it is worth"
-    if len(unresolved) == len(families):
-        return [f"No family of references is resolved: {why.replace('is below', 'is nowhere below')}."]
-    if not unresolved:
-        return [f"All {len(families)} families of references are resolved: {why}."]
-    resolved = f"{len(families) - len(unresolved)} of {len(families)} families of references are resolved"
-    return [f"{resolved}: {why}. Not yet: {', '.join(unresolved)}."]
+    above = [family.replace("_", " ") for family in families if below_worth_since(rows, family) is None]
+    what = "the loss on the word that only the referent decides is below that of guessing between the candidates"
+    if len(above) == len(families):
+        return [f"In no family of references {what}."]
+    if not above:
+        return [f"In all {len(families)} families of references {what}."]
+    return [
+        f"In {len(families) - len(above)} of {len(families)} families of references {what}. "
+        f"Not yet: {', '.join(above)}."
+    ]
 
 
 def millions(n: float) -> str:

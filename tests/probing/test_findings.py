@@ -1,5 +1,6 @@
 """What is said of a model whose heads are known: the one that looks and matters is named, the others are not."""
 
+import csv
 import io
 import json
 import re
@@ -73,6 +74,18 @@ def test_a_head_that_only_carries_the_gender_is_needed_but_neither_looks_nor_mat
     assert result.needed.complete
     assert set(result.needed.heads) <= {"0.0", "1.0"}
     assert result.needed.preference[-1] <= 0.5
+
+
+def test_what_is_told_by_site_is_what_the_table_has(found, tmp_path):
+    write_files(found, tmp_path)
+    by_site = json.loads((tmp_path / "heads.json").read_text())["families"]["agreement"]["by_site"]
+    with open(tmp_path / "heads.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["head"] == "1.0"]
+    assert [row["site"] for row in rows] == by_site["sites"]
+    accuracies = [float(row["choice_accuracy"]) for row in rows]
+    assert accuracies == pytest.approx(by_site["choice_accuracy"]["1.0"], abs=1e-4)
+    for accuracy, (low, high) in zip(by_site["choice_accuracy"]["1.0"], by_site["ci"]["1.0"], strict=True):
+        assert low <= accuracy <= high
 
 
 def test_a_head_is_quoted_at_its_own_site_or_not_at_all(found):

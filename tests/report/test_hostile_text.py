@@ -95,7 +95,7 @@ def test_hostile_text_is_shown_as_text(open_page, folder):
     assert "<b onclick=x>run</b>" in page.locator(".about").inner_text()
     page.locator("#roles .bars button", has_text=OTHER_FAMILY).click()
     assert "native code" not in page.locator("main").inner_text()
-    page.get_by_label("text", exact=True).select_option(index=1)
+    page.get_by_label("Text", exact=True).select_option(index=1)
     assert "</script><script>" in page.locator(".telling").first.inner_text()
     page.locator(".telling").first.locator('[data-i="3"]').hover()
     assert page.evaluate("window.acted") is None

@@ -50,7 +50,7 @@ def test_losses_are_those_of_the_record(open_run):
     path = page.locator("#loss .chart .line.second path").get_attribute("d")
     assert path.count("L") == sum("train_loss" in row for row in rows) - 1
     assert float(page.locator("#loss .chart .mark").get_attribute("data-y")) == close(rows[-1]["val_loss"])
-    page.get_by_label("Measured in").select_option("bits a byte")
+    page.get_by_label("Measured in").select_option("bits per byte")
     assert drawn(chosen) == close(evaluations(rows, "val_bpb"))
     assert page.locator("#loss .chart .line.second path").get_attribute("d") == ""
     page.get_by_label("Shown").select_option("the last half")
@@ -83,7 +83,7 @@ def test_a_slider_shows_what_the_model_wrote_at_each_evaluation(open_run):
         assert slider.get_attribute("aria-valuetext") == f"step {step}"
         row = rows[step // 10]
         assert f"step {step} " in page.locator("#loss .status").inner_text()
-        assert f"validation {row['val_loss']:.4f} nats a token" in page.locator("#loss .status").inner_text()
+        assert f"validation {row['val_loss']:.4f} nats per token" in page.locator("#loss .status").inner_text()
         assert page.get_by_label("evaluation", exact=True).input_value() == str(step // 100)
         assert page.locator("#film").bounding_box() == before, "nothing moves"
 
@@ -176,7 +176,9 @@ def test_it_fits_a_phone(open_run, scheme):
 
 def test_a_run_that_has_just_begun(open_run):
     page = open_run(record(last=0))
-    assert page.locator("h1").inner_text() == "Step 0 of 400: validation loss 6.0000 nats a token, 2.0000 bits a byte"
+    assert (
+        page.locator("h1").inner_text() == "Step 0 of 400: validation loss 6.0000 nats per token, 2.0000 bits per byte"
+    )
     assert drawn(page.locator("#loss .chart .line.chosen")) == [6.0]
     assert page.locator("#loss .chart .line.second path").get_attribute("d") == ""
     assert page.get_by_label("sample", exact=True).is_disabled()
@@ -217,7 +219,7 @@ def test_the_film_is_what_training_saw(open_run):
     page = open_run(record(looks=True))
     assert drawn(page.locator("#film .chart .line.chosen").first) == [0, 0.2, 0.4, 0.6, 0.8]
     assert "each time that training looked" in page.locator("#film .what").inner_text()
-    assert "step 400, 25.6\u00a0k tokens: cue: right 80\u00a0%" in page.locator("#film .status").inner_text()
+    assert "step 400, 25.6\u00a0k tokens, cue: right 80\u00a0%" in page.locator("#film .status").inner_text()
 
 
 def test_what_a_film_could_not_measure_leaves_a_gap(open_run):
@@ -250,7 +252,7 @@ def test_stress_has_a_number_for_each_split(open_run):
     rows = record()
     rows[-1] |= references(0.5, "report") | references(1.0, "frames") | references(3.0, "names")
     cells = open_run(rows).locator("#stress tbody tr").first.locator("th, td").all_inner_texts()
-    assert cells == ["cue", "66.7\u00a0%", "0.500", "0.69", "50\u00a0%", "–", "25\u00a0%", "75\u00a0%"]
+    assert cells == ["cue", "66.7\u00a0%", "0.500", "0.69", "50.0\u00a0%", "–", "25.0\u00a0%", "75.0\u00a0%"]
 
 
 def test_nothing_moves_while_it_is_drawn(open_run):

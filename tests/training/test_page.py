@@ -46,17 +46,17 @@ def test_few_are_kept_all_and_many_evenly():
     assert {"step": 7} in page.spread(rows, 40, keep=rows[7])
 
 
-def test_a_family_is_resolved_from_where_its_loss_stays_below_its_worth():
+def test_a_loss_counts_from_where_it_stays_below_its_worth():
     def rows(*losses: float) -> list[dict]:
         return [{"step": i, **evaluation(i, 1.0), **references(loss)} for i, loss in enumerate(losses)]
 
-    assert summary.resolved_since(rows(3, 0.6, 0.8, 0.69, 0.1), "cue") == 3
-    assert summary.resolved_since(rows(3, 0.6, 0.8), "cue") is None
-    assert summary.resolved_since(rows(3, 0.7), "cue") is None
+    assert summary.below_worth_since(rows(3, 0.6, 0.8, 0.69, 0.1), "cue") == 3
+    assert summary.below_worth_since(rows(3, 0.6, 0.8), "cue") is None
+    assert summary.below_worth_since(rows(3, 0.7), "cue") is None
     lost = rows(3, 0.6, 0.5)
     lost[1]["referential/cue/loss"] = None
-    assert summary.resolved_since(lost, "cue") == 2
-    assert summary.resolved_since(rows(0.1), "facts") is None
+    assert summary.below_worth_since(lost, "cue") == 2
+    assert summary.below_worth_since(rows(0.1), "facts") is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_family_is_resolved_from_where_its_loss_stays_below_its_worth():
 def test_the_title_says_where_the_run_stands_and_how_good_it_is(budget, expected):
     loss = record()[-1]["val_loss"]
     told = summary.title(TrainConfig(**budget), record())
-    assert told == f"{expected}: validation loss {loss:.4f} nats a token, {loss / 3:.4f} bits a byte"
+    assert told == f"{expected}: validation loss {loss:.4f} nats per token, {loss / 3:.4f} bits per byte"
 
 
 def test_a_loss_that_is_no_number_is_called_that():
@@ -90,14 +90,16 @@ def test_a_loss_that_is_no_number_is_called_that():
         (
             "training",
             {"max_steps": 800},
-            "Training goes on: 50\u00a0% of the budget used up, 3.3 minutes and 25.6\u00a0k tokens",
+            "^50\u00a0% of the budget was used up when this was written, 3.3 minutes and 25.6\u00a0k tokens",
         ),
         (
             "stopped",
             {"max_steps": 800},
-            "stopped at step 400: 50\u00a0% .* To go on: python train.py run=runs/x resume=true",
+            "stopped after step 400: 50\u00a0% .* To go on: python train.py run=runs/x resume=true",
         ),
         ("ended", {"max_minutes": 3.4}, r"Training ended at step 400, after 3\.3 minutes .*, 256 tokens a second\."),
+        ("stopped", {"max_steps": 400}, "Training ended at step 400"),
+        ("failed", {"max_steps": 800}, "Training failed after step 400: 50\u00a0% .* To go on: python train.py"),
         (None, {"max_steps": 800}, "Training had not ended at step 400"),
         (None, {"max_steps": 400}, "Training ended at step 400"),
         (None, {"max_steps": 800, "patience": 2}, "Training had not ended"),
@@ -120,12 +122,12 @@ def test_it_counts_references_and_skipped_steps():
     rows = record()
     rows[-1]["skipped"] = 3
     told = summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended")
-    assert any("families of references are resolved" in sentence for sentence in told)
+    assert any("families of references the loss on the word" in sentence for sentence in told)
     assert "3 steps were skipped" in told[-1]
     early = summary.sentences(TrainConfig(max_steps=400), record(last=100), Path("runs/x"), None)
-    assert any(sentence.startswith("No family of references is resolved") for sentence in early)
+    assert any(sentence.startswith("In no family of references the loss") for sentence in early)
     half = summary.sentences(TrainConfig(max_steps=400), record(last=300), Path("runs/x"), None)
-    assert any(sentence.startswith("1 of 2 families") and sentence.endswith("Not yet: cue.") for sentence in half)
+    assert any(sentence.startswith("In 1 of 2 families") and sentence.endswith("Not yet: cue.") for sentence in half)
 
 
 def test_on_plain_text_there_are_no_families():
@@ -225,7 +227,16 @@ def test_the_last_page_says_how_training_ended(clock, stop_signal, state):
     assert clock.written == [state]
 
 
-def test_a_run_that_fails_leaves_the_page_as_it_was(clock):
+def test_a_run_that_fails_says_so(clock):
     with pytest.raises(OSError, match="full"), page.TrainingPage(trainer()):
         raise OSError("full")
-    assert clock.written == []
+    assert clock.written == ["failed"]
+
+
+def test_what_ended_a_run_is_said_even_where_its_page_cannot_be_written(monkeypatch):
+    def fail(*_):
+        raise OSError("no room for a page")
+
+    monkeypatch.setattr(page, "write_report", fail)
+    with pytest.raises(OSError, match="full"), page.TrainingPage(trainer()):
+        raise OSError("full")
