@@ -6,14 +6,14 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from data.visible import visible_text
+from data.visible import visible_name
 from probing.figures import drawing, new_figure, save
 
 N_COLOURS = 10  # that matplotlib tells apart by default
 PANELS = (
     ("model_accuracy", "the model's answer is right", "share of answers"),
-    ("choice_accuracy", "the head gives gold the most", "choice accuracy"),
-    ("resample_drop", "the head's output from another case", "nats it costs the answer"),
+    ("choice_accuracy", "the head picks what is meant", "choice accuracy"),
+    ("resample_drop", "cost of another case's head output, nats", "nats of log-odds"),
 )
 
 
@@ -48,5 +48,5 @@ def draw_line(axes: Axes, frames: Sequence[dict], family: str, key: str, i: int)
         "-" if i < N_COLOURS else "--",
         color=f"C{i % N_COLOURS}",
         marker=".",
-        label=f"{head}: {visible_text(family)}",  # a label that begins with _ would be left out
+        label=f"{visible_name(family)}, head {head}",  # a label that began with _ would be left out
     )
