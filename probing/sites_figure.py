@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from data.cases import SITES
-from data.visible import visible_text
+from data.visible import visible_name
 from probing.colours import FAINT, INK, TINT
 from probing.families import NEVER_CHOSEN, FamilyResult, impossible_at
 from probing.figures import drawing, new_figure, save
@@ -21,7 +21,7 @@ from probing.summary import percent
 COLUMNS = 4
 TITLE_WIDTH = 30  # characters
 NO_BREAK = "\xa0"
-LEGEND = (1.5, 0.95)  # inches: one column, two columns
+LEGEND = (1.65, 0.95)  # inches: one column, two columns
 OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
 CHOSEN = {"color": TINT, "linewidth": 2.2, "marker": "o", "markersize": 4}
 HALF = {"color": INK, "linewidth": 0.7}
@@ -66,7 +66,7 @@ def draw_panel(axes: Axes, result: FamilyResult, sites: list[str]) -> None:
     if impossible := impossible_at(result):
         axes.plot([sites.index("P")], [impossible.accuracy], zorder=4, **IMPOSSIBLE)
     axes.text(0.03, 0.05, f"best baseline: {name}, {percent(baseline.accuracy)}", fontsize=7, transform=axes.transAxes)
-    title = textwrap.fill(visible_text(result.name), TITLE_WIDTH)
+    title = textwrap.fill(visible_name(result.name), TITLE_WIDTH)
     found = f"head {quoted.name}, {percent(quoted.accuracy)} at {quoted.site}"
     axes.set_title(f"{title}\n{found}", loc="left", fontsize=8)
     axes.set_xticks(range(len(sites)), sites)
@@ -80,6 +80,7 @@ def draw_legend(figure: Figure, sites: list[str], impossible: bool, wide: bool) 
         (Line2D([], [], **CHOSEN), "the head chosen on other cases, with 95 % intervals"),
         (Line2D([], [], **OTHERS), "every other head"),
         (Line2D([], [], **BASELINE), "the best baseline, at its own best site"),
+        (Line2D([], [], **HALF), "50 %: a coin"),
         (Patch(color=FAINT), "the answer itself is read: never chosen"),
     ]
     if impossible:
