@@ -8,12 +8,13 @@ from itertools import accumulate
 from rich.console import Console
 
 from data import InputError, Tokenizer
-from data.visible import visible_text
+from data.visible import visible_name
 from model import GPT
 from model.generate import context_start
 from probing.colours import is_plain
 from probing.findings import Findings
 from probing.heads import attention_row, head_names
+from probing.role_map import listing
 from probing.tint import tinted
 
 PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
@@ -52,14 +53,20 @@ def show_sentence(
 
     The heads are the best ones of the families that the model resolves; all of them, if it resolves none.
     """
-    chosen = {
-        result.best: f"the best on {visible_text(result.name)}" for result in findings.families if result.resolved
-    }
-    for head in chosen or head_names(model):
-        console.print(f"\nhead {head}{f', {chosen[head]}' if chosen else ''}:")
+    best_on: dict[str, list[str]] = {}
+    for result in findings.families:
+        if result.resolved:
+            best_on.setdefault(result.best, []).append(visible_name(result.name))
+    for head in best_on or head_names(model):
+        console.print(f"\nhead {head}{f', the best on {few(best_on[head])}' if best_on else ''}:")
         for position in query_positions(tokens, tokenizer):
             weights = attention_row(model, tokens, position, head)
             console.print(tinted(tokens, weights, tokenizer, console))
+
+
+def few(names: Sequence[str]) -> str:
+    """Up to three names, or two and how many more there are."""
+    return listing(names, 3 if len(names) <= 3 else 2)
 
 
 def show_choice(model: GPT, tokenizer: Tokenizer, head: str, tokens: Sequence[int], console: Console) -> None:
@@ -79,4 +86,6 @@ def legend(console: Console) -> str:
     """How to read what ``show_choice`` prints."""
     if is_plain(console):
         return "[.93]: its share of attention; »«: the word that the head looked from, then the one chosen"
-    return "ground: its share of attention; underlined: the word that the head looked from; reversed: the one chosen"
+    return (
+        "background: its share of attention; underlined: the word that the head looked from; reversed: the one chosen"
+    )

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from data import EncodedCase, Tokenizer
 from data.cases import twin_groups
-from data.visible import visible_text
+from data.visible import visible_name
 from model import GPT
 from probing.colours import INK, TINT, blend
 from probing.families import FamilyResult, HeadQuote
@@ -29,9 +29,10 @@ PALE = "#767676"  # the palest grey that reads well on paper
 
 @dataclass(frozen=True)
 class Drawn:
-    """A word at its place on a line. ``share`` of attention; ``site``: boxed; ``gold``: underlined; else ``later``."""
+    """A word on its ground, ``width`` from ``x`` on. ``share`` of attention; ``site``: boxed; ``gold``: underlined."""
 
     text: str
+    text_x: float
     x: float
     width: float
     line: int
@@ -78,7 +79,7 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
 
 def heading(result: FamilyResult, quoted: HeadQuote) -> str:
     right = f"picks the right one in {percent(quoted.accuracy)} of {len(result.cases)} held-out cases"
-    return f"{visible_text(result.name)}: head {quoted.name} at {quoted.site}, {right}"
+    return f"{visible_name(result.name)}: head {quoted.name} at {quoted.site}, {right}"
 
 
 def lay_out(model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: HeadQuote) -> list[Drawn]:
@@ -87,27 +88,29 @@ def lay_out(model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: HeadQuo
     weights = attention_row(model, case.tokens, site, quoted.name)
     gold = {token for span in case.gold for token in range(*span)}
     words = split_words(case.tokens, tokenizer)[1:]  # the first is the end token
+    spaced = [bool(word.running[0]) for word in words[1:]]
     drawn, x, line = [], MARGIN, 0
-    for word in words:
-        space, text, _ = word.running
-        width = width_of(text)
-        x += SPACE if space else 0
-        if x + width + 2 * PAD > WIDTH - MARGIN and x > MARGIN + SPACE:
+    # Between words there is room; where text goes on without a space, as before a full stop, there is none.
+    for word, before, behind in zip(words, [True, *spaced], [*spaced, True], strict=True):
+        text, left = word.running[1], PAD * before
+        width = left + width_of(text) + PAD * behind
+        if x + width > WIDTH - MARGIN and x > MARGIN:
             x, line = MARGIN, line + 1
         share = sum(weights[word.start : word.end])
         is_gold = not gold.isdisjoint(range(word.start, word.end))
-        drawn.append(Drawn(text, x, width, line, share, word.holds(site), is_gold, word.start > site))
-        x += width + 2 * PAD
+        drawn.append(Drawn(text, x + left, x, width, line, share, word.holds(site), is_gold, word.start > site))
+        x += width + SPACE * behind
     return drawn
 
 
 def draw_story(axes: Axes, story: Iterable[Drawn], top: float) -> None:
     for word in story:
         y = top + LINE * (word.line + 0.5)
-        width = word.width + 2 * PAD
         edge = INK if word.site else "none"
         ground = blend(TINT, word.share)
-        axes.add_patch(Rectangle((word.x, y - HALF), width, 2 * HALF, facecolor=ground, edgecolor=edge, linewidth=0.8))
-        axes.text(word.x + PAD, y + 0.05, word.text, va="baseline", color=PALE if word.later else INK)
+        axes.add_patch(
+            Rectangle((word.x, y - HALF), word.width, 2 * HALF, facecolor=ground, edgecolor=edge, linewidth=0.8)
+        )
+        axes.text(word.text_x, y + 0.05, word.text, va="baseline", color=PALE if word.later else INK)
         if word.gold:
-            axes.plot([word.x, word.x + width], [y + HALF + 0.035] * 2, color=INK, linewidth=1.2)
+            axes.plot([word.x, word.x + word.width], [y + HALF + 0.035] * 2, color=INK, linewidth=1.2)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from data.visible import visible_text
+from data.visible import visible_name, visible_text
 from probing import summary
 from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
@@ -36,7 +36,7 @@ def family_table(families: Sequence[FamilyResult], wide: bool) -> Table:
     for heading in HEADINGS if wide else HEADINGS[:-1]:
         table.add_column(heading, no_wrap=True)
     for result in families:
-        cells = [visible_text(result.name), f"{result.accuracy:.0%}", *head_cells(result)]
+        cells = [visible_name(result.name), f"{result.accuracy:.0%}", *head_cells(result)]
         table.add_row(*cells[: len(table.columns)])
     return table
 
@@ -97,7 +97,7 @@ def print_findings(findings: Findings, console: Console) -> None:
     for result in findings.families:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
             few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"
-            console.print(f"note   {visible_text(result.name)} has {few}")
+            console.print(f"note   {visible_name(result.name)} has {few}")
     impossible = impossible_probe(findings.families)
     if impossible is not None:
         bug = "" if impossible == 0.5 else ": A BUG; do not trust any of these numbers"

@@ -3,6 +3,7 @@
 import re
 import warnings
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.dom import minidom
 
@@ -11,6 +12,7 @@ import pytest
 import toys
 from matplotlib.figure import Figure
 
+from data.tokenizers import train_bpe
 from probing import Findings
 from probing.colours import INK, contrast, rgb
 from probing.families import FamilyResult, Impossible, Quoted, measure_family
@@ -20,7 +22,7 @@ from probing.findings import Role
 from probing.role_figure import draw_role_map, fill_of
 from probing.roles import ROLE_COLOURS
 from probing.sites_figure import draw_panel, draw_sites
-from probing.stories_figure import MARGIN, WIDTH, draw_stories, lay_out
+from probing.stories_figure import MARGIN, SPACE, WIDTH, draw_stories, lay_out
 from probing.summary import percent
 
 HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
@@ -120,11 +122,10 @@ def test_no_name_and_no_word_breaks_a_picture(found, tmp_path, suffix):
         warnings.simplefilter("error")
         paths = draw_all(hostile, tmp_path, suffix)
     if suffix == "svg":
-        shown = "_$\\frac{x}$↵שלום \U0001fae0中␛[31m <b>&␀\\u202e"
-        for path in paths[1:]:
+        shown = " $\\frac{x}$↵שלום \U0001fae0中␛[31m <b>&␀\\u202e"
+        for path in paths:
             assert shown.replace(" ", "") in "".join(texts_of(path)).replace(" ", ""), path  # names may be wrapped
         assert {"$", "\\", "␛"} <= set(texts_of(tmp_path / "stories.svg"))
-        assert shown.replace("_", " ") in "".join(texts_of(paths[0]))
 
 
 def test_a_long_story_goes_on_in_the_next_line(found):
@@ -141,6 +142,19 @@ def test_a_long_story_goes_on_in_the_next_line(found):
     assert {word.line for word in words} > {0, 1}
     assert all(word.x >= MARGIN and word.x + word.width < 1.0 for word in words)
     assert WIDTH > 1
+
+
+def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found, monkeypatch):
+    (result,) = found.families
+    tokenizer = train_bpe(["Tom met Anna. Tom met"] * 3, 270)
+    tokens = (tokenizer.end, *tokenizer.encode("Tom met Anna. Tom met").tolist())
+    case = replace(result.cases[0], tokens=tokens, gold=(), sites={"A-1": 1})
+    monkeypatch.setattr("probing.stories_figure.attention_row", lambda *_: [0.0] * len(tokens))
+    with drawing():
+        words = lay_out(found.model, tokenizer, case, result.quotes["1.0"])
+    gaps = {f"{word.text}|{following.text}": following.x - word.x - word.width for word, following in pairwise(words)}
+    assert gaps == pytest.approx({"Tom|met": SPACE, "met|Anna": SPACE, "Anna|.": 0, ".|Tom": SPACE})
+    assert [word.text_x > word.x for word in words] == [word.text != "." for word in words]
 
 
 def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):

@@ -15,7 +15,7 @@ from model import GPT, GPTConfig, Sampling, generate
 from probing.colours import GREY, blend, chip, contrast, ink_on, rgb
 from probing.heads import attention_row
 from probing.roles import OTHER_ROLE, ROLE_COLOURS
-from probing.sentence import query_positions, require_head, show_choice
+from probing.sentence import few, query_positions, require_head, show_choice
 from probing.tint import split_words, tinted
 
 BYTES = toys.TOKENIZER
@@ -157,6 +157,12 @@ def test_a_head_that_is_not_there_is_named_with_those_that_are(name):
         require_head(name, model, "show")
     assert f"show={name}:" in str(caught.value)
     require_head("1.0", model, "show")
+
+
+def test_of_many_families_two_are_named_and_the_rest_counted():
+    assert few(["cue"]) == "cue"
+    assert few(["cue", "roles", "facts"]) == "cue, roles, facts"
+    assert few(["cue", "roles", "facts", "chains"]) == "cue, roles and 2 more"
 
 
 def test_words_of_a_trained_tokenizer_cover_every_token_once():
