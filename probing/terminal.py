@@ -50,7 +50,7 @@ def head_cells(result: FamilyResult) -> list[str]:
         f"{quoted.name} {quoted.site}",
         f"{quoted.accuracy:.1%} ({100 * low:.0f}-{100 * high:.0f})",
         f"{result.best_baseline[1].accuracy:.0%}",
-        f"{swap.drop:.1f} ({swap.reference:.1f})" if swap else "-",
+        f"{swap.drop:.1f} ({'none' if swap.reference is None else f'{swap.reference:.1f}'})" if swap else "-",
         verdict(quoted.looks, result.matters(result.best)),
         needed(result.needed),
     ]
