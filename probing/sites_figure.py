@@ -65,7 +65,7 @@ def draw_panel(axes: Axes, result: FamilyResult, sites: list[str]) -> None:
     axes.plot(x, accuracy[:, chosen], zorder=3, **CHOSEN)
     if impossible := impossible_at(result):
         axes.plot([sites.index("P")], [impossible.accuracy], zorder=4, **IMPOSSIBLE)
-    axes.text(0.03, 0.05, f"best baseline: {name}, {percent(baseline.accuracy)}", fontsize=7, transform=axes.transAxes)
+    axes.text(0.03, 0.05, f"baseline: {name}, {percent(baseline.accuracy)}", fontsize=7, transform=axes.transAxes)
     title = textwrap.fill(visible_name(result.name), TITLE_WIDTH)
     found = f"head {quoted.name}, {percent(quoted.accuracy)} at {quoted.site}"
     axes.set_title(f"{title}\n{found}", loc="left", fontsize=8)
