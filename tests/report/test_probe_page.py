@@ -54,6 +54,11 @@ def findings() -> Findings:
 def folder(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("probe")
     write_files(findings, folder)
+    found = json.loads((folder / "heads.json").read_text())  # by hand all numbers are 0, 1/2 or 1
+    found["all_roles"][0][1] = [{"role": "copying", "score": 0.8, "strength": 0.37, "matters": False}]
+    found["families"]["agreement"]["best"] |= {"choice_accuracy": 0.91, "mass": 0.42, "swap_drop": 7.3}
+    found["families"]["agreement"]["best"]["effects"]["swap"]["drop"] = 7.3
+    (folder / "heads.json").write_text(json.dumps(found))
     write_report(findings, TOKENIZER, folder, own_text(TOKENIZER, [TOKENIZER.end, *b"AKh?"], [3, 4]))
     return folder
 
@@ -250,7 +255,9 @@ ALPHAS = """(canvas, row) => {
 
 
 def test_the_pattern_is_drawn_from_the_same_weights(page):
+    page.click('.cell[data-head="0.1"]')  # which spreads its attention
     weights = tints(page)
+    assert max(weights) < 0.5
     row = from_word(page)
     alphas = page.locator("canvas.big").evaluate(ALPHAS, row)
     for i, alpha in enumerate(alphas):
@@ -320,7 +327,7 @@ PRINTED = ("h1", "h2", ".lead p", ".what", "td")
 
 
 def test_it_prints(open_page, folder):
-    page = open_page(folder / "report.html")
+    page = open_page(folder / "report.html", width=740)
     page.wait_for_selector(".strip canvas")
     assert len(page.pdf()) > 10_000
     page.emulate_media(media="print")
