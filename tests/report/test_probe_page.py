@@ -1,65 +1,25 @@
 """The page of probe.py in a real browser: what it shows is what was measured, and every way to choose works."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from browser import contrast
 from playwright.sync_api import Page, expect
-from toys import TOKENIZER, hand_set_model, toy_cases
+from toy_report import MATTERS, choose_text, toy_findings, write_toy_report
+from toys import TOKENIZER
 
-from data import Case
-from probing import Findings, probe, write_files
-from probing.examples import own_text
-from probing.page import write_report
-
-MATTERS = "1.0"  # by the weights set by hand
-UNRESOLVED = "the_other_way"
-
-
-def with_unresolved(cases: list[Case]) -> list[Case]:
-    """The cases, and the same ones with the other name for an answer, as a family that nobody can resolve."""
-    turned = []
-    for case in cases:
-        spans = replace(case.spans, gold=case.spans.distractors, distractors=case.spans.gold)
-        text, answer = case.text[:-1] + case.foil, case.text[-1]
-        own = {"id": f"{case.id}!", "twin": f"{case.twin}!", "family": UNRESOLVED}
-        turned.append(replace(case, text=text, spans=spans, foil=answer, **own))
-    return cases + turned
+from probing import Findings
 
 
 @pytest.fixture(scope="module")
 def findings() -> Findings:
-    """The hand-set model on its own language, and a film that was never shot."""
-    told = (with_unresolved(toy_cases(split, 40)) for split in ("select", "report"))
-    found = probe(hand_set_model(), TOKENIZER, *told, source={"run": "toy", "step": 7})
-    look = {
-        "model_loss": 0.1,
-        "model_accuracy": 0.5,
-        "head": MATTERS,
-        "site": "A-1",
-        "choice_accuracy": 0.5,
-        "mass": 0.2,
-    }
-    look |= {"swap_drop": 0.1, "resample_drop": 0.0}
-    frames = [
-        {"step": step, "tokens": 100 * step, "families": {"agreement": look | {"model_accuracy": step / 7}}}
-        for step in (0, 1, 3, 7)
-    ]
-    return replace(found, film=frames)
+    return toy_findings()
 
 
 @pytest.fixture(scope="module")
 def folder(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("probe")
-    write_files(findings, folder)
-    found = json.loads((folder / "heads.json").read_text())  # by hand all numbers are 0, 1/2 or 1
-    found["all_roles"][0][1] = [{"role": "copying", "score": 0.8, "strength": 0.37, "matters": False}]
-    found["families"]["agreement"]["best"] |= {"choice_accuracy": 0.91, "mass": 0.42, "swap_drop": 7.3}
-    found["families"]["agreement"]["best"]["effects"]["swap"]["drop"] = 7.3
-    (folder / "heads.json").write_text(json.dumps(found))
-    write_report(findings, TOKENIZER, folder, own_text(TOKENIZER, [TOKENIZER.end, *b"AKh?"], [3, 4]))
+    write_toy_report(findings, folder)
     return folder
 
 
@@ -75,10 +35,6 @@ def page(open_page, folder: Path) -> Page:
     choose_text(page, "agreement, typical")
     expect(page.locator(".telling .gold[style*=weight]").first).to_be_visible()
     return page
-
-
-def choose_text(page: Page, name: str) -> None:
-    page.get_by_label("Text", exact=True).select_option(label=name)
 
 
 def tints(page: Page, telling: int = 0) -> list[float]:
@@ -278,75 +234,3 @@ def test_the_film_is_moved_by_slider_and_by_play(page, found):
     dots = page.locator("#film .chart").first.locator(".chosen circle")
     values = dots.evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
     assert values == pytest.approx([frame["families"]["agreement"]["model_accuracy"] for frame in found["film"]])
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everything_fits_and_can_be_read(open_page, folder, width, scheme):
-    page = open_page(folder / "report.html", width=width, scheme=scheme)
-    page.wait_for_selector(".strip canvas")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0] < 60")
-    assert dark == (scheme == "dark")
-    choose_text(page, "agreement, typical")
-    for selector in (
-        "h1",
-        ".what",
-        ".status",
-        ".word.gold",
-        ".unread",
-        ".cell .name",
-        ".cell .role",
-        ".verdict",
-        "figcaption",
-        "td",
-        "dd",
-    ):
-        assert contrast(page.locator(selector).first) >= 4.5, selector
-
-
-def test_nothing_moves_once_it_is_there(open_page, folder):
-    page = open_page(folder / "report.html")
-    shift = """() => new Promise(done => {
-      let total = 0;
-      const add = list => list.getEntries().forEach(entry => total += entry.value);
-      new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
-      setTimeout(() => done(total), 500);
-    })"""
-    assert page.evaluate(shift) < 0.01
-    height = page.evaluate("document.documentElement.scrollHeight")
-    page.locator(".telling").first.locator('[data-i="2"]').hover()
-    page.locator("canvas.big").hover()
-    assert page.evaluate("document.documentElement.scrollHeight") == height, "pointing at something moves nothing"
-    for cell in page.locator(".cell").all():
-        cell.click()
-        assert page.evaluate("document.documentElement.scrollHeight") == height, "nor does another head"
-
-
-PRINTED = ("h1", "h2", ".lead p", ".what", "td")
-
-
-def test_it_prints(open_page, folder):
-    page = open_page(folder / "report.html", width=740)
-    page.wait_for_selector(".strip canvas")
-    assert len(page.pdf()) > 10_000
-    page.emulate_media(media="print")
-    assert not page.locator("#film .controls").is_visible()
-    columns = page.locator(".columns").first.evaluate("e => getComputedStyle(e).gridTemplateColumns.split(' ').length")
-    assert columns == 2, "paper is no phone"
-    sizes = [
-        page.locator(selector).first.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") for selector in PRINTED
-    ]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] >= 8
-
-
-def test_what_a_screen_reader_is_told(page, found):
-    assert page.locator("section").count() == page.locator("section[aria-labelledby]").count() == 6
-    assert page.locator('[role="grid"] [role="row"] [role="gridcell"][aria-label]').count() == 4
-    assert page.locator('.cell[tabindex="0"]').count() == 1, "one stop for the tab key"
-    named = "nodes => nodes.every(node => node.innerText?.trim() || node.ariaLabel || node.labels?.length)"
-    assert page.locator("button, select, input").evaluate_all(named)
-    assert page.locator(".chart svg[role=img]").evaluate_all(
-        "charts => charts.every(chart => chart.ariaLabel.length > 10)"
-    )
