@@ -6,6 +6,7 @@ from data.cases import SITES
 from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.roles import FAMILY_ROLES
+from report import counted
 
 # What has to be found out in a family of stories (docs/stories.md has one of each).
 FAMILIES = {
@@ -61,7 +62,7 @@ def is_pronoun(result: FamilyResult) -> bool:
 def about(findings: Findings) -> str:
     """The line over the title: which model of which run."""
     source, config = findings.source, findings.model.config
-    shape = f"{config.n_layer} layers of {config.n_head} heads"
+    shape = f"{counted(config.n_layer, 'layer')} of {counted(config.n_head, 'head')}"
     size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
     run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
     return f"{run} · {shape}, {size}"

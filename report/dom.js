@@ -102,6 +102,7 @@ const lookup = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined)
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;
 const words = (name) => name.replaceAll("_", " ");
+const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 const thousands = (n) => n.toLocaleString("en-US");
 
 function compact(n) {

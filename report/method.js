@@ -31,7 +31,7 @@ function termsOf({ heads: { model, families }, page }) {
 
 function factsOf({ heads: { model, families } }) {
   const cases = Object.values(families).reduce((sum, { cases: n }) => sum + n, 0);
-  const shape = `${model.n_layer} layers of ${model.n_head} heads, ${model.n_embd} wide, block of ${model.block_size} tokens`;
+  const shape = `${counted(model.n_layer, "layer")} of ${counted(model.n_head, "head")}, ${model.n_embd} wide, block of ${model.block_size} tokens`;
   const facts = {
     run: model.run,
     step: model.step === undefined ? null : thousands(model.step),

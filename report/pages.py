@@ -28,6 +28,11 @@ class Heading:
     sentences: Sequence[str]
 
 
+def counted(n: int, thing: str) -> str:
+    """1 layer, 2 layers."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
 def pack(part: bytes) -> str:
     """Bytes as text for a page: deflated, then base64, so that no data can end or begin anything in HTML."""
     squeeze = zlib.compressobj(6, wbits=-zlib.MAX_WBITS)

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from report import counted
 from training.config import TrainConfig
 from training.evaluation import families_of
 from training.metrics import Row
@@ -53,7 +54,8 @@ def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
 def about(run: Path, settings: Mapping, now: datetime) -> str:
     """The line over a page's title: which run, of what, and when this was written."""
     model = settings["model"]
-    network = f"{model['n_layer']} layers of {model['n_head']} heads, {model['n_embd']} wide ({model['attention']})"
+    shape = f"{counted(model['n_layer'], 'layer')} of {counted(model['n_head'], 'head')}"
+    network = f"{shape}, {model['n_embd']} wide ({model['attention']})"
     batch = f"{settings['optimizer']['name']}, {settings['tokens_per_step']:,} tokens a step"
     written = f"written {now.day} {now:%B %Y, %H:%M:%S}"
     return " · ".join((f"run {run.resolve().name}", settings["data"]["name"], network, batch, written))
