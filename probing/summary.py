@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from data.cases import SITES
+from data.visible import visible_name
 from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.roles import FAMILY_ROLES
@@ -73,7 +74,7 @@ def title(findings: Findings) -> str:
     result = clearest(findings)
     if result is None:
         return "No chosen head of this model is shown to look back"
-    what = "what a pronoun means" if is_pronoun(result) else f"the right word in {words(result.name)}"
+    what = "what a pronoun means" if is_pronoun(result) else f"the right word in {visible_name(result.name)}"
     ending = ", and it matters" if result.matters(result.best) else "; that it matters is not shown"
     return f"Head {result.best} looks back to {what}{ending}"
 
@@ -151,11 +152,7 @@ def about_impossible(families: Sequence[FamilyResult]) -> list[str]:
 
 
 def describe(family: str) -> str:
-    return f"“{words(family)}” ({FAMILIES[family]})" if family in FAMILIES else f"“{words(family)}”"
-
-
-def words(name: str) -> str:
-    return name.replace("_", " ")
+    return f"“{visible_name(family)}” ({FAMILIES[family]})" if family in FAMILIES else f"“{visible_name(family)}”"
 
 
 def percent(share: float) -> str:

@@ -29,10 +29,10 @@ function filmSection(view, frames, without, explanation = SNAPSHOTS) {
       panel.chart.draw({
         ...filmSpec(panel, frames, view),
         cursor: frames[frame].tokens,
-        onpoint: (tokens) => follow(tokens),
+        onpoint: moveTo,
       });
   };
-  const follow = (tokens) =>
+  const moveTo = (tokens) =>
     tokens !== null && film.set({ frame: frames.findIndex((frame) => frame.tokens === tokens) });
   view.watch((state, changed) => changed("family") && draw());
   film.watch(draw);

@@ -13,13 +13,9 @@ class Patterns {
     }
   }
 
-  has(row) {
-    return this.starts.has(row);
-  }
-
   /** The weights of head number `k` at query `row` on tokens 0 .. row; null where the page has no such row. */
   row(k, row) {
-    if (!this.has(row)) return null;
+    if (!this.starts.has(row)) return null;
     const start = k * this.size + this.starts.get(row);
     return Array.from(this.bytes.subarray(start, start + row + 1), (byte) => byte / this.levels);
   }

@@ -90,7 +90,7 @@ def page_json(rows: Sequence[Row]) -> dict:
         "families": {
             family: {
                 "worth": every[-1].get(f"referential/{family}/worth"),
-                "since": summary.below_worth_since(rows, family),
+                "since": summary.below_worth_since(every, family),
                 **{
                     name: [rounded(row.get(f"referential/{family}/{name}")) for row in evaluations]
                     for name in ("loss", "accuracy")

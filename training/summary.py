@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from data.visible import visible_name
 from report import counted
 from training.config import TrainConfig
 from training.evaluation import families_of
@@ -13,8 +14,6 @@ from training.metrics import Row
 from training.schedule import fraction_done
 
 State = Literal["training", "stopped", "failed", "ended"]
-
-
 ALL = 0.995  # of a budget: what a whole percent calls all of it
 
 
@@ -133,7 +132,7 @@ def about_references(rows: Sequence[Row]) -> list[str]:
     families = families_of(evaluations_of(rows)[-1], "referential")
     if not families:
         return []
-    above = [family.replace("_", " ") for family in families if below_worth_since(rows, family) is None]
+    above = [visible_name(family) for family in families if below_worth_since(rows, family) is None]
     what = "the loss on the word that only the referent decides is below that of guessing between the candidates"
     if len(above) == len(families):
         return [f"In no family of references {what}."]
