@@ -1,0 +1,56 @@
+"""Measures one claim: ``python -m benchmarks.articles CLAIM [--folder runs/articles --seeds 0 1 2 --jobs 2]``.
+
+Prints a table and a verdict in Markdown, writes docs/articles/CLAIM.png and, beside the runs, CLAIM.json with all
+numbers. Without CLAIM it lists the claims.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import configs
+from benchmarks.articles.claim import Claim, Result, Setup
+from benchmarks.articles.registry import CLAIMS
+
+
+def report(claim: Claim, result: Result, setup: Setup) -> str:
+    """What docs/articles.md says of a claim."""
+    runs = "python -m benchmarks.articles"
+    parts = [f"*{claim.says}*", *(table.markdown() for table in result.tables), f"**{result.sentence}**"]
+    parts += [f"![{claim.says}]({picture.parent.name}/{picture.name})" for picture in result.pictures]
+    return "\n\n".join([*parts, f"    {runs} {claim.name}"])
+
+
+def listing() -> str:
+    lines = [f"{claim.name:<14}{claim.minutes:4.0f} min  {claim.says}" for claim in CLAIMS.values()]
+    return "\n".join(("claims, with the minutes that each takes on two cores where nothing is trained yet:", *lines))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.articles", description=__doc__.splitlines()[0])
+    parser.add_argument("claim", nargs="?", choices=CLAIMS, metavar="CLAIM", help="none: lists them")
+    parser.add_argument("--folder", type=Path, default=Path("runs/articles"), help="where runs lie and numbers go")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=2, help="runs at once, of one thread each")
+    parser.add_argument("--pictures", type=Path, default=Path("docs/articles"))
+    options = parser.parse_args(arguments)
+    if options.claim is None:
+        print(listing())
+        return
+    setup = Setup(options.folder, tuple(options.seeds), options.jobs, options.pictures)
+    for folder in (setup.folder, setup.pictures):
+        folder.mkdir(parents=True, exist_ok=True)
+    claim = CLAIMS[options.claim]
+    with configs.one_line_errors():
+        result = claim.run(setup)
+    record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
+    path = setup.folder / f"{claim.name}.json"
+    path.write_text(json.dumps(record | {"numbers": result.numbers}, indent=1))
+    print(report(claim, result, setup))
+    print(f"written: {', '.join(map(str, (path, *result.pictures)))}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a claim is and what measuring it leaves: a table, one sentence, one number, pictures.
+
+A claim is one module with a ``CLAIM``, listed in registry.py. Its function trains what it needs with
+``runs.train_all``, probes it with ``runs.probe_all`` where it asks heads, and returns a ``Result``; it prints nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Literal
+
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+Verdict = Literal["holds", "holds in part", "does not hold"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where runs lie (``folder``), which seeds they have, how many train at once, and where pictures go."""
+
+    folder: Path
+    seeds: tuple[int, ...] = (0, 1, 2)
+    jobs: int = 2
+    pictures: Path = Path("docs/articles")
+
+    def picture(self, name: str) -> Path:
+        return self.pictures / f"{name}.png"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as texts, ready to be printed."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured. ``because`` holds the number that decides; ``number`` is short, for the table of all claims.
+
+    ``numbers``: everything behind the table, as JSON. ``pictures``: the files that were written.
+    """
+
+    verdict: Verdict
+    because: str
+    number: str
+    tables: Sequence[Table]
+    numbers: Mapping
+    pictures: Sequence[Path] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return f"{self.verdict[0].upper()}{self.verdict[1:]}, because {self.because}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``says``: what articles claim, in one sentence. ``minutes``: what ``run`` takes on two cores, all told."""
+
+    name: str
+    says: str
+    minutes: float
+    run: Callable[[Setup], Result]
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval for the mean of what ``values`` were drawn from (Student 1908); of one value, that value."""
+    if len(values) < 2:
+        return values[0], values[0]
+    half = stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * stdev(values) / len(values) ** 0.5
+    return mean(values) - half, mean(values) + half
+
+
+def over_seeds(values: Sequence[float], form: Callable[[float], str] = "{:.2f}".format) -> str:
+    """The mean over seeds, its t interval, and each seed's value: "0.91 (0.85 to 0.97; 0.90, 0.92, 0.91)"."""
+    if len(values) < 2:
+        return form(values[0])
+    low, high = t_interval(values)
+    return f"{form(mean(values))} ({form(low)} to {form(high)}; {', '.join(map(form, values))})"
+
+
+def percent(share: float) -> str:
+    """0.9876 -> "98.8 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def share_over_seeds(values: Sequence[float]) -> str:
+    """The same as ``over_seeds`` for shares; an interval ends at 0 and at 100 %."""
+    if len(values) < 2:
+        return percent(values[0])
+    low, high = t_interval(values)
+    ends = f"{100 * max(0.0, low):.1f} to {100 * min(1.0, high):.1f}"
+    return f"{percent(mean(values))} ({ends}; {', '.join(f'{100 * value:.1f}' for value in values)})"

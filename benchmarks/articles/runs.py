@@ -1,0 +1,157 @@
+"""Trains and probes the runs that claims rest on: only what is not there yet, two at a time, each with one thread.
+
+Two small runs of one thread each end sooner than one after the other with two threads each; and as the number of
+threads is always the same, so are the numbers. Claims that need the same run share it by giving it the same name.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+import configs
+from configs.schema import TrainCommand
+from data import InputError
+from training import checkpoint
+from training.metrics import read_rows
+from training.run import CONFIG, is_run
+from training.schedule import fraction_done
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+QUIET = ("wandb.mode=disabled", "snapshots=0")
+HEADS = Path("probe") / "heads.json"
+TAIL = 300  # characters of what a failed command said
+T = TypeVar("T")
+
+
+def train_all(claim_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int = 2) -> dict[str, Path]:
+    """Trains, in ``folder``/NAME, each run that has not reached its end; returns the folders of all by name.
+
+    ``claim_runs``: NAME -> overrides of train.py. A run that was interrupted goes on. Raises InputError for
+    overrides that train.py would not take, and for a folder that holds a run of other overrides, before
+    anything is trained; and if a run fails, with the end of what it said.
+    """
+    folder = folder.resolve()
+    runs = {name: folder / name for name in claim_runs}
+    wanted = {name: command_of([*overrides, *QUIET]) for name, overrides in claim_runs.items()}
+    for name, command in wanted.items():
+        require_same(runs[name], command)
+    missing = [name for name in claim_runs if not has_ended(runs[name], wanted[name])]
+
+    def train(name: str) -> None:
+        how = [f"run={runs[name]}", *QUIET, *claim_runs[name]]
+        if checkpoint.saved_steps(runs[name]):
+            how = [f"run={runs[name]}", "resume=true"]
+        elif is_run(runs[name]):  # it was killed before its first checkpoint
+            how.append("overwrite=true")
+        execute(f"training {name}", ["train.py", *how])
+
+    in_parallel(train, missing, jobs)
+    return runs
+
+
+def probe_all(runs: Mapping[str, Path], jobs: int = 2) -> dict[str, dict]:
+    """heads.json of each run, by name; probe.py writes it first where it is missing or older than the checkpoint.
+
+    Each run is probed on stories drawn with its own seed.
+    """
+
+    def probe(name: str) -> None:
+        seed = yaml.safe_load((runs[name] / CONFIG).read_text())["seed"]
+        execute(f"probing {name}", ["probe.py", f"run={runs[name]}", f"seed={seed}"])
+
+    in_parallel(probe, [name for name, run in runs.items() if not is_probed(run)], jobs)
+    return {name: json.loads((run / HEADS).read_text()) for name, run in runs.items()}
+
+
+def command_of(overrides: Sequence[str]) -> TrainCommand:
+    """What train.py makes of these overrides; raises InputError as it would."""
+    configs.check_overrides("train", list(overrides))
+    return configs.typed(TrainCommand, configs.compose("train", list(overrides)), list(overrides))
+
+
+def stored(run: Path) -> dict:
+    """A run's settings, those that earlier versions did not write filled in."""
+    return remembered(configs.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text())))
+
+
+def remembered(command: TrainCommand) -> dict:
+    """The settings that make a run what it is; budgets among them."""
+    left_out = set(configs.CHANGEABLE) - set(configs.BUDGETS) - {"patience"}
+    return {key: value for key, value in yaml.safe_load(configs.to_yaml(command)).items() if key not in left_out}
+
+
+def differences(there: Mapping, wanted: Mapping, prefix: str = "") -> Iterator[str]:
+    """ "max_steps=100 instead of 200" for each setting that differs."""
+    for key in sorted(there.keys() | wanted.keys()):
+        one, other = there.get(key), wanted.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from differences(one, other, f"{prefix}{key}.")
+        elif one != other:
+            yield f"{prefix}{key}={one} instead of {other}"
+
+
+def require_same(run: Path, command: TrainCommand) -> None:
+    """Raises InputError where ``run`` was trained otherwise than ``command`` says."""
+    if not is_run(run):
+        return
+    if found := list(differences(stored(run), remembered(command))):
+        raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
+
+
+def has_ended(run: Path, command: TrainCommand) -> bool:
+    """Whether a run has used up its budget or its patience, evaluated itself at its end, and saved that step."""
+    steps = checkpoint.saved_steps(run)
+    rows = read_rows(run / "metrics.jsonl")
+    if not steps or not rows or "val_loss" not in rows[-1] or rows[-1]["step"] != steps[-1]:
+        return False
+    state = checkpoint.read_state(checkpoint.folder_of(run, steps[-1]))
+    if command.patience and state["evaluations_since_best"] >= command.patience:
+        return True
+    return fraction_done(command, state["step"], state["tokens"], state["seconds"]) >= 1
+
+
+def is_probed(run: Path) -> bool:
+    """Whether heads.json is there and no older than the checkpoint that it is about."""
+    heads = run / HEADS
+    return heads.exists() and heads.stat().st_mtime >= (checkpoint.find(run, "best") / "state.json").stat().st_mtime
+
+
+def execute(what: str, command: Sequence[str]) -> None:
+    """Runs one of the scripts with one thread; raises InputError with the end of its output where it fails."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
+    started = time.perf_counter()
+    script, *arguments = command
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *arguments],
+        env=os.environ | ONE_THREAD,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        said = " ".join(done.stdout[-TAIL:].split())
+        raise InputError(f"{what} failed (python {shlex.join(command)}): {said or f'status {done.returncode}'}")
+    print(f"{what}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def in_parallel(work: Callable[[str], None], names: Sequence[str], jobs: int) -> None:
+    """``work`` on every name, ``jobs`` at once; after an error or Ctrl-C those that wait are not begun."""
+    with ThreadPoolExecutor(jobs) as pool:
+        tasks = [pool.submit(work, name) for name in names]
+        try:
+            for task in tasks:
+                task.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
