@@ -1,5 +1,7 @@
 """All claims, in the order of docs/articles.md. A claim is added with one import and one place in CLAIMS."""
 
+from benchmarks.articles import causality, explanations, heads, pronouns, sense, translation
 from benchmarks.articles.claim import Claim
 
-CLAIMS: dict[str, Claim] = {claim.name: claim for claim in ()}
+MODULES = (pronouns, sense, causality, heads, explanations, translation)
+CLAIMS: dict[str, Claim] = {module.CLAIM.name: module.CLAIM for module in MODULES}

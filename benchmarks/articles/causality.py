@@ -1,0 +1,155 @@
+"""Does attention know what "it" means while it reads "it"? A model that reads from left to right cannot look ahead.
+
+In *cue* and *roles* the word that tells the antecedent comes after the pronoun (tired or wide; big or small). Up to it
+twins are the same text, so that their numbers must be equal to the last bit, and every head right in one half. *Verb
+bias*, where an earlier verb tells it, stands beside them: there a head can know at the pronoun.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from benchmarks.articles.found import Found, at_site, default_found, default_runs, every_head, listed
+from data import EncodedCase, encode_case
+from data.cases import SITES
+from data.stories import cases
+from data.visible import visible_name
+from model import GPT
+from model.score import pad
+from probing.colours import FAINT, INK, TINT
+from probing.figures import drawing, new_figure, save
+from training import load_model
+
+AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # families by where the word that tells stands
+SHOWN = ("P-1", "P", "C", "A-1")
+PAIRS = 100
+CHOSEN = {"color": TINT, "linewidth": 1.8, "marker": "o", "markersize": 4}
+OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
+
+
+def run(setup: Setup) -> Result:
+    runs, found = default_runs(setup), default_found(setup)
+    leaks = [leak_of(run, seed) for run, seed in zip(runs.values(), setup.seeds, strict=True)]
+    at = {name: {site: at_site(found, name, site) for site in sites_of(found, name)} for name in (*AFTER, BEFORE)}
+    everywhere = [value for name in AFTER for one in found for value in every_head(one, name, "P")]
+    exact, before = set(everywhere) == {0.5} and not any(leak for leak, _ in leaks), at[BEFORE]["P"]
+    last, cue = (
+        [mean(values) for values in zip(*(at[name][site] for name in AFTER), strict=True)] for site in ("A-1", "C")
+    )
+    luckiest = max(value for name in AFTER for one in found for value in every_head(one, name, "C"))
+    because = (
+        f"at “it” all {len(everywhere)} heads, families and seeds are right in exactly "
+        f"{100 * min(everywhere):.1f} to {100 * max(everywhere):.1f} %, at the cue the chosen heads in "
+        f"{100 * mean(cue):.1f} % (any head in {100 * luckiest:.1f} % at most), and where the answer is predicted in "
+        f"{100 * mean(last):.1f} %; where an earlier verb tells, the chosen heads know at the pronoun, in "
+        f"{100 * mean(before):.1f} %"
+    )
+    return Result(
+        "does not hold" if exact else "holds in part",
+        because,
+        f"at “it” exactly {listed([100 * value for value in sorted(set(everywhere))])} %, "
+        f"where the answer is predicted {share_over_seeds(last)}",
+        [table(found), leak_table(leaks, setup.seeds)],
+        {"by_site": at, "at_pronoun": everywhere, "twins": leaks},
+        draw(found, setup.picture("causality")),
+    )
+
+
+def sites_of(found: Sequence[Found], name: str) -> list[str]:
+    sites = found[0]["families"][name]["by_site"]["sites"]
+    return [site for site in SHOWN if site in sites]
+
+
+def table(found: Sequence[Found]) -> Table:
+    """One row a family and site."""
+    rows = []
+    for name in (*AFTER, BEFORE):
+        for site in sites_of(found, name):
+            others = [every_head(one, name, site) for one in found]
+            extremes = f"{100 * min(map(min, others)):.1f} to {100 * max(map(max, others)):.1f}"
+            chosen = listed([100 * value for value in at_site(found, name, site)])
+            rows.append([visible_name(name), f"{site}: {SITES[site]}", chosen, extremes])
+    return Table(("family", "site", "chosen head, %, by seed", "all heads, %"), rows)
+
+
+def leak_table(leaks: Sequence[tuple[float, float]], seeds: Sequence[int]) -> Table:
+    columns = ("seed", "up to the word before the cue", "from the cue on")
+    rows = [[str(seed), *(f"{value:.3g}" for value in leak)] for seed, leak in zip(seeds, leaks, strict=True)]
+    return Table(("largest difference between the logits of twins, " + columns[0], *columns[1:]), rows)
+
+
+def leak_of(run: Path, seed: int) -> tuple[float, float]:
+    """How much logits of twins differ where their texts are still the same, and where they no longer are."""
+    model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
+    told = [encode_case(case, tokenizer) for case in cases("report", 2 * PAIRS, seed, AFTER)]
+    parts = [leaks(model, *told[i : i + 2]) for i in range(0, len(told), 2)]
+    before, after = zip(*parts, strict=True)
+    return max(before), max(after)
+
+
+@torch.inference_mode()
+def leaks(model: GPT, one: EncodedCase, other: EncodedCase) -> tuple[float, float]:
+    """The largest difference of two twins' logits before and from the first token in which they differ."""
+    logits = model(pad([one.tokens, other.tokens], model.embed.weight.device))
+    differ = next(i for i, pair in enumerate(zip(one.tokens, other.tokens, strict=True)) if pair[0] != pair[1])
+    difference = (logits[0] - logits[1]).abs()
+    return float(difference[:differ].max()), float(difference[differ:].max())
+
+
+def draw(found: Sequence[Found], path: Path) -> list[Path]:
+    """Accuracy against site: a panel a family, a line a seed."""
+    names = (*AFTER, BEFORE)
+    with drawing():
+        figure = new_figure(8.5, 3.6, layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), sharey=True), names, strict=True):
+            draw_panel(axes, found, name)
+        figure.supylabel("picks the right one", fontsize=10)
+        entries = {
+            "the chosen head of each seed, with 95 % intervals": Line2D([], [], **CHOSEN),
+            "every other head": Line2D([], [], **OTHERS),
+            "50 %: a coin": Line2D([], [], color=INK, linewidth=0.7),
+        }
+        meanings = ", ".join(f"{site}: {SITES[site]}" for site in SHOWN)
+        figure.legend(
+            entries.values(),
+            entries.keys(),
+            title=meanings,
+            loc="outside lower center",
+            ncols=3,
+            frameon=False,
+            fontsize=9,
+        )
+        return save(figure, path)
+
+
+def draw_panel(axes: Axes, found: Sequence[Found], name: str) -> None:
+    sites = sites_of(found, name)
+    title = {BEFORE: "the verb before it tells"}.get(name, "a word after it tells")
+    for one in found:
+        family = one["families"][name]
+        by_site, best = family["by_site"], family["best"]["head"]
+        places = [by_site["sites"].index(site) for site in sites]
+        for head, accuracy in by_site["choice_accuracy"].items():
+            chosen = head == best
+            axes.plot([accuracy[i] for i in places], zorder=3 if chosen else 1, **(CHOSEN if chosen else OTHERS))
+        low, high = zip(*(by_site["ci"][best][i] for i in places), strict=True)
+        axes.vlines(range(len(sites)), low, high, color=TINT, linewidth=1.0, zorder=2)
+    axes.axvspan(*(sites.index("P") + side for side in (-0.4, 0.4)), color=FAINT, linewidth=0, zorder=0)
+    axes.axhline(0.5, color=INK, linewidth=0.7, zorder=1.5)
+    axes.set_title(f"{visible_name(name)}: {title}", loc="left", fontsize=9)
+    axes.set_xticks(range(len(sites)), sites)
+    axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+    axes.set(xlim=(-0.5, len(sites) - 0.5), ylim=(-0.04, 1.06))
+
+
+CLAIM = Claim(
+    "causality",
+    "While it reads “it”, attention knows whether the tired animal or the wide street is meant.",
+    12,
+    run,
+)

@@ -1,0 +1,168 @@
+"""Do attention weights explain the answer? The mass on what is meant beside what it costs to change the head.
+
+Jain & Wallace 2019, "Attention is not Explanation", and Wiegreffe & Pinter 2019, "Attention is not not Explanation",
+asked this of one layer. Here every head of every family has its mass on gold, at its own site, and the drop of log
+P(answer) - log P(foil) under four interventions, from what it gives to gold alone to the head as a whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from scipy.stats import rankdata
+
+from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict
+from benchmarks.articles.found import Found, default_found, resolved
+from data.visible import visible_name
+from probing.colours import GREY, INK, TINT
+from probing.figures import drawing, new_figure, save
+from probing.heads import parse_head
+from probing.statistics import Bootstrap
+
+EFFECTS = {
+    "swap": "swap: gold and the distractor exchange their weights",
+    "cut": "cut: gold gets no weight",
+    "resample": "resample: the whole head does what it did elsewhere",
+    "mean": "mean: the whole head does what it does on average",
+}
+HEADS = {"all heads": None, "last layer": -1, "first layer": 0}
+NOTHING, MUCH = 0.5, 2.0  # nats
+STRONG = 0.7  # a correlation that weights would need to stand for effects
+
+
+def run(setup: Setup) -> Result:
+    found = default_found(setup)
+    points = [point for seed, one in zip(setup.seeds, found, strict=True) for point in points_of(one, seed)]
+    table = {which: {kind: correlate(points, kind, layer) for kind in EFFECTS} for which, layer in HEADS.items()}
+    whole = table["all heads"]
+    idle, busy = largest_idle(points), busiest_blind(points)
+    because = (
+        f"the rank correlation between mass and effect is {told(whole['swap'])} for exchanging the two weights and "
+        f"{told(whole['cut'])} for cutting them, but {told(whole['resample'])} for resampling the whole head and "
+        f"{told(whole['mean'])} for its mean: {example(busy)}, while {example(idle)}"
+    )
+    rows = [[which, *(told(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
+    return Result(
+        judge_weights({kind: value[0] for kind, value in whole.items()}),
+        because,
+        f"Spearman {told(whole['swap'])} with a swap, {told(whole['resample'])} with resampling the head",
+        [Table(("Spearman, within families", *EFFECTS), rows), by_family(points)],
+        {"correlations": table, "points": points, "idle": idle, "blind": busy},
+        draw(points, (idle, busy), setup.picture("explanations")),
+    )
+
+
+def points_of(found: Found, seed: int) -> list[dict]:
+    """One for each head of each resolved family. A site from which nothing leads to the answer has an effect of 0."""
+    last = max(parse_head(head["head"])[0] for head in next(iter(found["families"].values()))["heads"])
+    return [
+        {"seed": seed, "family": name, "head": head["head"], "site": head["site"], "mass": head["mass"]}
+        | {"layer": parse_head(head["head"])[0] - last - 1, "looks": head["looks"]}
+        | {kind: head["effects"].get(kind, {"drop": 0.0})["drop"] for kind in EFFECTS}
+        for name in resolved(found)
+        for head in found["families"][name]["heads"]
+    ]
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """The correlation of ranks, ties sharing theirs; 0 where one of them is all ties."""
+    ranks = np.stack((rankdata(one), rankdata(other)))
+    ranks -= ranks.mean(1, keepdims=True)
+    size = np.sqrt((ranks**2).sum(1).prod())
+    return float((ranks[0] * ranks[1]).sum() / size) if size else 0.0
+
+
+def within_families(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str], float]:
+    """Spearman between mass and effect over the heads of each (seed, family)."""
+    groups: dict[tuple[int, str], list[Mapping]] = {}
+    for point in points:
+        groups.setdefault((point["seed"], point["family"]), []).append(point)
+    return {
+        key: spearman([point["mass"] for point in group], [point[kind] for point in group])
+        for key, group in groups.items()
+    }
+
+
+def correlate(points: Sequence[Mapping], kind: str, layer: int | None) -> tuple[float, float, float]:
+    """The mean over seeds and families, with the wider of two 95 % bootstraps: over families, and over seeds."""
+    n_layer = len({point["layer"] for point in points})
+    kept = [point for point in points if layer is None or point["layer"] % n_layer == layer % n_layer]
+    values = within_families(kept, kind)
+    seeds, families = zip(*values, strict=True)
+    numbers = np.array(list(values.values()))
+    ways = [families, list(map(str, seeds))] if len(set(seeds)) > 1 else [families]
+    return float(numbers.mean()), *Bootstrap(*ways).interval(numbers)
+
+
+def judge_weights(correlations: Mapping[str, float]) -> Verdict:
+    """The claim: weights are not always explanations. It holds where some effects follow the weights and others not."""
+    strong = [value >= STRONG for value in correlations.values()]
+    if all(strong):
+        return "does not hold"
+    return "holds"
+
+
+def largest_idle(points: Sequence[Mapping]) -> Mapping:
+    """The head at A-1 with the largest mass whose every change costs next to nothing."""
+    idle = [point for point in points if point["site"] == "A-1" and all(abs(point[kind]) < NOTHING for kind in EFFECTS)]
+    return max(idle, key=lambda point: point["mass"])
+
+
+def busiest_blind(points: Sequence[Mapping]) -> Mapping:
+    """Of the heads that do not look, and whose swap costs nothing, the one that costs most when it is resampled."""
+    blind = [point for point in points if not point["looks"] and abs(point["swap"]) < NOTHING]
+    return max(blind, key=lambda point: point["resample"])
+
+
+def example(point: Mapping) -> str:
+    where = f"head {point['head']} of seed {point['seed']} in {visible_name(point['family'])}"
+    cost = f"costs {point['resample']:.1f} nats when it is resampled"
+    return f"{where} gives gold {point['mass']:.2f} of its attention and {cost}"
+
+
+def told(correlation: Sequence[float]) -> str:
+    mean, low, high = correlation
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+
+def by_family(points: Sequence[Mapping]) -> Table:
+    """Means over seeds, a row a family."""
+    values = {kind: within_families(points, kind) for kind in EFFECTS}
+    families = list(dict.fromkeys(point["family"] for point in points))
+    rows = [
+        [
+            visible_name(family),
+            *(f"{np.mean([rho for (_, of), rho in values[kind].items() if of == family]):.2f}" for kind in EFFECTS),
+        ]
+        for family in families
+    ]
+    return Table(("family, mean over seeds", *EFFECTS), rows)
+
+
+def draw(points: Sequence[Mapping], marked: Sequence[Mapping], path: Path) -> list[Path]:
+    """Mass against effect, a panel an intervention, a dot a head, family and seed."""
+    with drawing():
+        figure = new_figure(9.0, 6.0, layout="constrained")
+        for axes, (kind, meaning) in zip(figure.subplots(2, 2, sharex=True).flat, EFFECTS.items(), strict=True):
+            draw_panel(axes, points, marked, kind)
+            axes.set_title(f"{meaning}\nrank correlation {told(correlate(points, kind, None))}", loc="left", fontsize=9)
+        figure.supxlabel("share of attention on what is meant", fontsize=9)
+        figure.supylabel("cost to the answer, nats", fontsize=9)
+        return save(figure, path)
+
+
+def draw_panel(axes: Axes, points: Sequence[Mapping], marked: Sequence[Mapping], kind: str) -> None:
+    for looks, colour, label in ((False, GREY, "head that does not look"), (True, TINT, "head that looks")):
+        kept = [point for point in points if point["looks"] == looks]
+        mass, cost = [point["mass"] for point in kept], [point[kind] for point in kept]
+        axes.scatter(mass, cost, s=9, color=colour, alpha=0.55, linewidths=0, label=label)
+    for letter, point in zip("ab", marked, strict=True):
+        axes.annotate(letter, (point["mass"], point[kind]), (5, 5), textcoords="offset points", weight="bold")
+        axes.scatter(point["mass"], point[kind], s=34, facecolors="none", edgecolors=INK, linewidths=1)
+    axes.axhline(0, color=INK, linewidth=0.6, zorder=0)
+    if kind == "swap":
+        axes.legend(loc="center left", fontsize=8, frameon=False)
+
+
+CLAIM = Claim("explanations", "Attention weights are not always explanations.", 12, run)

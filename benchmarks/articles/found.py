@@ -1,0 +1,132 @@
+"""What probe.py found in the runs of several seeds, as claims ask for it; ``Found`` is one heads.json."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.articles.claim import Setup, Table, Verdict
+from benchmarks.articles.runs import probe_all, train_all
+from data.stories import FAMILIES
+from data.visible import visible_name
+from probing.findings import Role
+
+Found = Mapping
+PRONOUNS = ("agreement", "verb_bias", "cue", "roles", "chains")
+COLUMNS = (
+    "family",
+    "model right, %",
+    "head, site",
+    "picks the right one, %",
+    "lowest end of an interval, %",
+    "best baseline, %",
+    "swapping its candidates costs, nats",
+    "most in heads that do not look",
+    "looks and matters",
+)
+
+
+def default_runs(setup: Setup) -> dict[str, Path]:
+    """``python train.py`` of every seed, which many claims share."""
+    return train_all({f"default-{seed}": [f"seed={seed}"] for seed in setup.seeds}, setup.folder, setup.jobs)
+
+
+def default_found(setup: Setup) -> list[Found]:
+    return list(probe_all(default_runs(setup), setup.jobs).values())
+
+
+def best_baseline(family: Mapping) -> tuple[str, float]:
+    return max(family["baselines"].items(), key=lambda item: item[1])
+
+
+def roles_of(found: Found) -> list[list[list[Role]]]:
+    """Every role by layer and head, as ``Findings.role_map`` had them."""
+    return [[[Role(**role) for role in head] for head in layer] for layer in found["all_roles"]]
+
+
+def resolved(found: Found) -> list[str]:
+    """The families of stories that the model resolves."""
+    return [name for name in FAMILIES if name in found["families"] and found["families"][name]["resolved"]]
+
+
+def shown(family: Mapping) -> bool:
+    """Whether one family is resolved by the model, and through a head that looks and matters."""
+    best = family["best"]
+    return bool(family["resolved"] and best["looks"] and best["matters"])
+
+
+def judge(outcomes: Sequence[bool]) -> Verdict:
+    """All of them: it holds. None: it does not."""
+    if all(outcomes):
+        return "holds"
+    return "holds in part" if any(outcomes) else "does not hold"
+
+
+def row(name: str, families: Sequence[Mapping]) -> list[str]:
+    """One family in the runs of all seeds."""
+    bests = [family["best"] for family in families]
+    swaps = [best["swap_drop"] for best in bests]
+    others = [best["swap_reference"] for best in bests]
+    n_shown = sum(map(shown, families))
+    return [
+        visible_name(name),
+        listed([100 * family["model_accuracy"] for family in families]),
+        ", ".join(f"{best['head']} {best['site']}" for best in bests),
+        listed([100 * best["choice_accuracy"] for best in bests]),
+        f"{100 * min(best['ci'][0] for best in bests):.1f}",
+        listed([100 * best_baseline(family)[1] for family in families]),
+        listed(swaps),
+        listed(others),
+        f"{n_shown} of {len(families)} seeds",
+    ]
+
+
+def listed(values: Sequence[float | None], digits: int = 1) -> str:
+    """One number a seed; "none" where there is no such number."""
+    return ", ".join("none" if value is None else f"{value:.{digits}f}" for value in values)
+
+
+def every_head(found: Found, name: str, site: str) -> list[float]:
+    by_site = found["families"][name]["by_site"]
+    place = by_site["sites"].index(site)
+    return [accuracy[place] for accuracy in by_site["choice_accuracy"].values()]
+
+
+def at_site(found: Sequence[Found], name: str, site: str) -> list[float]:
+    """The choice accuracy of each seed's chosen head of a family, at any of its sites."""
+    families = [one["families"][name] for one in found]
+    places = [family["by_site"]["sites"].index(site) for family in families]
+    return [
+        family["by_site"]["choice_accuracy"][family["best"]["head"]][place]
+        for family, place in zip(families, places, strict=True)
+    ]
+
+
+def family_table(found: Sequence[Found], names: Sequence[str]) -> Table:
+    return Table(COLUMNS, [row(name, [one["families"][name] for one in found]) for name in names])
+
+
+def family_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
+    """By family, each with one entry a seed."""
+
+    def numbers(family: Mapping) -> dict:
+        best, (baseline, bar) = family["best"], best_baseline(family)
+        kept = ("head", "site", "choice_accuracy", "ci", "mass", "swap_drop", "swap_ci", "swap_reference")
+        record = {key: family[key] for key in ("model_accuracy", "model_ci", "resolved")}
+        record |= {key: best[key] for key in (*kept, "looks", "matters")}
+        return record | {"baseline": baseline, "baseline_accuracy": bar}
+
+    return {name: [numbers(one["families"][name]) for one in found] for name in names}
+
+
+def because(found: Sequence[Found], names: Sequence[str]) -> str:
+    """How many of these families are shown, and the weakest numbers of all of them."""
+    families = [one["families"][name] for one in found for name in names]
+    swaps = [family["best"]["swap_drop"] for family in families if family["best"]["swap_drop"] is not None]
+    right = min(family["model_accuracy"] for family in families)
+    picked = min(family["best"]["choice_accuracy"] for family in families)
+    bar = max(best_baseline(family)[1] for family in families)
+    return (
+        f"in {sum(map(shown, families))} of {len(families)} families and seeds the model resolves them through a head "
+        f"that looks and matters: the model is right in at least {100 * right:.1f} %, the chosen head picks the right "
+        f"candidate in at least {100 * picked:.1f} %, no baseline in more than {100 * bar:.1f} %, and exchanging what "
+        f"the head gives to the two costs the answer at least {min(swaps):.1f} nats"
+    )

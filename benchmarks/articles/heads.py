@@ -1,0 +1,112 @@
+"""Do several heads do different jobs, and are several needed? Four heads beside one head of four times the width."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from statistics import mean
+
+from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict, over_seeds
+from benchmarks.articles.found import Found, default_found, default_runs, listed, resolved, roles_of
+from benchmarks.articles.role_maps import draw_role_maps
+from benchmarks.articles.runs import probe_all, train_all
+from data.stories import FAMILIES
+from probing.roles import HABITS
+from training.metrics import read_rows
+from training.summary import best_evaluation
+
+ROWS = {
+    "families resolved": f"families resolved, of {len(FAMILIES)}",
+    "right": "right answers, mean over families, %",
+    "val loss": "validation loss, nats",
+    "heads": "heads with a role",
+    "roles": "different roles",
+    "roles a head": "roles of a head that has any, mean",
+    "leaders": "different heads that are best in some family",
+    "led": "families in which one head is best, at most",
+    "sole": "families in which a single head matters",
+}
+
+
+def run(setup: Setup) -> Result:
+    runs, found = default_runs(setup), default_found(setup)
+    ones = train_all({f"one_head-{s}": [f"seed={s}", "model.n_head=1"] for s in setup.seeds}, setup.folder, setup.jobs)
+    found_one = list(probe_all(ones, setup.jobs).values())
+    four, one = (
+        [measure(*both) for both in zip(told, of.values(), strict=True)]
+        for told, of in ((found, runs), (found_one, ones))
+    )
+    verdict = judge_heads(four, one)
+    rows = [[text, listed_by_seed(four, key), listed_by_seed(one, key)] for key, text in ROWS.items()]
+    maps = [
+        [(f"{name}, seed {seed}", roles_of(told)) for seed, told in zip(setup.seeds, of, strict=True)]
+        for name, of in (("four heads", found), ("one head", found_one))
+    ]
+    return Result(
+        verdict,
+        explain(four, one),
+        f"families resolved: {over_seeds(column(four, 'families resolved'), '{:.1f}'.format)} with four heads, "
+        f"{over_seeds(column(one, 'families resolved'), '{:.1f}'.format)} with one",
+        [Table(("by seed", "four heads of 32", "one head of 128"), rows), jobs_table(found, setup.seeds)],
+        {"four heads": four, "one head": one},
+        draw_role_maps(maps, "What each head does: layers down, heads across", setup.picture("heads")),
+    )
+
+
+def measure(found: Found, run) -> dict[str, float]:
+    """ROWS of one run."""
+    heads = [roles for layer in roles_of(found) for roles in layer]
+    told = [found["families"][name] for name in resolved(found)]
+    leaders = [family["best"]["head"] for family in told]
+    having = [roles for roles in heads if roles]
+    return {
+        "families resolved": len(told),
+        "right": 100 * mean(found["families"][name]["model_accuracy"] for name in FAMILIES),
+        "val loss": best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"],
+        "heads": len(having),
+        "roles": len({role.role for role in chain(*heads)}),
+        "roles a head": mean(map(len, having)) if having else 0.0,
+        "leaders": len(set(leaders)),
+        "led": max(map(leaders.count, leaders), default=0),
+        "sole": sum(sum(head["matters"] for head in family["heads"]) == 1 for family in told),
+    }
+
+
+def column(measured: Sequence[Mapping], key: str) -> list[float]:
+    return [one[key] for one in measured]
+
+
+def listed_by_seed(measured: Sequence[Mapping], key: str) -> str:
+    values = column(measured, key)
+    return listed(values, 0 if all(isinstance(value, int) for value in values) else 3 if "loss" in key else 1)
+
+
+def judge_heads(four: Sequence[Mapping], one: Sequence[Mapping]) -> Verdict:
+    """Both halves of the claim, or one of them: heads differ in their jobs, a single one is worse; in every seed."""
+    differ = all(told["leaders"] > 1 for told in four)
+    needed = min(column(four, "families resolved")) > max(column(one, "families resolved"))
+    return {2: "holds", 1: "holds in part", 0: "does not hold"}[differ + needed]
+
+
+def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:
+    leaders, led, sole, many = (mean(column(four, key)) for key in ("leaders", "led", "sole", "families resolved"))
+    few, roles, right = (mean(column(one, key)) for key in ("families resolved", "roles a head", "right"))
+    return (
+        f"of the heads of four a layer {leaders:.1f} lead in some family (one of them in {led:.1f} of {many:.1f}), and "
+        f"{sole:.1f} families rest on a single head; one head a layer, as wide as four, resolves {few:.1f} families "
+        f"with {roles:.1f} roles a head, right in {right:.1f} % instead of {mean(column(four, 'right')):.1f} %"
+    )
+
+
+def jobs_table(found: Sequence[Found], seeds: Sequence[int]) -> Table:
+    """Which heads matter for which roles, one row a seed: what each head of the model with four does."""
+    rows = []
+    for seed, one in zip(seeds, found, strict=True):
+        jobs = {
+            f"{layer}.{head}": [role.role for role in roles if role.matters or role.role in HABITS]
+            for layer, heads in enumerate(roles_of(one))
+            for head, roles in enumerate(heads)
+        }
+        rows.append([str(seed), "; ".join(f"{head}: {', '.join(roles)}" for head, roles in jobs.items() if roles)])
+    return Table(("seed", "heads with a role that matters, and their habits"), rows)
+
+
+CLAIM = Claim("heads", "Several heads do different jobs, and several are needed.", 20, run)

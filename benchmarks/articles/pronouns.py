@@ -1,0 +1,90 @@
+"""Does attention resolve pronouns? Five families of pronouns, in which no shortcut finds the antecedent."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from matplotlib.lines import Line2D
+
+from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from benchmarks.articles.found import (
+    PRONOUNS,
+    Found,
+    at_site,
+    because,
+    best_baseline,
+    default_found,
+    family_numbers,
+    family_table,
+    judge,
+    listed,
+    shown,
+)
+from data.visible import visible_name
+from probing.colours import GREY, INK, TINT
+from probing.figures import drawing, new_figure, save
+
+HEAD = {"color": TINT, "marker": "o", "markersize": 5, "linewidth": 1.4}
+BASELINE = {"color": GREY, "marker": "D", "markersize": 4.5, "linestyle": "none"}
+MODEL = {"color": INK, "marker": "|", "markersize": 11, "linestyle": "none"}
+
+
+def run(setup: Setup) -> Result:
+    found = default_found(setup)
+    accuracy = [mean(one["families"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for one in found]
+    at_pronoun = [value for name in PRONOUNS for value in at_site(found, name, "P")]
+    told = family_numbers(found, PRONOUNS)
+    bar = max(best_baseline(one["families"][name])[1] for one in found for name in PRONOUNS)
+    return Result(
+        judge([shown(one["families"][name]) for one in found for name in PRONOUNS]),
+        f"{because(found, PRONOUNS)}; it looks from the word before the answer, while at the pronoun itself the same "
+        f"heads are right in {100 * mean(at_pronoun):.1f} % only",
+        f"heads pick the antecedent in {share_over_seeds(accuracy)}; best baseline {100 * bar:.1f} %",
+        [table(found)],
+        {name: {"families": numbers, "at the pronoun": at_site(found, name, "P")} for name, numbers in told.items()},
+        draw(found, PRONOUNS, setup.picture("pronouns")),
+    )
+
+
+def table(found: Sequence[Found]) -> Table:
+    """Beside what every family's table has: the same heads, looked at from the pronoun."""
+    usual = family_table(found, PRONOUNS)
+    extra = [listed([100 * value for value in at_site(found, name, "P")]) for name in PRONOUNS]
+    rows = [[*row, more] for row, more in zip(usual.rows, extra, strict=True)]
+    return Table((*usual.columns, "the same at the pronoun, %"), rows)
+
+
+def draw(found: Sequence[Found], names: Sequence[str], path: Path) -> list[Path]:
+    """One line a family and seed: the chosen head with its interval, the best baseline, the model's own answers."""
+    with drawing():
+        figure = new_figure(8.0, 0.5 * len(names) + 1.5, layout="constrained")
+        axes = figure.subplots()
+        for i, name in enumerate(names):
+            for j, one in enumerate(found):
+                family = one["families"][name]
+                best, y = family["best"], i + 0.22 * (j - (len(found) - 1) / 2)
+                axes.plot([100 * end for end in best["ci"]], [y, y], color=TINT, linewidth=1.4)
+                axes.plot(100 * best["choice_accuracy"], y, **HEAD)
+                axes.plot(100 * best_baseline(family)[1], y, **BASELINE)
+                axes.plot(100 * family["model_accuracy"], y, **MODEL)
+        axes.axvline(50, color=INK, linewidth=0.7)
+        axes.set_yticks(range(len(names)), map(visible_name, names))
+        axes.set_xticks(range(40, 101, 10), [f"{tick} %" for tick in range(40, 101, 10)])
+        axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(40, 101.5))
+        axes.set_title(f"Who finds the antecedent? One line for each of {len(found)} seeds", loc="left", fontsize=10)
+        entries = {
+            "chosen head, with its 95 % interval": Line2D([], [], **HEAD),
+            "best baseline": Line2D([], [], **BASELINE),
+            "the model's answer": Line2D([], [], **MODEL),
+            "50 %: a coin": Line2D([], [], color=INK, linewidth=0.7),
+        }
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+        return save(figure, path)
+
+
+CLAIM = Claim(
+    "pronouns",
+    "Attention resolves pronouns: a head looks back to the word that “it” or “she” stands for.",
+    12,
+    run,
+)

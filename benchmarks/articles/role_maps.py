@@ -1,0 +1,97 @@
+"""Role maps of several models in one picture: layers x heads, a coloured bar a role, a dot where it matters."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from data.visible import visible_name
+from probing.colours import FAINT, INK, blend, rgb
+from probing.figures import drawing, new_figure, save
+from probing.findings import Role
+from probing.role_map import abbreviations
+from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
+
+RoleMap = Sequence[Sequence[Sequence[Role]]]  # by layer and head, the strongest role of each head first
+CELL, BAR = 0.52, 0.15  # inches: a head's width, a role's height
+GAP, LEFT, TOP = 0.06, 0.3, 0.5
+LEGEND = 0.24  # inches a line
+COLUMNS = 4  # of the legend
+STRENGTH = 0.55  # of a role's colour, so that ink can be read on it
+SIZE = 7  # points
+
+
+def draw_role_maps(rows: Sequence[Sequence[tuple[str, RoleMap]]], title: str, path: Path) -> list[Path]:
+    """Rows of (what model, its roles); the legend says what the letters mean."""
+    found = [role.role for row in rows for _, layers in row for heads in layers for roles in heads for role in roles]
+    names = [name for name in ROLE_COLOURS if name in found] + sorted({*found} - ROLE_COLOURS.keys())
+    letters = abbreviations(names)
+    heights = [max(height_of(layers) for _, layers in row) for row in rows]
+    widths = [sum(width_of(layers) for _, layers in row) + GAP for row in rows]
+    legend = LEGEND * (math.ceil((len(names) + 1) / COLUMNS) + 1)
+    width = max(8.0, *widths)
+    size = (width, 0.35 + sum(heights) + TOP * len(rows) + legend)
+    with drawing():
+        figure = new_figure(*size)
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
+        axes.axis("off")
+        axes.text(0.1, 0.22, title, weight="bold")
+        y = 0.35
+        for row, height in zip(rows, heights, strict=True):
+            x = 0.0
+            for name, layers in row:
+                draw_map(axes, x, y, name, layers, letters)
+                x += width_of(layers)
+            y += height + TOP
+        draw_legend(axes, y + 0.1, width, letters)
+        return save(figure, path)
+
+
+def width_of(layers: RoleMap) -> float:
+    return LEFT + 0.15 + CELL * len(layers[0])
+
+
+def height_of(layers: RoleMap) -> float:
+    """Every layer is as high as its busiest head needs."""
+    return sum(map(layer_height, layers))
+
+
+def layer_height(heads: Sequence[Sequence[Role]]) -> float:
+    return GAP + BAR * max(2, *map(len, heads))
+
+
+def draw_map(axes: Axes, left: float, top: float, name: str, layers: RoleMap, letters: dict[str, str]) -> None:
+    axes.text(left + LEFT, top + 0.2, name, fontsize=9)
+    y = top + 0.42
+    for head in range(len(layers[0])):
+        axes.text(left + LEFT + CELL * (head + 0.5), y - 0.04, str(head), fontsize=SIZE, ha="center", color=INK)
+    for layer, heads in enumerate(layers):
+        height = layer_height(heads) - GAP
+        axes.text(left + LEFT - 0.08, y + height / 2, str(layer), fontsize=SIZE, ha="right", va="center")
+        for head, roles in enumerate(heads):
+            draw_head(axes, left + LEFT + CELL * head, y, height, roles, letters)
+        y += height + GAP
+
+
+def draw_head(axes: Axes, x: float, y: float, height: float, roles: Sequence[Role], letters: dict[str, str]) -> None:
+    width = CELL - GAP
+    axes.add_patch(Rectangle((x, y), width, height, facecolor=rgb(FAINT), edgecolor="none"))
+    for i, role in enumerate(roles):
+        colour = blend(ROLE_COLOURS.get(role.role, OTHER_ROLE), STRENGTH)
+        axes.add_patch(Rectangle((x, y + BAR * i), width, BAR, facecolor=colour, edgecolor="white", linewidth=0.4))
+        text = f"{letters[role.role]} {MATTERS}" if role.matters else letters[role.role]
+        axes.text(x + width / 2, y + BAR * (i + 0.5), text, fontsize=SIZE, ha="center", va="center", color=INK)
+
+
+def draw_legend(axes: Axes, top: float, width: float, letters: dict[str, str]) -> None:
+    entries = [(code, visible_name(name), ROLE_COLOURS.get(name, OTHER_ROLE)) for name, code in letters.items()]
+    step = (width - 0.3) / COLUMNS
+    for i, (code, name, colour) in enumerate(entries):
+        x, y = 0.3 + step * (i % COLUMNS), top + LEGEND * (i // COLUMNS)
+        axes.add_patch(Rectangle((x, y), 0.3, BAR, facecolor=blend(colour, STRENGTH), edgecolor="none"))
+        axes.text(x + 0.15, y + BAR / 2, code, fontsize=SIZE, ha="center", va="center", color=INK)
+        axes.text(x + 0.38, y + BAR / 2, name, fontsize=8, va="center")
+    y = top + LEGEND * math.ceil(len(entries) / COLUMNS)
+    axes.text(0.3, y + BAR / 2, f"{MATTERS} it matters to the answer; grey: no role", fontsize=8, va="center")
