@@ -120,13 +120,13 @@ def family_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
 def because(found: Sequence[Found], names: Sequence[str]) -> str:
     """How many of these families are shown, and the weakest numbers of all of them."""
     families = [one["families"][name] for one in found for name in names]
-    swaps = [family["best"]["swap_drop"] for family in families if family["best"]["swap_drop"] is not None]
+    swaps = [family["best"]["swap_drop"] for family in families if shown(family)]
     right = min(family["model_accuracy"] for family in families)
     picked = min(family["best"]["choice_accuracy"] for family in families)
     bar = max(best_baseline(family)[1] for family in families)
     return (
         f"in {sum(map(shown, families))} of {len(families)} families and seeds the model resolves them through a head "
         f"that looks and matters: the model is right in at least {100 * right:.1f} %, the chosen head picks the right "
-        f"candidate in at least {100 * picked:.1f} %, no baseline in more than {100 * bar:.1f} %, and exchanging what "
-        f"the head gives to the two costs the answer at least {min(swaps):.1f} nats"
+        f"candidate in at least {100 * picked:.1f} %, no baseline in more than {100 * bar:.1f} %"
+        + (f", and exchanging what the head gives to the two costs at least {min(swaps):.1f} nats" if swaps else "")
     )

@@ -1,0 +1,121 @@
+"""What do heads do when the attention changes? Four layers of full, windowed, strided and linear attention, one budget.
+
+configs/experiment/letters.yaml has a window that most stories outgrow, so that what is out of sight must be handed on.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.articles.claim import Claim, Result, Setup, Table, over_seeds
+from benchmarks.articles.found import Found, judge, listed, resolved, roles_of
+from benchmarks.articles.role_maps import draw_role_maps
+from benchmarks.articles.runs import probe_all, train_all
+from data.stories import FAMILIES
+from data.visible import visible_name
+from probing.roles import ROLE_COLOURS
+from training.metrics import read_rows
+from training.summary import best_evaluation
+
+LETTERS = {
+    "F": "full",
+    "WWWF": "three windows, then full",
+    "WS": "window and strided in turn",
+    "L": "gated linear",
+}
+FULL = "F"
+
+
+def run(setup: Setup) -> Result:
+    names = {f"letters-{letters}-{seed}": (letters, seed) for letters in LETTERS for seed in setup.seeds}
+    wanted = {
+        name: ["experiment=letters", f"model.attention={letters}", f"seed={seed}"]
+        for name, (letters, seed) in names.items()
+    }
+    runs = train_all(wanted, setup.folder, setup.jobs)
+    told = probe_all(runs, setup.jobs)
+    found = {letters: [told[name] for name, (of, _) in names.items() if of == letters] for letters in LETTERS}
+    measured = {
+        letters: [measure(told[name], runs[name]) for name, (of, _) in names.items() if of == letters]
+        for letters in LETTERS
+    }
+    n_resolved = {letters: [one["resolved"] for one in of] for letters, of in measured.items()}
+    maps = [(f"{letters}: {meaning}", roles_of(found[letters][0])) for letters, meaning in LETTERS.items()]
+    return Result(
+        judge([mean(n) >= mean(n_resolved[FULL]) for letters, n in n_resolved.items() if letters != FULL]),
+        explain(measured),
+        ", ".join(f"{letters} {mean(n):.1f}" for letters, n in n_resolved.items()) + f" of {len(FAMILIES)} families",
+        [summary_table(measured), roles_table(measured)],
+        measured,
+        draw_role_maps(
+            [maps[:2], maps[2:]],
+            f"What each head does, by its attention: layers down, heads across, seed {setup.seeds[0]}",
+            setup.picture("letters"),
+        ),
+    )
+
+
+def measure(found: Found, run: Path) -> dict:
+    """``unseen``: families that the model resolves though no head looks at what is meant."""
+    families = {name: found["families"][name] for name in resolved(found)}
+    heads = [roles for layer in roles_of(found) for roles in layer]
+    return {
+        "resolved": len(families),
+        "names": list(families),
+        "right": 100 * mean(found["families"][name]["model_accuracy"] for name in FAMILIES),
+        "val_loss": best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"],
+        "heads": sum(bool(roles) for roles in heads),
+        "unseen": sum(not any(head["looks"] for head in family["heads"]) for family in families.values()),
+        "roles": {name: sum(name in [role.role for role in roles] for roles in heads) for name in ROLE_COLOURS},
+    }
+
+
+def summary_table(measured: Mapping[str, Sequence[Mapping]]) -> Table:
+    columns = (
+        "attention",
+        f"families resolved, of {len(FAMILIES)}",
+        "right answers, %",
+        "validation loss, nats",
+        "heads with a role, of 16",
+        "families resolved though no head looks",
+    )
+    rows = [
+        [
+            f"{letters}: {LETTERS[letters]}",
+            over_seeds([one["resolved"] for one in of], "{:.1f}".format),
+            listed([one["right"] for one in of]),
+            listed([one["val_loss"] for one in of], 3),
+            listed([one["heads"] for one in of], 0),
+            listed([one["unseen"] for one in of], 0),
+        ]
+        for letters, of in measured.items()
+    ]
+    return Table(columns, rows)
+
+
+def roles_table(measured: Mapping[str, Sequence[Mapping]]) -> Table:
+    """Heads with each role, means over seeds; roles that no head has are left out."""
+    names = [name for name in ROLE_COLOURS if any(one["roles"][name] for of in measured.values() for one in of)]
+    rows = [
+        [letters, *(f"{mean(one['roles'][name] for one in of):.1f}" for name in names)]
+        for letters, of in measured.items()
+    ]
+    return Table(("heads with a role, mean over seeds", *map(visible_name, names)), rows)
+
+
+def explain(measured: Mapping[str, Sequence[Mapping]]) -> str:
+    parts = [
+        f"{letters} resolves {mean(one['resolved'] for one in of):.1f} families "
+        f"({mean(one['unseen'] for one in of):.1f} of them though no head looks), "
+        f"with {mean(one['roles']['pronoun'] for one in of):.1f} pronoun heads"
+        for letters, of in measured.items()
+    ]
+    return "; ".join(parts)
+
+
+CLAIM = Claim(
+    "letters",
+    "Sparse and linear attention can take the place of full attention.",
+    45,
+    run,
+)

@@ -1,0 +1,284 @@
+"""What articles claim: runs are trained once, verdicts follow from numbers, tables and pictures come out."""
+
+import copy
+import json
+import os
+from pathlib import Path
+
+import pytest
+import toys
+from networks import loud_model
+
+from benchmarks.articles import __main__ as command
+from benchmarks.articles import causality, claim, explanations, found, heads, letters, pronouns, runs, translation
+from benchmarks.articles.registry import CLAIMS
+from benchmarks.articles.role_maps import draw_role_maps
+from data import InputError, encode_case
+from data.stories import FAMILIES, cases
+from model import GPTConfig
+from probing import probe, to_json
+from probing.alignment import linked_texts
+from probing.findings import Role
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def toy_found() -> dict:
+    """heads.json as of a model that resolves every family with the same head, from toys that can be known."""
+    told = to_json(probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(s, 60) for s in ("select", "report"))))
+    family = told["families"]["agreement"]
+    cued = copy.deepcopy(family)  # twins of which nobody can know at the pronoun
+    cued["by_site"]["sites"] = ["P-1", "P", "C", "A-1", "A"]
+    for values, unknown in ((cued["by_site"]["choice_accuracy"], 0.5), (cued["by_site"]["ci"], [0.4, 0.6])):
+        for head, (_, _, predicting, answer) in values.items():
+            values[head] = [unknown, unknown, unknown, predicting, answer]
+    families = {name: cued if name in causality.AFTER else family for name in FAMILIES}
+    return json.loads(json.dumps(told | {"families": families}))
+
+
+def test_intervals_over_seeds_are_students():
+    assert claim.t_interval([1.0, 2.0, 3.0]) == pytest.approx((2 - 2.484, 2 + 2.484), abs=1e-3)
+    assert claim.t_interval([0.5]) == (0.5, 0.5)
+    assert claim.over_seeds([1.0, 2.0, 3.0]) == "2.00 (-0.48 to 4.48; 1.00, 2.00, 3.00)"
+    assert claim.share_over_seeds([1.0, 0.98]) == "99.0 % (86.3 to 100.0; 100.0, 98.0)"
+    assert claim.share_over_seeds([0.98]) == "98.0 %"
+
+
+def test_a_table_is_markdown_whatever_stands_in_it():
+    assert claim.Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
+
+
+def test_a_claim_holds_wholly_in_part_or_not():
+    assert [found.judge(outcomes) for outcomes in ([True, True], [True, False], [False, False])] == [
+        "holds",
+        "holds in part",
+        "does not hold",
+    ]
+    assert translation.judge_alignment([0.1, 0.4], [0.9, 0.9]) == "holds"
+    assert translation.judge_alignment([0.1, 0.6], [0.9, 0.9]) == "holds in part"
+    assert translation.judge_alignment([0.1, 0.9], [0.9, 0.8]) == "does not hold"
+    weights_tell, weights_do_not = dict.fromkeys(explanations.EFFECTS, 0.8), dict.fromkeys(explanations.EFFECTS, 0.1)
+    assert explanations.judge_weights(weights_tell) == "does not hold"
+    assert explanations.judge_weights(weights_do_not) == "holds"
+
+
+@pytest.mark.parametrize(
+    ("leaders", "few", "verdict"), [(2, 3, "holds"), (2, 12, "holds in part"), (1, 12, "does not hold")]
+)
+def test_several_heads_are_needed_where_one_resolves_less_in_every_seed(leaders, few, verdict):
+    four = [{"leaders": leaders, "families resolved": 12}, {"leaders": 3, "families resolved": 11}]
+    assert heads.judge_heads(four, [{"families resolved": 2}, {"families resolved": few}]) == verdict
+
+
+def test_ranks_share_places_where_values_are_equal():
+    assert explanations.spearman([1, 2, 3], [10, 200, 3000]) == pytest.approx(1)
+    assert explanations.spearman([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    assert explanations.spearman([1, 1, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9487, abs=1e-4)  # scipy.stats.spearmanr
+    assert explanations.spearman([1, 2], [5, 5]) == 0
+
+
+def point(mass: float, cost: float, layer: int = -1, **more) -> dict:
+    usual = {"seed": 0, "family": "cue", "head": "0.0", "site": "A-1", "mass": mass, "layer": layer, "looks": False}
+    return usual | dict.fromkeys(explanations.EFFECTS, cost) | more
+
+
+def test_heads_are_ranked_within_their_family_and_layer():
+    points = [point(0.1, 1, -2), point(0.2, 2, -2), point(0.8, 9), point(0.9, 8)]
+    points += [point(p["mass"], -p["swap"], p["layer"], family="roles") for p in points]
+    assert explanations.within_families(points, "swap") == {
+        (0, "cue"): pytest.approx(0.8),
+        (0, "roles"): pytest.approx(-0.8),
+    }
+    assert explanations.correlate(points, "swap", None)[0] == pytest.approx(0)
+    assert explanations.within_families([p for p in points if p["layer"] == -1], "swap")[0, "cue"] == pytest.approx(-1)
+
+
+def test_counter_examples_are_the_clearest_of_their_kind():
+    idle, weak = point(0.4, 0.1), point(0.3, 0.0)
+    nothing_reads_it, blind = point(0.6, 0.0, site="P"), point(0.01, 0.0, resample=9.0)
+    looking = point(0.9, 10.0, looks=True)
+    points = [weak, idle, nothing_reads_it, blind, looking]
+    assert explanations.largest_idle(points) is idle
+    assert explanations.busiest_blind(points) is blind
+
+
+def test_an_alignment_is_wrong_where_the_largest_weight_is_not_on_the_linked_word():
+    import numpy as np
+
+    weights = np.array([[0.6, 0.1, 0.0], [0.5, 0.1, 0.2], [0.0, 0.1, 0.2]])
+    assert translation.Matrix(weights, [(0, 1), (1, 3), (1, 3)]).error_rate == pytest.approx(1 / 3)
+
+
+def test_patterns_of_a_translation_are_those_that_its_error_rate_is_of(story_tokenizer):
+    model = loud_model(GPTConfig(story_tokenizer.vocab_size, block_size=64, n_layer=2, n_head=2, n_embd=32))
+    (text, *_) = linked_texts(cases("report", 4, 0, ("translation",)), story_tokenizer, 64)
+    before, own = (translation.patterns(model, text, site) for site in translation.SITES)
+    assert before.shape == own.shape == (4, len(text.links), text.source[1] - text.source[0])
+    assert not before.equal(own)
+    assert len(translation.matrix(before[0], text).gold) == len(text.links)
+
+
+def test_logits_of_twins_are_equal_until_they_differ(story_tokenizer):
+    model = loud_model(GPTConfig(story_tokenizer.vocab_size, block_size=64, n_layer=2, n_head=2, n_embd=32))
+    one, other = (encode_case(case, story_tokenizer) for case in cases("report", 2, 0, ("cue",)))
+    before, after = causality.leaks(model, one, other)
+    assert before == 0 < after
+
+
+def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path, monkeypatch):
+    both, setup = [toy_found, toy_found], claim.Setup(tmp_path, (0, 1), pictures=tmp_path)
+    monkeypatch.setattr(pronouns, "default_found", lambda setup: both)
+    monkeypatch.setattr(explanations, "default_found", lambda setup: both)
+    monkeypatch.setattr(causality, "default_found", lambda setup: both)
+    monkeypatch.setattr(causality, "default_runs", lambda setup: {"a": tmp_path, "b": tmp_path})
+    monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
+    verdicts = {}
+    for module in (pronouns, explanations, causality):
+        result = module.run(setup)
+        verdicts[module.CLAIM.name] = result.verdict
+        json.dumps(result.numbers)
+        assert command.report(module.CLAIM, result, setup).startswith(f"*{module.CLAIM.says}*\n\n| ")
+        assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
+        assert all(picture.read_bytes().startswith(PNG) for picture in result.pictures)
+    assert verdicts == {"pronouns": "holds", "explanations": "holds", "causality": "does not hold"}
+
+
+def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, monkeypatch):
+    told = copy.deepcopy(toy_found)
+    told["families"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
+    monkeypatch.setattr(causality, "default_found", lambda setup: [told])
+    monkeypatch.setattr(causality, "default_runs", lambda setup: {"a": tmp_path})
+    monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
+    result = causality.run(claim.Setup(tmp_path, (0,), pictures=tmp_path))
+    assert result.verdict == "holds in part"
+    assert "are right in 50.0 to 75.0 %, which cannot be and is a bug" in result.because
+
+
+def test_runs_are_measured_by_their_heads(toy_found, tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "val_loss": 9.0}\n{"step": 3, "val_loss": 1.5}\n')
+    four = heads.measure(toy_found, tmp_path)
+    assert four["families resolved"] == len(FAMILIES)
+    assert (four["val loss"], four["leaders"], four["led"], four["sole"]) == (1.5, 1, len(FAMILIES), len(FAMILIES))
+    told = letters.measure(toy_found, tmp_path)
+    assert (told["resolved"], told["unseen"]) == (len(FAMILIES), 0)
+    tables = letters.summary_table({"F": [told, told]}), letters.roles_table({"F": [told, told]})
+    assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+
+
+def test_role_maps_of_any_size_are_drawn(tmp_path):
+    role = Role("pronoun", 1.0, 0.9, True)
+    own = Role("my own", 0.9, 0.5, False)
+    rows = [[("one", [[[role]]]), ("two", [[[], [role, own]], [[own] * 5, []]])], [("none", [[[]]])]]
+    (path,) = draw_role_maps(rows, "a title", tmp_path / "maps.png")
+    assert path.read_bytes().startswith(PNG)
+
+
+# Runs
+
+
+@pytest.fixture
+def executed(monkeypatch) -> list[list[str]]:
+    """The commands that would have been executed."""
+    calls = []
+    monkeypatch.setattr(runs, "execute", lambda what, command: calls.append([what, *command]))
+    return calls
+
+
+QUICK = ["data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1", "eval_every=10", "max_steps=20"]
+SMALL = ["model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=32", "checkpoint_every=10"]
+EVERY = [*QUICK, *SMALL, f"data.families=[{','.join(FAMILIES)}]"]
+
+
+def test_a_run_that_reached_its_end_is_not_trained_again(finished_run, executed):
+    folder = finished_run.parent
+    assert runs.train_all({"run": EVERY}, folder) == {"run": finished_run}
+    assert executed == []
+
+
+def test_missing_runs_are_begun_and_interrupted_ones_go_on(finished_run, executed, tmp_path):
+    stopped, begun = tmp_path / "stopped", tmp_path / "begun"
+    for run in (stopped, begun):
+        run.mkdir()
+        for name in ("config.yaml", "tokenizer.json"):
+            (run / name).write_bytes((finished_run / name).read_bytes())
+        (run / "checkpoints").mkdir()
+    os.symlink(finished_run / "checkpoints" / "step_000010", stopped / "checkpoints" / "step_000010")
+    runs.train_all({"new": EVERY, "stopped": EVERY, "begun": EVERY}, tmp_path, jobs=1)
+    new, resumed, again = executed
+    assert new == ["training new", "train.py", f"run={tmp_path / 'new'}", *runs.QUIET, *EVERY]
+    assert resumed == ["training stopped", "train.py", f"run={stopped}", "resume=true"]
+    assert again[-1] == "overwrite=true"
+
+
+def test_a_run_of_other_settings_is_not_taken_for_the_one_asked_for(finished_run, executed):
+    with pytest.raises(InputError, match=r"was trained with max_steps=20 instead of 30, model.n_head=2 instead of 4"):
+        runs.train_all({"run": [*EVERY, "max_steps=30", "model.n_head=4", "model.n_kv_head=2"]}, finished_run.parent)
+    with pytest.raises(InputError, match=r"n_hed: there is no such key"):
+        runs.train_all({"run": ["model.n_hed=3"]}, finished_run.parent)
+    assert executed == []
+
+
+def test_heads_are_probed_where_they_are_missing_or_older_than_the_weights(finished_run, executed, tmp_path):
+    run = tmp_path / "run"
+    (run / "probe").mkdir(parents=True)
+    (run / "config.yaml").write_text("seed: 7\n")
+    os.symlink(finished_run / "checkpoints", run / "checkpoints")
+    written = run / "probe" / "heads.json"
+    written.write_text('{"roles": []}')
+    assert runs.probe_all({"a": run}) == {"a": {"roles": []}}
+    assert executed == []
+    os.utime(written, (0, 0))
+    runs.probe_all({"a": run})
+    assert executed == [["probing a", "probe.py", f"run={run}", "seed=7"]]
+
+
+def test_a_failed_command_says_how_it_ended(tmp_path):
+    with pytest.raises(
+        InputError, match=r"probing x failed \(python probe.py run=.*\): error: run=.*there is no such run"
+    ):
+        runs.execute("probing x", ["probe.py", f"run={tmp_path / 'none'}"])
+
+
+def test_after_a_failure_nothing_more_is_begun():
+    begun = []
+
+    def work(name: str) -> None:
+        begun.append(name)
+        raise InputError(f"{name} failed")
+
+    with pytest.raises(InputError, match="a failed"):
+        runs.in_parallel(work, ["a", "b", "c", "d"], 1)
+    assert len(begun) < 4
+
+
+def test_without_a_claim_all_are_listed(capsys):
+    command.main([])
+    said = capsys.readouterr().out
+    assert all(name in said for name in CLAIMS)
+    with pytest.raises(SystemExit):
+        command.main(["nothing"])
+
+
+def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "pictures" / "mine.png"
+
+    def run(setup: claim.Setup) -> claim.Result:
+        assert setup.seeds == (0, 5)
+        return claim.Result("holds", "1 > 0", "1", [claim.Table(("n",), [["1"]])], {"n": 1}, [picture])
+
+    monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, run))
+    command.main(["mine", "--folder", str(tmp_path / "f"), "--pictures", str(picture.parent), "--seeds", "0", "5"])
+    said = capsys.readouterr().out
+    assert "*One is more.*\n\n| n |" in said
+    assert "**Holds, because 1 > 0**" in said
+    assert "(pictures/mine.png)" in said
+    record = json.loads((tmp_path / "f" / "mine.json").read_text())
+    assert record == {
+        "claim": "mine",
+        "seeds": [0, 5],
+        "verdict": "Holds, because 1 > 0",
+        "number": "1",
+        "numbers": {"n": 1},
+    }
+    assert Path(picture.parent).is_dir()
