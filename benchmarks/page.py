@@ -75,7 +75,7 @@ def bertviz_page(findings: Findings, path: Path) -> bool:
     with torch.inference_mode():
         findings.model.show_patterns(torch.tensor([case.tokens]), recorder)
     words = [chr(token) for token in case.tokens]
-    path.write_text(model_view(tuple(recorder.patterns), words, html_action="return").data)
+    path.write_text(model_view(tuple(recorder.patterns.values()), words, html_action="return").data)
     return True
 
 

@@ -88,7 +88,7 @@ class Lookback:
         """Each layer's [B, H, R, T] of the asked rows, or of all."""
         recorder = PatternRecorder(rows)
         self.model.show_patterns(tokens, recorder)
-        return recorder.patterns
+        return [*recorder.patterns.values()]
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:
         """Changes of log-odds [heads, N], as ``Lens.ablation``, in batches of its own size."""

@@ -3,11 +3,10 @@
 Imports torch and nothing else of this project; reads and writes no files.
 """
 
-from model.cache import KVCache
 from model.config import GPTConfig
 from model.generate import Sampling, generate
 from model.gpt import GPT
 from model.replay import Replay
 from model.watch import Watch
 
-__all__ = ["GPT", "GPTConfig", "KVCache", "Replay", "Sampling", "Watch", "generate"]
+__all__ = ["GPT", "GPTConfig", "Replay", "Sampling", "Watch", "generate"]

@@ -1,32 +1,154 @@
-"""Keys and values of the tokens already read, so that each new token costs one row of attention."""
+"""What generation remembers of the tokens already read, so that each new token costs one step and not a whole pass.
+
+A ``Context`` holds, for some sequences, how many tokens each has read and one cache a layer: growing for full
+attention, a ring for a window, one row a residue for strides, a state of constant size for what needs no more.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
-class KVCache:
-    """One layer's keys and values in a buffer allocated once: two tensors [B, Hkv, capacity, d]."""
+class Place(NamedTuple):
+    """Where the next token of each sequence stands: one position for all, or [B] where sequences differ in length.
 
-    def __init__(self, keys: Tensor, values: Tensor, length: int = 0) -> None:
-        self.keys, self.values, self.length = keys, values, length
+    ``longest``: the largest of them, known to the host, so that no device has to be waited for.
+    """
+
+    position: int | Tensor
+    longest: int
+
+
+class Cache:
+    """One layer's memory: tensors whose first dimension is the sequence."""
+
+    def __init__(self, *tensors: Tensor) -> None:
+        self.tensors = tensors
+
+    def select(self, sequences: Tensor) -> Self:
+        """A copy that holds ``sequences`` [n] of this one, each as often as it is named."""
+        return type(self)(*(tensor[sequences] for tensor in self.tensors))
+
+    def put(self, sequences: Tensor, other: Self) -> None:
+        """Replaces ``sequences`` [n] by those of ``other``."""
+        for mine, theirs in zip(self.tensors, other.tensors, strict=True):
+            mine[sequences] = theirs
+
+
+class KVCache(Cache):
+    """Keys and values of all tokens: two tensors [B, Hkv, capacity, d], allocated once."""
 
     @classmethod
-    def empty(cls, batch: int, n_kv_head: int, capacity: int, head_dim: int, like: Tensor) -> "KVCache":
+    def empty(cls, shape: Sequence[int], like: Tensor) -> Self:
         """A cache without tokens, with the device and dtype of ``like``."""
-        keys, values = (like.new_zeros(batch, n_kv_head, capacity, head_dim) for _ in range(2))
-        return cls(keys, values)
+        return cls(like.new_zeros(shape), like.new_zeros(shape))
 
-    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Adds k, v [B, Hkv, t, d] and returns everything held so far, [B, Hkv, length, d]."""
-        end = self.length + k.size(2)
-        if end > self.keys.size(2):
-            raise ValueError(f"the cache holds {self.keys.size(2)} tokens; {end} are too many")
-        self.keys[:, :, self.length : end] = k
-        self.values[:, :, self.length : end] = v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+    def fill(self, k: Tensor, v: Tensor) -> None:
+        """Keeps the first tokens of all sequences, k and v [B, Hkv, T, d]."""
+        for kept, new in zip(self.tensors, (k, v), strict=True):
+            kept[:, :, : k.size(2)] = new
 
-    def fork(self, n: int) -> "KVCache":
-        """n independent copies of a cache that holds one sequence: read a prompt once, continue it n times."""
-        keys, values = (torch.cat([tensor] * n) for tensor in (self.keys, self.values))
-        return KVCache(keys, values, self.length)
+    def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Adds one token a sequence, k and v [B, Hkv, 1, d], and returns what it sees: keys and values [B, Hkv, n, d],
+        and which of these n belong to each sequence, [B, 1, 1, n]; None: all of them.
+        """
+        return self.write(k, v, place.position, place, place.longest + 1)
+
+    def write(
+        self, k: Tensor, v: Tensor, slot: int | Tensor, place: Place, n: int
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Puts one token a sequence into its ``slot``; of the first ``n`` slots those are seen that are filled."""
+        keys, values = self.tensors
+        if isinstance(slot, int):
+            keys[:, :, slot], values[:, :, slot] = k[:, :, 0], v[:, :, 0]
+            return keys[:, :, :n], values[:, :, :n], None
+        each = torch.arange(len(slot), device=slot.device)
+        keys[each, :, slot], values[each, :, slot] = k[:, :, 0], v[:, :, 0]
+        return keys[:, :, :n], values[:, :, :n], filled(n, place.position)
+
+
+class RingCache(KVCache):
+    """Keys and values of the last tokens: two tensors [B, Hkv, window, d]. A token's slot: position modulo window.
+
+    The order of slots does not matter, as positions are in the keys.
+    """
+
+    def fill(self, k: Tensor, v: Tensor) -> None:
+        window, n = self.tensors[0].size(2), k.size(2)
+        slots = torch.arange(max(0, n - window), n, device=k.device) % window
+        for kept, new in zip(self.tensors, (k, v), strict=True):
+            kept[:, :, slots] = new[:, :, -window:]
+
+    def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
+        window = self.tensors[0].size(2)
+        return self.write(k, v, place.position % window, place, min(place.longest + 1, window))
+
+
+class StridedCache(KVCache):
+    """Keys and values by residue: two tensors [B, Hkv, stride, capacity / stride, d]; a token sees those of its own."""
+
+    def fill(self, k: Tensor, v: Tensor) -> None:
+        stride = self.tensors[0].size(2)
+        for kept, new in zip(self.tensors, (k, v), strict=True):
+            by_residue = by_stride(new, stride)
+            kept[:, :, :, : by_residue.size(3)] = by_residue
+
+    def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
+        keys, values = self.tensors
+        stride, position = keys.size(2), place.position
+        residue, slot, n = position % stride, position // stride, place.longest // stride + 1
+        if isinstance(position, int):
+            keys[:, :, residue, slot], values[:, :, residue, slot] = k[:, :, 0], v[:, :, 0]
+            return keys[:, :, residue, :n], values[:, :, residue, :n], None
+        each = torch.arange(len(slot), device=slot.device)
+        keys[each, :, residue, slot], values[each, :, residue, slot] = k[:, :, 0], v[:, :, 0]
+        return keys[each, :, residue, :n], values[each, :, residue, :n], filled(n, slot)
+
+
+def filled(n: int, last: Tensor) -> Tensor:
+    """Which of n slots are not behind each sequence's ``last`` [B]: [B, 1, 1, n]."""
+    return (torch.arange(n, device=last.device) <= last[:, None])[:, None, None]
+
+
+def by_stride(x: Tensor, stride: int) -> Tensor:
+    """x [B, H, T, d] as [B, H, stride, T / stride, d], padded with zeros at the end to a multiple of ``stride``."""
+    return F.pad(x, (0, 0, 0, -x.size(2) % stride)).unflatten(2, (-1, stride)).transpose(2, 3)
+
+
+class Context:
+    """What a model remembers of B sequences: ``lengths``, the tokens each has read, and one cache a layer."""
+
+    def __init__(self, caches: list[Cache], lengths: list[int]) -> None:
+        self.caches, self.lengths = caches, lengths
+
+    def place(self, device: torch.device) -> Place:
+        """Where the next tokens stand."""
+        longest = max(self.lengths)
+        alike = min(self.lengths) == longest
+        return Place(longest if alike else torch.tensor(self.lengths, device=device), longest)
+
+    def select(self, sequences: Tensor) -> "Context":
+        """A copy that holds ``sequences`` [n] of this one: read a prompt once, continue it n times."""
+        return Context(
+            [cache.select(sequences) for cache in self.caches], [self.lengths[i] for i in sequences.tolist()]
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Context"]) -> "Context":
+        """All sequences of ``parts``, in order."""
+        by_layer = zip(*(part.caches for part in parts), strict=True)
+        caches = [
+            type(caches[0])(*map(torch.cat, zip(*(cache.tensors for cache in caches), strict=True)))
+            for caches in by_layer
+        ]
+        return cls(caches, [length for part in parts for length in part.lengths])
+
+    def put(self, sequences: Tensor, other: "Context") -> None:
+        """Replaces ``sequences`` [n] by those of ``other``."""
+        for mine, theirs in zip(self.caches, other.caches, strict=True):
+            mine.put(sequences, theirs)
+        for i, length in zip(sequences.tolist(), other.lengths, strict=True):
+            self.lengths[i] = length

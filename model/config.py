@@ -4,7 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-ATTENTION_LETTERS = {"F": "full causal attention"}
+ATTENTION_LETTERS = {
+    "F": "full causal attention",
+    "W": "sliding window",
+    "S": "strided",
+    "L": "gated linear attention",
+    "R": "recurrent network",
+}
+HEADLESS = "R"  # letters without heads, and so without a pattern
 
 
 @dataclass(frozen=True)
@@ -14,8 +21,10 @@ class GPTConfig:
     The defaults are the modern architecture (``NanoChatForCausalLM`` in ``transformers``). The exact GPT-2 shape is
     ``norm="layernorm", position="learned", mlp="gelu", qk_norm=False, softcap=0, bias=True, tie_embeddings=True``.
 
-    ``attention`` holds one letter per layer and is tiled over the layers; ``n_kv_head`` of None means ``n_head``;
-    ``softcap`` of 0 leaves the logits as they are. Raises ValueError for a combination that is no network.
+    ``attention`` holds one letter per layer and is tiled over the layers. W sees the last ``window`` tokens, its own
+    among them; S its own and every ``stride``-th before it. ``n_kv_head`` of None means ``n_head``; ``softcap`` of 0
+    leaves the logits as they are; ``scale_attention=False`` leaves out the division of scores by sqrt(d).
+    Raises ValueError for a combination that is no network.
     """
 
     vocab_size: int
@@ -25,10 +34,13 @@ class GPTConfig:
     n_kv_head: int | None = None
     n_embd: int = 128
     attention: str = "F"
+    window: int = 32
+    stride: int = 8
     norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
     position: Literal["rope", "learned"] = "rope"
     mlp: Literal["relu2", "gelu"] = "relu2"
     qk_norm: bool = True
+    scale_attention: bool = True
     softcap: float = 15.0
     bias: bool = False
     tie_embeddings: bool = False
@@ -37,7 +49,7 @@ class GPTConfig:
     def __post_init__(self) -> None:
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd"):
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd", "window", "stride"):
             if vars(self)[name] < 1:
                 raise ValueError(f"{name}={vars(self)[name]}: must be at least 1")
         if self.n_embd % self.n_head:
@@ -63,3 +75,8 @@ class GPTConfig:
     def letters(self) -> str:
         """The attention letter of every layer, the pattern tiled to ``n_layer``."""
         return (self.attention * self.n_layer)[: self.n_layer]
+
+    @property
+    def layers_with_heads(self) -> list[int]:
+        """The layers that have heads, whose patterns can be watched."""
+        return [layer for layer, letter in enumerate(self.letters) if letter not in HEADLESS]

@@ -1,12 +1,14 @@
 """From a prompt to new tokens: once with a cache and, equal to it, once without."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from model.cache import Context
 from model.gpt import GPT
 
 
@@ -73,33 +75,91 @@ def context_start(length: int, block_size: int) -> int:
 
 @torch.inference_mode()
 def generate(
-    model: GPT, prompt: Tensor, n: int, max_new_tokens: int, sampling: Sampling, seed: int, use_cache: bool = True
+    model: GPT,
+    prompts: Tensor | Sequence[Tensor],
+    n: int,
+    max_new_tokens: int,
+    sampling: Sampling,
+    seed: int,
+    use_cache: bool = True,
 ) -> Iterator[Tensor]:
-    """Continues one prompt [T] (any length but zero) n times; yields the n new tokens [n] of each step.
+    """Continues each of P prompts [T], or one, n times; yields the new tokens [P n] of each step, prompt by prompt.
 
-    The prompt is read once and its cache forked. ``use_cache=False`` reads the whole context again for every token:
-    the same tokens, slowly.
+    Prompts may differ in length, and be longer than the block. Each is read once, in one pass, and its cache copied n
+    times. ``use_cache=False`` reads the whole context again for every token: the same tokens, slowly.
     """
-    if len(prompt) == 0:
-        raise ValueError("the prompt has no tokens")
+    prompts = [prompts] if isinstance(prompts, Tensor) else prompts
+    if not prompts or min(map(len, prompts)) == 0:
+        raise ValueError("a prompt has no tokens")
     if model.training:
         raise ValueError("call model.eval() first: dropout would disturb what is generated")
-    block_size = model.config.block_size
-    generator = torch.Generator(prompt.device).manual_seed(seed)
-    tokens = prompt.expand(n, -1)  # [n, T so far]
-    caches, start = None, None
+    generator = torch.Generator(prompts[0].device).manual_seed(seed)
+    texts = Texts([prompt for prompt in prompts for _ in range(n)], model.config.block_size)
+    next_logits = Reader(model).next_logits if use_cache else partial(read_anew, model)
     for _ in range(max_new_tokens):
-        previous_start, start = start, context_start(tokens.size(1), block_size)
-        if not use_cache:
-            logits = model(tokens[:, start:])[:, -1]
-        elif caches is not None and start == previous_start:
-            logits = model.step(tokens[:, -1:], caches)
-        else:
-            same = tokens.size(1) == len(prompt)
-            caches = model.new_caches(1 if same else n)
-            logits = model.step(tokens[: 1 if same else n, start:], caches)
-            if same:
-                caches, logits = [cache.fork(n) for cache in caches], logits.expand(n, -1)
-        new = choose(logits, sampling, generator)
-        tokens = torch.cat((tokens, new[:, None]), dim=1)
+        new = choose(next_logits(texts), sampling, generator)
+        texts.new.append(new)
         yield new
+
+
+class Texts:
+    """Prompts [T], and the tokens [B] that have been added to all of them since."""
+
+    def __init__(self, prompts: Sequence[Tensor], block_size: int) -> None:
+        self.prompts, self.block_size = prompts, block_size
+        self.new: list[Tensor] = []
+
+    def starts(self) -> list[int]:
+        """Where the context of each text's next token starts."""
+        return [context_start(len(prompt) + len(self.new), self.block_size) for prompt in self.prompts]
+
+    def contexts(self, texts: Iterable[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """Contexts of the next token by length: which of ``texts`` have this length, and theirs [b, length]."""
+        new, starts = torch.stack(self.new, dim=1) if self.new else None, self.starts()
+        by_length: dict[int, dict[int, Tensor]] = {}
+        for i in texts:
+            whole = self.prompts[i] if new is None else torch.cat((self.prompts[i], new[i]))
+            by_length.setdefault(len(whole) - starts[i], {})[i] = whole[starts[i] :]
+        return ((list(group), torch.stack(list(group.values()))) for group in by_length.values())
+
+
+def read_anew(model: GPT, texts: Texts) -> Tensor:
+    """Logits [B, V] of the next tokens, from nothing but the tokens before them."""
+    logits = {}
+    for group, context in texts.contexts(range(len(texts.prompts))):
+        logits |= zip(group, model(context)[:, -1], strict=True)
+    return torch.stack([logits[i] for i in range(len(texts.prompts))])
+
+
+class Reader:
+    """The same with a cache, which is filled anew for texts whose context has moved on."""
+
+    def __init__(self, model: GPT) -> None:
+        self.model, self.context, self.starts = model, None, []
+
+    def next_logits(self, texts: Texts) -> Tensor:
+        before, self.starts = self.starts, texts.starts()
+        if self.context is None or all(old != new for old, new in zip(before, self.starts, strict=True)):
+            return self.begin(texts)
+        moved = [i for i, (old, new) in enumerate(zip(before, self.starts, strict=True)) if old != new]
+        for group, contexts in texts.contexts(moved):
+            part = self.model.new_context(len(group))
+            self.model.step(contexts[:, :-1], part)  # the last token is a step for all
+            self.context.put(torch.tensor(group, device=contexts.device), part)
+        return self.model.step(texts.new[-1][:, None], self.context)
+
+    def begin(self, texts: Texts) -> Tensor:
+        """Reads all contexts, equal ones once."""
+        parts, order, logits = [], [], []
+        for group, contexts in texts.contexts(range(len(texts.prompts))):
+            different, which = contexts.unique(dim=0, return_inverse=True)
+            if len(different) == len(contexts):
+                different, which = contexts, None
+            part = self.model.new_context(len(different))
+            found = self.model.step(different, part)
+            parts.append(part if which is None else part.select(which))
+            logits.append(found if which is None else found[which])
+            order += group
+        place = torch.tensor(order, device=logits[0].device).argsort()
+        self.context = parts[0] if len(parts) == 1 else Context.joined(parts).select(place)
+        return logits[0] if len(parts) == 1 else torch.cat(logits)[place]

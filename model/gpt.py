@@ -4,14 +4,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.attention import FullAttention, rms_norm, rotary_table
-from model.cache import KVCache
+from model.cache import Cache, Context, Place
 from model.config import GPTConfig
 from model.init import initialize
+from model.linear import LinearAttention
 from model.loss import cap, head_loss
+from model.recurrent import Recurrent
+from model.sparse import StridedAttention, WindowAttention
 from model.watch import Watch
 
 LAYER_NORM_EPS = 1e-5
-ATTENTION = {"F": FullAttention}
+ATTENTION = {
+    "F": FullAttention,
+    "W": WindowAttention,
+    "S": StridedAttention,
+    "L": LinearAttention,
+    "R": Recurrent,
+}
+BEGINNING = Place(0, 0)
 
 
 class RMSNorm(nn.Module):
@@ -54,8 +64,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, watch: Watch | None) -> Tensor:
         return self.add(x, self.attention(self.norm_attention(x), rotary, watch, self.layer))
 
-    def step(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: KVCache) -> Tensor:
-        return self.add(x, self.attention.step(self.norm_attention(x), rotary, cache))
+    def step(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache, place: Place) -> Tensor:
+        return self.add(x, self.attention.step(self.norm_attention(x), rotary, cache, place))
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
         """The block's output, given its input and what attention makes of it, both [B, T, D]."""
@@ -97,46 +107,65 @@ class GPT(nn.Module):
 
     def hidden(self, tokens: Tensor, watch: Watch | None = None) -> Tensor:
         """tokens [B, T] -> what the last block leaves, [B, T, D]."""
-        x, rotary = self.begin(tokens, start=0)
+        x, rotary = self.begin(tokens)
         for block in self.blocks:
             x = block(x, rotary, watch)
         return x
 
     def show_patterns(self, tokens: Tensor, watch: Watch) -> None:
-        """Shows ``watch`` every layer's values and pattern on tokens [B, T], and computes nothing behind the last."""
-        x, rotary = self.begin(tokens, start=0)
-        for block in self.blocks[:-1]:
-            x = block(x, rotary, watch)
-        last = self.blocks[-1]
-        last.attention.show(*last.attention.project(last.norm_attention(x), rotary), watch, last.layer)
+        """Shows ``watch`` every layer's values and pattern on tokens [B, T], and computes nothing behind the last.
 
-    def step(self, tokens: Tensor, caches: list[KVCache]) -> Tensor:
-        """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow the tokens in ``caches``."""
-        x, rotary = self.begin(tokens, start=caches[0].length)
-        for block, cache in zip(self.blocks, caches, strict=True):
-            x = block.step(x, rotary, cache)
+        Layers without heads are passed over. Raises ValueError where no layer has any.
+        """
+        with_heads = self.config.layers_with_heads
+        if not with_heads:
+            raise ValueError(f"attention={self.config.attention}: this model has no attention to be seen")
+        x, rotary = self.begin(tokens)
+        for block in self.blocks[: with_heads[-1]]:
+            x = block(x, rotary, watch if block.layer in with_heads else None)
+        last = self.blocks[with_heads[-1]]
+        last.attention.show(last.attention.project(last.norm_attention(x), rotary), watch, last.layer)
+
+    def step(self, tokens: Tensor, context: Context) -> Tensor:
+        """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow those that ``context`` holds.
+
+        The first tokens are read at once, as long as all sequences have as many; later ones one by one.
+        """
+        if tokens.size(1) > 1 and any(context.lengths):
+            for token in tokens.split(1, dim=1):
+                logits = self.step(token, context)
+            return logits
+        place = context.place(tokens.device)
+        x, rotary = self.begin(tokens, place)
+        for block, cache in zip(self.blocks, context.caches, strict=True):
+            x = block.step(x, rotary, cache, place)
+        context.lengths = [length + tokens.size(1) for length in context.lengths]
         return self.logits(x[:, -1])
 
-    def new_caches(self, batch: int) -> list[KVCache]:
-        """Empty caches, one a layer, with room for a whole block."""
-        return [block.attention.new_cache(batch, self.config.block_size) for block in self.blocks]
+    def new_context(self, batch: int) -> Context:
+        """Room for a whole block of ``batch`` sequences, of which nothing has been read."""
+        caches = [block.attention.new_cache(batch, self.config.block_size) for block in self.blocks]
+        return Context(caches, [0] * batch)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats of ``targets`` [B, T], the tokens that follow ``tokens`` [B, T]."""
         x = self.norm(self.hidden(tokens))
         return head_loss(x.flatten(0, 1), self.head.weight, targets.flatten(), self.config.softcap)
 
-    def begin(self, tokens: Tensor, start: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """Embeds tokens [B, T] that stand at positions start, start + 1, ...: x [B, T, D] and their rotary angles."""
-        end = start + tokens.size(1)
+    def begin(self, tokens: Tensor, place: Place = BEGINNING) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Embeds tokens [B, T] of which the first ones stand at ``place``: x [B, T, D] and their rotary angles."""
+        end = place.longest + tokens.size(1)
         if end > self.config.block_size:
             raise ValueError(f"{end} tokens do not fit into block_size={self.config.block_size}")
         x = self.embed(tokens)
+        alike = isinstance(place.position, int)
+        positions = slice(place.position, end) if alike else place.position[:, None]  # [B, 1]
         rotary = None
         if self.config.position == "learned":
-            x = x + self.position.weight[start:end]
+            x = x + self.position.weight[positions]
         else:
-            rotary = self.rotary_cos[start:end], self.rotary_sin[start:end]
+            cos, sin = self.rotary_cos[positions], self.rotary_sin[positions]
+            rotary = (cos, sin) if alike else (cos[:, None], sin[:, None])  # [T, d] or [B, 1, 1, d]
         if self.config.norm == "rmsnorm":
             x = rms_norm(x)
         return self.dropout(x), rotary
@@ -152,15 +181,20 @@ class GPT(nn.Module):
     def flops_per_token(self) -> int:
         """Floating-point operations of forward and backward per token at full block (Chowdhery et al. 2022, app. B).
 
-        6 per weight that multiplies, and 12 D T per layer for scores and mixing, causal masking not deducted.
+        6 per weight that multiplies, and what each layer's letter says for scores and mixing.
         """
         config = self.config
         lookups = 0 if config.tie_embeddings else self.embed.weight.numel()
         if config.position == "learned":
             lookups += self.position.weight.numel()
-        return 6 * (self.n_parameters() - lookups) + 12 * config.n_layer * config.n_embd * config.block_size
+        mixing = sum(block.attention.flops_per_token(config.block_size) for block in self.blocks)
+        return 6 * (self.n_parameters() - lookups) + mixing
 
     def kv_bytes_per_token(self) -> int:
-        """Bytes that one more token of context adds to the caches of one sequence."""
+        """Bytes that one more token of context adds to the caches of one sequence, once windows (W) are full.
+
+        Windows and states (L, R) stay as large as they are; F and S keep every token's keys and values.
+        """
         config = self.config
-        return 2 * config.n_layer * config.n_kv_head * config.head_dim * self.embed.weight.element_size()
+        growing = sum(letter in "FS" for letter in config.letters)
+        return 2 * growing * config.n_kv_head * config.head_dim * self.embed.weight.element_size()

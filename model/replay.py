@@ -4,6 +4,8 @@ A change of head outputs in one layer leaves everything in front of it as it was
 the rows before the first changed one. ``Replay`` keeps these from one clean pass, and runs the rest for V variants in
 one batch. The last layer is computed at the asked row alone.
 
+Heads can be changed in all layers that have any. A recurrent layer (R) is only run, always as a whole.
+
 Shapes: V variants, B sequences, T tokens, R rows from the first changed to the asked one, H heads, d numbers per head.
 """
 
@@ -13,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from model.attention import attend_rows, fused_attention, repeat_groups
+from model.attention import Heads, repeat_groups
 from model.gpt import GPT
 
 # (layer, z [V, B, H, R, d], rows [B, R]) -> z with the changes of each variant in it.
@@ -21,13 +23,11 @@ Edit = Callable[[int, Tensor, Tensor], Tensor]
 
 
 class Layer(NamedTuple):
-    """One layer of the clean pass: its input x [B, T, D], queries and head outputs [B, H, T, d], keys and values."""
+    """One layer of the clean pass: its input x [B, T, D], and what its heads had and put out, z [B, H, T, d]."""
 
     x: Tensor
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    z: Tensor
+    heads: Heads | None
+    z: Tensor | None
 
 
 class Replay:
@@ -37,31 +37,35 @@ class Replay:
     def __init__(self, model: GPT, tokens: Tensor, asked: Tensor) -> None:
         self.model, self.asked = model, asked
         self.layers: list[Layer] = []
-        x, self.rotary = model.begin(tokens, start=0)
+        x, self.rotary = model.begin(tokens)
         for block in model.blocks:
-            q, k, v = block.attention.project(block.norm_attention(x), self.rotary)
-            z = fused_attention(q, k, v)
-            self.layers.append(Layer(x, q, k, v, z))
+            if block.layer in model.config.layers_with_heads:
+                heads = block.attention.project(block.norm_attention(x), self.rotary)
+                layer = Layer(x, heads, block.attention.attend(heads))
+            else:
+                layer = Layer(x, None, None)
+            self.layers.append(layer)
             if block is not model.blocks[-1]:
-                x = block.add(x, block.attention.mix(z))
+                x = block.add(x, block.attention.mix(layer.z)) if layer.heads else block(x, self.rotary, None)
 
     def pattern(self, layer: int, rows: Tensor) -> Tensor:
         """The clean attention weights [B, H, R, T] of the queries at ``rows`` [B, R]."""
-        return self.model.blocks[layer].attention.pattern(self.layers[layer].q, self.layers[layer].k, rows)
+        return self.model.blocks[layer].attention.pattern(self.layers[layer].heads, rows)
 
     def values(self, layer: int) -> Tensor:
         """The values [B, H, T, d] that these weights mix."""
-        return repeat_groups(self.layers[layer].v, self.model.config.n_head)
+        return repeat_groups(self.layers[layer].heads.v, self.model.config.n_head)
 
     @torch.inference_mode()
     def logits(self, layer: int, start: Tensor, n_variants: int = 1, edit: Edit | None = None) -> Tensor:
         """float32 logits [V, B, vocabulary] at the asked rows, with ``edit`` at work from ``layer`` on.
 
         ``start`` [B]: the first row that any variant changes. ``edit`` is called for ``layer`` and every later one, in
-        the last layer with the asked rows alone. Raises ValueError for a layer that is none, or a row behind the asked.
+        the last layer with the asked rows alone. Raises ValueError for a layer without heads and for a row behind the
+        asked one.
         """
-        if not 0 <= layer < len(self.layers):
-            raise ValueError(f"layer {layer}: the model has layers 0 to {len(self.layers) - 1}")
+        if layer not in self.model.config.layers_with_heads:
+            raise ValueError(f"layer {layer}: the layers with heads are {self.model.config.layers_with_heads}")
         if bool((start > self.asked).any()):
             raise ValueError("a row behind the asked one cannot change it: attention is causal")
         steps = torch.arange(int((self.asked - start).max()) + 1, device=start.device)
@@ -83,12 +87,20 @@ class Replay:
         x = self.add(block, take(clean.x, rows).expand(n_variants, -1, -1, -1), edit(layer, z, rows))
         for later in range(layer + 1, last + 1):
             block, clean = model.blocks[later], self.layers[later]
-            q, k, v = block.attention.project(block.norm_attention(x), self.rotary_of(rows, n_variants))
+            if clean.heads is None:
+                x = take(block(put(clean.x, x, rows, n_variants), self.rotary, None), rows.repeat(n_variants, 1))
+                continue
+            heads = block.attention.project(block.norm_attention(x), self.rotary_of(rows, n_variants))
             if not whole:
-                k, v = (put(old, new, rows, n_variants) for old, new in ((clean.k, k), (clean.v, v)))
+                old = clean.heads
+                k, v = (put(*both, rows, n_variants) for both in ((old.k, heads.k), (old.v, heads.v)))
+                decay = heads.decay
+                if decay is not None:
+                    decay = put(old.decay[..., None], decay[..., None], rows, n_variants)[..., 0]
+                heads = Heads(heads.q, k, v, decay)
             if later == last:
-                q, x, rows = q[:, :, -1:], x[:, -1:], self.asked[:, None]
-            z = attend_rows(q, k, v, rows.repeat(n_variants, 1)).unflatten(0, (n_variants, -1))
+                heads, x, rows = heads._replace(q=heads.q[:, :, -1:]), x[:, -1:], self.asked[:, None]
+            z = block.attention.attend_rows(heads, rows.repeat(n_variants, 1)).unflatten(0, (n_variants, -1))
             x = self.add(block, x.unflatten(0, (n_variants, -1)), edit(later, z, rows))
         return model.logits(x[:, -1]).unflatten(0, (n_variants, -1))
 
@@ -111,6 +123,7 @@ def take(x: Tensor, rows: Tensor) -> Tensor:
 
 
 def put(old: Tensor, new: Tensor, rows: Tensor, n_variants: int) -> Tensor:
-    """``old`` [B, Hkv, T, d] once for each variant, with ``new`` [V * B, Hkv, R, d] in its ``rows`` [B, R]."""
-    index = rows.repeat(n_variants, 1)[:, None, :, None].expand_as(new)
-    return old.repeat(n_variants, 1, 1, 1).scatter(2, index, new)
+    """``old`` [B, ..., T, d] once for each variant, with ``new`` [V * B, ..., R, d] in its ``rows`` [B, R]."""
+    index = rows.repeat(n_variants, 1)
+    index = index.view(len(index), *[1] * (old.dim() - 3), -1, 1).expand_as(new)
+    return old.repeat(n_variants, *[1] * (old.dim() - 1)).scatter(-2, index, new)

@@ -29,14 +29,21 @@ class Watch:
         """Each head's output [B, H, T, d] of ``layer``, before W_O mixes the heads."""
         return z
 
+    def no_pattern(self, layer: int) -> None:
+        """Called for a recurrent layer (R), which has no heads. Raises ValueError; override it to pass over such."""
+        raise ValueError(f"layer {layer} is recurrent (R): it has no heads, and no pattern to watch")
+
 
 class PatternRecorder(Watch):
-    """Keeps the pattern of every layer, for small inputs and for plots: ``patterns[layer]`` is [B, H, R, T]."""
+    """Keeps the pattern of every layer that has one: ``patterns[layer]`` is [B, H, R, T]."""
 
     def __init__(self, rows: Tensor | None = None) -> None:
         super().__init__(rows)
-        self.patterns: list[Tensor] = []
+        self.patterns: dict[int, Tensor] = {}
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        self.patterns.append(pattern)
+        self.patterns[layer] = pattern
         return pattern
+
+    def no_pattern(self, layer: int) -> None:
+        pass

@@ -31,7 +31,7 @@ def case_batches(lengths: Sequence[int], numbers_per_token: int) -> Iterator[sli
 
 def head_names(model: GPT) -> tuple[str, ...]:
     """LAYER.HEAD for every head, layer by layer, as the axis of all results here."""
-    return tuple(f"{layer}.{head}" for layer in range(model.config.n_layer) for head in range(model.config.n_head))
+    return tuple(f"{layer}.{head}" for layer in model.config.layers_with_heads for head in range(model.config.n_head))
 
 
 def parse_head(name: str) -> tuple[int, int]:
@@ -87,7 +87,7 @@ def over_uniform(mass: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 
 
 class SpanWatch(Watch):
-    """Sums each row's attention over marked tokens: ``masses[layer]`` is [B, H, R, M] for ``marks`` [B, M, T]."""
+    """Sums each row's attention over tokens marked in ``marks`` [B, M, T]: ``masses`` has a layer's [B, H, R, M]."""
 
     def __init__(self, rows: Tensor, marks: Tensor) -> None:
         super().__init__(rows)

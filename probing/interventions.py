@@ -163,8 +163,9 @@ def by_place(model: GPT, heads: Sequence[str], sites: Sequence[str]) -> dict[tup
     groups: dict[tuple[int, str], list[tuple[int, int]]] = {}
     for place, (name, site) in enumerate(zip(heads, sites, strict=True)):
         layer, head = parse_head(name)
-        if not (0 <= layer < model.config.n_layer and 0 <= head < model.config.n_head):
-            raise ValueError(f"head {name}: the model has {model.config.n_layer} layers of {model.config.n_head} heads")
+        if layer not in model.config.layers_with_heads or not 0 <= head < model.config.n_head:
+            there = f"layers {', '.join(map(str, model.config.layers_with_heads))} of {model.config.n_head} heads"
+            raise ValueError(f"head {name}: the model has {there}")
         groups.setdefault((layer, site), []).append((place, head))
     return groups
 
@@ -178,7 +179,7 @@ def changed_row(batch: Batch, layer: int, rows: Tensor, kind: str) -> Tensor:
     if kind == "pattern":
         pattern = pattern[batch.twins()]
     else:
-        visible = torch.arange(pattern.size(-1), device=rows.device) <= rows[:, None, None]  # [B, 1, T]
+        visible = batch.model.blocks[layer].attention.visible(rows[:, None], pattern.size(-1))  # [B, 1, T]
         pattern = {"swap": swap_masses, "cut": cut_gold}[kind](pattern, batch.marks() * visible)
     return (pattern[:, :, None] @ values)[:, :, 0]
 
@@ -219,7 +220,8 @@ def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
     n_rows = 0
     for batch in clean_batches(model, cases):
         real = torch.arange(batch.tokens.size(1), device=batch.tokens.device) <= batch.asked[:, None]  # [B, T]
-        for layer, clean in enumerate(batch.replay.layers):
+        for layer in config.layers_with_heads:
+            clean = batch.replay.layers[layer]
             total[layer] += torch.einsum("bhtd,bt->hd", clean.z, real.to(clean.z.dtype))
         n_rows += int(real.sum())
     return total / n_rows
@@ -275,5 +277,6 @@ def replay_sets(batch: Batch, sets: Tensor, replace: Callable[[int, Tensor, Tens
 
 def single_heads(model: GPT) -> Tensor:
     """Each head as a set of its own: [K, layers, H]."""
-    n = model.config.n_layer * model.config.n_head
-    return torch.eye(n, dtype=torch.bool).view(n, model.config.n_layer, model.config.n_head)
+    n, layers = model.config.n_layer * model.config.n_head, model.config.layers_with_heads
+    every = torch.eye(n, dtype=torch.bool).view(model.config.n_layer, model.config.n_head, model.config.n_layer, -1)
+    return every[layers].flatten(0, 1)

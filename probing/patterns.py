@@ -22,7 +22,7 @@ def lower_triangles(model: GPT, tokens: Sequence[int], rows: Sequence[int]) -> b
     recorder = PatternRecorder(torch.tensor([list(rows)], device=device))
     model.show_patterns(torch.tensor([list(tokens)], device=device), recorder)
     parts = []
-    for pattern in recorder.patterns:  # [1, H, R, T]
+    for pattern in recorder.patterns.values():  # [1, H, R, T]
         bytes_ = (pattern[0] * LEVELS).round().byte().cpu().numpy()
         seen = np.arange(len(tokens)) <= np.array(rows)[:, None]  # [R, T]
         parts += [head[seen].tobytes() for head in bytes_]

@@ -13,6 +13,11 @@ CONFIGS = {
     "no query-key norm": {"qk_norm": False},
     "no softcap": {"softcap": 0.0},
     "gpt2": GPT2_SHAPE,
+    "window": {"attention": "W", "window": 5},
+    "strided, grouped": {"attention": "WS", "window": 5, "stride": 3, "n_kv_head": 2},
+    "linear": {"attention": "L"},
+    "linear, learned positions": {"attention": "FL", "position": "learned", "n_kv_head": 2},
+    "scores as they are": {"scale_attention": False},
 }
 TOKENS = torch.randint(50, (2, 20), generator=torch.Generator().manual_seed(1))
 
@@ -55,7 +60,7 @@ def test_chosen_rows_are_rows_of_the_whole_pattern(model):
     some, everything = PatternRecorder(rows), PatternRecorder()
     model(TOKENS, watch=some)
     model(TOKENS, watch=everything)
-    for chosen, whole in zip(some.patterns, everything.patterns, strict=True):
+    for chosen, whole in zip(some.patterns.values(), everything.patterns.values(), strict=True):
         expected = torch.stack([whole[b][:, rows[b]] for b in range(2)])
         torch.testing.assert_close(chosen, expected)
 
@@ -63,7 +68,7 @@ def test_chosen_rows_are_rows_of_the_whole_pattern(model):
 def test_patterns_are_distributions_over_the_past(model):
     recorder = PatternRecorder()
     model(TOKENS, watch=recorder)
-    for pattern in recorder.patterns:
+    for pattern in recorder.patterns.values():
         torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 4, 20))
         assert not pattern.triu(1).any()
 

@@ -10,10 +10,23 @@ GREEDY = Sampling(temperature=0)
 SAMPLED = Sampling(temperature=0.9, top_k=30, top_p=0.95, min_p=0.01)
 
 
-@pytest.fixture(scope="module", params=[{}, {"n_kv_head": 1}, {"position": "learned", "norm": "layernorm"}])
+SPARSE = {"window": 5, "stride": 3}
+SHAPES = {
+    "plain": {},
+    "one key": {"n_kv_head": 1},
+    "gpt2": {"position": "learned", "norm": "layernorm"},
+    "W": {"attention": "W", **SPARSE},
+    "S": {"attention": "S", **SPARSE, "n_kv_head": 2},
+    "L": {"attention": "L"},
+    "R": {"attention": "R"},
+    "mix": {"attention": "FWSLR", "n_layer": 5, **SPARSE, "position": "learned"},
+}
+
+
+@pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
 def model(request: pytest.FixtureRequest) -> GPT:
     torch.manual_seed(0)
-    model = GPT(GPTConfig(60, block_size=16, n_layer=2, n_head=4, n_embd=32, **request.param)).eval()
+    model = GPT(GPTConfig(60, **{"block_size": 16, "n_layer": 2, "n_head": 4, "n_embd": 32, **request.param})).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -28,6 +41,37 @@ def test_cached_and_uncached_give_the_same_tokens(model, sampling, length):
         torch.stack(list(generate(model, prompt, 3, 40, sampling, seed=4, use_cache=use))) for use in (True, False)
     )
     assert torch.equal(cached, uncached)
+
+
+UNEQUAL = [torch.randint(60, (length,), generator=torch.Generator().manual_seed(9)) for length in (3, 1, 40, 16, 3, 17)]
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_prompts_of_unequal_length_give_the_same_tokens_with_and_without_a_cache(model, sampling):
+    cached, uncached = (
+        torch.stack(list(generate(model, UNEQUAL, 2, 40, sampling, seed=4, use_cache=use))) for use in (True, False)
+    )
+    assert cached.shape == (40, 12)
+    assert torch.equal(cached, uncached)
+
+
+def test_a_prompt_among_others_goes_on_as_it_does_alone(model):
+    together = torch.stack(list(generate(model, UNEQUAL, 1, 40, GREEDY, seed=0)))
+    for i, prompt in enumerate(UNEQUAL):
+        alone = torch.stack(list(generate(model, prompt, 1, 40, GREEDY, seed=0)))
+        assert torch.equal(together[:, i], alone[:, 0])
+
+
+def test_a_prompt_is_read_at_once_and_once_for_all_its_samples(model, monkeypatch):
+    read, step = [], GPT.step
+
+    def counted(self, tokens, context):
+        read.append(tuple(tokens.shape))
+        return step(self, tokens, context)
+
+    monkeypatch.setattr(GPT, "step", counted)
+    list(generate(model, torch.arange(12), 3, 3, GREEDY, seed=0))
+    assert read == [(1, 12), (3, 1), (3, 1)]
 
 
 def test_greedy_is_the_argmax_of_the_plain_forward(model):
@@ -54,6 +98,10 @@ def test_samples_of_one_prompt_differ(model):
 def test_an_empty_prompt_is_refused(model):
     with pytest.raises(ValueError, match="no tokens"):
         next(generate(model, torch.tensor([], dtype=torch.long), 1, 1, GREEDY, seed=0))
+    with pytest.raises(ValueError, match="no tokens"):
+        next(generate(model, [torch.arange(3), torch.arange(0)], 1, 1, GREEDY, seed=0))
+    with pytest.raises(ValueError, match="no tokens"):
+        next(generate(model, [], 1, 1, GREEDY, seed=0))
 
 
 def test_the_context_moves_by_half_a_block_and_never_exceeds_it():

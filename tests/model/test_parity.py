@@ -87,7 +87,7 @@ def test_attention_patterns_agree(pair, tokens):
     recorder = PatternRecorder()
     ours(tokens, watch=recorder)
     expected = theirs(tokens, output_attentions=True).attentions
-    for pattern, reference in zip(recorder.patterns, expected, strict=True):
+    for pattern, reference in zip(recorder.patterns.values(), expected, strict=True):
         torch.testing.assert_close(pattern, reference, **TOLERANCE)
 
 

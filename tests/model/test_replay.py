@@ -7,7 +7,13 @@ from networks import loud_model
 
 from model import GPTConfig, Replay
 
-SHAPES = {"modern, grouped": {"n_head": 4, "n_kv_head": 2}, "gpt2": {"n_head": 4, **GPT2_SHAPE}}
+SHAPES = {
+    "modern, grouped": {"n_head": 4, "n_kv_head": 2},
+    "gpt2": {"n_head": 4, **GPT2_SHAPE},
+    "window, strides": {"attention": "WSW", "window": 4, "stride": 3},
+    "linear": {"attention": "L", "n_kv_head": 2},
+    "linear, window, full": {"attention": "LWF", "window": 4, "position": "learned"},
+}
 
 
 @pytest.fixture(params=SHAPES)
@@ -30,7 +36,7 @@ def test_nothing_changed_is_the_plain_pass_from_any_row(replay, layer, back):
 
 
 def test_a_layer_that_is_none_and_a_row_behind_the_asked_one_are_errors(replay):
-    with pytest.raises(ValueError, match="layer 3: the model has layers 0 to 2"):
+    with pytest.raises(ValueError, match="layer 3: the layers with heads are \\[0, 1, 2\\]"):
         replay.logits(3, replay.asked)
     with pytest.raises(ValueError, match="cannot change it: attention is causal"):
         replay.logits(0, replay.asked + 1)
@@ -40,3 +46,21 @@ def test_from_the_last_layer_only_the_asked_row_leads_on(replay):
     rows = torch.tensor([11, 2, 8, 7, 0])
     assert replay.has_path(2, rows).tolist() == [True, False, False, True, True]
     assert replay.has_path(1, rows).tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("back", [0, 2, 99])
+def test_recurrent_layers_are_run_as_a_whole(layer, back):
+    shape = {"attention": "LRFR", "n_layer": 4}
+    model = loud_model(GPTConfig(vocab_size=50, block_size=16, n_embd=32, **shape))
+    tokens, asked = (
+        torch.randint(50, (5, 12), generator=torch.Generator().manual_seed(1)),
+        torch.tensor([11, 3, 7, 7, 0]),
+    )
+    replay = Replay(model, tokens, asked)
+    with torch.no_grad():
+        expected = model(tokens, rows=asked[:, None])[:, 0]
+    got = replay.logits(layer, (asked - back).clamp(min=0), n_variants=3)
+    torch.testing.assert_close(got, expected.expand(3, -1, -1), rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="layer 1: the layers with heads are"):
+        replay.logits(1, asked)

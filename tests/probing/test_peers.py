@@ -82,7 +82,7 @@ def test_patterns_agree_and_are_far_from_uniform(ours, bridge, tokens, rows):
     recorder = PatternRecorder(asked)
     ours(tokens, watch=recorder)
     _, cache = bridge.run_with_cache(tokens)
-    for layer, pattern in enumerate(recorder.patterns):
+    for layer, pattern in recorder.patterns.items():
         expected = cache[f"blocks.{layer}.attn.hook_pattern"]  # [B, H, T, T]
         assert expected[:, :, LENGTH // 2 :].amax(-1).mean() > 0.2, "uniform rows would be at 0.05"
         torch.testing.assert_close(pattern, expected if rows is None else expected[:, :, rows], **TOLERANCE)

@@ -27,10 +27,10 @@ def planted(monkeypatch, stories) -> Callable[[Callable], GPT]:
         model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32)).eval()
         seen = []
         begin = model.begin
-        monkeypatch.setattr(model, "begin", lambda tokens, start: (seen.append(tokens), begin(tokens, start))[1])
+        monkeypatch.setattr(model, "begin", lambda tokens: (seen.append(tokens), begin(tokens))[1])
 
-        def pattern(self, q, k, rows):
-            index = rows[:, None, :, None].expand(-1, N_HEAD, -1, k.size(2))
+        def pattern(self, heads, rows):
+            index = rows[:, None, :, None].expand(-1, N_HEAD, -1, heads.k.size(2))
             return make(seen[-1]).gather(2, index)
 
         monkeypatch.setattr("model.attention.FullAttention.pattern", pattern)

@@ -1,0 +1,110 @@
+"""Gated linear attention (L): what full attention becomes when the softmax is taken apart, so that it can forget.
+
+The weight of key s for query t is phi(q_t) . phi(k_s), all of it positive, times what the tokens between them have left
+of it, a_(s+1) ... a_t; weights of a row are divided by their sum. As phi(q) can be drawn out of the sum over keys, one
+matrix a head, the sum of phi(k) v^T, is all that has to be remembered (Katharopoulos et al. 2020, "Transformers are
+RNNs"). The gates a are one number a head and token, read from the token (Yang et al. 2024, "Gated linear attention";
+Dao & Gu 2024, section 5). phi is a softmax over a vector's numbers and their negatives (Zhang et al. 2024, "Hedgehog"),
+which can be as sharp as one number alone.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.attention import Attention, Heads, repeat_groups
+from model.cache import Cache, Place
+from model.config import GPTConfig
+
+CHUNK = 64  # tokens that are weighed explicitly, before they become a state
+
+
+def exact(x: Tensor) -> Tensor:
+    """x in float32, or more where it has more."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def features(x: Tensor) -> Tensor:
+    """phi: [..., d] -> positive numbers [..., 2 d] that sum to 1."""
+    return torch.cat((x, -x), dim=-1).softmax(-1)
+
+
+class LinearAttention(Attention):
+    """Letter L: every token looks at itself and at every earlier token, as far as the gates have left them.
+
+    O(T) time and memory; for generation a state of constant size. Weights, states and sums are float32 at least.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__(config)
+        self.gate = nn.Linear(config.n_embd, config.n_head)
+
+    def project(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, joined: bool = True) -> Heads:
+        heads = super().project(x, rotary, joined)
+        return heads._replace(decay=F.logsigmoid(exact(self.gate(x))).transpose(1, 2))
+
+    def sees(self, distance: Tensor) -> Tensor:
+        return distance >= 0
+
+    def attend(self, heads: Heads) -> Tensor:
+        return self.scan(heads, self.new_state(len(heads.q), heads.q))[0]
+
+    def scan(self, heads: Heads, state: Tensor) -> tuple[Tensor, Tensor]:
+        """z [B, H, T, d], and the state [B, H, 2 d, d + 1] after these tokens, given the one before them.
+
+        In chunks: inside of each, weights are explicit; what lies before it comes out of the state. The values get a
+        column of ones, so that the sum of weights comes along with what they weigh.
+        """
+        with torch.autocast(heads.q.device.type, enabled=False):
+            n = heads.q.size(2)
+            chunk = min(CHUNK, n)
+            q, k, v = (exact(repeat_groups(x, self.n_head)) for x in heads[:3])
+            parts = features(q), features(k), F.pad(v, (0, 1), value=1.0), heads.decay[..., None]
+            q, k, v, decay = (F.pad(x, (0, 0, 0, -n % chunk)).unflatten(2, (-1, chunk)) for x in parts)
+            left = decay[..., 0].cumsum(-1)  # [B, H, N, c]: log of what is left of a chunk's beginning
+            place = torch.arange(chunk, device=q.device)
+            between = (left[..., :, None] - left[..., None, :]).masked_fill(place > place[:, None], -math.inf)
+            z = (q @ k.mT * between.exp()) @ v  # [B, H, N, c, d + 1]
+            at_end = left[..., -1:]
+            added = (k * (at_end - left).exp()[..., None]).mT @ v  # [B, H, N, 2 d, d + 1]
+            kept = at_end.exp()[..., None]
+            before = []
+            for i in range(q.size(2)):
+                before.append(state)
+                state = kept[:, :, i] * state + added[:, :, i]
+            z = z + (q * left.exp()[..., None]) @ torch.stack(before, dim=2)
+            z = z.flatten(2, 3)[:, :, :n]
+            return (z[..., :-1] / z[..., -1:]).type_as(heads.q), state
+
+    def attend_rows(self, heads: Heads, rows: Tensor) -> Tensor:
+        return self.weigh(heads, rows) @ repeat_groups(heads.v, self.n_head)
+
+    def weigh(self, heads: Heads, rows: Tensor) -> Tensor:
+        left = heads.decay.double().cumsum(-1)  # differences of long sums
+        here = left.gather(2, rows[:, None].expand(-1, self.n_head, -1))
+        unseen = ~self.visible(rows, heads.k.size(2))[:, None]
+        between = (here[..., None] - left[:, :, None]).masked_fill(unseen, -math.inf).exp()  # [B, H, R, T]
+        q, k = exact(heads.q), exact(repeat_groups(heads.k, self.n_head))
+        weights = features(q) @ features(k).mT * between.to(q.dtype)
+        return (weights / weights.sum(-1, keepdim=True)).type_as(heads.q)
+
+    def new_state(self, batch: int, like: Tensor) -> Tensor:
+        return exact(like).new_zeros(batch, self.n_head, 2 * self.head_dim, self.head_dim + 1)
+
+    def new_cache(self, batch: int, capacity: int) -> Cache:
+        return Cache(self.new_state(batch, self.k.weight))
+
+    def fill(self, heads: Heads, cache: Cache) -> Tensor:
+        z, state = self.scan(heads, cache.tensors[0])
+        cache.tensors = (state,)
+        return z
+
+    def attend_cached(self, heads: Heads, cache: Cache, place: Place) -> Tensor:
+        return self.fill(heads, cache)
+
+    def flops_per_token(self, length: int) -> int:
+        """Explicit weights inside a chunk, and writing and reading the state: 6 for each number multiplied."""
+        weighed = min(CHUNK, length) * (3 * self.head_dim + 1)
+        return 6 * self.n_head * (weighed + 2 * 2 * self.head_dim * (self.head_dim + 1))

@@ -1,0 +1,218 @@
+"""Every letter computes its definition: against explicit weights over all keys, forward, backward and step by step."""
+
+import math
+
+import pytest
+import torch
+from conftest import GPT2_SHAPE
+from networks import loud_model
+from torch import Tensor
+
+from model import GPT, GPTConfig, Watch
+from model.linear import CHUNK, features
+from model.watch import PatternRecorder
+
+WIDTH, N_HEAD, LONGEST = 32, 4, 200
+LENGTHS = (1, 2, 5, 6, 7, 12, 13, 64, 65, 130)
+SHAPES = {"plain": {}, "grouped": {"n_kv_head": 2}, "one key": {"n_kv_head": 1}, "gpt2": GPT2_SHAPE}
+
+
+def layer_of(letter: str, **shape: object) -> tuple[torch.nn.Module, tuple[Tensor, Tensor] | None]:
+    """One layer with random weights, in double precision, and the rotary tables for LONGEST tokens."""
+    config = GPTConfig(10, LONGEST, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5, **shape)
+    model = loud_model(config, queries=0.5).double()
+    rotary = (model.rotary_cos, model.rotary_sin) if config.position == "rope" else None
+    return model.blocks[0].attention, rotary
+
+
+def span(rotary: tuple[Tensor, Tensor] | None, start: int, end: int) -> tuple[Tensor, Tensor] | None:
+    return rotary and (rotary[0][start:end], rotary[1][start:end])
+
+
+def inputs(length: int) -> Tensor:
+    generator = torch.Generator().manual_seed(length)
+    return torch.randn(2, length, WIDTH, generator=generator, dtype=torch.float64).requires_grad_()
+
+
+def allowed(letter: str, length: int) -> Tensor:
+    """Which key (column) each query (row) may look at, one pair at a time."""
+    rules = {"F": lambda q, k: True, "W": lambda q, k: q - k < 6, "S": lambda q, k: (q - k) % 5 == 0}
+    return torch.tensor([[k <= q and rules[letter](q, k) for k in range(length)] for q in range(length)])
+
+
+def masked_reference(letter: str, attention: torch.nn.Module, x: Tensor, rotary) -> Tensor:
+    """Equation 1 of Vaswani et al. 2017, all T x T scores, one query head at a time."""
+    heads = attention.project(x, rotary)
+    mask, outputs = allowed(letter, x.size(1)), []
+    for h in range(N_HEAD):
+        own = h * heads.k.size(1) // N_HEAD
+        scores = heads.q[:, h] @ heads.k[:, own].mT / math.sqrt(WIDTH / N_HEAD)
+        outputs.append(scores.masked_fill(~mask, -math.inf).softmax(-1) @ heads.v[:, own])
+    return attention.o(torch.cat(outputs, dim=-1))
+
+
+def linear_reference(attention: torch.nn.Module, x: Tensor, rotary) -> Tensor:
+    """The definition, one query and one key at a time."""
+    heads = attention.project(x, rotary)
+    a = torch.sigmoid(attention.gate(x))  # [B, T, H]
+    outputs = []
+    for h in range(N_HEAD):
+        own = h * heads.k.size(1) // N_HEAD
+        q, k, v = features(heads.q[:, h]), features(heads.k[:, own]), heads.v[:, own]
+        rows = []
+        for t in range(x.size(1)):
+            weights = [(q[:, t] * k[:, s]).sum(-1) * a[:, s + 1 : t + 1, h].prod(-1) for s in range(t + 1)]
+            weights = torch.stack(weights, dim=-1)  # [B, t + 1]
+            rows.append((weights / weights.sum(-1, keepdim=True))[:, None] @ v[:, : t + 1])
+        outputs.append(torch.cat(rows, dim=1))
+    return attention.o(torch.cat(outputs, dim=-1))
+
+
+def assert_same_function(attention: torch.nn.Module, x: Tensor, got: Tensor, expected: Tensor) -> None:
+    """Equal, and so are their gradients by the input and by all weights."""
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    weights = [x, *attention.parameters()]
+    generator = torch.Generator().manual_seed(0)
+    by_output = torch.randn(got.shape, generator=generator, dtype=got.dtype)
+    for one, other in zip(
+        torch.autograd.grad(got, weights, by_output), torch.autograd.grad(expected, weights, by_output), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("letter", "FWS")
+def test_softmax_letters_are_the_masked_definition_forward_and_backward(letter, shape):
+    attention, rotary = layer_of(letter, **shape)
+    for length in LENGTHS:
+        x, positions = inputs(length), span(rotary, 0, length)
+        expected = masked_reference(letter, attention, x, positions)
+        assert_same_function(attention, x, attention(x, positions), expected)
+
+
+@pytest.mark.parametrize("length", [1, 3, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 5])
+@pytest.mark.parametrize("shape", [{}, {"n_kv_head": 2}, GPT2_SHAPE], ids=["plain", "grouped", "gpt2"])
+def test_linear_attention_in_chunks_is_its_definition_forward_and_backward(length, shape):
+    attention, rotary = layer_of("L", **shape)
+    x, positions = inputs(length), span(rotary, 0, length)
+    got, expected = attention(x, positions), linear_reference(attention, x, positions)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    if length <= CHUNK + 1:
+        assert_same_function(attention, x, got, expected)
+
+
+def test_without_scaling_scores_are_not_divided():
+    plain, rotary = layer_of("W")
+    without, _ = layer_of("W", scale_attention=False)
+    x, positions = inputs(20), span(rotary, 0, 20)
+    with torch.no_grad():
+        assert not torch.allclose(without(x, positions), plain(x, positions))
+        heads = plain.project(x, positions)
+        scaled = heads._replace(q=heads.q * math.sqrt(WIDTH / N_HEAD))
+        torch.testing.assert_close(without(x, positions), plain.mix(plain.attend(scaled)))
+        rows = torch.arange(20).expand(2, -1)
+        torch.testing.assert_close(without.pattern(heads, rows), plain.pattern(scaled, rows))
+
+
+@pytest.mark.parametrize("read_first", [1, 2, 5, 6, 7, 70])
+@pytest.mark.parametrize("shape", [{}, {"n_kv_head": 2}, {"position": "learned"}], ids=["plain", "grouped", "learned"])
+@pytest.mark.parametrize("pattern", ["F", "W", "S", "L", "R", "WS", "FWSLR"])
+def test_a_whole_sequence_and_one_token_after_another_give_the_same_logits(pattern, shape, read_first):
+    config = GPTConfig(40, 96, len(pattern), N_HEAD, n_embd=WIDTH, attention=pattern, window=6, stride=5, **shape)
+    model = loud_model(config, queries=0.5)
+    tokens = torch.randint(40, (3, 96), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = model(tokens)
+        context = model.new_context(3)
+        stepped = [model.step(tokens[:, :read_first], context)]
+        stepped += [model.step(tokens[:, i : i + 1], context) for i in range(read_first, 96)]
+    torch.testing.assert_close(torch.stack(stepped, dim=1), whole[:, read_first - 1 :], rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("letter", "FWSLR")
+def test_sequences_of_unequal_length_share_a_context(letter):
+    model = loud_model(GPTConfig(40, 64, 2, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
+    tokens = torch.randint(40, (3, 64), generator=torch.Generator().manual_seed(0))
+    lengths = (1, 17, 40)
+    with torch.inference_mode():
+        whole = model(tokens)
+        shared = model.new_context(3)
+        for i, length in enumerate(lengths):
+            alone = model.new_context(1)
+            model.step(tokens[i : i + 1, :length], alone)
+            shared.put(torch.tensor([i]), alone)
+        for step in range(20):
+            at = torch.tensor(lengths) + step
+            logits = model.step(tokens.gather(1, at[:, None]), shared)
+            torch.testing.assert_close(logits, whole[torch.arange(3), at], rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize(("letter", "numbers"), [("F", 96), ("W", 6), ("S", 100), ("L", None), ("R", None)])
+def test_caches_are_as_large_as_their_letter_needs(letter, numbers):
+    model = GPT(GPTConfig(40, 96, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+    short, long = (model.new_context(1) for _ in range(2))
+    with torch.inference_mode():
+        model.step(torch.zeros(1, 2, dtype=torch.long), short)
+        model.step(torch.zeros(1, 96, dtype=torch.long), long)
+    sizes = [sum(tensor.numel() for tensor in context.caches[0].tensors) for context in (short, long)]
+    assert sizes[0] == sizes[1]
+    if numbers:
+        assert sizes[0] == 2 * numbers * WIDTH
+
+
+@pytest.mark.parametrize("letter", "WSLR")
+def test_letters_have_as_many_parameters_as_full_attention(letter):
+    full, other = (GPT(GPTConfig(40, n_embd=192, attention=each)).n_parameters() for each in ("F", letter))
+    assert abs(other / full - 1) < 0.01
+
+
+def test_a_new_networks_memories_reach_from_8_to_1024_tokens():
+    gate = GPT(GPTConfig(40, attention="L", n_head=8)).blocks[0].attention.gate
+    left = torch.sigmoid(gate.bias.detach())
+    torch.testing.assert_close(left[[0, -1]].log(), torch.tensor([-1 / 8, -1 / 1024]), rtol=1e-3, atol=0)
+    assert not gate.weight.any()
+
+
+def test_a_recurrent_layer_says_that_it_has_nothing_to_watch():
+    tokens = torch.zeros(1, 4, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"layer 1 is recurrent \(R\): it has no heads"):
+        GPT(GPTConfig(10, attention="FR")).eval()(tokens, watch=Watch())
+    with pytest.raises(ValueError, match="attention=R: this model has no attention to be seen"):
+        GPT(GPTConfig(10, attention="R")).eval().show_patterns(tokens, Watch())
+
+
+def test_recorders_pass_over_recurrent_layers():
+    model = loud_model(GPTConfig(10, n_layer=4, attention="RF"))
+    recorder, shown = PatternRecorder(), PatternRecorder()
+    tokens = torch.arange(6)[None]
+    with torch.inference_mode():
+        torch.testing.assert_close(model(tokens, watch=recorder), model(tokens), rtol=0, atol=1e-4)
+        model.show_patterns(tokens, shown)
+    assert list(recorder.patterns) == list(shown.patterns) == [1, 3]
+
+
+@pytest.mark.parametrize("letter", "FWSLR")
+def test_each_letter_trains(letter):
+    model = GPT(GPTConfig(12, 32, 1, 2, n_embd=16, attention=letter, window=6, stride=5))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    tokens = torch.arange(33).remainder(7).expand(4, -1)
+    losses = []
+    for _ in range(60):
+        loss = model.loss(tokens[:, :-1], tokens[:, 1:])
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 < losses[0]
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("letter", "FWSLR")
+def test_half_precision_stays_close(letter):
+    model = loud_model(GPTConfig(12, 128, 1, 2, n_embd=16, attention=letter, window=6, stride=5), queries=0.3, rest=0.2)
+    tokens = torch.randint(12, (2, 128), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        exact = model(tokens)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model(tokens)
+    assert (rounded - exact).abs().max() < 0.1 * exact.abs().max()
