@@ -1,7 +1,7 @@
 """Measures one claim: ``python -m benchmarks.articles CLAIM [--folder runs/articles --seeds 0 1 2 --jobs 2]``.
 
-Prints a table and a verdict in Markdown, writes docs/articles/CLAIM.png and, beside the runs, CLAIM.json with all
-numbers. Without CLAIM it lists the claims.
+Prints verdict and tables in Markdown, writes docs/articles/CLAIM.png and, beside the runs, CLAIM.json with all numbers;
+``--doc docs/articles.md`` puts them into that document, too. Without CLAIM it lists the claims.
 """
 
 import argparse
@@ -11,16 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import configs
-from benchmarks.articles.claim import Claim, Result, Setup
+from benchmarks.articles.claim import Setup
+from benchmarks.articles.doc import filled, section
 from benchmarks.articles.registry import CLAIMS
-
-
-def report(claim: Claim, result: Result, setup: Setup) -> str:
-    """What docs/articles.md says of a claim."""
-    runs = "python -m benchmarks.articles"
-    parts = [f"*{claim.says}*", *(table.markdown() for table in result.tables), f"**{result.sentence}**"]
-    parts += [f"![{claim.says}]({picture.parent.name}/{picture.name})" for picture in result.pictures]
-    return "\n\n".join([*parts, f"    {runs} {claim.name}"])
 
 
 def listing() -> str:
@@ -35,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, of one thread each")
     parser.add_argument("--pictures", type=Path, default=Path("docs/articles"))
+    parser.add_argument("--doc", type=Path, help="a document to put verdict and tables into, such as docs/articles.md")
     options = parser.parse_args(arguments)
     if options.claim is None:
         print(listing())
@@ -45,10 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     claim = CLAIMS[options.claim]
     with configs.one_line_errors():
         result = claim.run(setup)
+        if options.doc:
+            options.doc.write_text(filled(options.doc.read_text(), claim, result))
     record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
     path = setup.folder / f"{claim.name}.json"
     path.write_text(json.dumps(record | {"numbers": result.numbers}, indent=1))
-    print(report(claim, result, setup))
+    print(section(claim, result))
     print(f"written: {', '.join(map(str, (path, *result.pictures)))}", file=sys.stderr)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from scipy.stats import rankdata
 
 from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict
@@ -43,7 +44,7 @@ def run(setup: Setup) -> Result:
     because = (
         f"the rank correlation between mass and effect is {told(whole['swap'])} for exchanging the two weights and "
         f"{told(whole['cut'])} for cutting them, but {told(whole['resample'])} for resampling the whole head and "
-        f"{told(whole['mean'])} for its mean: {example(busy)}, while {example(idle)}"
+        f"{told(whole['mean'])} for its mean: {example(busy)} (b), while {example(idle)} (a)"
     )
     rows = [[which, *(told(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
     return Result(
@@ -161,8 +162,12 @@ def draw_panel(axes: Axes, points: Sequence[Mapping], marked: Sequence[Mapping],
         axes.annotate(letter, (point["mass"], point[kind]), (5, 5), textcoords="offset points", weight="bold")
         axes.scatter(point["mass"], point[kind], s=34, facecolors="none", edgecolors=INK, linewidths=1)
     axes.axhline(0, color=INK, linewidth=0.6, zorder=0)
+    axes.margins(y=0.12)
     if kind == "swap":
-        axes.legend(loc="center left", fontsize=8, frameon=False)
+        named = Line2D([], [], color=INK, marker="o", markersize=6, markerfacecolor="none", linestyle="none")
+        handles, labels = axes.get_legend_handles_labels()
+        heads = [*labels, "a, b: the two heads that the verdict names"]
+        axes.legend([*handles, named], heads, loc="center left", fontsize=8, frameon=False)
 
 
 CLAIM = Claim("explanations", "Attention weights are not always explanations.", 12, run)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from statistics import mean
 
 from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict, over_seeds
@@ -9,6 +10,7 @@ from benchmarks.articles.found import Found, default_found, default_runs, listed
 from benchmarks.articles.role_maps import draw_role_maps
 from benchmarks.articles.runs import probe_all, train_all
 from data.stories import FAMILIES
+from data.visible import visible_name
 from probing.roles import HABITS
 from training.metrics import read_rows
 from training.summary import best_evaluation
@@ -51,7 +53,7 @@ def run(setup: Setup) -> Result:
     )
 
 
-def measure(found: Found, run) -> dict[str, float]:
+def measure(found: Found, run: Path) -> dict[str, float]:
     """ROWS of one run."""
     heads = [roles for layer in roles_of(found) for roles in layer]
     told = [found["families"][name] for name in resolved(found)]
@@ -90,9 +92,9 @@ def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:
     leaders, led, sole, many = (mean(column(four, key)) for key in ("leaders", "led", "sole", "families resolved"))
     few, roles, right = (mean(column(one, key)) for key in ("families resolved", "roles a head", "right"))
     return (
-        f"of the heads of four a layer {leaders:.1f} lead in some family (one of them in {led:.1f} of {many:.1f}), and "
-        f"{sole:.1f} families rest on a single head; one head a layer, as wide as four, resolves {few:.1f} families "
-        f"with {roles:.1f} roles a head, right in {right:.1f} % instead of {mean(column(four, 'right')):.1f} %"
+        f"where a layer has four heads, {leaders:.1f} of them lead in some family (one in {led:.1f} of {many:.1f}) and "
+        f"{sole:.1f} families rest on a single head; but one head a layer, as wide as four, resolves {few:.1f} "
+        f"families with {roles:.1f} roles a head, right in {right:.1f} % instead of {mean(column(four, 'right')):.1f} %"
     )
 
 
@@ -101,7 +103,7 @@ def jobs_table(found: Sequence[Found], seeds: Sequence[int]) -> Table:
     rows = []
     for seed, one in zip(seeds, found, strict=True):
         jobs = {
-            f"{layer}.{head}": [role.role for role in roles if role.matters or role.role in HABITS]
+            f"{layer}.{head}": [visible_name(role.role) for role in roles if role.matters or role.role in HABITS]
             for layer, heads in enumerate(roles_of(one))
             for head, roles in enumerate(heads)
         }

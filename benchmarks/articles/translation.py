@@ -19,7 +19,7 @@ from model.watch import PatternRecorder
 from probing.alignment import SITES, LinkedText, linked_texts
 from probing.colours import INK, TINT, blend, rgb
 from probing.figures import drawing, new_figure, save
-from probing.heads import parse_head
+from probing.heads import head_names
 from probing.tint import WORTH_TELLING, decimals
 from training import load_model
 
@@ -100,7 +100,7 @@ def patterns(model: GPT, text: LinkedText, site: str) -> torch.Tensor:
     rows = [start - 1 for start in starts] if site == SITES[0] else [end - 1 for end in ends]
     recorder = PatternRecorder(torch.tensor([rows]))
     model.show_patterns(torch.tensor([text.tokens]), recorder)
-    return torch.cat(recorder.patterns, dim=1)[0, :, :, slice(*text.source)]
+    return torch.cat([*recorder.patterns.values()], dim=1)[0, :, :, slice(*text.source)]
 
 
 def matrix(weights: torch.Tensor, text: LinkedText) -> Matrix:
@@ -122,8 +122,7 @@ def draw(run: Path, head: str, site: str, setup: Setup) -> list[Path]:
     """The sentence whose error rate is nearest to the mean over all, the longest of such: one head, and one layer."""
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
     texts = linked_texts(cases("report", STORIES, setup.seeds[0], (FAMILY,)), tokenizer, model.config.block_size)
-    layer, index = parse_head(head)
-    k, n_head = layer * model.config.n_head + index, model.config.n_head
+    k, n_head = head_names(model).index(head), model.config.n_head
     found = [matrix(patterns(model, text, site)[k], text) for text in texts]
     usual = float(np.mean([one.error_rate for one in found]))
     i = min(range(len(texts)), key=lambda i: (abs(found[i].error_rate - usual), -len(texts[i].links), i))
@@ -145,7 +144,7 @@ def draw_matrix(axes: Axes, shown: Matrix, source: Sequence[str], target: Sequen
     axes.imshow(np.array([[blend(TINT, weight) for weight in row] for row in shown.weights]), aspect="auto")
     for row, (start, end) in enumerate(shown.gold):
         place = {"xy": (start - 0.5, row - 0.5), "width": end - start, "height": 1}
-        axes.add_patch(Rectangle(**place, facecolor="none", edgecolor=rgb(INK), linewidth=1.4))
+        axes.add_patch(Rectangle(**place, facecolor="none", edgecolor=rgb(INK), linewidth=1.4, clip_on=False))
         for column, weight in enumerate(shown.weights[row]):
             if weight >= WORTH_TELLING:
                 axes.text(column, row, decimals(weight), ha="center", va="center", fontsize=8)

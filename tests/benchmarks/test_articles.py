@@ -10,7 +10,7 @@ import toys
 from networks import loud_model
 
 from benchmarks.articles import __main__ as command
-from benchmarks.articles import causality, claim, explanations, found, heads, letters, pronouns, runs, translation
+from benchmarks.articles import causality, claim, doc, explanations, found, heads, letters, pronouns, runs, translation
 from benchmarks.articles.registry import CLAIMS
 from benchmarks.articles.role_maps import draw_role_maps
 from data import InputError, encode_case
@@ -138,7 +138,7 @@ def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path
         result = module.run(setup)
         verdicts[module.CLAIM.name] = result.verdict
         json.dumps(result.numbers)
-        assert command.report(module.CLAIM, result, setup).startswith(f"*{module.CLAIM.says}*\n\n| ")
+        assert doc.section(module.CLAIM, result).startswith(f"**{result.sentence}.**\n\n![{module.CLAIM.says}](")
         assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
         assert all(picture.read_bytes().startswith(PNG) for picture in result.pictures)
     assert verdicts == {"pronouns": "holds", "explanations": "holds", "causality": "does not hold"}
@@ -268,11 +268,18 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
         return claim.Result("holds", "1 > 0", "1", [claim.Table(("n",), [["1"]])], {"n": 1}, [picture])
 
     monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, run))
-    command.main(["mine", "--folder", str(tmp_path / "f"), "--pictures", str(picture.parent), "--seeds", "0", "5"])
+    document = tmp_path / "articles.md"
+    document.write_text("| [mine](#mine) | old | old |\n\nKept.\n<!-- mine -->\nTODO\n<!-- /mine -->\n")
+    places = ["--folder", str(tmp_path / "f"), "--pictures", str(picture.parent), "--doc", str(document)]
+    command.main(["mine", *places, "--seeds", "0", "5"])
     said = capsys.readouterr().out
-    assert "*One is more.*\n\n| n |" in said
-    assert "**Holds, because 1 > 0**" in said
-    assert "(pictures/mine.png)" in said
+    assert said.startswith("**Holds, because 1 > 0.**\n\n![One is more.](pictures/mine.png)\n\n| n |")
+    assert (
+        document.read_text()
+        == f"| [mine](#mine) | One is more. | holds | 1 |\n\nKept.\n<!-- mine -->\n{said}<!-- /mine -->\n"
+    )
+    with pytest.raises(InputError, match=r"the document has no place for mine: it lacks <!-- mine -->"):
+        doc.filled("nothing", CLAIMS["mine"], run(claim.Setup(tmp_path, (0, 5))))
     record = json.loads((tmp_path / "f" / "mine.json").read_text())
     assert record == {
         "claim": "mine",

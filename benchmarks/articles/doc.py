@@ -1,0 +1,35 @@
+"""Puts what was measured into docs/articles.md, so that no number is copied by hand.
+
+A claim has a place between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row of the first table that begins with
+``| [NAME](``. The text around them is written by people.
+"""
+
+import re
+
+from benchmarks.articles.claim import Claim, Result
+from data import InputError
+
+COMMAND = "python -m benchmarks.articles"
+
+
+def section(claim: Claim, result: Result) -> str:
+    """Tables, verdict, pictures and command of a claim in Markdown, as seen from docs/."""
+    pictures = [f"![{claim.says}]({picture.parent.name}/{picture.name})" for picture in result.pictures]
+    tables = [table.markdown() for table in result.tables]
+    return "\n\n".join([f"**{result.sentence}.**", *pictures, *tables, f"    {COMMAND} {claim.name}"])
+
+
+def row(claim: Claim, result: Result) -> str:
+    """A claim in the table of all of them."""
+    return f"| [{claim.name}](#{claim.name}) | {claim.says} | {result.verdict} | {result.number} |"
+
+
+def filled(text: str, claim: Claim, result: Result) -> str:
+    """``text`` with a claim's place and row filled anew; raises InputError where it has none."""
+    place = re.compile(rf"(<!-- {claim.name} -->\n).*?(<!-- /{claim.name} -->)", re.DOTALL)
+    line = re.compile(rf"^\| \[{claim.name}\]\(.*$", re.MULTILINE)
+    for pattern, what in ((place, f"<!-- {claim.name} --> and <!-- /{claim.name} -->"), (line, f"| [{claim.name}](")):
+        if not pattern.search(text):
+            raise InputError(f"the document has no place for {claim.name}: it lacks {what}")
+    text = place.sub(lambda found: f"{found[1]}{section(claim, result)}\n{found[2]}", text)
+    return line.sub(lambda _: row(claim, result), text)
