@@ -33,6 +33,8 @@ def main(command: ProbeCommand) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
+    if not model.config.layers_with_heads:
+        raise InputError(f"run={run}: attention={model.config.attention} has no heads to probe")
     sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
     if command.film and not snapshots.saved(run):
         raise InputError(f"film=true: {run} has no snapshots; train with snapshots=2")

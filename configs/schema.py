@@ -46,6 +46,8 @@ class TrainCommand(TrainConfig):
         super().__post_init__()
         if self.probe_every and not isinstance(self.data, Stories):
             raise ValueError(f"probe_every={self.probe_every}: only data=stories has annotated cases to probe with")
+        if self.probe_every and not self.model.layers_with_heads:
+            raise ValueError(f"probe_every={self.probe_every}: attention={self.model.attention} has no heads to probe")
         if self.resume and not self.run:
             raise ValueError("resume=true: say which run, with run=runs/NAME")
         if self.resume and self.overwrite:

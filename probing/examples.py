@@ -10,6 +10,7 @@ from model import GPT
 from model.score import score_answers
 from probing.families import FamilyResult
 from probing.findings import Findings
+from probing.heads import head_names
 from probing.patterns import count_weights, lower_triangles
 
 LARGEST_TEXT = 1 << 24  # weights of one text that are looked at to see whether they fit
@@ -122,7 +123,7 @@ def pack_examples(
         if left < 0 and kept:
             break
         kept, rows, packed = [*kept, example], [*rows, *own], [*packed, *blocks]
-    n_heads = model.config.n_layer * model.config.n_head
+    n_heads = len(head_names(model))
     for i, text in enumerate(text for example in kept for text in example.texts):
         every = list(range(len(text.ids)))
         if count_weights(n_heads, every) > LARGEST_TEXT:

@@ -10,7 +10,7 @@ from model import GPT
 from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
 from probing.families import FamilyResult, impossible_at, impossible_probe
-from probing.heads import head_names
+from probing.heads import head_names, parse_head
 from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, HABITS, Habits
 from probing.splits import Split
 
@@ -60,10 +60,11 @@ class Findings:
         return list(merged.values())
 
     def role_map(self) -> list[list[list[Role]]]:
-        """Roles by layer and head."""
-        names, n_head = head_names(self.model), self.model.config.n_head
-        roles = [self.roles(name, k) for k, name in enumerate(names)]
-        return [roles[start : start + n_head] for start in range(0, len(roles), n_head)]
+        """Roles by layer and head; a layer without heads has none."""
+        layers: list[list[list[Role]]] = [[] for _ in range(self.model.config.n_layer)]
+        for k, name in enumerate(head_names(self.model)):
+            layers[parse_head(name)[0]].append(self.roles(name, k))
+        return layers
 
 
 def head_json(result: FamilyResult, name: str) -> dict:

@@ -34,6 +34,13 @@ def head_names(model: GPT) -> tuple[str, ...]:
     return tuple(f"{layer}.{head}" for layer in model.config.layers_with_heads for head in range(model.config.n_head))
 
 
+def layer_names(model: GPT) -> list[str]:
+    """The layers' numbers, with their letters where not all are full attention: "0", or "0 W"."""
+    letters = model.config.letters
+    plain = set(letters) == {"F"}
+    return [str(layer) if plain else f"{layer} {letter}" for layer, letter in enumerate(letters)]
+
+
 def parse_head(name: str) -> tuple[int, int]:
     """Layer and head of "LAYER.HEAD"."""
     layer, head = name.split(".")

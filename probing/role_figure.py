@@ -9,6 +9,7 @@ from matplotlib.patches import FancyBboxPatch
 from probing.colours import FAINT, INK, RGB, blend, rgb
 from probing.figures import POINT, drawing, new_figure, save, widest
 from probing.findings import Findings, Role
+from probing.heads import layer_names
 from probing.role_map import label_of
 from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
 
@@ -21,13 +22,13 @@ TITLE = f"What each head does ({MATTERS} = it matters to the answer)"
 
 def draw_role_map(findings: Findings, path: Path) -> list[Path]:
     """Colour: the strongest role; strength of colour: that of the role; dot: the head matters."""
-    role_map = findings.role_map()
-    n_layer, n_head = len(role_map), len(role_map[0])
+    role_map, layers = findings.role_map(), layer_names(findings.model)
+    n_layer, n_head = len(role_map), max(map(len, role_map))
     cells = [roles for heads in role_map for roles in heads]
     with drawing():
         width = max(1.25, (0.2 + widest([label_of(role) for roles in cells for role in roles], SIZE)) / BOX)
         height = max(0.8, 0.3 + LINE * max(map(len, cells)))
-        margin, top = 0.2 + widest([f"layer {n_layer - 1}"]), 0.4
+        margin, top = 0.2 + widest([f"layer {name}" for name in layers]), 0.4
         size = (margin + max(width * n_head, widest([TITLE])) + 0.1, top + height * n_layer + 0.35)
         figure = new_figure(*size)
         place = (margin / size[0], 0.35 / size[1], width * n_head / size[0], height * n_layer / size[1])
@@ -36,7 +37,7 @@ def draw_role_map(findings: Findings, path: Path) -> list[Path]:
             for head, roles in enumerate(heads):
                 draw_cell(axes, head, layer, roles)
         axes.set_xticks(range(n_head), [f"head {i}" for i in range(n_head)])
-        axes.set_yticks(range(n_layer), [f"layer {i}" for i in range(n_layer)])
+        axes.set_yticks(range(n_layer), [f"layer {name}" for name in layers])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(TITLE, loc="left", fontsize=10)

@@ -14,7 +14,7 @@ from rich.text import Text
 from data.visible import visible_name
 from probing.colours import chip, is_plain
 from probing.findings import Findings, Role
-from probing.heads import head_names
+from probing.heads import head_names, layer_names
 from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
 from probing.tint import decimals
 
@@ -27,28 +27,29 @@ WIDEST = 10_000  # columns, of a table that is measured
 
 def role_map(findings: Findings, console: Console) -> RenderableType:
     """Layers x heads. Words and colours say the role, strength of colour that of the role, a dot that it matters."""
-    heads = findings.role_map()
-    words = grid([[word_cell(roles, console) for roles in layer] for layer in heads], leading=1)
+    heads, layers = findings.role_map(), layer_names(findings.model)
+    words = grid([[word_cell(roles, console) for roles in layer] for layer in heads], layers, leading=1)
     if Measurement.get(console, console.options.update(max_width=WIDEST), words).maximum <= console.width:
         return Group(TITLE, words)
     found = {name: roles for name, roles in zip(head_names(findings.model), chain(*heads), strict=True) if roles}
     letters = abbreviations(role.role for roles in found.values() for role in roles)
-    at_once = max(1, (console.width - CELL) // CELL)
-    n_head = len(heads[0])
-    room = max(CELL, (console.width - CELL) // min(n_head, at_once)) - 1
+    margin = max(CELL, 1 + max(map(len, layers)))
+    at_once = max(1, (console.width - margin) // CELL)
+    n_head = max(map(len, heads))
+    room = max(CELL, (console.width - margin) // min(n_head, at_once)) - 1
     cells = [[short_cell(roles, letters, room, console) for roles in layer] for layer in heads]
-    parts = [grid([layer[i : i + at_once] for layer in cells], first=i) for i in range(0, n_head, at_once)]
+    parts = [grid([layer[i : i + at_once] for layer in cells], layers, first=i) for i in range(0, n_head, at_once)]
     return Group(TITLE, *parts, *legend(found, letters, console))
 
 
-def grid(cells: Sequence[Sequence[Text]], first: int = 0, leading: int = 0) -> Table:
-    """A table of these cells, with ``leading`` lines between layers; heads count from ``first``."""
+def grid(cells: Sequence[Sequence[Text]], layers: Sequence[str], first: int = 0, leading: int = 0) -> Table:
+    """A table of these cells, with ``leading`` lines between ``layers``; heads count from ``first``."""
     table = Table(box=None, padding=(0, 1, 0, 0), leading=leading)
     table.add_column("", no_wrap=True)
-    for head in range(first, first + len(cells[0])):
+    for head in range(first, first + max(map(len, cells))):
         table.add_column(str(head), no_wrap=True)
-    for layer, row in enumerate(cells):
-        table.add_row(str(layer), *row)
+    for layer, row in zip(layers, cells, strict=True):
+        table.add_row(layer, *row)
     return table
 
 

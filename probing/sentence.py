@@ -41,8 +41,13 @@ def require_head(name: str, model: GPT, key: str) -> None:
     """Raises InputError, which names ``key``, where the model has no such head."""
     config = model.config
     if name not in head_names(model):
-        there = f"layers 0 to {config.n_layer - 1} with heads 0 to {config.n_head - 1} each"
-        example = f"{key}={config.n_layer - 1}.{config.n_head - 1}"
+        layers = config.layers_with_heads
+        if not layers:
+            raise InputError(f"{key}={name}: attention={config.attention} has no heads; leave {key} out")
+        every = len(layers) == config.n_layer
+        there = f"0 to {layers[-1]}" if every else ", ".join(map(str, layers))
+        there = f"layers {there} with heads 0 to {config.n_head - 1} each"
+        example = f"{key}={layers[-1]}.{config.n_head - 1}"
         raise InputError(f"{key}={name}: is no head of this model; give LAYER.HEAD of {there}, as in {example}")
 
 

@@ -7,7 +7,7 @@ from data.visible import visible_name
 from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.roles import FAMILY_ROLES
-from report import counted
+from report import shape_of
 
 # What has to be found out in a family of stories (docs/stories.md has one of each).
 FAMILIES = {
@@ -63,7 +63,7 @@ def is_pronoun(result: FamilyResult) -> bool:
 def about(findings: Findings) -> str:
     """The line over the title: which model of which run."""
     source, config = findings.source, findings.model.config
-    shape = f"{counted(config.n_layer, 'layer')} of {counted(config.n_head, 'head')}"
+    shape = shape_of(config.n_layer, config.n_head, config.attention)
     size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
     run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
     return f"{run} · {shape}, {size}"

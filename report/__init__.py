@@ -4,6 +4,6 @@ Python gives a heading, which stands in the file as it is, and named parts of da
 files here draws them. Imports no other room.
 """
 
-from report.pages import Heading, counted, pack, write_page
+from report.pages import Heading, counted, pack, shape_of, write_page
 
-__all__ = ["Heading", "counted", "pack", "write_page"]
+__all__ = ["Heading", "counted", "pack", "shape_of", "write_page"]

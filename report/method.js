@@ -31,7 +31,7 @@ function termsOf({ heads: { model, families }, page }) {
 
 function factsOf({ heads: { model, families } }) {
   const cases = Object.values(families).reduce((sum, { cases: n }) => sum + n, 0);
-  const shape = `${counted(model.n_layer, "layer")} of ${counted(model.n_head, "head")}, ${model.n_embd} wide, block of ${model.block_size} tokens`;
+  const shape = `${counted(model.n_layer, "layer")} (${model.attention}), ${counted(model.n_head, "head")} each, ${model.n_embd} wide, block of ${model.block_size} tokens`;
   const facts = {
     run: model.run,
     step: model.step === undefined ? null : thousands(model.step),
@@ -39,7 +39,7 @@ function factsOf({ heads: { model, families } }) {
     cases: model.cases,
     seed: model.seed,
     "quoted on": `${thousands(cases)} cases of ${Object.keys(families).length} families`,
-    network: `${shape}, vocabulary of ${thousands(model.vocab_size)}, attention ${model.attention}`,
+    network: `${shape}, vocabulary of ${thousands(model.vocab_size)}`,
   };
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined && value !== null));
 }

@@ -33,6 +33,15 @@ def counted(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
+def shape_of(n_layer: int, n_head: int, attention: str) -> str:
+    """2 layers of 4 heads; where the tiled letters of ``attention`` have recurrent layers (R) among them, how many."""
+    recurrent = (attention * n_layer)[:n_layer].count("R")
+    if recurrent == n_layer:
+        return counted(n_layer, "recurrent layer")
+    shape = f"{counted(n_layer - recurrent, 'layer')} of {counted(n_head, 'head')}"
+    return f"{shape}, {counted(recurrent, 'recurrent layer')}" if recurrent else shape
+
+
 def pack(part: bytes) -> str:
     """Bytes as text for a page: deflated, then base64, so that no data can end or begin anything in HTML."""
     squeeze = zlib.compressobj(6, wbits=-zlib.MAX_WBITS)

@@ -39,7 +39,9 @@ function describeRoles(roles) {
 
 function roleMap(view, { heads, page }) {
   const map = heads.all_roles;
-  const dense = map[0].length > NARROW;
+  const { n_head: n, attention } = heads.model;
+  const dense = n > NARROW;
+  const letters = /[^F]/.test(attention) ? map.map((_, l) => ` ${attention[l % attention.length]}`) : map.map(() => "");
   const cells = new Map();
   const rows = map.map((layer, l) => {
     const own = layer.map((roles, k) => {
@@ -52,12 +54,12 @@ function roleMap(view, { heads, page }) {
     return h(
       "div",
       { role: "row" },
-      h("span", { role: "rowheader", class: "layer" }, dense ? `${l}` : `layer ${l}`),
-      own,
+      h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${letters[l]}`),
+      own.length ? own : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
     );
   });
   if (dense) {
-    const numbers = map[0].map((_, k) => h("span", { role: "columnheader", class: "layer" }, `${k}`));
+    const numbers = Array.from({ length: n }, (_, k) => h("span", { role: "columnheader", class: "layer" }, `${k}`));
     rows.unshift(h("div", { role: "row" }, h("span", {}), numbers));
   }
   const grid = h(
@@ -66,7 +68,7 @@ function roleMap(view, { heads, page }) {
       class: dense ? "rolemap dense" : "rolemap",
       role: "grid",
       "aria-label": "role map, layers by heads; arrow keys choose a head",
-      "--heads": map[0].length,
+      "--heads": n,
     },
     rows,
   );
@@ -114,18 +116,21 @@ function roleCell(name, roles, dense, page) {
 
 function moveOnGrid(event, view, cells, map) {
   const [layer, head] = view.state.head.split(".").map(Number);
-  const [n, m] = [map.length, map[0].length];
+  const layers = map.flatMap((own, l) => (own.length ? [l] : []));
+  const [at, m] = [layers.indexOf(layer), map[layer].length];
+  const up = layers[Math.max(0, at - 1)];
+  const down = layers[Math.min(layers.length - 1, at + 1)];
   const move = {
     ArrowLeft: [layer, head - 1],
     ArrowRight: [layer, head + 1],
-    ArrowUp: [layer - 1, head],
-    ArrowDown: [layer + 1, head],
+    ArrowUp: [up, head],
+    ArrowDown: [down, head],
     Home: [layer, 0],
     End: [layer, m - 1],
   }[event.key];
   if (!move) return;
   event.preventDefault();
-  const name = `${Math.min(n - 1, Math.max(0, move[0]))}.${Math.min(m - 1, Math.max(0, move[1]))}`;
+  const name = `${move[0]}.${Math.min(m - 1, Math.max(0, move[1]))}`;
   view.set({ head: name });
   cells.get(name).focus();
 }

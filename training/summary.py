@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from data.visible import visible_name
-from report import counted
+from report import shape_of
 from training.config import TrainConfig
 from training.evaluation import families_of
 from training.metrics import Row
@@ -53,7 +53,7 @@ def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
 def about(run: Path, settings: Mapping, now: datetime) -> str:
     """The line over a page's title: which run, of what, and when this was written."""
     model = settings["model"]
-    shape = f"{counted(model['n_layer'], 'layer')} of {counted(model['n_head'], 'head')}"
+    shape = shape_of(model["n_layer"], model["n_head"], model["attention"])
     network = f"{shape}, {model['n_embd']} wide ({model['attention']})"
     batch = f"{settings['optimizer']['name']}, {settings['tokens_per_step']:,} tokens a step"
     written = f"written {now.day} {now:%B %Y, %H:%M:%S}"
