@@ -1,0 +1,138 @@
+"""Three programs that write with the same weights in the shape of GPT-2: this one, ``transformers`` and nanoGPT.
+
+Each is asked the same way: prompts [B, T] and a number of new tokens, the likeliest one each time; and each says when
+every new token was there.
+"""
+
+import contextlib
+import importlib.util
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.peers import BLOCK, Shape
+from model import GPT
+from model.generate import Sampling, generate
+
+GREEDY = Sampling(temperature=0)
+
+
+@dataclass
+class Written:
+    """New tokens [B, n], and for each of the n the seconds from the call until it was there."""
+
+    started: float = field(default_factory=time.perf_counter)
+    seconds: list[float] = field(default_factory=list)
+    tokens: Tensor | None = None
+
+    def stamp(self, *_: object) -> None:
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+class Lookback:
+    name = "Lookback"
+
+    def __init__(self, model: GPT) -> None:
+        self.model, self.embedding = model, model.embed
+
+    def write(self, prompts: Tensor, n: int) -> Written:
+        written, columns = Written(), []
+        for column in generate(self.model, list(prompts), 1, n, GREEDY, seed=0):
+            written.stamp()
+            columns.append(column)
+        written.tokens = torch.stack(columns, dim=1)
+        return written
+
+
+class Transformers:
+    """``GPT2LMHeadModel.generate`` with its cache, fused attention or not, a cache that grows or one of full size."""
+
+    SETTINGS = tuple((attention, cache) for attention in ("sdpa", "eager") for cache in ("dynamic", "static"))
+
+    def __init__(self, folder: Path, attention: str, cache: str) -> None:
+        from transformers import GPT2LMHeadModel
+
+        self.name, self.cache = f"transformers ({attention}, {cache} cache)", cache
+        # The same function as its default, in one kernel instead of seven.
+        gelu = "gelu_pytorch_tanh"
+        self.model = GPT2LMHeadModel.from_pretrained(folder, attn_implementation=attention, activation_function=gelu)
+        self.model.eval().generation_config.eos_token_id = None  # no token ends a text
+        self.embedding = self.model.transformer.wte
+
+    def write(self, prompts: Tensor, n: int) -> Written:
+        from transformers.generation.streamers import BaseStreamer
+
+        written = Written()
+
+        class Clock(BaseStreamer):
+            def put(self, tokens: Tensor) -> None:
+                written.stamp()
+
+            def end(self) -> None:
+                pass
+
+        tokens = self.model.generate(
+            prompts,
+            attention_mask=torch.ones_like(prompts),
+            max_new_tokens=n,
+            do_sample=False,
+            use_cache=True,
+            cache_implementation=self.cache,
+            pad_token_id=0,
+            streamer=Clock(),
+        )
+        written.tokens = tokens[:, prompts.size(1) :]
+        del written.seconds[0]  # the streamer is given the prompt first
+        return written
+
+
+class NanoGPT:
+    """The ``GPT.generate`` of a clone. Its GELU becomes GPT-2's tanh approximation, so that all compute the same."""
+
+    name = "nanoGPT"
+
+    def __init__(self, clone: Path, shape: Shape, weights: dict[str, Tensor]) -> None:
+        spec = importlib.util.spec_from_file_location("nanogpt_model", clone / "model.py")
+        theirs = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(theirs)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its size
+            self.model = theirs.GPT(theirs.GPTConfig(block_size=BLOCK, dropout=0.0, bias=True, **vars(shape))).eval()
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                layer = self.model.get_submodule(name.rpartition(".")[0])
+                # Those of ``transformers`` are stored as inputs x outputs.
+                turned = isinstance(layer, nn.Linear) and parameter.ndim == 2 and ".h." in name
+                parameter.copy_(weights[name].T if turned else weights[name])
+        for block in self.model.transformer.h:
+            block.mlp.gelu = nn.GELU(approximate="tanh")
+        self.embedding = self.model.transformer.wte
+
+    def write(self, prompts: Tensor, n: int) -> Written:
+        written = Written()
+        hook = self.model.register_forward_hook(written.stamp)  # what follows is the choice, some microseconds
+        try:
+            tokens = self.model.generate(prompts, n, top_k=1)
+        finally:
+            hook.remove()
+        written.tokens = tokens[:, prompts.size(1) :]
+        return written
+
+
+Sampler = Lookback | Transformers | NanoGPT
+
+
+@contextmanager
+def count_reading(sampler: Sampler) -> Iterator[list[int]]:
+    """How many tokens of each text every forward inside reads, in order."""
+    lengths: list[int] = []
+    hook = sampler.embedding.register_forward_hook(lambda module, given, made: lengths.append(given[0].size(-1)))
+    try:
+        yield lengths
+    finally:
+        hook.remove()
