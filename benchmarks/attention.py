@@ -1,0 +1,305 @@
+"""Time and memory of one attention layer, forward and backward, against the length of the text, for every letter.
+
+    python -m benchmarks.attention [--lengths 256 512 ... 16384] [--letters FWSLR] [--rounds 5] [--device cuda]
+
+One sequence, two heads of 64, rotary positions. *explicit* is the definition written down, with its T x T matrix of
+weights; *F* is the same function by PyTorch's fused kernel. W sees 256 tokens, S every 64th, and once every sqrt(T)-th.
+A layer's memory is what it adds at its peak to what is there before it: input, weights and angles.
+
+Seconds: one process, the variants in turns at each length, medians of rounds. Memory: one process for each variant and
+length, peak resident set less the one before (Linux), or what PyTorch allocated at its peak on a GPU. Exponents: least
+squares on logarithms over the upper half of the lengths, all rounds, with a 95 % interval out of the residuals.
+"""
+
+import argparse
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from scipy.stats import linregress
+from scipy.stats import t as student
+from torch import Tensor, nn
+
+from benchmarks.attention_figure import draw_scaling
+from benchmarks.race import cell
+from model.attention import FullAttention, Heads, rotary_table
+from model.gpt import ATTENTION, GPTConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+LENGTHS = [2**i for i in range(8, 15)]
+N_HEAD, HEAD_DIM = 2, 64
+WINDOW, STRIDE = 256, 64
+COMPARED = 8192  # the length at which W's memory is held against the definition's
+BURST = 0.05  # seconds that one timing should last at least
+MIB, PAGE = 2**20, 2**12
+WORDS = {
+    "F": "F, full, fused kernel",
+    "W": f"W, window of {WINDOW}",
+    "S": f"S, every {STRIDE}th",
+    "L": "L, linear",
+    "R": "R, recurrent",
+}
+
+
+class ExplicitAttention(FullAttention):
+    """Vaswani et al. 2017, equation 1, as it is written, with all of its weights in memory."""
+
+    def attend(self, heads: Heads) -> Tensor:
+        scores = heads.q @ heads.k.mT / math.sqrt(self.head_dim)  # [B, H, T, T]
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        return scores.masked_fill(future, -math.inf).softmax(-1) @ heads.v
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A layer to be measured. ``stride`` of None is the square root of the length."""
+
+    name: str
+    words: str
+    letter: str
+    stride: int | None = STRIDE
+
+    def layer(self, length: int) -> nn.Module:
+        stride = self.stride or math.isqrt(length)
+        config = GPTConfig(
+            1, block_size=length, n_layer=1, n_head=N_HEAD, n_embd=N_HEAD * HEAD_DIM, window=WINDOW, stride=stride
+        )
+        torch.manual_seed(0)
+        return (ExplicitAttention if self.name == "explicit" else ATTENTION[self.letter])(config)
+
+
+def variants(letters: str) -> list[Variant]:
+    """The definition first, then every letter; S twice."""
+    found = [Variant("explicit", "explicit T × T matrix", "F")]
+    for letter in letters:
+        found += [Variant(letter, WORDS[letter], letter)]
+        if letter == "S":
+            found += [Variant("S, √T", "S, every √T-th", "S", stride=None)]
+    return found
+
+
+def make_step(variant: Variant, length: int, device: torch.device) -> Callable[[], None]:
+    """One forward and backward pass on random input, of which nothing stays."""
+    layer = variant.layer(length).to(device)
+    rotary = tuple(table.to(device) for table in rotary_table(length, HEAD_DIM))
+    x = torch.randn(1, length, N_HEAD * HEAD_DIM, device=device, requires_grad=True)
+    gradient = torch.randn_like(x)
+
+    def step() -> None:
+        layer(x, rotary).backward(gradient)
+        x.grad = None
+        layer.zero_grad()
+
+    return step
+
+
+def synchronized(device: torch.device) -> float:
+    """The clock, once the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def seconds_of(step: Callable[[], None], repeats: int, device: torch.device) -> float:
+    """Of one step."""
+    started = synchronized(device)
+    for _ in range(repeats):
+        step()
+    return (synchronized(device) - started) / repeats
+
+
+def race(chosen: Sequence[Variant], length: int, rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each variant in each round."""
+    steps = {variant.name: make_step(variant, length, device) for variant in chosen}
+    for step in steps.values():
+        step()
+    repeats = {name: max(1, math.ceil(BURST / seconds_of(step, 1, device))) for name, step in steps.items()}
+    seconds = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            seconds[name].append(seconds_of(step, repeats[name], device))
+    return seconds
+
+
+def resident(key: str) -> int:
+    """Bytes of this process: VmRSS, now, or VmHWM, at most since ``forget_peak``."""
+    return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def added_memory(variant: Variant, length: int, device: torch.device) -> int:
+    """Bytes that a step adds at its peak; a small step before it has loaded what every step needs."""
+    make_step(variant, WINDOW // 2, device)()
+    step = make_step(variant, length, device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        return torch.cuda.max_memory_allocated(device) - before
+    forget_peak()
+    before = resident("VmRSS")
+    step()
+    return max(PAGE, resident("VmHWM") - before)  # what is smaller cannot be seen
+
+
+def in_own_process(variant: Variant, length: int, device: torch.device) -> int | None:
+    """``added_memory`` by a process of its own; None where the system killed it, which it does for want of memory."""
+    request = json.dumps([asdict(variant), length, str(device)])
+    # Freed tensors go back to the system at once: else the peak would count what only the allocator holds.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**16), "MALLOC_TRIM_THRESHOLD_": str(2**16)}
+    command = [sys.executable, "-m", "benchmarks.attention", "--work", request]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode == -9 or "OutOfMemoryError" in done.stderr:
+        return None
+    if done.returncode:
+        sys.exit(f"{variant.name} at {length} failed:\n{done.stderr[-2000:]}")
+    return int(done.stdout.split()[-1])
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that could be had."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024
+
+
+@dataclass(frozen=True)
+class Fit:
+    """seconds or bytes ~ T^exponent over ``lengths``; ``margin``: half of the 95 % interval, None for two points."""
+
+    exponent: float
+    margin: float | None
+    lengths: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.exponent:.2f}" + ("" if self.margin is None else f" ± {self.margin:.2f}")
+
+
+def fit(values: dict[int, Sequence[float]]) -> Fit | None:
+    """Over the upper half of the lengths that were measured, each of them once or more; None for a single one."""
+    lengths = sorted(values)
+    upper = lengths[len(lengths) // 2 :] if len(lengths) > 2 else lengths
+    points = [(math.log(length), math.log(value)) for length in upper for value in values[length]]
+    if len(upper) < 2:
+        return None
+    line, freedom = linregress(*zip(*points, strict=True)), len(points) - 2
+    return Fit(line.slope, student.ppf(0.975, freedom) * line.stderr if freedom else None, tuple(upper))
+
+
+def log(row: dict) -> None:
+    print(json.dumps(row, ensure_ascii=False), flush=True)
+
+
+def measure_memory(
+    chosen: Sequence[Variant], lengths: Sequence[int], device: torch.device
+) -> dict[str, dict[int, int]]:
+    """Bytes by variant and length. A length is left out, and said to be, where it would not fit."""
+    found = {variant.name: {} for variant in chosen}
+    for length in sorted(lengths):
+        for variant in chosen:
+            name, known = variant.name, found[variant.name]
+            available = available_memory(device)
+            needed = max((size * (length / shorter) ** 2 for shorter, size in known.items()), default=0)
+            if known and max(known) < length and needed > available:
+                print(f"{name} at {length:,}: left out; it may need {needed / MIB:,.0f} MiB of {available / MIB:,.0f}")
+            elif (added := in_own_process(variant, length, device)) is None:
+                print(f"{name} at {length:,}: left out; {available / MIB:,.0f} MiB of memory were not enough")
+            else:
+                known[length] = added
+                log({"variant": name, "length": length, "bytes": added})
+    return found
+
+
+def measure_time(
+    chosen: Sequence[Variant], fitting: dict[str, dict[int, int]], rounds: int, device: torch.device
+) -> dict[str, dict[int, list[float]]]:
+    """Seconds by variant and length, one number a round, for what fits into memory."""
+    found = {variant.name: {} for variant in chosen}
+    for length in sorted(set().union(*fitting.values())):
+        taking_turns = [variant for variant in chosen if length in fitting[variant.name]]
+        for name, seconds in race(taking_turns, length, rounds, device).items():
+            found[name][length] = seconds
+            log({"variant": name, "length": length, "seconds": seconds})
+    return found
+
+
+def table(title: str, cells: dict[str, dict[int, str]], fits: dict[str, Fit | None]) -> None:
+    """A row a length, a column a variant, and the exponents at the bottom."""
+    print(f"\n| {title} | {' | '.join(cells)} |\n{'|---' * (1 + len(cells))}|")
+    for length in sorted(set().union(*cells.values())):
+        print(f"| {length:,} | {' | '.join(column.get(length, '-') for column in cells.values())} |")
+    print(f"| exponent | {' | '.join(str(fits[name] or '-') for name in cells)} |")
+
+
+def report(
+    chosen: Sequence[Variant],
+    seconds: dict[str, dict[int, list[float]]],
+    memory: dict[str, dict[int, int]],
+    path: Path | None,
+) -> None:
+    times = {name: fit(column) for name, column in seconds.items()}
+    sizes = {name: fit({n: [size] for n, size in column.items()}) for name, column in memory.items()}
+    shown = {
+        name: {n: cell([1e3 * s for s in runs], 1 if median(runs) < 0.1 else 0) for n, runs in column.items()}
+        for name, column in seconds.items()
+    }
+    table("ms, forward and backward", shown, times)
+    mib = {name: {n: size / MIB for n, size in column.items()} for name, column in memory.items()}
+    shown = {name: {n: f"{size:,.1f}" for n, size in column.items()} for name, column in mib.items()}
+    table("MiB added at the peak", shown, sizes)
+    for lengths in dict.fromkeys(line.lengths for line in times.values() if line):
+        names = [name for name, line in times.items() if line and line.lengths == lengths]
+        print(f"exponents of {'; '.join(names)}: over lengths {', '.join(f'{n:,}' for n in lengths)}")
+    small, large = (memory.get(name, {}).get(COMPARED) for name in ("W", "explicit"))
+    if small and large:
+        print(f"\nmemory of W, window {WINDOW}, at {COMPARED:,}: {small / large:.1%} of the definition's")
+    if path:
+        ms = {name: {n: 1e3 * median(runs) for n, runs in column.items()} for name, column in seconds.items()}
+        legends = [{each.name: f"{each.words}: {fits[each.name] or '-'}" for each in chosen} for fits in (times, sizes)]
+        draw_scaling([ms, mib], legends, path)
+        print(f"wrote {path}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attention", description=__doc__.splitlines()[0])
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    parser.add_argument("--letters", default="".join(ATTENTION))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--figure", type=Path, help="where to draw, such as docs/attention_scaling.png")
+    parser.add_argument("--work", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.work:
+        variant, length, device = options.work
+        print(added_memory(Variant(**variant), length, torch.device(device)))
+        return
+    if options.rounds < 1 or min(options.lengths) < 1:
+        sys.exit(f"--rounds {options.rounds} --lengths {min(options.lengths)}: must be at least 1")
+    if unknown := set(options.letters) - ATTENTION.keys():
+        sys.exit(f"--letters {options.letters}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
+    device = torch.device(options.device)
+    if device.type == "cpu" and not os.access("/proc/self/clear_refs", os.W_OK):
+        sys.exit("peak memory on a CPU is read from /proc/self, which only Linux has; or give --device cuda")
+    chosen = variants(options.letters)
+    memory = measure_memory(chosen, options.lengths, device)
+    seconds = measure_time(chosen, memory, options.rounds, device)
+    threads = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    print(f"\none sequence, {N_HEAD} heads of {HEAD_DIM}, float32, {threads}", end="; ")
+    print(f"{options.rounds} rounds: median (lowest-highest)")
+    report(chosen, seconds, memory, options.figure)
+
+
+if __name__ == "__main__":
+    main()
