@@ -46,6 +46,31 @@ def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):
     assert "line 5" in message
 
 
+def test_a_mix_of_all_letters_trains_resumes_samples_and_is_probed(script, error_of, capsys):
+    letters = ("model.attention=RWSLF", "model.n_layer=5", "model.window=12", "model.stride=4")
+    script("train", "run=run", "max_steps=4", *QUICK, *SMALL[:1], *SMALL[2:], *letters)
+    script("train", "run=run", "resume=true", "max_steps=6")
+    script("sample", "run=run", "max_new_tokens=80", "show=2.1", "prompt=Tom met Anna")
+    assert "head 2.1 when the last word was chosen" in capsys.readouterr().out
+    message = error_of("sample", "run=run", "max_new_tokens=2", "show=0.1")
+    assert "give LAYER.HEAD of layers 1, 2, 3, 4 with heads 0 to 1 each, as in show=4.1" in message
+    script("probe", "run=run", *FEW)
+    assert "0 R" in capsys.readouterr().out
+    found = json.loads(Path("run/probe/heads.json").read_text())
+    assert [len(layer) for layer in found["all_roles"]] == [0, 2, 2, 2, 2]
+    assert found["impossible_probe"]["accuracy"] == 0.5
+
+
+def test_a_model_without_any_heads_says_so(script, error_of):
+    arguments = (*QUICK, *SMALL, "model.attention=R")
+    assert "attention=R has no heads to probe" in error_of(
+        "train", "run=run", "max_steps=1", "probe_every=1", *arguments
+    )
+    script("train", "run=run", "max_steps=1", *arguments)
+    assert error_of("probe", "run=run") == "error: run=run: attention=R has no heads to probe"
+    assert "attention=R has no heads" in error_of("sample", "run=run", "show=0.0")
+
+
 def test_pictures_in_an_unknown_format_are_refused(error_of, finished_run):
     message = error_of("probe", f"run={finished_run}", "figures=gif")
     assert message == "error: figures=gif: Input should be 'png', 'svg' or 'pdf'"

@@ -19,6 +19,8 @@ from model import GPT, GPTConfig
         ({"n_embd": 4, "n_head": 4}, "even head size"),
         ({"attention": "FX"}, "attention='FX': one letter per layer, out of F"),
         ({"attention": ""}, "attention=''"),
+        ({"window": 0}, "window=0: must be at least 1"),
+        ({"stride": 0}, "stride=0: must be at least 1"),
     ],
 )
 def test_impossible_shapes_are_named(wrong, message):
@@ -28,6 +30,9 @@ def test_impossible_shapes_are_named(wrong, message):
 
 def test_the_attention_pattern_is_tiled_over_the_layers():
     assert GPTConfig(10, n_layer=5, attention="F").letters == "FFFFF"
+    mixed = GPTConfig(10, n_layer=7, attention="WRF")
+    assert mixed.letters == "WRFWRFW"
+    assert mixed.layers_with_heads == [0, 2, 3, 5, 6]
 
 
 def test_weights_depend_on_the_seed_alone():
