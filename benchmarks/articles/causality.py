@@ -150,6 +150,6 @@ def draw_panel(axes: Axes, found: Sequence[Found], name: str) -> None:
 CLAIM = Claim(
     "causality",
     "While it reads “it”, attention knows whether the tired animal or the wide street is meant.",
-    12,
+    15,
     run,
 )

@@ -170,4 +170,4 @@ def draw_panel(axes: Axes, points: Sequence[Mapping], marked: Sequence[Mapping],
         axes.legend([*handles, named], heads, loc="center left", fontsize=8, frameon=False)
 
 
-CLAIM = Claim("explanations", "Attention weights are not always explanations.", 12, run)
+CLAIM = Claim("explanations", "Attention weights are not always explanations.", 15, run)

@@ -111,4 +111,4 @@ def jobs_table(found: Sequence[Found], seeds: Sequence[int]) -> Table:
     return Table(("seed", "heads with a role that matters, and their habits"), rows)
 
 
-CLAIM = Claim("heads", "Several heads do different jobs, and several are needed.", 20, run)
+CLAIM = Claim("heads", "Several heads do different jobs, and several are needed.", 30, run)

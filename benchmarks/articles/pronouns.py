@@ -85,6 +85,6 @@ def draw(found: Sequence[Found], names: Sequence[str], path: Path) -> list[Path]
 CLAIM = Claim(
     "pronouns",
     "Attention resolves pronouns: a head looks back to the word that “it” or “she” stands for.",
-    12,
+    15,
     run,
 )

@@ -70,4 +70,4 @@ def draw(run: Path, best: dict, seed: int, path: Path) -> list[Path]:
         return save(figure, path)
 
 
-CLAIM = Claim("sense", "Attention picks the sense of an ambiguous word from its context.", 12, run)
+CLAIM = Claim("sense", "Attention picks the sense of an ambiguous word from its context.", 15, run)

@@ -155,4 +155,4 @@ def draw_matrix(axes: Axes, shown: Matrix, source: Sequence[str], target: Sequen
     axes.set_title(title, loc="left", fontsize=10)
 
 
-CLAIM = Claim("translation", "One sequence attends to another: a translation to its original, word by word.", 12, run)
+CLAIM = Claim("translation", "One sequence attends to another: a translation to its original, word by word.", 15, run)

@@ -160,8 +160,9 @@ def test_runs_are_measured_by_their_heads(toy_found, tmp_path):
     four = heads.measure(toy_found, tmp_path)
     assert four["families resolved"] == len(FAMILIES)
     assert (four["val loss"], four["leaders"], four["led"], four["sole"]) == (1.5, 1, len(FAMILIES), len(FAMILIES))
+    (tmp_path / "config.yaml").write_text("data: {families: [cue, recall]}")
     told = letters.measure(toy_found, tmp_path)
-    assert (told["resolved"], told["unseen"]) == (len(FAMILIES), 0)
+    assert (told["trained"], told["resolved"], told["unseen"]) == (2, 2, 0)
     tables = letters.summary_table({"F": [told, told]}), letters.roles_table({"F": [told, told]})
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
 
@@ -258,6 +259,17 @@ def test_without_a_claim_all_are_listed(capsys):
     assert all(name in said for name in CLAIMS)
     with pytest.raises(SystemExit):
         command.main(["nothing"])
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_has_its_place_in_the_document(name):
+    text = (runs.ROOT / "docs" / "articles.md").read_text()
+    result = claim.Result("holds", "of this", "7", [claim.Table(("n",), [["7"]])], {})
+    after = doc.filled(text, CLAIMS[name], result)
+    assert "**Holds, because of this.**" in after
+    assert f"| [{name}](#{name}) | {CLAIMS[name].says} | holds | 7 |" in after
+    assert after.count("\n## ") == text.count("\n## ")
+    assert f"\n## {name}\n" in after
 
 
 def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, capsys):
