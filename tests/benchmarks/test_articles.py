@@ -167,6 +167,10 @@ def test_runs_are_measured_by_their_heads(toy_found, tmp_path):
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
 
 
+def test_a_kind_of_attention_keeps_up_with_the_full_one_to_one_answer_in_a_hundred():
+    assert letters.keep_up({"F": 99.0, "WWWF": 98.5, "WS": 97.0, "L": 99.9}) == [True, False, True]
+
+
 def test_role_maps_of_any_size_are_drawn(tmp_path):
     role = Role("pronoun", 1.0, 0.9, True)
     own = Role("my own", 0.9, 0.5, False)
