@@ -39,7 +39,7 @@ LENGTHS = [2**i for i in range(8, 15)]
 N_HEAD, HEAD_DIM = 2, 64
 WINDOW, STRIDE = 256, 64
 COMPARED = 8192  # the length at which W's memory is held against the definition's
-BURST = 0.05  # seconds that one timing should last at least
+BURST, SLOW = 0.05, 1.0  # seconds: what one timing should last at least; a first step that needs no second warm-up
 MIB, PAGE = 2**20, 2**12
 WORDS = {
     "F": "F, full, fused kernel",
@@ -120,9 +120,10 @@ def seconds_of(step: Callable[[], None], repeats: int, device: torch.device) -> 
 def race(chosen: Sequence[Variant], length: int, rounds: int, device: torch.device) -> dict[str, list[float]]:
     """Seconds of each variant in each round."""
     steps = {variant.name: make_step(variant, length, device) for variant in chosen}
-    for step in steps.values():
-        step()
-    repeats = {name: max(1, math.ceil(BURST / seconds_of(step, 1, device))) for name, step in steps.items()}
+    repeats = {}
+    for name, step in steps.items():
+        first = seconds_of(step, 1, device)  # longer than those after it
+        repeats[name] = 1 if first > SLOW else max(1, math.ceil(BURST / seconds_of(step, 1, device)))
     seconds = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
