@@ -95,7 +95,8 @@ def generate(
         raise ValueError("call model.eval() first: dropout would disturb what is generated")
     generator = torch.Generator(prompts[0].device).manual_seed(seed)
     texts = Texts([prompt for prompt in prompts for _ in range(n)], model.config.block_size)
-    next_logits = Reader(model).next_logits if use_cache else partial(read_anew, model)
+    room = min(model.config.block_size, max(map(len, prompts)) + max_new_tokens)
+    next_logits = Reader(model, room).next_logits if use_cache else partial(read_anew, model)
     for _ in range(max_new_tokens):
         new = choose(next_logits(texts), sampling, generator)
         texts.new.append(new)
@@ -132,10 +133,10 @@ def read_anew(model: GPT, texts: Texts) -> Tensor:
 
 
 class Reader:
-    """The same with a cache, which is filled anew for texts whose context has moved on."""
+    """The same with a cache for ``room`` tokens a text, which is filled anew for texts whose context has moved on."""
 
-    def __init__(self, model: GPT) -> None:
-        self.model, self.context, self.starts = model, None, []
+    def __init__(self, model: GPT, room: int) -> None:
+        self.model, self.room, self.context, self.starts = model, room, None, []
 
     def next_logits(self, texts: Texts) -> Tensor:
         before, self.starts = self.starts, texts.starts()
@@ -143,7 +144,7 @@ class Reader:
             return self.begin(texts)
         moved = [i for i, (old, new) in enumerate(zip(before, self.starts, strict=True)) if old != new]
         for group, contexts in texts.contexts(moved):
-            part = self.model.new_context(len(group))
+            part = self.model.new_context(len(group), self.room)
             self.model.step(contexts[:, :-1], part)  # the last token is a step for all
             self.context.put(torch.tensor(group, device=contexts.device), part)
         return self.model.step(texts.new[-1][:, None], self.context)
@@ -155,7 +156,7 @@ class Reader:
             different, which = contexts.unique(dim=0, return_inverse=True)
             if len(different) == len(contexts):
                 different, which = contexts, None
-            part = self.model.new_context(len(different))
+            part = self.model.new_context(len(different), self.room)
             found = self.model.step(different, part)
             parts.append(part if which is None else part.select(which))
             logits.append(found if which is None else found[which])

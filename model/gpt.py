@@ -64,8 +64,12 @@ class Block(nn.Module):
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, watch: Watch | None) -> Tensor:
         return self.add(x, self.attention(self.norm_attention(x), rotary, watch, self.layer))
 
-    def step(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache, place: Place) -> Tensor:
-        return self.add(x, self.attention.step(self.norm_attention(x), rotary, cache, place))
+    def step(
+        self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache, place: Place, last: bool = False
+    ) -> Tensor:
+        """The same with a cache. ``last``: nothing reads more than the last token's row [B, 1, D] of what comes out."""
+        attended = self.attention.step(self.norm_attention(x), rotary, cache, place)
+        return self.add(x[:, -1:], attended[:, -1:]) if last else self.add(x, attended)
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
         """The block's output, given its input and what attention makes of it, both [B, T, D]."""
@@ -138,13 +142,13 @@ class GPT(nn.Module):
         place = context.place(tokens.device)
         x, rotary = self.begin(tokens, place)
         for block, cache in zip(self.blocks, context.caches, strict=True):
-            x = block.step(x, rotary, cache, place)
+            x = block.step(x, rotary, cache, place, last=block is self.blocks[-1])
         context.lengths = [length + tokens.size(1) for length in context.lengths]
         return self.logits(x[:, -1])
 
-    def new_context(self, batch: int) -> Context:
-        """Room for a whole block of ``batch`` sequences, of which nothing has been read."""
-        caches = [block.attention.new_cache(batch, self.config.block_size) for block in self.blocks]
+    def new_context(self, batch: int, capacity: int | None = None) -> Context:
+        """``batch`` sequences of which nothing has been read, with room for ``capacity`` tokens of each, or a block."""
+        caches = [block.attention.new_cache(batch, capacity or self.config.block_size) for block in self.blocks]
         return Context(caches, [0] * batch)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
