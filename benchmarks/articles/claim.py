@@ -83,6 +83,8 @@ def over_seeds(values: Sequence[float], form: Callable[[float], str] = "{:.2f}".
     """The mean over seeds, its t interval, and each seed's value: "0.91 (0.85 to 0.97; 0.90, 0.92, 0.91)"."""
     if len(values) < 2:
         return form(values[0])
+    if len(set(values)) == 1:  # what three equal numbers say of a fourth, no interval knows
+        return f"{form(values[0])} in each of {len(values)} seeds"
     low, high = t_interval(values)
     return f"{form(mean(values))} ({form(low)} to {form(high)}; {', '.join(map(form, values))})"
 
@@ -94,8 +96,8 @@ def percent(share: float) -> str:
 
 def share_over_seeds(values: Sequence[float]) -> str:
     """The same as ``over_seeds`` for shares; an interval ends at 0 and at 100 %."""
-    if len(values) < 2:
-        return percent(values[0])
+    if len(set(values)) == 1:
+        return over_seeds(values, percent)
     low, high = t_interval(values)
     ends = f"{100 * max(0.0, low):.1f} to {100 * min(1.0, high):.1f}"
     return f"{percent(mean(values))} ({ends}; {', '.join(f'{100 * value:.1f}' for value in values)})"

@@ -130,3 +130,8 @@ def because(found: Sequence[Found], names: Sequence[str]) -> str:
         f"candidate in at least {100 * picked:.1f} %, no baseline in more than {100 * bar:.1f} %"
         + (f", and exchanging what the head gives to the two costs at least {min(swaps):.1f} nats" if swaps else "")
     )
+
+
+def lowest_end(found: Sequence[Found], names: Sequence[str]) -> float:
+    """The lowest end of all intervals within a seed, of the chosen heads' choice accuracies, in %."""
+    return 100 * min(one["families"][name]["best"]["ci"][0] for one in found for name in names)

@@ -45,6 +45,11 @@ def test_intervals_over_seeds_are_students():
     assert claim.share_over_seeds([0.98]) == "98.0 %"
 
 
+def test_equal_numbers_get_no_interval():
+    assert claim.share_over_seeds([1.0, 1.0, 1.0]) == "100.0 % in each of 3 seeds"
+    assert claim.over_seeds([7, 7], str) == "7 in each of 2 seeds"
+
+
 def test_a_table_is_markdown_whatever_stands_in_it():
     assert claim.Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
 
