@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from random import Random
 from string import Formatter
 from zlib import crc32
@@ -79,13 +80,16 @@ def draw_frame(form: Form, split: str, rng: Random) -> tuple[str, str]:
             return openings[i], endings[j]
 
 
-def draw_gap(form: Form, split: str, rng: Random) -> str:
-    """What stands between the opening and the question: nothing or a little in training, more under stress."""
+def draw_gap(form: Form, split: str, rng: Random, size: int | None = None) -> str:
+    """What stands between the opening and the question: nothing or a little in training, more under stress.
+
+    With another ``size`` everything else is drawn as without it.
+    """
     if not form.gaps:
         return ""
-    size = pick(rng, GAPS_IN_STRESS if split == "gaps" else GAPS_IN_TRAINING)
+    usual = pick(rng, GAPS_IN_STRESS if split == "gaps" else GAPS_IN_TRAINING)
     start = int(rng.random() * len(form.gaps))
-    return "".join((form.gaps * 2)[start : start + size])
+    return "".join(islice(cycle(form.gaps), start, start + (usual if size is None else size)))
 
 
 def write(split: str, n: int, seed: int, families: Sequence[str] = tuple(FAMILIES)) -> Iterator[str]:
@@ -111,12 +115,18 @@ def write(split: str, n: int, seed: int, families: Sequence[str] = tuple(FAMILIE
 
 
 def cases(
-    split: str, n: int, seed: int, families: Sequence[str] = tuple(FAMILIES), twin_kind: str | None = None
+    split: str,
+    n: int,
+    seed: int,
+    families: Sequence[str] = tuple(FAMILIES),
+    twin_kind: str | None = None,
+    gap: int | None = None,
 ) -> list[Case]:
     """n annotated stories of each family as n / 2 pairs of twins, next to each other; n must be even.
 
     Twins differ in the word that points to the antecedent, or in what ``twin_kind`` says; families in which that kind
-    is impossible have no cases then.
+    is impossible have no cases then. ``gap``: so many sentences stand between opening and question, in stories that
+    are the same for every such number; None: as many as the split has.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; known are {', '.join(SPLITS)}")
@@ -134,7 +144,7 @@ def cases(
             forms = [form for form in forms if form.gaps]
         rng = Random(f"cases {split} {seed} {name}")
         for i in range(n // 2 if forms else 0):
-            told += tell_twins(family, pick(rng, forms), split, kind, rng, f"{name}-{split}-{seed}-{i}")
+            told += tell_twins(family, pick(rng, forms), split, kind, rng, f"{name}-{split}-{seed}-{i}", gap)
     return told
 
 
@@ -143,12 +153,14 @@ def has_twin(family: Family, form: Form, kind: str) -> bool:
     return possible.get(kind, kind == family.twin_kind)
 
 
-def tell_twins(family: Family, form: Form, split: str, kind: str, rng: Random, id: str) -> tuple[Case, Case]:
+def tell_twins(
+    family: Family, form: Form, split: str, kind: str, rng: Random, id: str, gap: int | None = None
+) -> tuple[Case, Case]:
     """One story and its twin. Gold is either candidate with equal chance, whatever its place."""
     frame, gold = draw_frame(form, split, rng), pick(rng, form.candidates)
     for _ in range(MAX_DRAWS):
         slots = draw_slots(form, split, rng)
-        slots["gap"] = draw_gap(form, split, rng)
+        slots["gap"] = draw_gap(form, split, rng, gap)
         twin_slots, twin_gold = change(family, form, frame, slots, gold, kind, rng)
         if kind != "attribute" or split == "names" or stays(form, twin_slots, split):
             break

@@ -275,3 +275,16 @@ def test_the_command_shows_and_writes_stories():
     records = [json.loads(line) for line in written.stdout.splitlines()]
     assert [(record["family"], record["twin_kind"]) for record in records] == [("recall", "null")] * 4
     assert run_module("--cases", "3").returncode == 2
+
+
+def test_the_same_stories_can_be_told_with_any_gap():
+    usual = cases("report", 20, 0, ("recall", "agreement"))
+    short, long = (cases("report", 20, 0, ("recall", "agreement"), gap=gap) for gap in (0, 30))
+    for one, near, far in zip(usual, short, long, strict=True):
+        assert one.id == near.id == far.id
+        assert (one.foil, near.foil) == (far.foil, far.foil)
+        assert far.text.count(".") == near.text.count(".") + 30
+        start = far.spans.answer[0] - near.spans.answer[0]
+        assert start > 30 * len(" We sat down.") - 60
+        answer = [case.text.encode()[slice(*case.spans.answer)] for case in (one, near, far)]
+        assert len(set(answer)) == 1
