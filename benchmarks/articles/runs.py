@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from threading import Event
 
 import yaml
 
@@ -30,7 +30,6 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY":
 QUIET = ("wandb.mode=disabled", "snapshots=0")
 HEADS = Path("probe") / "heads.json"
 TAIL = 300  # characters of what a failed command said
-T = TypeVar("T")
 
 
 def train_all(claim_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int = 2) -> dict[str, Path]:
@@ -147,11 +146,19 @@ def execute(what: str, command: Sequence[str]) -> None:
 
 def in_parallel(work: Callable[[str], None], names: Sequence[str], jobs: int) -> None:
     """``work`` on every name, ``jobs`` at once; after an error or Ctrl-C those that wait are not begun."""
-    with ThreadPoolExecutor(jobs) as pool:
-        tasks = [pool.submit(work, name) for name in names]
+    ended = Event()
+
+    def unless_ended(name: str) -> None:
         try:
-            for task in tasks:
-                task.result()
+            if not ended.is_set():
+                work(name)
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            ended.set()
             raise
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for task in [pool.submit(unless_ended, name) for name in names]:
+                task.result()
+        finally:
+            ended.set()
