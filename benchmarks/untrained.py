@@ -30,7 +30,7 @@ from probing.families import (
 )
 from probing.heads import score_heads
 from probing.predictions import sites_of
-from probing.roles import HABIT_THRESHOLD, habits
+from probing.roles import HABITS, habits
 from probing.splits import Split
 from training import checkpoint
 from training.run import TOKENIZER
@@ -64,8 +64,9 @@ def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]])
     found = {
         (name, rule) for name, bar in bars.items() for rule, one in zip(RULES, bar.passed(model), strict=True) if one
     }
-    for habit, mass in habits(model, *texts).mass.items():
-        if (mass >= HABIT_THRESHOLD).any():
+    own = habits(model, *texts)
+    for habit in HABITS:
+        if any(own.has(habit, k) for k in range(len(own.names))):
             found |= {(habit, rule) for rule in RULES}
     return found
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 class Place(NamedTuple):
     """Where the next token of each sequence stands: one position for all, or [B] where sequences differ in length.
 
-    ``longest``: the largest of them, known to the host, so that no device has to be waited for.
+    ``longest``: the largest of them, which the host knows without asking the device.
     """
 
     position: int | Tensor
@@ -62,11 +62,12 @@ class KVCache(Cache):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Puts one token a sequence into its ``slot``; of the first ``n`` slots those are seen that are filled."""
         keys, values = self.tensors
+        k, v = k[:, :, 0].type_as(keys), v[:, :, 0].type_as(values)  # under autocast they may be of half precision
         if isinstance(slot, int):
-            keys[:, :, slot], values[:, :, slot] = k[:, :, 0], v[:, :, 0]
+            keys[:, :, slot], values[:, :, slot] = k, v
             return keys[:, :, :n], values[:, :, :n], None
         each = torch.arange(len(slot), device=slot.device)
-        keys[each, :, slot], values[each, :, slot] = k[:, :, 0], v[:, :, 0]
+        keys[each, :, slot], values[each, :, slot] = k, v
         return keys[:, :, :n], values[:, :, :n], filled(n, place.position)
 
 
@@ -80,7 +81,7 @@ class RingCache(KVCache):
         window, n = self.tensors[0].size(2), k.size(2)
         slots = torch.arange(max(0, n - window), n, device=k.device) % window
         for kept, new in zip(self.tensors, (k, v), strict=True):
-            kept[:, :, slots] = new[:, :, -window:]
+            kept[:, :, slots] = new[:, :, -window:].type_as(kept)
 
     def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
         window = self.tensors[0].size(2)
@@ -100,11 +101,12 @@ class StridedCache(KVCache):
         keys, values = self.tensors
         stride, position = keys.size(2), place.position
         residue, slot, n = position % stride, position // stride, place.longest // stride + 1
+        k, v = k[:, :, 0].type_as(keys), v[:, :, 0].type_as(values)
         if isinstance(position, int):
-            keys[:, :, residue, slot], values[:, :, residue, slot] = k[:, :, 0], v[:, :, 0]
+            keys[:, :, residue, slot], values[:, :, residue, slot] = k, v
             return keys[:, :, residue, :n], values[:, :, residue, :n], None
         each = torch.arange(len(slot), device=slot.device)
-        keys[each, :, residue, slot], values[each, :, residue, slot] = k[:, :, 0], v[:, :, 0]
+        keys[each, :, residue, slot], values[each, :, residue, slot] = k, v
         return keys[each, :, residue, :n], values[each, :, residue, :n], filled(n, slot)
 
 

@@ -1,5 +1,6 @@
 """The decoder-only transformer: embeddings, blocks of attention and feed-forward, and a head over the vocabulary."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -129,6 +130,17 @@ class GPT(nn.Module):
             x = block(x, rotary, watch if block.layer in with_heads else None)
         last = self.blocks[with_heads[-1]]
         last.attention.show(last.attention.project(last.norm_attention(x), rotary), watch, last.layer)
+
+    def reach(self, layer: int, longest: int) -> Tensor:
+        """How far what a layer puts out at a token can be carried by those behind it: for distances 0 ... ``longest``,
+        whether it can reach the token so much later, [longest + 1]. From the last layer, only itself.
+        """
+        distances = torch.arange(longest + 1)
+        between = distances[:, None] - distances
+        reached = distances == 0
+        for block in self.blocks[layer + 1 :]:
+            reached = (block.attention.sees(between) & reached).any(1)
+        return reached
 
     def step(self, tokens: Tensor, context: Context) -> Tensor:
         """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow those that ``context`` holds.

@@ -18,6 +18,7 @@ from model.attention import Attention, Heads, repeat_groups
 from model.cache import Cache, Place
 from model.config import GPTConfig
 
+SMALLEST = 1e-12
 CHUNK = 64  # tokens that are weighed explicitly, before they become a state
 
 
@@ -27,14 +28,14 @@ def exact(x: Tensor) -> Tensor:
 
 
 def features(x: Tensor) -> Tensor:
-    """phi: [..., d] -> positive numbers [..., 2 d] that sum to 1."""
-    return torch.cat((x, -x), dim=-1).softmax(-1)
+    """phi: [..., d] -> positive numbers [..., 2 d] that sum to 1, none so small that a row's weights could all be 0."""
+    return torch.cat((x, -x), dim=-1).softmax(-1).clamp(min=SMALLEST)
 
 
 class LinearAttention(Attention):
     """Letter L: every token looks at itself and at every earlier token, as far as the gates have left them.
 
-    O(T) time and memory; for generation a state of constant size. Weights, states and sums are float32 at least.
+    O(T) time and memory; for generation a state of constant size. Weights, states, sums: float32 at least.
     """
 
     def __init__(self, config: GPTConfig) -> None:

@@ -37,11 +37,15 @@ class Recurrent(nn.Module):
     def run(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the network makes of x, and the state [B, h] it ends in; it begins in ``state``, or in zeros."""
         with torch.autocast(x.device.type, enabled=False):
-            z, last = self.gru(x.float(), None if state is None else state[None])
+            z, last = self.gru(x.to(self.o.weight.dtype), None if state is None else state[None])
         return self.o(z), last[0]
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         return Cache(self.o.weight.new_zeros(batch, self.gru.hidden_size))
+
+    def sees(self, distance: Tensor) -> Tensor:
+        """Whether anything of the token so far back can be in the state."""
+        return distance >= 0
 
     def flops_per_token(self, length: int) -> int:
         """None besides those of its weights."""

@@ -73,8 +73,10 @@ class Replay:
         return self.rest(layer, rows, n_variants, edit or (lambda layer, z, rows: z))
 
     def has_path(self, layer: int, rows: Tensor) -> Tensor:
-        """Where changes of ``layer`` at ``rows`` [B] can reach the asked row: [B]. From the last layer, only itself."""
-        return (rows <= self.asked) if layer < len(self.layers) - 1 else (rows == self.asked)
+        """Where changes of ``layer`` at ``rows`` [B] can reach the asked row: [B]; see ``GPT.reach``."""
+        distance = self.asked - rows
+        reach = self.model.reach(layer, int(distance.max().clamp(min=0))).to(rows.device)
+        return (distance >= 0) & reach[distance.clamp(min=0)]
 
     def rest(self, layer: int, rows: Tensor, n_variants: int, edit: Edit) -> Tensor:
         """``logits``, with the rows [B, R] that are computed anew: in order, the asked one last, and repeated."""

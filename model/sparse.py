@@ -62,12 +62,14 @@ class StridedAttention(FullAttention):
     def attend(self, heads: Heads) -> Tensor:
         """Each residue is a sequence of its own, causal as any other."""
         n = heads.q.size(2)
-        q, k, v = (by_stride(x, self.stride).transpose(1, 2).flatten(0, 1) for x in heads[:3])  # [B s, H, T / s, d]
-        z = self.causal(q, k, v).unflatten(0, (-1, self.stride))  # [B, s, H, T / s, d]
+        stride = min(self.stride, n)  # beyond the text there is nothing to see
+        q, k, v = (by_stride(x, stride).transpose(1, 2).flatten(0, 1) for x in heads[:3])  # [B s, H, T / s, d]
+        z = self.causal(q, k, v).unflatten(0, (-1, stride))  # [B, s, H, T / s, d]
         return z.permute(0, 2, 3, 1, 4).flatten(2, 3)[:, :, :n]
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
-        shape = batch, self.n_kv_head, self.stride, -(-capacity // self.stride), self.head_dim
+        stride = min(self.stride, capacity)
+        shape = batch, self.n_kv_head, stride, -(-capacity // stride), self.head_dim
         return StridedCache.empty(shape, like=self.k.weight)
 
     def flops_per_token(self, length: int) -> int:

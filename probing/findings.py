@@ -11,7 +11,7 @@ from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
 from probing.families import FamilyResult, impossible_at, impossible_probe
 from probing.heads import head_names, parse_head
-from probing.roles import FAMILY_ROLES, HABIT_THRESHOLD, HABITS, Habits
+from probing.roles import FAMILY_ROLES, HABITS, Habits
 from probing.splits import Split
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
@@ -44,7 +44,7 @@ class Findings:
         found = []
         if self.habits:
             masses = {habit: float(self.habits.mass[habit][k]) for habit in HABITS}
-            found = [Role(habit, mass, mass, False) for habit, mass in masses.items() if mass >= HABIT_THRESHOLD]
+            found = [Role(habit, mass, mass, False) for habit, mass in masses.items() if self.habits.has(habit, k)]
         for result in self.families:
             quoted = result.quotes[name]
             if result.resolved and quoted.looks:

@@ -60,10 +60,11 @@ def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> li
 
 @dataclass(frozen=True)
 class HeadScores(Predictions):
-    """Predictions whose weights are attention mass; K = layers x heads.
+    """Predictions whose weights are attention mass; K: the heads of all layers that have any.
 
-    ``uniform`` [N, S]: the mass that attention spread evenly over all visible tokens would give to gold. ``chain``
-    [N, S, K]: mass on the pronouns on the way from the pronoun to gold, which is no part of gold; ``chain_uniform``.
+    ``uniform`` [N, S, K]: the mass that attention spread evenly over all tokens in the head's sight would give to gold.
+    ``chain`` [N, S, K]: mass on the pronouns on the way from the pronoun to gold, which is no part of gold;
+    ``chain_uniform``.
     """
 
     uniform: np.ndarray
@@ -88,9 +89,21 @@ class HeadScores(Predictions):
 
 
 def over_uniform(mass: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Mean mass [N, S, K] over mean uniform mass [N, S]: [S, K]; 0 where nothing stands before the site."""
-    mean = uniform.mean(0)[:, None]
-    return np.divide(mass.mean(0), mean, out=np.zeros(mass.shape[1:]), where=mean > 0)
+    """Mean mass over mean uniform mass, both [N, S, K]: [S, K]; 0 where nothing is in sight."""
+    mean = uniform.mean(0)
+    return np.divide(mass.mean(0), mean, out=np.zeros(mean.shape), where=mean > 0)
+
+
+def even_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
+    """The mass on marked tokens, ``marks`` [B, M, T], of attention spread evenly over what each head sees from the
+    queries ``rows`` [B, S]: [B, S, K, M].
+    """
+    parts = []
+    for layer in model.config.layers_with_heads:
+        visible = model.blocks[layer].attention.visible(rows, marks.size(2)).float()  # [B, S, T]
+        even = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
+        parts.append(even[:, :, None].expand(-1, -1, model.config.n_head, -1))
+    return torch.cat(parts, dim=2)
 
 
 class SpanWatch(Watch):
@@ -140,8 +153,7 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]
         model.show_patterns(tokens, watch)
         mass = torch.stack(watch.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # [B, S, K, 1 + M]
         masses.append(torch.nn.functional.pad(mass, (0, 1 + n_marks - mass.size(-1))))
-        visible = torch.arange(tokens.size(1), device=device) <= rows[..., None]  # [B, S, T]
-        uniform.append((visible.float() @ marks[:, :2].mT) / (rows[..., None] + 1))  # [B, S, 2]
+        uniform.append(even_masses(model, rows, marks[:, :2]))  # [B, S, K, 2]
     mass, even = (torch.cat(parts).cpu().double().numpy() for parts in (masses, uniform))
     return HeadScores(
         head_names(model),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from data import EncodedCase
 from model import GPT, Replay
+from model.config import FORGETFUL
 from model.replay import take
 from model.score import in_batches, pad
 from probing.heads import case_batches, mark_spans, parse_head
@@ -118,10 +119,12 @@ def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sit
 
 
 def paths_to_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: str) -> list[bool]:
-    """In which cases something leads from a head at a site to the answer: from the last layer, only at A-1."""
-    last_layer = parse_head(head)[0] == model.config.n_layer - 1
-    places = [(case.sites[site], case.sites["A-1"]) for case in cases]
-    return [site == asked or (site < asked and not last_layer) for site, asked in places]
+    """In which cases something leads from a head at a site to the answer: from the last layer, only at A-1; in front of
+    layers that see little, only from where they look.
+    """
+    distances = [case.sites["A-1"] - case.sites[site] for case in cases]
+    reach = model.reach(parse_head(head)[0], max(0, *distances)).tolist()
+    return [distance >= 0 and reach[distance] for distance in distances]
 
 
 def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor) -> Tensor:
@@ -143,8 +146,11 @@ def require_change(
     batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
 ) -> None:
     """Raises NothingChangedError where a head whose part of the residual stream is no longer what it was leaves every
-    answer as it was, but for rounding: then it was changed in a place that nothing reads.
+    answer as it was, but for rounding: then it was changed in a place that nothing reads. Later layers that may forget
+    what they read (L, R) are no such proof.
     """
+    if set(batch.model.config.letters[layer + 1 :]) & set(FORGETFUL):
+        return
     clean, attention = batch.replay.layers[layer], batch.model.blocks[layer].attention
     each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
     z, size = clean.z[each, :, rows], clean.x[each, rows].norm(dim=-1)  # [B, H, d], [B]
@@ -188,7 +194,7 @@ def swap_masses(pattern: Tensor, marks: Tensor) -> Tensor:
     """Exchanges what gold and the heaviest rival get in rows [B, H, T]; ``marks`` [B, M, T], gold first.
 
     Each of the two receives the other one's mass, spread as its own was (evenly, where it had none). Where one of them
-    is not among the marked tokens, since it comes after the row, the row stays as it is.
+    is not among the marked tokens, since it comes after the row or out of the head's sight, the row stays as it is.
     """
     masses = pattern @ marks.mT  # [B, H, M]
     best = 1 + masses[..., 1:].argmax(-1)

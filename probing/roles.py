@@ -18,8 +18,10 @@ OFFSETS = 16  # the distances that are tried
 WEIGHTS_AT_ONCE = 1 << 24  # attention weights of one layer
 
 HABITS = ("previous_token", "fixed_offset", "first_token", "same_word")
-# Between them, habits share one row's attention; a head that gives a habit this much does mostly that.
+# Between them, habits share one row's attention; a head that gives a habit this much does mostly that, as long as it is
+# twice of what it would get by chance: in a window of two tokens every head half looks at the one before.
 HABIT_THRESHOLD = 0.4
+OVER_EVEN = 2.0
 # What a head that looks in these families is called; families of other names give their own.
 FAMILY_ROLES = {
     **dict.fromkeys(("agreement", "verb_bias", "cue", "roles", "chains", "facts", "reasons"), "pronoun"),
@@ -48,7 +50,8 @@ OTHER_ROLE = "#6f6f6f"  # roles of the user's own families
 
 @dataclass(frozen=True)
 class Habits:
-    """Mean attention mass [K] that each head gives to each of HABITS; ``offset`` [K]: the distance of fixed_offset.
+    """Mean attention mass [K] that each head gives to each of HABITS; ``even``: what attention spread evenly over all
+    that it sees would give; ``offset`` [K]: the distance of fixed_offset.
 
     ``sink_norm`` [K]: the size of the first token's value vector over the mean size of the others'. A head that gives
     the first token much attention but whose value there is small puts it where it does nothing (Kobayashi et al. 2020,
@@ -57,16 +60,21 @@ class Habits:
 
     names: tuple[str, ...]
     mass: dict[str, Tensor]
+    even: dict[str, Tensor]
     offset: Tensor
     sink_norm: Tensor
+
+    def has(self, habit: str, k: int) -> bool:
+        """Whether the k-th head has a habit: enough of its attention goes there, and not by chance."""
+        return bool(self.mass[habit][k] >= max(HABIT_THRESHOLD, OVER_EVEN * self.even[habit][k]))
 
 
 class HabitWatch(Watch):
     """Sums, for each habit, a layer's attention over the rows where the habit could show; notes sizes of values."""
 
-    def __init__(self, tokens: Tensor, lengths: Tensor) -> None:
+    def __init__(self, model: GPT, tokens: Tensor, lengths: Tensor) -> None:
         super().__init__()
-        n = tokens.size(1)
+        self.model, n = model, tokens.size(1)
         place = torch.arange(n, device=tokens.device)
         row, key = place[:, None], place[None, :]
         self.real = (place < lengths[:, None]).float()  # [B, T]
@@ -78,10 +86,16 @@ class HabitWatch(Watch):
         self.targets = [target.float() for target in targets]  # each [B, T, T]
         self.eligible = torch.stack([target.any(-1).sum() for target in targets])
         self.sums: list[Tensor] = []  # [habits, H] a layer
+        self.evens: list[Tensor] = []
         self.sizes: list[Tensor] = []  # [first or other, H] a layer
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
         self.sums.append(torch.stack([torch.einsum("bhqk,bqk->h", pattern, target) for target in self.targets]))
+        rows = torch.arange(pattern.size(-1), device=pattern.device)[None]
+        visible = self.model.blocks[layer].attention.visible(rows, pattern.size(-1))[0].float()  # [T, T]
+        even = visible / visible.sum(-1, keepdim=True)
+        sums = torch.stack([torch.einsum("qk,bqk->", even, target) for target in self.targets])
+        self.evens.append(sums[:, None].expand(-1, pattern.size(1)))
         return pattern
 
     def values(self, layer: int, v: Tensor) -> None:
@@ -92,34 +106,36 @@ class HabitWatch(Watch):
 @torch.inference_mode()
 def habits(model: GPT, choose: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> Habits:
     """Every head's habits on ``texts``; the distance of its fixed offset is the best one on the texts ``choose``."""
-    chosen, _ = measure_habits(model, choose)
-    mass, sink_norm = measure_habits(model, texts)
+    chosen, _, _ = measure_habits(model, choose)
+    mass, even, sink_norm = measure_habits(model, texts)
     last = mass.size(0) - 2  # distances come first
     tried = min(last, chosen.size(0) - 2)
     offset = 2 + chosen[1:tried].argmax(0) if tried > 1 else torch.ones_like(mass[0], dtype=torch.int64)
-    by_name = {
-        "previous_token": mass[0],
-        "fixed_offset": mass.gather(0, offset[None] - 1)[0],
-        "first_token": mass[last],
-        "same_word": mass[last + 1],
-    }
-    return Habits(head_names(model), {name: values.cpu() for name, values in by_name.items()}, offset.cpu(), sink_norm)
+
+    def by_name(masses: Tensor) -> dict[str, Tensor]:
+        rows = masses[0], masses.gather(0, offset[None] - 1)[0], masses[last], masses[last + 1]
+        return {name: row.cpu() for name, row in zip(HABITS, rows, strict=True)}
+
+    return Habits(head_names(model), by_name(mass), by_name(even), offset.cpu(), sink_norm)
 
 
-def measure_habits(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Mean masses [distances and two more, K] over eligible rows, and the sizes of first values over others' [K]."""
+def measure_habits(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean masses [distances and two more, K] over eligible rows, the same of even attention, and the sizes of first
+    values over others' [K].
+    """
     device, config = model.embed.weight.device, model.config
     longest = max(map(len, texts))
-    mass = rows = sizes = 0
+    mass = even = rows = sizes = 0
     n_first = n_other = 0
     for part in in_batches(len(texts), max(1, WEIGHTS_AT_ONCE // (config.n_head * longest**2))):
         batch = texts[part]
         tokens = pad([*batch, [0] * longest], device)[:-1]  # the same distances in every batch
-        watch = HabitWatch(tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
+        watch = HabitWatch(model, tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
         model.show_patterns(tokens, watch)
-        mass = mass + torch.cat(watch.sums, dim=1)
+        mass, even = mass + torch.cat(watch.sums, dim=1), even + torch.cat(watch.evens, dim=1)
         rows = rows + watch.eligible[:, None]
         sizes = sizes + torch.cat(watch.sizes, dim=1)
         n_first, n_other = n_first + len(batch), n_other + sum(map(len, batch)) - len(batch)
     first, others = sizes[0] / n_first, sizes[1] / max(n_other, 1)
-    return mass / rows.clamp(min=1), (first / others.clamp(min=1e-30)).cpu()
+    rows = rows.clamp(min=1)
+    return mass / rows, even / rows, (first / others.clamp(min=1e-30)).cpu()

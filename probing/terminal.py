@@ -11,7 +11,6 @@ from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.role_map import role_map
-from probing.roles import HABIT_THRESHOLD
 from probing.splits import Split
 
 HEADINGS = (
@@ -73,9 +72,9 @@ def habit_notes(findings: Findings) -> list[str]:
     notes = []
     if habits := findings.habits:
         for k, name in enumerate(habits.names):
-            if habits.mass["fixed_offset"][k] >= HABIT_THRESHOLD:
+            if habits.has("fixed_offset", k):
                 notes.append(f"head {name} looks {int(habits.offset[k])} tokens back")
-            if habits.mass["first_token"][k] >= HABIT_THRESHOLD:
+            if habits.has("first_token", k):
                 notes.append(
                     f"head {name} rests on the first token, whose value is {habits.sink_norm[k]:.2f} times as large "
                     "as the others'"

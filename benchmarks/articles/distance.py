@@ -28,11 +28,10 @@ LETTERS = {
     "F": "full",
     "W": "window",
     "S": "strided",
-    "WS": "window, strided",
     "L": "gated linear",
     "R": "recurrent (GRU)",
 }
-COLOURS = dict(zip(LETTERS, ("#0072B2", "#D55E00", "#999999", "#E69F00", "#009E73", "#CC79A7"), strict=True))
+COLOURS = dict(zip(LETTERS, ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7"), strict=True))
 FAMILY = "recall"
 GAPS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)  # sentences in between
 TRAINED = 2  # the longest gap of training
@@ -67,7 +66,7 @@ def run(setup: Setup) -> Result:
     far = {letters: [curve.right[-1] for curve in of] for letters, of in curves.items()}
     farthest = curves["F"][0].tokens[-1]
     return Result(
-        judge([kept["F"] > kept[letters] for letters in ("W", "S", "WS", "L", "R")]),
+        judge([kept["F"] > kept[letters] for letters in ("W", "S", "L", "R")]),
         f"with at least {100 * KEPT:.0f} % right, "
         + ", ".join(f"{letters} {said(kept[letters])}" for letters in LETTERS)
         + f"; at {farthest:.0f} tokens F is right in {share_over_seeds(far['F'])}, a window in "

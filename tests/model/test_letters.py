@@ -8,7 +8,7 @@ from conftest import GPT2_SHAPE
 from networks import loud_model
 from torch import Tensor
 
-from model import GPT, GPTConfig, Watch
+from model import GPT, GPTConfig, Sampling, Watch, generate
 from model.linear import CHUNK, features
 from model.watch import PatternRecorder
 
@@ -147,17 +147,76 @@ def test_sequences_of_unequal_length_share_a_context(letter):
             torch.testing.assert_close(logits, whole[torch.arange(3), at], rtol=0, atol=2e-4)
 
 
-@pytest.mark.parametrize(("letter", "numbers"), [("F", 96), ("W", 6), ("S", 100), ("L", None), ("R", None)])
-def test_caches_are_as_large_as_their_letter_needs(letter, numbers):
-    model = GPT(GPTConfig(40, 96, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
-    short, long = (model.new_context(1) for _ in range(2))
+@pytest.mark.parametrize(
+    ("letter", "short", "long"), [("F", 64, 640), ("W", 12, 12), ("S", 70, 640), ("L", None, None), ("R", None, None)]
+)
+def test_caches_are_as_large_as_their_letter_needs(letter, short, long):
+    model = GPT(GPTConfig(40, 320, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+    sizes = []
+    for capacity in (32, 320):
+        context = model.new_context(1, capacity)
+        with torch.inference_mode():
+            model.step(torch.zeros(1, 20, dtype=torch.long), context)
+        sizes.append(sum(tensor.numel() for tensor in context.caches[0].tensors))
+    head_dim = WIDTH // N_HEAD
+    constant = {"L": N_HEAD * 2 * head_dim * (head_dim + 1), "R": round(WIDTH * 2 / 3)}
+    assert sizes == ([constant[letter]] * 2 if letter in constant else [short * WIDTH, long * WIDTH])
+
+
+@pytest.mark.parametrize(("letter", "scores"), [("W", 516 * 2 * 6), ("S", 515 * 103), ("F", 512 * 512)])
+def test_no_more_scores_than_a_letter_needs(letter, scores, monkeypatch):
+    seen = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(q, k, v, **options):
+        seen.append(q.size(0) * q.size(2) * k.size(2))
+        return kernel(q, k, v, **options)
+
+    monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", counted)
+    model = GPT(GPTConfig(40, 512, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+    model(torch.zeros(1, 512, dtype=torch.long))
+    assert scores * 0.9 <= sum(seen) <= scores
+
+
+@pytest.mark.parametrize("stride", [19, 20, 21, 1000])
+def test_a_stride_beyond_the_text_costs_nothing(stride):
+    model = loud_model(GPTConfig(40, 20, 1, N_HEAD, n_embd=WIDTH, attention="S", stride=stride), queries=0.5)
+    tokens = torch.randint(40, (2, 20), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        model.step(torch.zeros(1, 2, dtype=torch.long), short)
-        model.step(torch.zeros(1, 96, dtype=torch.long), long)
-    sizes = [sum(tensor.numel() for tensor in context.caches[0].tensors) for context in (short, long)]
-    assert sizes[0] == sizes[1]
-    if numbers:
-        assert sizes[0] == 2 * numbers * WIDTH
+        context = model.new_context(2)
+        logits = torch.stack([model.step(token, context) for token in tokens.split(1, dim=1)], dim=1)
+        torch.testing.assert_close(logits, model(tokens), rtol=0, atol=1e-4)
+    assert context.caches[0].tensors[0].numel() <= 2 * 40 * WIDTH
+
+
+@pytest.mark.parametrize("letter", "FWSLR")
+def test_generation_under_autocast_moves_on_and_takes_unequal_prompts(letter):
+    model = loud_model(GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = list(generate(model, [torch.arange(3), torch.arange(9)], 2, 30, Sampling(temperature=0), seed=0))
+    assert len(tokens) == 30
+
+
+@pytest.mark.parametrize("letter", "FWSLR")
+def test_each_letter_works_in_double_precision(letter):
+    model = loud_model(GPTConfig(40, 32, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
+    tokens = torch.arange(32)[None]
+    with torch.inference_mode():
+        single = model(tokens)
+        torch.testing.assert_close(model.double()(tokens), single, rtol=0, atol=1e-3)
+
+
+def test_linear_attention_bears_large_queries_and_keys():
+    attention, _ = layer_of("L", qk_norm=False)
+    attention.float()
+    with torch.no_grad():
+        attention.q.weight *= 300
+        attention.k.weight *= 300
+    x = inputs(80).detach().float().requires_grad_()
+    z = attention(x, None)
+    z.sum().backward()
+    assert z.isfinite().all()
+    assert all(weight.grad.isfinite().all() for weight in (x, *attention.parameters()))
 
 
 @pytest.mark.parametrize("letter", "WSLR")

@@ -6,6 +6,7 @@ from conftest import GPT2_SHAPE
 from networks import loud_model
 
 from model import GPTConfig, Replay
+from model.watch import PatternRecorder
 
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
@@ -64,3 +65,27 @@ def test_recurrent_layers_are_run_as_a_whole(layer, back):
     torch.testing.assert_close(got, expected.expand(3, -1, -1), rtol=0, atol=1e-4)
     with pytest.raises(ValueError, match="layer 1: the layers with heads are"):
         replay.logits(1, asked)
+
+
+@pytest.mark.parametrize("attention", ["WWW", "FWW", "WSW", "SSS", "LWS", "WRW", "WWF"])
+def test_reach_says_which_rows_a_change_can_get_to(attention):
+    shape = {"attention": attention, "n_layer": 3, "window": 3, "stride": 4}
+    model = loud_model(GPTConfig(vocab_size=50, block_size=16, n_embd=32, **shape))
+    tokens = torch.randint(50, (1, 16), generator=torch.Generator().manual_seed(1))
+
+    class Push(PatternRecorder):
+        def __init__(self, at):
+            super().__init__(rows=torch.zeros(1, 1, dtype=torch.long))
+            self.at = at
+
+        def heads(self, layer, z):
+            if layer == self.at:
+                z = z.clone()
+                z[:, :, 2] += 1
+            return z
+
+    with torch.no_grad():
+        clean = model(tokens)
+        for layer in model.config.layers_with_heads:
+            moved = (model(tokens, watch=Push(layer)) - clean).abs().amax((0, 2))[2:] > 1e-5
+            assert model.reach(layer, 13).tolist() == moved.tolist()

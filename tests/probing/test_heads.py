@@ -46,7 +46,7 @@ def test_masses_are_sums_of_the_pattern(model, encoded, monkeypatch):
                 (gold,), (rival,) = case.gold, case.distractors
                 assert scores.gold[i, s, k] == pytest.approx(row[slice(*gold)].sum().item(), abs=1e-5)
                 assert scores.rival[i, s, k] == pytest.approx(row[slice(*rival)].sum().item(), abs=1e-5)
-            assert scores.uniform[i, s] == pytest.approx(1 / (case.sites[site] + 1))
+            np.testing.assert_allclose(scores.uniform[i, s], 1 / (case.sites[site] + 1), rtol=1e-5)
 
 
 def test_uniform_attention_has_engagement_one(encoded, stories):
@@ -55,6 +55,20 @@ def test_uniform_attention_has_engagement_one(encoded, stories):
     scores = score_heads(model, encoded["recall"], ("C", "A-1"))
     np.testing.assert_allclose(scores.engagement(), 1, rtol=1e-5)
     np.testing.assert_array_equal(scores.accuracy(), 0.5)
+
+
+def test_engagement_is_over_what_a_head_has_in_sight(encoded, stories):
+    shape = {"attention": "WF", "window": 9, "n_layer": 2, "n_embd": 32}
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, **shape)).eval()
+    for block in model.blocks:
+        torch.nn.init.zeros_(block.attention.q.weight)
+    scores = score_heads(model, encoded["recall"], ("A-1",))
+    for i, case in enumerate(encoded["recall"]):
+        seen = [token for token in range(*case.gold[0]) if token > case.sites["A-1"] - 9]
+        np.testing.assert_allclose(scores.uniform[i, 0, :4], len(seen) / 9, rtol=1e-5)
+        np.testing.assert_allclose(scores.uniform[i, 0, 4:], 1 / (case.sites["A-1"] + 1), rtol=1e-5)
+    assert 0 < scores.uniform[:, 0, 0].mean() < 1 / 9, "some are in sight"
+    np.testing.assert_allclose(scores.engagement(), 1, rtol=1e-5)
 
 
 def impossible(model, encoded, family) -> float | None:
@@ -92,7 +106,7 @@ def test_the_chain_is_scored_apart_from_the_name(model, stories):
         ((start, end),) = case.chain
         assert stories.tokenizer.decode(case.tokens[start:end]).strip() in ("He", "She")
         assert scores.chain[i, 0, 6] == pytest.approx(row[start:end].sum().item(), abs=1e-5)
-        assert scores.chain_uniform[i, 0] == pytest.approx((end - start) / (case.sites["P"] + 1))
+        np.testing.assert_allclose(scores.chain_uniform[i, 0], (end - start) / (case.sites["P"] + 1), rtol=1e-5)
         assert start not in range(*case.gold[0])
 
 
@@ -104,9 +118,9 @@ def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess
         ("P",),
         np.ones((n, 1, 1)),
         np.zeros((n, 1, 1)),
-        np.ones((n, 1)),
+        np.ones((n, 1, 1)),
         np.zeros((n, 1, 1)),
-        np.zeros((n, 1)),
+        np.zeros((n, 1, 1)),
     )
     choices = np.array([families.shuffled(perfect, split, seed).choice()[:, 0, 0] for seed in range(200)])
     assert choices.mean() == pytest.approx(0.5, abs=0.05)
@@ -159,7 +173,7 @@ def planted_scores(accuracies: dict[str, float], n: int, mass: float = 0.5) -> H
     rival = np.full((n, 2, 2), mass * 1.5)
     for (site, name), share in accuracies.items():
         rival[: round(share * n), sites.index(site), names.index(name)] = mass / 2
-    return HeadScores(names, sites, gold, rival, np.full((n, 2), 0.1), np.zeros((n, 2, 2)), np.zeros((n, 2)))
+    return HeadScores(names, sites, gold, rival, np.full((n, 2, 2), 0.1), np.zeros((n, 2, 2)), np.zeros((n, 2, 2)))
 
 
 def test_the_head_is_chosen_on_select_never_at_the_answer_and_not_below_engagement_one():

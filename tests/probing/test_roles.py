@@ -14,7 +14,7 @@ from model import GPT, GPTConfig
 from probing.alignment import diagonal_errors, error_rates, linked_texts, measure_alignment
 from probing.heads import score_heads
 from probing.lists import random_lists
-from probing.roles import habits
+from probing.roles import HABIT_THRESHOLD, HABITS, habits
 
 N_HEAD = 4
 
@@ -174,3 +174,17 @@ def test_texts_too_long_for_the_block_are_left_out(stories):
     assert len(by_family([encode_case(case, stories.tokenizer) for case in told])) == 2
     assert linked_texts(told, stories.tokenizer, 8) == []
     assert len(linked_texts(told, stories.tokenizer, 128)) == 20
+
+
+@pytest.mark.parametrize("sight", [{"attention": "W", "window": 2}, {"attention": "S", "stride": 16}])
+def test_an_untrained_head_that_sees_two_tokens_has_no_habit(sight, texts, stories):
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32, **sight)).eval()
+    found = habits(model, texts, texts)
+    mass = found.mass["previous_token" if "window" in sight else "fixed_offset"]
+    assert (mass > HABIT_THRESHOLD).any(), "it half looks there, having little else to look at"
+    assert not any(found.has(habit, k) for habit in HABITS for k in range(N_HEAD))
+
+
+def test_a_planted_habit_is_one(planted, texts):
+    found = habits(planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0))), texts, texts)
+    assert [found.has("previous_token", k) for k in range(N_HEAD)] == [True, False, False, False]
