@@ -12,7 +12,6 @@ ATTENTION_LETTERS = {
     "R": "recurrent network",
 }
 HEADLESS = "R"  # letters without heads, and so without a pattern
-FORGETFUL = "LR"  # letters whose state may drop what was read
 
 
 @dataclass(frozen=True)

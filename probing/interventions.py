@@ -19,7 +19,6 @@ from torch import Tensor
 
 from data import EncodedCase
 from model import GPT, Replay
-from model.config import FORGETFUL
 from model.replay import take
 from model.score import in_batches, pad
 from probing.heads import case_batches, mark_spans, parse_head
@@ -146,10 +145,10 @@ def require_change(
     batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
 ) -> None:
     """Raises NothingChangedError where a head whose part of the residual stream is no longer what it was leaves every
-    answer as it was, but for rounding: then it was changed in a place that nothing reads. Later layers that may forget
-    what they read (L, R) are no such proof.
+    answer as it was, but for rounding: then it was changed in a place that nothing reads. Only where all later layers
+    are full attention: others may hand on next to nothing, or forget it.
     """
-    if set(batch.model.config.letters[layer + 1 :]) & set(FORGETFUL):
+    if set(batch.model.config.letters[layer + 1 :]) - {"F"}:
         return
     clean, attention = batch.replay.layers[layer], batch.model.blocks[layer].attention
     each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
