@@ -230,12 +230,14 @@ def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch
     monkeypatch.setattr(
         Replay, "rest", lambda self, layer, rows, n, edit: rest(self, layer, rows, n, lambda _, z, __: z)
     )
-    heads = [f"{1 if 'W' in model.config.attention else 0}.{h}" for h in range(4)]  # behind it is full attention alone
-    job = {"cut": at_sites(model, encoded, heads, ["A-1"] * 4, "cut")}
+    sparse = "W" in model.config.attention
+    layer, kind = (1, "output") if sparse else (0, "cut")  # behind it is full attention alone
+    job = {kind: at_sites(model, encoded, [f"{layer}.{h}" for h in range(4)], ["A-1"] * 4, kind)}
     if model.config.letters[-1] == "L":
         measure(model, encoded, job)  # a memory may have dropped it
         return
-    with pytest.raises(NothingChangedError, match=r"cut at A-1 in layer \d: head \d changed, and no answer with it"):
+    message = rf"{kind} at A-1 in layer {layer}: head \d changed, and no answer with it"
+    with pytest.raises(NothingChangedError, match=message):
         measure(model, encoded, job)
 
 
