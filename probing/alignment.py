@@ -82,9 +82,8 @@ def error_rates(model: GPT, texts: Sequence[LinkedText]) -> np.ndarray:
         rows = torch.tensor(padded, device=device).flatten(1)  # [B, links * sites]
         recorder = PatternRecorder(rows)
         model.show_patterns(pad([text.tokens for text in batch], device), recorder)
-        pattern = torch.cat([*recorder.patterns.values()], dim=1).unflatten(
-            2, (most, len(SITES))
-        )  # [B, K, links, sites, T]
+        patterns = torch.cat([*recorder.patterns.values()], dim=1)  # [B, K, links * sites, T]
+        pattern = patterns.unflatten(2, (most, len(SITES)))
         for i, text in enumerate(batch):
             start, end = text.source
             pointed = start + pattern[i, :, : len(text.links), :, start:end].argmax(-1)  # [K, links, sites]
