@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import configs
-from benchmarks.articles.claim import Setup
+from benchmarks.articles.claim import SEEDS, Setup
 from benchmarks.articles.doc import filled, section
 from benchmarks.articles.registry import CLAIMS
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.articles", description=__doc__.splitlines()[0])
     parser.add_argument("claim", nargs="?", choices=CLAIMS, metavar="CLAIM", help="none: lists them")
     parser.add_argument("--folder", type=Path, default=Path("runs/articles"), help="where runs lie and numbers go")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, of one thread each")
     parser.add_argument("--pictures", type=Path, default=Path("docs/articles"))
     parser.add_argument("--doc", type=Path, help="a document to put verdict and tables into, such as docs/articles.md")
@@ -40,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with configs.one_line_errors():
         result = claim.run(setup)
         if options.doc:
-            options.doc.write_text(filled(options.doc.read_text(), claim, result))
+            options.doc.write_text(filled(options.doc.read_text(), claim, result, setup.seeds))
     record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
     path = setup.folder / f"{claim.name}.json"
     path.write_text(json.dumps(record | {"numbers": result.numbers}, indent=1))
-    print(section(claim, result))
+    print(section(claim, result, setup.seeds))
     print(f"written: {', '.join(map(str, (path, *result.pictures)))}", file=sys.stderr)
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+SEEDS = (0, 1, 2)
 Verdict = Literal["holds", "holds in part", "does not hold"]
 
 
@@ -21,7 +22,7 @@ class Setup:
     """Where runs lie (``folder``), which seeds they have, how many train at once, and where pictures go."""
 
     folder: Path
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = SEEDS
     jobs: int = 2
     pictures: Path = Path("docs/articles")
 

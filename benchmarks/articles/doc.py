@@ -5,31 +5,34 @@ A claim has a place between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row 
 """
 
 import re
+from collections.abc import Sequence
 
-from benchmarks.articles.claim import Claim, Result
+from benchmarks.articles.claim import SEEDS, Claim, Result
 from data import InputError
 
 COMMAND = "python -m benchmarks.articles"
 
 
-def section(claim: Claim, result: Result) -> str:
-    """Tables, verdict, pictures and command of a claim in Markdown, as seen from docs/."""
+def section(claim: Claim, result: Result, seeds: Sequence[int] = SEEDS) -> str:
+    """Verdict, pictures, tables and command of a claim in Markdown, as seen from docs/; unusual seeds are said."""
     pictures = [f"![{claim.says}]({picture.parent.name}/{picture.name})" for picture in result.pictures]
     tables = [table.markdown() for table in result.tables]
-    return "\n\n".join([f"**{result.sentence}.**", *pictures, *tables, f"    {COMMAND} {claim.name}"])
+    other = "" if tuple(seeds) == SEEDS else f" --seeds {' '.join(map(str, seeds))}"
+    return "\n\n".join([f"**{result.sentence}.**", *pictures, *tables, f"    {COMMAND} {claim.name}{other}"])
 
 
-def row(claim: Claim, result: Result) -> str:
+def row(claim: Claim, result: Result, seeds: Sequence[int] = SEEDS) -> str:
     """A claim in the table of all of them."""
-    return f"| [{claim.name}](#{claim.name}) | {claim.says} | {result.verdict} | {result.number} |"
+    one = " (one seed)" if len(seeds) == 1 else ""
+    return f"| [{claim.name}](#{claim.name}) | {claim.says} | {result.verdict} | {result.number}{one} |"
 
 
-def filled(text: str, claim: Claim, result: Result) -> str:
+def filled(text: str, claim: Claim, result: Result, seeds: Sequence[int] = SEEDS) -> str:
     """``text`` with a claim's place and row filled anew; raises InputError where it has none."""
     place = re.compile(rf"(<!-- {claim.name} -->\n).*?(<!-- /{claim.name} -->)", re.DOTALL)
     line = re.compile(rf"^\| \[{claim.name}\]\(.*$", re.MULTILINE)
     for pattern, what in ((place, f"<!-- {claim.name} --> and <!-- /{claim.name} -->"), (line, f"| [{claim.name}](")):
         if not pattern.search(text):
             raise InputError(f"the document has no place for {claim.name}: it lacks {what}")
-    text = place.sub(lambda found: f"{found[1]}{section(claim, result)}\n{found[2]}", text)
-    return line.sub(lambda _: row(claim, result), text)
+    text = place.sub(lambda found: f"{found[1]}{section(claim, result, seeds)}\n{found[2]}", text)
+    return line.sub(lambda _: row(claim, result, seeds), text)

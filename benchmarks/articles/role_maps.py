@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from data.visible import visible_name
 from probing.colours import FAINT, INK, blend, rgb
-from probing.figures import drawing, new_figure, save
+from probing.figures import drawing, new_figure, save, widest
 from probing.findings import Role
 from probing.role_map import abbreviations
 from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
@@ -20,7 +20,7 @@ GAP, LEFT, TOP = 0.06, 0.3, 0.5
 LEGEND = 0.24  # inches a line
 COLUMNS = 4  # of the legend
 STRENGTH = 0.55  # of a role's colour, so that ink can be read on it
-SIZE = 7  # points
+SIZE, NAME = 7, 9  # points
 
 
 def draw_role_maps(rows: Sequence[Sequence[tuple[str, RoleMap]]], title: str, path: Path) -> list[Path]:
@@ -29,11 +29,11 @@ def draw_role_maps(rows: Sequence[Sequence[tuple[str, RoleMap]]], title: str, pa
     names = [name for name in ROLE_COLOURS if name in found] + sorted({*found} - ROLE_COLOURS.keys())
     letters = abbreviations(names)
     heights = [max(height_of(layers) for _, layers in row) for row in rows]
-    widths = [sum(width_of(layers) for _, layers in row) + GAP for row in rows]
     legend = LEGEND * (math.ceil((len(names) + 1) / COLUMNS) + 1)
-    width = max(8.0, *widths)
-    size = (width, 0.35 + sum(heights) + TOP * len(rows) + legend)
     with drawing():
+        widths = [sum(width_of(name, layers) for name, layers in row) + GAP for row in rows]
+        width = max(*widths, 0.2 + widest([title], weight="bold"))
+        size = (width, 0.35 + sum(heights) + TOP * len(rows) + legend)
         figure = new_figure(*size)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
         axes.axis("off")
@@ -43,14 +43,15 @@ def draw_role_maps(rows: Sequence[Sequence[tuple[str, RoleMap]]], title: str, pa
             x = 0.0
             for name, layers in row:
                 draw_map(axes, x, y, name, layers, letters)
-                x += width_of(layers)
+                x += width_of(name, layers)
             y += height + TOP
         draw_legend(axes, y + 0.1, width, letters)
         return save(figure, path)
 
 
-def width_of(layers: RoleMap) -> float:
-    return LEFT + 0.15 + CELL * len(layers[0])
+def width_of(name: str, layers: RoleMap) -> float:
+    """A map is as wide as its heads, or as its name; to be asked inside ``drawing``."""
+    return LEFT + 0.15 + max(CELL * len(layers[0]), widest([name], NAME))
 
 
 def height_of(layers: RoleMap) -> float:
@@ -63,7 +64,7 @@ def layer_height(heads: Sequence[Sequence[Role]]) -> float:
 
 
 def draw_map(axes: Axes, left: float, top: float, name: str, layers: RoleMap, letters: dict[str, str]) -> None:
-    axes.text(left + LEFT, top + 0.2, name, fontsize=9)
+    axes.text(left + LEFT, top + 0.2, name, fontsize=NAME)
     y = top + 0.42
     for head in range(len(layers[0])):
         axes.text(left + LEFT + CELL * (head + 0.5), y - 0.04, str(head), fontsize=SIZE, ha="center", color=INK)
