@@ -30,7 +30,7 @@ from training.summary import best_evaluation
 
 WIDTH = 128
 SHAPES = {  # name -> what it says to train.py, and its head sizes
-    "unit variance": ((), (8, 16, 32, 64, 128)),
+    "unit variance": ((), (8, 32, 128)),
     "GPT-2": (
         (
             "model.norm=layernorm",
@@ -41,9 +41,9 @@ SHAPES = {  # name -> what it says to train.py, and its head sizes
             "model.tie_embeddings=true",
             "optimizer.embedding_lr=0.005",
         ),
-        (8, 32, 128),
+        (128,),
     ),
-    "QK-norm": (("model.qk_norm=true",), (8, 32, 128)),
+    "QK-norm": (("model.qk_norm=true",), (128,)),
 }
 MEANINGS = {
     "unit variance": "modern, no QK-norm",
