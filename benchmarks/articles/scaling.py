@@ -196,7 +196,7 @@ def table(grid: Grid, shape: str) -> Table:
 
 
 def draw(grid: Grid, path: Path) -> list[Path]:
-    """Entropy and loss against head size: a colour for division, a line style for the shape."""
+    """Entropy and loss against head size: a colour for division, a mark for the shape."""
     with drawing():
         figure = new_figure(9.0, 3.8, layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -212,12 +212,13 @@ def draw(grid: Grid, path: Path) -> list[Path]:
 
 def draw_lines(axes: Axes, grid: Grid, value: Callable[[Measured], float]) -> None:
     """The mean over seeds of each shape, divided and not, with the lowest and the highest seed as a band."""
-    for (shape, (_, sizes)), style in zip(SHAPES.items(), ("-", "--", ":"), strict=True):
+    for (shape, (_, sizes)), marker in zip(SHAPES.items(), ("o", "s", "^"), strict=True):
         for divided, colour in COLOURS.items():
             values = [[value(one) for one in grid[shape, size, divided]] for size in sizes]
             axes.fill_between(sizes, [*map(min, values)], [*map(max, values)], color=colour, alpha=0.12, linewidth=0)
             label = f"{MEANINGS[shape]},\n{'divided by √d' if divided else 'not divided'}"
-            line = {"color": colour, "linestyle": style, "marker": "o", "markersize": 3.5, "linewidth": 1.5}
+            line = {"color": colour, "linestyle": "-" if len(sizes) > 1 else "", "linewidth": 1.5}
+            line |= {"marker": marker, "markersize": 6, "alpha": 0.85}
             axes.plot(sizes, [*map(mean, values)], label=label, **line)
     sizes = SHAPES[CLAIMED][1]
     axes.set_xscale("log")
