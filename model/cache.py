@@ -55,20 +55,23 @@ class KVCache(Cache):
         """Adds one token a sequence, k and v [B, Hkv, 1, d], and returns what it sees: keys and values [B, Hkv, n, d],
         and which of these n belong to each sequence, [B, 1, 1, n]; None: all of them.
         """
-        return self.write(k, v, place.position, place, place.longest + 1)
+        return self.write(k, v, (place.position,), place.position, place.longest + 1)
 
     def write(
-        self, k: Tensor, v: Tensor, slot: int | Tensor, place: Place, n: int
+        self, k: Tensor, v: Tensor, slot: tuple[int | Tensor, ...], last: int | Tensor, n: int
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Puts one token a sequence into its ``slot``; of the first ``n`` slots those are seen that are filled."""
+        """Puts one token a sequence into its ``slot``, an index behind the heads; of the first ``n`` slots in its row
+        those up to ``last`` are seen.
+        """
         keys, values = self.tensors
-        k, v = k[:, :, 0].type_as(keys), v[:, :, 0].type_as(values)  # under autocast they may be of half precision
-        if isinstance(slot, int):
-            keys[:, :, slot], values[:, :, slot] = k, v
-            return keys[:, :, :n], values[:, :, :n], None
-        each = torch.arange(len(slot), device=slot.device)
-        keys[each, :, slot], values[each, :, slot] = k, v
-        return keys[:, :, :n], values[:, :, :n], filled(n, place.position)
+        each, every, mask = slice(None), slice(None), None
+        if not isinstance(last, int):
+            each, mask = torch.arange(len(last), device=last.device), filled(n, last)
+        for kept, new in ((keys, k), (values, v)):
+            kept[each, every, *slot] = new[:, :, 0].type_as(kept)  # under autocast it may be of half precision
+        row = slot[:-1]
+        seen = (each if row else every, every, *row, slice(n))  # without a row of its own no sequence need be copied
+        return keys[seen], values[seen], mask
 
 
 class RingCache(KVCache):
@@ -85,7 +88,7 @@ class RingCache(KVCache):
 
     def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
         window = self.tensors[0].size(2)
-        return self.write(k, v, place.position % window, place, min(place.longest + 1, window))
+        return self.write(k, v, (place.position % window,), place.position, min(place.longest + 1, window))
 
 
 class StridedCache(KVCache):
@@ -98,16 +101,9 @@ class StridedCache(KVCache):
             kept[:, :, :, : by_residue.size(3)] = by_residue
 
     def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
-        keys, values = self.tensors
-        stride, position = keys.size(2), place.position
-        residue, slot, n = position % stride, position // stride, place.longest // stride + 1
-        k, v = k[:, :, 0].type_as(keys), v[:, :, 0].type_as(values)
-        if isinstance(position, int):
-            keys[:, :, residue, slot], values[:, :, residue, slot] = k, v
-            return keys[:, :, residue, :n], values[:, :, residue, :n], None
-        each = torch.arange(len(slot), device=slot.device)
-        keys[each, :, residue, slot], values[each, :, residue, slot] = k, v
-        return keys[each, :, residue, :n], values[each, :, residue, :n], filled(n, slot)
+        stride = self.tensors[0].size(2)
+        residue, slot = place.position % stride, place.position // stride
+        return self.write(k, v, (residue, slot), slot, place.longest // stride + 1)
 
 
 def filled(n: int, last: Tensor) -> Tensor:

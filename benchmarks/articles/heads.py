@@ -8,12 +8,10 @@ from statistics import mean
 from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict, over_seeds
 from benchmarks.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
 from benchmarks.articles.role_maps import draw_role_maps
-from benchmarks.articles.runs import probe_all, train_all
+from benchmarks.articles.runs import best_loss, probe_all, train_all
 from data.stories import FAMILIES
 from data.visible import visible_name
 from probing.roles import HABITS
-from training.metrics import read_rows
-from training.summary import best_evaluation
 
 ROWS = {
     "families resolved": f"families resolved, of {len(FAMILIES)}",
@@ -62,7 +60,7 @@ def measure(found: Found, run: Path) -> dict[str, float]:
     return {
         "families resolved": len(told),
         "right": 100 * mean(found["families"][name]["model_accuracy"] for name in FAMILIES),
-        "val loss": best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"],
+        "val loss": best_loss(run),
         "heads": len(having),
         "roles": len({role.role for role in chain(*heads)}),
         "roles a head": mean(map(len, having)) if having else 0.0,

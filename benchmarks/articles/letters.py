@@ -12,12 +12,10 @@ import yaml
 from benchmarks.articles.claim import Claim, Result, Setup, Table, over_seeds
 from benchmarks.articles.found import Found, judge, listed, resolved, roles_of
 from benchmarks.articles.role_maps import draw_role_maps
-from benchmarks.articles.runs import probe_all, train_all
+from benchmarks.articles.runs import best_loss, probe_all, train_all
 from data.visible import visible_name
 from probing.roles import ROLE_COLOURS
-from training.metrics import read_rows
 from training.run import CONFIG
-from training.summary import best_evaluation
 
 LETTERS = {
     "F": "full",
@@ -76,7 +74,7 @@ def measure(found: Found, run: Path) -> dict:
         "resolved": len(families),
         "names": list(families),
         "right": 100 * mean(found["families"][name]["model_accuracy"] for name in trained),
-        "val_loss": best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"],
+        "val_loss": best_loss(run),
         "heads": sum(bool(roles) for roles in heads),
         "unseen": sum(not any(head["looks"] for head in family["heads"]) for family in families.values()),
         "roles": {name: sum(name in [role.role for role in roles] for roles in heads) for name in ROLE_COLOURS},

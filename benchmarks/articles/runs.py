@@ -24,6 +24,7 @@ from training import checkpoint
 from training.metrics import read_rows
 from training.run import CONFIG, is_run
 from training.schedule import fraction_done
+from training.summary import best_evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
@@ -123,6 +124,11 @@ def is_probed(run: Path) -> bool:
     """Whether heads.json is there and no older than the checkpoint that it is about."""
     heads = run / HEADS
     return heads.exists() and heads.stat().st_mtime >= (checkpoint.find(run, "best") / "state.json").stat().st_mtime
+
+
+def best_loss(run: Path) -> float:
+    """The lowest validation loss of a run, in nats."""
+    return best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"]
 
 
 def execute(what: str, command: Sequence[str]) -> None:

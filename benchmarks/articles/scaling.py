@@ -18,15 +18,13 @@ from torch import Tensor
 
 from benchmarks.articles.claim import Claim, Result, Setup, Table, over_seeds, t_interval
 from benchmarks.articles.found import judge, listed
-from benchmarks.articles.runs import train_all
+from benchmarks.articles.runs import best_loss, train_all
 from data import Tokenizer
 from data.stories import write
 from model import GPT
 from model.watch import PatternRecorder
 from probing.figures import drawing, new_figure, save
 from training import load_model
-from training.metrics import read_rows
-from training.summary import best_evaluation
 
 WIDTH = 128
 SHAPES = {  # name -> what it says to train.py, and its head sizes
@@ -107,7 +105,7 @@ def measure(run: Path, seed: int) -> Measured:
     tokens = held_out(tokenizer, model.config.block_size)
     fresh = GPT(replace(model.config, dropout=0.0), seed=seed).eval()
     start = patterns(fresh, tokens)
-    loss = best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"]
+    loss = best_loss(run)
     return Measured(score_spread(start), relative_entropy(start), relative_entropy(patterns(model, tokens)), loss)
 
 
