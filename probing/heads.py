@@ -98,11 +98,14 @@ def even_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
     """The mass on marked tokens, ``marks`` [B, M, T], of attention spread evenly over what each head sees from the
     queries ``rows`` [B, S]: [B, S, K, M].
     """
+    by_letter: dict[str, Tensor] = {}  # all layers of a letter see the same
     parts = []
     for layer in model.config.layers_with_heads:
-        visible = model.blocks[layer].attention.visible(rows, marks.size(2)).float()  # [B, S, T]
-        even = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
-        parts.append(even[:, :, None].expand(-1, -1, model.config.n_head, -1))
+        letter = model.config.letters[layer]
+        if letter not in by_letter:
+            visible = model.blocks[layer].attention.visible(rows, marks.size(2)).float()  # [B, S, T]
+            by_letter[letter] = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
+        parts.append(by_letter[letter][:, :, None].expand(-1, -1, model.config.n_head, -1))
     return torch.cat(parts, dim=2)
 
 
