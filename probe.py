@@ -12,6 +12,7 @@ import configs
 from configs.schema import ProbeCommand
 from data import Case, InputError, Tokenizer, read_cases, split_cases
 from data.case_fit import explain_fit
+from data.pairs import read_pairs
 from data.stories import cases
 from model import GPT
 from probing import Findings, encode_families, print_findings, probe, record_film, write_files
@@ -19,6 +20,7 @@ from probing.examples import own_text
 from probing.figures import remove_pictures
 from probing.film_figure import draw_film
 from probing.page import REPORT, write_report
+from probing.pairs import print_pairs, score_pairs, write_pairs
 from probing.role_figure import draw_role_map
 from probing.sentence import encode_sentence, query_positions, show_sentence
 from probing.sites_figure import draw_sites
@@ -33,6 +35,10 @@ def main(command: ProbeCommand) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
+    source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
+    if command.pairs is not None:
+        compare(command.pairs, model, tokenizer, source, run / "probe", console)
+        return
     if not model.config.layers_with_heads:
         raise InputError(f"run={run}: attention={model.config.attention} has no heads to probe")
     sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
@@ -40,8 +46,7 @@ def main(command: ProbeCommand) -> None:
         raise InputError(f"film=true: {run} has no snapshots; train with snapshots=2")
     select, report = read(command, model, tokenizer, console)
     console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
-    source = {"run": run.name, "step": state["step"], "tokens": state["tokens"]}
-    source |= {"checkpoint": command.checkpoint, "cases": command.cases or "stories", "seed": command.seed}
+    source |= {"cases": command.cases or "stories", "seed": command.seed}
     findings = probe(model, tokenizer, select, report, seed=command.seed, source=source)
     print_findings(findings, console)
     if sentence is not None:
@@ -64,6 +69,17 @@ def main(command: ProbeCommand) -> None:
         *draw_film(findings.film, folder / f"film.{command.figures}"),
         *page.write_report(run),  # which shows the film, too, or no longer does
     ]
+    console.print(f"written: {', '.join(map(str, written))}")
+
+
+def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: Path, console: Console) -> None:
+    """Minimal pairs instead of heads."""
+    pairs = read_pairs(Path(path))
+    console.print(f"run {folder.parent}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
+    scored = score_pairs(model, tokenizer, pairs)
+    print_pairs(scored, console)
+    folder.mkdir(exist_ok=True)
+    written = write_pairs(scored, folder, source | {"pairs": path})
     console.print(f"written: {', '.join(map(str, written))}")
 
 

@@ -33,6 +33,7 @@ FREE_TEXT = (
     "text",
     "show",  # 1.10 is a head, not a number
     "cases",
+    "pairs",
     "run",
     "init_from",
     "checkpoint",

@@ -86,6 +86,7 @@ class ProbeCommand:
     checkpoint: str = "best"
     text: str | None = None
     cases: str | None = None
+    pairs: str | None = None
     n_cases: int = 400
     film: bool = False
     figures: Literal["png", "svg", "pdf"] = "png"
@@ -96,5 +97,7 @@ class ProbeCommand:
         require_seed(self.seed)
         if self.n_cases < 20 or self.n_cases % 2:
             raise ValueError(f"n_cases={self.n_cases}: must be even, as stories come with twins, and at least 20")
+        if self.pairs is not None and (self.text is not None or self.cases is not None or self.film):
+            raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and film out")
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')

@@ -1,12 +1,17 @@
-"""How likely a model finds one of two continuations at a chosen place of many texts."""
+"""How likely a model finds texts, and one of two continuations at a chosen place of them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from model.gpt import GPT
+
+# Where all tokens of texts are scored: logits held at a time, but those of so many tokens in any case.
+LOGITS = {"cpu": 1 << 22, "cuda": 1 << 28, "mps": 1 << 25}
+FEWEST_TOKENS = 512
 
 
 def pad(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
@@ -52,3 +57,34 @@ def score_answers(
         right = log_probs.argmax(-1) == answers[part, 0]
         parts.append((log_probs.gather(1, answers[part])[:, 0], log_probs.gather(1, foils[part])[:, 0], right))
     return AnswerScores(*map(torch.cat, zip(*parts, strict=True)))
+
+
+@torch.inference_mode()
+def score_sequences(model: GPT, sequences: Sequence[Sequence[int]]) -> Tensor:
+    """The log-probability in nats of each sequence behind its first token, given that token: [N] in double precision.
+
+    No sequence may have more than block_size + 1 tokens, nor fewer than two.
+    """
+    device = model.embed.weight.device
+    scores = torch.zeros(len(sequences), dtype=torch.float64)
+    n_tokens = max(FEWEST_TOKENS, LOGITS[device.type] // model.config.vocab_size)
+    for chosen in alike(list(map(len, sequences)), n_tokens):
+        tokens = pad([sequences[i] for i in chosen], device)
+        lengths = torch.tensor([len(sequences[i]) for i in chosen], device=device)
+        logits = model(tokens[:, :-1])  # [B, T, V]
+        losses = F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")  # [B, T]
+        inside = torch.arange(1, tokens.size(1), device=device) < lengths[:, None]
+        scores[chosen] = -(losses * inside).double().sum(1).cpu()
+    return scores
+
+
+def alike(lengths: Sequence[int], n_tokens: int) -> Iterator[list[int]]:
+    """The indices of all sequences in groups of nearly one length, of at most ``n_tokens`` with their padding."""
+    group = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if group and lengths[i] * (len(group) + 1) > n_tokens:
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group

@@ -134,3 +134,19 @@ def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_ru
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
     assert found["families"]["winogender"]["resolved"] is False
     assert found["impossible_probe"] == {"accuracy": 0.5}, "of the pairs that are the same up to the pronoun"
+
+
+def test_minimal_pairs_are_compared_instead_of_heads(script, error_of, finished_run, tmp_path, capsys):
+    path = tmp_path / "pairs 1e3.jsonl"
+    path.write_text(json.dumps({"sentence_good": "Tom slept.", "sentence_bad": "Tom slept slept."}) + "\n")
+    heads = finished_run / "probe" / "heads.json"
+    before = heads.read_bytes() if heads.exists() else None
+    script("probe", f"run={finished_run}", f"pairs={path}")
+    out = capsys.readouterr().out
+    assert "pairs 1e3" in out
+    assert "right, %" in out
+    found = json.loads((finished_run / "probe" / "pairs.json").read_text())
+    assert found["all"]["pairs"] == 1
+    assert (heads.read_bytes() if heads.exists() else None) == before, "what the heads do is left as it was"
+    message = error_of("probe", f"run={finished_run}", f"pairs={path}", "text=Tom slept.")
+    assert "leave text, cases and film out" in message

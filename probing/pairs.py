@@ -1,0 +1,124 @@
+"""Which of two sentences does a model find likelier? Accuracy over minimal pairs (Warstadt et al. 2020)."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from data import InputError, Tokenizer
+from data.pairs import Pair
+from data.visible import visible_name
+from model import GPT
+from model.score import score_sequences
+from probing.statistics import binomial_intervals
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """``right``: the share of pairs whose good sentence is the likelier one, a tie being half; ``ci``: 95 %, exact for
+    independent pairs of these paradigms. ``shorter``: what is right if the sentence of fewer tokens is always taken.
+    """
+
+    pairs: int
+    right: float
+    ci: tuple[float, float]
+    shorter: float
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Log-probabilities in nats [N] and tokens [N] of both sentences of each pair; ``too_long``: pairs left out."""
+
+    pairs: Sequence[Pair]
+    good: np.ndarray
+    bad: np.ndarray
+    good_tokens: np.ndarray
+    bad_tokens: np.ndarray
+    too_long: int
+
+    def accuracy(self, which: np.ndarray | None = None) -> Accuracy:
+        """Of the pairs at which ``which`` [N] is true, or of all."""
+        which = np.ones(len(self.pairs), bool) if which is None else which
+        n, right = int(which.sum()), preferred(self.good, self.bad)[which].mean()
+        low, high = binomial_intervals(np.array([right]), n)[0]
+        shorter = preferred(self.bad_tokens, self.good_tokens)[which].mean()
+        return Accuracy(n, float(right), (float(low), float(high)), float(shorter))
+
+    def by(self, key: str) -> dict[str, Accuracy]:
+        """The accuracy of each ``"paradigm"`` or ``"phenomenon"``, in order of names."""
+        names = np.array([getattr(pair, key) for pair in self.pairs])
+        return {str(name): self.accuracy(names == name) for name in np.unique(names)}
+
+    @property
+    def over_paradigms(self) -> float:
+        """The mean of the paradigms' accuracies, however many pairs each has: the figure that is usually published."""
+        return float(np.mean([accuracy.right for accuracy in self.by("paradigm").values()]))
+
+
+def preferred(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """1 where ``one`` is larger, 0 where ``other`` is, 1/2 where they are equal."""
+    return (1 + np.sign(one - other)) / 2
+
+
+def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> ScoredPairs:
+    """log P of both sentences of each pair, each at the beginning of a document: behind an end token.
+
+    Pairs that do not fit into the model's block are left out and counted; raises InputError where none fits.
+    """
+    together = [sentence for pair in pairs for sentence in (pair.good, pair.bad)]
+    texts = [[tokenizer.end, *ids.tolist()] for ids in tokenizer.encode_many(together)]
+    told = zip(pairs, texts[::2], texts[1::2], strict=True)
+    fitting = [item for item in told if max(map(len, item[1:])) <= model.config.block_size + 1]
+    if not fitting:
+        raise InputError(f"no pair fits into this model's block of {model.config.block_size} tokens")
+    kept, good, bad = zip(*fitting, strict=True)
+    scores = score_sequences(model, [*good, *bad]).numpy()
+    n_tokens = np.array([len(text) - 1 for text in (*good, *bad)])
+    return ScoredPairs(kept, *np.split(scores, 2), *np.split(n_tokens, 2), len(pairs) - len(kept))
+
+
+def print_pairs(scored: ScoredPairs, console: Console) -> None:
+    """One line a phenomenon, then all of them."""
+    table = Table(title="which sentence is likelier", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("phenomenon", no_wrap=True)
+    for heading in ("pairs", "right, %", "95 % interval", "the shorter one, %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    phenomena = scored.by("phenomenon")
+    whole = {"all": scored.accuracy()} if len(phenomena) > 1 else {}
+    for name, found in (phenomena | whole).items():
+        low, high = found.ci
+        interval, shorter = f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * found.shorter:.1f}"
+        table.add_row(visible_name(name), f"{found.pairs:,}", f"{100 * found.right:.1f}", interval, shorter)
+    console.print(table)
+    paradigms = scored.by("paradigm")
+    if len(paradigms) > 1:
+        console.print(f"mean over {len(paradigms)} paradigms: {scored.over_paradigms:.1%}; a coin would have 50 %")
+    if alike := sum(pair.good == pair.bad for pair in scored.pairs):
+        console.print(f"note   in {alike} pairs both sentences are the same; each counts one half")
+    if scored.too_long:
+        console.print(f"note   {scored.too_long:,} pairs are left out: they do not fit into the model's block")
+
+
+def write_pairs(scored: ScoredPairs, folder: Path, source: dict) -> list[Path]:
+    """pairs.json: accuracies of all pairs, of each phenomenon and of each paradigm; pairs.csv: every sentence."""
+    summary, table = folder / "pairs.json", folder / "pairs.csv"
+    content = {
+        "source": source,
+        "all": asdict(scored.accuracy()),
+        "mean_over_paradigms": scored.over_paradigms,
+        "left_out": scored.too_long,
+        "phenomena": {name: asdict(found) for name, found in scored.by("phenomenon").items()},
+        "paradigms": {name: asdict(found) for name, found in scored.by("paradigm").items()},
+    }
+    summary.write_text(json.dumps(content, indent=1))
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*Pair._fields, "log_p_good", "log_p_bad", "tokens_good", "tokens_bad"])
+        columns = (scored.good.tolist(), scored.bad.tolist(), scored.good_tokens, scored.bad_tokens)
+        writer.writerows([*pair, *numbers] for pair, *numbers in zip(scored.pairs, *columns, strict=True))
+    return [summary, table]
