@@ -3,12 +3,13 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.linear import LinearAttention
 from model.recurrent import Recurrent
 
-MEMORY = 8, 1024  # tokens after which the first and the last head of letter L keep 1/e of what they read
+# Tokens after which 1/e of what was read is left: in the first and the last head of L, unit of R.
+MEMORY = {"L": (8, 1024), "R": (2, 128)}
 
 
 @torch.no_grad()
@@ -23,10 +24,13 @@ def initialize(model: nn.Module, seed: int) -> None:
     q, k, v, up         uniform, std 1 / sqrt(fan in)          normal, std 0.02
     recurrent (R)       uniform, std 1 / sqrt(fan in)          the same
     o, down             zero: each block starts as identity    normal, std 0.02 / sqrt(2 n_layer)
-    gates (L)           zero; biases: memories from MEMORY[0] to MEMORY[1] tokens, head by head, in both
+    gates (L, R)        zero (L), as above (R); biases: memories of all lengths between MEMORY's, in both
     head (if untied)    normal, std 0.001: starts at ln V      normal, std 0.02
     norm gains, biases  -, 0                                   1, 0
     ==================  =====================================  ==========================================
+
+    Without memories of their own, recurrent units forget half at every token and learn no long one (Tallec & Ollivier
+    2018, "Can recurrent neural networks warp time?").
 
     A tied head shares the embedding, which then starts at std 0.02 in both families, so that no token begins favoured.
     """
@@ -55,16 +59,23 @@ def initialize(model: nn.Module, seed: int) -> None:
         if isinstance(attention, Recurrent):
             for parameter in attention.gru.parameters():
                 uniform(parameter) if parameter.ndim == 2 else parameter.zero_()
+            _, update, _ = attention.gru.bias_ih_l0.chunk(3)
+            update.copy_(keeping(MEMORY["R"], len(update)))
         else:
             for linear in (attention.q, attention.k, attention.v):
                 uniform(linear.weight) if modern else normal(linear.weight, 0.02)
         if isinstance(attention, LinearAttention):
-            shortest, longest = MEMORY
-            memory = torch.logspace(math.log10(shortest), math.log10(longest), config.n_head)
             attention.gate.weight.zero_()
-            attention.gate.bias.copy_(-torch.expm1(1 / memory).log())  # sigmoid of which is exp(-1 / memory)
+            attention.gate.bias.copy_(keeping(MEMORY["L"], config.n_head))
         uniform(mlp.up.weight) if modern else normal(mlp.up.weight, 0.02)
         for linear in (attention.o, mlp.down):
             linear.weight.zero_() if modern else normal(linear.weight, 0.02 / math.sqrt(2 * config.n_layer))
     if not config.tie_embeddings:
         normal(model.head.weight, 0.001 if modern else 0.02)
+
+
+def keeping(memories: tuple[float, float], n: int) -> Tensor:
+    """n biases of gates that keep exp(-1 / memory) of everything a token; memories log-spaced between these."""
+    shortest, longest = memories
+    memory = torch.logspace(math.log10(shortest), math.log10(longest), n)
+    return -torch.expm1(1 / memory).log()  # sigmoid of which is that share

@@ -225,6 +225,15 @@ def test_letters_have_as_many_parameters_as_full_attention(letter):
     assert abs(other / full - 1) < 0.01
 
 
+def test_a_new_recurrent_states_memories_reach_from_2_to_128_tokens():
+    gru = GPT(GPTConfig(40, attention="R", n_embd=96)).blocks[0].attention.gru
+    gru.weight_ih_l0.data.zero_()
+    gru.weight_hh_l0.data.zero_()
+    with torch.inference_mode():
+        _, left = gru(torch.zeros(1, 1, 96), torch.ones(1, 1, 64))  # nothing new: the state fades
+    torch.testing.assert_close(left[0, 0, [0, -1]].log(), torch.tensor([-1 / 2, -1 / 128]), rtol=1e-3, atol=0)
+
+
 def test_a_new_networks_memories_reach_from_8_to_1024_tokens():
     gate = GPT(GPTConfig(40, attention="L", n_head=8)).blocks[0].attention.gate
     left = torch.sigmoid(gate.bias.detach())
