@@ -47,7 +47,7 @@ def run(setup: Setup) -> Result:
         f"{over_seeds(column(one, 'families resolved'), '{:.1f}'.format)} with one",
         [Table(("by seed", "four heads of 32", "one head of 128"), rows), jobs_table(found, setup.seeds)],
         {"four heads": four, "one head": one},
-        draw_role_maps(maps, "What each head does: layers down, heads across", setup.picture("heads")),
+        draw_role_maps(maps, "What heads do: four a layer, and one of equal width", setup.picture("heads")),
     )
 
 

@@ -49,7 +49,7 @@ def run(setup: Setup) -> Result:
         measured,
         draw_role_maps(
             [maps[:2], maps[2:]],
-            f"What each head does, by its attention: layers down, heads across, seed {setup.seeds[0]}",
+            f"What heads do, by attention; seed {setup.seeds[0]}",
             setup.picture("letters"),
         ),
     )

@@ -18,7 +18,7 @@ RoleMap = Sequence[Sequence[Sequence[Role]]]  # by layer and head, the strongest
 CELL, BAR = 0.52, 0.15  # inches: a head's width, a role's height
 GAP, LEFT, TOP = 0.06, 0.3, 0.5
 LEGEND = 0.24  # inches a line
-COLUMNS = 4  # of the legend
+COLUMNS = 3  # of the legend
 STRENGTH = 0.55  # of a role's colour, so that ink can be read on it
 SIZE, NAME = 7, 9  # points
 
@@ -95,4 +95,4 @@ def draw_legend(axes: Axes, top: float, width: float, letters: dict[str, str]) -
         axes.text(x + 0.15, y + BAR / 2, code, fontsize=SIZE, ha="center", va="center", color=INK)
         axes.text(x + 0.38, y + BAR / 2, name, fontsize=8, va="center")
     y = top + LEGEND * math.ceil(len(entries) / COLUMNS)
-    axes.text(0.3, y + BAR / 2, f"{MATTERS} it matters to the answer; grey: no role", fontsize=8, va="center")
+    axes.text(0.3, y + BAR / 2, f"{MATTERS} matters to the answer; grey: no role; layers down, heads across", fontsize=8, va="center")
