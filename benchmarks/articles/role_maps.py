@@ -95,4 +95,5 @@ def draw_legend(axes: Axes, top: float, width: float, letters: dict[str, str]) -
         axes.text(x + 0.15, y + BAR / 2, code, fontsize=SIZE, ha="center", va="center", color=INK)
         axes.text(x + 0.38, y + BAR / 2, name, fontsize=8, va="center")
     y = top + LEGEND * math.ceil(len(entries) / COLUMNS)
-    axes.text(0.3, y + BAR / 2, f"{MATTERS} matters to the answer; grey: no role; layers down, heads across", fontsize=8, va="center")
+    marks = f"{MATTERS} matters to the answer; grey: no role; layers down, heads across"
+    axes.text(0.3, y + BAR / 2, marks, fontsize=8, va="center")
