@@ -24,7 +24,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from data import Shakespeare, TokenizerConfig, prepare
+from data import Named, TokenizerConfig, prepare
 from data.shards import Tokens
 from training import load_model
 from training.evaluation import validation_loss
@@ -96,11 +96,11 @@ def set_up(nanogpt: Path, folder: Path) -> tuple[Path, Path, bytes]:
     shutil.copytree(nanogpt, clone, ignore=shutil.ignore_patterns(".git", "*.bin", "out*"))
     own.mkdir()
     cache = ROOT / "cache"
-    source = Path(Shakespeare().files(cache).path)
+    (source,), _ = Named("shakespeare").files(cache)
     shutil.copytree(source.parent, own / "cache" / source.parent.name)
     shutil.copy(source, clone / "data" / "shakespeare_char" / "input.txt")
     timed(["data/shakespeare_char/prepare.py"], clone)
-    dataset = prepare(Shakespeare(), TokenizerConfig("bytes"), own / "cache")
+    dataset = prepare(Named("shakespeare"), TokenizerConfig("bytes"), own / "cache")
     theirs = (clone / "data" / "shakespeare_char" / "train.bin").stat().st_size // 2
     assert theirs == len(dataset.train) - 1, "the same characters, and behind ours an end token"
     return clone, own, source.read_bytes()

@@ -28,6 +28,7 @@ from training.world import first_speaks, processes
 
 FOLDER = Path(__file__).resolve().parent
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
+CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
 FREE_TEXT = (
     "prompt",
     "text",
@@ -205,7 +206,7 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
         command = TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"] if part not in ("stories", "shakespeare", "files"))
+        path = ".".join(str(part) for part in first["loc"] if part not in CORPORA)
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "missing":
             raise InputError(f"{path} is missing; give {path}=...") from None

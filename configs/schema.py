@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
-from data import Files, Shakespeare, TokenizerConfig
+from data import Files, Named, TokenizerConfig
 from data.stories import Stories
 from model import GPTConfig, Sampling
 from training import TrainConfig
@@ -29,7 +29,7 @@ class TrainCommand(TrainConfig):
     SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text.
     """
 
-    data: Annotated[Stories | Shakespeare | Files, Discriminator("name")]
+    data: Annotated[Stories | Named | Files, Discriminator("name")]
     tokenizer: TokenizerConfig
     model: GPTConfig
     run: str | None = None

@@ -6,9 +6,10 @@ Imports numpy and no torch; knows nothing of models.
 from data.batches import Batches
 from data.case_files import read_cases, split_cases
 from data.cases import Case, EncodedCase, encode_case
-from data.corpora import Corpus, Files, Shakespeare
+from data.corpora import Corpus, Files
 from data.dataset import Dataset, prepare
 from data.errors import InputError
+from data.named import Named
 from data.tokenizers import Tokenizer, TokenizerConfig
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
     "EncodedCase",
     "Files",
     "InputError",
-    "Shakespeare",
+    "Named",
     "Tokenizer",
     "TokenizerConfig",
     "encode_case",

@@ -1,32 +1,26 @@
-"""Where text comes from: the user's files, or a named corpus. Stories are the third kind, in ``data.stories``.
+"""Where text comes from: the user's files. Two more kinds: known by a name (``data.named``), and ``data.stories``.
 
 A corpus says what it is (``fingerprint``), and yields its text as (split, piece) in one pass (``pieces``).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from data.download import fetch
 from data.errors import InputError
-from data.files import Piece, Replacements, find_files, read_pieces, split_pieces
-
-SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
-
-
-Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far, bytes in all if known
+from data.files import Piece, Replacements, find_files, read_pieces, split_pieces, utf8_length
+from data.transfer import Progress
 
 
 class Corpus(Protocol):
     name: str
 
-    def fingerprint(self, cache: Path) -> dict:
+    def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Changes, as JSON, when the text seems to have changed; raises InputError where there is none."""
 
     def total_bytes(self, cache: Path, progress: Progress) -> int | None:
-        """UTF-8 bytes of all its text, for progress and for splitting; None where nobody needs to know."""
+        """UTF-8 bytes of all its text, for progress and where the split needs them; None where nobody does."""
 
     def pieces(self, cache: Path, replaced: Replacements, total: int | None) -> Iterator[tuple[str, Piece]]:
         """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said."""
@@ -34,7 +28,7 @@ class Corpus(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: the key of the text in .jsonl.
+    """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: where .jsonl and .parquet have the text.
 
     The files are read in sorted order; the last ``val_fraction`` of their bytes is the validation text.
     """
@@ -48,7 +42,7 @@ class Files:
         if not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
 
-    def fingerprint(self, cache: Path) -> dict:
+    def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Names, sizes and times of the files, as `make` compares them: reading all of them first would be slow."""
         stats = [(file, file.stat()) for file in find_files(self.path)]
         files = [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
@@ -61,7 +55,7 @@ class Files:
     def total_bytes(self, cache: Path, progress: Progress) -> int:
         total = 0
         for piece in self.documents(Replacements()):
-            total += len(piece.text.encode())
+            total += utf8_length(piece.text)
             progress("reading", total, None)
         if total == 0:
             raise InputError(f"data.path={self.path}: there is no text in it")
@@ -69,23 +63,3 @@ class Files:
 
     def pieces(self, cache: Path, replaced: Replacements, total: int) -> Iterator[tuple[str, Piece]]:
         return split_pieces(self.documents(replaced), train_bytes=int(total * (1 - self.val_fraction)))
-
-
-@dataclass(frozen=True)
-class Shakespeare:
-    """Tiny Shakespeare (Karpathy 2015), 1.1 MB, downloaded once; the last tenth is the validation text."""
-
-    name: Literal["shakespeare"] = "shakespeare"
-
-    def files(self, cache: Path) -> Files:
-        return Files(str(fetch(SHAKESPEARE_URL, SHAKESPEARE_SHA256, cache / "downloads" / "tinyshakespeare.txt")))
-
-    def fingerprint(self, cache: Path) -> dict:
-        self.files(cache)
-        return {"corpus": self.name, "sha256": SHAKESPEARE_SHA256}
-
-    def total_bytes(self, cache: Path, progress: Progress) -> int:
-        return self.files(cache).total_bytes(cache, progress)
-
-    def pieces(self, cache: Path, replaced: Replacements, total: int) -> Iterator[tuple[str, Piece]]:
-        return self.files(cache).pieces(cache, replaced, total)

@@ -2,26 +2,23 @@
 
 import hashlib
 import json
-import re
 import shutil
-import tempfile
-from collections.abc import Iterator
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from data.corpora import Corpus, Progress
-from data.disk import file_sha256
+from data.building import TOKENIZER, build, can_go_on, is_built
+from data.corpora import Corpus
+from data.disk import Held, file_sha256, locked
+from data.download import silent
 from data.errors import InputError
-from data.files import Replacements
-from data.shards import FORMAT, SPLITS, ShardWriter, Tokens, open_split, publish, read_manifest, write_manifest
-from data.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.shards import FORMAT, SPLITS, Tokens, open_split, publish, read_manifest
+from data.tokenizers import Tokenizer, TokenizerConfig
+from data.transfer import Progress
 
-BPE_SAMPLE_BYTES = 64 << 20
-ENCODE_BYTES = 4 << 20
-ENDLESS_WORD = re.compile(r"\S{1000}")
-ENDLESS_SPACE = re.compile(r"\s{1000,}")
+BUILDING = ".building-"
+KEPT_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -59,28 +56,27 @@ def prepare(
 
     ``tokenizer``: how to make one, or one that exists already.
     """
+    progress = progress or silent
     made = {"content": short_hash(tokenizer.to_json())} if isinstance(tokenizer, Tokenizer) else asdict(tokenizer)
-    description = {"format": FORMAT, "source": corpus.fingerprint(cache), "tokenizer": made}
+    description = {"format": FORMAT, "source": corpus.fingerprint(cache, progress), "tokenizer": made}
     folder = cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-        try:
-            build(building, corpus, tokenizer, cache, description, progress or (lambda *_: None))
-            publish(building, folder)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
+        waiting = f"waiting for another process that makes tokens of {corpus.name}"
+        with locked(lock_of(folder), lambda: progress(waiting, 0, None)):
+            if not folder.exists():
+                sweep(folder.parent)
+                make(folder, corpus, tokenizer, cache, description, progress)
     manifest = read_manifest(folder)
     train, val = (open_split(folder, manifest, split) for split in SPLITS)
-    if file_sha256(folder / "tokenizer.json") != manifest["tokenizer"]:
-        raise InputError(f"{folder}/tokenizer.json is damaged; delete {folder} and the tokens are made anew")
-    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    if file_sha256(folder / TOKENIZER) != manifest["tokenizer"]:
+        raise InputError(f"{folder}/{TOKENIZER} is damaged; delete {folder} and the tokens are made anew")
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
     content = [manifest["tokenizer"], *(shard["sha256"] for split in SPLITS for shard in manifest[split]["shards"])]
     return Dataset(short_hash(content), folder, tokenizer, train, val, manifest["val"]["bytes"], manifest["replaced"])
 
 
-def build(
+def make(
     folder: Path,
     corpus: Corpus,
     tokenizer: TokenizerConfig | Tokenizer,
@@ -88,72 +84,26 @@ def build(
     description: dict,
     progress: Progress,
 ) -> None:
-    """Writes tokenizer, shards and manifest of one corpus, streaming: memory does not grow with the corpus."""
-    total = corpus.total_bytes(cache, progress)
-    if not isinstance(tokenizer, Tokenizer):
-        tokenizer = make_tokenizer(corpus, tokenizer, cache, total, progress)
-    (folder / "tokenizer.json").write_text(tokenizer.to_json())
-    replaced, done = Replacements(), 0
-    writers = {split: ShardWriter(folder, split, tokenizer.vocab_size) for split in SPLITS}
-    n_bytes = dict.fromkeys(SPLITS, 0)
-    end = np.array([tokenizer.end])
-    for batch in batched_pieces(corpus.pieces(cache, replaced, total)):
-        encoded = tokenizer.encode_many([piece.text for _, piece in batch])
-        for (split, piece), ids in zip(batch, encoded, strict=True):
-            writers[split].write(ids)
-            if piece.ends_document:
-                writers[split].write(end)
-            n_bytes[split] += len(piece.text.encode())
-        done = sum(n_bytes.values())
-        progress("tokenizing", done, total)
-    if done == 0:
-        raise InputError(f"the corpus {corpus.name} has no text")
-    manifest = {
-        "description": description,
-        "tokenizer": file_sha256(folder / "tokenizer.json"),
-        "vocab_size": tokenizer.vocab_size,
-        "dtype": writers["train"].dtype.str,
-        "replaced": replaced.count,
-    }
-    for split, writer in writers.items():
-        shards = writer.close()
-        n_tokens = sum(shard["tokens"] for shard in shards)
-        manifest[split] = {"bytes": n_bytes[split], "tokens": n_tokens, "shards": shards}
-    write_manifest(folder, manifest)
+    """Builds beside ``folder`` and moves what is whole there; what is not stays behind, if it can be gone on with."""
+    building = folder.with_name(BUILDING + folder.name)
+    try:
+        if not is_built(building):
+            build(building, corpus, tokenizer, cache, description, progress)
+        publish(building, folder)
+    except BaseException:
+        if not can_go_on(building):
+            shutil.rmtree(building, ignore_errors=True)
+        raise
 
 
-def make_tokenizer(
-    corpus: Corpus, config: TokenizerConfig, cache: Path, total: int | None, progress: Progress
-) -> Tokenizer:
-    if config.kind == "bytes":
-        return byte_tokenizer()
-    if config.kind == "gpt2":
-        return gpt2_tokenizer(cache)
-    return train_bpe(sample_text(corpus, cache, total, progress), config.vocab_size)
+def lock_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
-def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progress) -> Iterator[str]:
-    """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer.
-
-    Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
-    """
-    done = 0
-    for split, piece in corpus.pieces(cache, Replacements(), total):
-        if split != "train" or done >= BPE_SAMPLE_BYTES:
-            return
-        done += len(piece.text.encode())
-        progress("learning merges", done, None)
-        yield ENDLESS_SPACE.sub("\n", ENDLESS_WORD.sub(r"\g<0> ", piece.text))
-
-
-def batched_pieces(pieces: Iterator[tuple[str, object]]) -> Iterator[list[tuple[str, object]]]:
-    """Groups of pieces worth encoding together: about ENCODE_BYTES of text each."""
-    batch, size = [], 0
-    for split, piece in pieces:
-        batch.append((split, piece))
-        size += len(piece.text)
-        if size >= ENCODE_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def sweep(tokens: Path) -> None:
+    """Removes what earlier processes left half done and nobody can, or within a week did, go on with."""
+    for building in tokens.glob(f"{BUILDING}*"):
+        abandoned = time.time() - building.stat().st_mtime > KEPT_SECONDS
+        if abandoned or not can_go_on(building):
+            with suppress(Held), locked(lock_of(tokens / building.name.removeprefix(BUILDING)), None):
+                shutil.rmtree(building, ignore_errors=True)

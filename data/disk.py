@@ -1,8 +1,14 @@
-"""Files that must survive a crash, and proof that they did."""
+"""Files that must survive a crash, proof that they did, and one process at a time."""
 
 import hashlib
+import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
+from filelock import Timeout as Held
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -13,6 +19,42 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def replace_durably(path: Path, data: bytes) -> None:
+    """Writes a file that is there already: at any moment it is the earlier one or this one, and whole."""
+    beside = path.with_name(f"{path.name}.tmp")
+    write_durably(beside, data)
+    beside.replace(path)
+
+
+def read_json(path: Path) -> dict:
+    """The object in a small file of our own; empty where there is none, or no whole one."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] | None) -> Iterator[None]:
+    """Holds the lock of which ``path`` is the name. Where another process has it, calls ``waiting`` and waits, or
+    raises Held if there is nothing to call. The lock ends with the process that holds it, however that ends.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Held:
+        if waiting is None:
+            raise
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # who waits for it sees that it is gone, and makes it anew
+        lock.release()

@@ -13,13 +13,16 @@ from typing import BinaryIO, NamedTuple
 from backports import zstd
 
 from data.errors import InputError
+from data.parquet import read_rows
 
 CHUNK = 1 << 18
 LONGEST_PIECE = 1 << 19
 LOOK_BACK = 1 << 14
 WORD_END = re.compile(r"\S[ \n]")
+SHORT_LOOK_BACK = 1 << 8
 TEXT_SUFFIXES = (".txt", ".md")
 LINES_SUFFIX = ".jsonl"
+PARQUET_SUFFIX = ".parquet"
 COMPRESSION_SUFFIXES = (".gz", ".zst")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -35,12 +38,15 @@ def kind(path: Path) -> str:
     """The suffix that says what is inside, compression aside: ``.txt`` for ``notes.txt.gz``; empty if unknown."""
     compressed = path.suffix.lower() in COMPRESSION_SUFFIXES
     suffix = (Path(path.stem) if compressed else path).suffix.lower()
+    if suffix == PARQUET_SUFFIX and not compressed:
+        return suffix
     return suffix if suffix in (*TEXT_SUFFIXES, LINES_SUFFIX) else ""
 
 
 def find_files(path: str) -> list[Path]:
     """The readable files that ``path`` (a file, a folder with all below that is not hidden, a glob) names, sorted."""
     known = " ".join((*TEXT_SUFFIXES, LINES_SUFFIX)) + ", alone or with " + " or ".join(COMPRESSION_SUFFIXES)
+    known += f", and {PARQUET_SUFFIX}"
     if not path:
         raise InputError("data.path is empty; give data.path=FILE, a folder or a glob")
     place = Path(path).expanduser()
@@ -79,19 +85,36 @@ class Replacements:
         self.count = 0
 
     def clean(self, text: str) -> str:
+        if is_clean(text):
+            return text
         text, n = LONE_SURROGATE.subn("\ufffd", text)
         self.count += n
         return text
 
 
+def is_clean(text: str) -> bool:
+    """Whether a text is all characters; asking the encoder is much quicker than searching."""
+    try:
+        return text.isascii() or text.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def read_pieces(path: Path, field: str, replaced: Replacements) -> Iterator[Piece]:
-    """The documents of one file: a text file is one, a .jsonl file has one a line, under ``field``."""
+    """The documents of one file: a text file is one; .jsonl has one a line and .parquet one a row, under ``field``."""
+    if kind(path) == PARQUET_SUFFIX:
+        for text in read_rows(path, field):
+            yield from cut_text(text, replaced)
+        return
     try:
         with open_binary(path) as file:
             if kind(path) == LINES_SUFFIX:
                 for text in read_lines(file, path, field):
-                    chunks = (text[start : start + CHUNK] for start in range(0, len(text), CHUNK))
-                    yield from cut_document(map(replaced.clean, chunks))
+                    yield from cut_text(text, replaced)
             else:
                 yield from cut_document(map(replaced.clean, read_text(file, path)))
     except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
@@ -126,6 +149,15 @@ def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[str]:
         yield text
 
 
+def cut_text(text: str, replaced: Replacements) -> Iterator[Piece]:
+    """One document that is in memory as pieces."""
+    if 0 < len(text) <= CHUNK // 2:
+        yield Piece(replaced.clean(text), ends_document=True)
+    else:
+        chunks = (text[start : start + CHUNK] for start in range(0, len(text), CHUNK))
+        yield from cut_document(map(replaced.clean, chunks))
+
+
 def cut_document(chunks: Iterator[str]) -> Iterator[Piece]:
     """One document as pieces that a tokenizer can take one by one; nothing for an empty document."""
     text, any_text = "", False
@@ -146,22 +178,26 @@ def cutting_place(text: str) -> int:
     that goes on without any is cut at LONGEST_PIECE all the same, because no tokenizer takes endless words.
     """
     place = 0
-    for match in WORD_END.finditer(text, max(0, len(text) - LOOK_BACK)):
-        place = match.start() + 1
-    return place or (LONGEST_PIECE if len(text) > LONGEST_PIECE else 0)
+    for look_back in (SHORT_LOOK_BACK, LOOK_BACK):
+        for match in WORD_END.finditer(text, max(0, len(text) - look_back)):
+            place = match.start() + 1
+        if place:
+            return place
+    return LONGEST_PIECE if len(text) > LONGEST_PIECE else 0
 
 
 def split_pieces(pieces: Iterator[Piece], train_bytes: int) -> Iterator[tuple[str, Piece]]:
     """Labels the first ``train_bytes`` UTF-8 bytes "train" and the rest "val"; the piece between them is cut in two."""
     done = 0
     for piece in pieces:
-        encoded = piece.text.encode()
-        before, done = done, done + len(encoded)
+        before, done = done, done + utf8_length(piece.text)
         if done <= train_bytes:
             yield "train", piece
         elif before >= train_bytes:
             yield "val", piece
         else:
-            head = encoded[: train_bytes - before].decode(errors="ignore")  # the cut moves back to a whole character
+            head = piece.text.encode()[: train_bytes - before].decode(
+                errors="ignore"
+            )  # the cut moves back to a whole character
             yield "train", Piece(head, ends_document=True)
             yield "val", Piece(piece.text[len(head) :], piece.ends_document)

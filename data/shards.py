@@ -16,19 +16,27 @@ FORMAT = 1
 SHARD_TOKENS = 1 << 27
 FLUSH_TOKENS = 1 << 20
 SPLITS = ("train", "val")
+MANIFEST = "manifest.json"
 MANIFEST_KEYS = {"tokenizer", "dtype", "replaced", *SPLITS}
 
 
 class ShardWriter:
-    """Appends ids to ``folder/SPLIT_00000.bin`` and on, hashing as it goes; ``close`` returns the manifest entries."""
+    """Appends ids to ``folder/SPLIT_00000.bin`` and on, hashing as it goes; ``close`` returns the manifest entries.
 
-    def __init__(self, folder: Path, split: str, vocab_size: int) -> None:
+    ``save`` puts all ids so far on the disk and returns what a later writer needs, as ``saved``, to go on behind them.
+    """
+
+    def __init__(self, folder: Path, split: str, vocab_size: int, saved: dict | None = None) -> None:
         self.folder, self.split = folder, split
         self.dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
         self.shards: list[dict] = []
         self.waiting: list[np.ndarray] = []
         self.n_waiting = 0
         self.file = None
+        if saved:
+            self.shards = list(saved["shards"])
+            if saved["tokens"]:
+                self.reopen_shard(saved["tokens"])
 
     def write(self, ids: np.ndarray) -> None:
         self.waiting.append(ids)
@@ -43,9 +51,7 @@ class ShardWriter:
         self.waiting, self.n_waiting = [], 0
         while len(ids):
             if self.file is None:
-                self.name = f"{self.split}_{len(self.shards):05d}.bin"
-                self.file = open(self.folder / self.name, "wb")
-                self.hash, self.tokens = hashlib.sha256(), 0
+                self.open_shard("wb")
             now, ids = np.split(ids, [SHARD_TOKENS - self.tokens])
             data = now.tobytes()
             self.file.write(data)
@@ -54,9 +60,36 @@ class ShardWriter:
             if self.tokens == SHARD_TOKENS:
                 self.finish_shard()
 
-    def finish_shard(self) -> None:
+    def open_shard(self, mode: str) -> None:
+        self.name = f"{self.split}_{len(self.shards):05d}.bin"
+        self.file = open(self.folder / self.name, mode)
+        self.hash, self.tokens = hashlib.sha256(), 0
+
+    def reopen_shard(self, tokens: int) -> None:
+        """Goes on behind the first ``tokens`` of a shard; raises OSError or EOFError where they are not there."""
+        self.open_shard("r+b")
+        missing = tokens * self.dtype.itemsize
+        while missing:
+            data = self.file.read(min(missing, FLUSH_TOKENS))
+            if not data:
+                raise EOFError(f"{self.name} has not all tokens that were saved")
+            self.hash.update(data)
+            missing -= len(data)
+        self.tokens = tokens
+        self.file.truncate(self.file.seek(tokens * self.dtype.itemsize))
+
+    def sync(self) -> None:
         self.file.flush()
         os.fsync(self.file.fileno())
+
+    def save(self) -> dict:
+        self.flush()
+        if self.file is not None:
+            self.sync()
+        return {"shards": self.shards, "tokens": self.tokens if self.file is not None else 0}
+
+    def finish_shard(self) -> None:
+        self.sync()
         self.file.close()
         self.file = None
         self.shards.append({"file": self.name, "tokens": self.tokens, "sha256": self.hash.hexdigest()})
@@ -93,17 +126,17 @@ class Tokens:
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
-    write_durably(folder / "manifest.json", json.dumps({"format": FORMAT, **manifest}, indent=1).encode())
+    write_durably(folder / MANIFEST, json.dumps({"format": FORMAT, **manifest}, indent=1).encode())
 
 
 def read_manifest(folder: Path) -> dict:
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / MANIFEST).read_text())
         if not manifest.keys() >= MANIFEST_KEYS:
             raise ValueError("something is missing in it")
         return manifest
     except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder}/manifest.json cannot be read ({error}); delete {folder} to make it anew") from None
+        raise InputError(f"{folder}/{MANIFEST} cannot be read ({error}); delete {folder} to make it anew") from None
 
 
 def open_split(folder: Path, manifest: dict, split: str) -> Tokens:
@@ -129,6 +162,6 @@ def publish(folder: Path, place: Path) -> None:
     try:
         folder.rename(place)
     except OSError:
-        if not (place / "manifest.json").is_file():
+        if not (place / MANIFEST).is_file():
             raise
         shutil.rmtree(folder)

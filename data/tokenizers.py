@@ -9,8 +9,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,13 +59,31 @@ class Tokenizer:
             return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
         return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
 
-    def encode_many(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """``encode`` for each text, on all cores: tiktoken lets go of the interpreter while it works."""
-        threads = os.cpu_count() or 1
-        shares = [texts[i::threads] for i in range(threads)]
-        with ThreadPoolExecutor(threads) as pool:
-            encoded = list(pool.map(lambda share: [self.encode(text) for text in share], shares))
-        return [encoded[i % threads][i // threads] for i in range(len(texts))]
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
+        """The ids of texts, one behind the other, with the end token behind each text that ends a document.
+
+        Each text has the ids that ``encode`` gives it alone. Documents are handed to tiktoken many at a time, with the
+        end token between them spelled out: what a call costs would be a tenth of the time for short ones.
+        """
+        parts, run = [], []
+
+        def encode_run() -> None:
+            parts.append(self.encoding.encode_to_numpy("".join(run), allowed_special={END}, disallowed_special=()))
+            run.clear()
+
+        for text, ends_document in pieces:
+            alone = self.kind == "bytes" or END in text  # which is text there, not the token
+            if alone:
+                encode_run()
+                parts.append(self.encode(text))
+            else:
+                run.append(text)
+            if ends_document:
+                run.append(END)
+            elif not alone:
+                encode_run()
+        encode_run()
+        return np.concatenate(parts)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of these tokens; an end token stands for none."""

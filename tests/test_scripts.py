@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from conftest import QUICK, ROOT, SMALL
 
 from data import Tokenizer, encode_case
+from data.catalog import CATALOG, SHAKESPEARE, Source
 from data.stories import FAMILIES, cases
 from data.tokenizers import byte_tokenizer
 from training import checkpoint
@@ -86,7 +88,8 @@ def test_training_on_real_text_with_gpt2s_tokenizer(script, real_data, tmp_path,
 
 
 def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(script, error_of, real_data, monkeypatch):
-    monkeypatch.setattr("data.corpora.SHAKESPEARE_URL", "http://127.0.0.1:9/input.txt")
+    nowhere = replace(SHAKESPEARE, url="http://127.0.0.1:9/input.txt")
+    monkeypatch.setitem(CATALOG, "shakespeare", Source("text", (nowhere,)))
     message = error_of("train", "data=shakespeare", "run=run", *FILES)
     place = Path("cache/downloads/tinyshakespeare.txt")
     assert f"put the file at {place}" in message

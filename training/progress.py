@@ -42,7 +42,11 @@ class Console:
         self.bar = None
 
     def preparing(self, text: str, done: int, total: int | None) -> None:
-        """``data.Progress``: bytes of the corpus that have become tokens."""
+        """``data.transfer.Progress``: bytes of the corpus that have come, or become tokens; a line where it begins."""
+        if done == 0:
+            self.stop_bar()
+            self.note(text)
+            return
         if self.bar is None:
             self.start_bar(text, total)
         self.bar.update(self.task, description=f"{text} {done / 1e6:,.1f} MB", completed=done, total=total)

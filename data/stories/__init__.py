@@ -32,7 +32,7 @@ class Stories:
         if self.n_train < 1 or self.n_val < 1:
             raise ValueError(f"n_train={self.n_train} and n_val={self.n_val}: both must be at least 1")
 
-    def fingerprint(self, cache: object) -> dict:
+    def fingerprint(self, cache: object, progress: object) -> dict:
         settings = [self.n_train, self.n_val, self.seed, list(self.families)]
         return {"corpus": self.name, "grammar": GRAMMAR_VERSION, "settings": settings}
 

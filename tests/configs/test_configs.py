@@ -83,7 +83,10 @@ def test_a_budget_given_replaces_the_default_budget():
         ("+model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
         ("max_step=3", "max_step: there is no such key; did you mean max_steps?"),
         ("model=tinny", "model=tinny: there is no such model; known are base, gpt2, small, tiny"),
-        ("data=shakespear", "known are files, shakespeare, stories"),
+        (
+            "data=shakespear",
+            "known are enwik8, files, fineweb_edu, openwebtext, shakespeare, stories, tinystories, wikitext103",
+        ),
         ("tokenizer=word", "known are bpe, bytes, gpt2"),
         ("max_steps", "'max_steps': settings are written KEY=VALUE"),
         ("max_steps=many", "max_steps=many: Input should be a valid integer"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import InputError, Tokenizer, TokenizerConfig
-from data.tokenizers import GPT2_URL, N_BYTES, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.tokenizers import END, GPT2_URL, N_BYTES, byte_tokenizer, gpt2_tokenizer, train_bpe
 
 TEXTS = [
     "Tom met Anna. ",
@@ -41,9 +41,12 @@ def test_any_text_comes_back(tokenizer, text):
     assert tokenizer.lengths[ids].sum() == len(text.encode())
 
 
-def test_many_texts_are_encoded_like_each_alone(tokenizer):
-    for together, text in zip(tokenizer.encode_many(TEXTS), TEXTS, strict=True):
-        assert together.tolist() == tokenizer.encode(text).tolist()
+@given(
+    st.lists(st.tuples(st.one_of(st.text(), st.sampled_from([*TEXTS, END, "a  ", "  b"])), st.booleans()), max_size=9)
+)
+def test_many_pieces_are_encoded_like_each_alone(tokenizer, pieces):
+    alone = [id for text, ends in pieces for id in [*tokenizer.encode(text), *([tokenizer.end] if ends else [])]]
+    assert tokenizer.encode_pieces(pieces).tolist() == alone
 
 
 def test_text_that_looks_like_the_end_token_is_text(tokenizer):
