@@ -133,10 +133,10 @@ class Transfer:
             if answer.start and (answer.start, answer.size) != (have, whole):
                 self.forget()
                 raise ConnectionError("the file has changed meanwhile")
+            require_room(self.part.parent, (answer.size or self.size or 0) - answer.start, self.url)
             if not answer.start:
                 self.begin(answer)
             have, whole = answer.start, self.about["size"]
-            require_room(self.part.parent, (whole or 0) - have, self.url)
             with open(self.part, "ab") as file:
                 while chunk := answer.response.read1(CHUNK):  # what came before a fault counts
                     file.write(chunk)
@@ -167,7 +167,9 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, request, file, code, message, headers, new_url):
         require_https(new_url)
         self.linked |= {key: headers[key] for key in ("X-Linked-Etag", "X-Linked-Size") if headers[key]}
-        return super().redirect_request(request, file, code, message, headers, new_url)
+        followed = super().redirect_request(request, file, code, message, headers, new_url)
+        followed.method = request.get_method()  # Python 3.11 would ask for all of a file where its size was asked for
+        return followed
 
 
 class Answer:
