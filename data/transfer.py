@@ -6,6 +6,7 @@ says what it is a part of. The file gets its name once it is whole and its sha25
 
 import http.client
 import json
+import os
 import re
 import shutil
 import ssl
@@ -72,17 +73,19 @@ class Transfer:
         """Brings the file to its place and returns its sha256; raises InputError where that cannot be done."""
         continued = self.have > 0
         self.transfer()
-        expected = self.sha256 or self.about.get("sha256")
-        if continued and expected and file_sha256(self.part) != expected:
-            self.forget()  # the parts may be of two files
+        found, expected = file_sha256(self.part), self.sha256 or self.about["sha256"]
+        if continued and expected and found != expected:  # these may be parts of two files
+            self.forget()
             self.transfer()
-        found = file_sha256(self.part)
+            found = file_sha256(self.part)
         if expected and found != expected:
             self.forget()
             raise InputError(
                 f"{self.url} sent another file than expected (sha256 {found}); try again, or put the right one at "
                 f"{self.path}"
             )
+        with open(self.part, "rb") as file:
+            os.fsync(file.fileno())
         self.part.replace(self.path)
         self.about_path.unlink(missing_ok=True)
         return found
