@@ -113,7 +113,7 @@ def read_articles(paths: Sequence[Path], replaced: Replacements) -> Iterator[Pie
     """
     article, blank = [], True
     for line in chain.from_iterable(read_rows(path, FIELD) for path in paths):
-        if blank and TITLE.fullmatch(line):
+        if blank and TITLE.fullmatch(line) and not all(map(str.isspace, article)):
             yield from cut_text("".join(article), replaced)
             article = []
         article.append(line or " \n")

@@ -1,8 +1,10 @@
 """Train, sample and probe as their users do, and everything that can go wrong at the door."""
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 import torch
 from conftest import QUICK, ROOT, SMALL
 
+from benchmarks.downloads import Server
 from data import Tokenizer, encode_case
 from data.catalog import CATALOG, SHAKESPEARE, Source
+from data.download import Remote
 from data.stories import FAMILIES, cases
 from data.tokenizers import byte_tokenizer
 from training import checkpoint
@@ -98,6 +102,20 @@ def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(sc
     assert "is not the file expected" in error_of("train", "data=shakespeare", "run=run", *FILES)
     place.write_bytes((real_data / "tinyshakespeare.txt").read_bytes())
     script("train", "data=shakespeare", "run=run", *FILES, "max_steps=1")
+
+
+def test_a_corpus_by_name_says_its_size_comes_and_trains(script, monkeypatch, capsys):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("enwik8", TINY_TEXT)
+    with Server(content=archive.getvalue(), faults=["cut"]) as server:
+        source = Source("zip", (Remote(server.url, "enwik8.zip"),), cut=(2_000, 2_500))
+        monkeypatch.setitem(CATALOG, "enwik8", source)
+        script("train", "data=enwik8", "tokenizer=bytes", "run=run", *FILES, "max_steps=1")
+    out = capsys.readouterr().out
+    assert "note   downloading enwik8: 0.0 MB in 1 file to cache/downloads\n" in out
+    assert "2,001 tokens to train on, 501 to validate" in out
+    assert "bits/byte" in out
 
 
 def test_sampling_prints_and_keeps_what_it_wrote(script, finished_run, capsys):

@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 
 import configs
 from configs.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
-from data import InputError, TokenizerConfig
+from data import InputError, Named, TokenizerConfig
+from data.catalog import CATALOG
 from data.stories import Stories
 from model import GPT, GPTConfig
 from training import OptimizerConfig, TrainConfig
@@ -98,6 +99,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("optimizer.betas=[0.9]", "optimizer.betas"),
         ("data.families=[agrement]", "unknown family of stories 'agrement'; known are agreement, verb_bias, cue"),
         ("data=files", "data.path is missing; give data.path=..."),
+        ("data.n_files=2", "data.n_files: there is no such key; it belongs to data=fineweb_edu: add that"),
         ("max_minutes=0", "max_minutes=0"),
         ("resume=true", "say which run"),
         ("resume=yes", "resume=yes: must be true or false"),
@@ -113,6 +115,20 @@ def test_a_budget_given_replaces_the_default_budget():
 )
 def test_slips_are_refused_in_one_helpful_line(argument, message):
     assert message in refusal("train", TrainCommand, argument)
+
+
+def test_corpora_by_name_say_how_many_files_they_have():
+    assert train("data=openwebtext").data == Named("openwebtext", 1)
+    assert train("data=fineweb_edu", "data.n_files=3").data == Named("fineweb_edu", 3)
+    refused = refusal("train", TrainCommand, "data=fineweb_edu", "data.n_files=99")
+    assert "data.n_files=99: fineweb_edu has 1 to 14 of them" in refused
+    assert "data.n_files=two: Input should be" in refusal("train", TrainCommand, "data=openwebtext", "data.n_files=two")
+    assert "data.n_files: there is no such key" in refusal("train", TrainCommand, "data=enwik8", "data.n_files=1")
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_corpus_of_the_catalog_can_be_named(name):
+    assert train(f"data={name}").data.name == name
 
 
 def test_sampling_and_probing_check_their_settings_too():

@@ -1,0 +1,93 @@
+"""Parquet files: the same text as in any other file, streamed, and one line where they cannot be read."""
+
+import sys
+from pathlib import Path
+
+import pyarrow as arrow
+import pytest
+from pyarrow import parquet
+
+from data import Files, InputError, TokenizerConfig, prepare
+from data.files import Piece, Replacements, find_files, read_pieces
+from data.parquet import n_rows, read_rows
+
+TEXTS = [f"document {i}, {'é日本 ' * (i % 7)}" for i in range(300)]
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    path = tmp_path / "a.parquet"
+    table = arrow.table({"id": range(len(TEXTS)), "text": TEXTS, "body": arrow.array(TEXTS).dictionary_encode()})
+    parquet.write_table(table, path, row_group_size=70)
+    return path
+
+
+@pytest.mark.parametrize("field", ["text", "body"])
+def test_rows_are_documents(path, field):
+    assert list(read_pieces(path, field, Replacements())) == [Piece(text, True) for text in TEXTS]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 70), (69, 71), (140, 140), (299, None), (5, 295)])
+def test_some_of_the_rows_are_read(path, start, stop):
+    assert list(read_rows(path, "text", start, stop)) == TEXTS[start:stop]
+
+
+def test_rows_are_counted(path):
+    assert n_rows(path) == len(TEXTS)
+
+
+@pytest.mark.parametrize("kind", [arrow.large_string(), arrow.string_view()], ids=str)
+def test_text_of_every_kind_is_text(tmp_path, kind):
+    parquet.write_table(arrow.table({"text": arrow.array(TEXTS, kind)}), tmp_path / "a.parquet")
+    assert list(read_rows(tmp_path / "a.parquet", "text")) == TEXTS
+
+
+def test_bytes_that_are_no_utf8_are_replaced_and_counted(tmp_path):
+    bad = arrow.StringArray.from_buffers(1, arrow.py_buffer(b"\x00\0\0\0\x04\0\0\0"), arrow.py_buffer(b"ab\xffc"))
+    parquet.write_table(arrow.table({"text": bad}), tmp_path / "a.parquet")
+    replaced = Replacements()
+    assert list(read_pieces(tmp_path / "a.parquet", "text", replaced)) == [Piece("ab\ufffdc", True)]
+    assert replaced.count == 1
+
+
+def test_parquet_trains_like_the_same_text_in_lines(path, tmp_path):
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("".join(f'{{"text": "{text}"}}\n' for text in TEXTS))
+    one, other = (prepare(Files(str(file)), TokenizerConfig("bytes"), tmp_path / "cache") for file in (path, lines))
+    assert one.key == other.key
+
+
+def test_parquet_is_found_but_not_compressed_again(path):
+    path.with_name("b.parquet.gz").touch()
+    assert find_files(str(path.parent)) == [path]
+
+
+def test_what_is_missing_is_named(path, tmp_path):
+    for field in ("txet", "id"):
+        with pytest.raises(InputError, match=rf"no text under '{field}'; .* data.field=..., of id, text, body"):
+            list(read_rows(path, field))
+    parquet.write_table(arrow.table({"text": ["a", None]}), tmp_path / "null.parquet")
+    with pytest.raises(InputError, match=r"null.parquet, row 1: no text under 'text'"):
+        list(read_rows(tmp_path / "null.parquet", "text"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no parquet", "altered", "empty"])
+def test_a_damaged_file_is_named(path, damage):
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "truncated": whole[: len(whole) // 2],
+            "no parquet": b"hello" * 100,
+            "altered": whole[:4] + b"\xff" * (len(whole) // 2) + whole[4 + len(whole) // 2 :],
+            "empty": b"",
+        }[damage]
+    )
+    with pytest.raises(InputError, match=rf"{path}: damaged, or no Parquet file \(.*\)$") as caught:
+        list(read_rows(path, "text"))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_pyarrow_one_line_says_what_to_install(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match="pip install pyarrow"):
+        list(read_rows(path, "text"))
