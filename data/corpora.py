@@ -20,7 +20,7 @@ class Corpus(Protocol):
         """Changes, as JSON, when the text seems to have changed; raises InputError where there is none."""
 
     def total_bytes(self, cache: Path, progress: Progress) -> int | None:
-        """UTF-8 bytes of all its text, for progress and where the split needs them; None where nobody does."""
+        """UTF-8 bytes of all its text: exact where the split needs them, else about, for progress; None if unknown."""
 
     def pieces(self, cache: Path, replaced: Replacements, total: int | None) -> Iterator[tuple[str, Piece]]:
         """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said."""

@@ -136,8 +136,8 @@ def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
 def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[str]:
     """The texts of a .jsonl file."""
     for number, line in enumerate(file, start=1):
-        text = line.decode("utf-8-sig", "surrogateescape")
-        if not text.strip():
+        text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+        if not text or text.isspace():
             continue
         try:
             record = json.loads(text)

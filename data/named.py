@@ -14,7 +14,7 @@ from data.corpora import Files
 from data.download import check, fetch_all, silent
 from data.errors import InputError
 from data.files import Piece, Replacements, cut_document, cut_text, read_text, split_pieces
-from data.parquet import n_rows, read_rows
+from data.parquet import measure, read_rows
 from data.transfer import Progress
 
 SEPARATOR = "<|endoftext|>"
@@ -57,13 +57,16 @@ class Named:
             hashes = [check(remote.url, remote.sha256, path) for remote, path in zip(remotes, paths, strict=True)]
         return {"corpus": self.name, "sha256": hashes[0] if len(hashes) == 1 else hashes}
 
-    def total_bytes(self, cache: Path, progress: Progress) -> int | None:
+    def total_bytes(self, cache: Path, progress: Progress) -> int:
+        """About as many as there are, for progress; exact where the split needs it."""
         train, val = self.files(cache, progress)
         if self.source.kind == "text":
             return Files(str(train[0])).total_bytes(cache, progress)
         if self.source.cut:
             return self.source.cut[1]
-        return sum(path.stat().st_size for path in (*train, *val)) if self.source.kind == "separated" else None
+        if self.source.kind == "separated":
+            return sum(path.stat().st_size for path in (*train, *val))
+        return sum(measure(path, FIELD)[1] for path in (*train, *val))
 
     def pieces(self, cache: Path, replaced: Replacements, total: int | None) -> Iterator[tuple[str, Piece]]:
         source, (train, val) = self.source, self.files(cache)
@@ -72,7 +75,7 @@ class Named:
             yield from (("train", piece) for piece in read(train, replaced))
             yield from (("val", piece) for piece in read(val, replaced))
         elif source.val_rows:
-            held_out = max(n_rows(train[0]) - source.val_rows, 0)
+            held_out = max(measure(train[0], FIELD)[0] - source.val_rows, 0)
             first = read_documents(read_rows(train[0], FIELD, stop=held_out), replaced)
             yield from (("train", piece) for piece in chain(first, read(train[1:], replaced)))
             last = read_documents(read_rows(train[0], FIELD, start=held_out), replaced)

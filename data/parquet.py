@@ -33,13 +33,17 @@ def read_rows(path: Path, field: str, start: int = 0, stop: int | None = None) -
         raise InputError(f"{path}: damaged, or no Parquet file ({first_line.rstrip('.')})") from None
 
 
-def n_rows(path: Path) -> int:
-    """How many rows there are, from the end of the file alone."""
+def measure(path: Path, field: str) -> tuple[int, int]:
+    """How many rows there are, and about how many bytes of text in them, from the end of the file alone."""
     arrow, parquet = pyarrow()
     try:
-        return parquet.read_metadata(path).num_rows
+        about = parquet.read_metadata(path)
     except (arrow.ArrowException, OSError) as error:
         raise InputError(f"{path}: damaged, or no Parquet file ({error})") from None
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    n_bytes = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == field)
+    return about.num_rows, n_bytes
 
 
 def pyarrow() -> tuple[ModuleType, ModuleType]:

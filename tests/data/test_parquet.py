@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from data import Files, InputError, TokenizerConfig, prepare
 from data.files import Piece, Replacements, find_files, read_pieces
-from data.parquet import n_rows, read_rows
+from data.parquet import measure, read_rows
 
 TEXTS = [f"document {i}, {'é日本 ' * (i % 7)}" for i in range(300)]
 
@@ -32,8 +32,10 @@ def test_some_of_the_rows_are_read(path, start, stop):
     assert list(read_rows(path, "text", start, stop)) == TEXTS[start:stop]
 
 
-def test_rows_are_counted(path):
-    assert n_rows(path) == len(TEXTS)
+def test_rows_are_counted_and_their_text_is_estimated(path):
+    rows, n_bytes = measure(path, "text")
+    assert rows == len(TEXTS)
+    assert n_bytes == pytest.approx(sum(len(text.encode()) for text in TEXTS), rel=0.3)
 
 
 @pytest.mark.parametrize("kind", [arrow.large_string(), arrow.string_view()], ids=str)
