@@ -19,7 +19,7 @@ from data.download import fetch
 
 CONTENT = bytes(range(256)) * 4_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-SOME = 300_000
+SOME = 100_000
 TIMEOUT_SECONDS = 0.3
 QUICK = {"PAUSES": (0.0, 0.01, 0.01, 0.01), "TIMEOUT_SECONDS": TIMEOUT_SECONDS}
 

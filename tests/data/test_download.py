@@ -15,7 +15,7 @@ from data import InputError
 from data.download import Remote, fetch, fetch_all, note_of
 
 ERRORS = {
-    "it is cut every time, without Range": r"cut after 300,000 of 1,024,000 bytes\); the 0.3 MB that came are kept",
+    "it is cut every time, without Range": r"cut after 100,000 of 1,024,000 bytes\); the 0.1 MB that came are kept",
     "503 for good": r"could not download .*503 Service Unavailable.* put the file at FOLDER/file",
     "404": r"could not download .*404 Not Found.* put the file at FOLDER/file",
     "another file": r"sent another file than expected \(sha256 \w{64}\); try again, or put the right one at",
@@ -54,7 +54,7 @@ def test_a_fault_ends_in_the_right_file_or_in_one_line_that_says_what_to_do(tmp_
 def test_what_is_there_already_is_not_asked_for_again(tmp_path, server):
     path = tmp_path / "file"
     server.faults = ["cut", *[404] * 9]
-    with pytest.raises(InputError, match=r"404 .* the 0.3 MB that came are kept and continued next time"):
+    with pytest.raises(InputError, match=r"404 .* the 0.1 MB that came are kept and continued next time"):
         fetch(server.url, SHA256, path)
     server.faults.clear()
     fetch(server.url, SHA256, path)
