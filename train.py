@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 import configs
+import exchange
 from configs.schema import TrainCommand
 from data import EncodedCase, InputError, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
@@ -61,17 +62,14 @@ def main(command: TrainCommand) -> None:
 
 def make_trainer(command: TrainCommand, folder: Path, console: Console, device: torch.device, world: World) -> Trainer:
     """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
-    tokenizer = command.tokenizer
-    if command.init_from:
-        tokenizer = Tokenizer.load(Path(folder if command.resume else command.init_from) / run.TOKENIZER)
+    tokenizer, model = command.tokenizer, None
+    if command.init_from and command.resume:
+        tokenizer = Tokenizer.load(folder / run.TOKENIZER)
+    elif command.init_from:
+        model, tokenizer = begin_with(command, console, device, world)
     with world.in_turn():
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
-    if command.init_from and not command.resume:
-        if not checkpoint.saved_steps(Path(command.init_from)):
-            raise InputError(f"init_from={command.init_from}: has no checkpoint yet")
-        model, _, state = run.load_model(Path(command.init_from), "best", device, dropout=command.model.dropout)
-        console.note(f"weights from {command.init_from}, step {state['step']:,}")
-    else:
+    if model is None:
         model = GPT(replace(command.model, vocab_size=dataset.tokenizer.vocab_size), seed=command.seed).to(device)
     evaluations, last_evaluations = [partial(write_sample, dataset.tokenizer, command.seed)], []
     if isinstance(command.data, Stories):
@@ -80,6 +78,24 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
         last_evaluations = [tell(split, LAST_CASES, split) for split in ("report", *STRESS)]
     probes = [look_at_heads(command, dataset.tokenizer)] if command.probe_every else []
     return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, probes, world)
+
+
+def begin_with(command: TrainCommand, console: Console, device: torch.device, world: World) -> tuple[GPT, Tokenizer]:
+    """The weights and the tokenizer of what ``init_from`` names: a run, or a folder of ``transformers``."""
+    name, dropout = command.init_from, command.model.dropout
+    if name.startswith(exchange.SCHEME):
+        found = exchange.read(name)
+        for sentence in found.notes:
+            console.note(sentence)
+        with world.in_turn():
+            tokenizer = found.get_tokenizer(Path(command.cache))
+        console.note(f"weights from {name}, {found.twin.architecture}")
+        return found.load(device, dropout), tokenizer
+    if not checkpoint.saved_steps(Path(name)):
+        raise InputError(f"init_from={name}: has no checkpoint yet")
+    model, tokenizer, state = run.load_model(Path(name), "best", device, dropout=dropout)
+    console.note(f"weights from {name}, step {state['step']:,}")
+    return model, tokenizer
 
 
 def on_stories(

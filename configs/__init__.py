@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
+import exchange
 from data import InputError
 from training.world import first_speaks, processes
 
@@ -37,6 +38,7 @@ FREE_TEXT = (
     "pairs",
     "run",
     "init_from",
+    "to",
     "checkpoint",
     "cache",
     "data.path",
@@ -257,11 +259,14 @@ def resumed(values: dict, overrides: list[str]) -> dict:
 
 
 def initialized(values: dict, overrides: list[str]) -> dict:
-    """``values`` with the model and the tokenizer of the run in ``init_from``; dropout alone may be another."""
+    """``values`` with the model and the tokenizer of what ``init_from`` names; dropout alone may be another."""
     run = values["init_from"]
-    stored = stored_config(run, {"model", "tokenizer"}, f"init_from={run}")
-    if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
-        raise InputError(f"init_from={run}: its config.yaml is damaged")
+    if run.startswith(exchange.SCHEME):
+        stored = exchange.read(run).settings()
+    else:
+        stored = stored_config(run, {"model", "tokenizer"}, f"init_from={run}")
+        if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
+            raise InputError(f"init_from={run}: its config.yaml is damaged")
     given = given_keys(overrides)
     for override, key in zip(overrides, given, strict=True):
         sets = keys_of_experiment(override) if key == "experiment" else [key]
@@ -271,11 +276,18 @@ def initialized(values: dict, overrides: list[str]) -> dict:
     return values | {"model": stored["model"] | dropout, "tokenizer": stored["tokenizer"]}
 
 
+def absolute(place: str) -> str:
+    """A path that means the same from anywhere; a name on the Hub stays what it is."""
+    scheme = exchange.SCHEME if place.startswith(exchange.SCHEME) else ""
+    path = os.path.abspath(os.path.expanduser(place.removeprefix(scheme)))
+    return place if scheme and not os.path.isdir(path) else scheme + path
+
+
 def to_yaml(command: Any) -> str:
     """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
     values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
     del values["model"]["vocab_size"]
     for place, key in ((values, "cache"), (values, "init_from"), (values["data"], "path")):  # resumed from elsewhere
         if place.get(key):
-            place[key] = os.path.abspath(os.path.expanduser(place[key]))
+            place[key] = absolute(place[key])
     return OmegaConf.to_yaml(OmegaConf.create(values))

@@ -25,8 +25,9 @@ class WandbConfig:
 class TrainCommand(TrainConfig):
     """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here.
 
-    ``init_from``: a run whose tokenizer, model and best weights this one begins with. ``snapshots``: None becomes
-    SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text.
+    ``init_from``: a run whose tokenizer, model and best weights this one begins with, or "hf:" and a folder or name of
+    ``transformers``. ``snapshots``: None becomes SNAPSHOTS on stories, whose heads can be followed over the run, and 0
+    on other text, or where nothing is trained.
     """
 
     data: Annotated[Stories | Named | Files, Discriminator("name")]
@@ -42,12 +43,15 @@ class TrainCommand(TrainConfig):
 
     def __post_init__(self) -> None:
         if self.snapshots is None:
-            object.__setattr__(self, "snapshots", SNAPSHOTS if isinstance(self.data, Stories) else 0)
+            followed = isinstance(self.data, Stories) and self.max_steps != 0
+            object.__setattr__(self, "snapshots", SNAPSHOTS if followed else 0)
         super().__post_init__()
         if self.probe_every and not isinstance(self.data, Stories):
             raise ValueError(f"probe_every={self.probe_every}: only data=stories has annotated cases to probe with")
         if self.probe_every and not self.model.layers_with_heads:
             raise ValueError(f"probe_every={self.probe_every}: attention={self.model.attention} has no heads to probe")
+        if self.max_steps == 0 and not self.init_from:
+            raise ValueError("max_steps=0: trains nothing, which makes sense with init_from=... alone")
         if self.resume and not self.run:
             raise ValueError("resume=true: say which run, with run=runs/NAME")
         if self.resume and self.overwrite:
@@ -101,3 +105,13 @@ class ProbeCommand:
             raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and film out")
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommand:
+    """``python export.py``."""
+
+    run: str
+    to: str
+    checkpoint: str = "best"
+    overwrite: bool = False

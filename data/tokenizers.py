@@ -23,6 +23,7 @@ from data.errors import InputError
 END = "<|endoftext|>"
 # GPT-2's way to cut text into words before merging, as one line (Radford et al. 2019).
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+BYTE_PATTERN = r"[\s\S]"
 N_BYTES = 256
 GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/encoder.json"
 GPT2_SHA256 = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
@@ -121,7 +122,7 @@ class Tokenizer:
 
 
 def byte_tokenizer() -> Tokenizer:
-    return Tokenizer("bytes", {bytes([byte]): byte for byte in range(N_BYTES)}, r"[\s\S]")
+    return Tokenizer("bytes", {bytes([byte]): byte for byte in range(N_BYTES)}, BYTE_PATTERN)
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:

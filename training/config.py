@@ -58,7 +58,8 @@ class TrainConfig:
 
     ``tokens_per_step`` is the global batch; micro-batches, of at most ``tokens_at_once``, follow from it.
     ``patience``: so many evaluations without a better validation loss end the run, too. ``snapshots``: how many to
-    keep for each doubling of the steps; ``probe_every``: steps between looks at the heads; 0: never.
+    keep for each doubling of the steps; ``probe_every``: steps between looks at the heads; 0: never. ``max_steps`` of 0
+    evaluates and saves what is there, and trains nothing.
     """
 
     seed: int = 0
@@ -84,7 +85,7 @@ class TrainConfig:
         budgets = ("max_steps", "max_tokens", "max_minutes")
         sizes = ("tokens_per_step", "tokens_at_once", "eval_every", "checkpoint_every", "log_every", "patience")
         for name in (*budgets, *sizes):
-            if vars(self)[name] is not None:
+            if vars(self)[name] is not None and (name, self.max_steps) != ("max_steps", 0):
                 require_positive(name, vars(self)[name])
         for name in ("snapshots", "probe_every"):
             if vars(self)[name] < 0:

@@ -86,7 +86,9 @@ class Console:
         if trainer.config.patience and trainer.evaluations_since_best >= trainer.config.patience:
             self.note(f"the validation loss has not fallen at {trainer.evaluations_since_best} evaluations: enough")
         minutes = f"{trainer.seconds / 60:.1f} minutes, {trainer.tokens:,} tokens"
-        best = f"best validation loss {trainer.best_loss:.4f} at step {trainer.best_step:,}"
+        best = "nothing was trained"
+        if trainer.best_step:
+            best = f"best validation loss {trainer.best_loss:.4f} at step {trainer.best_step:,}"
         self.out.print(f"done   {minutes}; {best}; checkpoints at {', '.join(map(str, steps))}")
 
 

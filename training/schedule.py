@@ -9,8 +9,8 @@ MUON_MOMENTUM_STEPS = 300
 def fraction_done(config: TrainConfig, step: int, tokens: int, seconds: float) -> float:
     """The share of the budget that is used up, by whichever limit is nearest; at 1 the run ends."""
     used = [0.0]
-    if config.max_steps:
-        used.append(step / config.max_steps)
+    if config.max_steps is not None:
+        used.append(step / config.max_steps if config.max_steps else 1.0)
     if config.max_tokens:
         used.append(tokens / config.max_tokens)
     if config.max_minutes:

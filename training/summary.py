@@ -73,8 +73,8 @@ def position(config: TrainConfig, row: Row) -> str:
     """The step, and the part of the budget that is nearest to being used up."""
     step, tokens, minutes = row["step"], row["tokens"], row.get("seconds", 0.0) / 60
     parts = []
-    if config.max_steps:
-        parts.append((step / config.max_steps, f"Step {step:,} of {config.max_steps:,}"))
+    if config.max_steps is not None:
+        parts.append((step / config.max_steps if config.max_steps else 1.0, f"Step {step:,} of {config.max_steps:,}"))
     if config.max_tokens:
         of = f"{millions(tokens)} of {millions(config.max_tokens)} tokens"
         parts.append((tokens / config.max_tokens, f"Step {step:,}, {of}"))

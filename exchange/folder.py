@@ -1,0 +1,195 @@
+"""Whole folders: a model with its tokenizer, written so that ``transformers`` loads it, and read as it writes them.
+
+Nothing is ever unpickled.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from data import InputError, Tokenizer
+from data.disk import write_durably
+from data.tokenizers import gpt2_tokenizer
+from exchange import tokenizer_json
+from exchange.gpt2 import GPT2
+from exchange.hub import locate
+from exchange.nanochat import NANOCHAT
+from exchange.twin import Twin
+from model import GPT, GPTConfig
+from training.checkpoint import flush_folder
+from training.run import discard, get_parameters, set_parameters, waiting_place
+
+SCHEME = "hf:"
+TWINS = (GPT2, NANOCHAT)
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+ABOUT = "export.json"  # says where an export comes from, and that the folder is one
+OWN = {ABOUT, WEIGHTS, "config.json", "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
+
+
+def twin_of(config: GPTConfig, source: str) -> Twin:
+    """The architecture that computes the same; raises InputError naming the settings that stand in the way."""
+    wrong = {twin.architecture: twin.without_place(config) for twin in TWINS}
+    nearest = min(TWINS, key=lambda twin: len(wrong[twin.architecture]))
+    if settings := wrong[nearest.architecture]:
+        raise InputError(
+            f"{source}: {', '.join(f'model.{setting}' for setting in settings)} has no place in "
+            f"{nearest.architecture}, the nearest architecture of transformers; nothing was written"
+        )
+    return nearest
+
+
+def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Twin:
+    """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
+    config = model.config
+    twin = twin_of(config, f"run={about['run']}")
+    check_free(folder, overwrite)
+    ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
+    contents = {
+        ABOUT: {**about, "architecture": twin.architecture},
+        "config.json": {**twin.to_config(config), "vocab_size": config.vocab_size, **ends, "pad_token_id": None},
+        "generation_config.json": ends,
+        **tokenizer_json.files(tokenizer, config.block_size),
+    }
+    with replacing(folder) as building:
+        for name, content in contents.items():
+            write_durably(building / name, json.dumps(content, indent=1, ensure_ascii=False).encode())
+        tensors = twin.to_tensors(config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()})
+        write_durably(building / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    return twin
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raises InputError where ``folder`` holds something that an export would destroy without being told to."""
+    bring_back(folder)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN) if folder.is_dir() else []
+    if not (folder / ABOUT).is_file() or foreign:
+        what = f"holds {foreign[0]}, which no export makes" if foreign else "exists and is no export"
+        raise InputError(f"to={folder}: {what}; give another name")
+    if not overwrite:
+        raise InputError(f"to={folder}: exists; overwrite=true replaces it")
+
+
+def bring_back(folder: Path) -> None:
+    """Undoes a replacement that was killed half way: the earlier export takes its place again."""
+    earlier = waiting_place(folder)
+    if earlier.exists():
+        discard(earlier) if folder.exists() else earlier.rename(folder.resolve())
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of ``folder`` once it is whole and on the disk."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.exporting-", dir=folder.parent))
+    try:
+        building.chmod(0o755)
+        yield building
+        flush_folder(building)
+        earlier = waiting_place(folder)
+        if folder.exists():
+            folder.rename(earlier)
+        building.rename(folder)
+        flush_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        bring_back(folder)
+        raise
+    discard(earlier)
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a folder of ``transformers`` is in our words, its weights still unread.
+
+    ``tokenizer``: None where the folder has none and its vocabulary is GPT-2's. ``notes``: what should be known.
+    """
+
+    folder: Path
+    source: str
+    twin: Twin
+    config: GPTConfig
+    tokenizer: Tokenizer | None
+    rows: int  # of its vocabulary
+    notes: tuple[str, ...]
+
+    def settings(self) -> dict[str, dict]:
+        """Model and tokenizer as a run's configuration has them."""
+        kind = self.tokenizer.kind if self.tokenizer else "gpt2"
+        return {"model": asdict(self.config), "tokenizer": {"kind": kind, "vocab_size": self.config.vocab_size}}
+
+    def get_tokenizer(self, cache: Path) -> Tokenizer:
+        return self.tokenizer or gpt2_tokenizer(cache)
+
+    def load(self, device: torch.device, dropout: float) -> GPT:
+        """The network with the folder's weights."""
+        model = GPT(replace(self.config, dropout=dropout))
+        files = weight_files(self.folder, self.source)
+
+        def get(name: str) -> Tensor:
+            with safe_open(files[name], framework="pt") as file:
+                return file.get_tensor(name)
+
+        try:
+            parameters = self.twin.from_tensors(self.config, files, get, self.source)
+        except SafetensorError as error:
+            raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
+        try:
+            set_parameters(model, parameters)
+        except InputError:
+            raise InputError(f"{self.source}: its weights do not have the shapes that its config.json says") from None
+        return model.to(device)
+
+
+def read(name: str) -> Import:
+    """The model called ``name``, "hf:" and a folder or a name on the Hub. Raises InputError for what ours cannot be."""
+    folder = locate(name.removeprefix(SCHEME))
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
+    values = tokenizer_json.read_json(folder / "config.json")
+    twins = {twin.model_type: twin for twin in TWINS}
+    if values.get("model_type") not in twins:
+        raise InputError(f"{name}: model_type={values.get('model_type')} cannot be read; {' and '.join(twins)} can")
+    twin = twins[values["model_type"]]
+    config, tokenizer = twin.from_config(values, name), tokenizer_json.read(folder)
+    rows, n_tokens = config.vocab_size, tokenizer.vocab_size if tokenizer else tokenizer_json.N_GPT2
+    notes = []
+    if tokenizer is None:
+        if rows != n_tokens:
+            raise InputError(f"{name}: has no tokenizer files, and vocab_size={rows} is not GPT-2's {n_tokens}")
+        notes.append(f"{name} has no tokenizer files; its {rows:,} tokens are taken to be GPT-2's")
+    if rows < n_tokens:
+        raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
+    if rows > n_tokens:
+        notes.append(f"{name} has {rows:,} rows for {n_tokens:,} tokens; the last {rows - n_tokens} are left out")
+    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
+
+
+def weight_files(folder: Path, source: str) -> dict[str, Path]:
+    """Every tensor's name and the file that holds it."""
+    if (folder / INDEX).is_file():
+        index = tokenizer_json.read_json(folder / INDEX).get("weight_map", {})
+        paths = sorted({folder / name for name in index.values()})
+    else:
+        paths = [folder / WEIGHTS]
+    files = {}
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{source}: {path.name} is missing; only safetensors files are read")
+        try:
+            with safe_open(path, framework="pt") as file:
+                files |= dict.fromkeys(file.keys(), path)
+        except SafetensorError as error:
+            raise InputError(f"{path} is damaged ({error})") from None
+    return files

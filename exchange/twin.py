@@ -1,0 +1,137 @@
+"""A twin: the architecture in ``transformers`` that computes what one of ours does, key by key and tensor by tensor.
+
+Every table is read in both directions, so that what goes out comes in again as it was.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data import InputError
+from model import GPTConfig
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of their config.json: the field of GPTConfig that it carries, or else the only value that has our meaning.
+
+    ``absent``: what ``transformers`` takes where the key is missing; ``same``: other values that mean the same.
+    """
+
+    theirs: str
+    ours: str | None = None
+    value: Any = None
+    absent: Any = None
+    same: tuple[Any, ...] = ()
+    to_theirs: Callable[[Any], Any] = lambda value: value
+    to_ours: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tensor of theirs and the parameters of ours that it holds, one behind the other along their first dimension.
+
+    ``turned``: it is stored as inputs x outputs, the transpose of a ``torch.nn.Linear`` weight.
+    """
+
+    theirs: str
+    ours: tuple[str, ...]
+    turned: bool = False
+
+    def join(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        joined = torch.cat([parameters[name] for name in self.ours])
+        return (joined.T if self.turned else joined).contiguous()
+
+    def part(self, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+        return zip(self.ours, (tensor.T if self.turned else tensor).tensor_split(len(self.ours)), strict=True)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """``switches``: what a GPTConfig must say to have this twin. ``rows``: its tensors, given the shape. ``prefix``:
+    what stands before all their names but the head's, and is left out in some files. ``inner`` and ``dropout``: their
+    keys for the feed-forward block's width and for dropouts; ``buffers``: ends of names of what are no weights.
+    """
+
+    model_type: str
+    architecture: str
+    prefix: str
+    switches: Values
+    keys: tuple[Key, ...]
+    rows: Callable[[GPTConfig], Iterable[Row]]
+    inner: str
+    dropout: tuple[str, ...]
+    buffers: tuple[str, ...] = ()
+
+    def without_place(self, config: GPTConfig) -> list[str]:
+        """The settings of ``config`` that this architecture has no place for, as KEY=VALUE."""
+        wrong = [name for name, value in self.switches.items() if vars(config)[name] != value]
+        if set(config.letters) != {"F"}:
+            wrong.insert(0, "attention")
+        if config.n_kv_head != config.n_head and not any(key.ours == "n_kv_head" for key in self.keys):
+            wrong.append("n_kv_head")
+        return [
+            f"{name}={str(vars(config)[name]).lower() if name != 'attention' else config.attention}" for name in wrong
+        ]
+
+    def to_config(self, config: GPTConfig) -> Values:
+        """Their config.json, but for what concerns tokens."""
+        values = {key.theirs: key.to_theirs(vars(config)[key.ours]) if key.ours else key.value for key in self.keys}
+        values = {key: value for key, value in values.items() if key != "quantization_config"}
+        about = {"architectures": [self.architecture], "model_type": self.model_type, "dtype": "float32"}
+        return {**about, **values, self.inner: 4 * config.n_embd, **dict.fromkeys(self.dropout, config.dropout)}
+
+    def from_config(self, values: Values, source: str) -> GPTConfig:
+        """The shape that a config.json describes, without dropout; raises InputError for one that ours cannot have."""
+        shape = dict(self.switches)
+        for key in self.keys:
+            value = values.get(key.theirs, key.absent)
+            if key.ours:
+                shape[key.ours] = key.to_ours(value)
+            elif value != key.value and value not in key.same:
+                raise InputError(f"{source}: {key.theirs}={value} has no place here; it must be {key.value}")
+        try:
+            config = GPTConfig(values["vocab_size"], **shape)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{source}: config.json describes no network ({error})") from None
+        if values.get(self.inner, 4 * config.n_embd) not in (None, 4 * config.n_embd):
+            raise InputError(
+                f"{source}: {self.inner}={values[self.inner]} has no place here; it must be 4 times the width, "
+                f"{4 * config.n_embd}"
+            )
+        return config
+
+    def to_tensors(self, config: GPTConfig, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {row.theirs: row.join(parameters) for row in self.rows(config)}
+
+    def from_tensors(
+        self, config: GPTConfig, names: Iterable[str], get: Callable[[str], Tensor], source: str
+    ) -> dict[str, Tensor]:
+        """Our parameters, as float32, out of the tensors called ``names``, which ``get`` reads.
+
+        Of the vocabulary only the first ``config.vocab_size`` rows are taken. Raises InputError where a tensor is
+        missing, has no place here, or holds no floating-point numbers.
+        """
+        found = {name.removeprefix(self.prefix): name for name in names}
+        rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
+        if config.tie_embeddings:
+            found.pop("lm_head.weight", None)  # the embedding once more
+        foreign = [name for name in found if name not in rows and not (self.buffers and name.endswith(self.buffers))]
+        if foreign:
+            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.architecture}")
+        parameters = {}
+        for name, row in rows.items():
+            if name not in found:
+                raise InputError(f"{source}: the tensor {row.theirs} is missing")
+            tensor = get(found[name])
+            if not tensor.is_floating_point():
+                raise InputError(f"{source}: the tensor {row.theirs} is {tensor.dtype}; it must be floating point")
+            parameters |= {ours: part.float() for ours, part in row.part(tensor)}
+        for name in parameters.keys() & {"embed.weight", "head.weight"}:
+            parameters[name] = parameters[name][: config.vocab_size]
+        return parameters

@@ -1,0 +1,22 @@
+"""Hand a run to ``transformers``: ``python export.py run=runs/NAME to=DIR``; configs/export.yaml has the keys."""
+
+from pathlib import Path
+
+import torch
+
+import configs
+import exchange
+from configs.schema import ExportCommand
+from training import load_model
+
+
+def main(command: ExportCommand) -> None:
+    run, folder = Path(command.run), Path(command.to)
+    model, tokenizer, state = load_model(run, command.checkpoint, torch.device("cpu"))
+    about = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
+    twin = exchange.export(model, tokenizer, folder, about, command.overwrite)
+    print(f"written: {folder}, step {state['step']:,} of {run} as {twin.architecture}")
+
+
+if __name__ == "__main__":
+    configs.launch(main, "export", ExportCommand)
