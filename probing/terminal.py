@@ -10,6 +10,7 @@ from probing import summary
 from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
 from probing.findings import Findings
+from probing.known_heads import known_head_table
 from probing.role_map import role_map
 from probing.splits import Split
 
@@ -88,7 +89,9 @@ def habit_notes(findings: Findings) -> list[str]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
-    """Prints the one sentence, the families, what could not be measured, the impossible probe and the role map."""
+    """Prints the one sentence, the families, what could not be measured, the impossible probe and the role map;
+    for GPT-2 small also what is known of its heads.
+    """
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     console.print(family_table(findings.families, wide=console.width >= 110))
     for reason in findings.too_few:
@@ -104,3 +107,5 @@ def print_findings(findings: Findings, console: Console) -> None:
     console.print(role_map(findings, console))
     for note in habit_notes(findings):
         console.print(note)
+    if known := known_head_table(findings):
+        console.print(known)

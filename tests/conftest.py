@@ -12,10 +12,11 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 import configs
+import export
 import probe
 import sample
 import train
-from configs.schema import ProbeCommand, SampleCommand, TrainCommand
+from configs.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from data import Dataset, Tokenizer, TokenizerConfig, prepare
 from data.stories import FAMILIES, Stories, write
 from data.tokenizers import train_bpe
@@ -26,6 +27,7 @@ SCRIPTS = {
     "train": (train.main, TrainCommand),
     "sample": (sample.main, SampleCommand),
     "probe": (probe.main, ProbeCommand),
+    "export": (export.main, ExportCommand),
 }
 QUICK = (
     *("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1"),

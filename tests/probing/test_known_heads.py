@@ -1,0 +1,71 @@
+"""What the literature knows of GPT-2 small stands beside our numbers, for that shape alone."""
+
+from dataclasses import replace
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import GPT2_SHAPE
+from rich.console import Console
+
+from model import GPT, GPTConfig
+from probing.findings import Findings
+from probing.heads import head_names
+from probing.known_heads import known_head_table, known_heads
+from probing.roles import HABITS, Habits
+from probing.terminal import print_findings
+
+SMALL = GPTConfig(50257, block_size=1024, n_layer=12, n_head=12, n_embd=768, **GPT2_SHAPE)
+HEADS = 144
+
+
+def findings_of(config: GPTConfig) -> Findings:
+    """No weights; the k-th head gives k / 144 of its attention to the previous token, but 2.2 (k = 26) all of it."""
+    with torch.device("meta"):
+        model = GPT(config)
+    names = head_names(model)
+    rising = torch.arange(len(names)) / len(names)
+    mass = dict.fromkeys(HABITS, torch.zeros(len(names))) | {"previous_token": rising.clone()}
+    mass["previous_token"][26] = 1.0
+    even = dict.fromkeys(HABITS, torch.zeros(len(names)))
+    habits = Habits(names, mass, even, torch.ones(len(names), dtype=torch.int64), torch.ones(len(names)))
+    quotes = {name: SimpleNamespace(mass=float(1 - k / 200), looks=False) for k, name in enumerate(names)}
+    lists = SimpleNamespace(name="random_lists", quotes=quotes, resolved=False)
+    return Findings(model, {}, [lists], (), habits, None)
+
+
+def test_each_known_head_has_its_score_its_rank_and_our_role():
+    rows = {row.head: row for row in known_heads(findings_of(SMALL))}
+    assert set(rows) == {"4.11", "2.2", "5.5", "7.10", "6.9", "5.1", "7.2", "0.1", "3.0"}
+    assert rows["2.2"][1:] == ("previous token", 1.0, 1, "previous_token")
+    k = 4 * 12 + 11
+    assert rows["4.11"][1:] == ("previous token", pytest.approx(k / HEADS), HEADS - k + 1, "previous_token")
+    assert rows["5.5"].score == pytest.approx(1 - 65 / 200)
+    assert (rows["5.5"].rank, rows["5.5"].role) == (66, "previous_token")
+    assert (rows["0.1"].score, rows["0.1"].rank, rows["0.1"].role) == (0.0, 1, None)
+
+
+def test_what_was_not_measured_is_said_to_be_missing():
+    rows = {row.head: row for row in known_heads(replace(findings_of(SMALL), families=[], habits=None))}
+    assert all((row.score, row.rank, row.role) == (None, None, None) for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"n_layer": 11}, {"vocab_size": 2048}, {"position": "rope"}, {"attention": "FW"}, {"n_head": 6}]
+)
+def test_no_other_shape_is_compared(changes):
+    assert known_heads(findings_of(replace(SMALL, n_kv_head=None, **changes))) == []
+
+
+def test_the_terminal_shows_it_and_says_what_it_is_a_check_of(monkeypatch):
+    monkeypatch.setattr("probing.terminal.family_table", lambda *_, **__: "")
+    monkeypatch.setattr("probing.terminal.summary.title", lambda _: "")
+    monkeypatch.setattr("probing.terminal.impossible_probe", lambda _: None)
+    for config, shown in ((SMALL, True), (replace(SMALL, n_layer=11), False)):
+        console = Console(width=100, record=True, file=StringIO())
+        print_findings(replace(findings_of(config), families=[]), console)
+        text = " ".join(console.export_text().split())
+        assert ("4.11 previous token 0.41 86 previous_token" in text) == shown
+        assert ("With GPT-2's own weights this checks the probe" in text) == shown
+    assert known_head_table(findings_of(config)) is None
