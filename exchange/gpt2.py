@@ -21,7 +21,7 @@ KEYS = (
     Key("scale_attn_by_inverse_layer_idx", value=False, absent=False),
     Key("reorder_and_upcast_attn", value=False, absent=False),
     Key("add_cross_attention", value=False, absent=False),
-    Key("quantization_config"),
+    Key("quantization_config", written=False),
 )
 SWITCHES = {
     "norm": "layernorm",
@@ -66,7 +66,7 @@ GPT2 = Twin(
     switches=SWITCHES,
     keys=KEYS,
     rows=rows,
-    inner="n_inner",
+    derived=lambda config: {"n_inner": 4 * config.n_embd},
     buffers=(".attn.bias", ".attn.masked_bias"),  # causal masks, in older files
     dropout=("resid_pdrop", "embd_pdrop", "attn_pdrop"),
 )

@@ -25,7 +25,9 @@ KEYS = (
     Key("rms_norm_eps", value=RMS_EPS, absent=RMS_EPS),
     Key("attention_bias", value=False, absent=False),
     Key("rope_parameters", value=ROPE, absent=ROPE, same=(None,)),
-    Key("quantization_config"),
+    Key("rope_theta", value=ROPE_BASE, absent=ROPE_BASE, written=False),  # as earlier versions said it
+    Key("rope_scaling", written=False),
+    Key("quantization_config", written=False),
 )
 SWITCHES = {
     "norm": "rmsnorm",
@@ -56,6 +58,6 @@ NANOCHAT = Twin(
     switches=SWITCHES,
     keys=KEYS,
     rows=rows,
-    inner="intermediate_size",
+    derived=lambda config: {"intermediate_size": 4 * config.n_embd, "head_dim": config.head_dim},
     dropout=("attention_dropout",),
 )

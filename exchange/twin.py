@@ -21,6 +21,7 @@ class Key:
     """A key of their config.json: the field of GPTConfig that it carries, or else the only value that has our meaning.
 
     ``absent``: what ``transformers`` takes where the key is missing; ``same``: other values that mean the same.
+    ``written``: whether an export says it; other keys are only looked for.
     """
 
     theirs: str
@@ -28,6 +29,7 @@ class Key:
     value: Any = None
     absent: Any = None
     same: tuple[Any, ...] = ()
+    written: bool = True
     to_theirs: Callable[[Any], Any] = lambda value: value
     to_ours: Callable[[Any], Any] = lambda value: value
 
@@ -48,14 +50,15 @@ class Row:
         return (joined.T if self.turned else joined).contiguous()
 
     def part(self, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-        return zip(self.ours, (tensor.T if self.turned else tensor).tensor_split(len(self.ours)), strict=True)
+        whole = tensor.T if self.turned and tensor.ndim == 2 else tensor
+        return zip(self.ours, whole.tensor_split(len(self.ours)), strict=True)
 
 
 @dataclass(frozen=True)
 class Twin:
     """``switches``: what a GPTConfig must say to have this twin. ``rows``: its tensors, given the shape. ``prefix``:
-    what stands before all their names but the head's, and is left out in some files. ``inner`` and ``dropout``: their
-    keys for the feed-forward block's width and for dropouts; ``buffers``: ends of names of what are no weights.
+    what stands before all their names but the head's, and is left out in some files. ``derived``: keys whose values
+    follow from the shape; ``dropout``: their keys for it; ``buffers``: ends of names of what are no weights.
     """
 
     model_type: str
@@ -64,7 +67,7 @@ class Twin:
     switches: Values
     keys: tuple[Key, ...]
     rows: Callable[[GPTConfig], Iterable[Row]]
-    inner: str
+    derived: Callable[[GPTConfig], Values]
     dropout: tuple[str, ...]
     buffers: tuple[str, ...] = ()
 
@@ -81,10 +84,10 @@ class Twin:
 
     def to_config(self, config: GPTConfig) -> Values:
         """Their config.json, but for what concerns tokens."""
-        values = {key.theirs: key.to_theirs(vars(config)[key.ours]) if key.ours else key.value for key in self.keys}
-        values = {key: value for key, value in values.items() if key != "quantization_config"}
+        written = [key for key in self.keys if key.written]
+        values = {key.theirs: key.to_theirs(vars(config)[key.ours]) if key.ours else key.value for key in written}
         about = {"architectures": [self.architecture], "model_type": self.model_type, "dtype": "float32"}
-        return {**about, **values, self.inner: 4 * config.n_embd, **dict.fromkeys(self.dropout, config.dropout)}
+        return {**about, **values, **self.derived(config), **dict.fromkeys(self.dropout, config.dropout)}
 
     def from_config(self, values: Values, source: str) -> GPTConfig:
         """The shape that a config.json describes, without dropout; raises InputError for one that ours cannot have."""
@@ -99,11 +102,9 @@ class Twin:
             config = GPTConfig(values["vocab_size"], **shape)
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{source}: config.json describes no network ({error})") from None
-        if values.get(self.inner, 4 * config.n_embd) not in (None, 4 * config.n_embd):
-            raise InputError(
-                f"{source}: {self.inner}={values[self.inner]} has no place here; it must be 4 times the width, "
-                f"{4 * config.n_embd}"
-            )
+        for name, value in self.derived(config).items():
+            if values.get(name) not in (None, value):
+                raise InputError(f"{source}: {name}={values[name]} has no place here; it must be {value} in this shape")
         return config
 
     def to_tensors(self, config: GPTConfig, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,48 @@
+"""Models small enough to go out and in many times."""
+
+from pathlib import Path
+
+import torch
+from conftest import GPT2_SHAPE
+from networks import loud_model
+from transformers import GPT2Config, GPT2LMHeadModel
+
+import exchange
+from data import Tokenizer
+from data.tokenizers import train_bpe
+from model import GPT, GPTConfig
+
+TOKENIZER = train_bpe(["Tom met Anna. He said, my name is Tom. "] * 3, 300)
+VOCABULARY = TOKENIZER.vocab_size
+SIZES = {"block_size": 48, "n_layer": 3, "n_head": 4, "n_embd": 48}
+SHAPES = {
+    "gpt2": GPT2_SHAPE,
+    "gpt2, untied": GPT2_SHAPE | {"tie_embeddings": False},
+    "modern": {},
+    "modern, grouped, tied, no softcap": {"n_kv_head": 2, "tie_embeddings": True, "softcap": 0.0},
+}
+
+
+def make(shape: dict) -> GPT:
+    return loud_model(GPTConfig(VOCABULARY, **SIZES, **shape))
+
+
+def export(model: GPT, folder: Path, overwrite: bool = False, tokenizer: Tokenizer = TOKENIZER) -> Path:
+    exchange.export(model, tokenizer, folder, {"run": "foo", "step": 7}, overwrite)
+    return folder
+
+
+def random_gpt2(vocab_size: int = VOCABULARY, **settings: object) -> GPT2LMHeadModel:
+    """Theirs, with weights far from any initialisation's symmetries."""
+    end = {"bos_token_id": vocab_size - 1, "eos_token_id": vocab_size - 1}
+    sizes = {"n_positions": 48, "n_embd": 48, "n_layer": 3, "n_head": 4}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=vocab_size, **{**sizes, **end, **settings})).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return model
+
+
+def tokens() -> torch.Tensor:
+    return torch.randint(VOCABULARY, (3, 40), generator=torch.Generator().manual_seed(3))
