@@ -10,7 +10,7 @@ import huggingface_hub
 import pytest
 import torch
 from conftest import QUICK
-from folders import SHAPES, TOKENIZER, VOCABULARY, export, make, random_gpt2, tokens
+from exchanged import SHAPES, TOKENIZER, VOCABULARY, export, make, random_gpt2, tokens
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import GPT2_SHAPE, run_script
-from folders import SHAPES, SIZES, TOKENIZER, VOCABULARY, export, make, tokens
+from exchanged import SHAPES, SIZES, TOKENIZER, VOCABULARY, export, make, tokens
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data import InputError

@@ -4,6 +4,7 @@ import pytest
 
 from training.config import DEFAULT_MAX_STEPS, OptimizerConfig, TrainConfig
 from training.schedule import fraction_done, learning_rate_scale, muon_momentum
+from training.summary import title
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,13 @@ from training.schedule import fraction_done, learning_rate_scale, muon_momentum
 )
 def test_the_nearest_limit_decides(budget, fraction):
     assert fraction_done(TrainConfig(**budget), step=10, tokens=2_000, seconds=3) == pytest.approx(fraction)
+
+
+def test_no_steps_at_all_is_a_budget_that_is_used_up_at_once():
+    config = TrainConfig(max_steps=0)
+    assert fraction_done(config, step=0, tokens=0, seconds=0) == 1
+    row = {"step": 0, "tokens": 0, "val_loss": 2.5, "val_bpb": 1.25}
+    assert title(config, [row]).startswith("Step 0 of 0: validation loss 2.5000")
 
 
 def test_without_a_budget_there_is_a_default():
@@ -35,7 +43,7 @@ def test_momentum_rises_and_stays():
     assert [muon_momentum(step) for step in (0, 150, 300, 10_000)] == pytest.approx([0.85, 0.9, 0.95, 0.95])
 
 
-@pytest.mark.parametrize("wrong", [{"max_steps": 0}, {"max_minutes": -1}, {"eval_every": 0}])
+@pytest.mark.parametrize("wrong", [{"max_steps": -1}, {"max_tokens": 0}, {"max_minutes": -1}, {"eval_every": 0}])
 def test_budgets_must_be_positive(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainConfig(**wrong)
