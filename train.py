@@ -91,6 +91,10 @@ def begin_with(command: TrainCommand, console: Console, device: torch.device, wo
         with world.in_turn():
             tokenizer = found.get_tokenizer(Path(command.cache))
         console.note(f"weights from {name}, {found.twin.architecture}")
+        if command.max_steps != 0 and command.optimizer.name == "muon":
+            console.note(
+                "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"
+            )
         return found.load(device, dropout), tokenizer
     if not checkpoint.saved_steps(Path(name)):
         raise InputError(f"init_from={name}: has no checkpoint yet")
