@@ -140,8 +140,8 @@ def table(curves: Curves, asked: str) -> Table:
     for letters, of in curves.items():
         cells = []
         for right in zip(*(getattr(curve, asked) for curve in of), strict=True):
-            spread = f" ({100 * min(right):.0f}-{100 * max(right):.0f})" if min(right) < max(right) else ""
-            cells.append(f"{100 * mean(right):.0f}{spread}")
+            low, middle, high = (f"{100 * share:.0f}" for share in (min(right), mean(right), max(right)))
+            cells.append(middle if low == high else f"{middle} ({low}-{high})")
         rows.append([f"{letters}: {LETTERS[letters]}", f"{of[0].parameters:,}", *cells])
     what = f"{asked}: {ASKED[asked]}, % (lowest-highest seed), by tokens in between"
     return Table((what, "parameters", *columns), rows)
@@ -177,7 +177,7 @@ def draw_panel(axes: Axes, curves: Curves, asked: str) -> None:
     axes.minorticks_off()
     axes.set(xlabel="tokens between the name and the question")
     axes.set(ylim=(0, 1.03), xlim=(first.tokens[0] * 0.9, first.tokens[-1] * 1.05))
-    axes.set_title(textwrap.fill(ASKED[asked], 42), loc="left", fontsize=10)
+    axes.set_title(textwrap.fill(ASKED[asked], 48), loc="left", fontsize=10)
 
 
 def draw_line(axes: Axes, letters: str, tokens: Sequence[float], seeds: Sequence[Sequence[float]]) -> None:
