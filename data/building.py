@@ -21,7 +21,7 @@ from data.corpora import Corpus
 from data.disk import file_sha256, read_json, replace_durably, write_durably
 from data.errors import InputError
 from data.files import Piece, Replacements, utf8_length
-from data.shards import MANIFEST, SPLITS, ShardWriter, write_manifest
+from data.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
 from data.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
 from data.transfer import Progress, megabytes
 
@@ -29,6 +29,7 @@ JOURNAL = "journal.json"
 TOKENIZER = "tokenizer.json"
 JOURNAL_BYTES = 64 << 20  # of text between two entries: what a kill can cost
 JOB_CHARACTERS = 1 << 18
+MOST_THREADS = 16  # one thread that reads has no work for more, and each holds jobs in memory
 BPE_SAMPLE_BYTES = 64 << 20
 ENDLESS_WORD = re.compile(r"\S{1000}")
 ENDLESS_SPACE = re.compile(r"\s{1000,}")
@@ -111,6 +112,7 @@ def build(
     Where it fails, ``folder`` holds a journal if there is something in it to go on with.
     """
     journal = Journal(folder, description)
+    (folder / MANIFEST).unlink(missing_ok=True)  # of a start that was killed at its very end
     saved, replaced = journal.saved, Replacements()
     if journal.begun:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
@@ -125,18 +127,16 @@ def build(
     if journal.done:
         progress(f"going on with an earlier start, behind {megabytes(journal.done)} of text", 0, saved["total"])
     pieces = islice(corpus.pieces(cache, replaced, saved["total"]), saved["n_pieces"], None)
-    try:
-        for encoded in in_order(jobs(pieces), tokenizer):
-            writers[encoded.split].write(encoded.ids)
-            journal.count(encoded, writers)
-            progress("tokenizing", journal.done, saved["total"])
-        if not journal.done:
-            raise InputError(f"the corpus {corpus.name} has no text")
-        if corpus.fingerprint(cache, progress) != description["source"]:
-            raise InputError(f"the corpus {corpus.name} changed while it was read; start again")
-    except InputError:
+    for encoded in in_order(jobs(pieces), tokenizer):
+        writers[encoded.split].write(encoded.ids)
+        journal.count(encoded, writers)
+        progress("tokenizing", journal.done, saved["total"])
+    changed = corpus.fingerprint(cache, progress) != description["source"]
+    if changed or not journal.done:
         journal.path.unlink()  # there is no going on with this text
-        raise
+        raise InputError(
+            f"the corpus {corpus.name} {'changed while it was read; start again' if changed else 'has no text'}"
+        )
     manifest = {
         "description": description,
         "tokenizer": saved["tokenizer"],
@@ -183,9 +183,10 @@ def in_order(jobs: Iterable[Job], tokenizer: Tokenizer) -> Iterator[Encoded]:
 
     def encode(job: Job) -> Encoded:
         n_bytes = sum(utf8_length(piece.text) for piece in job.pieces)
-        return Encoded(job.split, len(job.pieces), n_bytes, tokenizer.encode_pieces(job.pieces))
+        ids = tokenizer.encode_pieces(job.pieces).astype(dtype)
+        return Encoded(job.split, len(job.pieces), n_bytes, ids)
 
-    threads = os.cpu_count() or 1
+    dtype, threads = dtype_of(tokenizer.vocab_size), min(usable_cores(), MOST_THREADS)
     waiting = deque()
     with ThreadPoolExecutor(threads) as pool:
         for job in jobs:
@@ -194,6 +195,11 @@ def in_order(jobs: Iterable[Job], tokenizer: Tokenizer) -> Iterator[Encoded]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def usable_cores() -> int:
+    """The cores that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_tokenizer(

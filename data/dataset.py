@@ -103,7 +103,8 @@ def lock_of(folder: Path) -> Path:
 def sweep(tokens: Path) -> None:
     """Removes what earlier processes left half done and nobody can, or within a week did, go on with."""
     for building in tokens.glob(f"{BUILDING}*"):
-        abandoned = time.time() - building.stat().st_mtime > KEPT_SECONDS
-        if abandoned or not can_go_on(building):
-            with suppress(Held), locked(lock_of(tokens / building.name.removeprefix(BUILDING)), None):
+        lock = lock_of(tokens / building.name.removeprefix(BUILDING))
+        with suppress(Held, FileNotFoundError), locked(lock, None):  # another process may just have finished it
+            abandoned = time.time() - building.stat().st_mtime > KEPT_SECONDS
+            if abandoned or not can_go_on(building):
                 shutil.rmtree(building, ignore_errors=True)

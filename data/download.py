@@ -7,6 +7,7 @@ it came; ``NAME.sha256`` remembers it.
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,7 @@ def fetch_all(name: str, remotes: Sequence[Remote], folder: Path, progress: Prog
     total, before, paths = None, 0, []
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        sizes = [remote.size or size_of(mirrored(remote.url)) for remote in missing]
-        total = None if None in sizes else sum(sizes)
+        total = total_size(missing)
         parts = [part_of(folder / remote.place) for remote in missing]
         here = sum(part.stat().st_size for part in parts if part.is_file())
         how_many = f"{len(missing)} file{'s' if len(missing) > 1 else ''}"
@@ -56,6 +56,17 @@ def fetch_all(name: str, remotes: Sequence[Remote], folder: Path, progress: Prog
         before += path.stat().st_size if remote in missing else 0
         paths.append(path)
     return paths
+
+
+def total_size(remotes: Sequence[Remote]) -> int | None:
+    """The bytes of all these files; None as soon as one server does not say."""
+    total = 0
+    for remote in remotes:
+        size = remote.size or size_of(mirrored(remote.url))
+        if size is None:
+            return None
+        total += size
+    return total
 
 
 def fetch(url: str, sha256: str | None, path: Path, size: int | None = None, progress: Progress = silent) -> Path:
@@ -79,16 +90,18 @@ def check(url: str, sha256: str | None, path: Path) -> str:
     A file whose size and time are what they were is not read again.
     """
     known, stamp = read_json(note_of(path)), stamp_of(path)
-    found = known["sha256"] if known.get("stamp") == stamp else file_sha256(path)
+    before = known.get("sha256")
+    found = before if before and known.get("stamp") == stamp else file_sha256(path)
     if sha256 and found != sha256:
         raise InputError(f"{path} is not the file expected from {url} (sha256 {found}); delete it and try again")
-    if not sha256 and known and found != known["sha256"]:
+    if not sha256 and before and found != before:
         raise InputError(
             f"{path} is not what came from {url} any more (sha256 {found}); delete it and try again, or delete "
             f"{note_of(path)} if the change is meant"
         )
     if known.get("stamp") != stamp:
-        remember(path, found, pinned=bool(sha256))
+        with suppress(OSError) if sha256 else nullcontext():  # in a folder that cannot be written it saves no time
+            remember(path, found, pinned=bool(sha256))
     return found
 
 
@@ -110,4 +123,4 @@ def stamp_of(path: Path) -> list[int]:
 
 def mirrored(url: str) -> str:
     """The address at the mirror of Hugging Face that HF_ENDPOINT names, as their own library takes it."""
-    return url.replace(HUGGING_FACE, os.environ.get("HF_ENDPOINT", HUGGING_FACE).rstrip("/"), 1)
+    return url.replace(HUGGING_FACE, (os.environ.get("HF_ENDPOINT") or HUGGING_FACE).rstrip("/"), 1)

@@ -196,8 +196,7 @@ def split_pieces(pieces: Iterator[Piece], train_bytes: int) -> Iterator[tuple[st
         elif before >= train_bytes:
             yield "val", piece
         else:
-            head = piece.text.encode()[: train_bytes - before].decode(
-                errors="ignore"
-            )  # the cut moves back to a whole character
+            encoded = piece.text.encode()[: train_bytes - before]
+            head = encoded.decode(errors="ignore")  # the cut moves back to a whole character
             yield "train", Piece(head, ends_document=True)
             yield "val", Piece(piece.text[len(head) :], piece.ends_document)

@@ -15,7 +15,7 @@ def read_rows(path: Path, field: str, start: int = 0, stop: int | None = None) -
     arrow, parquet = pyarrow()
     try:
         with parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
-            if field not in file.schema_arrow.names or not is_text(arrow, file.schema_arrow.field(field).type):
+            if file.schema_arrow.names.count(field) != 1 or not is_text(arrow, file.schema_arrow.field(field).type):
                 columns = ", ".join(file.schema_arrow.names)
                 raise InputError(f"{path}: no text under {field!r}; name the column with data.field=..., of {columns}")
             groups, row = groups_of(file, start, stop)
@@ -29,8 +29,7 @@ def read_rows(path: Path, field: str, start: int = 0, stop: int | None = None) -
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of what is in the file
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: damaged, or no Parquet file ({first_line.rstrip('.')})") from None
+        raise damaged(path, error) from None
 
 
 def measure(path: Path, field: str) -> tuple[int, int]:
@@ -39,11 +38,17 @@ def measure(path: Path, field: str) -> tuple[int, int]:
     try:
         about = parquet.read_metadata(path)
     except (arrow.ArrowException, OSError) as error:
-        raise InputError(f"{path}: damaged, or no Parquet file ({error})") from None
+        raise damaged(path, error) from None
     groups = [about.row_group(i) for i in range(about.num_row_groups)]
     columns = [group.column(i) for group in groups for i in range(group.num_columns)]
     n_bytes = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == field)
     return about.num_rows, n_bytes
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """Of what pyarrow says, the first line."""
+    first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return InputError(f"{path}: damaged, or no Parquet file ({first_line.rstrip('.')})")
 
 
 def pyarrow() -> tuple[ModuleType, ModuleType]:

@@ -20,6 +20,11 @@ MANIFEST = "manifest.json"
 MANIFEST_KEYS = {"tokenizer", "dtype", "replaced", *SPLITS}
 
 
+def dtype_of(vocab_size: int) -> np.dtype:
+    """The smallest kind of number that holds every id."""
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
 class ShardWriter:
     """Appends ids to ``folder/SPLIT_00000.bin`` and on, hashing as it goes; ``close`` returns the manifest entries.
 
@@ -28,7 +33,7 @@ class ShardWriter:
 
     def __init__(self, folder: Path, split: str, vocab_size: int, saved: dict | None = None) -> None:
         self.folder, self.split = folder, split
-        self.dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+        self.dtype = dtype_of(vocab_size)
         self.shards: list[dict] = []
         self.waiting: list[np.ndarray] = []
         self.n_waiting = 0
@@ -36,7 +41,7 @@ class ShardWriter:
         if saved:
             self.shards = list(saved["shards"])
             if saved["tokens"]:
-                self.reopen_shard(saved["tokens"])
+                self.reopen_shard(saved["tokens"], saved["sha256"])
 
     def write(self, ids: np.ndarray) -> None:
         self.waiting.append(ids)
@@ -65,8 +70,10 @@ class ShardWriter:
         self.file = open(self.folder / self.name, mode)
         self.hash, self.tokens = hashlib.sha256(), 0
 
-    def reopen_shard(self, tokens: int) -> None:
-        """Goes on behind the first ``tokens`` of a shard; raises OSError or EOFError where they are not there."""
+    def reopen_shard(self, tokens: int, sha256: str) -> None:
+        """Goes on behind the first ``tokens`` of a shard; raises OSError or EOFError where they are not there as they
+        were written.
+        """
         self.open_shard("r+b")
         missing = tokens * self.dtype.itemsize
         while missing:
@@ -75,6 +82,8 @@ class ShardWriter:
                 raise EOFError(f"{self.name} has not all tokens that were saved")
             self.hash.update(data)
             missing -= len(data)
+        if self.hash.hexdigest() != sha256:
+            raise EOFError(f"{self.name} has other tokens than were saved")
         self.tokens = tokens
         self.file.truncate(self.file.seek(tokens * self.dtype.itemsize))
 
@@ -86,7 +95,9 @@ class ShardWriter:
         self.flush()
         if self.file is not None:
             self.sync()
-        return {"shards": self.shards, "tokens": self.tokens if self.file is not None else 0}
+        if self.file is None:
+            return {"shards": self.shards, "tokens": 0}
+        return {"shards": self.shards, "tokens": self.tokens, "sha256": self.hash.hexdigest()}
 
     def finish_shard(self) -> None:
         self.sync()

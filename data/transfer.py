@@ -14,7 +14,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from data.disk import file_sha256, read_json, replace_durably
@@ -73,7 +74,7 @@ class Transfer:
         """Brings the file to its place and returns its sha256; raises InputError where that cannot be done."""
         continued = self.have > 0
         self.transfer()
-        found, expected = file_sha256(self.part), self.sha256 or self.about["sha256"]
+        found, expected = file_sha256(self.part), self.sha256 or self.about.get("sha256")
         if continued and expected and found != expected:  # these may be parts of two files
             self.forget()
             self.transfer()
@@ -84,7 +85,7 @@ class Transfer:
                 f"{self.url} sent another file than expected (sha256 {found}); try again, or put the right one at "
                 f"{self.path}"
             )
-        with open(self.part, "rb") as file:
+        with open(self.part, "r+b") as file:  # Windows flushes no file that was opened for reading
             os.fsync(file.fileno())
         self.part.replace(self.path)
         self.about_path.unlink(missing_ok=True)
@@ -130,7 +131,7 @@ class Transfer:
         if have and have == whole:
             return
         headers = {"Range": f"bytes={have}-"} if have else {}
-        if have and self.about["etag"]:
+        if have and self.about.get("etag"):
             headers["If-Range"] = self.about["etag"]  # if it is another file by now, send all of that
         with ask(self.url, headers) as answer:
             if answer.start and (answer.start, answer.size) != (have, whole):
@@ -141,7 +142,7 @@ class Transfer:
                 self.begin(answer)
             have, whole = answer.start, self.about["size"]
             with open(self.part, "ab") as file:
-                while chunk := answer.response.read1(CHUNK):  # what came before a fault counts
+                while chunk := answer.read():  # what came before a fault counts
                     file.write(chunk)
                     have += len(chunk)
                     self.progress(f"downloading {self.path.name}", have, whole)
@@ -150,11 +151,11 @@ class Transfer:
 
     def begin(self, answer: "Answer") -> None:
         """Takes down which file this is the beginning of, having looked whether it can be the right one."""
-        self.forget()
         wrong = answer.size is not None and self.size is not None and answer.size != self.size
         if wrong or (self.sha256 and answer.sha256 and answer.sha256 != self.sha256):
             is_now = f"{answer.size:,} bytes instead of {self.size:,}" if wrong else f"sha256 {answer.sha256}"
             raise InputError(f"{self.url} is another file than expected ({is_now}); put the right one at {self.path}")
+        self.forget()  # not before: what is here may be part of the right file, and this a page of some proxy
         size = self.size if answer.size is None else answer.size
         self.about = {"identity": self.identity, "size": size, "etag": answer.etag, "sha256": answer.sha256}
         replace_durably(self.about_path, json.dumps(self.about).encode())
@@ -200,6 +201,11 @@ class Answer:
     def __exit__(self, *_: object) -> None:
         self.response.close()
 
+    def read(self) -> bytes:
+        """What has come since; empty at the end."""
+        with network():
+            return self.response.read1(CHUNK)
+
 
 def size_of(url: str) -> int | None:
     """The bytes of a file, as its server declares them; None where it does not, or cannot be asked."""
@@ -214,7 +220,23 @@ def ask(url: str, headers: Mapping[str, str], method: str = "GET") -> Answer:
     require_https(url)
     redirects = Redirects()
     request = urllib.request.Request(url, headers={"User-Agent": "lookback", **headers}, method=method)
-    return Answer(urllib.request.build_opener(redirects).open(request, timeout=TIMEOUT_SECONDS), redirects.linked)
+    with network():
+        try:
+            response = urllib.request.build_opener(redirects).open(request, timeout=TIMEOUT_SECONDS)
+        except ValueError as error:
+            raise InputError(f"{url}: its server points to an address that is none ({error})") from None
+    return Answer(response, redirects.linked)
+
+
+@contextmanager
+def network() -> Iterator[None]:
+    """Makes what the system says of a network, such as "No route to host", one of FAULTS, and of them alone."""
+    try:
+        yield
+    except FAULTS:
+        raise
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from None
 
 
 def require_https(url: str) -> None:
