@@ -94,6 +94,59 @@ def test_an_interrupt_keeps_what_is_done(tmp_path, corpus):
     assert min(done for text, done, _ in said if text == "tokenizing") > 6_000
 
 
+def test_an_error_that_may_pass_keeps_what_is_done(tmp_path, corpus, monkeypatch):
+    assert killed(corpus, BYTES, tmp_path, calls=40)
+    (half_made,) = (tmp_path / "tokens").glob(".building-*")
+    before = files_in(half_made)
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "pieces", lambda *_: iter_of_error())
+        with pytest.raises(InputError, match="no network"):
+            prepare(corpus, BYTES, tmp_path)
+    assert files_in(half_made) == before
+    prepare(corpus, BYTES, tmp_path)
+
+
+def iter_of_error():
+    raise InputError("no network")
+    yield
+
+
+def test_a_kill_between_the_manifest_and_the_end_leaves_nothing_that_looks_whole(tmp_path, corpus, monkeypatch):
+    unlink = Path.unlink
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self, **how: unlink_but_journal(unlink, self, how))
+        with pytest.raises(KeyboardInterrupt):
+            prepare(corpus, BYTES, tmp_path / "killed")
+    (half_made,) = (tmp_path / "killed" / "tokens").glob(".building-*")
+    assert (half_made / "manifest.json").exists()
+    assert killed(corpus, BYTES, tmp_path / "killed", calls=0)
+    assert not (half_made / "manifest.json").exists()
+    again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+def unlink_but_journal(unlink, path: Path, how: dict) -> None:
+    if path.name == building.JOURNAL:
+        raise KeyboardInterrupt
+    unlink(path, **how)
+
+
+def test_saved_tokens_that_were_altered_are_made_anew(tmp_path, corpus):
+    assert killed(corpus, BYTES, tmp_path / "killed", calls=40)
+    (half_made,) = (tmp_path / "killed" / "tokens").glob(".building-*")
+    open_shard = half_made / f"train_{len(list(half_made.glob('train_*.bin'))) - 1:05d}.bin"
+    open_shard.write_bytes(b"\1\0" + open_shard.read_bytes()[2:])
+    again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+def test_what_another_process_just_finished_is_no_leftover(tmp_path, corpus, monkeypatch):
+    (tmp_path / "tokens").mkdir()
+    gone = tmp_path / "tokens" / f"{dataset.BUILDING}other"
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [gone])
+    prepare(corpus, BYTES, tmp_path)
+
+
 def test_a_changed_source_starts_over(tmp_path, corpus):
     assert killed(corpus, BYTES, tmp_path / "killed", calls=40)
     with open(corpus.path, "a") as file:

@@ -1,6 +1,7 @@
 """Files from a network that fails in every way: what arrives is right, and nothing else looks as if it were."""
 
 import hashlib
+import http.client
 import json
 import multiprocessing
 import os
@@ -61,6 +62,46 @@ def test_what_is_there_already_is_not_asked_for_again(tmp_path, server):
     assert path.read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={SOME}-", f"bytes={SOME}-"]
     fetch("https://nowhere.invalid/file", SHA256, path)
+
+
+def test_a_page_of_some_proxy_does_not_cost_what_is_there(tmp_path, server):
+    path = tmp_path / "file"
+    server.faults = ["cut", *[404] * 9]
+    with pytest.raises(InputError, match="kept"):
+        fetch(server.url, SHA256, path, len(CONTENT))
+    before = (tmp_path / "file.part").read_bytes()
+    server.faults.clear()
+    with (
+        patch.object(server, "content", b"please log in"),
+        pytest.raises(InputError, match="another file than expected"),
+    ):
+        fetch(server.url, SHA256, path, len(CONTENT))
+    assert (tmp_path / "file.part").read_bytes() == before
+    server.faults.clear()
+    assert fetch(server.url, SHA256, path, len(CONTENT)).read_bytes() == CONTENT
+
+
+def test_a_network_that_goes_away_is_a_fault_like_others(tmp_path, server):
+    path, answers = tmp_path / "file", [OSError(113, "No route to host")]
+    read1 = http.client.HTTPResponse.read1
+
+    def sometimes(self, *size: int) -> bytes:
+        if answers:
+            raise answers.pop()
+        return read1(self, *size)
+
+    with patch.object(http.client.HTTPResponse, "read1", sometimes):
+        assert fetch(server.url, SHA256, path).read_bytes() == CONTENT
+
+
+def test_a_right_file_in_a_folder_that_cannot_be_written_is_used(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    full = OSError(30, "Read-only file system")
+    with patch("data.download.REMEMBERED", 0), patch("data.download.replace_durably", side_effect=full):
+        assert fetch("https://nowhere.invalid/file", SHA256, path) == path
+        with pytest.raises(OSError, match="Read-only"):
+            fetch("https://nowhere.invalid/file", None, path)
 
 
 def kill_while_it_comes(url: str, path: Path) -> None:
