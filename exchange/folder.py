@@ -26,7 +26,7 @@ from exchange.nanochat import NANOCHAT
 from exchange.twin import Twin
 from model import GPT, GPTConfig
 from training.checkpoint import flush_folder
-from training.run import discard, get_parameters, set_parameters, waiting_place
+from training.run import discard, get_parameters, set_parameters
 
 SCHEME = "hf:"
 TWINS = (GPT2, NANOCHAT)
@@ -80,6 +80,12 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise InputError(f"to={folder}: exists; overwrite=true replaces it")
 
 
+def waiting_place(folder: Path) -> Path:
+    """Where an earlier export waits until the one that replaces it is whole; a run that is replaced waits elsewhere."""
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.export-replaced")
+
+
 def bring_back(folder: Path) -> None:
     """Undoes a replacement that was killed half way: the earlier export takes its place again."""
     earlier = waiting_place(folder)
@@ -121,7 +127,6 @@ class Import:
     twin: Twin
     config: GPTConfig
     tokenizer: Tokenizer | None
-    rows: int  # of its vocabulary
     notes: tuple[str, ...]
 
     def settings(self) -> dict[str, dict]:
@@ -159,7 +164,7 @@ def read(name: str) -> Import:
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
     values = tokenizer_json.read_json(folder / "config.json")
     twins = {twin.model_type: twin for twin in TWINS}
-    if values.get("model_type") not in twins:
+    if str(values.get("model_type")) not in twins:
         raise InputError(f"{name}: model_type={values.get('model_type')} cannot be read; {' and '.join(twins)} can")
     twin = twins[values["model_type"]]
     config, tokenizer = twin.from_config(values, name), tokenizer_json.read(folder)
@@ -173,12 +178,12 @@ def read(name: str) -> Import:
         raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
     if rows > n_tokens:
         notes.append(f"{name} has {rows:,} rows for {n_tokens:,} tokens; the last {rows - n_tokens} are left out")
-    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
+    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, tuple(notes))
 
 
 def weight_files(folder: Path, source: str) -> dict[str, Path]:
     """Every tensor's name and the file that holds it."""
-    if (folder / INDEX).is_file():
+    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():  # in the order of transformers
         index = tokenizer_json.read_json(folder / INDEX).get("weight_map", {})
         paths = sorted({folder / name for name in index.values()})
     else:

@@ -1,5 +1,6 @@
 """Where a model of somebody else lies: a folder, or a name on the Hugging Face Hub that is fetched once."""
 
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ TIMEOUT_SECONDS = 10
 
 def locate(name: str) -> Path:
     """The folder called ``name``; where there is none, that repository of the Hub, fetched into the library's cache."""
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     if folder.is_dir():
         return folder
     if not NAME.fullmatch(name):
@@ -25,11 +26,11 @@ def locate(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise InputError(
-            f"hf:{name}: there is no such folder, and to fetch that name needs: pip install huggingface_hub"
+            f"hf:{name}: there is no such folder, and to fetch that name needs: pip install 'huggingface_hub>=1'"
         ) from None
     try:
         found = snapshot_download(name, allow_patterns=[*NEEDED], etag_timeout=TIMEOUT_SECONDS)
-    except (OSError, ValueError, HTTPError) as error:
+    except (OSError, ValueError, RuntimeError, HTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"hf:{name}: there is no such folder, and the Hub did not give it ({type(error).__name__}: {reason}); "

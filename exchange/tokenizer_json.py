@@ -143,6 +143,10 @@ def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
     end = end["content"] if isinstance(end, dict) else end
     if ids.get(end) != len(ids) - 1 or sorted(ids.values()) != [*range(len(ids))]:
         raise InputError(f"{source}: its end token {end} has id {ids.get(end)}; it must be the last of {len(ids)}")
+    said = config.get("eos_token")
+    said = said["content"] if isinstance(said, dict) else said
+    if said and end != said:
+        raise InputError(f"{source}: the added token {end} is not the end token {said}; only that can be one")
     to_byte = byte_of_symbol()
     foreign = [token for token in ids if token != end and not to_byte.keys() >= set(token)]
     if foreign:
@@ -169,7 +173,8 @@ def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
 def cuts(content: dict, config: dict, source: Path) -> str:
     """The pattern by which ``content`` cuts text; raises InputError for anything that ours does not do."""
     template = content.get("post_processor")
-    adds = template and template["type"] != "ByteLevel" and any("SpecialToken" in part for part in template["single"])
+    plain = not template or template["type"] == "ByteLevel"
+    adds = not plain and any("SpecialToken" in part for part in template.get("single", ["SpecialToken"]))
     for key, value in (("normalizer", content.get("normalizer")), ("post_processor", template if adds else None)):
         if value:
             raise InputError(f"{source}: {key}={value['type']} has no place here; texts are encoded as they are")

@@ -4,7 +4,8 @@ Every table is read in both directions, so that what goes out comes in again as 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from types import UnionType
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from data import InputError
 from model import GPTConfig
 
 Values = dict[str, Any]
+HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,13 @@ class Twin:
                 shape[key.ours] = key.to_ours(value)
             elif value != key.value and value not in key.same:
                 raise InputError(f"{source}: {key.theirs}={value} has no place here; it must be {key.value}")
+        kinds = {field.name: field.type for field in fields(GPTConfig)}
         try:
-            config = GPTConfig(values["vocab_size"], **shape)
+            shape["vocab_size"] = values["vocab_size"]
+            for name, value in shape.items():
+                if isinstance(kinds[name], (type, UnionType)) and not isinstance(value, kinds[name]):
+                    raise TypeError(f"{name}={value!r}")
+            config = GPTConfig(**shape)
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{source}: config.json describes no network ({error})") from None
         for name, value in self.derived(config).items():
@@ -120,8 +127,7 @@ class Twin:
         """
         found = {name.removeprefix(self.prefix): name for name in names}
         rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
-        if config.tie_embeddings:
-            found.pop("lm_head.weight", None)  # the embedding once more
+        tied = found.pop(HEAD, None) if config.tie_embeddings else None
         foreign = [name for name in found if name not in rows and not (self.buffers and name.endswith(self.buffers))]
         if foreign:
             raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.architecture}")
@@ -133,6 +139,8 @@ class Twin:
             if not tensor.is_floating_point():
                 raise InputError(f"{source}: the tensor {row.theirs} is {tensor.dtype}; it must be floating point")
             parameters |= {ours: part.float() for ours, part in row.part(tensor)}
+        if tied and not torch.equal(get(tied).float(), parameters["embed.weight"]):
+            raise InputError(f"{source}: {HEAD} is not the embedding; config.json must say tie_word_embeddings=false")
         for name in parameters.keys() & {"embed.weight", "head.weight"}:
             parameters[name] = parameters[name][: config.vocab_size]
         return parameters

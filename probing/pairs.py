@@ -70,16 +70,17 @@ def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scor
 
     Pairs that do not fit into the model's block are left out and counted; raises InputError where none fits.
     """
-    together = [sentence for pair in pairs for sentence in (pair.good, pair.bad)]
-    texts = [[tokenizer.end, *ids.tolist()] for ids in tokenizer.encode_many(together)]
-    told = zip(pairs, texts[::2], texts[1::2], strict=True)
-    fitting = [item for item in told if max(map(len, item[1:])) <= model.config.block_size + 1]
-    if not fitting:
+    texts = {
+        text: [tokenizer.end, *tokenizer.encode(text).tolist()] for pair in pairs for text in (pair.good, pair.bad)
+    }
+    kept = [pair for pair in pairs if max(len(texts[pair.good]), len(texts[pair.bad])) <= model.config.block_size + 1]
+    if not kept:
         raise InputError(f"no pair fits into this model's block of {model.config.block_size} tokens")
-    kept, good, bad = zip(*fitting, strict=True)
-    scores = score_sequences(model, [*good, *bad]).numpy()
-    n_tokens = np.array([len(text) - 1 for text in (*good, *bad)])
-    return ScoredPairs(kept, *np.split(scores, 2), *np.split(n_tokens, 2), len(pairs) - len(kept))
+    told = list(dict.fromkeys(text for pair in kept for text in (pair.good, pair.bad)))  # once: equal texts tie
+    scores = dict(zip(told, score_sequences(model, [texts[text] for text in told]).tolist(), strict=True))
+    good, bad = (np.array([scores[getattr(pair, which)] for pair in kept]) for which in ("good", "bad"))
+    n_good, n_bad = (np.array([len(texts[getattr(pair, which)]) - 1 for pair in kept]) for which in ("good", "bad"))
+    return ScoredPairs(kept, good, bad, n_good, n_bad, len(pairs) - len(kept))
 
 
 def print_pairs(scored: ScoredPairs, console: Console) -> None:

@@ -248,7 +248,7 @@ def test_a_name_is_fetched_with_the_needed_files_alone(theirs, tmp_path, monkeyp
     assert asked["name"] == "someone/a-model"
     assert "pytorch_model.bin" not in asked["allow_patterns"]
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r"needs: pip install huggingface_hub"):
+    with pytest.raises(InputError, match=r"needs: pip install 'huggingface_hub>=1'"):
         exchange.read("hf:someone/a-model")
 
 
