@@ -41,7 +41,7 @@ def twin_of(config: GPTConfig, source: str) -> Twin:
     nearest = min(TWINS, key=lambda twin: len(wrong[twin.architecture]))
     if settings := wrong[nearest.architecture]:
         raise InputError(
-            f"{source}: {', '.join(f'model.{setting}' for setting in settings)} has no place in "
+            f"{source}: {' and '.join(settings)} {'has' if len(settings) == 1 else 'have'} no place in "
             f"{nearest.architecture}, the nearest architecture of transformers; nothing was written"
         )
     return nearest
@@ -119,7 +119,8 @@ def replacing(folder: Path) -> Iterator[Path]:
 class Import:
     """What a folder of ``transformers`` is in our words, its weights still unread.
 
-    ``tokenizer``: None where the folder has none and its vocabulary is GPT-2's. ``notes``: what should be known.
+    ``tokenizer``: None where the folder has none and its vocabulary is GPT-2's. ``rows``: of its vocabulary, of which
+    those that no token has are left out. ``notes``: what should be known.
     """
 
     folder: Path
@@ -127,6 +128,7 @@ class Import:
     twin: Twin
     config: GPTConfig
     tokenizer: Tokenizer | None
+    rows: int
     notes: tuple[str, ...]
 
     def settings(self) -> dict[str, dict]:
@@ -150,10 +152,15 @@ class Import:
             parameters = self.twin.from_tensors(self.config, files, get, self.source)
         except SafetensorError as error:
             raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
+        wrong = f"{self.source}: its weights do not have the shapes that its config.json says"
+        for name in parameters.keys() & {"embed.weight", "head.weight"}:
+            if len(parameters[name]) != self.rows:
+                raise InputError(wrong)
+            parameters[name] = parameters[name][: self.config.vocab_size]
         try:
             set_parameters(model, parameters)
         except InputError:
-            raise InputError(f"{self.source}: its weights do not have the shapes that its config.json says") from None
+            raise InputError(wrong) from None
         return model.to(device)
 
 

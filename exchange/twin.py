@@ -80,8 +80,10 @@ class Twin:
             wrong.insert(0, "attention")
         if config.n_kv_head != config.n_head and not any(key.ours == "n_kv_head" for key in self.keys):
             wrong.append("n_kv_head")
+        said = {name: vars(config)[name] for name in wrong}
         return [
-            f"{name}={str(vars(config)[name]).lower() if name != 'attention' else config.attention}" for name in wrong
+            f"model.{key}={str(value).lower() if value is True or value is False else value}"
+            for key, value in said.items()
         ]
 
     def to_config(self, config: GPTConfig) -> Values:
@@ -122,8 +124,7 @@ class Twin:
     ) -> dict[str, Tensor]:
         """Our parameters, as float32, out of the tensors called ``names``, which ``get`` reads.
 
-        Of the vocabulary only the first ``config.vocab_size`` rows are taken. Raises InputError where a tensor is
-        missing, has no place here, or holds no floating-point numbers.
+        Raises InputError where a tensor is missing, has no place here, or holds no floating-point numbers.
         """
         found = {name.removeprefix(self.prefix): name for name in names}
         rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
@@ -141,6 +142,4 @@ class Twin:
             parameters |= {ours: part.float() for ours, part in row.part(tensor)}
         if tied and not torch.equal(get(tied).float(), parameters["embed.weight"]):
             raise InputError(f"{source}: {HEAD} is not the embedding; config.json must say tie_word_embeddings=false")
-        for name in parameters.keys() & {"embed.weight", "head.weight"}:
-            parameters[name] = parameters[name][: config.vocab_size]
         return parameters

@@ -13,6 +13,7 @@ from conftest import QUICK
 from exchanged import SHAPES, TOKENIZER, VOCABULARY, export, make, random_gpt2, tokens
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 import exchange
 from data import InputError
@@ -116,6 +117,17 @@ def test_out_and_in_again_is_the_same_and_out_again_too(tmp_path, shape):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
+@pytest.mark.parametrize("shape", ["gpt2", "modern, grouped, tied, no softcap"])
+def test_what_transformers_makes_of_an_export_comes_in_too(tmp_path, shape):
+    ours = make(SHAPES[shape])
+    theirs = AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out"))
+    theirs.save_pretrained(tmp_path / "theirs")
+    add_tokenizer(tmp_path / "theirs")
+    found = exchange.read(f"hf:{tmp_path / 'theirs'}")
+    assert found.config == ours.config
+    assert_same(found.load(CPU, 0.0).eval(), theirs)
+
+
 def test_rows_that_no_token_has_are_left_out_and_said_to_be(tmp_path):
     padded = random_gpt2(vocab_size=320, bos_token_id=VOCABULARY - 1, eos_token_id=VOCABULARY - 1)
     padded.save_pretrained(tmp_path)
@@ -156,6 +168,7 @@ def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, real_da
         ({"n_head": 5}, "config.json describes no network (n_embd=48 does not divide"),
         ({"n_layer": "three"}, "config.json describes no network"),
         ({"vocab_size": 100}, "vocab_size=100, but its tokenizer has"),
+        ({"vocab_size": VOCABULARY + 1}, "its weights do not have the shapes that its config.json says"),
         ({"n_positions": 32}, "its weights do not have the shapes that its config.json says"),
         ({"n_layer": 4}, "the tensor transformer.h.3.ln_1.weight is missing"),
         ({"n_layer": 2}, "the tensor h.2."),

@@ -16,6 +16,7 @@ from data import InputError
 from exchange.folder import replacing
 from model import GPT, GPTConfig, Sampling, generate
 from model.watch import PatternRecorder
+from training import run
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
 ARCHITECTURES = {"gpt2": "GPT2LMHeadModel", "modern": "NanoChatForCausalLM"}
@@ -99,6 +100,21 @@ def test_what_has_no_twin_names_the_setting_and_writes_nothing(tmp_path, shape, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_mixture_names_every_setting_that_stands_in_the_way(tmp_path):
+    config = GPTConfig(VOCABULARY, **SIZES, mlp="gelu", bias=True)
+    with pytest.raises(InputError, match=r"model.mlp=gelu and model.bias=true have no place in NanoChatForCausalLM"):
+        export(GPT(config), tmp_path / "out")
+
+
+def test_a_run_that_waits_beside_the_place_of_an_export_is_not_touched(tmp_path):
+    """``training.run`` keeps what it is about to replace under such a name."""
+    waiting = run.waiting_place(tmp_path / "out")
+    waiting.mkdir()
+    export(make({}), tmp_path / "out")
+    export(make({}), tmp_path / "out", overwrite=True)
+    assert waiting.exists()
+
+
 def test_a_letter_that_no_layer_has_is_no_hindrance(tmp_path):
     config = GPTConfig(VOCABULARY, **{**SIZES, "n_layer": 1}, attention="FW", window=3)
     export(GPT(config), tmp_path / "out")
@@ -141,6 +157,17 @@ def test_a_failure_leaves_the_earlier_export_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         export(make({"softcap": 7.0}), folder, overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failure_between_the_two_renames_does_so_too(tmp_path, monkeypatch):
+    folder = export(make({}), tmp_path / "out")
+    before = (folder / "model.safetensors").read_bytes()
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda old, new: 1 / 0 if ".exporting-" in old.name else rename(old, new))
+    with pytest.raises(ZeroDivisionError):
+        export(make({"softcap": 7.0}), folder, overwrite=True)
+    assert (folder / "model.safetensors").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
