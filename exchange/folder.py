@@ -185,7 +185,7 @@ def read(name: str) -> Import:
         raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
     if rows > n_tokens:
         notes.append(f"{name} has {rows:,} rows for {n_tokens:,} tokens; the last {rows - n_tokens} are left out")
-    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, tuple(notes))
+    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
 
 
 def weight_files(folder: Path, source: str) -> dict[str, Path]:

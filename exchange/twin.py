@@ -122,7 +122,7 @@ class Twin:
     def from_tensors(
         self, config: GPTConfig, names: Iterable[str], get: Callable[[str], Tensor], source: str
     ) -> dict[str, Tensor]:
-        """Our parameters, as float32, out of the tensors called ``names``, which ``get`` reads.
+        """Our parameters out of the tensors called ``names``, which ``get`` reads.
 
         Raises InputError where a tensor is missing, has no place here, or holds no floating-point numbers.
         """
@@ -139,7 +139,7 @@ class Twin:
             tensor = get(found[name])
             if not tensor.is_floating_point():
                 raise InputError(f"{source}: the tensor {row.theirs} is {tensor.dtype}; it must be floating point")
-            parameters |= {ours: part.float() for ours, part in row.part(tensor)}
-        if tied and not torch.equal(get(tied).float(), parameters["embed.weight"]):
+            parameters |= dict(row.part(tensor))
+        if tied and not torch.equal(get(tied), parameters["embed.weight"]):
             raise InputError(f"{source}: {HEAD} is not the embedding; config.json must say tie_word_embeddings=false")
         return parameters
