@@ -248,6 +248,22 @@ def test_a_name_that_the_hub_does_not_give_says_what_to_do(tmp_path, monkeypatch
     assert "\n" not in message
 
 
+def test_a_head_that_is_not_the_embedding_is_not_taken_for_it(theirs, tmp_path):
+    folder = tmp_path / "theirs"
+    tensors = load_file(folder / "model.safetensors")
+    save_file(tensors | {"lm_head.weight": tensors["transformer.wte.weight"] + 1}, folder / "model.safetensors")
+    with pytest.raises(InputError, match="lm_head.weight is not the embedding; config.json must say"):
+        exchange.read(f"hf:{folder}").load(CPU, 0.0)
+
+
+def test_of_one_file_and_shards_of_another_time_the_one_file_is_read(theirs, tmp_path):
+    folder = tmp_path / "theirs"
+    (folder / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"transformer.wte.weight": "gone.safetensors"}}'
+    )
+    assert_same(exchange.read(f"hf:{folder}").load(CPU, 0.0).eval(), theirs)
+
+
 def test_a_name_is_fetched_with_the_needed_files_alone(theirs, tmp_path, monkeypatch):
     asked = {}
 

@@ -133,3 +133,11 @@ def test_places_without_pairs_are_named(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(InputError, match="has no pairs"):
         read_pairs(tmp_path)
+
+
+def test_equal_sentences_tie_wherever_they_are_scored(model, monkeypatch):
+    monkeypatch.setattr("model.score.FEWEST_TOKENS", 40)
+    monkeypatch.setattr("model.score.LOGITS", {"cpu": 0})
+    texts = [f"{'ab' * (i % 9)}{i}" for i in range(60)]
+    scored = score_pairs(model, TOKENIZER, [Pair(text, text, "p", "p") for text in texts])
+    assert (scored.good == scored.bad).all()
