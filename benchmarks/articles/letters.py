@@ -9,7 +9,7 @@ from statistics import mean
 
 import yaml
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, over_seeds
+from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
 from benchmarks.articles.found import Found, judge, listed, resolved, roles_of
 from benchmarks.articles.role_maps import draw_role_maps
 from benchmarks.articles.runs import best_loss, probe_all, train_all
@@ -44,7 +44,7 @@ def run(setup: Setup) -> Result:
     return Result(
         judge(keep_up({letters: mean(one["right"] for one in of) for letters, of in measured.items()})),
         explain(measured),
-        "right answers, %: " + "; ".join(f"{letters} {right_of(of)}" for letters, of in measured.items()),
+        "right answers: " + "; ".join(f"{letters} {right_of(of)}" for letters, of in measured.items()),
         [summary_table(measured), roles_table(measured)],
         measured,
         draw_role_maps(
@@ -61,7 +61,7 @@ def keep_up(right: Mapping[str, float]) -> list[bool]:
 
 
 def right_of(measured: Sequence[Mapping]) -> str:
-    return over_seeds([one["right"] for one in measured], "{:.1f}".format)
+    return share_over_seeds([one["right"] / 100 for one in measured])
 
 
 def measure(found: Found, run: Path) -> dict:
@@ -89,7 +89,7 @@ def families_of(run: Path) -> list[str]:
 def summary_table(measured: Mapping[str, Sequence[Mapping]]) -> Table:
     columns = (
         "attention",
-        "right answers, %",
+        "right answers",
         f"families resolved, of {measured[FULL][0]['trained']}",
         "validation loss, nats",
         "heads with a role, of 16",
