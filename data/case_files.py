@@ -32,13 +32,17 @@ def read_cases(path: Path) -> list[Case]:
     Raises InputError, in one line: how many lines cannot be used, and the first of them, each with its reason.
     """
     source = f"cases={path}"
+    return parse_cases(read_content(path, source), source)
+
+
+def read_content(path: Path, source: str) -> bytes:
+    """The bytes of a user's file; ``source`` names it in messages."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{source}: there is no such file") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{source}: cannot be read ({error})") from None
-    return parse_cases(content, source)
 
 
 def parse_cases(content: bytes, source: str) -> list[Case]:

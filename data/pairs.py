@@ -8,7 +8,7 @@ import reprlib
 from pathlib import Path
 from typing import NamedTuple
 
-from data.case_files import numbered_lines, one_line
+from data.case_files import numbered_lines, one_line, read_content
 from data.errors import InputError
 from data.files import LONE_SURROGATE
 
@@ -36,8 +36,10 @@ def read_pairs(path: Path) -> list[Pair]:
         files = sorted(path.glob(f"*{SUFFIX}"))
         if not files:
             raise InputError(f"pairs={path}: there is no {SUFFIX} file in this folder")
-    else:
+    elif path.exists():
         files = [path]
+    else:
+        raise InputError(f"pairs={path}: there is no such file or folder")
     pairs = [pair for file in files for pair in read_file(file)]
     if not pairs:
         raise InputError(f"pairs={path}: has no pairs; give one JSON object a line (docs/minimal-pairs.md shows two)")
@@ -46,14 +48,8 @@ def read_pairs(path: Path) -> list[Pair]:
 
 def read_file(path: Path) -> list[Pair]:
     source = f"pairs={path}"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{source}: there is no such file or folder") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{source}: cannot be read ({error})") from None
     pairs, faults = [], []
-    lines = numbered_lines(content, source)
+    lines = numbered_lines(read_content(path, source), source)
     for number, line in lines.items():
         try:
             pairs.append(parse_pair(line, path.stem))
