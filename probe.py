@@ -13,7 +13,7 @@ from configs.schema import ProbeCommand
 from data import Case, InputError, Tokenizer, read_cases, split_cases
 from data.case_fit import explain_fit
 from data.pairs import read_pairs
-from data.stories import cases
+from data.stories import FAMILIES, cases
 from model import GPT
 from probing import Findings, encode_families, print_findings, probe, record_film, write_files
 from probing.examples import own_text
@@ -26,6 +26,7 @@ from probing.sentence import encode_sentence, query_positions, show_sentence
 from probing.sites_figure import draw_sites
 from probing.splits import Split
 from probing.stories_figure import draw_stories
+from probing.terminal import progress_bar
 from training import load_model, page, pick_device, snapshots
 
 FILM_CASES = 100  # of each family and split
@@ -47,7 +48,8 @@ def main(command: ProbeCommand) -> None:
     select, report = read(command, model, tokenizer, console)
     console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
     source |= {"cases": command.cases or "stories", "seed": command.seed}
-    findings = probe(model, tokenizer, select, report, seed=command.seed, source=source)
+    with progress_bar(console) as progress:
+        findings = probe(model, tokenizer, select, report, command.seed, source, progress)
     print_findings(findings, console)
     if sentence is not None:
         show_sentence(model, tokenizer, findings, sentence, console)
@@ -86,7 +88,8 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
 def read(command: ProbeCommand, model: GPT, tokenizer: Tokenizer, console: Console) -> tuple[list[Case], list[Case]]:
     """The cases to select and to report: the user's own, or stories."""
     if command.cases is None:
-        select, report = (cases(split, command.n_cases, command.seed) for split in ("select", "report"))
+        families = command.families or tuple(FAMILIES)
+        select, report = (cases(split, command.n_cases, command.seed, families) for split in ("select", "report"))
         return select, report
     own = read_cases(Path(command.cases))
     for sentence in explain_fit(own, tokenizer, model.config.block_size):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator
 
 from data import Files, Named, TokenizerConfig
-from data.stories import Stories
+from data.stories import Stories, check_families
 from model import GPTConfig, Sampling
 from training import TrainConfig
 from training.config import require_seed
@@ -91,6 +91,7 @@ class ProbeCommand:
     text: str | None = None
     cases: str | None = None
     pairs: str | None = None
+    families: tuple[str, ...] | None = None
     n_cases: int = 400
     film: bool = False
     figures: Literal["png", "svg", "pdf"] = "png"
@@ -101,6 +102,10 @@ class ProbeCommand:
         require_seed(self.seed)
         if self.n_cases < 20 or self.n_cases % 2:
             raise ValueError(f"n_cases={self.n_cases}: must be even, as stories come with twins, and at least 20")
+        if self.families is not None:
+            check_families(self.families)
+            if self.cases is not None or self.pairs is not None:
+                raise ValueError(f"families={list(self.families)}: are of stories; leave cases and pairs out")
         if self.pairs is not None and (self.text is not None or self.cases is not None or self.film):
             raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and film out")
         if self.text == "":

@@ -124,9 +124,8 @@ def build(
         saved["tokenizer"] = file_sha256(folder / TOKENIZER)
     writers = journal.open_writers(tokenizer.vocab_size)
     journal.save(writers)
-    if journal.done:
-        progress(f"going on with an earlier start, behind {megabytes(journal.done)} of text", 0, saved["total"])
-    pieces = islice(corpus.pieces(cache, replaced, saved["total"]), saved["n_pieces"], None)
+    pieces = corpus.pieces(cache, replaced, saved["total"], progress)
+    skip(pieces, saved["n_pieces"], journal.done, progress)
     for encoded in in_order(jobs(pieces), tokenizer):
         writers[encoded.split].write(encoded.ids)
         journal.count(encoded, writers)
@@ -150,6 +149,16 @@ def build(
         manifest[split] = {"bytes": saved["n_bytes"][split], "tokens": n_tokens, "shards": shards}
     write_manifest(folder, manifest)
     journal.path.unlink()
+
+
+def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progress: Progress) -> None:
+    """Reads over what an earlier start has made tokens of."""
+    if n_pieces:
+        progress(f"going on with an earlier start, behind {megabytes(n_bytes)} of text", 0, n_bytes)
+    done = 0
+    for _, piece in islice(pieces, n_pieces):
+        done += utf8_length(piece.text)
+        progress("reading what is done", done, n_bytes)
 
 
 def is_built(folder: Path) -> bool:
@@ -218,7 +227,7 @@ def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progre
     Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
     """
     done = 0
-    for split, piece in corpus.pieces(cache, Replacements(), total):
+    for split, piece in corpus.pieces(cache, Replacements(), total, progress):
         if split != "train" or done >= BPE_SAMPLE_BYTES:
             return
         done += utf8_length(piece.text)

@@ -22,8 +22,12 @@ class Corpus(Protocol):
     def total_bytes(self, cache: Path, progress: Progress) -> int | None:
         """UTF-8 bytes of all its text: exact where the split needs them, else about, for progress; None if unknown."""
 
-    def pieces(self, cache: Path, replaced: Replacements, total: int | None) -> Iterator[tuple[str, Piece]]:
-        """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said."""
+    def pieces(
+        self, cache: Path, replaced: Replacements, total: int | None, progress: Progress
+    ) -> Iterator[tuple[str, Piece]]:
+        """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said. ``progress`` is told of what must
+        be downloaded, not of reading.
+        """
 
 
 @dataclass(frozen=True)
@@ -61,5 +65,7 @@ class Files:
             raise InputError(f"data.path={self.path}: there is no text in it")
         return total
 
-    def pieces(self, cache: Path, replaced: Replacements, total: int) -> Iterator[tuple[str, Piece]]:
+    def pieces(
+        self, cache: Path, replaced: Replacements, total: int, progress: Progress
+    ) -> Iterator[tuple[str, Piece]]:
         return split_pieces(self.documents(replaced), train_bytes=int(total * (1 - self.val_fraction)))

@@ -1,14 +1,20 @@
 """Files that must survive a crash, proof that they did, and one process at a time."""
 
+import glob
 import hashlib
 import json
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 from filelock import Timeout as Held
+
+ABANDONED_SECONDS = 3600  # filling a folder takes no more
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -38,6 +44,19 @@ def read_json(path: Path) -> dict:
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def place_beside(folder: Path, word: str) -> Path:
+    """A new folder to fill before it becomes ``folder``. Removes those of which a killed process has left a part."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    start = f".{folder.name}.{word}-"
+    for left in folder.parent.glob(f"{glob.escape(start)}*"):
+        with suppress(FileNotFoundError):  # another process may remove it, too
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+    place = Path(tempfile.mkdtemp(prefix=start, dir=folder.parent))
+    place.chmod(0o755)
+    return place
 
 
 @contextmanager

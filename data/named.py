@@ -68,8 +68,10 @@ class Named:
             return sum(path.stat().st_size for path in (*train, *val))
         return sum(measure(path, FIELD)[1] for path in (*train, *val))
 
-    def pieces(self, cache: Path, replaced: Replacements, total: int | None) -> Iterator[tuple[str, Piece]]:
-        source, (train, val) = self.source, self.files(cache)
+    def pieces(
+        self, cache: Path, replaced: Replacements, total: int | None, progress: Progress
+    ) -> Iterator[tuple[str, Piece]]:
+        source, (train, val) = self.source, self.files(cache, progress)
         read = READERS.get(source.kind)
         if source.val:
             yield from (("train", piece) for piece in read(train, replaced))
@@ -85,7 +87,7 @@ class Named:
             until_end = takewhile(lambda labelled: labelled[0] == "train", split_pieces(read(train, replaced), end))
             yield from split_pieces((piece for _, piece in until_end), start)
         else:
-            yield from Files(str(train[0])).pieces(cache, replaced, total)
+            yield from Files(str(train[0])).pieces(cache, replaced, total, progress)
 
 
 def read_documents(texts: Iterator[str], replaced: Replacements) -> Iterator[Piece]:

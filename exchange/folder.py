@@ -5,7 +5,6 @@ Nothing is ever unpickled.
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from data import InputError, Tokenizer
-from data.disk import write_durably
+from data.disk import place_beside, write_durably
 from data.tokenizers import gpt2_tokenizer
 from exchange import tokenizer_json
 from exchange.gpt2 import GPT2
@@ -97,10 +96,8 @@ def bring_back(folder: Path) -> None:
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder to fill, which takes the place of ``folder`` once it is whole and on the disk."""
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.exporting-", dir=folder.parent))
+    building = place_beside(folder, "exporting")
     try:
-        building.chmod(0o755)
         yield building
         flush_folder(building)
         earlier = waiting_place(folder)

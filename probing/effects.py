@@ -18,7 +18,9 @@ from probing.heads import head_names
 from probing.interventions import (
     AT_A_SITE,
     FROM_THE_TWIN,
+    Say,
     at_sites,
+    in_silence,
     measure,
     paths_to_answer,
     resampled,
@@ -79,6 +81,7 @@ def measure_effects(
     looking: Sequence[str],
     means: Tensor,
     seed: int,
+    say: Say = in_silence,
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
@@ -96,7 +99,7 @@ def measure_effects(
     heads, where = [change.head for change in made], [change.site for change in made]
     jobs = {kind: at_sites(model, cases, heads, where, kind) for kind in kinds}
     jobs |= {"mean": without_sets(singles, means), "resample": resampled(singles, seed)}
-    odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs).items()}
+    odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs, say).items()}
     clean = odds.pop("clean")[0]
     whole = [Change(name, None, np.ones(len(cases), dtype=bool), own=True) for name in sites]
     return {

@@ -15,7 +15,7 @@ from model import GPT
 from model.score import score_answers
 from probing.effects import Effects, NeededSet, measure_effects, needed_set
 from probing.heads import HeadScores, score_heads
-from probing.interventions import mean_outputs
+from probing.interventions import Say, in_silence, mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
 from probing.splits import Families, Split
 from probing.statistics import family_wise_p
@@ -125,12 +125,13 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
         yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
 
 
-def quote_untrained(model: GPT, families: Families, seed: int) -> dict[str, Quoted]:
+def quote_untrained(model: GPT, families: Families, seed: int, say: Say = in_silence) -> dict[str, Quoted]:
     """For each family, given its *select* and *report* cases, the untrained model that quotes best."""
     parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in families.items()}
     best: dict[str, Quoted] = {}
-    for other in untrained_models(model, seed):
+    for i, other in enumerate(untrained_models(model, seed), start=1):
         for name, (select, report) in parts.items():
+            say(f"untrained network {i} of {UNTRAINED}, {name}")
             sites = sites_of((*select.cases, *report.cases))
             scores = (score_heads(other, split.cases, sites) for split in (select, report))
             quoted = quote(*scores, report)
@@ -214,12 +215,18 @@ def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
 
 
 def measure_family(
-    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted, seed: int
+    model: GPT,
+    select: Sequence[EncodedCase],
+    report: Sequence[EncodedCase],
+    untrained: Quoted,
+    seed: int,
+    say: Say = in_silence,
 ) -> FamilyResult:
     """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other.
 
     ``untrained``: what untrained models quote on it (``quote_untrained``). ``seed`` draws the cases to resample from.
     """
+    say("where heads look")
     chosen, split = Split(select), Split(report)
     behaviour = score_answers(model, *answer_columns(report))
     right = behaviour.right.cpu().double().numpy()
@@ -237,7 +244,8 @@ def measure_family(
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
-        effects = measure_effects(model, split, own_sites, looking, means, seed)
+        effects = measure_effects(model, split, own_sites, looking, means, seed, say)
+        say("which heads are needed together")
         needed = needed_set(model, chosen, split, means, seed)
     return FamilyResult(
         name=report[0].case.family,

@@ -78,12 +78,19 @@ def clean_batches(model: GPT, cases: Sequence[EncodedCase]) -> Iterator[Batch]:
 
 
 Job = Callable[[Batch], Tensor]  # one intervention in several variants: log-odds [V, B]
+Say = Callable[[str], None]  # what is being done now
 
 
-def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job]) -> dict[str, Tensor]:
+def in_silence(_: str) -> None:
+    """A Say that nobody hears."""
+
+
+def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say: Say = in_silence) -> dict[str, Tensor]:
     """Log-odds [V, N] of each job, with one clean pass over the cases for all of them; ``clean`` [1, N] is added."""
-    parts = {name: [] for name in (*jobs, "clean")}
+    parts, done = {name: [] for name in (*jobs, "clean")}, 0
     for batch in clean_batches(model, cases):
+        say(f"changing heads, {done} of {len(cases)} cases")
+        done += len(batch.cases)
         for name, job in (jobs | {"clean": lambda batch: batch.clean[None]}).items():
             parts[name].append(job(batch).cpu())
     return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}

@@ -1,8 +1,10 @@
 """What probing found, in the terminal: each family in words, then the role map."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from data.visible import visible_name, visible_text
@@ -25,6 +27,15 @@ HEADINGS = (
     "not known\nwithout",
 )
 FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Shows, on a terminal, what ``probe`` is doing, and for how long."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("probing", total=None)
+        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
 
 
 def family_table(families: Sequence[FamilyResult], wide: bool) -> Table:

@@ -36,6 +36,13 @@ def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_f
     assert "40 cases to select, 40 to report" in capsys.readouterr().out
 
 
+def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_run, capsys):
+    script("probe", f"run={finished_run}", "families=[cue,recall]", *FEW)
+    found = json.loads((finished_run / "probe" / "heads.json").read_text())
+    assert found["families"].keys() == {"cue", "recall", "random_lists"}
+    assert "unknown family of stories 'cues'" in error_of("probe", f"run={finished_run}", "families=[cues]")
+
+
 def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):
     lines = case_file.read_text().splitlines()
     record = json.loads(lines[3])

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from data import InputError, Tokenizer
-from data.disk import write_durably
+from data.disk import place_beside, write_durably
 from model import GPT, GPTConfig
 from training import checkpoint
 
@@ -77,10 +77,8 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
     check_free(folder, overwrite)
     folder = folder.resolve()
     earlier = waiting_place(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.starting-", dir=folder.parent))
+    building = place_beside(folder, "starting")
     try:  # a folder that exists is a whole run, whenever the process is killed
-        building.chmod(0o755)
         (building / "checkpoints").mkdir()
         (building / TOKENIZER).write_text(tokenizer.to_json())
         write_config(building, config)

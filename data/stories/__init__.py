@@ -12,7 +12,7 @@ from data.files import Piece
 from data.stories.families import FAMILIES
 from data.stories.telling import SPLITS, STRESS, TWIN_KINDS, cases, check_families, write
 
-__all__ = ["FAMILIES", "SPLITS", "STRESS", "TWIN_KINDS", "Stories", "cases", "write"]
+__all__ = ["FAMILIES", "SPLITS", "STRESS", "TWIN_KINDS", "Stories", "cases", "check_families", "write"]
 
 GRAMMAR_VERSION = 6
 
@@ -36,7 +36,7 @@ class Stories:
         settings = [self.n_train, self.n_val, self.seed, list(self.families)]
         return {"corpus": self.name, "grammar": GRAMMAR_VERSION, "settings": settings}
 
-    def pieces(self, cache: object, replaced: object, total: object) -> Iterator[tuple[str, Piece]]:
+    def pieces(self, cache: object, replaced: object, total: object, progress: object) -> Iterator[tuple[str, Piece]]:
         for label, split, n in (("train", "train", self.n_train), ("val", "select", self.n_val)):
             for story in write(split, n, self.seed, self.families):
                 yield label, Piece(story, ends_document=True)

@@ -136,6 +136,9 @@ def test_sampling_and_probing_check_their_settings_too():
     assert "temperature=-1" in refusal("sample", SampleCommand, "run=x", "temperature=-1")
     assert "has no tokens" in refusal("sample", SampleCommand, "run=x", "prompt=")
     assert "must be even" in refusal("probe", ProbeCommand, "run=x", "n_cases=31")
+    assert "are of stories; leave cases" in refusal(
+        "probe", ProbeCommand, "run=x", "families=[cue]", "cases=mine.jsonl"
+    )
 
 
 TEXTS = (

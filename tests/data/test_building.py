@@ -75,11 +75,15 @@ def test_tokens_are_the_same_however_often_their_making_is_killed(tmp_path, corp
 @pytest.mark.parametrize("calls", [0, 2, 9, 25, 45])
 def test_a_kill_costs_no_more_than_one_entry_of_the_journal(tmp_path, corpus, calls):
     assert killed(corpus, BYTES, tmp_path, calls)
+    (journal,) = (tmp_path / "tokens").glob(".building-*/journal.json")
+    n_saved = sum(json.loads(journal.read_text())["n_bytes"].values())
     said = []
     prepare(corpus, BYTES, tmp_path, lambda *now: said.append(now))
     done = [n for text, n, _ in said if text == "tokenizing"]
     assert done[0] >= 300 * calls - 2 * building.JOURNAL_BYTES
-    assert any("going on with an earlier start" in text for text, *_ in said) == (calls >= 9)
+    again = [now for now in said if now[0] == "reading what is done"]
+    assert any("going on with an earlier start" in text for text, *_ in said) == bool(again) == (calls >= 9)
+    assert not again or again[-1][1:] == (n_saved, n_saved)
 
 
 def test_an_interrupt_keeps_what_is_done(tmp_path, corpus):

@@ -150,7 +150,7 @@ def test_invalid_bytes_are_counted_also_when_the_tokens_are_reused(tmp_path):
 
 def test_stories_give_every_word_one_token(stories):
     known = set(stories.tokenizer.pieces)
-    for text in Stories(n_train=50, n_val=1).pieces(None, None, None):
+    for text in Stories(n_train=50, n_val=1).pieces(None, None, None, None):
         for word in text[1].text.replace(",", " ,").replace(".", " .").split()[1:]:
             assert (word if word in ",." else f" {word}").encode() in known
 

@@ -194,6 +194,20 @@ def test_a_folder_appears_whole(tmp_path):
     assert os.listdir(tmp_path / "deep" / "out") == ["file"]
 
 
+def test_what_a_killed_export_left_goes_with_the_next(tmp_path):
+    left, other = tmp_path / ".out.exporting-x", tmp_path / ".outer.exporting-x"
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"half")
+    export(make({}), tmp_path / "out")
+    assert left.exists(), "it may still be at work"
+    for folder in (left, other):
+        os.utime(folder, (0, 0))
+    export(make({}), tmp_path / "out", overwrite=True)
+    assert not left.exists()
+    assert other.exists()
+
+
 def test_the_script_exports_the_checkpoint_that_is_asked_for(script, error_of, finished_run, capsys):
     from training import load_model
 

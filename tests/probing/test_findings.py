@@ -23,6 +23,7 @@ from probing.sentence import encode_sentence, show_sentence
 from probing.sites_figure import draw_sites
 from probing.splits import Split
 from probing.stories_figure import draw_stories
+from probing.terminal import progress_bar
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -55,6 +56,26 @@ def test_the_head_that_decides_is_named_and_no_other(found):
             assert head["swap_drop"] == pytest.approx(0, abs=1e-3)
     roles = to_json(found)["all_roles"]
     assert [[[role["role"] for role in head] for head in layer] for layer in roles] == [[[], []], [["pronoun"], []]]
+
+
+def test_what_is_being_measured_is_told_on_the_way_and_shown_on_a_terminal():
+    told, shown = [], io.StringIO()
+    with progress_bar(Console(file=shown, force_terminal=True, width=120)) as bar:
+
+        def tell(*now):
+            told.append(now)
+            bar(*now)
+
+        few = [toys.toy_cases(split, 20) for split in ("select", "report")]
+        probe(toys.hand_set_model(), toys.TOKENIZER, *few, progress=tell)
+    family = few[0][0].family
+    assert told[0] == (f"untrained network 1 of 8, {family}", 0, 1)
+    assert [text for text, *_ in told[-3:]] == [
+        f"{family}: where heads look",
+        f"{family}: changing heads, 0 of 20 cases",
+        f"{family}: which heads are needed together",
+    ]
+    assert f"{family}: which heads are needed together" in shown.getvalue()
 
 
 def test_every_change_to_the_head_that_decides_costs_the_answer(found):
