@@ -1,6 +1,7 @@
 """See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
 
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -48,6 +49,8 @@ def main(command: ProbeCommand) -> None:
     select, report = read(command, model, tokenizer, console)
     console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
     source |= {"cases": command.cases or "stories", "seed": command.seed}
+    if command.families:
+        source["families"] = list(command.families)
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
     print_findings(findings, console)
@@ -61,7 +64,8 @@ def main(command: ProbeCommand) -> None:
     if command.film:
         write_files(findings, folder)  # whatever becomes of the film
         write_report(findings, tokenizer, folder, own)
-        findings = with_film(findings, run, tokenizer, select, report, command.seed, device)
+        with progress_bar(console) as progress:
+            findings = with_film(findings, run, tokenizer, select, report, command.seed, device, progress)
     written = [
         *write_files(findings, folder),
         *write_report(findings, tokenizer, folder, own),
@@ -105,14 +109,21 @@ def with_film(
     report: list[Case],
     seed: int,
     device: torch.device,
+    progress: Callable[[str, int, int], None],
 ) -> Findings:
     """The findings with what their best heads did at each snapshot of the run, and do now."""
     now = {key: findings.source[key] for key in ("step", "tokens")}
     families, _ = encode_families(tokenizer, select, report, findings.model.config.block_size, seed)
     fewer = {name: tuple(Split(part).part(FILM_CASES).cases for part in both) for name, both in families.items()}
     places = {result.name: (result.best, result.quotes[result.best].site) for result in findings.families}
-    moments = chain(snapshots.load_all(run, device), [(now, findings.model)])
-    by_step = {frame["step"]: frame for frame in record_film(moments, fewer, places)}
+    n = len(snapshots.saved(run)) + 1
+
+    def moments() -> Iterator[tuple[dict, GPT]]:
+        for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
+            progress(f"film, step {moment['step']:,}", i, n)
+            yield moment, model
+
+    by_step = {frame["step"]: frame for frame in record_film(moments(), fewer, places)}
     return replace(findings, film=[by_step[step] for step in sorted(by_step)])
 
 

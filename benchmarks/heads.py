@@ -81,7 +81,7 @@ def main(runs: Sequence[str]) -> None:
     found = {Path(run).name: read(run) for run in runs}
     print(f"| {' | '.join(COLUMNS)} |")
     print("|---" * len(COLUMNS) + "|")
-    for name in next(iter(found.values()))["families"]:
+    for name in dict.fromkeys(name for heads in found.values() for name in heads["families"]):
         for run, heads in found.items():
             if name in heads["families"]:
                 print(f"| {' | '.join(row(name, run, heads['families'][name]))} |")

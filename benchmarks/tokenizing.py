@@ -1,13 +1,14 @@
 """How fast text becomes a prepared corpus, beside tiktoken's own rate, and in how much memory:
 
-``python -m benchmarks.tokenizing [--gigabytes 2] [--rounds 9] [--kind txt] [--tokenizer bpe] [--learn]``
+``python -m benchmarks.tokenizing [--megabytes 72 --rounds 9] [--gigabytes 2] [--kind txt] [--tokenizer bpe] [--learn]``
 
-The text is generated. First a race over RACE_BYTES of it, in one process, by turns. Ours is the whole of ``prepare``:
-reading, decoding, cutting, encoding, hashing, writing, and proving what was written. tiktoken's own rate is that of its
-encoder on all cores over the same documents, which are in memory when the clock starts: by ``encode_ordinary_batch``,
-and by a thread a core that calls ``encode_ordinary``; the quicker of the two is what counts. Then ``prepare`` makes
-tokens of a file of ``--gigabytes``, in a process of its own (``--learn``: learning the merges, too), whose memory is
-the most that it ever had (VmHWM), the interpreter and its libraries included.
+The text is generated. First a race over ``--megabytes`` of it, in one process, by turns (``--rounds 0``: none). Ours is
+the whole of ``prepare``: reading, decoding, cutting, encoding, hashing, writing, and proving what was written.
+tiktoken's own rate is that of its encoder on all cores over the same documents, which are in memory when the clock
+starts: by ``encode_ordinary_batch``, and by a thread a core that calls ``encode_ordinary`` or ``encode_to_numpy``; the
+quickest of the three is what counts. Then (``--gigabytes 0``: not) ``prepare`` makes tokens of a larger file, in a
+process of its own (``--learn``: learning the merges, too), whose memory is the most that it ever had (VmHWM), the
+interpreter and its libraries included.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -30,7 +32,6 @@ from data.building import usable_cores
 from data.files import Replacements, read_pieces, utf8_length
 from data.tokenizers import gpt2_tokenizer, train_bpe
 
-RACE_BYTES = 64_000_000
 WORDS, WORDS_AT_ONCE, VOCABULARY = 40_000, 200_000, 8_192
 SYLLABLES = "ba ce di fo gu la me ni or pu ra se ti un ve wa ex is qua stra ing tion ment ly er".split()
 
@@ -61,7 +62,7 @@ def generate(path: Path, n_bytes: int) -> None:
 
         with arrow.parquet.ParquetWriter(path, arrow.schema([("text", arrow.string())])) as writer:
             while done < n_bytes:
-                group = list(islice(texts, 20_000))
+                group = list(islice(texts, 5_000))
                 done += sum(map(len, group))
                 writer.write_table(arrow.table({"text": group}))
         return
@@ -79,6 +80,7 @@ def most_memory() -> int:
 
 
 def race(path: Path, made: Tokenizer, rounds: int) -> None:
+    """Ours and tiktoken over one file, by turns; prints every rate and the ratio."""
     threads, cache = usable_cores(), path.parent / "cache"
     texts = [piece.text for piece in read_pieces(path, "text", Replacements())]
     n_bytes = sum(map(utf8_length, texts))
@@ -90,15 +92,20 @@ def race(path: Path, made: Tokenizer, rounds: int) -> None:
     def batch() -> None:
         made.encoding.encode_ordinary_batch(texts, num_threads=threads)
 
-    def by_threads() -> None:
+    def by_threads(encode: Callable[[str], object]) -> None:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda share: [made.encoding.encode_ordinary(text) for text in share], shares))
+            list(pool.map(lambda share: [encode(text) for text in share], shares))
 
-    sides = {"ours, all of prepare": ours, "tiktoken, batch": batch, "tiktoken, threads": by_threads}
+    sides = {
+        "ours, all of prepare": ours,
+        "tiktoken, batch": batch,
+        "tiktoken, threads": lambda: by_threads(made.encoding.encode_ordinary),
+        "tiktoken, threads, arrays": lambda: by_threads(partial(made.encoding.encode_to_numpy, disallowed_special=())),
+    }
     rates = {name: [] for name in sides}
     for i in range(rounds):
         names = list(sides)
-        for name in names[i % 3 :] + names[: i % 3]:
+        for name in names[i % len(names) :] + names[: i % len(names)]:
             started = time.perf_counter()
             sides[name]()
             rates[name].append(n_bytes / 1e6 / (time.perf_counter() - started))
@@ -111,8 +118,9 @@ def race(path: Path, made: Tokenizer, rounds: int) -> None:
     print(f"ratio {spread([a / b for a, b in zip(mine, best, strict=True)], '.2f')}", flush=True)
 
 
-def spread(values: list[float], how: str) -> str:
-    return f"{median(values):{how}} ({min(values):{how}}-{max(values):{how}})"
+def spread(values: list[float], form: str) -> str:
+    """The median, and the lowest and the highest, each in a format such as ".1f"."""
+    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
 
 
 def whole(path: Path, tokenizer: Path, learn: bool) -> None:
@@ -137,7 +145,7 @@ def main(options: argparse.Namespace) -> None:
         path, tokenizer = Path(name) / f"text.{options.kind}", Path(name) / "tokenizer.json"
         tokenizer.write_text(made.to_json())
         if options.rounds:
-            generate(path, RACE_BYTES)
+            generate(path, options.megabytes * 1_000_000)
             race(path, made, options.rounds)
         if options.gigabytes:
             generate(path, int(options.gigabytes * 1e9))
@@ -148,6 +156,7 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=2)
+    parser.add_argument("--megabytes", type=int, default=72)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--kind", choices=("txt", "jsonl", "parquet"), default="txt")
     parser.add_argument("--tokenizer", choices=("bpe", "gpt2"), default="bpe")

@@ -212,6 +212,8 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "missing":
             raise InputError(f"{path} is missing; give {path}=...") from None
+        if first["type"] == "tuple_type":
+            raise InputError(f"{path}={first['input']}: must be a list, {path}=[{first['input']}]") from None
         if message == first["msg"]:  # pydantic's own, about one value
             raise InputError(f"{path}={first['input']}: {message}") from None
         raise InputError(f"{path}.{message}" if path else message) from None

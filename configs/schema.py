@@ -104,8 +104,11 @@ class ProbeCommand:
             raise ValueError(f"n_cases={self.n_cases}: must be even, as stories come with twins, and at least 20")
         if self.families is not None:
             check_families(self.families)
+            written = f"families=[{','.join(self.families)}]"
+            if len(set(self.families)) < len(self.families):
+                raise ValueError(f"{written}: names a family twice, which adds no stories")
             if self.cases is not None or self.pairs is not None:
-                raise ValueError(f"families={list(self.families)}: are of stories; leave cases and pairs out")
+                raise ValueError(f"{written}: are of stories; leave cases and pairs out")
         if self.pairs is not None and (self.text is not None or self.cases is not None or self.film):
             raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and film out")
         if self.text == "":

@@ -124,7 +124,7 @@ def build(
         saved["tokenizer"] = file_sha256(folder / TOKENIZER)
     writers = journal.open_writers(tokenizer.vocab_size)
     journal.save(writers)
-    pieces = corpus.pieces(cache, replaced, saved["total"], progress)
+    pieces = iter(corpus.pieces(cache, replaced, saved["total"], progress))
     skip(pieces, saved["n_pieces"], journal.done, progress)
     for encoded in in_order(jobs(pieces), tokenizer):
         writers[encoded.split].write(encoded.ids)
@@ -155,10 +155,12 @@ def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progr
     """Reads over what an earlier start has made tokens of."""
     if n_pieces:
         progress(f"going on with an earlier start, behind {megabytes(n_bytes)} of text", 0, n_bytes)
-    done = 0
+    done, told = 0, 0
     for _, piece in islice(pieces, n_pieces):
         done += utf8_length(piece.text)
-        progress("reading what is done", done, n_bytes)
+        if done - told >= JOB_CHARACTERS or done == n_bytes:  # to tell costs as much as to read a short document
+            progress("reading what is done", done, n_bytes)
+            told = done
 
 
 def is_built(folder: Path) -> bool:

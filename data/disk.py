@@ -1,12 +1,11 @@
-"""Files that must survive a crash, proof that they did, and one process at a time."""
+"""Files and folders that must survive a crash, proof that they did, and one process at a time."""
 
-import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 from filelock import Timeout as Held
 
-ABANDONED_SECONDS = 3600  # filling a folder takes no more
+ABANDONED_SECONDS = 3600
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -47,16 +46,32 @@ def file_sha256(path: Path) -> str:
 
 
 def place_beside(folder: Path, word: str) -> Path:
-    """A new folder to fill before it becomes ``folder``. Removes those of which a killed process has left a part."""
+    """A new folder to fill before it becomes ``folder``, readable by all.
+
+    Removes those for the same ``folder`` in which nothing was begun for an hour: their processes were killed. One that
+    only slept finds its own gone, and fails.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     start = f".{folder.name}.{word}-"
-    for left in folder.parent.glob(f"{glob.escape(start)}*"):
-        with suppress(FileNotFoundError):  # another process may remove it, too
-            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
     place = Path(tempfile.mkdtemp(prefix=start, dir=folder.parent))
     place.chmod(0o755)
+    made_like_it = re.compile(re.escape(start) + "[a-z0-9_]{8}")  # as mkdtemp names them, and nothing else
+    for left in folder.parent.iterdir():
+        if made_like_it.fullmatch(left.name):
+            with suppress(FileNotFoundError):  # another process may remove it, too
+                if place.stat().st_mtime - left.stat().st_mtime > ABANDONED_SECONDS:  # by one clock
+                    discard(left)
     return place
+
+
+def discard(folder: Path) -> None:
+    """Deletes a folder: under another name first, so that no half of one is ever taken for a whole."""
+    if folder.exists():
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            folder.rename(aside / "discarded")
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from data import InputError, Tokenizer
-from data.disk import place_beside, write_durably
+from data.disk import discard, place_beside, write_durably
 from data.tokenizers import gpt2_tokenizer
 from exchange import tokenizer_json
 from exchange.gpt2 import GPT2
@@ -25,7 +25,7 @@ from exchange.nanochat import NANOCHAT
 from exchange.twin import Twin
 from model import GPT, GPTConfig
 from training.checkpoint import flush_folder
-from training.run import discard, get_parameters, set_parameters
+from training.run import get_parameters, set_parameters
 
 SCHEME = "hf:"
 TWINS = (GPT2, NANOCHAT)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from data import Case, InputError, Tokenizer
 from data.case_fit import encode_cases
 from data.cases import by_family
+from data.download import silent
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
 from probing.families import FEWEST_CASES, FEWEST_FRAMES, FamilyResult, fitting, measure_family, quote_untrained
@@ -31,7 +32,6 @@ __all__ = [
     "write_files",
 ]
 
-Progress = Callable[[str, int, int], None]
 TEXTS = 100  # of each family, over which habits are averaged
 
 
@@ -42,29 +42,35 @@ def probe(
     report: Sequence[Case],
     seed: int = 0,
     source: dict | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[str, int, int], None] = silent,
 ) -> Findings:
     """Measures every head of ``model`` on annotated cases: chosen on ``select``, quoted on ``report``.
 
     ``seed`` draws the initial weights of the untrained baseline, the same network that has learned nothing, and random
     lists of the cases' tokens, a family of its own. ``source``: what heads.json shall say of where the model comes
     from. Twins must stand next to each other. Families with too few cases or frames are not measured;
-    ``Findings.too_few`` says why. ``progress`` is told what is being done, and how many of how many families are.
+    ``Findings.too_few`` says why. ``progress``, given (text, done, total), is told what is being measured and
+    how many of all families have been.
     """
     block_size = model.config.block_size
     families, too_few = encode_families(tokenizer, select, report, block_size, seed)
-    tell, n = progress or (lambda *_: None), len(families)
-    untrained = quote_untrained(model, families, seed, lambda what: tell(what, 0, n))
+    n = len(families)
+    untrained = quote_untrained(model, families, seed, lambda what: progress(what, 0, n))
 
     def measured(i: int, name: str) -> FamilyResult:
-        return measure_family(model, *families[name], untrained[name], seed, lambda what: tell(f"{name}: {what}", i, n))
+        def say(what: str) -> None:
+            progress(f"{name}: {what}", i, n)
 
+        return measure_family(model, *families[name], untrained[name], seed, say)
+
+    results = [measured(i, name) for i, name in enumerate(families)]
+    progress("habits of all heads", n, n)
     links = [linked_texts(cases, tokenizer, block_size) for cases in (select, report)]
     texts = habit_texts(families)
     return Findings(
         model,
         source or {},
-        [measured(i, name) for i, name in enumerate(families)],
+        results,
         too_few,
         habits(model, *texts) if all(texts) else None,
         measure_alignment(model, *links) if all(links) else None,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from data.cases import aligned
+from data.download import silent
 from model import GPT
 from probing.heads import head_names
 from probing.interventions import (
@@ -20,7 +21,6 @@ from probing.interventions import (
     FROM_THE_TWIN,
     Say,
     at_sites,
-    in_silence,
     measure,
     paths_to_answer,
     resampled,
@@ -81,7 +81,7 @@ def measure_effects(
     looking: Sequence[str],
     means: Tensor,
     seed: int,
-    say: Say = in_silence,
+    say: Say = silent,
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
@@ -161,6 +161,7 @@ def needed_set(
     report: Split,
     means: Tensor,
     seed: int,
+    say: Say = silent,
 ) -> NeededSet:
     """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
 
@@ -171,6 +172,7 @@ def needed_set(
     select, report = select.part(SEARCHED), report.part(SEARCHED)
     left, out, chosen = [*range(len(names))], torch.zeros_like(singles[0]), []
     while left and len(chosen) < LARGEST_SET:
+        say(f"which heads are needed together, {len(chosen)} found")
         tried = torch.stack([out | singles[k] for k in left])
         odds = measure(model, select.cases, {"mean": without_sets(tried, means)})["mean"]
         order = odds.mean(1).argsort().tolist()

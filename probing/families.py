@@ -11,11 +11,12 @@ import numpy as np
 
 from data import EncodedCase
 from data.cases import answer_columns, twin_groups
+from data.download import silent
 from model import GPT
 from model.score import score_answers
 from probing.effects import Effects, NeededSet, measure_effects, needed_set
 from probing.heads import HeadScores, score_heads
-from probing.interventions import Say, in_silence, mean_outputs
+from probing.interventions import Say, mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
 from probing.splits import Families, Split
 from probing.statistics import family_wise_p
@@ -125,7 +126,7 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
         yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
 
 
-def quote_untrained(model: GPT, families: Families, seed: int, say: Say = in_silence) -> dict[str, Quoted]:
+def quote_untrained(model: GPT, families: Families, seed: int, say: Say = silent) -> dict[str, Quoted]:
     """For each family, given its *select* and *report* cases, the untrained model that quotes best."""
     parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in families.items()}
     best: dict[str, Quoted] = {}
@@ -220,7 +221,7 @@ def measure_family(
     report: Sequence[EncodedCase],
     untrained: Quoted,
     seed: int,
-    say: Say = in_silence,
+    say: Say = silent,
 ) -> FamilyResult:
     """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other.
 
@@ -245,8 +246,7 @@ def measure_family(
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
         effects = measure_effects(model, split, own_sites, looking, means, seed, say)
-        say("which heads are needed together")
-        needed = needed_set(model, chosen, split, means, seed)
+        needed = needed_set(model, chosen, split, means, seed, say)
     return FamilyResult(
         name=report[0].case.family,
         cases=report,

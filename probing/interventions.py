@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from data import EncodedCase
+from data.download import silent
 from model import GPT, Replay
 from model.replay import take
 from model.score import in_batches, pad
@@ -81,11 +82,7 @@ Job = Callable[[Batch], Tensor]  # one intervention in several variants: log-odd
 Say = Callable[[str], None]  # what is being done now
 
 
-def in_silence(_: str) -> None:
-    """A Say that nobody hears."""
-
-
-def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say: Say = in_silence) -> dict[str, Tensor]:
+def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say: Say = silent) -> dict[str, Tensor]:
     """Log-odds [V, N] of each job, with one clean pass over the cases for all of them; ``clean`` [1, N] is added."""
     parts, done = {name: [] for name in (*jobs, "clean")}, 0
     for batch in clean_batches(model, cases):

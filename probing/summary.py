@@ -66,7 +66,8 @@ def about(findings: Findings) -> str:
     shape = shape_of(config.n_layer, config.n_head, config.attention)
     size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
     run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
-    return f"{run} · {shape}, {size}"
+    some = f" · only stories of {', '.join(map(visible_name, source['families']))}" if "families" in source else ""
+    return f"{run} · {shape}, {size}{some}"
 
 
 def title(findings: Findings) -> str:

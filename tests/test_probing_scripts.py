@@ -37,9 +37,15 @@ def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_f
 
 
 def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_run, capsys):
-    script("probe", f"run={finished_run}", "families=[cue,recall]", *FEW)
-    found = json.loads((finished_run / "probe" / "heads.json").read_text())
-    assert found["families"].keys() == {"cue", "recall", "random_lists"}
+    found = {}
+    for names in ("cue,recall", "cue"):
+        script("probe", f"run={finished_run}", f"families=[{names}]", *FEW)
+        found[names] = json.loads((finished_run / "probe" / "heads.json").read_text())
+        assert found[names]["families"].keys() == {*names.split(","), "random_lists"}
+        assert found[names]["model"]["families"] == names.split(",")
+        assert f"only stories of {names.replace(',', ', ')}" in (finished_run / "probe" / "report.html").read_text()
+    assert found["cue"]["families"]["cue"] == found["cue,recall"]["families"]["cue"]
+    assert "untrained network" not in capsys.readouterr().out, "which is for terminals"
     assert "unknown family of stories 'cues'" in error_of("probe", f"run={finished_run}", "families=[cues]")
 
 

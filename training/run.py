@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 
 from data import InputError, Tokenizer
-from data.disk import place_beside, write_durably
+from data.disk import discard, place_beside, write_durably
 from model import GPT, GPTConfig
 from training import checkpoint
 
@@ -99,14 +98,6 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
             shutil.rmtree(folder, ignore_errors=True)
         raise
     discard(earlier)
-
-
-def discard(folder: Path) -> None:
-    """Deletes a run: under another name first, so that no half of one is ever taken for a whole."""
-    if folder.exists():
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        folder.rename(aside / "discarded")
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_config(folder: Path, config: str) -> None:

@@ -136,9 +136,11 @@ def test_sampling_and_probing_check_their_settings_too():
     assert "temperature=-1" in refusal("sample", SampleCommand, "run=x", "temperature=-1")
     assert "has no tokens" in refusal("sample", SampleCommand, "run=x", "prompt=")
     assert "must be even" in refusal("probe", ProbeCommand, "run=x", "n_cases=31")
-    assert "are of stories; leave cases" in refusal(
-        "probe", ProbeCommand, "run=x", "families=[cue]", "cases=mine.jsonl"
-    )
+    for other in ("cases=mine.jsonl", "pairs=blimp/data"):
+        assert "families=[cue]: are of stories" in refusal("probe", ProbeCommand, "run=x", "families=[cue]", other)
+    assert "names a family twice" in refusal("probe", ProbeCommand, "run=x", "families=[cue,cue]")
+    assert "name at least one of" in refusal("probe", ProbeCommand, "run=x", "families=[]")
+    assert "families=cue: must be a list, families=[cue]" in refusal("probe", ProbeCommand, "run=x", "families=cue")
 
 
 TEXTS = (

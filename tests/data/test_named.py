@@ -162,3 +162,22 @@ def test_every_entry_of_the_catalog_says_what_its_files_must_be():
             assert remote.url.startswith("https://"), name
             assert remote.size, name
             assert len(bytes.fromhex(remote.sha256)) == 32, name
+
+
+@pytest.mark.parametrize("tokenizer", [BYTES, TokenizerConfig("bpe", 300)], ids=["bytes", "bpe"])
+def test_every_download_can_be_watched(here, tmp_path, monkeypatch, tokenizer):
+    """Whichever pass over the corpus finds that its files are missing."""
+    corpus, watched = here("enwik8", [as_zip(enwik8=LONG)], cut=(1_000, 2_000)), []
+
+    def fetch_all(name: str, remotes: object, folder: Path, progress: object) -> list[Path]:
+        watched.append(progress)
+        return [folder / remote.place for remote in remotes]
+
+    monkeypatch.setattr("data.named.fetch_all", fetch_all)
+
+    def progress(*_: object) -> None:
+        pass
+
+    prepare(corpus, tokenizer, tmp_path, progress)
+    assert len(watched) == (2 if tokenizer is BYTES else 3)
+    assert set(watched) == {progress}

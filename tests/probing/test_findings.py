@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import toys
@@ -58,7 +59,8 @@ def test_the_head_that_decides_is_named_and_no_other(found):
     assert [[[role["role"] for role in head] for head in layer] for layer in roles] == [[[], []], [["pronoun"], []]]
 
 
-def test_what_is_being_measured_is_told_on_the_way_and_shown_on_a_terminal():
+def test_what_is_being_measured_is_told_on_the_way_and_shown_on_a_terminal(monkeypatch):
+    monkeypatch.setattr("probing.heads.BATCH", 10)
     told, shown = [], io.StringIO()
     with progress_bar(Console(file=shown, force_terminal=True, width=120)) as bar:
 
@@ -67,15 +69,19 @@ def test_what_is_being_measured_is_told_on_the_way_and_shown_on_a_terminal():
             bar(*now)
 
         few = [toys.toy_cases(split, 20) for split in ("select", "report")]
+        few = [[*told, *(replace(case, family="bad\x1b[2J") for case in told)] for told in few]
         probe(toys.hand_set_model(), toys.TOKENIZER, *few, progress=tell)
-    family = few[0][0].family
-    assert told[0] == (f"untrained network 1 of 8, {family}", 0, 1)
-    assert [text for text, *_ in told[-3:]] == [
-        f"{family}: where heads look",
-        f"{family}: changing heads, 0 of 20 cases",
-        f"{family}: which heads are needed together",
+    first, second = dict.fromkeys(case.family for case in few[0])
+    assert told[0] == (f"untrained network 1 of 8, {first}", 0, 2)
+    assert told[-6:] == [
+        (f"{first}: which heads are needed together, 0 found", 0, 2),
+        (f"{second}: where heads look", 1, 2),
+        (f"{second}: changing heads, 0 of 20 cases", 1, 2),
+        (f"{second}: changing heads, 10 of 20 cases", 1, 2),
+        (f"{second}: which heads are needed together, 0 found", 1, 2),
+        ("habits of all heads", 2, 2),
     ]
-    assert f"{family}: which heads are needed together" in shown.getvalue()
+    assert "bad␛[2J: which heads are needed together" in shown.getvalue()
 
 
 def test_every_change_to_the_head_that_decides_costs_the_answer(found):
