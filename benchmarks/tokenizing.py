@@ -6,9 +6,9 @@ The text is generated. First a race over ``--megabytes`` of it, in one process, 
 the whole of ``prepare``: reading, decoding, cutting, encoding, hashing, writing, and proving what was written.
 tiktoken's own rate is that of its encoder on all cores over the same documents, which are in memory when the clock
 starts: by ``encode_ordinary_batch``, with which its own benchmark measures it, and by a thread a core that calls
-``encode_ordinary``, or ``encode_to_numpy``, which makes no lists. Then (``--gigabytes 0``: not) ``prepare`` makes tokens of a larger file, in a
-process of its own (``--learn``: learning the merges, too), whose memory is the most that it ever had (VmHWM), the
-interpreter and its libraries included.
+``encode_ordinary``, or ``encode_to_numpy``, which makes no lists. Then (``--gigabytes 0``: not) ``prepare`` makes
+tokens of a larger file, in a process of its own (``--learn``: learning the merges, too), whose memory is the most that
+it ever had (VmHWM), the interpreter and its libraries included.
 """
 
 import argparse

@@ -59,29 +59,30 @@ def test_the_head_that_decides_is_named_and_no_other(found):
     assert [[[role["role"] for role in head] for head in layer] for layer in roles] == [[[], []], [["pronoun"], []]]
 
 
-def test_what_is_being_measured_is_told_on_the_way_and_shown_on_a_terminal(monkeypatch):
+def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 10)
-    told, shown = [], io.StringIO()
-    with progress_bar(Console(file=shown, force_terminal=True, width=120)) as bar:
-
-        def tell(*now):
-            told.append(now)
-            bar(*now)
-
-        few = [toys.toy_cases(split, 20) for split in ("select", "report")]
-        few = [[*told, *(replace(case, family="bad\x1b[2J") for case in told)] for told in few]
-        probe(toys.hand_set_model(), toys.TOKENIZER, *few, progress=tell)
-    first, second = dict.fromkeys(case.family for case in few[0])
+    both = [toys.toy_cases(split, 20) for split in ("select", "report")]
+    both = [[*cases, *(replace(case, family="second") for case in cases)] for cases in both]
+    first, told = both[0][0].family, []
+    probe(toys.hand_set_model(), toys.TOKENIZER, *both, progress=lambda *now: told.append(now))
     assert told[0] == (f"untrained network 1 of 8, {first}", 0, 2)
     assert told[-6:] == [
         (f"{first}: which heads are needed together, 0 found", 0, 2),
-        (f"{second}: where heads look", 1, 2),
-        (f"{second}: changing heads, 0 of 20 cases", 1, 2),
-        (f"{second}: changing heads, 10 of 20 cases", 1, 2),
-        (f"{second}: which heads are needed together, 0 found", 1, 2),
+        ("second: where heads look", 1, 2),
+        ("second: changing heads, 0 of 20 cases", 1, 2),
+        ("second: changing heads, 10 of 20 cases", 1, 2),
+        ("second: which heads are needed together, 0 found", 1, 2),
         ("habits of all heads", 2, 2),
     ]
-    assert "bad␛[2J: which heads are needed together" in shown.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_a_bar_and_a_file_none(terminal):
+    shown = io.StringIO()
+    with progress_bar(Console(file=shown, force_terminal=terminal, width=120)) as tell:
+        tell("bad\x1b[2J_family: where heads look", 1, 2)
+    assert ("bad␛[2J family: where heads look" in shown.getvalue()) == terminal
+    assert ("1/2" in shown.getvalue()) == terminal
 
 
 def test_every_change_to_the_head_that_decides_costs_the_answer(found):
