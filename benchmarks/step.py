@@ -85,8 +85,7 @@ def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], fl
 
 
 def main(arguments: Sequence[str]) -> None:
-    configs.check_overrides("train", list(arguments))
-    command = configs.typed(TrainCommand, configs.compose("train", list(arguments)))
+    command = configs.read("train", TrainCommand, list(arguments))
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(command, Path(folder))
         parts = Parts(trainer.device)

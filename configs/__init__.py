@@ -77,14 +77,37 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
             raise InputError("-m and torchrun do not go together; start torchrun once for each run")
     sys.argv[1:] = arguments
 
+    settings = [argument for argument in arguments if argument not in SWEEP]
+    options = any(argument.startswith("-") for argument in settings)
+    if not sweep and not options and not any(argument.startswith("hydra") for argument in settings):
+        with one_line_errors(), first_speaks():
+            main(read(name, schema, settings))
+        return
+
     def job(config: DictConfig) -> None:
         with one_line_errors(), first_speaks():
             main(typed(schema, plain(config), HydraConfig.get().overrides.task))
 
-    if not any(argument.startswith("-") for argument in arguments if argument not in SWEEP):
+    if not options:
         with one_line_errors(), first_speaks():
-            check_overrides(name, [argument for argument in arguments if argument not in SWEEP], sweep)
+            check_overrides(name, settings, sweep)
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
+
+
+def read(name: str, schema: type, settings: list[str]) -> Any:
+    """The command that these settings, each KEY=VALUE, make; raises InputError for a slip in them.
+
+    It is what ``hydra.main`` would hand over, composed once and not four times.
+    """
+    members = chosen_members(settings)
+    if any(setting.startswith(("+", "~")) for setting in settings):  # Hydra takes keys that it does not know
+        check_keys(name, [members], settings)
+    try:
+        config = compose(name, settings)
+    except InputError:
+        check_keys(name, [members], settings)  # names what was meant, if a key is what is wrong
+        raise
+    return typed(schema, plain(config), settings)
 
 
 class one_line_errors:
@@ -121,11 +144,19 @@ def plain(config: DictConfig) -> dict:
         raise InputError(f"{error.full_key} is missing; give {error.full_key}=...") from None
 
 
-def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> None:
+def check_overrides(name: str, arguments: list[str], sweep: bool) -> None:
     """Raises InputError for an override that names no key, no group's member, or that Hydra cannot read.
 
     In a sweep every value may be several, of which only the names of members are looked at here.
     """
+    members = chosen_members(arguments, sweep)
+    check_keys(name, [[member] for member in members] or [[]] if sweep else [members], arguments)
+    if not sweep:
+        compose(name, arguments)
+
+
+def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
+    """Which members of which groups are chosen, each GROUP=MEMBER; raises InputError where one cannot be."""
     chosen = []
     parser = OverridesParser.create()
     for argument in arguments:
@@ -148,14 +179,21 @@ def check_overrides(name: str, arguments: list[str], sweep: bool = False) -> Non
             group = choice.partition("=")[0]
             if any(key.startswith(f"{group}.") for key in sets):
                 raise InputError(f"{choice}: {experiment} sets {group} itself; leave one out, or give single keys")
-    together = [[choice] for choice in chosen] or [[]] if sweep else [chosen]
-    known = {*GROUPS, *(key for choices in together for key in nested_keys(compose(name, choices)))}
+    return chosen
+
+
+def check_keys(name: str, together: list[list[str]], arguments: list[str]) -> None:
+    """Raises InputError for a key that none of these choices of groups has."""
+    known = {*GROUPS, *(key for members in together for key in nested_keys(as_given(compose(name, members))))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):
             raise InputError(f"{key}: there is no such key; {hint(key, known)}")
-    if not sweep:
-        compose(name, arguments)
+
+
+def as_given(config: DictConfig) -> dict:
+    """A configuration as a dict, with what is missing, and interpolations, as they stand there."""
+    return OmegaConf.to_container(config)
 
 
 def keys_of_experiment(override: str) -> list[str]:
@@ -177,11 +215,11 @@ def hint(key: str, known: set[str]) -> str:
     return f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
 
 
-def compose(name: str, overrides: list[str]) -> dict:
+def compose(name: str, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
-            return OmegaConf.to_container(hydra.compose(name, overrides))
+            return hydra.compose(name, overrides)
     except (HydraException, OmegaConfBaseException) as error:
         first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
         raise InputError(first_line) from None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
-from scipy.special import betaincinv, ndtr, stdtrit  # scipy.stats takes a second to import
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -51,6 +50,8 @@ class Bootstrap:
 
 def expanded_tail(n: int) -> float:
     """The share to leave out at each end of the bootstrap distribution of n > 1 clusters."""
+    from scipy.special import ndtr, stdtrit  # slow to import, and training and sampling do without
+
     return float(ndtr(sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - CONFIDENCE) / 2)))
 
 
@@ -59,6 +60,8 @@ def binomial_intervals(shares: np.ndarray, n: int) -> np.ndarray:
 
     A bootstrap of nothing but successes has no width; this one says what n successes can exclude.
     """
+    from scipy.special import betaincinv  # slow to import
+
     tail, hits = (1 - CONFIDENCE) / 2, shares * n
     low = np.where(hits > 0, betaincinv(np.maximum(hits, 1e-9), n - hits + 1, tail), 0.0)
     high = np.where(hits < n, betaincinv(hits + 1, np.maximum(n - hits, 1e-9), 1 - tail), 1.0)

@@ -75,8 +75,7 @@ def probe_all(runs: Mapping[str, Path], jobs: int = 2) -> dict[str, dict]:
 
 def command_of(overrides: Sequence[str]) -> TrainCommand:
     """What train.py makes of these overrides; raises InputError as it would."""
-    configs.check_overrides("train", list(overrides))
-    return configs.typed(TrainCommand, configs.compose("train", list(overrides)), list(overrides))
+    return configs.read("train", TrainCommand, list(overrides))
 
 
 def stored(run: Path) -> dict:

@@ -162,6 +162,19 @@ def test_any_text_at_all_survives_what_hydra_makes_of_it(key, text):
     assert OmegaConf.create({"text": override.value()}).text == text
 
 
+def test_a_command_is_what_hydra_itself_makes_of_it():
+    settings = (
+        "data=files",
+        "data.path=a b,c",
+        "model=small",
+        "model.n_head=4",
+        "run=a=b",
+        "optimizer=adamw",
+        "seed=3",
+    )
+    assert train(*settings) == train(*settings, "hydra.verbose=false")
+
+
 def test_checkpoints_may_be_steps():
     assert command("probe", ProbeCommand, "run=x", "checkpoint=500").checkpoint == "500"
 
