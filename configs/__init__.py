@@ -79,7 +79,7 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
 
     settings = [argument for argument in arguments if argument not in SWEEP]
     options = any(argument.startswith("-") for argument in settings)
-    if not sweep and not options and not any(argument.startswith("hydra") for argument in settings):
+    if not sweep and not options and not any(argument.lstrip("+~").startswith("hydra") for argument in settings):
         with one_line_errors(), first_speaks():
             main(read(name, schema, settings))
         return
