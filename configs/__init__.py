@@ -1,7 +1,8 @@
 """The small room between a command line and a typed, frozen configuration.
 
-Hydra composes YAML groups and overrides; this room checks the overrides first, so that a slip gets one clear line, and
-turns the result into a dataclass of ``configs.schema``. After that there are only plain values.
+Hydra composes YAML groups and overrides; this room checks the overrides, so that a slip gets one clear line, and turns
+the result into a dataclass of ``configs.schema``. After that there are only plain values. Sweeps, options such as
+``--help`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
 """
 
 import os
@@ -46,6 +47,7 @@ FREE_TEXT = (
     "wandb.project",
 )
 SWEEP = ("-m", "--multirun")
+NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
 LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
 CHANGEABLE = (
@@ -79,7 +81,7 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
 
     settings = [argument for argument in arguments if argument not in SWEEP]
     options = any(argument.startswith("-") for argument in settings)
-    if not sweep and not options and not any(argument.lstrip("+~").startswith("hydra") for argument in settings):
+    if not sweep and not options and not any(map(NEEDS_HYDRA.search, settings)):
         with one_line_errors(), first_speaks():
             main(read(name, schema, settings))
         return
@@ -100,13 +102,13 @@ def read(name: str, schema: type, settings: list[str]) -> Any:
     It is what ``hydra.main`` would hand over, composed once and not four times.
     """
     members = chosen_members(settings)
-    if any(setting.startswith(("+", "~")) for setting in settings):  # Hydra takes keys that it does not know
-        check_keys(name, [members], settings)
     try:
         config = compose(name, settings)
     except InputError:
-        check_keys(name, [members], settings)  # names what was meant, if a key is what is wrong
+        check_keys(settings, compose(name, members))  # names what was meant, if a key is what is wrong
         raise
+    adds = any(setting.startswith(("+", "~")) for setting in settings)  # then it has whatever keys were given
+    check_keys(settings, compose(name, members) if adds else config)
     return typed(schema, plain(config), settings)
 
 
@@ -142,6 +144,9 @@ def plain(config: DictConfig) -> dict:
         return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing; give {error.full_key}=...") from None
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{error.full_key}: {reason}") from None
 
 
 def check_overrides(name: str, arguments: list[str], sweep: bool) -> None:
@@ -150,7 +155,8 @@ def check_overrides(name: str, arguments: list[str], sweep: bool) -> None:
     In a sweep every value may be several, of which only the names of members are looked at here.
     """
     members = chosen_members(arguments, sweep)
-    check_keys(name, [[member] for member in members] or [[]] if sweep else [members], arguments)
+    together = ([[member] for member in members] or [[]]) if sweep else [members]
+    check_keys(arguments, *(compose(name, some) for some in together))
     if not sweep:
         compose(name, arguments)
 
@@ -164,9 +170,11 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
         if not sign:
             raise InputError(f"{argument!r}: settings are written KEY=VALUE")
         try:
-            parser.parse_override(argument)
+            several = parser.parse_override(argument).is_sweep_override()
         except HydraException:
             raise InputError(f"{argument}: the value cannot be read; quote it, as in {key}=\\'...\\'") from None
+        if several and not sweep:
+            raise InputError(f"{argument}: a list is written {key}=[{value}], and a sweep begins with -m")
         if key.lstrip("+~") in GROUPS:
             members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
             for choice in value.split(",") if sweep else [value]:
@@ -182,9 +190,9 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
     return chosen
 
 
-def check_keys(name: str, together: list[list[str]], arguments: list[str]) -> None:
-    """Raises InputError for a key that none of these choices of groups has."""
-    known = {*GROUPS, *(key for members in together for key in nested_keys(as_given(compose(name, members))))}
+def check_keys(arguments: list[str], *configs: DictConfig) -> None:
+    """Raises InputError for a key that none of these configurations has."""
+    known = {*GROUPS, *(key for config in configs for key in nested_keys(as_given(config)))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):
@@ -220,7 +228,7 @@ def compose(name: str, overrides: list[str]) -> DictConfig:
     try:
         with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
             return hydra.compose(name, overrides)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
         raise InputError(first_line) from None
 
@@ -251,7 +259,8 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
         if first["type"] == "missing":
             raise InputError(f"{path} is missing; give {path}=...") from None
         if first["type"] == "tuple_type":
-            raise InputError(f"{path}={first['input']}: must be a list, {path}=[{first['input']}]") from None
+            example = first["input"] if first["input"] and isinstance(first["input"], str) else "A,B"
+            raise InputError(f"{path}={first['input']}: must be a list, as in {path}=[{example}]") from None
         if message == first["msg"]:  # pydantic's own, about one value
             raise InputError(f"{path}={first['input']}: {message}") from None
         raise InputError(f"{path}.{message}" if path else message) from None

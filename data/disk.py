@@ -14,6 +14,7 @@ from filelock import FileLock
 from filelock import Timeout as Held
 
 ABANDONED_SECONDS = 3600
+DISCARDING = "discarding"
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -48,28 +49,30 @@ def file_sha256(path: Path) -> str:
 def place_beside(folder: Path, word: str) -> Path:
     """A new folder to fill before it becomes ``folder``, readable by all.
 
-    Removes those for the same ``folder`` in which nothing was begun for an hour: their processes were killed. One that
-    only slept finds its own gone, and fails.
+    Removes those for the same ``folder``, and what ``discard`` was killed over, in which no file was begun for an hour:
+    their processes are gone. One that only slept finds its own gone, and fails.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    start = f".{folder.name}.{word}-"
-    place = Path(tempfile.mkdtemp(prefix=start, dir=folder.parent))
+    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{word}-", dir=folder.parent))
     place.chmod(0o755)
-    made_like_it = re.compile(re.escape(start) + "[a-z0-9_]{8}")  # as mkdtemp names them, and nothing else
+    # As mkdtemp names them, and nothing else.
+    left_behind = re.compile(rf"\.{re.escape(folder.name)}\.({word}|{DISCARDING})-[a-z0-9_]{{8}}")
     for left in folder.parent.iterdir():
-        if made_like_it.fullmatch(left.name):
-            with suppress(FileNotFoundError):  # another process may remove it, too
+        if match := left_behind.fullmatch(left.name):
+            with suppress(OSError):  # another process was quicker, or another user owns it: no reason not to go on
                 if place.stat().st_mtime - left.stat().st_mtime > ABANDONED_SECONDS:  # by one clock
-                    discard(left)
+                    shutil.rmtree(left) if match[1] == DISCARDING else discard(left, folder)
     return place
 
 
-def discard(folder: Path) -> None:
-    """Deletes a folder: under another name first, so that no half of one is ever taken for a whole."""
-    if folder.exists():
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+def discard(path: Path, folder: Path) -> None:
+    """Deletes ``path``, which is ``folder`` or stands beside it for it: under another name first, so that no half of
+    it is ever taken for a whole.
+    """
+    if path.exists():
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{DISCARDING}-", dir=folder.parent))
         try:
-            folder.rename(aside / "discarded")
+            path.rename(aside / "discarded")
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 

@@ -89,7 +89,7 @@ def bring_back(folder: Path) -> None:
     """Undoes a replacement that was killed half way: the earlier export takes its place again."""
     earlier = waiting_place(folder)
     if earlier.exists():
-        discard(earlier) if folder.exists() else earlier.rename(folder.resolve())
+        discard(earlier, folder.resolve()) if folder.exists() else earlier.rename(folder.resolve())
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
         bring_back(folder)
         raise
-    discard(earlier)
+    discard(earlier, folder)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,11 @@ def test_the_core_works_without_what_scripts_or_tests_alone_need():
     assert done.stdout == "fine\n", done.stderr
 
 
+def test_training_and_sampling_do_not_wait_for_what_probing_alone_needs():
+    code = "import sys, sample, train; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_open_with_what_they_are_and_stay_readable(path):
     text = path.read_text()

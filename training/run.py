@@ -56,14 +56,14 @@ def waiting_place(folder: Path) -> Path:
 
 def bring_back(folder: Path) -> None:
     """Undoes a start that did not get far: an earlier run that still waits takes its place again."""
-    earlier = waiting_place(folder)
+    earlier, folder = waiting_place(folder), folder.resolve()
     if not earlier.exists():
         return
     if not checkpoint.saved_steps(folder):
-        discard(folder.resolve())
-        earlier.rename(folder.resolve())
+        discard(folder, folder)
+        earlier.rename(folder)
     else:
-        discard(earlier)
+        discard(earlier, folder)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
         else:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    discard(earlier)
+    discard(earlier, folder)
 
 
 def write_config(folder: Path, config: str) -> None:

@@ -111,10 +111,18 @@ def test_a_budget_given_replaces_the_default_budget():
         ("data.families=[]", "name at least one of"),
         ("data.path=a.txt", "data.path: there is no such key; it belongs to data=files: add that"),
         ("precision=fp16", "precision=fp16: Input should be 'auto', 'fp32' or 'bf16'"),
+        ("data.families.x=cue", "data.families.x: there is no such key; did you mean data.families?"),
+        ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
+        ("=3", ": there is no such key"),
+        ("data.families=cue", "data.families=cue: must be a list, as in data.families=[cue]"),
+        ("data.families=null", "data.families=None: must be a list, as in data.families=[A,B]"),
+        ("data.families=cue,recall", "data.families=cue,recall: a list is written data.families=[cue,recall]"),
+        ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
     ],
 )
-def test_slips_are_refused_in_one_helpful_line(argument, message):
-    assert message in refusal("train", TrainCommand, argument)
+@pytest.mark.parametrize("way", [(), ("hydra.verbose=false",)], ids=["here", "hydra"])
+def test_slips_are_refused_in_one_helpful_line(argument, message, way):
+    assert message in refusal("train", TrainCommand, argument, *way)
 
 
 def test_corpora_by_name_say_how_many_files_they_have():
@@ -140,7 +148,9 @@ def test_sampling_and_probing_check_their_settings_too():
         assert "families=[cue]: are of stories" in refusal("probe", ProbeCommand, "run=x", "families=[cue]", other)
     assert "names a family twice" in refusal("probe", ProbeCommand, "run=x", "families=[cue,cue]")
     assert "name at least one of" in refusal("probe", ProbeCommand, "run=x", "families=[]")
-    assert "families=cue: must be a list, families=[cue]" in refusal("probe", ProbeCommand, "run=x", "families=cue")
+    assert "families=cue: must be a list, as in families=[cue]" in refusal(
+        "probe", ProbeCommand, "run=x", "families=cue"
+    )
 
 
 TEXTS = (
@@ -162,17 +172,21 @@ def test_any_text_at_all_survives_what_hydra_makes_of_it(key, text):
     assert OmegaConf.create({"text": override.value()}).text == text
 
 
-def test_a_command_is_what_hydra_itself_makes_of_it():
-    settings = (
-        "data=files",
-        "data.path=a b,c",
-        "model=small",
-        "model.n_head=4",
-        "run=a=b",
-        "optimizer=adamw",
-        "seed=3",
-    )
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("data=files", "data.path=a b,c", "model=small", "model.n_head=4", "run=a=b", "optimizer=adamw"),
+        ("experiment=race_cpu", "max_steps=7"),
+        ("++seed=3", "data.families=[cue,recall]", "optimizer.betas=[0.5,0.6]", "max_minutes=2"),
+    ],
+)
+def test_a_command_is_what_hydra_itself_makes_of_it(settings):
     assert train(*settings) == train(*settings, "hydra.verbose=false")
+
+
+def test_what_hydra_alone_knows_can_be_used():
+    assert train("cache=x", "device=${hydra:job.name}").device == train("device=${hydra:job.name}").device != "auto"
 
 
 def test_checkpoints_may_be_steps():
