@@ -30,7 +30,7 @@ from scipy.stats import t as student
 from torch import Tensor, nn
 
 from benchmarks.attention_figure import draw_scaling
-from benchmarks.race import cell
+from benchmarks.cells import cell
 from model.attention import FullAttention, Heads, rotary_table
 from model.gpt import ATTENTION, GPTConfig
 

@@ -24,6 +24,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from benchmarks.cells import cell
 from data import Named, TokenizerConfig, prepare
 from data.shards import Tokens
 from training import load_model
@@ -104,11 +105,6 @@ def set_up(nanogpt: Path, folder: Path) -> tuple[Path, Path, bytes]:
     theirs = (clone / "data" / "shakespeare_char" / "train.bin").stat().st_size // 2
     assert theirs == len(dataset.train) - 1, "the same characters, and behind ours an end token"
     return clone, own, source.read_bytes()
-
-
-def cell(numbers: Sequence[float], digits: int) -> str:
-    """The median, with the lowest and the highest."""
-    return f"{median(numbers):.{digits}f} ({min(numbers):.{digits}f}-{max(numbers):.{digits}f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

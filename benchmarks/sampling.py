@@ -25,8 +25,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.cells import cell
 from benchmarks.peers import BLOCK, Shape, lookback_twin, random_gpt2
-from benchmarks.race import cell
 from benchmarks.samplers import Lookback, NanoGPT, Sampler, Transformers, Written, count_reading
 
 SHORT_PROMPT = 16

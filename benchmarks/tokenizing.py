@@ -23,10 +23,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
+from benchmarks.cells import cell
 from data import Files, Tokenizer, TokenizerConfig, prepare
 from data.building import usable_cores
 from data.files import Replacements, read_pieces, utf8_length
@@ -111,17 +111,12 @@ def race(path: Path, made: Tokenizer, rounds: int) -> None:
             rates[name].append(n_bytes / 1e6 / (time.perf_counter() - started))
             shutil.rmtree(cache, ignore_errors=True)
     for name, values in rates.items():
-        print(f"{name}: {spread(values, '.1f')} MB/s")
+        print(f"{name}: {cell(values, 1)} MB/s")
     mine = rates.pop("ours, all of prepare")
     print(f"{path.suffix} of {n_bytes / 1e6:.0f} MB, {made.kind}, {threads} cores, {rounds} rounds")
     for name, values in rates.items():
         ratios = [a / b for a, b in zip(mine, values, strict=True)]
-        print(f"ours / {name}: {spread(ratios, '.2f')}", flush=True)
-
-
-def spread(values: list[float], form: str) -> str:
-    """The median, and the lowest and the highest, each in a format such as ".1f"."""
-    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+        print(f"ours / {name}: {cell(ratios, 2)}", flush=True)
 
 
 def whole(path: Path, tokenizer: Path, learn: bool) -> None:

@@ -92,7 +92,7 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
 
     if not options:
         with one_line_errors(), first_speaks():
-            check_overrides(name, settings, sweep)
+            check_sweep(name, settings) if sweep else composed(name, settings)
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
 
 
@@ -101,15 +101,7 @@ def read(name: str, schema: type, settings: list[str]) -> Any:
 
     It is what ``hydra.main`` would hand over, composed once and not four times.
     """
-    members = chosen_members(settings)
-    try:
-        config = compose(name, settings)
-    except InputError:
-        check_keys(settings, compose(name, members))  # names what was meant, if a key is what is wrong
-        raise
-    adds = any(setting.startswith(("+", "~")) for setting in settings)  # then it has whatever keys were given
-    check_keys(settings, compose(name, members) if adds else config)
-    return typed(schema, plain(config), settings)
+    return typed(schema, plain(composed(name, settings)), settings)
 
 
 class one_line_errors:
@@ -149,16 +141,25 @@ def plain(config: DictConfig) -> dict:
         raise InputError(f"{error.full_key}: {reason}") from None
 
 
-def check_overrides(name: str, arguments: list[str], sweep: bool) -> None:
-    """Raises InputError for an override that names no key, no group's member, or that Hydra cannot read.
-
-    In a sweep every value may be several, of which only the names of members are looked at here.
+def composed(name: str, settings: list[str]) -> DictConfig:
+    """What Hydra makes of these settings; raises InputError for one that names no key, no group's member, or that Hydra
+    cannot read.
     """
-    members = chosen_members(arguments, sweep)
-    together = ([[member] for member in members] or [[]]) if sweep else [members]
-    check_keys(arguments, *(compose(name, some) for some in together))
-    if not sweep:
-        compose(name, arguments)
+    members = chosen_members(settings)
+    try:
+        config = compose(name, settings)
+    except InputError:
+        check_keys(settings, compose(name, members))  # names what was meant, if a key is what is wrong
+        raise
+    adds = any(setting.startswith(("+", "~")) for setting in settings)  # then it has whatever keys were given
+    check_keys(settings, compose(name, members) if adds else config)
+    return config
+
+
+def check_sweep(name: str, settings: list[str]) -> None:
+    """Raises InputError as ``composed`` does; of values that are several, only members of groups are looked at."""
+    together = [[member] for member in chosen_members(settings, sweep=True)] or [[]]
+    check_keys(settings, *(compose(name, members) for members in together))
 
 
 def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
@@ -192,16 +193,11 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
 
 def check_keys(arguments: list[str], *configs: DictConfig) -> None:
     """Raises InputError for a key that none of these configurations has."""
-    known = {*GROUPS, *(key for config in configs for key in nested_keys(as_given(config)))}
+    known = {*GROUPS, *(key for config in configs for key in nested_keys(OmegaConf.to_container(config)))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):
             raise InputError(f"{key}: there is no such key; {hint(key, known)}")
-
-
-def as_given(config: DictConfig) -> dict:
-    """A configuration as a dict, with what is missing, and interpolations, as they stand there."""
-    return OmegaConf.to_container(config)
 
 
 def keys_of_experiment(override: str) -> list[str]:
