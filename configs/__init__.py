@@ -8,28 +8,24 @@ the result into a dataclass of ``configs.schema``. After that there are only pla
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import hydra
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 import exchange
+from configs.composing import FOLDER, check_sweep, composed, hint, keys_of_experiment, nested_keys
+from configs.one_line import one_line_errors
 from data import InputError
 from training.world import first_speaks, processes
 
-FOLDER = Path(__file__).resolve().parent
-GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
 FREE_TEXT = (
     "prompt",
@@ -104,22 +100,6 @@ def read(name: str, schema: type, settings: list[str]) -> Any:
     return typed(schema, plain(composed(name, settings)), settings)
 
 
-class one_line_errors:
-    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, InputError):
-            raise SystemExit(f"error: {error}") from None
-        if isinstance(error, KeyboardInterrupt):
-            print("interrupted", file=sys.stderr)
-            raise SystemExit(130) from None
-        if isinstance(error, OSError):
-            raise SystemExit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from None
-
-
 def encode_text(argument: str) -> str:
     """Free text would be read by Hydra's grammar (quotes, ``=``, ``1e3``, ``${}``): hand it over as hexadecimal."""
     key, sign, value = argument.partition("=")
@@ -139,101 +119,6 @@ def plain(config: DictConfig) -> dict:
     except OmegaConfBaseException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{error.full_key}: {reason}") from None
-
-
-def composed(name: str, settings: list[str]) -> DictConfig:
-    """What Hydra makes of these settings; raises InputError for one that names no key, no group's member, or that Hydra
-    cannot read.
-    """
-    members = chosen_members(settings)
-    try:
-        config = compose(name, settings)
-    except InputError:
-        check_keys(settings, compose(name, members))  # names what was meant, if a key is what is wrong
-        raise
-    adds = any(setting.startswith(("+", "~")) for setting in settings)  # then it has whatever keys were given
-    check_keys(settings, compose(name, members) if adds else config)
-    return config
-
-
-def check_sweep(name: str, settings: list[str]) -> None:
-    """Raises InputError as ``composed`` does; of values that are several, only members of groups are looked at."""
-    together = [[member] for member in chosen_members(settings, sweep=True)] or [[]]
-    check_keys(settings, *(compose(name, members) for members in together))
-
-
-def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
-    """Which members of which groups are chosen, each GROUP=MEMBER; raises InputError where one cannot be."""
-    chosen = []
-    parser = OverridesParser.create()
-    for argument in arguments:
-        key, sign, value = argument.partition("=")
-        if not sign:
-            raise InputError(f"{argument!r}: settings are written KEY=VALUE")
-        try:
-            several = parser.parse_override(argument).is_sweep_override()
-        except HydraException:
-            raise InputError(f"{argument}: the value cannot be read; quote it, as in {key}=\\'...\\'") from None
-        if several and not sweep:
-            raise InputError(f"{argument}: a list is written {key}=[{value}], and a sweep begins with -m")
-        if key.lstrip("+~") in GROUPS:
-            members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
-            for choice in value.split(",") if sweep else [value]:
-                if choice not in members:
-                    raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
-                chosen.append(f"{key}={choice}")
-    for experiment in (choice for choice in chosen if choice.startswith("experiment=")):
-        sets = keys_of_experiment(experiment)
-        for choice in chosen:
-            group = choice.partition("=")[0]
-            if any(key.startswith(f"{group}.") for key in sets):
-                raise InputError(f"{choice}: {experiment} sets {group} itself; leave one out, or give single keys")
-    return chosen
-
-
-def check_keys(arguments: list[str], *configs: DictConfig) -> None:
-    """Raises InputError for a key that none of these configurations has."""
-    known = {*GROUPS, *(key for config in configs for key in nested_keys(OmegaConf.to_container(config)))}
-    for argument in arguments:
-        key = argument.partition("=")[0].lstrip("+~")
-        if key not in known and not key.startswith("hydra"):
-            raise InputError(f"{key}: there is no such key; {hint(key, known)}")
-
-
-def keys_of_experiment(override: str) -> list[str]:
-    """The keys that the file of an ``experiment=NAME`` sets, after the groups it chooses."""
-    name = override.partition("=")[2]
-    content = OmegaConf.to_container(OmegaConf.load(FOLDER / "experiment" / f"{name}.yaml"))
-    return [key for key in nested_keys(content) if key != "defaults"]
-
-
-def hint(key: str, known: set[str]) -> str:
-    """What somebody who wrote ``key`` may have meant."""
-    group, _, rest = key.partition(".")
-    members = [
-        path.stem for path in sorted((FOLDER / group).glob("*.yaml")) if rest and rest in list(OmegaConf.load(path))
-    ]
-    if members:
-        return f"it belongs to {group}={members[0]}: add that"
-    near = get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
-
-
-def compose(name: str, overrides: list[str]) -> DictConfig:
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
-            return hydra.compose(name, overrides)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
-        raise InputError(first_line) from None
-
-
-def nested_keys(config: Mapping, prefix: str = "") -> Iterator[str]:
-    for key, value in config.items():
-        yield prefix + key
-        if isinstance(value, Mapping):
-            yield from nested_keys(value, f"{prefix}{key}.")
 
 
 def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:

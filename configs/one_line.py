@@ -1,0 +1,21 @@
+"""How a command ends that its user can put right: in one line."""
+
+import sys
+
+from data import InputError
+
+
+class one_line_errors:
+    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, InputError):
+            raise SystemExit(f"error: {error}") from None
+        if isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
+        if isinstance(error, OSError):
+            raise SystemExit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from None
