@@ -19,11 +19,11 @@ import numpy as np
 
 from data.corpora import Corpus
 from data.disk import file_sha256, read_json, replace_durably, write_durably
+from data.download import Progress, megabytes
 from data.errors import InputError
 from data.files import Piece, Replacements, utf8_length
 from data.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
 from data.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
-from data.transfer import Progress, megabytes
 
 JOURNAL = "journal.json"
 TOKENIZER = "tokenizer.json"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from data.download import Progress
 from data.errors import InputError
 from data.files import Piece, Replacements, find_files, read_pieces, split_pieces, utf8_length
-from data.transfer import Progress
 
 
 class Corpus(Protocol):

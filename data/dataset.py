@@ -11,11 +11,10 @@ from pathlib import Path
 from data.building import TOKENIZER, build, can_go_on, is_built
 from data.corpora import Corpus
 from data.disk import Held, file_sha256, locked
-from data.download import silent
+from data.download import Progress, silent
 from data.errors import InputError
 from data.shards import FORMAT, SPLITS, Tokens, open_split, publish, read_manifest
 from data.tokenizers import Tokenizer, TokenizerConfig
-from data.transfer import Progress
 
 BUILDING = ".building-"
 KEPT_SECONDS = 7 * 24 * 3600

@@ -1,126 +1,193 @@
-"""Files from the network: fetched once, checked against what they should be, and not read again while unchanged.
+"""Files from the network, fetched once: from the Hugging Face Hub by ``huggingface_hub``, from elsewhere by ``pooch``.
 
-The sha256 is the one that the caller knows, else the one that the server declares, else the one that the file had when
-it came; ``NAME.sha256`` remembers it.
+How bytes come is theirs: tries, redirects, proxies, mirrors, offline mode. Ours is where the files lie, that one
+process fetches them, that they are what they must be, and that every failure is one line.
 """
 
 import json
-import os
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from data.disk import file_sha256, locked, read_json, replace_durably
 from data.errors import InputError
-from data.transfer import Progress, Transfer, megabytes, part_of, require_room, size_of
 
-HUGGING_FACE = "https://huggingface.co"
-REMEMBERED = 16 << 20  # bytes; smaller files are hashed at every start, which takes no time
+Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far (0: it begins), in all if known
 
-
-@dataclass(frozen=True)
-class Remote:
-    """A file somewhere: its address, where it is kept below the folder of downloads, and what is known of it."""
-
-    url: str
-    place: str
-    size: int | None = None
-    sha256: str | None = None
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 20  # without a byte
+TRIES_AGAIN = 2
+NOTED = 16 << 20  # bytes; smaller files are hashed at every start, which takes no time
 
 
 def silent(*_: object) -> None:
     """A Progress that nobody watches."""
 
 
+def megabytes(n: int) -> str:
+    """A number of bytes as people read it."""
+    return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"
+
+
+class Bar:
+    """What both libraries take for a progress bar of tqdm. It reports how many bytes have come, and draws nothing."""
+
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self.report, self.done, self.total = report, 0, 0
+
+    def __call__(self, **_: object) -> "Bar":  # huggingface_hub calls a class to make its bar
+        return self
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def update(self, n: int) -> None:
+        self.done += n
+        self.report(self.done)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def nothing(self, *_: object, **__: object) -> None: ...
+
+    __exit__ = close = update_transfer = set_postfix_str = set_transfer_postfix_str = nothing
+
+
+@dataclass(frozen=True)
+class WebFile:
+    """A file at an address: its path below the folder of downloads, its bytes, its sha256."""
+
+    url: str
+    path: str
+    size: int
+    sha256: str
+
+    def download(self, folder: Path, bar: Bar) -> Path:
+        """The path in ``folder`` to which it was brought; raises what pooch raises, for another file, too."""
+        import pooch
+
+        pooch.get_logger().setLevel("ERROR")
+        name = Path(self.path).name
+        one = pooch.create(folder, "", registry={name: self.sha256}, urls={name: self.url}, retry_if_failed=TRIES_AGAIN)
+        return Path(one.fetch(name, downloader=pooch.HTTPDownloader(bar, CHUNK, timeout=TIMEOUT_SECONDS)))
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """The file ``name`` of a dataset on the Hub, at one revision: its path below the folder of downloads, its bytes,
+    its sha256. Without a sha256, the one that the Hub declares is demanded, and ``size`` is about right.
+    """
+
+    dataset: str
+    revision: str
+    name: str
+    path: str
+    size: int
+    sha256: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"https://huggingface.co/datasets/{self.dataset}/resolve/{self.revision}/{self.name}"
+
+    def download(self, folder: Path, bar: Bar) -> Path:
+        """The path in ``folder`` to which it was brought; raises what the library raises, ValueError if it is wrong."""
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, logging
+
+        logging.set_verbosity_error()
+        where = {"repo_type": "dataset", "revision": self.revision}
+        expected = self.sha256 or get_hf_file_metadata(hf_hub_url(self.dataset, self.name, **where)).etag
+        path = Path(hf_hub_download(self.dataset, self.name, **where, local_dir=folder, tqdm_class=bar))
+        if (found := file_sha256(path)) != expected:
+            raise ValueError(f"another file came: sha256 {found} instead of {expected}")
+        return path
+
+
+Remote = WebFile | HubFile
+
+
 def fetch_all(name: str, remotes: Sequence[Remote], folder: Path, progress: Progress = silent) -> list[Path]:
-    """Makes sure that ``folder`` holds these files; says first how large those are that are missing."""
-    missing = [remote for remote in remotes if not (folder / remote.place).exists()]
-    total, before, paths = None, 0, []
-    if missing:
+    """The paths of these files below ``folder``, to which the missing ones are downloaded by one process at a time.
+
+    Raises InputError where one cannot be had, or is not what it must be.
+    """
+    paths = [folder / remote.path for remote in remotes]
+    if not all(path.exists() for path in paths):
         folder.mkdir(parents=True, exist_ok=True)
-        total = total_size(missing)
-        parts = [part_of(folder / remote.place) for remote in missing]
-        here = sum(part.stat().st_size for part in parts if part.is_file())
-        how_many = f"{len(missing)} file{'s' if len(missing) > 1 else ''}"
-        goes_on = f", of which {megabytes(here)} are there" if here else ""
-        size = "unknown size" if total is None else megabytes(total)
-        progress(f"downloading {name}: {size} in {how_many} to {folder}{goes_on}", 0, total)
-        require_room(folder, (total or 0) - here, name)
-    for remote in remotes:
-
-        def of_all(text: str, done: int, _: int | None, before: int = before) -> None:
-            progress(f"downloading {name}" if done else text, before + done if done else 0, total)
-
-        path = fetch(mirrored(remote.url), remote.sha256, folder / remote.place, remote.size, of_all)
-        before += path.stat().st_size if remote in missing else 0
-        paths.append(path)
+        waiting = f"waiting for another process that downloads {name}"
+        with locked(folder / f".{name}.lock", lambda: progress(waiting, 0, None)):
+            missing = [remote for remote, path in zip(remotes, paths, strict=True) if not path.exists()]
+            if missing:
+                download(name, missing, folder, progress)
+    for remote, path in zip(remotes, paths, strict=True):
+        check(remote, path)
     return paths
 
 
-def total_size(remotes: Sequence[Remote]) -> int | None:
-    """The bytes of all these files; None as soon as one server does not say."""
-    total = 0
-    for remote in remotes:
-        size = remote.size or size_of(mirrored(remote.url))
-        if size is None:
-            return None
-        total += size
-    return total
-
-
-def fetch(url: str, sha256: str | None, path: Path, size: int | None = None, progress: Progress = silent) -> Path:
-    """Makes sure that ``path`` holds the file with this sha256 (None: with the one it had when it came).
-
-    Downloads it where it is missing. ``size`` in bytes, where it is known beforehand.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        say = f"waiting for another process that downloads {path.name}"
-        with locked(path.with_name(f"{path.name}.lock"), lambda: progress(say, 0, None)):
-            if not path.exists():
-                remember(path, Transfer(url, sha256, path, size, progress).run(), pinned=bool(sha256))
-    check(url, sha256, path)
-    return path
-
-
-def check(url: str, sha256: str | None, path: Path) -> str:
-    """The sha256 of a file that was fetched; raises InputError where it is not the expected one.
-
-    A file whose size and time are what they were is not read again.
-    """
-    known, stamp = read_json(note_of(path)), stamp_of(path)
-    before = known.get("sha256")
-    found = before if before and known.get("stamp") == stamp else file_sha256(path)
-    if sha256 and found != sha256:
-        raise InputError(f"{path} is not the file expected from {url} (sha256 {found}); delete it and try again")
-    if not sha256 and before and found != before:
+def download(name: str, remotes: Sequence[Remote], folder: Path, progress: Progress) -> None:
+    """Brings files into ``folder``; each gets its name there once it is whole and right."""
+    total, before = sum(remote.size for remote in remotes), 0
+    files = f"{len(remotes)} file{'s' if len(remotes) > 1 else ''}"
+    progress(f"downloading {name}: {megabytes(total)} in {files} to {folder}", 0, total)
+    free = shutil.disk_usage(folder).free
+    if total > free:
         raise InputError(
-            f"{path} is not what came from {url} any more (sha256 {found}); delete it and try again, or delete "
-            f"{note_of(path)} if the change is meant"
+            f"{name} needs {megabytes(total)} in {folder}, where {megabytes(free)} are free; make room there, or give "
+            "another folder with cache=..."
         )
-    if known.get("stamp") != stamp:
-        with suppress(OSError) if sha256 else nullcontext():  # in a folder that cannot be written it saves no time
-            remember(path, found, pinned=bool(sha256))
+
+    def report(before: int, done: int) -> None:
+        progress(f"downloading {name}", min(before + done, total), total)
+
+    incoming = folder / f".{name}.incoming"
+    shutil.rmtree(incoming, ignore_errors=True)  # of a process that was killed: who is here holds the lock
+    try:
+        for remote in remotes:
+            bring(remote, incoming, folder / remote.path, Bar(partial(report, before)))
+            before += remote.size
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def bring(remote: Remote, incoming: Path, path: Path, bar: Bar) -> None:
+    """Downloads a file into ``incoming`` and moves it to ``path``."""
+    try:
+        came = remote.download(incoming, bar)
+    except Exception as error:  # the libraries' errors, and those of what they use, have no base in common
+        raise InputError(
+            f"could not download {remote.url} ({reason_of(error)}); try again, or put the right file at {path}"
+        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    came.replace(path)
+
+
+def reason_of(error: Exception) -> str:
+    """The kind of an error and the first line of what caused it."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ImportError):
+        return f"that needs: pip install {cause.name}"
+    return f"{type(error).__name__}: " + str(cause).strip().split("\n")[0]
+
+
+def check(remote: Remote, path: Path) -> str:
+    """The sha256 of a file that is there; raises InputError where it is not the expected one.
+
+    ``NAME.sha256`` notes it with the file's size and time, so that a large file is not read again while these stay, and
+    one without a known sha256 must stay what it was.
+    """
+    note = path.with_name(f"{path.name}.sha256")
+    noted, stamp = read_json(note), [path.stat().st_size, path.stat().st_mtime_ns]
+    found = noted["sha256"] if noted.get("stamp") == stamp else file_sha256(path)
+    if found != (remote.sha256 or noted.get("sha256", found)):
+        meant = "" if remote.sha256 else f", or delete {note} if the change is meant"
+        raise InputError(
+            f"{path} is not the file expected from {remote.url} (sha256 {found}); delete it and try again{meant}"
+        )
+    if noted.get("stamp") != stamp and (stamp[0] >= NOTED or not remote.sha256):
+        with suppress(OSError):  # where nothing can be written, it is read again next time
+            replace_durably(note, json.dumps({"sha256": found, "stamp": stamp}).encode())
     return found
-
-
-def remember(path: Path, sha256: str, pinned: bool) -> None:
-    """Notes the sha256 of a file beside it, where that saves time or is the only proof."""
-    if path.stat().st_size >= REMEMBERED or not pinned:
-        replace_durably(note_of(path), json.dumps({"sha256": sha256, "stamp": stamp_of(path)}).encode())
-
-
-def note_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def stamp_of(path: Path) -> list[int]:
-    """Changes when a file does."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
-
-
-def mirrored(url: str) -> str:
-    """The address at the mirror of Hugging Face that HF_ENDPOINT names, as their own library takes it."""
-    return url.replace(HUGGING_FACE, (os.environ.get("HF_ENDPOINT") or HUGGING_FACE).rstrip("/"), 1)

@@ -11,11 +11,10 @@ from typing import Literal
 
 from data.catalog import CATALOG, Source
 from data.corpora import Files
-from data.download import check, fetch_all, silent
+from data.download import Progress, check, fetch_all, silent
 from data.errors import InputError
 from data.files import Piece, Replacements, cut_document, cut_text, read_text, split_pieces
 from data.parquet import measure, read_rows
-from data.transfer import Progress
 
 SEPARATOR = "<|endoftext|>"
 TITLE = re.compile(r" = [^=].* = \n")  # of an article; " = = Section = = \n" is none
@@ -54,7 +53,7 @@ class Named:
         else:
             train, val = self.files(cache, progress)
             paths = (*train, *val)
-            hashes = [check(remote.url, remote.sha256, path) for remote, path in zip(remotes, paths, strict=True)]
+            hashes = [check(remote, path) for remote, path in zip(remotes, paths, strict=True)]
         return {"corpus": self.name, "sha256": hashes[0] if len(hashes) == 1 else hashes}
 
     def total_bytes(self, cache: Path, progress: Progress) -> int:

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import tiktoken
 
-from data.download import fetch
+from data.download import WebFile, fetch_all
 from data.errors import InputError
 
 END = "<|endoftext|>"
@@ -26,7 +26,12 @@ WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?
 BYTE_PATTERN = r"[\s\S]"
 N_BYTES = 256
 GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/encoder.json"
-GPT2_SHA256 = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
+GPT2_VOCABULARY = WebFile(
+    GPT2_URL,
+    hashlib.sha1(GPT2_URL.encode()).hexdigest(),  # as tiktoken names it in its own cache
+    1_042_301,
+    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ def gpt2_tokenizer(cache: Path) -> Tokenizer:
     Its ids are its merge ranks, so this one of its two files says everything.
     """
     folder = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or cache / "tiktoken")
-    path = fetch(GPT2_URL, GPT2_SHA256, folder / hashlib.sha1(GPT2_URL.encode()).hexdigest())
+    (path,) = fetch_all("gpt2", [GPT2_VOCABULARY], folder)
     to_byte = byte_of_symbol()
     vocabulary = json.loads(path.read_text(encoding="utf-8"))
     ranks = {bytes(to_byte[symbol] for symbol in token): i for token, i in vocabulary.items() if token != END}

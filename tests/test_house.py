@@ -17,7 +17,7 @@ ROOMS = {
     "exchange": {"model", "data", "training"},
     "configs": {"model", "data", "training", "exchange"},
 }
-HEAVY = ("hydra", "omegaconf", "wandb", "transformers", "huggingface_hub")
+HEAVY = ("hydra", "omegaconf", "wandb", "transformers", "huggingface_hub", "pooch")
 SOURCES = sorted(
     path for path in ROOT.rglob("*.py") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )

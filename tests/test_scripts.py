@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import QUICK, ROOT, SMALL
+from file_server import Server
 
-from benchmarks.downloads import Server
 from data import Tokenizer, encode_case
 from data.catalog import CATALOG, SHAKESPEARE, Source
-from data.download import Remote
 from data.stories import FAMILIES, cases
-from data.tokenizers import byte_tokenizer
+from data.tokenizers import GPT2_VOCABULARY, byte_tokenizer
 from training import checkpoint
 from training.metrics import read_rows
 
@@ -94,9 +93,10 @@ def test_training_on_real_text_with_gpt2s_tokenizer(script, real_data, tmp_path,
 def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(script, error_of, real_data, monkeypatch):
     nowhere = replace(SHAKESPEARE, url="http://127.0.0.1:9/input.txt")
     monkeypatch.setitem(CATALOG, "shakespeare", Source("text", (nowhere,)))
+    monkeypatch.setattr("data.download.TRIES_AGAIN", 0)
     message = error_of("train", "data=shakespeare", "run=run", *FILES)
     place = Path("cache/downloads/tinyshakespeare.txt")
-    assert f"put the file at {place}" in message
+    assert f"put the right file at {place}" in message
     assert not Path("run").exists()
     place.write_text("another text")
     assert "is not the file expected" in error_of("train", "data=shakespeare", "run=run", *FILES)
@@ -108,8 +108,8 @@ def test_a_corpus_by_name_says_its_size_comes_and_trains(script, monkeypatch, ca
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("enwik8", TINY_TEXT)
-    with Server(content=archive.getvalue(), faults=["cut"]) as server:
-        source = Source("zip", (Remote(server.url, "enwik8.zip"),), cut=(2_000, 2_500))
+    with Server(content=archive.getvalue()) as server:
+        source = Source("zip", (server.web_file("enwik8.zip"),), cut=(2_000, 2_500))
         monkeypatch.setitem(CATALOG, "enwik8", source)
         script("train", "data=enwik8", "tokenizer=bytes", "run=run", *FILES, "max_steps=1")
     out = capsys.readouterr().out
@@ -301,9 +301,11 @@ def test_stories_too_long_for_the_block_are_said_to_be(script, capsys):
 
 def test_gpt2s_tokenizer_offline_says_what_to_do(error_of, corpus, monkeypatch):
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
-    monkeypatch.setattr("data.tokenizers.GPT2_URL", "http://127.0.0.1:9/encoder.json")
+    nowhere = replace(GPT2_VOCABULARY, url="http://127.0.0.1:9/encoder.json")
+    monkeypatch.setattr("data.tokenizers.GPT2_VOCABULARY", nowhere)
+    monkeypatch.setattr("data.download.TRIES_AGAIN", 0)
     message = error_of("train", "run=run", "data=files", f"data.path={corpus}", "tokenizer=gpt2", *FILES)
-    assert "without a network, put the file at" in message
+    assert "try again, or put the right file at" in message
 
 
 def test_a_prompt_without_tokens_and_a_text_too_long_are_refused(error_of, finished_run):

@@ -42,7 +42,7 @@ class Console:
         self.bar = None
 
     def preparing(self, text: str, done: int, total: int | None) -> None:
-        """``data.transfer.Progress``: bytes of the corpus that have come, or become tokens; a line where it begins."""
+        """``data.download.Progress``: bytes of the corpus that have come, or become tokens; a line where it begins."""
         if done == 0:
             self.stop_bar()
             self.note(text)

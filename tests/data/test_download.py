@@ -1,250 +1,219 @@
 """Files from a network that fails in every way: what arrives is right, and nothing else looks as if it were."""
 
 import hashlib
-import http.client
-import json
 import multiprocessing
 import os
 import re
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
+from file_server import CONTENT, SHA256, SOME, TIMEOUT_SECONDS, Server, hub_file
+from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from benchmarks.downloads import CONTENT, FAULTS, QUICK, SHA256, SOME, Server, changing, play
 from data import InputError
-from data.download import Remote, fetch, fetch_all, note_of
+from data.download import Bar, Remote, fetch_all
 
-ERRORS = {
-    "it is cut every time, without Range": r"cut after 100,000 of 1,024,000 bytes\); the 0.1 MB that came are kept",
-    "503 for good": r"could not download .*503 Service Unavailable.* put the file at FOLDER/file",
-    "404": r"could not download .*404 Not Found.* put the file at FOLDER/file",
-    "another file": r"sent another file than expected \(sha256 \w{64}\); try again, or put the right one at",
-    "another size": r"another file than expected \(1,023,999 bytes instead of 1,024,000\)",
-    "another file from the second try on": r"sent another file than expected",
-    "no server": r"could not download .*refused.* put the file at FOLDER/file",
-    "the disk is too small": r"needs 1.0 MB in FOLDER, where 0.0 MB are free; make room there",
-}
 OTHER = CONTENT[::-1]
-
-
-@pytest.fixture(autouse=True)
-def quick():
-    with patch.multiple("data.transfer", **QUICK):
-        yield
+FAULTS = {  # what the server does, and what the user reads where the right file does not come
+    "none": ({}, None),
+    "the connection is cut once": ({"faults": ["cut"]}, None),
+    "it is cut every time": ({"afterwards": "cut"}, {"web": "100000 bytes read", "hub": None}),
+    "the server falls silent once": ({"faults": ["stall"]}, None),
+    "the server is slow": ({"afterwards": "trickle"}, None),
+    "503 for good": ({"afterwards": 503}, "503"),
+    "404": ({"afterwards": 404}, "404"),
+    "another file": ({"content": OTHER}, "(does not match the known hash|another file came: sha256)"),
+}
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    """Takes the part of the Hub, too; no library waits before it tries again."""
     with Server() as server:
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            f"{server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+        )
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", TIMEOUT_SECONDS)
+        monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", SOME // 2)
+        monkeypatch.setattr("data.download.TIMEOUT_SECONDS", TIMEOUT_SECONDS)
+        hurried = SimpleNamespace(sleep=lambda _: None, time=time.time)
+        for module in ("huggingface_hub.file_download", "huggingface_hub.utils._http", "pooch.core"):
+            monkeypatch.setattr(f"{module}.time", hurried)
         yield server
 
 
+@pytest.fixture(params=["web", "hub"])
+def remote(request, server) -> Remote:
+    return server.web_file() if request.param == "web" else hub_file()
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_ends_in_the_right_file_or_in_one_line_that_says_what_to_do(tmp_path, fault):
-    message, left, _ = play(fault, tmp_path)
-    if fault in ERRORS:
-        assert re.search(ERRORS[fault], message), message
-        assert "\n" not in message
-        assert left == (["file.part", "file.part.json"] if "kept" in message else [])
-    else:
-        assert (message, left) == ("", ["file"])
+def test_a_fault_ends_in_the_right_file_or_in_one_line_that_says_what_to_do(tmp_path, server, remote, fault, capfd):
+    changes, expected = FAULTS[fault]
+    vars(server).update(changes)
+    if isinstance(expected, dict):
+        expected = expected["hub" if remote == hub_file() else "web"]
+    if expected is None:
+        assert fetch_all("it", [remote], tmp_path) == [tmp_path / "file"]
         assert (tmp_path / "file").read_bytes() == CONTENT
+        assert left_in(tmp_path) == ["file"]
+    else:
+        with pytest.raises(InputError) as caught:
+            fetch_all("it", [remote], tmp_path)
+        wanted = rf"could not download {re.escape(remote.url)} \(.*{expected}.*\); try again, or put the right file at "
+        assert re.fullmatch(wanted + re.escape(str(tmp_path / "file")), str(caught.value)), str(caught.value)
+        assert left_in(tmp_path) == []
+    assert capfd.readouterr() == ("", ""), "neither library writes or draws beside the progress that we report"
 
 
-def test_what_is_there_already_is_not_asked_for_again(tmp_path, server):
-    path = tmp_path / "file"
-    server.faults = ["cut", *[404] * 9]
-    with pytest.raises(InputError, match=r"404 .* the 0.1 MB that came are kept and continued next time"):
-        fetch(server.url, SHA256, path)
-    server.faults.clear()
-    fetch(server.url, SHA256, path)
-    assert path.read_bytes() == CONTENT
-    assert server.asked == [None, f"bytes={SOME}-", f"bytes={SOME}-"]
-    fetch("https://nowhere.invalid/file", SHA256, path)
+def test_without_a_network_one_line_names_the_address_and_where_to_put_the_file(tmp_path, server, remote):
+    server.__exit__()
+    with pytest.raises(InputError, match=rf"{remote.url} \(\w+: \[Errno 111\] Connection refused\); try .* {tmp_path}"):
+        fetch_all("it", [remote], tmp_path)
 
 
-def test_a_page_of_some_proxy_does_not_cost_what_is_there(tmp_path, server):
-    path = tmp_path / "file"
-    server.faults = ["cut", *[404] * 9]
-    with pytest.raises(InputError, match="kept"):
-        fetch(server.url, SHA256, path, len(CONTENT))
-    before = (tmp_path / "file.part").read_bytes()
-    server.faults.clear()
+def test_what_came_before_a_cut_is_continued_from_the_hub(tmp_path, server):
+    server.faults = ["cut"]
+    fetch_all("it", [hub_file()], tmp_path)
+    assert server.asked == [None, f"bytes={SOME}-"]
+
+
+def test_offline_mode_of_the_hub_is_obeyed(tmp_path, server, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="offline mode is enabled"):
+        fetch_all("it", [hub_file()], tmp_path)
+    assert server.asked == []
+
+
+def test_a_library_that_is_not_installed_is_named(tmp_path, server, remote):
+    library = "huggingface_hub" if remote == hub_file() else "pooch"
     with (
-        patch.object(server, "content", b"please log in"),
-        pytest.raises(InputError, match="another file than expected"),
+        patch.dict("sys.modules", {library: None}),
+        pytest.raises(InputError, match=rf"needs: pip install {library}\)"),
     ):
-        fetch(server.url, SHA256, path, len(CONTENT))
-    assert (tmp_path / "file.part").read_bytes() == before
-    server.faults.clear()
-    assert fetch(server.url, SHA256, path, len(CONTENT)).read_bytes() == CONTENT
+        fetch_all("it", [remote], tmp_path)
 
 
-def test_a_network_that_goes_away_is_a_fault_like_others(tmp_path, server):
-    path, answers = tmp_path / "file", [OSError(113, "No route to host")]
-    read1 = http.client.HTTPResponse.read1
-
-    def sometimes(self, *size: int) -> bytes:
-        if answers:
-            raise answers.pop()
-        return read1(self, *size)
-
-    with patch.object(http.client.HTTPResponse, "read1", sometimes):
-        assert fetch(server.url, SHA256, path).read_bytes() == CONTENT
+def test_a_file_that_a_user_put_there_is_used_without_a_network(tmp_path, server, remote):
+    (tmp_path / "file").write_bytes(CONTENT)
+    fetch_all("it", [remote], tmp_path)
+    assert server.asked == []
+    (tmp_path / "file").write_bytes(OTHER)
+    with pytest.raises(InputError, match=rf"file is not the file expected from {remote.url} \(sha256 \w+\); delete it"):
+        fetch_all("it", [remote], tmp_path)
+    assert (tmp_path / "file").read_bytes() == OTHER
 
 
-def test_a_right_file_in_a_folder_that_cannot_be_written_is_used(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(CONTENT)
+def test_a_right_file_in_a_folder_that_cannot_be_written_is_used(tmp_path, server, remote):
+    (tmp_path / "file").write_bytes(CONTENT)
     full = OSError(30, "Read-only file system")
-    with patch("data.download.REMEMBERED", 0), patch("data.download.replace_durably", side_effect=full):
-        assert fetch("https://nowhere.invalid/file", SHA256, path) == path
-        with pytest.raises(OSError, match="Read-only"):
-            fetch("https://nowhere.invalid/file", None, path)
+    with patch("data.download.NOTED", 0), patch("data.download.replace_durably", side_effect=full):
+        assert fetch_all("it", [remote], tmp_path) == [tmp_path / "file"]
 
 
-def kill_while_it_comes(url: str, path: Path) -> None:
+def test_too_small_a_disk_is_one_line_before_anything_is_written(tmp_path, server, remote):
+    with (
+        patch("shutil.disk_usage", lambda _: SimpleNamespace(free=1000)),
+        pytest.raises(InputError, match=r"it needs 1.0 MB in .*, where 0.0 MB are free; make room there"),
+    ):
+        fetch_all("it", [remote], tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def killed_while_it_comes(remote: Remote, folder: Path) -> None:
     def die(_: str, done: int, __: int | None) -> None:
         if done >= SOME:
             os._exit(9)
 
-    fetch(url, SHA256, path, progress=die)
+    fetch_all("it", [remote], folder, die)
 
 
-def test_a_killed_download_goes_on_where_it_was(tmp_path, server):
-    server.faults = ["trickle"]
-    process = multiprocessing.get_context("fork").Process(
-        target=kill_while_it_comes, args=(server.url, tmp_path / "file")
-    )
+def test_a_killed_download_leaves_nothing_that_looks_whole_and_the_next_one_clears_up(tmp_path, server, remote):
+    process = multiprocessing.get_context("fork").Process(target=killed_while_it_comes, args=(remote, tmp_path))
     process.start()
     process.join()
     assert process.exitcode == 9
-    fetch(server.url, SHA256, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+    fetch_all("it", [remote], tmp_path)
     assert (tmp_path / "file").read_bytes() == CONTENT
-    assert int(server.asked[1][6:-1]) >= SOME
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+    assert left_in(tmp_path) == ["file"]
 
 
-def test_a_part_of_another_file_is_not_gone_on_with(tmp_path, server):
-    server.faults = ["cut", 404]
-    with pytest.raises(InputError):
-        fetch(server.url, hashlib.sha256(OTHER).hexdigest(), tmp_path / "file")
-    fetch(server.url, SHA256, tmp_path / "file")
-    assert server.asked[-1] is None
-
-
-def test_parts_of_two_files_are_found_out_and_fetched_anew(tmp_path, server):
-    server.headers["ETag"] = None  # so that nothing says that the file is another one by now
-    server.content, server.faults = OTHER, ["cut", 404]
-    with pytest.raises(InputError):
-        fetch(server.url, SHA256, tmp_path / "file")
-    server.content = CONTENT
-    fetch(server.url, SHA256, tmp_path / "file")
-    assert server.asked == [None, f"bytes={SOME}-", f"bytes={SOME}-", None]
-
-
-def test_a_file_that_changes_between_tries_is_begun_anew(tmp_path, server):
-    server.faults = ["cut", changing(server)]
-    fetch(server.url, None, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == OTHER
-
-
-def test_without_any_mark_of_the_file_nothing_is_gone_on_with(tmp_path, server):
-    server.headers["ETag"] = None
-    server.faults = ["cut"]
-    fetch(server.url, None, tmp_path / "file")
-    assert server.asked == [None, None]
-
-
-def test_the_hash_that_the_server_declares_is_demanded(tmp_path, server):
-    server.headers["X-Linked-Etag"] = f'"{SHA256}"'
-    fetch(server.url, None, tmp_path / "right")
-    server.content = OTHER
-    with pytest.raises(InputError, match="sent another file than expected"):
-        fetch(server.url, None, tmp_path / "wrong")
-    with pytest.raises(InputError, match=rf"is another file than expected \(sha256 {SHA256}\)"):
-        fetch(server.url, hashlib.sha256(OTHER).hexdigest(), tmp_path / "known to be another")
-    assert not (tmp_path / "wrong").exists()
-
-
-def test_a_file_without_a_known_hash_must_stay_what_it_was(tmp_path, server):
-    path = fetch(server.url, None, tmp_path / "file")
-    path.touch()
-    fetch(server.url, None, path)
-    path.write_bytes(OTHER)
-    with pytest.raises(InputError, match=r"is not what came from .* any more"):
-        fetch(server.url, None, path)
-    note_of(path).unlink()
-    fetch(server.url, None, path)
-
-
-def test_a_large_file_is_hashed_once_until_it_changes(tmp_path, server, monkeypatch):
-    monkeypatch.setattr("data.download.REMEMBERED", 1)
-    path = fetch(server.url, SHA256, tmp_path / "file")
-    with patch("data.download.file_sha256", side_effect=AssertionError("read again")):
-        fetch(server.url, SHA256, path)
-    path.write_bytes(OTHER)
-    with pytest.raises(InputError, match="is not the file expected"):
-        fetch(server.url, SHA256, path)
-
-
-def fetch_counting(url: str, path: Path, answers: object) -> None:
+def fetch_listening(remote: Remote, folder: Path, answers: object) -> None:
     said = []
-    fetch(url, SHA256, path, progress=lambda text, *_: said.append(text))
+    fetch_all("it", [remote], folder, lambda text, *_: said.append(text))
     answers.put(any("waiting for another process" in text for text in said))
 
 
-def test_two_processes_fetch_a_file_once(tmp_path, server):
+def test_two_processes_fetch_a_file_once(tmp_path, server, remote):
     server.afterwards = "trickle"
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
-    both = [context.Process(target=fetch_counting, args=(server.url, tmp_path / "file", answers)) for _ in range(2)]
+    both = [context.Process(target=fetch_listening, args=(remote, tmp_path, answers)) for _ in range(2)]
     for process in both:
         process.start()
     assert sorted(answers.get() for _ in both) == [False, True]
     for process in both:
         process.join()
     assert len(server.asked) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert left_in(tmp_path) == ["file"]
 
 
-def test_the_size_of_all_is_said_before_the_first_byte(tmp_path, server):
-    said = []
-    remotes = [Remote(server.url, "a/one", len(CONTENT), SHA256), Remote(server.url, "a/two")]
+def test_the_size_of_all_is_reported_before_the_first_byte_and_then_what_has_come(tmp_path, server):
+    said, remotes = [], [server.web_file("a/one"), hub_file("a/two")]
     fetch_all("it", remotes, tmp_path, lambda *now: said.append((now, len(server.asked))))
     assert said[0] == ((f"downloading it: 2.0 MB in 2 files to {tmp_path}", 0, 2 * len(CONTENT)), 0)
-    done = [now[1] for now, _ in said]
-    assert done == sorted(done)
-    assert said[-1][0] == ("downloading it", 2 * len(CONTENT), 2 * len(CONTENT))
+    done = [now[1] for now, _ in said[1:]]
+    assert done[0] > 0, "0 would announce another download"
+    assert done[-1] == 2 * len(CONTENT)
+    assert all(text == "downloading it" and total == 2 * len(CONTENT) for (text, _, total), _ in said[1:])
     fetch_all("it", remotes, tmp_path, pytest.fail)
 
 
-def test_only_https_is_fetched_and_only_to_https_is_a_redirect_followed(tmp_path, server):
-    with pytest.raises(InputError, match=r"http://example.com/file: only https is fetched"):
-        fetch("http://example.com/file", SHA256, tmp_path / "file")
-
-    with patch.object(server, "answer", lambda request: redirect(request, "http://example.com/file")):  # noqa: SIM117
-        with pytest.raises(InputError, match=r"http://example.com/file: only https is fetched"):
-            fetch(server.url, SHA256, tmp_path / "file")
-
-
-def redirect(request: object, url: str, **headers: str) -> None:
-    request.send_response(302)
-    for key, value in {"Location": url, "Content-Length": 0, **headers}.items():
-        request.send_header(key, value)
-    request.end_headers()
+def test_the_bar_is_what_the_hubs_own_transfer_reports_to():
+    said = []
+    with XetDownloadProgressReporter(
+        reconstruction_desc="it", total=9, log_level=30, tqdm_class=Bar(said.append)
+    ) as it:
+        for done in (4, 9):
+            report = {"total_bytes_completed": done, "total_transfer_bytes_completed": done + 1, "total_bytes": 9}
+            rates = {"total_bytes_completion_rate": 1.0, "total_transfer_bytes_completion_rate": 1.0}
+            it.update_progress(SimpleNamespace(**report, **rates))
+    assert said == [4, 9]
 
 
-def test_a_mirror_of_hugging_face_is_asked_and_what_it_says_on_the_way_counts(tmp_path, server, monkeypatch):
-    storage = Server(content=OTHER)
-    declared = {"X-Linked-Etag": f'"{SHA256}"', "X-Linked-Size": str(len(CONTENT))}
-    monkeypatch.setenv("HF_ENDPOINT", server.url.removesuffix("/file") + "/")
-    with storage, patch.object(server, "answer", lambda request: redirect(request, storage.url, **declared)):
-        remote = Remote("https://huggingface.co/datasets/a/b/resolve/main/c.txt", "c.txt")
-        with pytest.raises(InputError, match="sent another file than expected"):
-            fetch_all("it", [remote], tmp_path)
-        storage.content, storage.faults = CONTENT, ["cut"]
-        assert fetch_all("it", [remote], tmp_path)[0].read_bytes() == CONTENT
-    assert storage.asked[-1] == f"bytes={SOME}-"
-    assert json.loads(note_of(tmp_path / "c.txt").read_text())["sha256"] == SHA256
+def test_a_hash_that_the_catalog_does_not_know_is_the_one_that_the_hub_declares(tmp_path, server):
+    fetch_all("it", [hub_file("right", None)], tmp_path)
+    server.content = OTHER
+    with pytest.raises(InputError, match=f"sha256 {hashlib.sha256(OTHER).hexdigest()} instead of {SHA256}"):
+        fetch_all("it", [hub_file("wrong", None)], tmp_path)
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_a_file_without_a_known_hash_must_stay_what_it_was(tmp_path, server):
+    (path,) = fetch_all("it", [hub_file(sha256=None)], tmp_path)
+    path.touch()
+    fetch_all("it", [hub_file(sha256=None)], tmp_path)
+    path.write_bytes(OTHER)
+    with pytest.raises(InputError, match=r"is not the file expected .* delete .*file.sha256 if the change is meant"):
+        fetch_all("it", [hub_file(sha256=None)], tmp_path)
+    (tmp_path / "file.sha256").unlink()
+    fetch_all("it", [hub_file(sha256=None)], tmp_path)
+
+
+def test_a_large_file_is_hashed_once_until_it_changes(tmp_path, server, remote, monkeypatch):
+    monkeypatch.setattr("data.download.NOTED", 1)
+    (path,) = fetch_all("it", [remote], tmp_path)
+    with patch("data.download.file_sha256", side_effect=AssertionError("read again")):
+        fetch_all("it", [remote], tmp_path)
+    path.write_bytes(OTHER)
+    with pytest.raises(InputError, match="is not the file expected"):
+        fetch_all("it", [remote], tmp_path)

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from data import Dataset, InputError, Named, TokenizerConfig, prepare
 from data.catalog import CATALOG
-from data.download import Remote
+from data.download import WebFile
 from data.files import Replacements
 from data.named import read_separated, read_zip
 
@@ -55,11 +55,10 @@ def here(tmp_path, monkeypatch):
         for kind, contents in (("train", train), ("val", val)):
             remotes[kind] = ()
             for i, content in enumerate(contents):
-                remote = Remote(
-                    "https://nowhere.invalid/x", f"{kind}{i}", len(content), hashlib.sha256(content).hexdigest()
-                )
+                sha256 = hashlib.sha256(content).hexdigest()
+                remote = WebFile("https://nowhere.invalid/x", f"{kind}{i}", len(content), sha256)
                 (tmp_path / "downloads").mkdir(exist_ok=True)
-                (tmp_path / "downloads" / remote.place).write_bytes(content)
+                (tmp_path / "downloads" / remote.path).write_bytes(content)
                 remotes[kind] += (remote,)
         monkeypatch.setitem(CATALOG, name, replace(CATALOG[name], **remotes, **changes))
         return Named(name)
@@ -155,13 +154,25 @@ def test_another_number_of_files_is_another_corpus_and_must_be_one_that_there_is
 
 
 def test_every_entry_of_the_catalog_says_what_its_files_must_be():
-    places = [remote.place for source in CATALOG.values() for remote in (*source.train, *source.val)]
-    assert len(set(places)) == len(places)
+    paths = [remote.path for source in CATALOG.values() for remote in (*source.train, *source.val)]
+    assert len(set(paths)) == len(paths)
     for name, source in CATALOG.items():
         for remote in (*source.train[: source.n_files], *source.val):
             assert remote.url.startswith("https://"), name
             assert remote.size, name
             assert len(bytes.fromhex(remote.sha256)) == 32, name
+
+
+def test_files_that_earlier_versions_downloaded_lie_where_they_are_looked_for():
+    paths = {remote.path for source in CATALOG.values() for remote in (*source.train, *source.val)}
+    assert paths >= {
+        "tinyshakespeare.txt",
+        "enwik8.zip",
+        "tinystories/TinyStoriesV2-GPT4-valid.txt",
+        "wikitext103/validation-00000-of-00001.parquet",
+        "fineweb_edu/013_00000.parquet",
+        "openwebtext/train-00079-of-00080.parquet",
+    }
 
 
 @pytest.mark.parametrize("tokenizer", [BYTES, TokenizerConfig("bpe", 300)], ids=["bytes", "bpe"])
@@ -171,7 +182,7 @@ def test_every_download_can_be_watched(here, tmp_path, monkeypatch, tokenizer):
 
     def fetch_all(name: str, remotes: object, folder: Path, progress: object) -> list[Path]:
         watched.append(progress)
-        return [folder / remote.place for remote in remotes]
+        return [folder / remote.path for remote in remotes]
 
     monkeypatch.setattr("data.named.fetch_all", fetch_all)
 

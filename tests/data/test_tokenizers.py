@@ -1,6 +1,7 @@
 """Any text survives any tokenizer, and ours agree with those they come from."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import InputError, Tokenizer, TokenizerConfig
-from data.tokenizers import END, GPT2_URL, N_BYTES, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.tokenizers import END, GPT2_URL, GPT2_VOCABULARY, N_BYTES, byte_tokenizer, gpt2_tokenizer, train_bpe
 
 TEXTS = [
     "Tom met Anna. ",
@@ -116,8 +117,10 @@ def test_gpt2_ids_are_tiktokens(gpt2, real_data, monkeypatch):
 
 def test_gpt2_without_its_file_and_without_a_network_says_where_to_put_it(tmp_path, monkeypatch):
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
-    monkeypatch.setattr("data.tokenizers.GPT2_URL", "http://127.0.0.1:9/encoder.json")
-    with pytest.raises(InputError, match=r"could not download .* put the file at"):
+    nowhere = replace(GPT2_VOCABULARY, url="http://127.0.0.1:9/encoder.json")
+    monkeypatch.setattr("data.tokenizers.GPT2_VOCABULARY", nowhere)
+    monkeypatch.setattr("data.download.TRIES_AGAIN", 0)
+    with pytest.raises(InputError, match=r"could not download .* put the right file at"):
         gpt2_tokenizer(tmp_path)
 
 
