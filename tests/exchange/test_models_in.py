@@ -1,16 +1,20 @@
 """Folders that transformers saved become networks with the same logits, and runs like any other."""
 
 import json
+import re
 import shutil
 import sys
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
+import httpx2
 import huggingface_hub
 import pytest
 import torch
 from conftest import QUICK
 from exchanged import SHAPES, TOKENIZER, VOCABULARY, export, make, random_gpt2, tokens
+from huggingface_hub import errors as hub_errors
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -235,17 +239,36 @@ def test_damaged_and_missing_files_are_named(theirs, tmp_path):
         exchange.read(f"hf:{tmp_path}/no such folder")
 
 
-def test_a_name_that_the_hub_does_not_give_says_what_to_do(tmp_path, monkeypatch):
-    nowhere = partial(huggingface_hub.snapshot_download, endpoint="http://127.0.0.1:9", cache_dir=tmp_path)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", nowhere)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, r"LocalEntryNotFoundError: \[Errno 111\] Connection refused"),
+        (httpx2.ReadTimeout("timed out"), "ReadTimeout: timed out"),
+        (httpx2.ConnectTimeout("timed out"), "ConnectTimeout: timed out"),
+        (httpx2.RemoteProtocolError("Server disconnected"), "RemoteProtocolError: Server disconnected"),
+        (httpx2.ProxyError("407"), "ProxyError: 407"),
+        (httpx2.InvalidURL("no address"), "InvalidURL: no address"),
+        (hub_errors.XetDownloadError("cut"), "XetDownloadError: cut"),
+        (hub_errors.HFValidationError("Repo id must be\nsomething else"), "HFValidationError: Repo id must be"),
+        (OSError(28, "No space left on device"), r"OSError: \[Errno 28\] No space left on device"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_a_name_that_the_hub_does_not_give_is_one_line_whatever_its_library_raises(
+    tmp_path, monkeypatch, error, reason
+):
+    monkeypatch.setitem(sys.modules, "httpx", None)  # nothing that Lookback requires brings it along
+    fetch = Mock(side_effect=error)
+    if not error:
+        fetch = partial(huggingface_hub.snapshot_download, endpoint="http://127.0.0.1:9", cache_dir=tmp_path)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    wanted = (
+        rf"hf:gpt2: there is no such folder, and the Hub did not give it \({reason}\); check the name and the network, "
+        r"or give a folder that has config\.json and model\.safetensors"
+    )
     with pytest.raises(InputError) as caught:
         exchange.read("hf:gpt2")
-    message = str(caught.value)
-    assert message.startswith("hf:gpt2: there is no such folder, and the Hub did not give it (LocalEntryNotFoundError")
-    assert message.endswith(
-        "check the name and the network, or give a folder that has config.json and model.safetensors"
-    )
-    assert "\n" not in message
+    assert re.fullmatch(wanted, str(caught.value))
 
 
 def test_a_head_that_is_not_the_embedding_is_not_taken_for_it(theirs, tmp_path):
@@ -272,12 +295,13 @@ def test_a_name_is_fetched_with_the_needed_files_alone(theirs, tmp_path, monkeyp
         return str(tmp_path / "theirs")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    monkeypatch.setitem(sys.modules, "httpx", None)
     monkeypatch.chdir(tmp_path)
     assert_same(exchange.read("hf:someone/a-model").load(CPU, 0.0).eval(), theirs)
     assert asked["name"] == "someone/a-model"
     assert "pytorch_model.bin" not in asked["allow_patterns"]
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r"needs: pip install 'huggingface_hub>=1'"):
+    with pytest.raises(InputError, match=r"did not give it \(that needs: pip install huggingface_hub\)"):
         exchange.read("hf:someone/a-model")
 
 
