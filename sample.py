@@ -11,7 +11,7 @@ from rich.console import Console
 
 import configs
 from configs.schema import SampleCommand
-from data import Tokenizer
+from data import InputError, Tokenizer
 from data.visible import visible_text
 from model import GPT, generate
 from probing.sentence import legend, require_head, show_choice
@@ -30,6 +30,8 @@ def main(command: SampleCommand) -> None:
     say(prompt)
     try:
         write(model, tokenizer, torch.tensor(ids, device=device), command, samples, live)
+    except FloatingPointError as error:
+        raise InputError(f"run={run}, step {state['step']}: {error}; give another checkpoint=STEP") from None
     finally:  # also what was written before Ctrl-C is kept
         texts = [tokenizer.decode(sample) for sample in samples]
         if any(texts):

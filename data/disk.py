@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -39,6 +40,19 @@ def read_json(path: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """``value`` as JSON that every reader takes: NaN and infinities, which JSON has no word for, become null."""
+    return json.dumps(without_infinities(value), indent=indent, allow_nan=False)
+
+
+def without_infinities(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_infinities(item) for key, item in value.items()}
+    return [*map(without_infinities, value)] if isinstance(value, (list, tuple)) else value
 
 
 def file_sha256(path: Path) -> str:

@@ -24,7 +24,7 @@ from exchange.hub import locate
 from exchange.nanochat import NANOCHAT
 from exchange.twin import Twin
 from model import GPT, GPTConfig
-from training.checkpoint import flush_folder
+from training.checkpoint import flush_folder, not_finite
 from training.run import get_parameters, set_parameters
 
 SCHEME = "hf:"
@@ -154,6 +154,11 @@ class Import:
             if len(parameters[name]) != self.rows:
                 raise InputError(wrong)
             parameters[name] = parameters[name][: self.config.vocab_size]
+        if name := not_finite(parameters):
+            theirs = next(row.theirs for row in self.twin.rows(self.config) if name in row.ours)
+            raise InputError(
+                f"{self.source}: the tensor {theirs} is not finite (NaN or infinity); get the weights anew"
+            )
         try:
             set_parameters(model, parameters)
         except InputError:

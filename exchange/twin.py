@@ -140,6 +140,6 @@ class Twin:
             if not tensor.is_floating_point():
                 raise InputError(f"{source}: the tensor {row.theirs} is {tensor.dtype}; it must be floating point")
             parameters |= dict(row.part(tensor))
-        if tied and not torch.equal(get(tied), parameters["embed.weight"]):
+        if tied and not torch.allclose(get(tied), parameters["embed.weight"], 0, 0, equal_nan=True):
             raise InputError(f"{source}: {HEAD} is not the embedding; config.json must say tie_word_embeddings=false")
         return parameters

@@ -19,7 +19,7 @@ from probing.heads import HeadScores, score_heads
 from probing.interventions import Say, mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
 from probing.splits import Families, Split
-from probing.statistics import family_wise_p
+from probing.statistics import family_wise_p, require_finite
 
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
@@ -230,6 +230,7 @@ def measure_family(
     say("where heads look")
     chosen, split = Split(select), Split(report)
     behaviour = score_answers(model, *answer_columns(report))
+    require_finite(behaviour.answer.cpu().numpy(), f"family {report[0].case.family}")
     right = behaviour.right.cpu().double().numpy()
     accuracy_ci = split.interval(right)
     resolved = is_resolved(accuracy_ci)

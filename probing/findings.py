@@ -1,11 +1,11 @@
 """What probing found, as heads.json and heads.csv (stable: scripts rely on them)."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from data.disk import json_text
 from model import GPT
 from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
@@ -176,6 +176,6 @@ def write_csv(findings: Findings, path: Path) -> None:
 
 
 def write_files(findings: Findings, folder: Path) -> list[Path]:
-    (folder / "heads.json").write_text(json.dumps(to_json(findings), indent=1))
+    (folder / "heads.json").write_text(json_text(to_json(findings), indent=1))
     write_csv(findings, folder / "heads.csv")
     return [folder / "heads.json", folder / "heads.csv"]

@@ -1,9 +1,9 @@
 """probe/report.html: what probing found, to be seen."""
 
-import json
 from pathlib import Path
 
 from data import Tokenizer
+from data.disk import json_text
 from probing import summary
 from probing.examples import Text, choose_examples, pack_examples
 from probing.findings import Findings
@@ -38,6 +38,6 @@ def write_report(findings: Findings, tokenizer: Tokenizer, folder: Path, own: Te
     first = clearest.name if clearest else None
     examples = choose_examples(findings, tokenizer, first, own)
     records, patterns = pack_examples(findings.model, examples, pack, ROOM - sum(map(len, parts.values())))
-    parts["page.json"] = pack(json.dumps(page_json(findings, records, len(examples) - len(records), first)).encode())
+    parts["page.json"] = pack(json_text(page_json(findings, records, len(examples) - len(records), first)).encode())
     heading = Heading(summary.about(findings), summary.title(findings), summary.sentences(findings))
     return write_page(folder / REPORT, "probe", heading, parts | patterns)

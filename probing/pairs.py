@@ -1,7 +1,6 @@
 """Which of two sentences does a model find likelier? Accuracy over minimal pairs (Warstadt et al. 2020)."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from data import InputError, Tokenizer
+from data.disk import json_text
 from data.pairs import Pair
 from data.visible import visible_name
 from model import GPT
 from model.score import score_sequences
-from probing.statistics import binomial_intervals
+from probing.statistics import binomial_intervals, require_finite
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scor
     if not kept:
         raise InputError(f"no pair fits into this model's block of {model.config.block_size} tokens")
     told = list(dict.fromkeys(text for pair in kept for text in (pair.good, pair.bad)))  # once: equal texts tie
-    scores = dict(zip(told, score_sequences(model, [texts[text] for text in told]).tolist(), strict=True))
+    log_probs = score_sequences(model, [texts[text] for text in told])
+    require_finite(log_probs.numpy(), "pairs")
+    scores = dict(zip(told, log_probs.tolist(), strict=True))
     good, bad = (np.array([scores[getattr(pair, which)] for pair in kept]) for which in ("good", "bad"))
     n_good, n_bad = (np.array([len(texts[getattr(pair, which)]) - 1 for pair in kept]) for which in ("good", "bad"))
     return ScoredPairs(kept, good, bad, n_good, n_bad, len(pairs) - len(kept))
@@ -116,7 +118,7 @@ def write_pairs(scored: ScoredPairs, folder: Path, source: dict) -> list[Path]:
         "phenomena": {name: asdict(found) for name, found in scored.by("phenomenon").items()},
         "paradigms": {name: asdict(found) for name, found in scored.by("paradigm").items()},
     }
-    summary.write_text(json.dumps(content, indent=1))
+    summary.write_text(json_text(content, indent=1))
     with open(table, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*Pair._fields, "log_p_good", "log_p_bad", "tokens_good", "tokens_bad"])

@@ -5,8 +5,16 @@ from math import sqrt
 
 import numpy as np
 
+from data import InputError
+
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
+
+
+def require_finite(log_probs: np.ndarray, what: str) -> None:
+    """Raises InputError where a model's log-probabilities are NaN or infinite: nothing measured on it would count."""
+    if not np.isfinite(log_probs).all():
+        raise InputError(f"{what}: the model's log-probabilities are not finite; give another checkpoint=STEP")
 
 
 class Bootstrap:

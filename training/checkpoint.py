@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
@@ -97,8 +98,13 @@ def read_state(folder: Path) -> dict:
     return state
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first of these that holds NaN or infinity, as float32; None where all numbers are finite."""
+    return next((name for name, tensor in tensors.items() if not tensor.float().isfinite().all()), None)
+
+
 def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
-    """One file of a checkpoint, after checking its hash."""
+    """One file of a checkpoint, after checking its hash, and that weights are finite."""
     path = folder / name
     if not path.is_file():
         raise DamagedError(f"{folder} is damaged: {name} is missing")
@@ -106,9 +112,12 @@ def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
     if hashlib.sha256(data).hexdigest() != state["sha256"][name]:
         raise DamagedError(f"{folder} is damaged: {name} is not what was saved ({len(data)} bytes, other sha256)")
     try:
-        return safetensors.torch.load(data)
+        tensors = safetensors.torch.load(data)
     except SafetensorError as error:
         raise DamagedError(f"{folder} is damaged: {name} cannot be read ({error})") from None
+    if name == FILES[0] and (tensor := not_finite(tensors)):
+        raise DamagedError(f"{folder} is damaged: {tensor} is not finite (NaN or infinity)")
+    return tensors
 
 
 def find(run: Path, which: str) -> Path:

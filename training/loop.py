@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -207,11 +208,20 @@ class Trainer:
     def require_finite_steps(self) -> None:
         """Several steps in a row whose loss or gradient is no number end the run."""
         if int(self.bad_in_a_row) >= BAD_STEPS_IN_A_ROW:
-            raise InputError(
-                f"loss or gradient was not finite at {int(self.bad_in_a_row)} steps in a row, up to step {self.step}; "
-                f"{self.kept()}. Lower the learning rates (optimizer.matrix_lr, optimizer.embedding_lr, "
-                "optimizer.head_lr)"
-            )
+            self.diverged(f"loss or gradient was not finite at {int(self.bad_in_a_row)} steps in a row, up to")
+
+    def finite_parameters(self) -> dict[str, torch.Tensor]:
+        """What is worth writing: weights that have overflowed end the run, and the checkpoints before them stay."""
+        parameters = get_parameters(self.model)
+        if name := checkpoint.not_finite(parameters):
+            self.diverged(f"{name} is not finite after")
+        return parameters
+
+    def diverged(self, what: str) -> NoReturn:
+        raise InputError(
+            f"{what} step {self.step}; {self.kept()}. Lower the learning rates (optimizer.matrix_lr, "
+            "optimizer.embedding_lr, optimizer.head_lr)"
+        )
 
     def kept(self) -> str:
         steps = checkpoint.saved_steps(self.run)
@@ -240,7 +250,7 @@ class Trainer:
 
     def snapshot(self) -> None:
         if self.world.first and snapshots.is_due(self.step, self.config.snapshots):
-            snapshots.save(self.run, self.model, self.step, self.tokens)
+            snapshots.save(self.run, self.model.config, self.finite_parameters(), self.step, self.tokens)
 
     def count_evaluation(self, loss: float) -> None:
         self.evaluated_step = self.step
@@ -287,9 +297,10 @@ class Trainer:
             self.metrics.flush()
         if self.step == self.saved_step:
             return
+        parameters = self.finite_parameters()
         if self.world.first:
             tensors = self.optimizers.state_tensors()
-            checkpoint.save(self.run, get_parameters(self.model), tensors, self.state())
+            checkpoint.save(self.run, parameters, tensors, self.state())
         self.saved_step = self.step
 
     def restore(self) -> None:

@@ -1,14 +1,13 @@
 """The record of a run: metrics.jsonl is the truth, everything else is told from it."""
 
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from data import InputError
-from data.disk import write_durably
+from data.disk import json_text, write_durably
 
 Row = dict[str, float | str]
 Sink = Callable[[Row], None]
@@ -29,7 +28,7 @@ class Metrics:
         self.file = open(path, "a")
 
     def log(self, row: Row) -> None:
-        self.file.write(json.dumps({key: finite(value) for key, value in row.items()}) + "\n")
+        self.file.write(json_text(row) + "\n")
         self.file.flush()  # sinks may read it
         for sink in self.sinks:
             sink(row)
@@ -43,11 +42,6 @@ class Metrics:
         """Closes the file; what could not be written has been said already, by ``flush``."""
         with suppress(OSError):
             self.file.close()
-
-
-def finite(value: float | str) -> float | str | None:
-    """JSON has no infinities: they become null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -67,5 +61,5 @@ def forget_after(path: Path, step: int) -> None:
     """Drops the rows after ``step``: a run that goes on from a checkpoint writes them again."""
     kept = [row for row in read_rows(path) if row["step"] <= step]
     part = path.with_name(f".{path.name}")
-    write_durably(part, "".join(json.dumps(row) + "\n" for row in kept).encode())
+    write_durably(part, "".join(json_text(row) + "\n" for row in kept).encode())
     part.replace(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from data import InputError
+from data.disk import json_text
 from report import Heading, write_page
 from training import summary
 from training.config import TrainConfig
@@ -73,7 +74,7 @@ def write_report(run: Path, state: summary.State | None = None) -> list[Path]:
         summary.sentences(config, rows, run, state),
     )
     data = {**page_json(rows), "film": film_json(run, rows), "config": text}
-    return write_page(run / PAGE, "training", heading, {"page.json": json.dumps(data).encode()})
+    return write_page(run / PAGE, "training", heading, {"page.json": json_text(data).encode()})
 
 
 def page_json(rows: Sequence[Row]) -> dict:

@@ -12,9 +12,16 @@ SAMPLE_TOKENS = 100
 
 
 def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
-    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample"."""
+    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample".
+
+    Where the logits are not finite it says so instead: training goes on, to recover or to stop for a reason of its own.
+    """
     prompt = torch.tensor([tokenizer.end], device=model.embed.weight.device)
-    tokens = [int(token) for token in generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed)]
+    written = generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed)
+    try:
+        tokens = [int(token) for token in written]
+    except FloatingPointError as error:
+        return {"sample": f"(no text: {error})"}
     pieces = [b"\n" if token == tokenizer.end else tokenizer.decode_bytes([token]) for token in tokens]
     return {"sample": b"".join(pieces).decode(errors="replace")}
 

@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from data import InputError
 from data.disk import write_durably
 from model import GPT, GPTConfig
-from training.run import get_parameters, set_parameters
+from training.checkpoint import not_finite
+from training.run import set_parameters
 
 FOLDER = "snapshots"
 
@@ -31,12 +32,12 @@ def is_due(step: int, per_doubling: int) -> bool:
     return any(round(2 ** (i / per_doubling)) == step for i in range(first, first + per_doubling + 1))
 
 
-def save(run: Path, model: GPT, step: int, tokens: int) -> None:
+def save(run: Path, config: GPTConfig, parameters: dict[str, torch.Tensor], step: int, tokens: int) -> None:
     """Writes a snapshot: whole, or not at all."""
     place = run / FOLDER / f"step_{step:06d}.safetensors"
     place.parent.mkdir(exist_ok=True)
-    described = json.dumps({"step": step, "tokens": tokens, "model": asdict(model.config)}, sort_keys=True)
-    tensors = {name: tensor.contiguous() for name, tensor in get_parameters(model).items()}
+    described = json.dumps({"step": step, "tokens": tokens, "model": asdict(config)}, sort_keys=True)
+    tensors = {name: tensor.contiguous() for name, tensor in parameters.items()}
     part = place.with_name(f".{place.name}")
     try:
         write_durably(part, safetensors.torch.save(tensors, metadata={"snapshot": described}))
@@ -66,7 +67,10 @@ def load_all(run: Path, device: torch.device) -> Iterator[tuple[dict, GPT]]:
             with safe_open(path, framework="pt") as file:
                 described = json.loads(file.metadata()["snapshot"])
             model = GPT(GPTConfig(**described.pop("model")))
-            set_parameters(model, safetensors.torch.load(path.read_bytes()))
+            tensors = safetensors.torch.load(path.read_bytes())
+            if name := not_finite(tensors):
+                raise ValueError(f"{name} is not finite")
+            set_parameters(model, tensors)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}); delete it to leave it out") from None
         yield described, model.to(device).eval()
