@@ -19,6 +19,7 @@ from probing.film import metrics
 from probing.splits import Families
 from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
+from training.device import why_not_compiled
 from training.evaluation import referential_metrics
 from training.loop import Evaluation
 from training.page import TrainingPage
@@ -38,7 +39,7 @@ def main(command: TrainCommand) -> None:
         console = at_exit.enter_context(Console(quiet=not world.first))
         if world.first and not command.resume:
             run.check_free(folder, command.overwrite)
-        trainer = make_trainer(command, folder, console, device, world)
+        trainer = make_trainer(compiled_if_possible(command, console, device), folder, console, device, world)
         if command.resume:
             trainer.restore()
         with ExitStack() as starting:
@@ -58,6 +59,18 @@ def main(command: TrainCommand) -> None:
         console.end(trainer)
     if trainer.stop_signal:
         sys.exit(128 + trainer.stop_signal)
+
+
+def compiled_if_possible(command: TrainCommand, console: Console, device: torch.device) -> TrainCommand:
+    """``command``, without ``compile`` and with a note where this machine cannot: the same training, only slower.
+
+    Tried out before anything is made. config.yaml keeps what was asked for, for a machine that can.
+    """
+    reason = why_not_compiled(device) if command.compile else None
+    if reason is None:
+        return command
+    console.note(f"compile=true: cannot compile here ({reason}); the run is not compiled, and slower for it")
+    return replace(command, compile=False)
 
 
 def make_trainer(command: TrainCommand, folder: Path, console: Console, device: torch.device, world: World) -> Trainer:

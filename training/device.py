@@ -44,6 +44,18 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def why_not_compiled(device: torch.device) -> str | None:
+    """The reason, in a line, for which torch.compile fails on this machine; None where it works.
+
+    Compiles a small function, since much can be missing: a C++ compiler, Python's headers, Triton, a cache to write to.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
+    except (RuntimeError, OSError) as error:
+        return str(error).partition("\n")[0]
+    return None
+
+
 def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
     """bfloat16 where asked for, or by itself on CUDA devices that have it; float32 elsewhere."""
     has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
