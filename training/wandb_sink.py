@@ -11,10 +11,14 @@ from training.page import PAGE
 INIT_SECONDS = 20
 
 
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 class WandbSink:
     """A sink of ``training.metrics``, which hands over the run's page, too, when training ends.
 
-    Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on.
+    Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on, all its parts under one id.
     """
 
     def __init__(self, run: Path, mode: str, project: str, config: dict) -> None:
@@ -22,6 +26,10 @@ class WandbSink:
             import wandb
         except ImportError:
             raise InputError("wandb is not installed; install it or give wandb.mode=disabled") from None
+        try:
+            wandb.Settings(project=project)
+        except (wandb.errors.Error, ValueError) as error:
+            raise InputError(f"wandb.project={project}: {first_line(error)}") from None
         folder = run / "wandb"
         folder.mkdir(exist_ok=True)
         id_file = folder / "run_id"
@@ -34,14 +42,14 @@ class WandbSink:
                 name=run.name,
                 dir=run,
                 id=id_file.read_text(),
-                resume="allow" if mode == "online" else None,
+                resume="allow",  # also offline: by this ``wandb sync`` joins the parts of a resumed run
                 config=config,
                 mode=mode,
                 settings=wandb.Settings(init_timeout=INIT_SECONDS, silent=True),
             )
         except (wandb.errors.Error, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"wandb.mode={mode}: {reason}; try wandb.mode=offline") from None
+            remedy = "offline" if mode == "online" else "disabled"
+            raise InputError(f"wandb.mode={mode}: {first_line(error)}; try wandb.mode={remedy}") from None
 
     def __call__(self, row: Row) -> None:
         if "sample" in row:
