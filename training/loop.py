@@ -1,11 +1,11 @@
 """The training loop, top to bottom: step, evaluate, save, until the budget is used up or somebody says stop."""
 
-import errno
 import math
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -27,16 +27,7 @@ from training.schedule import fraction_done
 from training.world import ALONE, World
 
 BAD_STEPS_IN_A_ROW = 5
-CANNOT_WRITE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.ENOENT,
-)
+CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
 LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
