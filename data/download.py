@@ -5,6 +5,7 @@ process fetches them, that they are what they must be, and that every failure is
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -90,7 +91,8 @@ class HubFile:
 
     @property
     def url(self) -> str:
-        return f"https://huggingface.co/datasets/{self.dataset}/resolve/{self.revision}/{self.name}"
+        hub = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+        return f"{hub}/datasets/{self.dataset}/resolve/{self.revision}/{self.name}"
 
     def download(self, folder: Path, bar: Bar) -> Path:
         """The path in ``folder`` to which it was brought; raises what the library raises, ValueError if it is wrong."""

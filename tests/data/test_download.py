@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from file_server import CONTENT, SHA256, SOME, TIMEOUT_SECONDS, Server, hub_file
+from huggingface_hub import hf_hub_url
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
 from data import InputError
@@ -33,6 +34,7 @@ FAULTS = {  # what the server does, and what the user reads where the right file
 def server(monkeypatch):
     """Takes the part of the Hub, too; no library waits before it tries again."""
     with Server() as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"{server.endpoint}/")  # read by the library when it is imported, so
         monkeypatch.setattr(
             "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
             f"{server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
@@ -76,7 +78,7 @@ def test_a_fault_ends_in_the_right_file_or_in_one_line_that_says_what_to_do(tmp_
 
 def test_without_a_network_one_line_names_the_address_and_where_to_put_the_file(tmp_path, server, remote):
     server.__exit__()
-    with pytest.raises(InputError, match=rf"{remote.url} \(\w+: \[Errno 111\] Connection refused\); try .* {tmp_path}"):
+    with pytest.raises(InputError, match=rf"{remote.url} \(\w+: \[Errno \d+\] Connection refused\); try .* {tmp_path}"):
         fetch_all("it", [remote], tmp_path)
 
 
@@ -84,6 +86,12 @@ def test_what_came_before_a_cut_is_continued_from_the_hub(tmp_path, server):
     server.faults = ["cut"]
     fetch_all("it", [hub_file()], tmp_path)
     assert server.asked == [None, f"bytes={SOME}-"]
+
+
+def test_the_address_in_a_message_is_the_one_that_the_hub_is_asked_for(server):
+    file = hub_file()
+    assert file.url == hf_hub_url(file.dataset, file.name, repo_type="dataset", revision=file.revision)
+    assert file.url.startswith(server.endpoint)
 
 
 def test_offline_mode_of_the_hub_is_obeyed(tmp_path, server, monkeypatch):
@@ -147,8 +155,9 @@ def test_a_killed_download_leaves_nothing_that_looks_whole_and_the_next_one_clea
     assert left_in(tmp_path) == ["file"]
 
 
-def fetch_listening(remote: Remote, folder: Path, answers: object) -> None:
+def fetch_listening(remote: Remote, folder: Path, start: object, answers: object) -> None:
     said = []
+    start.wait()
     fetch_all("it", [remote], folder, lambda text, *_: said.append(text))
     answers.put(any("waiting for another process" in text for text in said))
 
@@ -156,8 +165,8 @@ def fetch_listening(remote: Remote, folder: Path, answers: object) -> None:
 def test_two_processes_fetch_a_file_once(tmp_path, server, remote):
     server.afterwards = "trickle"
     context = multiprocessing.get_context("fork")
-    answers = context.Queue()
-    both = [context.Process(target=fetch_listening, args=(remote, tmp_path, answers)) for _ in range(2)]
+    start, answers = context.Barrier(2), context.Queue()
+    both = [context.Process(target=fetch_listening, args=(remote, tmp_path, start, answers)) for _ in range(2)]
     for process in both:
         process.start()
     assert sorted(answers.get() for _ in both) == [False, True]
