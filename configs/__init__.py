@@ -21,7 +21,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 import exchange
-from configs.composing import FOLDER, check_sweep, composed, hint, keys_of_experiment, nested_keys
+from configs import sweeps
+from configs.composing import FOLDER, composed, hint, keys_of_experiment, nested_keys
 from configs.one_line import one_line_errors
 from data import InputError
 from training.world import first_speaks, processes
@@ -42,7 +43,6 @@ FREE_TEXT = (
     "data.field",
     "wandb.project",
 )
-SWEEP = ("-m", "--multirun")
 NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
 LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
@@ -66,29 +66,35 @@ NOT_REMEMBERED = ("run", "resume", "overwrite")
 def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     """Runs ``main(config)`` for this process's command line; wrong input ends in one line and exit status 1."""
     OmegaConf.register_new_resolver("text", decode_text, replace=True)
-    arguments = sys.argv[1:]
-    sweep = any(argument in SWEEP for argument in arguments)
-    if not sweep:
-        arguments = [encode_text(argument) for argument in arguments]
-    elif processes()[1] > 1:
-        with one_line_errors(), first_speaks():
-            raise InputError("-m and torchrun do not go together; start torchrun once for each run")
-    sys.argv[1:] = arguments
+    with one_line_errors(), first_speaks():
+        start(main, name, schema)
 
-    settings = [argument for argument in arguments if argument not in SWEEP]
+
+def start(main: Callable[[Any], None], name: str, schema: type) -> None:
+    """``launch``, with errors raised: a sweep's jobs by Hydra's launchers, one command here or by ``hydra.main``."""
+    arguments = sys.argv[1:]
+    settings = [argument for argument in arguments if argument not in sweeps.FLAGS]
+
+    def command_of(config: DictConfig) -> Any:
+        return typed(schema, plain(config), HydraConfig.get().overrides.task)
+
+    if len(settings) < len(arguments):
+        if processes()[1] > 1:
+            raise InputError("-m and torchrun do not go together; start torchrun once for each run")
+        sweeps.run_sweep(name, settings, main, command_of)
+        return
+    settings = sys.argv[1:] = [encode_text(argument) for argument in arguments]
     options = any(argument.startswith("-") for argument in settings)
-    if not sweep and not options and not any(map(NEEDS_HYDRA.search, settings)):
-        with one_line_errors(), first_speaks():
-            main(read(name, schema, settings))
+    if not options and not any(map(NEEDS_HYDRA.search, settings)):
+        main(read(name, schema, settings))
         return
 
     def job(config: DictConfig) -> None:
-        with one_line_errors(), first_speaks():
-            main(typed(schema, plain(config), HydraConfig.get().overrides.task))
+        with one_line_errors():  # before Hydra prints a traceback
+            main(command_of(config))
 
     if not options:
-        with one_line_errors(), first_speaks():
-            check_sweep(name, settings) if sweep else composed(name, settings)
+        composed(name, settings)
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
 
 

@@ -96,11 +96,12 @@ def hint(key: str, known: set[str]) -> str:
     return f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
 
 
-def compose(name: str, overrides: list[str]) -> DictConfig:
+def compose(name: str, overrides: list[str], with_hydra: bool = False) -> DictConfig:
+    """What Hydra composes, with its own node ``hydra`` if wanted; raises InputError where it cannot."""
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
-            return hydra.compose(name, overrides)
+            return hydra.compose(name, overrides, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
         raise InputError(first_line) from None

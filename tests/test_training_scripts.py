@@ -1,8 +1,10 @@
 """train.py over a run's whole life: fine-tuning, sweeps, what it leaves to look at, and kills at random moments."""
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -115,17 +117,35 @@ def test_an_offline_record_of_wandb_holds_curves_samples_and_configuration(scrip
     assert all("<pre>" in text for text in texts)
 
 
-def test_a_sweep_of_four_trains_four_runs(tmp_path):
+def test_side_by_side_a_bad_job_takes_no_good_one_with_it(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    arguments = ("-m", "hydra/launcher=joblib", "seed=1,2", "optimizer=adamw,muon", "max_steps=2")
-    process = start_training(tmp_path, *arguments, *QUICK, *SMALL, "data.families=[agreement]")
-    _, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    states = [(run / "config.yaml").read_text() for run in (tmp_path / "runs").glob("stories-*")]
-    assert all(checkpoint.saved_steps(run) == [2] for run in (tmp_path / "runs").glob("stories-*"))
-    kinds = {(seed, name) for seed in (1, 2) for name in ("adamw", "muon")}
-    assert {(s, n) for s, n in kinds for text in states if f"seed: {s}\n" in text and f"name: {n}\n" in text} == kinds
-    assert len(states) == 4
+    arguments = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "optimizer=adamw,muon", "max_steps=2")
+    process = start_training(tmp_path, *arguments, *QUICK, *SMALL, "model.n_head=2,3", "data.families=[agreement]")
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    rows = [line for line in out.splitlines() if "optimizer=" in line and "HYDRA" not in line]
+    assert ["best validation loss" in row for row in rows] == [True, False, True, False]
+    assert ["divide into n_head=3" in row for row in rows] == [False, True, False, True]
+    runs = list((tmp_path / "runs").glob("stories-*"))
+    assert [checkpoint.saved_steps(run) for run in runs] == [[2], [2]]
+    assert {run.name in out for run in runs} == {True}
+
+
+def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys, texts):
+    """Its record in wandb is finished, signals are handled as before, and no file stays open."""
+    settings = (*PLAIN, "data.path=one.txt", "max_steps=12", "wandb.mode=offline", "run='r${optimizer.matrix_lr}'")
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(SystemExit) as caught:
+        script("train", "-m", "optimizer.matrix_lr=1e30,0.004", "optimizer=adamw", *settings)
+    assert caught.value.code == 1
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert not [link for link in Path("/proc/self/fd").glob("*") if str(Path.cwd()) in os.path.realpath(link)]
+    bad, good = capsys.readouterr().out.splitlines()[-2:]
+    assert "  error: " in bad
+    assert good.endswith(f"{rows_without_clock(Path('r0.004'))[-1]['val_loss']:.4f}")
+    for run in ("r1e+30", "r0.004"):
+        assert len(list(Path(run).glob("wandb/offline-run-*/*.wandb"))) == 1
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe", "gpt2"])

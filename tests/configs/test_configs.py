@@ -193,11 +193,6 @@ def test_checkpoints_may_be_steps():
     assert command("probe", ProbeCommand, "run=x", "checkpoint=500").checkpoint == "500"
 
 
-@pytest.mark.parametrize("argument", ["+model.n_layr=3,4", "model.n_layr=3,4", "model=tiny,smal"])
-def test_sweeps_are_checked_too(argument):
-    assert "there is no such" in refusal("train", TrainCommand, "-m", argument)
-
-
 def test_the_yaml_files_say_what_the_dataclasses_say():
     defaults = train()
     assert defaults.optimizer == OptimizerConfig()

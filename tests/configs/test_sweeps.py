@@ -1,0 +1,162 @@
+"""A sweep loses no job by another's error, and refuses what would lose one before the first begins."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+import configs
+from configs import sweeps
+from configs.schema import ExportCommand, TrainCommand
+from data import InputError
+
+SCHEMAS = {"train": TrainCommand, "export": ExportCommand}
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capsys):
+    """``sweep(main, "seed=1,2", ...)``: the exit status or the message, and what was printed on both streams."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(main, *arguments: str, name: str = "train"):
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", "-m", *arguments])
+        try:
+            configs.launch(main, name, SCHEMAS[name])
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def failing(command: TrainCommand) -> None:
+    if command.seed == 1:
+        raise InputError("seed=1: brings bad luck")
+    if command.seed == 2:
+        raise ZeroDivisionError("by nothing")
+    print(f"seed {command.seed} went well")
+
+
+def rows_of(out: str) -> list[str]:
+    lines = out.splitlines()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith("job  ")) :]
+
+
+def test_an_error_ends_its_own_job_alone(sweep):
+    code, out, err = sweep(failing, "seed=0,1,2,3", "model.n_head=4", "run='r/${seed}'")
+    assert code == 1
+    assert "seed 0 went well" in out
+    assert "seed 3 went well" in out
+    assert "error: seed=1: brings bad luck\n" in err
+    assert "ZeroDivisionError: by nothing\n" in err, "a bug keeps its traceback"
+    assert rows_of(out) == [
+        "job  overrides  run  result",
+        "0    seed=0     r/0  done",
+        "1    seed=1     r/1  error: seed=1: brings bad luck",
+        "2    seed=2     r/2  ZeroDivisionError: by nothing",
+        "3    seed=3     r/3  done",
+    ]
+
+
+def test_settings_that_do_not_go_together_end_their_own_job_alone(sweep):
+    code, out, _ = sweep(failing, "model.n_head=3,4")
+    assert code == 1
+    wrong, right = rows_of(out)[1:]
+    assert wrong.split(maxsplit=3)[:3] == ["0", "model.n_head=3", "-"]
+    assert "n_embd=128 does not divide into n_head=3" in wrong
+    assert right.startswith("1    model.n_head=4  runs/stories-")
+
+
+def by_the_keyboard(command: TrainCommand) -> None:
+    if command.seed == 2:
+        raise KeyboardInterrupt
+
+
+def by_a_signal(command: TrainCommand) -> None:
+    if command.seed == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("main", "status"),
+    [(by_the_keyboard, 130), (by_a_signal, 143)],
+    ids=(
+        "keyboard",
+        "signal",
+    ),
+)
+def test_who_stops_a_job_stops_the_sweep(sweep, main, status):
+    before = signal.getsignal(signal.SIGTERM)
+    code, out, _ = sweep(main, "seed=1,2,3", "run='r${seed}'")
+    assert code == status
+    assert rows_of(out)[1:] == [
+        "0    seed=1     r1   done",
+        "1    seed=2     r2   stopped",
+        "1 of 3 jobs did not begin",
+    ]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "shared", "own"),
+    [
+        (("seed=1,2", "run=r/same", "overwrite=true"), "run=r/same: jobs 0 and 1", "run='r/same-${seed}'"),
+        (
+            ("seed=1,2", "optimizer.matrix_lr=0.1,0.2", "run='r/${seed}'"),
+            "run=r/${seed}: jobs 0 and 1",
+            "run='r/${seed}-${optimizer.matrix_lr}'",
+        ),
+        (
+            ("optimizer=muon,adamw", "seed=1,2", "run='s${seed}'"),
+            "run=s${seed}: jobs 0 and 2",
+            "run='s${seed}-${hydra:runtime.choices.optimizer}'",
+        ),
+        (("cache=a/b,c/d", "run=same"), "jobs 0 and 1", "run='same-${hydra:job.num}'"),
+    ],
+)
+def test_jobs_that_would_share_a_run_are_refused_before_the_first(sweep, settings, shared, own):
+    code, out, err = sweep(failing, *settings)
+    assert shared in code
+    assert code.endswith(f"give each its own, as in {own}")
+    assert "\n" not in code
+    assert (out, err, list(Path().iterdir())) == ("", "", [])
+    again = [setting for setting in settings if not setting.startswith("run=")]
+    assert len(sweeps.check("train", [*again, own])) > 1, "the form that works"
+
+
+def test_jobs_that_would_export_to_one_folder_are_refused(sweep):
+    code, _, _ = sweep(failing, "run=a,b", "to=out", name="export")
+    assert code.endswith(
+        "to=out: jobs 0 and 1 of this sweep would share one folder; give each its own, as in to='out-${run}'"
+    )
+
+
+def test_one_job_without_an_error_may_have_any_run(sweep):
+    code, out, _ = sweep(failing, "seed=3", "run=r")
+    assert code == 0
+    assert rows_of(out)[1:] == ["0    seed=3 run=r  r    done"]
+
+
+def test_jobs_without_a_name_have_folders_of_their_own():
+    assert len(sweeps.check("train", ["seed=3,4", "run=null"])) == 2
+
+
+@pytest.mark.parametrize("argument", ["+model.n_layr=3,4", "model.n_layr=3,4", "model=tiny,smal"])
+def test_slips_are_refused_before_the_first_job(sweep, argument):
+    code, out, err = sweep(failing, argument)
+    assert "there is no such" in code
+    assert (out, err) == ("", "")
+
+
+def test_a_setting_that_only_some_jobs_know_is_refused_before_the_first(sweep):
+    code, out, _ = sweep(failing, "data=stories,files", "data.path=x")
+    assert "path" in code
+    assert "\n" not in code
+    assert out == ""
