@@ -21,6 +21,7 @@ import torch
 import configs
 from configs.schema import TrainCommand
 from data import Dataset, InputError
+from data.files import Counts
 from data.shards import Tokens
 from model import GPT
 from training import Trainer, muon, pick_device
@@ -33,7 +34,7 @@ VOCABULARY = {"bytes": 257, "gpt2": 50_257}
 def random_dataset(vocab_size: int, block_size: int, sequences: int) -> Dataset:
     n = max(1_000_000, 4 * block_size * sequences)
     ids = np.random.default_rng(0).integers(vocab_size, size=n, dtype=np.uint32)
-    return Dataset("random", Path(), None, Tokens([ids]), Tokens([ids[:1_000]]), 1_000, 0)
+    return Dataset("random", Path(), None, Tokens([ids]), Tokens([ids[:1_000]]), 1_000, Counts())
 
 
 class Parts:

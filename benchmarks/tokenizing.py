@@ -29,7 +29,7 @@ import numpy as np
 from benchmarks.cells import cell
 from data import Files, Tokenizer, TokenizerConfig, prepare
 from data.building import usable_cores
-from data.files import Replacements, read_pieces, utf8_length
+from data.files import Counts, read_pieces, utf8_length
 from data.tokenizers import gpt2_tokenizer, train_bpe
 
 WORDS, WORDS_AT_ONCE, VOCABULARY = 40_000, 200_000, 8_192
@@ -82,7 +82,7 @@ def most_memory() -> int:
 def race(path: Path, made: Tokenizer, rounds: int) -> None:
     """Ours and tiktoken over one file, by turns; prints every rate and the ratio."""
     threads, cache = usable_cores(), path.parent / "cache"
-    texts = [piece.text for piece in read_pieces(path, "text", Replacements())]
+    texts = [piece.text for piece in read_pieces(path, "text", Counts())]
     n_bytes = sum(map(utf8_length, texts))
     shares = [texts[i::threads] for i in range(threads)]
 

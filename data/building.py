@@ -11,6 +11,7 @@ import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +20,9 @@ import numpy as np
 
 from data.corpora import Corpus
 from data.disk import file_sha256, read_json, replace_durably, write_durably
-from data.download import Progress, megabytes
+from data.download import Progress, megabytes, silent
 from data.errors import InputError
-from data.files import Piece, Replacements, utf8_length
+from data.files import END, Counts, Piece, utf8_length
 from data.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
 from data.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
 
@@ -113,7 +114,7 @@ def build(
     """
     journal = Journal(folder, description)
     (folder / MANIFEST).unlink(missing_ok=True)  # of a start that was killed at its very end
-    saved, replaced = journal.saved, Replacements()
+    saved, counts = journal.saved, Counts()
     if journal.begun:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
     else:
@@ -124,13 +125,13 @@ def build(
         saved["tokenizer"] = file_sha256(folder / TOKENIZER)
     writers = journal.open_writers(tokenizer.vocab_size)
     journal.save(writers)
-    pieces = iter(corpus.pieces(cache, replaced, saved["total"], progress))
+    pieces = count_ends(corpus.pieces(cache, counts, saved["total"], progress), counts)
     skip(pieces, saved["n_pieces"], journal.done, progress)
     for encoded in in_order(jobs(pieces), tokenizer):
         writers[encoded.split].write(encoded.ids)
         journal.count(encoded, writers)
         progress("tokenizing", journal.done, saved["total"])
-    changed = corpus.fingerprint(cache, progress) != description["source"]
+    changed = corpus.fingerprint(cache, silent) != description["source"]
     if changed or not journal.done:
         journal.path.unlink()  # there is no going on with this text
         raise InputError(
@@ -141,14 +142,20 @@ def build(
         "tokenizer": saved["tokenizer"],
         "vocab_size": tokenizer.vocab_size,
         "dtype": writers["train"].dtype.str,
-        "replaced": replaced.count,
-    }
+    } | asdict(counts)
     for split, writer in writers.items():
         shards = writer.close()
         n_tokens = sum(shard["tokens"] for shard in shards)
         manifest[split] = {"bytes": saved["n_bytes"][split], "tokens": n_tokens, "shards": shards}
     write_manifest(folder, manifest)
     journal.path.unlink()
+
+
+def count_ends(pieces: Iterable[tuple[str, Piece]], counts: Counts) -> Iterator[tuple[str, Piece]]:
+    """Counts what looks like the end token and is text, which no piece is cut in."""
+    for split, piece in pieces:
+        counts.ends_in_text += piece.text.count(END)
+        yield split, piece
 
 
 def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progress: Progress) -> None:
@@ -229,7 +236,7 @@ def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progre
     Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
     """
     done = 0
-    for split, piece in corpus.pieces(cache, Replacements(), total, progress):
+    for split, piece in corpus.pieces(cache, Counts(), total, progress):
         if split != "train" or done >= BPE_SAMPLE_BYTES:
             return
         done += utf8_length(piece.text)

@@ -5,12 +5,14 @@ A corpus says what it is (``fingerprint``), and yields its text as (split, piece
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
 
-from data.download import Progress
+from data.download import Progress, silent
 from data.errors import InputError
-from data.files import Piece, Replacements, find_files, read_pieces, split_pieces, utf8_length
+from data.files import END, Counts, Piece, read_pieces, split_pieces, utf8_length
+from data.finding import find_files
 
 
 class Corpus(Protocol):
@@ -22,9 +24,7 @@ class Corpus(Protocol):
     def total_bytes(self, cache: Path, progress: Progress) -> int | None:
         """UTF-8 bytes of all its text: exact where the split needs them, else about, for progress; None if unknown."""
 
-    def pieces(
-        self, cache: Path, replaced: Replacements, total: int | None, progress: Progress
-    ) -> Iterator[tuple[str, Piece]]:
+    def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
         """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said. ``progress`` is told of what must
         be downloaded, not of reading.
         """
@@ -34,38 +34,79 @@ class Corpus(Protocol):
 class Files:
     """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: where .jsonl and .parquet have the text.
 
-    The files are read in sorted order; the last ``val_fraction`` of their bytes is the validation text.
+    The files are read in sorted order. The validation text is what ``val_path`` names, which is then not trained on, or
+    the last ``val_fraction`` (None: 0.1) of the bytes. ``separator`` stands between documents of a text file and is no
+    text; None: such a file is one document. ``skip_without_text`` leaves records without text out.
     """
 
     path: str
     name: Literal["files"] = "files"
     field: str = "text"
-    val_fraction: float = 0.1
+    separator: str | None = END
+    skip_without_text: bool = False
+    val_path: str | None = None
+    val_fraction: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.val_fraction < 1:
+        if self.separator == "":
+            raise ValueError("separator is empty; data.separator=null reads every text file as one document")
+        if self.val_path is not None and self.val_fraction is not None:
+            raise ValueError(
+                f"val_fraction={self.val_fraction}: val_path={self.val_path} is all validation text; give one"
+            )
+        if self.val_path is None and self.val_fraction is None:
+            object.__setattr__(self, "val_fraction", 0.1)
+        if self.val_fraction is not None and not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
+
+    def files(self, progress: Progress = silent) -> dict[str, list[Path]]:
+        """The files of each split; "val" has none of its own without ``val_path``. ``progress`` is told what is left
+        out, and how many files are read where these are several.
+        """
+        keys = {"data.path": self.path} | ({"data.val_path": self.val_path} if self.val_path is not None else {})
+        found = {key: find_files(path, key) for key, path in keys.items()}
+        for key, one in found.items():
+            if len(one.files) > 1 or one.left_out:
+                progress(f"{key}: {one.note()}", 0, None)
+        train, val = found["data.path"].files, found["data.val_path"].files if len(found) > 1 else []
+        held_out = {file.resolve() for file in val}
+        kept = [file for file in train if file.resolve() not in held_out] if held_out else train
+        if not kept:
+            raise InputError(f"data.path={self.path}: nothing is left to train on without the files of data.val_path")
+        if len(kept) < len(train):
+            progress(f"data.path: {len(train) - len(kept):,} of these files are those of data.val_path", 0, None)
+        return {"train": kept, "val": val}
 
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Names, sizes and times of the files, as `make` compares them: reading all of them first would be slow."""
-        stats = [(file, file.stat()) for file in find_files(self.path)]
-        files = [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
-        return {"corpus": self.name, "files": files, "field": self.field, "val_fraction": self.val_fraction}
+        files = {}
+        for split, paths in self.files(progress).items():
+            stats = [(path, path.stat()) for path in paths]
+            files[split] = [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+        settings = [self.field, self.separator, self.skip_without_text, self.val_fraction]
+        return {"corpus": self.name, "files": files, "settings": settings}
 
-    def documents(self, replaced: Replacements) -> Iterator[Piece]:
-        for file in find_files(self.path):
-            yield from read_pieces(file, self.field, replaced)
+    def documents(self, paths: list[Path], counts: Counts) -> Iterator[Piece]:
+        for path in paths:
+            yield from read_pieces(path, self.field, counts, self.separator, self.skip_without_text)
 
     def total_bytes(self, cache: Path, progress: Progress) -> int:
-        total = 0
-        for piece in self.documents(Replacements()):
-            total += utf8_length(piece.text)
-            progress("reading", total, None)
-        if total == 0:
-            raise InputError(f"data.path={self.path}: there is no text in it")
+        """Exactly as many as ``pieces`` have: separators are no text."""
+        total, before = 0, 0
+        for split, paths in self.files().items():
+            for piece in self.documents(paths, Counts()):
+                total += utf8_length(piece.text)
+                progress("reading", total, None)
+            if paths and total == before:
+                key = f"data.path={self.path}" if split == "train" else f"data.val_path={self.val_path}"
+                raise InputError(f"{key}: there is no text in it")
+            before = total
         return total
 
-    def pieces(
-        self, cache: Path, replaced: Replacements, total: int, progress: Progress
-    ) -> Iterator[tuple[str, Piece]]:
-        return split_pieces(self.documents(replaced), train_bytes=int(total * (1 - self.val_fraction)))
+    def pieces(self, cache: Path, counts: Counts, total: int, progress: Progress) -> Iterator[tuple[str, Piece]]:
+        files = self.files()
+        train = self.documents(files["train"], counts)
+        if self.val_fraction is not None:
+            return split_pieces(train, train_bytes=int(total * (1 - self.val_fraction)))
+        val = self.documents(files["val"], counts)
+        return chain((("train", piece) for piece in train), (("val", piece) for piece in val))

@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from data.building import TOKENIZER, build, can_go_on, is_built
@@ -13,6 +13,7 @@ from data.corpora import Corpus
 from data.disk import Held, file_sha256, locked
 from data.download import Progress, silent
 from data.errors import InputError
+from data.files import Counts
 from data.shards import FORMAT, SPLITS, Tokens, open_split, publish, read_manifest
 from data.tokenizers import Tokenizer, TokenizerConfig
 
@@ -30,7 +31,7 @@ class Dataset:
     train: Tokens
     val: Tokens
     val_bytes: int
-    replaced: int
+    counts: Counts
 
     def require(self, block_size: int) -> None:
         """Raises InputError where the corpus is too short to train a model with this block."""
@@ -40,7 +41,9 @@ class Dataset:
                 "give more text or a shorter block"
             )
         if len(self.val) < 2:
-            raise InputError(f"the validation text has {len(self.val)} tokens; give more text or a larger val_fraction")
+            raise InputError(
+                f"the validation text has {len(self.val)} tokens; give more of it: data.val_fraction or data.val_path"
+            )
 
 
 def short_hash(value: object) -> str:
@@ -72,7 +75,8 @@ def prepare(
         raise InputError(f"{folder}/{TOKENIZER} is damaged; delete {folder} and the tokens are made anew")
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     content = [manifest["tokenizer"], *(shard["sha256"] for split in SPLITS for shard in manifest[split]["shards"])]
-    return Dataset(short_hash(content), folder, tokenizer, train, val, manifest["val"]["bytes"], manifest["replaced"])
+    counts = Counts(**{field.name: manifest.get(field.name, 0) for field in fields(Counts)})
+    return Dataset(short_hash(content), folder, tokenizer, train, val, manifest["val"]["bytes"], counts)
 
 
 def make(

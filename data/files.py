@@ -1,18 +1,20 @@
 """Reading text files of several kinds as a stream of pieces, in memory that does not grow with the files."""
 
 import codecs
-import glob
 import gzip
 import json
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from backports import zstd
 
 from data.errors import InputError
+from data.finding import LINES_SUFFIX, PARQUET_SUFFIX, kind
 from data.parquet import read_rows
 
 CHUNK = 1 << 18
@@ -20,10 +22,13 @@ LONGEST_PIECE = 1 << 19
 LOOK_BACK = 1 << 14
 WORD_END = re.compile(r"\S[ \n]")
 SHORT_LOOK_BACK = 1 << 8
-TEXT_SUFFIXES = (".txt", ".md")
-LINES_SUFFIX = ".jsonl"
-PARQUET_SUFFIX = ".parquet"
-COMPRESSION_SUFFIXES = (".gz", ".zst")
+END = "<|endoftext|>"  # between documents of a text file, as GPT-2 was trained and many corpora are kept
+LINE_ENDS = "\r\n"
+ANY_WINDOW = {zstd.DecompressionParameter.window_log_max: zstd.DecompressionParameter.window_log_max.bounds()[1]}
+# Stray bytes of text that is UTF-8 are far fewer than one in 200; of Latin-1 with accents about one in 100 is lost, and
+# of anything that is not built on ASCII half. A few pass in any file, be it ever so short.
+MOST_LOST, FEW_LOST = 1 / 200, 3
+SPREAD_OUT = re.compile(r"\s*(\[\s*(\{|$)|\{\s*$)")  # how JSON begins that goes on over many lines
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -34,62 +39,45 @@ class Piece(NamedTuple):
     ends_document: bool
 
 
-def kind(path: Path) -> str:
-    """The suffix that says what is inside, compression aside: ``.txt`` for ``notes.txt.gz``; empty if unknown."""
-    compressed = path.suffix.lower() in COMPRESSION_SUFFIXES
-    suffix = (Path(path.stem) if compressed else path).suffix.lower()
-    if suffix == PARQUET_SUFFIX and not compressed:
-        return suffix
-    return suffix if suffix in (*TEXT_SUFFIXES, LINES_SUFFIX) else ""
-
-
-def find_files(path: str) -> list[Path]:
-    """The readable files that ``path`` (a file, a folder with all below that is not hidden, a glob) names, sorted."""
-    known = " ".join((*TEXT_SUFFIXES, LINES_SUFFIX)) + ", alone or with " + " or ".join(COMPRESSION_SUFFIXES)
-    known += f", and {PARQUET_SUFFIX}"
-    if not path:
-        raise InputError("data.path is empty; give data.path=FILE, a folder or a glob")
-    place = Path(path).expanduser()
-    if place.is_file():
-        if not kind(place):
-            raise InputError(f"data.path={path}: unknown kind of file; known are {known}")
-        return [place]
-    if place.is_dir():
-        below = (file for file in place.rglob("*") if file.is_file() and kind(file))
-        found = sorted(file for file in below if not any(part[0] == "." for part in file.relative_to(place).parts))
-    else:
-        found = sorted({Path(match) for match in glob.glob(str(place), recursive=True)})
-        found = [file for file in found if file.is_file() and kind(file)]
-        if not found and not glob.has_magic(path):
-            raise InputError(f"data.path={path}: there is no such file or folder")
-    if not found:
-        raise InputError(f"data.path={path}: no files to read there; known are {known}")
-    return found
-
-
 def open_binary(path: Path) -> BinaryIO:
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
     if path.suffix.lower() == ".zst":
-        return zstd.open(path, "rb")
+        return zstd.open(path, "rb", options=ANY_WINDOW)
     return open(path, "rb")
 
 
-class Replacements:
-    """Puts U+FFFD where something was no character, and counts how often.
+@dataclass
+class Counts:
+    """What reading a corpus came upon.
 
-    Bytes that are no UTF-8 arrive as lone surrogates (PEP 383), and so does half of a UTF-16 pair spelled in JSON.
+    ``replaced``: bytes and half characters that became U+FFFD. Bytes that are no UTF-8 arrive as lone surrogates
+    (PEP 383), and so does half of a UTF-16 pair spelled in JSON. ``separators``: between documents, and no text.
+    ``ends_in_text``: how often ``<|endoftext|>`` is text. ``without_text``: records that were left out.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
+    replaced: int = 0
+    separators: int = 0
+    ends_in_text: int = 0
+    without_text: int = 0
 
     def clean(self, text: str) -> str:
+        """``text`` with U+FFFD where something was no character."""
         if is_clean(text):
             return text
         text, n = LONE_SURROGATE.subn("\ufffd", text)
-        self.count += n
+        self.replaced += n
         return text
+
+    def notes(self) -> list[str]:
+        """What the user should know, a sentence each."""
+        sentences = {
+            "bytes or half characters were no UTF-8 and became U+FFFD": self.replaced,
+            "separators (data.separator) were read as the end of a document and not as text": self.separators,
+            f"times {END} was read as text: it ends no document there (data.separator)": self.ends_in_text,
+            "records without text were left out (data.skip_without_text)": self.without_text,
+        }
+        return [f"{n:,} {sentence}" for sentence, n in sentences.items() if n]
 
 
 def is_clean(text: str) -> bool:
@@ -104,37 +92,68 @@ def utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def read_pieces(path: Path, field: str, replaced: Replacements) -> Iterator[Piece]:
-    """The documents of one file: a text file is one; .jsonl has one a line and .parquet one a row, under ``field``."""
+def read_pieces(
+    path: Path, field: str, counts: Counts, separator: str | None = None, skip_without_text: bool = False
+) -> Iterator[Piece]:
+    """The documents of one file. A text file has one, or those between ``separator``; .jsonl has one a line and
+    .parquet one a row, under ``field``. Raises InputError for a record without text, unless these are to be skipped,
+    and at the end of a file that is no UTF-8.
+    """
+    replaced, n_bytes, n_zeros = counts.replaced, 0, 0
+    for piece in read_documents(path, field, counts, separator, skip_without_text):
+        n_bytes += utf8_length(piece.text)
+        n_zeros += piece.text.count("\0")
+        yield piece
+    replaced = counts.replaced - replaced
+    n_bytes -= replaced * (utf8_length("\ufffd") - 1)
+    require_utf8(path, replaced + n_zeros, n_bytes)
+
+
+def read_documents(
+    path: Path, field: str, counts: Counts, separator: str | None, skip_without_text: bool
+) -> Iterator[Piece]:
     if kind(path) == PARQUET_SUFFIX:
-        for text in read_rows(path, field):
-            yield from cut_text(text, replaced)
+        rows = enumerate(read_rows(path, field, nulls=True))
+        yield from cut_records(path, "row", field, rows, counts, skip_without_text)
         return
     try:
         with open_binary(path) as file:
             if kind(path) == LINES_SUFFIX:
-                for text in read_lines(file, path, field):
-                    yield from cut_text(text, replaced)
+                lines = read_lines(file, path, field)
+                yield from cut_records(path, "line", field, lines, counts, skip_without_text)
             else:
-                yield from cut_document(map(replaced.clean, read_text(file, path)))
+                yield from cut_separated(map(counts.clean, read_text(file, path)), separator, counts)
     except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
 
+def require_utf8(path: Path, lost: int, n_bytes: int) -> None:
+    """Raises InputError where ``lost`` of ``n_bytes``, with zero bytes among them, are more than stray ones."""
+    if lost > max(FEW_LOST, MOST_LOST * n_bytes):
+        raise InputError(
+            f"{path}: {lost / n_bytes:.1%} of its bytes ({lost:,} of {n_bytes:,}) are no UTF-8 text; save it as UTF-8, "
+            "or leave it out"
+        )
+
+
+def refuse_utf16(file: BinaryIO, path: Path) -> None:
+    if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise InputError(f"{path}: is UTF-16; save it as UTF-8")
+
+
 def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
     """A text file in chunks; bytes that are no UTF-8 become lone surrogates."""
+    refuse_utf16(file, path)
     decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
-    first = True
     while chunk := file.read(CHUNK):
-        if first and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise InputError(f"{path}: is UTF-16; save it as UTF-8")
-        first = False
         yield decoder.decode(chunk)
     yield decoder.decode(b"", final=True)
 
 
-def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[str]:
-    """The texts of a .jsonl file."""
+def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[tuple[int, str | None]]:
+    """The number of each record's line in a .jsonl file, and its text; None where it has none."""
+    refuse_utf16(file, path)
+    first = True
     for number, line in enumerate(file, start=1):
         text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
         if not text or text.isspace():
@@ -142,33 +161,110 @@ def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[str]:
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as error:
+            require_utf8(path, len(LONE_SURROGATE.findall(text)) + text.count("\0"), len(line))
+            if first and (begun := SPREAD_OUT.match(text)):
+                raise spread_out(path, "-c '.[]'" if "[" in begun[0] else "-c .") from None
             raise InputError(f"{path}, line {number}: not JSON ({error})") from None
-        text = record.get(field) if isinstance(record, dict) else None
-        if not isinstance(text, str):
-            raise InputError(f"{path}, line {number}: no text under {field!r}; name the key with data.field=...")
-        yield text
+        if first and isinstance(record, list) and all(isinstance(item, dict) for item in record):
+            raise spread_out(path, "-c '.[]'")
+        first = False
+        yield number, text_in(record, field)
 
 
-def cut_text(text: str, replaced: Replacements) -> Iterator[Piece]:
+def spread_out(path: Path, jq: str) -> InputError:
+    return InputError(
+        f"{path}: is one JSON value for all records, not a record on each line; make it so with: "
+        f"jq {jq} {path.name} > lines{LINES_SUFFIX}"
+    )
+
+
+def text_in(record: object, field: str) -> str | None:
+    """The text under ``field`` of a record, or, for ``meta.text``, under ``text`` of what is under ``meta``."""
+    for keys in ([field], field.split(".")):
+        value = record
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def cut_records(
+    path: Path, unit: str, field: str, records: Iterator[tuple[int, str | None]], counts: Counts, skip: bool
+) -> Iterator[Piece]:
+    for number, text in records:
+        if text is not None:
+            yield from cut_text(text, counts)
+        elif skip:
+            counts.without_text += 1
+        else:
+            raise InputError(
+                f"{path}, {unit} {number}: no text under {field!r}; name the key with data.field=..., or leave such "
+                "records out with data.skip_without_text=true"
+            )
+
+
+def cut_text(text: str, counts: Counts) -> Iterator[Piece]:
     """One document that is in memory as pieces."""
     if 0 < len(text) <= CHUNK // 2:
-        yield Piece(replaced.clean(text), ends_document=True)
+        yield Piece(counts.clean(text), ends_document=True)
     else:
         chunks = (text[start : start + CHUNK] for start in range(0, len(text), CHUNK))
-        yield from cut_document(map(replaced.clean, chunks))
+        yield from cut_document(map(counts.clean, chunks))
 
 
 def cut_document(chunks: Iterator[str]) -> Iterator[Piece]:
-    """One document as pieces that a tokenizer can take one by one; nothing for an empty document."""
+    """One document, in chunks, as pieces that a tokenizer can take one by one; nothing for an empty document."""
+    return cut_fragments(chain((Piece(chunk, False) for chunk in chunks), [Piece("", True)]))
+
+
+def cut_fragments(fragments: Iterator[Piece]) -> Iterator[Piece]:
+    """Documents, each in fragments of any length, as pieces that a tokenizer can take one by one."""
     text, any_text = "", False
-    for chunk in chunks:
-        text += chunk
-        any_text = any_text or bool(chunk)
+    for fragment, ends_document in fragments:
+        text += fragment
+        any_text = any_text or bool(fragment)
         while len(text) > CHUNK // 2 and (cut := cutting_place(text)):
             yield Piece(text[:cut], ends_document=False)
             text = text[cut:]
-    if any_text:
-        yield Piece(text, ends_document=True)
+        if ends_document:
+            if any_text:
+                yield Piece(text, ends_document=True)
+            text, any_text = "", False
+
+
+def cut_separated(
+    chunks: Iterator[str], separator: str | None, counts: Counts, ends_too: bool = False
+) -> Iterator[Piece]:
+    """A text, in chunks, as the pieces of the documents between separators, which are counted.
+
+    Line ends on both sides of a separator belong to it, and with ``ends_too`` those at both ends of the text, too.
+    """
+    if separator is None:
+        return cut_document(chunks)
+    return cut_fragments(split_text(chunks, separator, counts, ends_too))
+
+
+def split_text(chunks: Iterator[str], separator: str, counts: Counts, ends_too: bool) -> Iterator[Piece]:
+    """Fragments of the documents between separators."""
+    rest, begins = "", ends_too  # what is undecided, and whether line ends that come next belong to a separator
+    for chunk in chunks:
+        *documents, rest = (rest + chunk).split(separator)
+        counts.separators += len(documents)
+        for document in documents:
+            document = document.rstrip(LINE_ENDS)
+            yield Piece(document.lstrip(LINE_ENDS) if begins else document, True)
+            begins = True
+        decided = rest[: len(rest) + 1 - len(separator)] if len(rest) >= len(separator) else ""
+        if len(rest) < LONGEST_PIECE:  # endless line ends are text
+            decided = decided.rstrip(LINE_ENDS)
+        if decided:
+            rest = rest[len(decided) :]
+            fragment = decided.lstrip(LINE_ENDS) if begins else decided
+            begins = begins and not fragment
+            yield Piece(fragment, False)
+    rest = rest.lstrip(LINE_ENDS) if begins else rest
+    yield Piece(rest.rstrip(LINE_ENDS) if ends_too else rest, True)
 
 
 def cutting_place(text: str) -> int:

@@ -13,10 +13,9 @@ from data.catalog import CATALOG, Source
 from data.corpora import Files
 from data.download import Progress, check, fetch_all, silent
 from data.errors import InputError
-from data.files import Piece, Replacements, cut_document, cut_text, read_text, split_pieces
+from data.files import END, Counts, Piece, cut_document, cut_separated, cut_text, read_text, split_pieces
 from data.parquet import measure, read_rows
 
-SEPARATOR = "<|endoftext|>"
 TITLE = re.compile(r" = [^=].* = \n")  # of an article; " = = Section = = \n" is none
 FIELD = "text"
 UNZIPPED = 10**8  # bytes; enwik8 is these, and no archive is let grow beyond them
@@ -67,50 +66,44 @@ class Named:
             return sum(path.stat().st_size for path in (*train, *val))
         return sum(measure(path, FIELD)[1] for path in (*train, *val))
 
-    def pieces(
-        self, cache: Path, replaced: Replacements, total: int | None, progress: Progress
-    ) -> Iterator[tuple[str, Piece]]:
+    def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
         source, (train, val) = self.source, self.files(cache, progress)
         read = READERS.get(source.kind)
         if source.val:
-            yield from (("train", piece) for piece in read(train, replaced))
-            yield from (("val", piece) for piece in read(val, replaced))
+            yield from (("train", piece) for piece in read(train, counts))
+            yield from (("val", piece) for piece in read(val, counts))
         elif source.val_rows:
             held_out = max(measure(train[0], FIELD)[0] - source.val_rows, 0)
-            first = read_documents(read_rows(train[0], FIELD, stop=held_out), replaced)
-            yield from (("train", piece) for piece in chain(first, read(train[1:], replaced)))
-            last = read_documents(read_rows(train[0], FIELD, start=held_out), replaced)
+            first = read_documents(read_rows(train[0], FIELD, stop=held_out), counts)
+            yield from (("train", piece) for piece in chain(first, read(train[1:], counts)))
+            last = read_documents(read_rows(train[0], FIELD, start=held_out), counts)
             yield from (("val", piece) for piece in last)
         elif source.cut:
             start, end = source.cut
-            until_end = takewhile(lambda labelled: labelled[0] == "train", split_pieces(read(train, replaced), end))
+            until_end = takewhile(lambda labelled: labelled[0] == "train", split_pieces(read(train, counts), end))
             yield from split_pieces((piece for _, piece in until_end), start)
         else:
-            yield from Files(str(train[0])).pieces(cache, replaced, total, progress)
+            yield from Files(str(train[0])).pieces(cache, counts, total, progress)
 
 
-def read_documents(texts: Iterator[str], replaced: Replacements) -> Iterator[Piece]:
+def read_documents(texts: Iterator[str], counts: Counts) -> Iterator[Piece]:
     for text in texts:
-        yield from cut_text(text, replaced)
+        yield from cut_text(text, counts)
 
 
-def read_all_rows(paths: Sequence[Path], replaced: Replacements) -> Iterator[Piece]:
+def read_all_rows(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
     """A document a row."""
-    yield from read_documents(chain.from_iterable(read_rows(path, FIELD) for path in paths), replaced)
+    yield from read_documents(chain.from_iterable(read_rows(path, FIELD) for path in paths), counts)
 
 
-def read_separated(paths: Sequence[Path], replaced: Replacements) -> Iterator[Piece]:
+def read_separated(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
     """Documents with a separating line between them, which belongs to none of them."""
     for path in paths:
         with open(path, "rb") as file:
-            rest = ""
-            for chunk in read_text(file, path):
-                *documents, rest = (rest + chunk).split(SEPARATOR)
-                yield from read_documents((document.strip("\n") for document in documents), replaced)
-            yield from read_documents(iter([rest.strip("\n")]), replaced)
+            yield from cut_separated(map(counts.clean, read_text(file, path)), END, counts, ends_too=True)
 
 
-def read_articles(paths: Sequence[Path], replaced: Replacements) -> Iterator[Piece]:
+def read_articles(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
     """WikiText: a row is a line, an empty one is a blank line, and an article begins at a title behind a blank line.
 
     The text is that of ``wiki.train.raw``, where a blank line is a space and a newline.
@@ -118,14 +111,14 @@ def read_articles(paths: Sequence[Path], replaced: Replacements) -> Iterator[Pie
     article, blank = [], True
     for line in chain.from_iterable(read_rows(path, FIELD) for path in paths):
         if blank and TITLE.fullmatch(line) and not all(map(str.isspace, article)):
-            yield from cut_text("".join(article), replaced)
+            yield from cut_text("".join(article), counts)
             article = []
         article.append(line or " \n")
         blank = not line.strip()
-    yield from cut_text("".join(article), replaced)
+    yield from cut_text("".join(article), counts)
 
 
-def read_zip(paths: Sequence[Path], replaced: Replacements) -> Iterator[Piece]:
+def read_zip(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
     """The one text in an archive, read where it lies."""
     for path in paths:
         try:
@@ -134,12 +127,12 @@ def read_zip(paths: Sequence[Path], replaced: Replacements) -> Iterator[Piece]:
                 if len(members) != 1 or members[0].file_size > UNZIPPED:
                     raise InputError(f"{path}: must hold one file, of at most {UNZIPPED:,} bytes")
                 with archive.open(members[0]) as file:
-                    yield from cut_document(map(replaced.clean, read_text(file, path)))
+                    yield from cut_document(map(counts.clean, read_text(file, path)))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise InputError(f"{path}: damaged archive ({error})") from None
 
 
-READERS: dict[str, Callable[[Sequence[Path], Replacements], Iterator[Piece]]] = {
+READERS: dict[str, Callable[[Sequence[Path], Counts], Iterator[Piece]]] = {
     "separated": read_separated,
     "rows": read_all_rows,
     "lines": read_articles,

@@ -19,8 +19,8 @@ import tiktoken
 
 from data.download import WebFile, fetch_all
 from data.errors import InputError
+from data.files import END
 
-END = "<|endoftext|>"
 # GPT-2's way to cut text into words before merging, as one line (Radford et al. 2019).
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 BYTE_PATTERN = r"[\s\S]"

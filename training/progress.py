@@ -57,8 +57,8 @@ class Console:
         dataset, model = trainer.dataset, trainer.model
         tokens = f"{len(dataset.train):,} tokens to train on, {len(dataset.val):,} to validate"
         self.out.print(f"data   {tokens}; vocabulary {dataset.tokenizer.vocab_size:,} ({dataset.tokenizer.kind})")
-        if dataset.replaced:
-            self.out.print(f"       {dataset.replaced:,} bytes or half characters were no UTF-8 and became U+FFFD")
+        for note in dataset.counts.notes():
+            self.out.print(f"       {note}")
         self.out.print(f"model  {model.n_parameters():,} parameters on {trainer.device}; {trainer.describe()}")
         at = f", continuing at step {trainer.step:,}" if trainer.step else ""
         self.out.print(f"run    {trainer.run}{at}")

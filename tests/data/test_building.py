@@ -29,7 +29,7 @@ def small(monkeypatch):
 
 @pytest.fixture
 def corpus(tmp_path) -> Files:
-    lines = ({"text": f"document {i}: {'ab cdé ' * (i % 40)}\udc80"} for i in range(150))
+    lines = ({"text": f"document {i}: {'ab cdé ' * (i % 40)}" + "\udc80" * (i % 3 == 0)} for i in range(150))
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return Files(str(path))

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 import data.files
 from data import InputError
-from data.files import Piece, Replacements, cutting_place, find_files, read_pieces, split_pieces
+from data.files import Counts, Piece, cutting_place, read_pieces, split_pieces
+from data.finding import find_files
 from data.tokenizers import WORD_PATTERN
 
 
-def text_of(path: Path, replaced: Replacements | None = None) -> str:
-    return "".join(piece.text for piece in read_pieces(path, "text", replaced or Replacements()))
+def text_of(path: Path, replaced: Counts | None = None) -> str:
+    return "".join(piece.text for piece in read_pieces(path, "text", replaced or Counts()))
 
 
 def test_a_folder_is_read_recursively_in_sorted_order(tmp_path):
@@ -26,14 +27,14 @@ def test_a_folder_is_read_recursively_in_sorted_order(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    found = [str(path.relative_to(tmp_path)) for path in find_files(str(tmp_path))]
+    found = [str(path.relative_to(tmp_path)) for path in find_files(str(tmp_path)).files]
     assert found == ["a/b.jsonl.gz", "a/z.md", "b.txt", "c.txt.zst"]
 
 
 def test_a_glob_names_files(tmp_path):
     for name in ("one.txt", "two.txt", "three.md"):
         (tmp_path / name).touch()
-    assert [path.name for path in find_files(f"{tmp_path}/*.txt")] == ["one.txt", "two.txt"]
+    assert [path.name for path in find_files(f"{tmp_path}/*.txt").files] == ["one.txt", "two.txt"]
 
 
 @pytest.mark.parametrize(
@@ -71,19 +72,19 @@ def test_a_truncated_archive_is_named(tmp_path, suffix, compress):
 
 def test_invalid_bytes_are_replaced_and_counted(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_bytes(b"ok \xff\xfe caf\xc3\xa9 \xe2\x82")
-    replaced = Replacements()
-    assert text_of(path, replaced) == "ok \ufffd\ufffd café \ufffd\ufffd"
-    assert replaced.count == 4
+    path.write_bytes(b"ok \xff\xfe caf\xc3\xa9 \xe2\x82" + b"\n" * 1000)
+    counts = Counts()
+    assert text_of(path, counts) == "ok \ufffd\ufffd café \ufffd\ufffd" + "\n" * 1000
+    assert counts.replaced == 4
 
 
 def test_characters_split_between_chunks_survive(tmp_path, monkeypatch):
     monkeypatch.setattr(data.files, "CHUNK", 3)
     path = tmp_path / "a.txt"
     path.write_text("日本語 and\nmore 日本\n", encoding="utf-8")
-    replaced = Replacements()
-    assert text_of(path, replaced) == "日本語 and\nmore 日本\n"
-    assert replaced.count == 0
+    counts = Counts()
+    assert text_of(path, counts) == "日本語 and\nmore 日本\n"
+    assert counts.replaced == 0
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path):
@@ -95,15 +96,15 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
 def test_jsonl_lines_are_documents(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "one"}\n\n{"text": "two\\nlines", "other": 1}\n')
-    assert list(read_pieces(path, "text", Replacements())) == [Piece("one", True), Piece("two\nlines", True)]
+    assert list(read_pieces(path, "text", Counts())) == [Piece("one", True), Piece("two\nlines", True)]
 
 
 def test_half_a_surrogate_pair_in_json_is_replaced_and_counted(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a\\ud83d b \\ud83d\\ude00"}\n')
-    replaced = Replacements()
-    assert text_of(path, replaced) == "a\ufffd b 😀"
-    assert replaced.count == 1
+    counts = Counts()
+    assert text_of(path, counts) == "a\ufffd b 😀"
+    assert counts.replaced == 1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_long_texts_come_in_short_pieces_whatever_their_line_ends(tmp_path, line
     text = line * (2_000_000 // len(line))
     for path, content in ((tmp_path / "a.txt", text), (tmp_path / "a.jsonl", json.dumps({"text": text}) + "\n")):
         path.write_text(content, newline="")
-        pieces = list(read_pieces(path, "text", Replacements()))
+        pieces = list(read_pieces(path, "text", Counts()))
         assert "".join(piece.text for piece in pieces) == text
         assert max(len(piece.text) for piece in pieces) <= data.files.LONGEST_PIECE
         assert [piece.ends_document for piece in pieces] == [False] * (len(pieces) - 1) + [True]
@@ -143,7 +144,7 @@ def test_long_texts_come_in_short_pieces_whatever_their_line_ends(tmp_path, line
 
 def test_empty_documents_are_none(tmp_path):
     (tmp_path / "a.txt").touch()
-    assert list(read_pieces(tmp_path / "a.txt", "text", Replacements())) == []
+    assert list(read_pieces(tmp_path / "a.txt", "text", Counts())) == []
 
 
 def test_utf16_is_refused_instead_of_read_as_noise(tmp_path):
@@ -156,8 +157,8 @@ def test_a_file_named_twice_is_read_once_and_hidden_folders_are_left_alone(tmp_p
     for name in ("a/b/one.TXT", ".hidden/two.txt"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
-    assert [path.name for path in find_files(f"{tmp_path}/a/**/**/*.TXT")] == ["one.TXT"]
-    assert [path.name for path in find_files(str(tmp_path))] == ["one.TXT"]
+    assert [path.name for path in find_files(f"{tmp_path}/a/**/**/*.TXT").files] == ["one.TXT"]
+    assert [path.name for path in find_files(str(tmp_path)).files] == ["one.TXT"]
     with pytest.raises(InputError, match=r"data\.path is empty"):
         find_files("")
 

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from data import Dataset, InputError, Named, TokenizerConfig, prepare
 from data.catalog import CATALOG
 from data.download import WebFile
-from data.files import Replacements
+from data.files import Counts
 from data.named import read_separated, read_zip
 
 BYTES = TokenizerConfig("bytes")
@@ -81,7 +81,7 @@ def test_a_separating_line_is_a_boundary_and_no_text(here, tmp_path):
 def test_a_separator_between_two_chunks_is_one(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr("data.files.CHUNK", chunk)
     (tmp_path / "a").write_text("One, é.\n<|endoftext|>\nTwo < | end\n<|endoftext|>\nThree")
-    pieces = list(read_separated([tmp_path / "a"], Replacements()))
+    pieces = list(read_separated([tmp_path / "a"], Counts()))
     text = "".join(piece.text + "|" * piece.ends_document for piece in pieces)
     assert text == "One, é.|Two < | end|Three|"
 
@@ -112,7 +112,7 @@ def test_enwik8_is_cut_at_whole_characters_and_its_end_is_left_out(here, tmp_pat
     dataset = prepare(corpus, BYTES, tmp_path)
     train, val = texts_of(corpus, tmp_path)
     assert ("".join(train), "".join(val)) == (text[:90], "日本語")
-    assert (dataset.replaced, dataset.val_bytes) == (0, 9)
+    assert (dataset.counts.replaced, dataset.val_bytes) == (0, 9)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_archive_that_is_not_the_expected_is_named(tmp_path, monkeypatch, con
     monkeypatch.setattr("data.named.UNZIPPED", 5_000)
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(InputError, match=message):
-        list(read_zip([tmp_path / "a.zip"], Replacements()))
+        list(read_zip([tmp_path / "a.zip"], Counts()))
 
 
 def test_shakespeare_keeps_the_fingerprint_of_earlier_versions(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from pyarrow import parquet
 
 from data import Files, InputError, TokenizerConfig, prepare
-from data.files import Piece, Replacements, find_files, read_pieces
+from data.files import Counts, Piece, read_pieces
+from data.finding import find_files
 from data.parquet import measure, read_rows
 
 TEXTS = [f"document {i}, {'é日本 ' * (i % 7)}" for i in range(300)]
@@ -24,7 +25,7 @@ def path(tmp_path) -> Path:
 
 @pytest.mark.parametrize("field", ["text", "body"])
 def test_rows_are_documents(path, field):
-    assert list(read_pieces(path, field, Replacements())) == [Piece(text, True) for text in TEXTS]
+    assert list(read_pieces(path, field, Counts())) == [Piece(text, True) for text in TEXTS]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 70), (69, 71), (140, 140), (299, None), (5, 295)])
@@ -47,9 +48,9 @@ def test_text_of_every_kind_is_text(tmp_path, kind):
 def test_bytes_that_are_no_utf8_are_replaced_and_counted(tmp_path):
     bad = arrow.StringArray.from_buffers(1, arrow.py_buffer(b"\x00\0\0\0\x04\0\0\0"), arrow.py_buffer(b"ab\xffc"))
     parquet.write_table(arrow.table({"text": bad}), tmp_path / "a.parquet")
-    replaced = Replacements()
-    assert list(read_pieces(tmp_path / "a.parquet", "text", replaced)) == [Piece("ab\ufffdc", True)]
-    assert replaced.count == 1
+    counts = Counts()
+    assert list(read_pieces(tmp_path / "a.parquet", "text", counts)) == [Piece("ab\ufffdc", True)]
+    assert counts.replaced == 1
 
 
 def test_parquet_trains_like_the_same_text_in_lines(path, tmp_path):
@@ -61,7 +62,7 @@ def test_parquet_trains_like_the_same_text_in_lines(path, tmp_path):
 
 def test_parquet_is_found_but_not_compressed_again(path):
     path.with_name("b.parquet.gz").touch()
-    assert find_files(str(path.parent)) == [path]
+    assert find_files(str(path.parent)).files == [path]
 
 
 def test_what_is_missing_is_named(path, tmp_path):

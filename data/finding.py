@@ -1,0 +1,162 @@
+"""Which files a path names: one file, all below a folder, or what a glob matches; and what there is not read.
+
+A folder is read as the glob ``FOLDER/**``, so that both follow symbolic links in the same way: each folder is entered
+once, each file is read once, under whatever number of names.
+"""
+
+import errno
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from data.errors import InputError
+from data.visible import visible_text
+
+TEXT_SUFFIXES = (".txt", ".md")
+LINES_SUFFIX = ".jsonl"
+PARQUET_SUFFIX = ".parquet"
+COMPRESSION_SUFFIXES = (".gz", ".zst")
+KNOWN = f"{' '.join((*TEXT_SUFFIXES, LINES_SUFFIX))}, alone or with {' or '.join(COMPRESSION_SUFFIXES)}"
+KNOWN += f", and {PARQUET_SUFFIX}"
+FILE, FOLDER = "file", "folder"
+NAMED_SUFFIXES = 8  # of those left out; the rest are counted together
+
+
+class Found(NamedTuple):
+    """``files`` to read, sorted, and how many others there are of each suffix."""
+
+    files: list[Path]
+    left_out: Counter[str]
+
+    def note(self) -> str:
+        """How many files are read and how many are left out, by suffix."""
+        read = f"{len(self.files):,} files are read ({counted(Counter(map(suffix_of, self.files)))})"
+        return f"{read}; {self.left_out_note()}" if self.left_out else read
+
+    def left_out_note(self) -> str:
+        return f"{self.left_out.total():,} are left out ({counted(self.left_out)})"
+
+
+def counted(suffixes: Counter[str]) -> str:
+    """Such as "12 .txt, 3 .jsonl.gz"."""
+    most = suffixes.most_common(NAMED_SUFFIXES)
+    rest = suffixes.total() - sum(n for _, n in most)
+    parts = [f"{n:,} {visible_text(suffix)}" for suffix, n in most]
+    return ", ".join([*parts, f"{rest:,} others"] if rest else parts)
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix as people read it, compression included: ``.txt.gz`` for ``notes.txt.gz``."""
+    compressed = path.suffix.lower() in COMPRESSION_SUFFIXES
+    return (Path(path.stem).suffix + path.suffix if compressed else path.suffix).lower() or "without a suffix"
+
+
+def kind(path: Path) -> str:
+    """The suffix that says what is inside, compression aside: ``.txt`` for ``notes.txt.gz``; empty if unknown."""
+    compressed = path.suffix.lower() in COMPRESSION_SUFFIXES
+    suffix = (Path(path.stem) if compressed else path).suffix.lower()
+    if suffix == PARQUET_SUFFIX and not compressed:
+        return suffix
+    return suffix if suffix in (*TEXT_SUFFIXES, LINES_SUFFIX) else ""
+
+
+def find_files(path: str, key: str = "data.path") -> Found:
+    """The files that ``path``, the value of ``key``, names; raises InputError where there are none to read, or where
+    a folder on the way cannot be looked into.
+    """
+    if not path:
+        raise InputError(f"{key} is empty; give {key}=FILE, a folder or a glob")
+    start = Path(path).expanduser()
+    if start.is_file():
+        if not kind(start):
+            raise InputError(f"{key}={path}: {reason_against(start)}")
+        return Found([start], Counter())
+    if start.is_dir():
+        parts = ("**",)
+    else:
+        magic = [glob.has_magic(part) for part in start.parts]
+        if not any(magic):
+            raise InputError(f"{key}={path}: there is no such file or folder")
+        n_plain = magic.index(True)
+        start, parts = Path(*start.parts[:n_plain]), start.parts[n_plain:]
+    found = Found([], Counter())
+    for entry, what in once(expand(str(start), parts, set())):
+        file = Path(entry.path)
+        if what == FILE and kind(file):
+            found.files.append(file)
+        else:
+            found.left_out[suffix_of(file) if what == FILE else what] += 1
+    found.files.sort()
+    if not found.files:
+        rest = f" ({found.left_out_note()})" if found.left_out else ""
+        raise InputError(f"{key}={path}: no files to read there{rest}; known are {KNOWN}")
+    return found
+
+
+def reason_against(path: Path) -> str:
+    if suffix_of(path).startswith(".json"):
+        return (
+            f"{path.suffix} is not read; records of one line each belong in a {LINES_SUFFIX} (rename it), and an array "
+            f"becomes such lines with: jq -c '.[]' {path.name} > {path.name.partition('.')[0]}{LINES_SUFFIX}"
+        )
+    return f"unknown kind of file; known are {KNOWN}"
+
+
+def once(found: Iterator[tuple[os.DirEntry, str]]) -> Iterator[tuple[os.DirEntry, str]]:
+    """Leaves out the second name of a file; a hard link is a file of its own."""
+    real_path, seen = cache(os.path.realpath), set()
+    for entry, what in found:
+        folder, name = os.path.split(entry.path)
+        real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real_path(folder), name)
+        if real not in seen:
+            seen.add(real)
+            yield entry, what
+
+
+def expand(folder: str, parts: tuple[str, ...], entered: set) -> Iterator[tuple[os.DirEntry, str]]:
+    """What is no folder and matches the glob ``parts`` below ``folder``, and what it is.
+
+    ``entered`` has the folders in which ``parts`` were looked for: links that lead back end there.
+    """
+    try:
+        about = os.stat(folder)
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))  # own names before links
+    except OSError as error:
+        raise unreadable(folder, error) from None
+    if (here := (about.st_dev, about.st_ino, parts)) in entered:
+        return
+    entered.add(here)
+    part, *rest = parts
+    if part == "**":
+        yield from expand(folder, tuple(rest) or ("*",), entered)
+        part, rest = "*", parts
+    for entry in entries:
+        if not fnmatch(entry.name, part) or (entry.name[0] == "." and part[0] != "."):
+            continue
+        what = what_is(entry)
+        if what == FOLDER and rest:
+            yield from expand(entry.path, tuple(rest), entered)
+        elif what != FOLDER and not rest:
+            yield entry, what
+
+
+def what_is(entry: os.DirEntry) -> str:
+    try:
+        if entry.is_dir():
+            return FOLDER
+        if entry.is_file():
+            return FILE
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise unreadable(entry.path, error) from None
+    return "broken link" if entry.is_symlink() else "no regular file"
+
+
+def unreadable(path: str, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be read ({error.strerror}); allow it, or name the rest with a glob")
