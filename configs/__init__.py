@@ -41,8 +41,11 @@ FREE_TEXT = (
     "cache",
     "data.path",
     "data.field",
+    "data.separator",
+    "data.val_path",
     "wandb.project",
 )
+NULL_IS_NONE = ("data.separator", "data.val_path")  # of these
 NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
 LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
@@ -109,7 +112,8 @@ def read(name: str, schema: type, settings: list[str]) -> Any:
 def encode_text(argument: str) -> str:
     """Free text would be read by Hydra's grammar (quotes, ``=``, ``1e3``, ``${}``): hand it over as hexadecimal."""
     key, sign, value = argument.partition("=")
-    return f"{key}=${{text:x{os.fsencode(value).hex()}}}" if sign and key in FREE_TEXT else argument
+    is_text = sign and key in FREE_TEXT and not (value == "null" and key in NULL_IS_NONE)
+    return f"{key}=${{text:x{os.fsencode(value).hex()}}}" if is_text else argument
 
 
 def decode_text(encoded: str) -> str:
@@ -182,6 +186,8 @@ def resumed(values: dict, overrides: list[str]) -> dict:
     run = values["run"]
     stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
     stored = {key: values[key] for key in LOOKING} | stored
+    if isinstance(stored["data"], dict) and stored["data"].get("name") == "files":
+        stored["data"] = {"separator": None} | stored["data"]  # as earlier versions read the text
     given = given_keys(overrides)
     if any(key in BUDGETS for key in given):
         stored |= dict.fromkeys(BUDGETS)
@@ -223,7 +229,8 @@ def to_yaml(command: Any) -> str:
     """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
     values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
     del values["model"]["vocab_size"]
-    for place, key in ((values, "cache"), (values, "init_from"), (values["data"], "path")):  # resumed from elsewhere
+    paths = ((values, "cache"), (values, "init_from"), (values["data"], "path"), (values["data"], "val_path"))
+    for place, key in paths:  # resumed from elsewhere
         if place.get(key):
             place[key] = absolute(place[key])
     return OmegaConf.to_yaml(OmegaConf.create(values))

@@ -93,7 +93,7 @@ def find_files(path: str, key: str = "data.path") -> Found:
             found.left_out[suffix_of(file) if what == FILE else what] += 1
     found.files.sort()
     if not found.files:
-        rest = f" ({found.left_out_note()})" if found.left_out else ""
+        rest = f"; {found.left_out_note()}" if found.left_out else ""
         raise InputError(f"{key}={path}: no files to read there{rest}; known are {KNOWN}")
     return found
 

@@ -57,7 +57,6 @@ def damaged(path: Path, error: Exception) -> InputError:
 def pyarrow() -> tuple[ModuleType, ModuleType]:
     try:
         import pyarrow
-        import pyarrow.compute
         import pyarrow.parquet
     except ImportError:
         raise InputError("Parquet files are read by pyarrow, which is not installed: pip install pyarrow") from None
@@ -91,8 +90,8 @@ def is_text(types: ModuleType, kind: object) -> bool:
 
 def as_bytes(arrow: ModuleType, column: object, inside: list[str]) -> list[bytes | None]:
     """A column of text as it lies in the file: unlike arrow's own strings, its bytes need not be UTF-8."""
-    if inside:
-        column = arrow.compute.struct_field(column, inside)
+    for name in inside:
+        column = column.flatten()[column.type.get_field_index(name)]
     if arrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     return column.cast(arrow.large_binary()).to_pylist()

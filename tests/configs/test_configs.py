@@ -169,7 +169,8 @@ def test_any_text_at_all_survives_what_hydra_makes_of_it(key, text):
     OmegaConf.register_new_resolver("text", configs.decode_text, replace=True)
     override = OverridesParser.create().parse_override(configs.encode_text(f"{key}={text}"))
     assert (override.key_or_group, override.type.name) == (key, "CHANGE")
-    assert OmegaConf.create({"text": override.value()}).text == text
+    none = text == "null" and key in configs.NULL_IS_NONE
+    assert OmegaConf.create({"text": override.value()}).text == (None if none else text)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as arrow
 import pytest
 import regex
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 import data.files
 from data import InputError
@@ -70,6 +72,17 @@ def test_a_truncated_archive_is_named(tmp_path, suffix, compress):
         text_of(path)
 
 
+def test_archives_of_any_window_and_of_several_members_are_read(tmp_path):
+    content = b"some text " * 99
+    with zstd.open(tmp_path / "a.txt.zst", "wb", options={zstd.CompressionParameter.window_log: 31}) as file:
+        file.write(content)
+    skipped = bytes.fromhex("502a4d18 04000000 00000000")  # such as zstd's seekable format ends with
+    (tmp_path / "b.txt.zst").write_bytes(zstd.compress(content[:300]) + skipped + zstd.compress(content[300:]))
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(content[:300]) + gzip.compress(content[300:]) + bytes(512))
+    for path in tmp_path.iterdir():
+        assert text_of(path) == content.decode(), path.name
+
+
 def test_invalid_bytes_are_replaced_and_counted(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"ok \xff\xfe caf\xc3\xa9 \xe2\x82" + b"\n" * 1000)
@@ -91,6 +104,33 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"\xef\xbb\xbfhello")
     assert text_of(path) == "hello"
+
+
+ENGLISH, GERMAN, JAPANESE = ("a cat sat. ", "Der Bär läuft über die Straße. ", "吾輩は猫である。\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "share"),
+    [
+        (JAPANESE, "shift-jis", r"\d\d\.\d%"),
+        (GERMAN, "latin-1", "12.9%"),
+        (ENGLISH, "utf-16-le", "50.0%"),
+        (JAPANESE, "utf-16-be", r"\d\d\.\d%"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".parquet"])
+def test_text_in_another_encoding_is_refused_with_the_share_that_is_lost(tmp_path, text, encoding, share, suffix):
+    path, content = tmp_path / f"a{suffix}", (text * 50).encode(encoding)
+    if suffix == ".parquet":
+        parquet.write_table(arrow.table({"text": [content]}), path)
+    else:
+        record = json.dumps({"text": text * 50}, ensure_ascii=False)
+        path.write_bytes(content if suffix == ".txt" else record.encode(encoding))
+        share = share if suffix == ".txt" else r"\d\d\.\d%"
+    with pytest.raises(
+        InputError, match=rf"a{suffix}: {share} of its bytes \(.*\) are no UTF-8 text; save it as UTF-8"
+    ):
+        text_of(path)
 
 
 def test_jsonl_lines_are_documents(tmp_path):
@@ -123,6 +163,22 @@ def test_bad_json_lines_are_named(tmp_path, line, message):
         text_of(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "jq"),
+    [
+        (json.dumps([{"text": "a"}], indent=2), r"-c '\.\[\]'"),
+        (json.dumps([{"text": "a"}, {"text": "b"}]), r"-c '\.\[\]'"),
+        ('[{"text": "a"},\n{"text": "b"}]', r"-c '\.\[\]'"),
+        (json.dumps({"text": "a"}, indent=2), r"-c \."),
+    ],
+)
+def test_json_over_many_lines_is_refused_as_what_it_is(tmp_path, content, jq):
+    (tmp_path / "a.jsonl").write_text(content)
+    message = rf"is one JSON value for all records, not a record on each line; make it so with: jq {jq} a.jsonl >"
+    with pytest.raises(InputError, match=message):
+        list(read_pieces(tmp_path / "a.jsonl", "text", Counts(), skip_without_text=True))
+
+
 @given(st.text(alphabet="ab1,' \n\t\r\u00a0", max_size=60))
 def test_cutting_a_text_does_not_change_its_tokens(text):
     cut = cutting_place(text)
@@ -148,9 +204,10 @@ def test_empty_documents_are_none(tmp_path):
 
 
 def test_utf16_is_refused_instead_of_read_as_noise(tmp_path):
-    (tmp_path / "a.txt").write_text("hello", encoding="utf-16")
-    with pytest.raises(InputError, match="is UTF-16; save it as UTF-8"):
-        text_of(tmp_path / "a.txt")
+    for name in ("a.txt", "a.jsonl"):
+        (tmp_path / name).write_text('{"text": "hello"}', encoding="utf-16")
+        with pytest.raises(InputError, match="is UTF-16; save it as UTF-8"):
+            text_of(tmp_path / name)
 
 
 def test_a_file_named_twice_is_read_once_and_hidden_folders_are_left_alone(tmp_path):

@@ -1,5 +1,6 @@
 """Parquet files: the same text as in any other file, streamed, and one line where they cannot be read."""
 
+import base64
 import sys
 from pathlib import Path
 
@@ -39,10 +40,26 @@ def test_rows_are_counted_and_their_text_is_estimated(path):
     assert n_bytes == pytest.approx(sum(len(text.encode()) for text in TEXTS), rel=0.3)
 
 
-@pytest.mark.parametrize("kind", [arrow.large_string(), arrow.string_view()], ids=str)
-def test_text_of_every_kind_is_text(tmp_path, kind):
-    parquet.write_table(arrow.table({"text": arrow.array(TEXTS, kind)}), tmp_path / "a.parquet")
+KINDS = (arrow.large_string(), arrow.string_view(), arrow.binary(), arrow.large_binary(), arrow.binary_view())
+
+
+@pytest.mark.parametrize("dictionary", [False, True], ids=["plain", "dictionary"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_text_of_every_kind_is_text(tmp_path, kind, dictionary):
+    column = arrow.array([text.encode() for text in TEXTS]).cast(kind)
+    if dictionary:
+        kind = arrow.dictionary(arrow.int32(), kind)
+        schema = base64.b64encode(arrow.schema([("text", kind)]).serialize())  # what other writers put there
+        table = arrow.table({"text": column}).replace_schema_metadata({"ARROW:schema": schema})
+    else:
+        table = arrow.table({"text": column})
+    parquet.write_table(table, tmp_path / "a.parquet", store_schema=not dictionary)
     assert list(read_rows(tmp_path / "a.parquet", "text")) == TEXTS
+
+
+def test_a_column_of_nothing_but_nulls_has_no_text_in_any_row(tmp_path):
+    parquet.write_table(arrow.table({"text": arrow.nulls(3)}), tmp_path / "a.parquet")
+    assert list(read_rows(tmp_path / "a.parquet", "text", nulls=True)) == [None] * 3
 
 
 def test_bytes_that_are_no_utf8_are_replaced_and_counted(tmp_path):
