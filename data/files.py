@@ -73,8 +73,8 @@ class Counts:
         """What the user should know, a sentence each."""
         sentences = {
             "bytes or half characters were no UTF-8 and became U+FFFD": self.replaced,
-            "separators (data.separator) were read as the end of a document and not as text": self.separators,
-            f"times {END} was read as text: it ends no document there (data.separator)": self.ends_in_text,
+            f"separators (data.separator, by default {END}) ended documents and are no text": self.separators,
+            f"times {END} is text and ends no document (docs/corpora.md)": self.ends_in_text,
             "records without text were left out (data.skip_without_text)": self.without_text,
         }
         return [f"{n:,} {sentence}" for sentence, n in sentences.items() if n]

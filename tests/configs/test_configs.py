@@ -240,6 +240,21 @@ def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
     assert "model: cannot change when a run is resumed" in message
 
 
+def test_a_run_on_files_keeps_its_separator_and_its_validation_file(tmp_path):
+    data = train("data=files", "data.path=x.txt", "data.separator=\n--\n", "data.val_path=my val (1).txt").data
+    assert (data.separator, data.val_path, data.val_fraction) == ("\n--\n", "my val (1).txt", None)
+    saved = train("data=files", "data.path=x.txt", "data.separator=null", "data.val_path=v.txt")
+    (tmp_path / "config.yaml").write_text(configs.to_yaml(saved))
+    data = train(f"run={tmp_path}", "resume=true").data
+    assert (data.separator, data.val_path) == (None, str(Path("v.txt").absolute()))
+
+
+def test_a_run_from_before_there_were_separators_reads_its_text_as_before(tmp_path):
+    saved = configs.to_yaml(train("data=files", "data.path=x.txt"))
+    (tmp_path / "config.yaml").write_text(saved.replace("  separator: <|endoftext|>\n", ""))
+    assert train(f"run={tmp_path}", "resume=true").data.separator is None
+
+
 def test_resuming_nothing_is_refused(tmp_path):
     assert "there is no such run" in refusal("train", TrainCommand, f"run={tmp_path}/x", "resume=true")
 

@@ -35,6 +35,15 @@ def corpus(tmp_path) -> Files:
     return Files(str(path))
 
 
+@pytest.fixture
+def separated(tmp_path) -> Files:
+    """A text with separators, and a validation file of its own."""
+    text = "\n<|endoftext|>\n".join(f"document {i}: {'ab cdé ' * (i % 40)}" for i in range(150))
+    for name in ("a", "val"):
+        (tmp_path / f"{name}.txt").write_text(text)
+    return Files(str(tmp_path / "a.txt"), val_path=str(tmp_path / "val.txt"))
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -70,6 +79,14 @@ def test_tokens_are_the_same_however_often_their_making_is_killed(tmp_path, corp
     assert files_in(again.folder) == files_in(peace.folder)
     assert len(files_in(peace.folder)) > 4
     assert [path.name for path in again.folder.parent.iterdir()] == [again.folder.name]
+
+
+@pytest.mark.parametrize("calls", [30, 90])  # in the training and in the validation text
+def test_documents_between_separators_are_the_same_after_a_kill(tmp_path, separated, calls):
+    assert killed(separated, BYTES, tmp_path / "killed", calls)
+    again, peace = (prepare(separated, BYTES, tmp_path / cache) for cache in ("killed", "peace"))
+    assert files_in(again.folder) == files_in(peace.folder)
+    assert again.counts.separators == 2 * 149
 
 
 @pytest.mark.parametrize("calls", [0, 2, 9, 25, 45])

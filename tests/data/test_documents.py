@@ -73,7 +73,7 @@ def test_documents_of_a_text_file_end_in_the_end_token_and_are_counted(tmp_path)
     assert texts == [f"document {i:03}" for i in range(100)]
     assert (dataset.val_bytes, dataset.counts.separators, dataset.counts.ends_in_text) == (120, 99, 0)
     assert dataset.counts.notes() == [
-        "99 separators (data.separator) were read as the end of a document and not as text"
+        "99 separators (data.separator, by default <|endoftext|>) ended documents and are no text"
     ]
 
 
