@@ -16,11 +16,11 @@ from data.stories import STRESS, Stories, cases
 from model import GPT
 from probing import encode_families, glance
 from probing.film import metrics
+from probing.scoring import referential_metrics
 from probing.splits import Families
 from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
 from training.device import why_not_compiled
-from training.evaluation import referential_metrics
 from training.loop import Evaluation
 from training.page import TrainingPage
 from training.progress import Console

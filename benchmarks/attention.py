@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from benchmarks.attention_figure import draw_scaling
 from benchmarks.cells import cell
-from model.attention import FullAttention, Heads, rotary_table
+from model.attention import CausalSelfAttention, attention_weights, rotary_table
 from model.gpt import ATTENTION, GPTConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,13 +50,12 @@ WORDS = {
 }
 
 
-class ExplicitAttention(FullAttention):
+class ExplicitAttention(CausalSelfAttention):
     """Vaswani et al. 2017, equation 1, as it is written, with all of its weights in memory."""
 
-    def attend(self, heads: Heads) -> Tensor:
-        scores = heads.q @ heads.k.mT / math.sqrt(self.head_dim)  # [B, H, T, T]
-        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-        return scores.masked_fill(future, -math.inf).softmax(-1) @ heads.v
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        past = torch.ones(q.size(2), q.size(2), dtype=torch.bool, device=q.device).tril()
+        return attention_weights(q, k, past, self.scale) @ v
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Variant:
             1, block_size=length, n_layer=1, n_head=N_HEAD, n_embd=N_HEAD * HEAD_DIM, window=WINDOW, stride=stride
         )
         torch.manual_seed(0)
-        return (ExplicitAttention if self.name == "explicit" else ATTENTION[self.letter])(config)
+        return (ExplicitAttention if self.name == "explicit" else ATTENTION[self.letter])(config, layer=0)
 
 
 def variants(letters: str) -> list[Variant]:
@@ -90,7 +89,7 @@ def variants(letters: str) -> list[Variant]:
 def make_step(variant: Variant, length: int, device: torch.device) -> Callable[[], None]:
     """One forward and backward pass on random input, of which nothing stays."""
     layer = variant.layer(length).to(device)
-    rotary = tuple(table.to(device) for table in rotary_table(length, HEAD_DIM))
+    rotary = rotary_table(length, HEAD_DIM).to(device)
     x = torch.randn(1, length, N_HEAD * HEAD_DIM, device=device, requires_grad=True)
     gradient = torch.randn_like(x)
 

@@ -29,7 +29,8 @@ from data import Tokenizer
 from data.tokenizers import byte_tokenizer, gpt2_tokenizer, train_bpe
 from exchange import tokenizer_json
 from model import GPT, GPTConfig, Sampling, generate
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
+from probing.patterns import show_patterns
 
 SIZES = {"block_size": 128, "n_layer": 4, "n_head": 4, "n_embd": 128}
 GPT2_SWITCHES = {
@@ -82,7 +83,7 @@ def compare(name: str, ours: GPT, folder: Path) -> str:
         same += sum(a == b for a, b in zip(new, found, strict=True))
         kinds |= {*new}
     recorder = PatternRecorder()
-    ours.show_patterns(tokens, recorder)
+    show_patterns(ours, tokens, recorder)
     bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
     hooks = [f"blocks.{layer}.attn.hook_pattern" for layer in recorder.patterns]
     _, cache = bridge.run_with_cache(tokens, names_filter=hooks)

@@ -23,9 +23,10 @@ from data.cases import Spans
 from data.stories import cases
 from data.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from probing import Findings, probe, write_files
 from probing.page import write_report
+from probing.patterns import show_patterns
 
 TOKENS, SIDE, N_CASES = 256, 12, 20
 FILLER = "It was a long day and nothing else had happened before. "
@@ -73,7 +74,7 @@ def bertviz_page(findings: Findings, path: Path) -> bool:
     case = findings.families[0].cases[0]
     recorder = PatternRecorder()
     with torch.inference_mode():
-        findings.model.show_patterns(torch.tensor([case.tokens]), recorder)
+        show_patterns(findings.model, torch.tensor([case.tokens]), recorder)
     words = [chr(token) for token in case.tokens]
     path.write_text(model_view(tuple(recorder.patterns.values()), words, html_action="return").data)
     return True

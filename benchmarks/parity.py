@@ -15,8 +15,8 @@ import argparse
 import torch
 from torch import Tensor
 
-from model import GPT, GPTConfig, Sampling, Watch, generate
-from model.attention import Attention, repeat_groups
+from model import GPT, GPTConfig, Hooks, Sampling, generate
+from model.attention import CausalSelfAttention, repeat_groups
 
 PATTERNS = {
     "F": {},
@@ -35,19 +35,16 @@ PATTERNS = {
 VOCABULARY, NEW = 200, 40
 
 
-class Explicit(Watch):
+class Explicit(Hooks):
     """Replaces nothing, so that every row's output is its pattern times its values; keeps the outputs."""
 
     def __init__(self, rows: Tensor | None = None) -> None:
         super().__init__(rows)
         self.outputs: list[Tensor] = []
 
-    def heads(self, layer: int, z: Tensor) -> Tensor:
+    def z(self, layer: int, z: Tensor) -> Tensor:
         self.outputs.append(z)
         return z
-
-    def no_pattern(self, layer: int) -> None:
-        pass
 
 
 def random_model(length: int, shape: dict) -> GPT:
@@ -67,12 +64,13 @@ def from_definition(model: GPT, tokens: Tensor) -> tuple[float, float] | None:
     """Largest differences of the layers' outputs and gradients; None where a model has no pattern."""
     worst = [0.0, 0.0]
     for layer in model.config.layers_with_heads:
-        attention: Attention = model.blocks[layer].attention
-        x, rotary = model.begin(tokens)
-        x = model.blocks[layer].norm_attention(x).detach().requires_grad_()
-        heads = attention.project(x, rotary)
+        attention: CausalSelfAttention = model.blocks[layer].attention
+        x = model.blocks[layer].norm_attention(model.embed(tokens)).detach().requires_grad_()
+        rotary = None if model.rotary is None else model.rotary[:, : tokens.size(1)]
+        q, k, v = attention.project(x, rotary)
         rows = torch.arange(tokens.size(1)).expand(len(tokens), -1)
-        explicit = attention.mix(attention.pattern(heads, rows) @ repeat_groups(heads.v, attention.n_head))
+        z = attention.weights(q, k, rows) @ repeat_groups(v, attention.n_head)
+        explicit = attention.o(z.transpose(1, 2).flatten(2))
         fast = attention(x, rotary)
         weights = [x, *attention.parameters()]
         by_output = torch.randn(fast.shape, generator=torch.Generator().manual_seed(0))
@@ -88,8 +86,8 @@ def watched(model: GPT, tokens: Tensor) -> float | None:
     if not model.config.layers_with_heads:
         return None
     every, one = Explicit(), Explicit(torch.zeros(len(tokens), 1, dtype=torch.int64))
-    model(tokens, watch=every)
-    model(tokens, watch=one)
+    model(tokens, hooks=every)
+    model(tokens, hooks=one)
     return max(largest(a, b) for a, b in zip(every.outputs, one.outputs, strict=True))
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from data.cases import EncodedCase, answer_columns
 from model import GPT, GPTConfig
-from model.score import in_batches, pad
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
+from probing.patterns import show_patterns
+from probing.scoring import in_batches, pad
 
 BLOCK = 1024
 GPT2 = GPTConfig(
@@ -87,7 +88,7 @@ class Lookback:
     def patterns(self, tokens: Tensor, rows: Tensor | None) -> list[Tensor]:
         """Each layer's [B, H, R, T] of the asked rows, or of all."""
         recorder = PatternRecorder(rows)
-        self.model.show_patterns(tokens, recorder)
+        show_patterns(self.model, tokens, recorder)
         return [*recorder.patterns.values()]
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:

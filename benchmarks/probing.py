@@ -36,9 +36,9 @@ from torch import Tensor
 from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, lookback_twin, random_gpt2
 from benchmarks.race import cell
 from data.cases import SITES, Case, EncodedCase, Spans
-from model import Watch
-from model.score import in_batches, pad
+from model import Hooks
 from probing.heads import BATCH
+from probing.scoring import in_batches, pad
 
 THREADS = 2
 LONG_TEXTS = 4
@@ -96,14 +96,14 @@ def make(folder: Path, shape: Shape, n_cases: int) -> None:
     cases = random_cases(n_cases, LENGTHS, shape.vocab_size)
     total = torch.zeros(shape.n_layer, shape.n_head, shape.n_embd // shape.n_head)
 
-    class Sum(Watch):
-        def heads(self, layer: int, z: Tensor) -> Tensor:
+    class Sum(Hooks):
+        def z(self, layer: int, z: Tensor) -> Tensor:
             total[layer] += z.sum(dim=(0, 2))
             return z
 
     nothing = torch.zeros(1, 1, dtype=torch.long)
     for case in cases:
-        model(torch.tensor([case.tokens]), rows=nothing, watch=Sum(nothing))
+        model(torch.tensor([case.tokens]), rows=nothing, hooks=Sum(nothing))
     means = total / sum(len(case.tokens) for case in cases)
     save_file({"means": means}, folder / "means.safetensors")
 

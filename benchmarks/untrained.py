@@ -16,7 +16,6 @@ from data import EncodedCase, Tokenizer
 from data.cases import answer_columns
 from data.stories import cases
 from model import GPT, GPTConfig
-from model.score import score_answers
 from probing import encode_families, habit_texts
 from probing.families import (
     LOOKS_P,
@@ -31,6 +30,7 @@ from probing.families import (
 from probing.heads import score_heads
 from probing.predictions import sites_of
 from probing.roles import HABITS, habits
+from probing.scoring import score_answers
 from probing.splits import Split
 from training import checkpoint
 from training.run import TOKENIZER

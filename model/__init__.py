@@ -1,4 +1,4 @@
-"""The network: configuration, attention, blocks, initialisation, cache, generation, watching and replaying.
+"""The network: configuration, attention, blocks, initialisation, cache, generation, and hooks to look inside.
 
 Imports torch and nothing else of this project; reads and writes no files.
 """
@@ -6,7 +6,6 @@ Imports torch and nothing else of this project; reads and writes no files.
 from model.config import GPTConfig
 from model.generate import Sampling, generate
 from model.gpt import GPT
-from model.replay import Replay
-from model.watch import Watch
+from model.hooks import Hooks
 
-__all__ = ["GPT", "GPTConfig", "Replay", "Sampling", "Watch", "generate"]
+__all__ = ["GPT", "GPTConfig", "Hooks", "Sampling", "generate"]

@@ -1,29 +1,20 @@
-"""What generation remembers of the tokens already read, so that each new token costs one step and not a whole pass.
-
-A ``Context`` holds, for some sequences, how many tokens each has read and one cache a layer: growing for full
-attention, a ring for a window, one row a residue for strides, a state of constant size for what needs no more.
-"""
+"""What generation remembers of the tokens already read, so that each new token costs one step and not a whole pass."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-class Place(NamedTuple):
-    """Where the next token of each sequence stands: one position for all, or [B] where sequences differ in length.
-
-    ``longest``: the largest of them, which the host knows without asking the device.
+class Cache:
+    """One layer's memory: tensors whose first dimension is the sequence. ``Context`` sets where the next token is:
+    ``position``, an integer, or [B] where sequences differ in length, and ``longest``, the largest of them.
     """
 
-    position: int | Tensor
-    longest: int
-
-
-class Cache:
-    """One layer's memory: tensors whose first dimension is the sequence."""
+    position: int | Tensor = 0
+    longest: int = 0
 
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
@@ -32,14 +23,18 @@ class Cache:
         """A copy that holds ``sequences`` [n] of this one, each as often as it is named."""
         return type(self)(*(tensor[sequences] for tensor in self.tensors))
 
-    def put(self, sequences: Tensor, other: Self) -> None:
+    def replace(self, sequences: Tensor, other: Self) -> None:
         """Replaces ``sequences`` [n] by those of ``other``."""
         for mine, theirs in zip(self.tensors, other.tensors, strict=True):
             mine[sequences] = theirs
 
 
 class KVCache(Cache):
-    """Keys and values of all tokens: two tensors [B, Hkv, capacity, d], allocated once."""
+    """Keys and values: two tensors [B, Hkv, s, n, d], allocated once.
+
+    A token at position p is in row p % s, which has those a stride (S) apart, at slot (p // s) % n: in a window (W) the
+    newest overwrites the oldest. The order of slots does not matter, as positions are in the keys.
+    """
 
     @classmethod
     def empty(cls, shape: Sequence[int], like: Tensor) -> Self:
@@ -48,67 +43,27 @@ class KVCache(Cache):
 
     def fill(self, k: Tensor, v: Tensor) -> None:
         """Keeps the first tokens of all sequences, k and v [B, Hkv, T, d]."""
+        stride, n_slots = self.tensors[0].shape[2:4]
         for kept, new in zip(self.tensors, (k, v), strict=True):
-            kept[:, :, : k.size(2)] = new
+            rows = by_stride(new, stride)
+            n = rows.size(3)
+            slots = torch.arange(max(0, n - n_slots), n, device=rows.device)
+            kept[:, :, :, slots % n_slots] = rows[:, :, :, slots].type_as(kept)
 
-    def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Adds one token a sequence, k and v [B, Hkv, 1, d], and returns what it sees: keys and values [B, Hkv, n, d],
-        and which of these n belong to each sequence, [B, 1, 1, n]; None: all of them.
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Adds one token a sequence, k and v [B, Hkv, 1, d]; returns what it sees: keys and values [B, Hkv, n, d], and
+        which of these n each sequence has, [B, 1, 1, n]; None: all of them.
         """
-        return self.write(k, v, (place.position,), place.position, place.longest + 1)
-
-    def write(
-        self, k: Tensor, v: Tensor, slot: tuple[int | Tensor, ...], last: int | Tensor, n: int
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Puts one token a sequence into its ``slot``, an index behind the heads; of the first ``n`` slots in its row
-        those up to ``last`` are seen.
-        """
-        keys, values = self.tensors
-        each, every, mask = slice(None), slice(None), None
-        if not isinstance(last, int):
-            each, mask = torch.arange(len(last), device=last.device), filled(n, last)
-        for kept, new in ((keys, k), (values, v)):
-            kept[each, every, *slot] = new[:, :, 0].type_as(kept)  # under autocast it may be of half precision
-        row = slot[:-1]
-        seen = (each if row else every, every, *row, slice(n))  # without a row of its own no sequence need be copied
-        return keys[seen], values[seen], mask
-
-
-class RingCache(KVCache):
-    """Keys and values of the last tokens: two tensors [B, Hkv, window, d]. A token's slot: position modulo window.
-
-    The order of slots does not matter, as positions are in the keys.
-    """
-
-    def fill(self, k: Tensor, v: Tensor) -> None:
-        window, n = self.tensors[0].size(2), k.size(2)
-        slots = torch.arange(max(0, n - window), n, device=k.device) % window
+        stride, n_slots = self.tensors[0].shape[2:4]
+        row, index = self.position % stride, self.position // stride
+        n, same = min(self.longest // stride + 1, n_slots), isinstance(index, int)
+        each = slice(None) if same else torch.arange(len(index), device=index.device)
         for kept, new in zip(self.tensors, (k, v), strict=True):
-            kept[:, :, slots] = new[:, :, -window:].type_as(kept)
-
-    def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
-        window = self.tensors[0].size(2)
-        return self.write(k, v, (place.position % window,), place.position, min(place.longest + 1, window))
-
-
-class StridedCache(KVCache):
-    """Keys and values by residue: two tensors [B, Hkv, stride, capacity / stride, d]; a token sees those of its own."""
-
-    def fill(self, k: Tensor, v: Tensor) -> None:
-        stride = self.tensors[0].size(2)
-        for kept, new in zip(self.tensors, (k, v), strict=True):
-            by_residue = by_stride(new, stride)
-            kept[:, :, :, : by_residue.size(3)] = by_residue
-
-    def append(self, k: Tensor, v: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
-        stride = self.tensors[0].size(2)
-        residue, slot = place.position % stride, place.position // stride
-        return self.write(k, v, (residue, slot), slot, place.longest // stride + 1)
-
-
-def filled(n: int, last: Tensor) -> Tensor:
-    """Which of n slots are not behind each sequence's ``last`` [B]: [B, 1, 1, n]."""
-    return (torch.arange(n, device=last.device) <= last[:, None])[:, None, None]
+            kept[each, :, row, index % n_slots] = new[:, :, 0].type_as(kept)  # under autocast in half precision
+        # One row for all need not be copied.
+        keys, values = (kept[:, :, 0, :n] if stride == 1 else kept[each, :, row, :n] for kept in self.tensors)
+        filled = None if same else torch.arange(n, device=k.device) <= index[:, None]  # [B, n]
+        return keys, values, filled if same else filled[:, None, None]
 
 
 def by_stride(x: Tensor, stride: int) -> Tensor:
@@ -122,20 +77,25 @@ class Context:
     def __init__(self, caches: list[Cache], lengths: list[int]) -> None:
         self.caches, self.lengths = caches, lengths
 
-    def place(self, device: torch.device) -> Place:
-        """Where the next tokens stand."""
+    def advance(self, n: int, device: torch.device) -> slice | Tensor:
+        """Makes all caches ready for the next ``n`` tokens of each sequence and returns their positions: a slice, or
+        [B, n] where sequences differ in length.
+        """
         longest = max(self.lengths)
-        alike = min(self.lengths) == longest
-        return Place(longest if alike else torch.tensor(self.lengths, device=device), longest)
+        same = min(self.lengths) == longest
+        position = longest if same else torch.tensor(self.lengths, device=device)
+        for cache in self.caches:
+            cache.position, cache.longest = position, longest
+        self.lengths = [length + n for length in self.lengths]
+        return slice(longest, longest + n) if same else position[:, None] + torch.arange(n, device=device)
 
     def select(self, sequences: Tensor) -> "Context":
         """A copy that holds ``sequences`` [n] of this one: read a prompt once, continue it n times."""
-        return Context(
-            [cache.select(sequences) for cache in self.caches], [self.lengths[i] for i in sequences.tolist()]
-        )
+        caches = [cache.select(sequences) for cache in self.caches]
+        return Context(caches, [self.lengths[i] for i in sequences.tolist()])
 
     @classmethod
-    def joined(cls, parts: Sequence["Context"]) -> "Context":
+    def concatenated(cls, parts: Sequence["Context"]) -> "Context":
         """All sequences of ``parts``, in order."""
         by_layer = zip(*(part.caches for part in parts), strict=True)
         caches = [
@@ -144,9 +104,9 @@ class Context:
         ]
         return cls(caches, [length for part in parts for length in part.lengths])
 
-    def put(self, sequences: Tensor, other: "Context") -> None:
+    def replace(self, sequences: Tensor, other: "Context") -> None:
         """Replaces ``sequences`` [n] by those of ``other``."""
         for mine, theirs in zip(self.caches, other.caches, strict=True):
-            mine.put(sequences, theirs)
+            mine.replace(sequences, theirs)
         for i, length in zip(sequences.tolist(), other.lengths, strict=True):
             self.lengths[i] = length

@@ -1,8 +1,8 @@
 """The shape of a network, checked once when it is made."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_origin
 
 ATTENTION_LETTERS = {
     "F": "full causal attention",
@@ -47,6 +47,10 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            known, value = get_args(field.type), vars(self)[field.name]
+            if get_origin(field.type) is Literal and value not in known:
+                raise ValueError(f"{field.name}={value!r}: must be one of {', '.join(map(repr, known))}")
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd", "window", "stride"):

@@ -96,16 +96,16 @@ def generate(
     if model.training:
         raise ValueError("call model.eval() first: dropout would disturb what is generated")
     generator = torch.Generator(prompts[0].device).manual_seed(seed)
-    texts = Texts([prompt for prompt in prompts for _ in range(n)], model.config.block_size)
-    room = min(model.config.block_size, max(map(len, prompts)) + max_new_tokens)
-    next_logits = Reader(model, room).next_logits if use_cache else partial(read_anew, model)
+    batch = Batch([prompt for prompt in prompts for _ in range(n)], model.config.block_size)
+    capacity = min(model.config.block_size, max(map(len, prompts)) + max_new_tokens)
+    next_logits = Decoder(model, capacity).next_logits if use_cache else partial(uncached_logits, model)
     for _ in range(max_new_tokens):
-        new = choose(next_logits(texts), sampling, generator)
-        texts.new.append(new)
+        new = choose(next_logits(batch), sampling, generator)
+        batch.new.append(new)
         yield new
 
 
-class Texts:
+class Batch:
     """Prompts [T], and the tokens [B] that have been added to all of them since."""
 
     def __init__(self, prompts: Sequence[Tensor], block_size: int) -> None:
@@ -113,56 +113,56 @@ class Texts:
         self.new: list[Tensor] = []
 
     def starts(self) -> list[int]:
-        """Where the context of each text's next token starts."""
+        """Where the context of each sequence's next token starts."""
         return [context_start(len(prompt) + len(self.new), self.block_size) for prompt in self.prompts]
 
-    def contexts(self, texts: Iterable[int]) -> Iterator[tuple[list[int], Tensor]]:
-        """Contexts of the next token by length: which of ``texts`` have this length, and theirs [b, length]."""
+    def contexts(self, sequences: Iterable[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """Contexts of the next token by length: which of ``sequences`` have this length, and theirs [b, length]."""
         new, starts = torch.stack(self.new, dim=1) if self.new else None, self.starts()
         by_length: dict[int, dict[int, Tensor]] = {}
-        for i in texts:
+        for i in sequences:
             whole = self.prompts[i] if new is None else torch.cat((self.prompts[i], new[i]))
             by_length.setdefault(len(whole) - starts[i], {})[i] = whole[starts[i] :]
         return ((list(group), torch.stack(list(group.values()))) for group in by_length.values())
 
 
-def read_anew(model: GPT, texts: Texts) -> Tensor:
+def uncached_logits(model: GPT, batch: Batch) -> Tensor:
     """Logits [B, V] of the next tokens, from nothing but the tokens before them."""
     logits = {}
-    for group, context in texts.contexts(range(len(texts.prompts))):
+    for group, context in batch.contexts(range(len(batch.prompts))):
         logits |= zip(group, model(context)[:, -1], strict=True)
-    return torch.stack([logits[i] for i in range(len(texts.prompts))])
+    return torch.stack([logits[i] for i in range(len(batch.prompts))])
 
 
-class Reader:
-    """The same with a cache for ``room`` tokens a text, which is filled anew for texts whose context has moved on."""
+class Decoder:
+    """The same with a cache for ``capacity`` tokens a sequence, filled anew for those whose context has moved on."""
 
-    def __init__(self, model: GPT, room: int) -> None:
-        self.model, self.room, self.context, self.starts = model, room, None, []
+    def __init__(self, model: GPT, capacity: int) -> None:
+        self.model, self.capacity, self.context, self.starts = model, capacity, None, []
 
-    def next_logits(self, texts: Texts) -> Tensor:
-        before, self.starts = self.starts, texts.starts()
+    def next_logits(self, batch: Batch) -> Tensor:
+        before, self.starts = self.starts, batch.starts()
         if self.context is None or all(old != new for old, new in zip(before, self.starts, strict=True)):
-            return self.begin(texts)
+            return self.prefill(batch)
         moved = [i for i, (old, new) in enumerate(zip(before, self.starts, strict=True)) if old != new]
-        for group, contexts in texts.contexts(moved):
-            part = self.model.new_context(len(group), self.room)
+        for group, contexts in batch.contexts(moved):
+            part = self.model.new_context(len(group), self.capacity)
             self.model.step(contexts[:, :-1], part)  # the last token is a step for all
-            self.context.put(torch.tensor(group, device=contexts.device), part)
-        return self.model.step(texts.new[-1][:, None], self.context)
+            self.context.replace(torch.tensor(group, device=contexts.device), part)
+        return self.model.step(batch.new[-1][:, None], self.context)
 
-    def begin(self, texts: Texts) -> Tensor:
+    def prefill(self, batch: Batch) -> Tensor:
         """Reads all contexts, equal ones once."""
         parts, order, logits = [], [], []
-        for group, contexts in texts.contexts(range(len(texts.prompts))):
+        for group, contexts in batch.contexts(range(len(batch.prompts))):
             different, which = contexts.unique(dim=0, return_inverse=True)
             if len(different) == len(contexts):
                 different, which = contexts, None
-            part = self.model.new_context(len(different), self.room)
-            found = self.model.step(different, part)
+            part = self.model.new_context(len(different), self.capacity)
+            next_logits = self.model.step(different, part)
             parts.append(part if which is None else part.select(which))
-            logits.append(found if which is None else found[which])
+            logits.append(next_logits if which is None else next_logits[which])
             order += group
-        place = torch.tensor(order, device=logits[0].device).argsort()
-        self.context = parts[0] if len(parts) == 1 else Context.joined(parts).select(place)
-        return logits[0] if len(parts) == 1 else torch.cat(logits)[place]
+        back = torch.tensor(order, device=logits[0].device).argsort()
+        self.context = parts[0] if len(parts) == 1 else Context.concatenated(parts).select(back)
+        return logits[0] if len(parts) == 1 else torch.cat(logits)[back]

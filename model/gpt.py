@@ -1,28 +1,26 @@
 """The decoder-only transformer: embeddings, blocks of attention and feed-forward, and a head over the vocabulary."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.attention import FullAttention, rms_norm, rotary_table
-from model.cache import Cache, Context, Place
+from model.attention import CausalSelfAttention, rms_norm, rotary_table
+from model.cache import Cache, Context
 from model.config import GPTConfig
+from model.hooks import Hooks
 from model.init import initialize
 from model.linear import LinearAttention
 from model.loss import cap, head_loss
 from model.recurrent import Recurrent
 from model.sparse import StridedAttention, WindowAttention
-from model.watch import Watch
 
 LAYER_NORM_EPS = 1e-5
 ATTENTION = {
-    "F": FullAttention,
+    "F": CausalSelfAttention,
     "W": WindowAttention,
     "S": StridedAttention,
     "L": LinearAttention,
     "R": Recurrent,
 }
-BEGINNING = Place(0, 0)
 
 
 class RMSNorm(nn.Module):
@@ -58,23 +56,16 @@ class Block(nn.Module):
         super().__init__()
         self.layer = layer
         self.norm_attention, self.norm_mlp = make_norm(config), make_norm(config)
-        self.attention = ATTENTION[config.letters[layer]](config)
+        self.attention = ATTENTION[config.letters[layer]](config, layer)
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, watch: Watch | None) -> Tensor:
-        return self.add(x, self.attention(self.norm_attention(x), rotary, watch, self.layer))
-
-    def step(
-        self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache, place: Place, last: bool = False
+    def forward(
+        self, x: Tensor, rotary: Tensor | None, hooks: Hooks | None = None, cache: Cache | None = None
     ) -> Tensor:
-        """The same with a cache. ``last``: nothing reads more than the last token's row [B, 1, D] of what comes out."""
-        attended = self.attention.step(self.norm_attention(x), rotary, cache, place)
-        return self.add(x[:, -1:], attended[:, -1:]) if last else self.add(x, attended)
-
-    def add(self, x: Tensor, attended: Tensor) -> Tensor:
-        """The block's output, given its input and what attention makes of it, both [B, T, D]."""
-        x = x + self.dropout(attended)
+        if hooks is not None:
+            hooks.residual(self.layer, x)
+        x = x + self.dropout(self.attention(self.norm_attention(x), rotary, hooks, cache))
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
@@ -91,104 +82,66 @@ class GPT(nn.Module):
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         if config.tie_embeddings:
             self.head.weight = self.embed.weight
-        if config.position == "learned":
-            self.position = nn.Embedding(config.block_size, config.n_embd)
-        else:
-            cos, sin = rotary_table(config.block_size, config.head_dim)
-            self.register_buffer("rotary_cos", cos, persistent=False)
-            self.register_buffer("rotary_sin", sin, persistent=False)
+        learned = config.position == "learned"
+        self.position = nn.Embedding(config.block_size, config.n_embd) if learned else None
+        table = None if learned else rotary_table(config.block_size, config.head_dim)
+        self.register_buffer("rotary", table, persistent=False)
         initialize(self, seed)
 
-    def forward(self, tokens: Tensor, rows: Tensor | None = None, watch: Watch | None = None) -> Tensor:
-        """tokens [B, T], T <= block_size -> float32 logits [B, T, V] for the next token.
+    def forward(
+        self,
+        tokens: Tensor,
+        targets: Tensor | None = None,
+        rows: Tensor | None = None,
+        hooks: Hooks | None = None,
+        context: Context | None = None,
+    ) -> Tensor:
+        """tokens [B, T], T <= block_size -> float32 logits [B, T, V] of the next token.
 
-        With ``rows`` [B, R] only those positions go through the head: [B, R, V]. ``watch`` sees, and may replace,
-        attention on the way. Raises ValueError where the sequence is longer than the block.
+        With ``targets`` [B, T], the tokens that follow: their mean cross-entropy in nats instead. With ``rows`` [B, R]
+        only those positions go through the head: [B, R, V]. ``hooks`` see, and may replace, attention on the way.
+        ``context``: what the model has read before ``tokens``, and keeps them, too; see ``step``.
+        Raises ValueError where the sequence is longer than the block.
         """
-        x = self.hidden(tokens, watch)
+        n = tokens.size(1)
+        end = n + (max(context.lengths) if context else 0)
+        if end > self.config.block_size:
+            raise ValueError(f"{end} tokens do not fit into block_size={self.config.block_size}")
+        positions = context.advance(n, tokens.device) if context else slice(0, n)
+        x = self.embed(tokens)  # [B, T, D]
+        if self.position is not None:
+            x = x + self.position.weight[positions]
+        rotary = None if self.rotary is None else self.rotary[:, positions]  # [2, T, d], or [2, B, T, d]
+        if self.config.norm == "rmsnorm":
+            x = rms_norm(x)
+        x = self.dropout(x)
+        for block, cache in zip(self.blocks, context.caches if context else [None] * len(self.blocks), strict=True):
+            x = block(x, rotary, hooks, cache)
         if rows is not None:
             x = x.gather(1, rows[..., None].expand(-1, -1, x.size(-1)))
+        if targets is not None:
+            x = self.norm(x).flatten(0, 1)
+            return head_loss(x, self.head.weight, targets.flatten(), self.config.softcap)
         return self.logits(x)
 
-    def hidden(self, tokens: Tensor, watch: Watch | None = None) -> Tensor:
-        """tokens [B, T] -> what the last block leaves, [B, T, D]."""
-        x, rotary = self.begin(tokens)
-        for block in self.blocks:
-            x = block(x, rotary, watch)
-        return x
-
-    def show_patterns(self, tokens: Tensor, watch: Watch) -> None:
-        """Shows ``watch`` every layer's values and pattern on tokens [B, T], and computes nothing behind the last.
-
-        Layers without heads are passed over. Raises ValueError where no layer has any.
-        """
-        with_heads = self.config.layers_with_heads
-        if not with_heads:
-            raise ValueError(f"attention={self.config.attention}: this model has no attention to be seen")
-        x, rotary = self.begin(tokens)
-        for block in self.blocks[: with_heads[-1]]:
-            x = block(x, rotary, watch if block.layer in with_heads else None)
-        last = self.blocks[with_heads[-1]]
-        last.attention.show(last.attention.project(last.norm_attention(x), rotary), watch, last.layer)
-
-    def reach(self, layer: int, longest: int) -> Tensor:
-        """How far what a layer puts out at a token can be carried by those behind it: for distances 0 ... ``longest``,
-        whether it can reach the token so much later, [longest + 1]. From the last layer, only itself.
-        """
-        distances = torch.arange(longest + 1)
-        between = distances[:, None] - distances
-        reached = distances == 0
-        for block in self.blocks[layer + 1 :]:
-            reached = (block.attention.sees(between) & reached).any(1)
-        return reached
+    def logits(self, x: Tensor) -> Tensor:
+        """The residual stream [..., D] -> float32 logits [..., V], softly limited to (-softcap, softcap)."""
+        return cap(self.head(self.norm(x)).float(), self.config.softcap)
 
     def step(self, tokens: Tensor, context: Context) -> Tensor:
         """Logits [B, V] after the last of the new ``tokens`` [B, t], which follow those that ``context`` holds.
 
-        The first tokens are read at once, as long as all sequences have as many; later ones one by one.
+        The first tokens are read in one pass, as long as all sequences have as many; later ones one by one.
         """
         if tokens.size(1) > 1 and any(context.lengths):
-            for token in tokens.split(1, dim=1):
-                logits = self.step(token, context)
-            return logits
-        place = context.place(tokens.device)
-        x, rotary = self.begin(tokens, place)
-        for block, cache in zip(self.blocks, context.caches, strict=True):
-            x = block.step(x, rotary, cache, place, last=block is self.blocks[-1])
-        context.lengths = [length + tokens.size(1) for length in context.lengths]
-        return self.logits(x[:, -1])
+            return [self.step(token, context) for token in tokens.split(1, dim=1)][-1]
+        last = tokens.new_full((len(tokens), 1), tokens.size(1) - 1)
+        return self(tokens, rows=last, context=context)[:, 0]
 
     def new_context(self, batch: int, capacity: int | None = None) -> Context:
-        """``batch`` sequences of which nothing has been read, with room for ``capacity`` tokens of each, or a block."""
+        """``batch`` sequences of which nothing has been read, with space for ``capacity`` tokens each, or a block."""
         caches = [block.attention.new_cache(batch, capacity or self.config.block_size) for block in self.blocks]
         return Context(caches, [0] * batch)
-
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats of ``targets`` [B, T], the tokens that follow ``tokens`` [B, T]."""
-        x = self.norm(self.hidden(tokens))
-        return head_loss(x.flatten(0, 1), self.head.weight, targets.flatten(), self.config.softcap)
-
-    def begin(self, tokens: Tensor, place: Place = BEGINNING) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """Embeds tokens [B, T] of which the first ones stand at ``place``: x [B, T, D] and their rotary angles."""
-        end = place.longest + tokens.size(1)
-        if end > self.config.block_size:
-            raise ValueError(f"{end} tokens do not fit into block_size={self.config.block_size}")
-        x = self.embed(tokens)
-        alike = isinstance(place.position, int)
-        positions = slice(place.position, end) if alike else place.position[:, None]  # [B, 1]
-        rotary = None
-        if self.config.position == "learned":
-            x = x + self.position.weight[positions]
-        else:
-            cos, sin = self.rotary_cos[positions], self.rotary_sin[positions]
-            rotary = (cos, sin) if alike else (cos[:, None], sin[:, None])  # [T, d] or [B, 1, 1, d]
-        if self.config.norm == "rmsnorm":
-            x = rms_norm(x)
-        return self.dropout(x), rotary
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Hidden states [..., D] -> float32 logits [..., V], softly limited to (-softcap, softcap)."""
-        return cap(self.head(self.norm(x)).float(), self.config.softcap)
 
     def n_parameters(self) -> int:
         """Trainable numbers; a tied head counts once."""
@@ -197,7 +150,7 @@ class GPT(nn.Module):
     def flops_per_token(self) -> int:
         """Floating-point operations of forward and backward per token at full block (Chowdhery et al. 2022, app. B).
 
-        6 per weight that multiplies, and what each layer's letter says for scores and mixing.
+        6 per weight that multiplies, and what each layer's attention type gives for scores and mixing.
         """
         config = self.config
         lookups = 0 if config.tie_embeddings else self.embed.weight.numel()
@@ -205,12 +158,3 @@ class GPT(nn.Module):
             lookups += self.position.weight.numel()
         mixing = sum(block.attention.flops_per_token(config.block_size) for block in self.blocks)
         return 6 * (self.n_parameters() - lookups) + mixing
-
-    def kv_bytes_per_token(self) -> int:
-        """Bytes that one more token of context adds to the caches of one sequence, once windows (W) are full.
-
-        Windows and states (L, R) stay as large as they are; F and S keep every token's keys and values.
-        """
-        config = self.config
-        growing = sum(letter in "FS" for letter in config.letters)
-        return 2 * growing * config.n_kv_head * config.head_dim * self.embed.weight.element_size()

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.attention import Attention, Heads, repeat_groups
-from model.cache import Cache, Place
+from model.attention import CausalSelfAttention, repeat_groups
+from model.cache import Cache
 from model.config import GPTConfig
 
 SMALLEST = 1e-12
-CHUNK = 64  # tokens that are weighed explicitly, before they become a state
+CHUNK = 64  # tokens with explicit weights, before they become a state
 
 
 def exact(x: Tensor) -> Tensor:
@@ -32,41 +32,41 @@ def features(x: Tensor) -> Tensor:
     return torch.cat((x, -x), dim=-1).softmax(-1).clamp(min=SMALLEST)
 
 
-class LinearAttention(Attention):
-    """Letter L: every token looks at itself and at every earlier token, as far as the gates have left them.
+class LinearAttention(CausalSelfAttention):
+    """Type L: every token attends to itself and to every earlier token, as far as the gates have left them.
 
-    O(T) time and memory; for generation a state of constant size. Weights, states, sums: float32 at least.
+    O(T) time and memory; for generation a state of constant size. Weights, states, sums: float32 at least. Its keys
+    [B, H, T, d + 1] carry one more number, the logarithm of what their token leaves of the memory of those before it.
     """
 
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__(config, layer)
         self.gate = nn.Linear(config.n_embd, config.n_head)
 
-    def project(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, joined: bool = True) -> Heads:
-        heads = super().project(x, rotary, joined)
-        return heads._replace(decay=F.logsigmoid(exact(self.gate(x))).transpose(1, 2))
+    def project(self, x: Tensor, rotary: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = super().project(x, rotary)
+        decay = F.logsigmoid(exact(self.gate(x))).transpose(1, 2)[..., None]  # [B, H, T, 1]
+        return q, torch.cat((exact(repeat_groups(k, self.n_head)), decay), dim=-1), v
 
-    def sees(self, distance: Tensor) -> Tensor:
-        return distance >= 0
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return self.scan(q, k, v, self.new_state(len(q), q))[0]
 
-    def attend(self, heads: Heads) -> Tensor:
-        return self.scan(heads, self.new_state(len(heads.q), heads.q))[0]
-
-    def scan(self, heads: Heads, state: Tensor) -> tuple[Tensor, Tensor]:
+    def scan(self, q: Tensor, k: Tensor, v: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """z [B, H, T, d], and the state [B, H, 2 d, d + 1] after these tokens, given the one before them.
 
         In chunks: inside of each, weights are explicit; what lies before it comes out of the state. The values get a
         column of ones, so that the sum of weights comes along with what they weigh.
         """
-        with torch.autocast(heads.q.device.type, enabled=False):
-            n = heads.q.size(2)
+        with torch.autocast(q.device.type, enabled=False):
+            n, dtype = q.size(2), q.dtype
             chunk = min(CHUNK, n)
-            q, k, v = (exact(repeat_groups(x, self.n_head)) for x in heads[:3])
-            parts = features(q), features(k), F.pad(v, (0, 1), value=1.0), heads.decay[..., None]
+            k, decay = k[..., :-1], k[..., -1:]
+            q, v = exact(q), exact(repeat_groups(v, self.n_head))
+            parts = features(q), features(k), F.pad(v, (0, 1), value=1.0), decay
             q, k, v, decay = (F.pad(x, (0, 0, 0, -n % chunk)).unflatten(2, (-1, chunk)) for x in parts)
             left = decay[..., 0].cumsum(-1)  # [B, H, N, c]: log of what is left of a chunk's beginning
-            place = torch.arange(chunk, device=q.device)
-            between = (left[..., :, None] - left[..., None, :]).masked_fill(place > place[:, None], -math.inf)
+            position = torch.arange(chunk, device=q.device)
+            between = (left[..., :, None] - left[..., None, :]).masked_fill(position > position[:, None], -math.inf)
             z = (q @ k.mT * between.exp()) @ v  # [B, H, N, c, d + 1]
             at_end = left[..., -1:]
             added = (k * (at_end - left).exp()[..., None]).mT @ v  # [B, H, N, 2 d, d + 1]
@@ -77,19 +77,15 @@ class LinearAttention(Attention):
                 state = kept[:, :, i] * state + added[:, :, i]
             z = z + (q * left.exp()[..., None]) @ torch.stack(before, dim=2)
             z = z.flatten(2, 3)[:, :, :n]
-            return (z[..., :-1] / z[..., -1:]).type_as(heads.q), state
+            return (z[..., :-1] / z[..., -1:]).to(dtype), state
 
-    def attend_rows(self, heads: Heads, rows: Tensor) -> Tensor:
-        return self.weigh(heads, rows) @ repeat_groups(heads.v, self.n_head)
-
-    def weigh(self, heads: Heads, rows: Tensor) -> Tensor:
-        left = heads.decay.double().cumsum(-1)  # differences of long sums
+    def weights(self, q: Tensor, k: Tensor, rows: Tensor) -> Tensor:
+        left = k[..., -1].double().cumsum(-1)  # differences of long sums
         here = left.gather(2, rows[:, None].expand(-1, self.n_head, -1))
-        unseen = ~self.visible(rows, heads.k.size(2))[:, None]
+        unseen = ~self.visible(rows, k.size(2))[:, None]
         between = (here[..., None] - left[:, :, None]).masked_fill(unseen, -math.inf).exp()  # [B, H, R, T]
-        q, k = exact(heads.q), exact(repeat_groups(heads.k, self.n_head))
-        weights = features(q) @ features(k).mT * between.to(q.dtype)
-        return (weights / weights.sum(-1, keepdim=True)).type_as(heads.q)
+        weights = features(exact(q)) @ features(k[..., :-1]).mT * between.to(k.dtype)
+        return (weights / weights.sum(-1, keepdim=True)).type_as(q)
 
     def new_state(self, batch: int, like: Tensor) -> Tensor:
         return exact(like).new_zeros(batch, self.n_head, 2 * self.head_dim, self.head_dim + 1)
@@ -97,15 +93,12 @@ class LinearAttention(Attention):
     def new_cache(self, batch: int, capacity: int) -> Cache:
         return Cache(self.new_state(batch, self.k.weight))
 
-    def fill(self, heads: Heads, cache: Cache) -> Tensor:
-        z, state = self.scan(heads, cache.tensors[0])
+    def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, cache: Cache) -> Tensor:
+        z, state = self.scan(q, k, v, cache.tensors[0])
         cache.tensors = (state,)
         return z
 
-    def attend_cached(self, heads: Heads, cache: Cache, place: Place) -> Tensor:
-        return self.fill(heads, cache)
-
     def flops_per_token(self, length: int) -> int:
         """Explicit weights inside a chunk, and writing and reading the state: 6 for each number multiplied."""
-        weighed = min(CHUNK, length) * (3 * self.head_dim + 1)
-        return 6 * self.n_head * (weighed + 2 * 2 * self.head_dim * (self.head_dim + 1))
+        explicit = min(CHUNK, length) * (3 * self.head_dim + 1)
+        return 6 * self.n_head * (explicit + 2 * 2 * self.head_dim * (self.head_dim + 1))

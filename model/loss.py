@@ -1,8 +1,14 @@
-"""Cross-entropy straight from hidden states: the logits of all tokens never exist at once."""
+"""Cross-entropy in chunks of tokens, which is there for memory: large vocabularies have more logits than weights.
+
+Where the logits are few it would only cost time, and PyTorch's cross-entropy is used.
+"""
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+# Up to so many logits, all of them at once are quicker (by 12 to 20 % on a CPU).
+FEW_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26, "mps": 1 << 24}
 # float32 numbers held at a time, of which a few copies are made
 CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}
 
@@ -15,9 +21,11 @@ def cap(logits: Tensor, softcap: float) -> Tensor:
 def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
     """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T)``, from x [N, D] and weight [V, D].
 
-    Logits are made for a few tokens at a time, and their gradients with them: memory is O(V D), not O(N V), and nothing
-    is computed twice, nor gradients where none are wanted.
+    Where there are many logits, they are made for a few tokens at a time, and their gradients with them: memory is
+    O(V D), not O(N V), and nothing is computed twice, nor gradients where none are wanted.
     """
+    if len(x) * len(weight) <= FEW_LOGITS[x.device.type]:
+        return F.cross_entropy(cap((x @ weight.T).float(), softcap), targets)
     if not torch.is_grad_enabled():
         weight = weight.detach()  # a Parameter would be said to need its gradient all the same
     if torch.is_autocast_enabled(x.device.type):

@@ -8,69 +8,66 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.attention import FullAttention, Heads
-from model.cache import Cache, RingCache, StridedCache, by_stride
+from model.attention import CausalSelfAttention
+from model.cache import Cache, KVCache, by_stride
 from model.config import GPTConfig
 
 
-class WindowAttention(FullAttention):
-    """Letter W: every token looks at the last ``window`` tokens, its own among them. O(T window) time, O(T) memory."""
+class WindowAttention(CausalSelfAttention):
+    """Type W: every token attends to the last ``window`` tokens, its own among them. O(T window) time, O(T) memory."""
 
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__(config, layer)
         self.window = config.window
 
-    def sees(self, distance: Tensor) -> Tensor:
+    def mask(self, distance: Tensor) -> Tensor:
         return (distance >= 0) & (distance < self.window)
 
-    def attend(self, heads: Heads) -> Tensor:
-        """Queries in blocks of a window: each block looks at itself and at the one before it."""
-        n, window = heads.q.size(2), self.window
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries in blocks of a window: each block attends to itself and to the one before it."""
+        n, window = q.size(2), self.window
         if n <= window:
-            return super().attend(heads)
-        blocks = [F.pad(x, (0, 0, 0, -n % window)).unflatten(2, (-1, window)) for x in heads[:3]]  # [B, H, N, w, d]
-        first = self.causal(*(x[:, :, 0] for x in blocks))
+            return super().attend(q, k, v)
+        blocks = [F.pad(x, (0, 0, 0, -n % window)).unflatten(2, (-1, window)) for x in (q, k, v)]  # [B, H, N, w, d]
+        first = super().attend(*(x[:, :, 0] for x in blocks))
         q, k, v = (x.transpose(1, 2) for x in blocks)  # [B, N, H, w, d]
         k, v = (torch.cat((x[:, :-1], x[:, 1:]), dim=3).flatten(0, 1) for x in (k, v))  # [B (N - 1), Hkv, 2 w, d]
-        place = torch.arange(2 * window, device=q.device)
-        mask = self.sees(place[window:, None] - place)  # [w, 2 w]
-        rest = self.fused(q[:, 1:].flatten(0, 1), k, v, mask=mask)
+        rows = torch.arange(window, 2 * window, device=q.device)[None]
+        rest = super().attend(q[:, 1:].flatten(0, 1), k, v, self.visible(rows, 2 * window)[:, None])
         rest = rest.unflatten(0, (len(first), -1)).transpose(1, 2).flatten(2, 3)  # [B, H, (N - 1) w, d]
         return torch.cat((first, rest), dim=2)[:, :, :n]
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
-        shape = batch, self.n_kv_head, min(self.window, capacity), self.head_dim
-        return RingCache.empty(shape, like=self.k.weight)
+        return super().new_cache(batch, min(self.window, capacity))
 
     def flops_per_token(self, length: int) -> int:
         return super().flops_per_token(min(length, self.window))
 
 
-class StridedAttention(FullAttention):
-    """Letter S: every token looks at itself and at every ``stride``-th token before it: those of its own residue.
+class StridedAttention(CausalSelfAttention):
+    """Type S: every token attends to itself and to every ``stride``-th token before it: those of its own residue.
 
     Residues never meet, which is for other layers to do, as in "WS". O(T T / stride) time, O(T) memory.
     """
 
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__(config, layer)
         self.stride = config.stride
 
-    def sees(self, distance: Tensor) -> Tensor:
+    def mask(self, distance: Tensor) -> Tensor:
         return (distance >= 0) & (distance % self.stride == 0)
 
-    def attend(self, heads: Heads) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Each residue is a sequence of its own, causal as any other."""
-        n = heads.q.size(2)
+        n = q.size(2)
         stride = min(self.stride, n)  # beyond the text there is nothing to see
-        q, k, v = (by_stride(x, stride).transpose(1, 2).flatten(0, 1) for x in heads[:3])  # [B s, H, T / s, d]
-        z = self.causal(q, k, v).unflatten(0, (-1, stride))  # [B, s, H, T / s, d]
+        q, k, v = (by_stride(x, stride).transpose(1, 2).flatten(0, 1) for x in (q, k, v))  # [B s, H, T / s, d]
+        z = super().attend(q, k, v).unflatten(0, (-1, stride))  # [B, s, H, T / s, d]
         return z.permute(0, 2, 3, 1, 4).flatten(2, 3)[:, :, :n]
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         stride = min(self.stride, capacity)
-        shape = batch, self.n_kv_head, stride, -(-capacity // stride), self.head_dim
-        return StridedCache.empty(shape, like=self.k.weight)
+        return KVCache.empty((batch, self.n_kv_head, stride, -(-capacity // stride), self.head_dim), self.k.weight)
 
     def flops_per_token(self, length: int) -> int:
         return super().flops_per_token(-(-length // self.stride))

@@ -14,9 +14,10 @@ import torch
 from data import Case, Tokenizer
 from data.cases import Span, token_spans
 from model import GPT
-from model.score import pad
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from probing.heads import case_batches, head_names
+from probing.patterns import show_patterns
+from probing.scoring import pad
 
 SITES = ("A-1", "A")
 
@@ -81,7 +82,7 @@ def error_rates(model: GPT, texts: Sequence[LinkedText]) -> np.ndarray:
         padded = [[*places, *[places[-1]] * (most - len(places))] for places in queries]
         rows = torch.tensor(padded, device=device).flatten(1)  # [B, links * sites]
         recorder = PatternRecorder(rows)
-        model.show_patterns(pad([text.tokens for text in batch], device), recorder)
+        show_patterns(model, pad([text.tokens for text in batch], device), recorder)
         patterns = torch.cat([*recorder.patterns.values()], dim=1)  # [B, K, links * sites, T]
         pattern = patterns.unflatten(2, (most, len(SITES)))
         for i, text in enumerate(batch):

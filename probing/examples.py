@@ -7,11 +7,11 @@ from data import EncodedCase, Tokenizer
 from data.cases import SITES, Span, answer_columns, twin_groups
 from data.visible import START, visible
 from model import GPT
-from model.score import score_answers
 from probing.families import FamilyResult
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.patterns import count_weights, lower_triangles
+from probing.scoring import score_answers
 
 LARGEST_TEXT = 1 << 24  # weights of one text that are looked at to see whether they fit
 

@@ -13,11 +13,11 @@ from data import EncodedCase
 from data.cases import answer_columns, twin_groups
 from data.download import silent
 from model import GPT
-from model.score import score_answers
 from probing.effects import Effects, NeededSet, measure_effects, needed_set
 from probing.heads import HeadScores, score_heads
 from probing.interventions import Say, mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
+from probing.scoring import score_answers
 from probing.splits import Families, Split
 from probing.statistics import family_wise_p, require_finite
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from data import EncodedCase
 from data.cases import answer_columns
 from model import GPT
-from model.score import score_answers
 from probing.families import best_place
 from probing.heads import score_heads
 from probing.interventions import at_sites, measure, paths_to_answer, resampled, single_heads
 from probing.predictions import sites_of
+from probing.scoring import score_answers
 from probing.splits import Families
 
 Place = tuple[str, str]  # head, site

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from data import EncodedCase
 from data.cases import Span
-from model import GPT, Watch
-from model.score import in_batches, pad
-from model.watch import PatternRecorder
+from model import GPT, Hooks
+from model.hooks import PatternRecorder
+from probing.patterns import show_patterns
 from probing.predictions import Predictions
+from probing.scoring import in_batches, pad
 
 BATCH = 64  # cases, fewer where they are long
 NUMBERS_AT_ONCE = 1 << 26  # that a batch may keep
@@ -54,7 +55,7 @@ def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> li
     device = model.embed.weight.device
     rows = torch.tensor([[site]], device=device)
     recorder = PatternRecorder(rows)
-    model(torch.tensor([list(tokens)], device=device), rows=rows, watch=recorder)
+    model(torch.tensor([list(tokens)], device=device), rows=rows, hooks=recorder)
     return recorder.patterns[layer][0, index, 0, : site + 1].tolist()
 
 
@@ -109,7 +110,7 @@ def even_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
     return torch.cat(parts, dim=2)
 
 
-class SpanWatch(Watch):
+class SpanHooks(Hooks):
     """Sums each row's attention over tokens marked in ``marks`` [B, M, T]: ``masses`` has a layer's [B, H, R, M]."""
 
     def __init__(self, rows: Tensor, marks: Tensor) -> None:
@@ -152,9 +153,9 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]
         tokens = pad([case.tokens for case in batch], device)
         rows = torch.tensor([[case.sites[site] for site in sites] for case in batch], device=device)
         marks = torch.cat([make(batch, tokens.size(1), device) for make in (mark_chains, mark_spans)], dim=1)
-        watch = SpanWatch(rows, marks)
-        model.show_patterns(tokens, watch)
-        mass = torch.stack(watch.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # [B, S, K, 1 + M]
+        hooks = SpanHooks(rows, marks)
+        show_patterns(model, tokens, hooks)
+        mass = torch.stack(hooks.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # [B, S, K, 1 + M]
         masses.append(torch.nn.functional.pad(mass, (0, 1 + n_marks - mass.size(-1))))
         uniform.append(even_masses(model, rows, marks[:, :2]))  # [B, S, K, 2]
     mass, even = (torch.cat(parts).cpu().double().numpy() for parts in (masses, uniform))

@@ -1,6 +1,6 @@
 """Does a head matter? Change what it does and see what happens to the answer.
 
-All heads of a layer are changed in one batch, each in a variant of its own (``model.replay``). Two kinds of change:
+All heads of a layer are changed in one batch, each in a variant of its own (``probing.replay``). Two kinds of change:
 
 * at one site, one row of one head: *swap* exchanges what gold and the heaviest distractor get; *cut* takes gold's
   weight away and scales the rest up; *pattern* and *output* bring the row's weights, or the head's output there, from
@@ -19,10 +19,10 @@ from torch import Tensor
 
 from data import EncodedCase
 from data.download import silent
-from model import GPT, Replay
-from model.replay import take
-from model.score import in_batches, pad
+from model import GPT
 from probing.heads import case_batches, mark_spans, parse_head
+from probing.replay import Replay, reach, take_rows
+from probing.scoring import in_batches, pad
 
 AT_A_SITE = ("swap", "cut")
 FROM_THE_TWIN = ("pattern", "output")
@@ -126,8 +126,8 @@ def paths_to_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: s
     layers that see little, only from where they look.
     """
     distances = [case.sites["A-1"] - case.sites[site] for case in cases]
-    reach = model.reach(parse_head(head)[0], max(0, *distances)).tolist()
-    return [distance >= 0 and reach[distance] for distance in distances]
+    reached = reach(model, parse_head(head)[0], max(0, *distances)).tolist()
+    return [distance >= 0 and reached[distance] for distance in distances]
 
 
 def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor) -> Tensor:
@@ -154,16 +154,16 @@ def require_change(
     """
     if set(batch.model.config.letters[layer + 1 :]) - {"F"}:
         return
-    clean, attention = batch.replay.layers[layer], batch.model.blocks[layer].attention
+    clean, w_o = batch.replay.clean, batch.model.blocks[layer].attention.o
     each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
-    z, size = clean.z[each, :, rows], clean.x[each, rows].norm(dim=-1)  # [B, H, d], [B]
+    z, size = clean.outputs[layer][each, :, rows], clean.x[layer][each, rows].norm(dim=-1)  # [B, H, d], [B]
     for number, output, after in zip(numbers, outputs, odds, strict=True):
         if not torch.allclose(after, batch.clean, rtol=1e-5, atol=1e-5):
             continue
         changed = z.clone()
         changed[:, number] = output
-        difference = attention.mix(changed[:, :, None]) - attention.mix(z[:, :, None])  # [B, 1, D]
-        if bool((path & (difference[:, 0].norm(dim=-1) > PERCEPTIBLE * size)).any()):
+        difference = w_o(changed.flatten(1)) - w_o(z.flatten(1))  # [B, D]
+        if bool((path & (difference.norm(dim=-1) > PERCEPTIBLE * size)).any()):
             raise NothingChangedError(f"{what} in layer {layer}: head {number} changed, and no answer with it")
 
 
@@ -230,8 +230,8 @@ def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
     for batch in clean_batches(model, cases):
         real = torch.arange(batch.tokens.size(1), device=batch.tokens.device) <= batch.asked[:, None]  # [B, T]
         for layer in config.layers_with_heads:
-            clean = batch.replay.layers[layer]
-            total[layer] += torch.einsum("bhtd,bt->hd", clean.z, real.to(clean.z.dtype))
+            z = batch.replay.clean.outputs[layer]
+            total[layer] += torch.einsum("bhtd,bt->hd", z, real.to(z.dtype))
         n_rows += int(real.sum())
     return total / n_rows
 
@@ -261,7 +261,7 @@ def resampled(sets: Tensor, seed: int) -> Job:
 
         def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
             there = (batch.asked[donor][:, None] - (batch.asked[:, None] - rows)).clamp(min=0)
-            other = take(batch.replay.layers[at].z[donor], there)
+            other = take_rows(batch.replay.clean.outputs[at][donor], there)
             return torch.where(chosen[:, None, at, :, None, None], other, z)
 
         return replay_sets(batch, sets, replace)

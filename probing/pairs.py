@@ -14,7 +14,7 @@ from data.disk import json_text
 from data.pairs import Pair
 from data.visible import visible_name
 from model import GPT
-from model.score import score_sequences
+from probing.scoring import score_sequences
 from probing.statistics import binomial_intervals, require_finite
 
 

@@ -1,14 +1,25 @@
-"""Attention patterns of whole texts, small enough for a page."""
+"""Attention patterns of texts: shown to hooks, and small enough for a page."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from model import GPT
-from model.watch import PatternRecorder
+from model import GPT, Hooks
+from model.hooks import PatternRecorder
 
 LEVELS = 255
+
+
+def show_patterns(model: GPT, tokens: Tensor, hooks: Hooks) -> None:
+    """Shows ``hooks`` every layer's projections and pattern on tokens [B, T]; of logits, only one row is computed.
+
+    Raises ValueError where no layer has heads.
+    """
+    if not model.config.layers_with_heads:
+        raise ValueError(f"attention={model.config.attention}: this model has no attention to be seen")
+    model(tokens, rows=tokens.new_zeros(len(tokens), 1), hooks=hooks)
 
 
 @torch.inference_mode()
@@ -20,7 +31,7 @@ def lower_triangles(model: GPT, tokens: Sequence[int], rows: Sequence[int]) -> b
     """
     device = model.embed.weight.device
     recorder = PatternRecorder(torch.tensor([list(rows)], device=device))
-    model.show_patterns(torch.tensor([list(tokens)], device=device), recorder)
+    show_patterns(model, torch.tensor([list(tokens)], device=device), recorder)
     parts = []
     for pattern in recorder.patterns.values():  # [1, H, R, T]
         bytes_ = (pattern[0] * LEVELS).round().byte().cpu().numpy()

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model import GPT, Watch
-from model.score import in_batches, pad
+from model import GPT, Hooks
+from model.attention import repeat_groups
 from probing.heads import head_names
+from probing.patterns import show_patterns
+from probing.scoring import in_batches, pad
 
 OFFSETS = 16  # the distances that are tried
 WEIGHTS_AT_ONCE = 1 << 24  # attention weights of one layer
@@ -69,7 +71,7 @@ class Habits:
         return bool(self.mass[habit][k] >= max(HABIT_THRESHOLD, OVER_EVEN * self.even[habit][k]))
 
 
-class HabitWatch(Watch):
+class HabitHooks(Hooks):
     """Sums, for each habit, a layer's attention over the rows where the habit could show; notes sizes of values."""
 
     def __init__(self, model: GPT, tokens: Tensor, lengths: Tensor) -> None:
@@ -101,8 +103,8 @@ class HabitWatch(Watch):
         self.evens.append(self.by_letter[letter][:, None].expand(-1, pattern.size(1)))
         return pattern
 
-    def values(self, layer: int, v: Tensor) -> None:
-        size = v.norm(dim=-1) * self.real[:, None]  # [B, H, T]
+    def projected(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> None:
+        size = repeat_groups(v, self.model.config.n_head).norm(dim=-1) * self.real[:, None]  # [B, H, T]
         self.sizes.append(torch.stack((size[:, :, 0].sum(0), size[:, :, 1:].sum((0, 2)))))
 
 
@@ -133,11 +135,11 @@ def measure_habits(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[Tensor, 
     for part in in_batches(len(texts), max(1, WEIGHTS_AT_ONCE // (config.n_head * longest**2))):
         batch = texts[part]
         tokens = pad([*batch, [0] * longest], device)[:-1]  # the same distances in every batch
-        watch = HabitWatch(model, tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
-        model.show_patterns(tokens, watch)
-        mass, even = mass + torch.cat(watch.sums, dim=1), even + torch.cat(watch.evens, dim=1)
-        rows = rows + watch.eligible[:, None]
-        sizes = sizes + torch.cat(watch.sizes, dim=1)
+        hooks = HabitHooks(model, tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
+        show_patterns(model, tokens, hooks)
+        mass, even = mass + torch.cat(hooks.sums, dim=1), even + torch.cat(hooks.evens, dim=1)
+        rows = rows + hooks.eligible[:, None]
+        sizes = sizes + torch.cat(hooks.sizes, dim=1)
         n_first, n_other = n_first + len(batch), n_other + sum(map(len, batch)) - len(batch)
     first, others = sizes[0] / n_first, sizes[1] / max(n_other, 1)
     rows = rows.clamp(min=1)

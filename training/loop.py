@@ -70,7 +70,7 @@ class Trainer:
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
         # Evaluation stays uncompiled: its batches have other shapes, each of which would be compiled anew.
-        self.loss = torch.compile(model.loss) if config.compile else model.loss
+        self.loss = torch.compile(model) if config.compile else model
         self.step = self.tokens = 0
         self.seconds = self.train_seconds = 0.0  # all that counts for max_minutes; steps alone
         self.logged = 0, 0.0  # tokens and train_seconds at the latest row

@@ -20,9 +20,9 @@ from data.cases import SITES
 from data.stories import cases
 from data.visible import visible_name
 from model import GPT
-from model.score import pad
 from probing.colours import FAINT, INK, TINT
 from probing.figures import drawing, new_figure, save
+from probing.scoring import pad
 from training import load_model
 
 AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # families by where the word that tells stands

@@ -25,8 +25,8 @@ from benchmarks.articles.runs import train_all
 from data import Case, InputError, encode_case
 from data.cases import answer_columns
 from data.stories import cases
-from model.score import score_answers
 from probing.figures import drawing, new_figure, save
+from probing.scoring import score_answers
 from probing.splits import Split
 from training import load_model
 

@@ -22,7 +22,7 @@ from benchmarks.articles.runs import best_loss, train_all
 from data import Tokenizer
 from data.stories import write
 from model import GPT
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from probing.figures import drawing, new_figure, save
 from training import load_model
 
@@ -123,7 +123,7 @@ def held_out(tokenizer: Tokenizer, block_size: int) -> Tensor:
 def patterns(model: GPT, tokens: Tensor) -> Tensor:
     """The attention of every layer, [L, B, H, T, T]."""
     recorder = PatternRecorder()
-    model.eval()(tokens, watch=recorder)
+    model.eval()(tokens, hooks=recorder)
     return torch.stack([recorder.patterns[layer] for layer in range(model.config.n_layer)]).double()
 
 

@@ -15,11 +15,12 @@ from benchmarks.articles.found import best_baseline, default_found, default_runs
 from data.stories import cases
 from data.visible import visible
 from model import GPT
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from probing.alignment import SITES, LinkedText, linked_texts
 from probing.colours import INK, TINT, blend, rgb
 from probing.figures import drawing, new_figure, save
 from probing.heads import head_names
+from probing.patterns import show_patterns
 from probing.tint import WORTH_TELLING, decimals
 from training import load_model
 
@@ -99,7 +100,7 @@ def patterns(model: GPT, text: LinkedText, site: str) -> torch.Tensor:
     starts = [start for (start, _), _ in sorted(text.links)]
     rows = [start - 1 for start in starts] if site == SITES[0] else [end - 1 for end in ends]
     recorder = PatternRecorder(torch.tensor([rows]))
-    model.show_patterns(torch.tensor([text.tokens]), recorder)
+    show_patterns(model, torch.tensor([text.tokens]), recorder)
     return torch.cat([*recorder.patterns.values()], dim=1)[0, :, :, slice(*text.source)]
 
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from data import InputError
 from exchange.folder import replacing
 from model import GPT, GPTConfig, Sampling, generate
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from training import run
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
@@ -48,10 +48,10 @@ def test_greedy_continuations_are_the_same_up_to_the_end_token(pair):
 
 
 def test_generation_stops_at_the_end_token(tmp_path):
-    ours = make(SHAPES["modern"])
-    with torch.no_grad():
-        ours.head.weight[TOKENIZER.end] = 0
-        ours.head.weight[TOKENIZER.end] += 50 * ours.norm(ours.hidden(tokens()))[0, -1]
+    ours, finals = make(SHAPES["modern"]), []
+    with torch.no_grad(), ours.norm.register_forward_hook(lambda *call: finals.append(call[-1])):
+        ours(tokens())
+        ours.head.weight[TOKENIZER.end] = 50 * finals[0][0, -1]
     theirs = AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out"))
     found = theirs.generate(tokens()[:1], max_new_tokens=8)
     assert found[0, 40:].tolist() == [TOKENIZER.end]
@@ -63,7 +63,7 @@ def test_the_bridge_of_transformer_lens_shows_our_patterns(pair):
     ours, folder = pair
     recorder = PatternRecorder()
     with torch.no_grad():
-        ours(tokens(), watch=recorder)
+        ours(tokens(), hooks=recorder)
     bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
     names = [f"blocks.{layer}.attn.hook_pattern" for layer in recorder.patterns]
     _, cache = bridge.run_with_cache(tokens(), names_filter=names)

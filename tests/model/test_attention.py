@@ -4,8 +4,8 @@ import pytest
 import torch
 from conftest import GPT2_SHAPE
 
-from model import GPT, GPTConfig, Watch
-from model.watch import PatternRecorder
+from model import GPT, GPTConfig, Hooks
+from model.hooks import PatternRecorder
 
 CONFIGS = {
     "modern": {},
@@ -32,34 +32,34 @@ def model(request: pytest.FixtureRequest) -> GPT:
     return model
 
 
-class ZRecorder(Watch):
+class ZRecorder(Hooks):
     def __init__(self, rows=None):
         super().__init__(rows)
-        self.z = []
+        self.outputs = []
 
-    def heads(self, layer, z):
-        self.z.append(z)
+    def z(self, layer, z):
+        self.outputs.append(z)
         return z
 
 
 def test_watching_changes_nothing(model):
     plain = model(TOKENS)
-    torch.testing.assert_close(model(TOKENS, watch=PatternRecorder()), plain, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(TOKENS, hooks=PatternRecorder()), plain, rtol=0, atol=1e-5)
 
 
 def test_explicit_pattern_times_values_is_the_fused_output_in_every_row(model):
     fused, explicit = ZRecorder(torch.zeros(2, 1, dtype=torch.long)), ZRecorder()
-    model(TOKENS, watch=fused)
-    model(TOKENS, watch=explicit)
-    for from_kernel, from_pattern in zip(fused.z, explicit.z, strict=True):
+    model(TOKENS, hooks=fused)
+    model(TOKENS, hooks=explicit)
+    for from_kernel, from_pattern in zip(fused.outputs, explicit.outputs, strict=True):
         torch.testing.assert_close(from_pattern, from_kernel, rtol=0, atol=1e-5)
 
 
 def test_chosen_rows_are_rows_of_the_whole_pattern(model):
     rows = torch.tensor([[0, 7, 19], [3, 3, 12]])
     some, everything = PatternRecorder(rows), PatternRecorder()
-    model(TOKENS, watch=some)
-    model(TOKENS, watch=everything)
+    model(TOKENS, hooks=some)
+    model(TOKENS, hooks=everything)
     for chosen, whole in zip(some.patterns.values(), everything.patterns.values(), strict=True):
         expected = torch.stack([whole[b][:, rows[b]] for b in range(2)])
         torch.testing.assert_close(chosen, expected)
@@ -67,32 +67,32 @@ def test_chosen_rows_are_rows_of_the_whole_pattern(model):
 
 def test_patterns_are_distributions_over_the_past(model):
     recorder = PatternRecorder()
-    model(TOKENS, watch=recorder)
+    model(TOKENS, hooks=recorder)
     for pattern in recorder.patterns.values():
         torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 4, 20))
         assert not pattern.triu(1).any()
 
 
 def test_a_replaced_pattern_reaches_the_output_only_through_its_row(model):
-    class LookAtFirst(Watch):
+    class LookAtFirst(Hooks):
         def pattern(self, layer, pattern):
             replaced = torch.zeros_like(pattern)
             replaced[..., 0] = 1
             return replaced
 
     rows = torch.full((2, 1), 10)
-    changed = (model(TOKENS, watch=LookAtFirst(rows)) - model(TOKENS)).abs().amax((0, 2))
+    changed = (model(TOKENS, hooks=LookAtFirst(rows)) - model(TOKENS)).abs().amax((0, 2))
     assert changed[:10].max() < 1e-5
     assert changed[10] > 1e-3
     assert changed[11:].max() > 1e-4, "later rows read row 10 in the next layer"
 
 
 def test_replaced_head_outputs_reach_the_output(model):
-    class Silence(Watch):
-        def heads(self, layer, z):
+    class Silence(Hooks):
+        def z(self, layer, z):
             return torch.zeros_like(z)
 
-    assert (model(TOKENS, watch=Silence()) - model(TOKENS)).abs().max() > 1e-3
+    assert (model(TOKENS, hooks=Silence()) - model(TOKENS)).abs().max() > 1e-3
 
 
 def test_the_future_cannot_be_seen(model):
@@ -112,7 +112,7 @@ def test_logits_at_rows_are_rows_of_the_logits(model):
 def test_watching_under_dropout_is_refused():
     model = GPT(GPTConfig(50, block_size=24, n_layer=1, n_head=2, n_embd=16, dropout=0.1)).train()
     with pytest.raises(ValueError, match="eval"):
-        model(TOKENS, watch=Watch())
+        model(TOKENS, hooks=Hooks())
 
 
 def test_a_sequence_longer_than_the_block_is_refused(model):

@@ -21,6 +21,9 @@ from model import GPT, GPTConfig
         ({"attention": ""}, "attention=''"),
         ({"window": 0}, "window=0: must be at least 1"),
         ({"stride": 0}, "stride=0: must be at least 1"),
+        ({"norm": "batchnorm"}, "norm='batchnorm': must be one of 'rmsnorm', 'layernorm'"),
+        ({"mlp": "swiglu"}, "mlp='swiglu': must be one of 'relu2', 'gelu'"),
+        ({"position": None}, "position=None: must be one of 'rope', 'learned'"),
     ],
 )
 def test_impossible_shapes_are_named(wrong, message):
@@ -48,12 +51,11 @@ def test_weights_depend_on_the_seed_alone():
 def test_an_untrained_model_expects_every_token_alike(tie):
     model = GPT(GPTConfig(1000, tie_embeddings=tie))
     tokens = torch.randint(1000, (4, 65), generator=torch.Generator().manual_seed(0))
-    assert model.loss(tokens[:, :-1], tokens[:, 1:]).item() == pytest.approx(math.log(1000), abs=0.1)
+    assert model(tokens[:, :-1], tokens[:, 1:]).item() == pytest.approx(math.log(1000), abs=0.1)
 
 
-def test_counts_of_parameters_flops_and_cache_bytes():
+def test_counts_of_parameters_and_flops():
     model = GPT(GPTConfig(100, n_kv_head=2))
     matrices = 2 * (2 * 128 * 128 + 2 * 128 * 64 + 8 * 128 * 128)
     assert model.n_parameters() == matrices + 2 * 100 * 128
     assert model.flops_per_token() == 6 * (matrices + 100 * 128) + 12 * 2 * 128 * 128
-    assert model.kv_bytes_per_token() == 2 * 2 * 2 * 32 * 4

@@ -8,25 +8,25 @@ from conftest import GPT2_SHAPE
 from networks import loud_model
 from torch import Tensor
 
-from model import GPT, GPTConfig, Sampling, Watch, generate
+from model import GPT, GPTConfig, Hooks, Sampling, generate
+from model.hooks import PatternRecorder
 from model.linear import CHUNK, features
-from model.watch import PatternRecorder
+from probing.patterns import show_patterns
 
 WIDTH, N_HEAD, LONGEST = 32, 4, 200
 LENGTHS = (1, 2, 5, 6, 7, 12, 13, 64, 65, 130)
 SHAPES = {"plain": {}, "grouped": {"n_kv_head": 2}, "one key": {"n_kv_head": 1}, "gpt2": GPT2_SHAPE}
 
 
-def layer_of(letter: str, **shape: object) -> tuple[torch.nn.Module, tuple[Tensor, Tensor] | None]:
+def layer_of(letter: str, **shape: object) -> tuple[torch.nn.Module, Tensor | None]:
     """One layer with random weights, in double precision, and the rotary tables for LONGEST tokens."""
     config = GPTConfig(10, LONGEST, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5, **shape)
     model = loud_model(config, queries=0.5).double()
-    rotary = (model.rotary_cos, model.rotary_sin) if config.position == "rope" else None
-    return model.blocks[0].attention, rotary
+    return model.blocks[0].attention, model.rotary
 
 
-def span(rotary: tuple[Tensor, Tensor] | None, start: int, end: int) -> tuple[Tensor, Tensor] | None:
-    return rotary and (rotary[0][start:end], rotary[1][start:end])
+def span(rotary: Tensor | None, start: int, end: int) -> Tensor | None:
+    return None if rotary is None else rotary[:, start:end]
 
 
 def inputs(length: int) -> Tensor:
@@ -42,23 +42,23 @@ def allowed(letter: str, length: int) -> Tensor:
 
 def masked_reference(letter: str, attention: torch.nn.Module, x: Tensor, rotary) -> Tensor:
     """Equation 1 of Vaswani et al. 2017, all T x T scores, one query head at a time."""
-    heads = attention.project(x, rotary)
+    queries, keys, values = attention.project(x, rotary)
     mask, outputs = allowed(letter, x.size(1)), []
     for h in range(N_HEAD):
-        own = h * heads.k.size(1) // N_HEAD
-        scores = heads.q[:, h] @ heads.k[:, own].mT / math.sqrt(WIDTH / N_HEAD)
-        outputs.append(scores.masked_fill(~mask, -math.inf).softmax(-1) @ heads.v[:, own])
+        own = h * keys.size(1) // N_HEAD
+        scores = queries[:, h] @ keys[:, own].mT / math.sqrt(WIDTH / N_HEAD)
+        outputs.append(scores.masked_fill(~mask, -math.inf).softmax(-1) @ values[:, own])
     return attention.o(torch.cat(outputs, dim=-1))
 
 
 def linear_reference(attention: torch.nn.Module, x: Tensor, rotary) -> Tensor:
     """The definition, one query and one key at a time."""
-    heads = attention.project(x, rotary)
+    queries, keys, values = attention.project(x, rotary)
     a = torch.sigmoid(attention.gate(x))  # [B, T, H]
     outputs = []
     for h in range(N_HEAD):
-        own = h * heads.k.size(1) // N_HEAD
-        q, k, v = features(heads.q[:, h]), features(heads.k[:, own]), heads.v[:, own]
+        own = h * values.size(1) // N_HEAD
+        q, k, v = features(queries[:, h]), features(keys[:, h, :, :-1]), values[:, own]
         rows = []
         for t in range(x.size(1)):
             weights = [(q[:, t] * k[:, s]).sum(-1) * a[:, s + 1 : t + 1, h].prod(-1) for s in range(t + 1)]
@@ -107,11 +107,12 @@ def test_without_scaling_scores_are_not_divided():
     x, positions = inputs(20), span(rotary, 0, 20)
     with torch.no_grad():
         assert not torch.allclose(without(x, positions), plain(x, positions))
-        heads = plain.project(x, positions)
-        scaled = heads._replace(q=heads.q * math.sqrt(WIDTH / N_HEAD))
-        torch.testing.assert_close(without(x, positions), plain.mix(plain.attend(scaled)))
+        q, k, v = plain.project(x, positions)
+        scaled = q * math.sqrt(WIDTH / N_HEAD)
+        z = plain.attend(scaled, k, v).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(without(x, positions), plain.o(z))
         rows = torch.arange(20).expand(2, -1)
-        torch.testing.assert_close(without.pattern(heads, rows), plain.pattern(scaled, rows))
+        torch.testing.assert_close(without.weights(q, k, rows), plain.weights(scaled, k, rows))
 
 
 @pytest.mark.parametrize("read_first", [1, 2, 5, 6, 7, 70])
@@ -140,7 +141,7 @@ def test_sequences_of_unequal_length_share_a_context(letter):
         for i, length in enumerate(lengths):
             alone = model.new_context(1)
             model.step(tokens[i : i + 1, :length], alone)
-            shared.put(torch.tensor([i]), alone)
+            shared.replace(torch.tensor([i]), alone)
         for step in range(20):
             at = torch.tensor(lengths) + step
             logits = model.step(tokens.gather(1, at[:, None]), shared)
@@ -241,12 +242,10 @@ def test_a_new_networks_memories_reach_from_8_to_1024_tokens():
     assert not gate.weight.any()
 
 
-def test_a_recurrent_layer_says_that_it_has_nothing_to_watch():
+def test_a_model_without_heads_has_no_patterns_to_show():
     tokens = torch.zeros(1, 4, dtype=torch.long)
-    with pytest.raises(ValueError, match=r"layer 1 is recurrent \(R\): it has no heads"):
-        GPT(GPTConfig(10, attention="FR")).eval()(tokens, watch=Watch())
     with pytest.raises(ValueError, match="attention=R: this model has no attention to be seen"):
-        GPT(GPTConfig(10, attention="R")).eval().show_patterns(tokens, Watch())
+        show_patterns(GPT(GPTConfig(10, attention="R")).eval(), tokens, Hooks())
 
 
 def test_recorders_pass_over_recurrent_layers():
@@ -254,8 +253,8 @@ def test_recorders_pass_over_recurrent_layers():
     recorder, shown = PatternRecorder(), PatternRecorder()
     tokens = torch.arange(6)[None]
     with torch.inference_mode():
-        torch.testing.assert_close(model(tokens, watch=recorder), model(tokens), rtol=0, atol=1e-4)
-        model.show_patterns(tokens, shown)
+        torch.testing.assert_close(model(tokens, hooks=recorder), model(tokens), rtol=0, atol=1e-4)
+        show_patterns(model, tokens, shown)
     assert list(recorder.patterns) == list(shown.patterns) == [1, 3]
 
 
@@ -266,7 +265,7 @@ def test_each_letter_trains(letter):
     tokens = torch.arange(33).remainder(7).expand(4, -1)
     losses = []
     for _ in range(60):
-        loss = model.loss(tokens[:, :-1], tokens[:, 1:])
+        loss = model(tokens[:, :-1], tokens[:, 1:])
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -31,17 +31,27 @@ def loss_and_gradients(function, softcap: float) -> list[torch.Tensor]:
     return [value.detach(), x.grad, weight.grad]
 
 
+def in_chunks(monkeypatch) -> None:
+    monkeypatch.setattr(loss, "FEW_LOGITS", {"cpu": 0})
+
+
 @pytest.mark.parametrize("softcap", [0.0, 2.0, 15.0])
-@pytest.mark.parametrize("rows", [1, 7, N, 20 * N])
+@pytest.mark.parametrize("rows", [1, 7, N, 20 * N, None])
 def test_value_and_gradients_are_those_of_cross_entropy(monkeypatch, softcap, rows):
-    monkeypatch.setattr(loss, "chunk_rows", lambda weight: rows)
+    """``rows`` of None: so few logits that they are made together."""
+    if rows is not None:
+        in_chunks(monkeypatch)
+        monkeypatch.setattr(loss, "chunk_rows", lambda weight: rows)
     for ours, theirs in zip(
         loss_and_gradients(head_loss, softcap), loss_and_gradients(plain_loss, softcap), strict=True
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_under_autocast_it_is_as_close_as_bfloat16_allows():
+@pytest.mark.parametrize("chunked", [True, False])
+def test_under_autocast_it_is_as_close_as_bfloat16_allows(monkeypatch, chunked):
+    if chunked:
+        in_chunks(monkeypatch)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         ours, theirs = loss_and_gradients(head_loss, 15.0), loss_and_gradients(plain_loss, 15.0)
     exact = loss_and_gradients(plain_loss, 15.0)
@@ -64,6 +74,7 @@ class Operations(TorchDispatchMode):
 
 
 def test_the_logits_of_all_tokens_never_exist_at_once(monkeypatch):
+    in_chunks(monkeypatch)
     monkeypatch.setattr(loss, "CHUNK_LOGITS", {"cpu": 5 * VOCAB})
     for function, all_at_once in ((plain_loss, True), (head_loss, False)):
         with Operations() as operations:
@@ -71,7 +82,8 @@ def test_the_logits_of_all_tokens_never_exist_at_once(monkeypatch):
         assert (max(operations.numbers) >= N * VOCAB) == all_at_once
 
 
-def test_without_gradients_none_are_made():
+def test_without_gradients_none_are_made(monkeypatch):
+    in_chunks(monkeypatch)
     x, weight, targets = inputs()
     weight = torch.nn.Parameter(weight.detach())
     for context, made in ((torch.enable_grad(), True), (torch.no_grad(), False), (torch.inference_mode(), False)):
@@ -80,11 +92,14 @@ def test_without_gradients_none_are_made():
         assert (VOCAB * WIDTH in operations.numbers) == made
 
 
-def test_the_compiled_loss_is_the_same():
+@pytest.mark.parametrize("chunked", [True, False])
+def test_the_compiled_loss_is_the_same(monkeypatch, chunked):
+    if chunked:
+        in_chunks(monkeypatch)
     model = GPT(GPTConfig(97, block_size=16, n_layer=1, n_head=2, n_embd=16), seed=0)
     tokens = torch.randint(97, (3, 17), generator=torch.Generator().manual_seed(0))
     results = []
-    for function in (model.loss, torch.compile(model.loss, backend="aot_eager")):
+    for function in (model, torch.compile(model, backend="aot_eager")):
         model.zero_grad()
         value = function(tokens[:, :-1], tokens[:, 1:])
         value.backward()

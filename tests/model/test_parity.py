@@ -9,7 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, NanoChatConfig, NanoChatFo
 
 from benchmarks.peers import lookback_twin
 from model import GPT, GPTConfig
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
 BATCH, LENGTH, VOCABULARY = 3, 24, 101
@@ -85,7 +85,7 @@ def test_logits_agree(pair, tokens):
 def test_attention_patterns_agree(pair, tokens):
     ours, theirs = pair
     recorder = PatternRecorder()
-    ours(tokens, watch=recorder)
+    ours(tokens, hooks=recorder)
     expected = theirs(tokens, output_attentions=True).attentions
     for pattern, reference in zip(recorder.patterns.values(), expected, strict=True):
         torch.testing.assert_close(pattern, reference, **TOLERANCE)

@@ -11,7 +11,7 @@ from data import encode_case
 from data.cases import Case, Spans
 from data.stories import cases
 from model import GPT, GPTConfig
-from model.watch import PatternRecorder
+from model.hooks import PatternRecorder
 from probing import families
 from probing.families import impossible_probe, measure_family, quote_untrained
 from probing.heads import HeadScores, score_heads
@@ -38,7 +38,7 @@ def test_masses_are_sums_of_the_pattern(model, encoded, monkeypatch):
     assert scores.sites == ("P-1", "P", "C", "A-1", "A")
     for i, case in list(enumerate(encoded["cue"]))[::7]:
         recorder = PatternRecorder()
-        model(torch.tensor([case.tokens]), watch=recorder)
+        model(torch.tensor([case.tokens]), hooks=recorder)
         for s, site in enumerate(scores.sites):
             for k, name in enumerate(scores.names):
                 layer, head = map(int, name.split("."))
@@ -101,7 +101,7 @@ def test_the_chain_is_scored_apart_from_the_name(model, stories):
     scores = score_heads(model, chains, ("P", "A-1"))
     for i, case in enumerate(chains):
         recorder = PatternRecorder()
-        model(torch.tensor([case.tokens]), watch=recorder)
+        model(torch.tensor([case.tokens]), hooks=recorder)
         row = recorder.patterns[1][0, 2, case.sites["P"]]
         ((start, end),) = case.chain
         assert stories.tokenizer.decode(case.tokens[start:end]).strip() in ("He", "She")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data import encode_case
 from data.stories import cases
-from model import GPT, GPTConfig, Replay, Watch
+from model import GPT, GPTConfig, Hooks
 from probing.heads import head_names, parse_head
 from probing.interventions import (
     NothingChangedError,
@@ -24,6 +24,7 @@ from probing.interventions import (
     swap_masses,
     without_sets,
 )
+from probing.replay import Replay
 
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
@@ -46,7 +47,7 @@ def encoded(stories) -> list:
     return [encode_case(case, stories.tokenizer) for case in cases("report", 6, 0, ("cue", "agreement"))]
 
 
-class ByHand(Watch):
+class ByHand(Hooks):
     """Records one forward pass, or makes one change in it."""
 
     def __init__(self, layer=None, pattern=None, z=None) -> None:
@@ -58,14 +59,14 @@ class ByHand(Watch):
         self.patterns.append(pattern)
         return self.new_pattern(pattern.clone()) if layer == self.layer and self.new_pattern else pattern
 
-    def heads(self, layer: int, z: Tensor) -> Tensor:
+    def z(self, layer: int, z: Tensor) -> Tensor:
         self.outputs.append(z)
         return self.new_z(z.clone()) if layer == self.layer and self.new_z else z
 
 
 @torch.no_grad()
-def odds(model: GPT, case, watch: Watch | None = None) -> float:
-    logits = model(torch.tensor([case.tokens]), watch=watch)[0, case.sites["A-1"]].log_softmax(-1)
+def odds(model: GPT, case, hooks: Hooks | None = None) -> float:
+    logits = model(torch.tensor([case.tokens]), hooks=hooks)[0, case.sites["A-1"]].log_softmax(-1)
     return float(logits[case.answer] - logits[case.foil])
 
 
@@ -139,12 +140,12 @@ def test_several_heads_out_at_once_are_the_same_by_hand(model, encoded):
     sets[0, 0, 1] = sets[0, 2, 3] = sets[1, 1, 2] = sets[1, 1, 0] = True  # the third set is empty
     got = measure(model, encoded, {"sets": without_sets(sets, means)})["sets"]
 
-    class Several(Watch):
+    class Several(Hooks):
         def __init__(self, chosen: Tensor) -> None:
             super().__init__()
             self.chosen = chosen
 
-        def heads(self, layer: int, z: Tensor) -> Tensor:
+        def z(self, layer: int, z: Tensor) -> Tensor:
             return torch.where(self.chosen[layer, :, None, None], means[layer, :, None], z)
 
     for chosen, row in zip(sets, got, strict=True):
@@ -226,10 +227,8 @@ def test_what_comes_after_the_row_is_never_looked_at(model, encoded):
 
 def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch):
     """As it would be if a change were made in a row or a layer that is not read."""
-    rest = Replay.rest
-    monkeypatch.setattr(
-        Replay, "rest", lambda self, layer, rows, n, edit: rest(self, layer, rows, n, lambda _, z, __: z)
-    )
+    run = Replay.run
+    monkeypatch.setattr(Replay, "run", lambda self, layer, rows, n, edit: run(self, layer, rows, n, lambda _, z, __: z))
     sparse = "W" in model.config.attention
     layer, kind = (1, "output") if sparse else (0, "cut")  # behind it is full attention alone
     job = {kind: at_sites(model, encoded, [f"{layer}.{h}" for h in range(4)], ["A-1"] * 4, kind)}

@@ -14,8 +14,8 @@ from data import InputError
 from data.pairs import Pair, read_pairs
 from data.tokenizers import byte_tokenizer
 from model import GPTConfig
-from model.score import alike, score_sequences
 from probing.pairs import score_pairs, write_pairs
+from probing.scoring import alike, score_sequences
 
 TOKENIZER = byte_tokenizer()
 
@@ -136,8 +136,8 @@ def test_places_without_pairs_are_named(tmp_path):
 
 
 def test_equal_sentences_tie_wherever_they_are_scored(model, monkeypatch):
-    monkeypatch.setattr("model.score.FEWEST_TOKENS", 40)
-    monkeypatch.setattr("model.score.LOGITS", {"cpu": 0})
+    monkeypatch.setattr("probing.scoring.FEWEST_TOKENS", 40)
+    monkeypatch.setattr("probing.scoring.LOGITS", {"cpu": 0})
     texts = [f"{'ab' * (i % 9)}{i}" for i in range(60)]
     scored = score_pairs(model, TOKENIZER, [Pair(text, text, "p", "p") for text in texts])
     assert (scored.good == scored.bad).all()

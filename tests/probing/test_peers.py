@@ -9,8 +9,8 @@ from torch import Tensor
 
 from benchmarks.peers import Shape, lookback_twin, random_gpt2
 from data.cases import Case, EncodedCase, Spans
-from model import GPT, Watch
-from model.watch import PatternRecorder
+from model import GPT, Hooks
+from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
 
 SHAPE = Shape(n_layer=3, n_head=4, n_embd=64, vocab_size=307)
@@ -54,22 +54,22 @@ def tokens() -> Tensor:
     return draw(3, BATCH, LENGTH)
 
 
-class HeadRecorder(Watch):
+class HeadRecorder(Hooks):
     """Keeps each layer's outputs of heads [B, H, T, d]."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.z: list[Tensor] = []
+        self.outputs: list[Tensor] = []
 
-    def heads(self, layer: int, z: Tensor) -> Tensor:
-        self.z.append(z)
+    def z(self, layer: int, z: Tensor) -> Tensor:
+        self.outputs.append(z)
         return z
 
 
 def head_outputs(model: GPT, tokens: Tensor) -> list[Tensor]:
     recorder = HeadRecorder()
-    model(tokens, watch=recorder)
-    return recorder.z
+    model(tokens, hooks=recorder)
+    return recorder.outputs
 
 
 def test_logits_agree(ours, bridge, tokens):
@@ -80,7 +80,7 @@ def test_logits_agree(ours, bridge, tokens):
 def test_patterns_agree_and_are_far_from_uniform(ours, bridge, tokens, rows):
     asked = None if rows is None else torch.tensor([rows]).expand(BATCH, -1)
     recorder = PatternRecorder(asked)
-    ours(tokens, watch=recorder)
+    ours(tokens, hooks=recorder)
     _, cache = bridge.run_with_cache(tokens)
     for layer, pattern in recorder.patterns.items():
         expected = cache[f"blocks.{layer}.attn.hook_pattern"]  # [B, H, T, T]

@@ -75,7 +75,7 @@ def test_state_survives_as_tensors(name):
 
     def step(model, optimizers, seed):
         tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(seed))
-        model.loss(tokens[:, :-1], tokens[:, 1:]).backward()
+        model(tokens[:, :-1], tokens[:, 1:]).backward()
         optimizers.step(0.1, seed)
 
     straight, optimizers = make()
@@ -99,7 +99,7 @@ def test_a_step_that_is_not_finite_changes_nothing(name, device_decides):
 
     def step(finite: bool, poison: float) -> None:
         tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(0))
-        (model.loss(tokens[:, :-1], tokens[:, 1:]) * poison).backward()
+        (model(tokens[:, :-1], tokens[:, 1:]) * poison).backward()
         optimizers.step(0.1, 3, torch.tensor(finite))
 
     def everything() -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""How likely a model finds texts, and one of two continuations at a chosen place of them."""
+"""How likely a model finds texts, and one of two continuations at a chosen position of them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.gpt import GPT
+from data import EncodedCase
+from data.cases import answer_columns, by_family
+from model import GPT
 
 # Where all tokens of texts are scored: logits held at a time, but those of so many tokens in any case.
 LOGITS = {"cpu": 1 << 22, "cuda": 1 << 28, "mps": 1 << 25}
@@ -57,6 +59,24 @@ def score_answers(
         right = log_probs.argmax(-1) == answers[part, 0]
         parts.append((log_probs.gather(1, answers[part])[:, 0], log_probs.gather(1, foils[part])[:, 0], right))
     return AnswerScores(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def referential_metrics(model: GPT, cases: Sequence[EncodedCase], prefix: str = "referential") -> dict[str, float]:
+    """What resolving references brought, per family, as PREFIX/FAMILY/NAME.
+
+    ``loss``: mean loss on the answer in nats, which stays at ``worth`` or above where references are not resolved;
+    ``accuracy``: the share of answers that were the likeliest of all tokens; ``preference``: likelier than the foil.
+    """
+    metrics = {}
+    for family, members in by_family(cases).items():
+        scores = score_answers(model.eval(), *answer_columns(members))
+        metrics[f"{prefix}/{family}/loss"] = -float(scores.answer.mean())
+        metrics[f"{prefix}/{family}/accuracy"] = float(scores.right.float().mean())
+        metrics[f"{prefix}/{family}/preference"] = float((scores.log_odds > 0).float().mean())
+        known = [case.case.worth for case in members if case.case.worth is not None]
+        if known:
+            metrics[f"{prefix}/{family}/worth"] = sum(known) / len(known)
+    return metrics
 
 
 @torch.inference_mode()

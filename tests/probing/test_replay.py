@@ -5,8 +5,9 @@ import torch
 from conftest import GPT2_SHAPE
 from networks import loud_model
 
-from model import GPTConfig, Replay
-from model.watch import PatternRecorder
+from model import GPTConfig
+from model.hooks import PatternRecorder
+from probing.replay import Replay, reach
 
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
@@ -78,7 +79,7 @@ def test_reach_says_which_rows_a_change_can_get_to(attention):
             super().__init__(rows=torch.zeros(1, 1, dtype=torch.long))
             self.at = at
 
-        def heads(self, layer, z):
+        def z(self, layer, z):
             if layer == self.at:
                 z = z.clone()
                 z[:, :, 2] += 1
@@ -87,5 +88,5 @@ def test_reach_says_which_rows_a_change_can_get_to(attention):
     with torch.no_grad():
         clean = model(tokens)
         for layer in model.config.layers_with_heads:
-            moved = (model(tokens, watch=Push(layer)) - clean).abs().amax((0, 2))[2:] > 1e-5
-            assert model.reach(layer, 13).tolist() == moved.tolist()
+            moved = (model(tokens, hooks=Push(layer)) - clean).abs().amax((0, 2))[2:] > 1e-5
+            assert reach(model, layer, 13).tolist() == moved.tolist()

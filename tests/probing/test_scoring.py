@@ -1,0 +1,34 @@
+"""What is measured of answers is what the logits say."""
+
+import numpy as np
+import pytest
+import torch
+
+from data import encode_case
+from data.stories import FAMILIES, cases
+from model import GPT, GPTConfig
+from probing.scoring import referential_metrics
+
+
+def test_referential_metrics_are_the_answers_own(stories):
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=1)).eval()
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    encoded = [encode_case(case, stories.tokenizer) for case in cases("select", 6, 0)]
+    with torch.no_grad():  # so that some answers, and some foils, are the likeliest tokens
+        model.head.weight[[encoded[0].answer, encoded[12].answer, encoded[12].foil]] *= 5
+    metrics = referential_metrics(model, encoded, prefix="select")
+    for family in FAMILIES:
+        losses, right, preferred, worth = [], [], [], []
+        for case in (case for case in encoded if case.case.family == family):
+            logits = model(torch.tensor([case.tokens[: case.sites["A-1"] + 1]]))[0, -1]
+            losses.append(-logits.log_softmax(-1)[case.answer].item())
+            right.append(int(logits.argmax()) == case.answer)
+            preferred.append(bool(logits[case.answer] > logits[case.foil]))
+            worth.append(case.case.worth)
+        assert metrics[f"select/{family}/loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+        assert metrics[f"select/{family}/accuracy"] == pytest.approx(np.mean(right))
+        assert metrics[f"select/{family}/preference"] == pytest.approx(np.mean(preferred))
+        assert metrics[f"select/{family}/worth"] == pytest.approx(np.mean(worth))
+    accuracies = [value for key, value in metrics.items() if key.endswith("/accuracy")]
+    assert max(accuracies) > 0
+    assert min(accuracies) < 1
