@@ -93,7 +93,7 @@ def test_attention_patterns_agree(pair, tokens):
 
 def test_loss_and_its_gradients_agree(pair, tokens):
     ours, theirs = pair
-    loss = ours.loss(tokens[:, :-1], tokens[:, 1:])
+    loss = ours(tokens[:, :-1], tokens[:, 1:])
     logits = theirs(tokens[:, :-1]).logits
     expected = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
     torch.testing.assert_close(loss, expected, **TOLERANCE)

@@ -26,14 +26,13 @@ def planted(monkeypatch, stories) -> Callable[[Callable], GPT]:
     def plant(make: Callable[[Tensor], Tensor]) -> GPT:
         model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32)).eval()
         seen = []
-        begin = model.begin
-        monkeypatch.setattr(model, "begin", lambda tokens: (seen.append(tokens), begin(tokens))[1])
+        model.embed.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
 
-        def pattern(self, heads, rows):
-            index = rows[:, None, :, None].expand(-1, N_HEAD, -1, heads.k.size(2))
+        def weights(self, q, k, rows):
+            index = rows[:, None, :, None].expand(-1, N_HEAD, -1, k.size(2))
             return make(seen[-1]).gather(2, index)
 
-        monkeypatch.setattr("model.attention.FullAttention.pattern", pattern)
+        monkeypatch.setattr("model.attention.CausalSelfAttention.weights", weights)
         return model
 
     return plant
