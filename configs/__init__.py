@@ -2,7 +2,7 @@
 
 Hydra composes YAML groups and overrides; this room checks the overrides, so that a slip gets one clear line, and turns
 the result into a dataclass of ``configs.schema``. After that there are only plain values. Sweeps, options such as
-``--help`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
+``--cfg`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
 """
 
 import os
@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 import exchange
 from configs import sweeps
 from configs.composing import FOLDER, composed, hint, keys_of_experiment, nested_keys
+from configs.help import HELP, help_text
 from configs.one_line import one_line_errors
 from data import InputError
 from training.world import first_speaks, processes
@@ -76,6 +77,9 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
 def start(main: Callable[[Any], None], name: str, schema: type) -> None:
     """``launch``, with errors raised: a sweep's jobs by Hydra's launchers, one command here or by ``hydra.main``."""
     arguments = sys.argv[1:]
+    if any(argument in HELP for argument in arguments):
+        print(help_text(name, [argument for argument in arguments if not argument.startswith("-")]))
+        return
     settings = [argument for argument in arguments if argument not in sweeps.FLAGS]
 
     def command_of(config: DictConfig) -> Any:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -102,7 +103,7 @@ def compose(name: str, overrides: list[str], with_hydra: bool = False) -> DictCo
     try:
         with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
             return hydra.compose(name, overrides, return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
         raise InputError(first_line) from None
 
