@@ -13,7 +13,9 @@ import configs
 from configs.schema import ProbeCommand
 from data import Case, InputError, Tokenizer, read_cases, split_cases
 from data.case_fit import explain_fit
+from data.disk import require_writable
 from data.pairs import read_pairs
+from data.piped import Unheeded
 from data.stories import FAMILIES, cases
 from model import GPT
 from probing import Findings, encode_families, print_findings, probe, record_film, write_files
@@ -34,9 +36,11 @@ FILM_CASES = 100  # of each family and split
 
 
 def main(command: ProbeCommand) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, file=Unheeded(sys.stdout))
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
+    for folder in (run, run / "probe"):  # the run's own page is written, too
+        require_writable(folder)
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
     if command.pairs is not None:
         compare(command.pairs, model, tokenizer, source, run / "probe", console)
@@ -58,16 +62,17 @@ def main(command: ProbeCommand) -> None:
         show_sentence(model, tokenizer, findings, sentence, console)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
+    files = write_files(findings, folder)  # first, so that a full disk costs nothing; and whatever becomes of the film
     (folder / REPORT).unlink(missing_ok=True)  # of an earlier time
     remove_pictures(folder)
     own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
     if command.film:
-        write_files(findings, folder)  # whatever becomes of the film
         write_report(findings, tokenizer, folder, own)
         with progress_bar(console) as progress:
             findings = with_film(findings, run, tokenizer, select, report, command.seed, device, progress)
+        files = write_files(findings, folder)
     written = [
-        *write_files(findings, folder),
+        *files,
         *write_report(findings, tokenizer, folder, own),
         *draw_role_map(findings, folder / f"role_map.{command.figures}"),
         *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),

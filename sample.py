@@ -2,8 +2,10 @@
 
 import codecs
 import json
+import os
 import sys
 from dataclasses import asdict
+from errno import ENOSPC
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from rich.console import Console
 import configs
 from configs.schema import SampleCommand
 from data import InputError, Tokenizer
+from data.piped import Unheeded
 from data.visible import visible_text
 from model import GPT, generate
 from probing.sentence import legend, require_head, show_choice
@@ -34,12 +37,14 @@ def main(command: SampleCommand) -> None:
         raise InputError(f"run={run}, step {state['step']}: {error}; give another checkpoint=STEP") from None
     finally:  # also what was written before Ctrl-C is kept
         texts = [tokenizer.decode(sample) for sample in samples]
-        if any(texts):
-            about = {"step": state["step"], **asdict(command), "run": run.name}
-            keep(run / "samples", [{**about, "text": text} for text in texts])
-        say(live.decode(b"", final=True) + "\n")
-        for text in texts[1:]:
-            say(f"---\n{prompt}{text}\n")
+        try:
+            say(live.decode(b"", final=True) + "\n")
+            for text in texts[1:]:
+                say(f"---\n{prompt}{text}\n")
+        finally:
+            if any(texts):
+                about = {"step": state["step"], **asdict(command), "run": run.name}
+                keep(run / "samples", [{**about, "text": text} for text in texts])
     if command.show is not None:
         show_choices(model, tokenizer, command.show, ids, samples)
 
@@ -67,12 +72,16 @@ def write(
 
 def say(text: str) -> None:
     """Prints at once; to a terminal, with marks for characters that would act on it instead of being shown."""
-    print(visible_text(text, keep="\n\t") if sys.stdout.isatty() else text, end="", flush=True)
+    try:
+        print(visible_text(text, keep="\n\t") if sys.stdout.isatty() else text, end="", flush=True)
+    except OSError as error:
+        error.filename = "stdout"
+        raise
 
 
 def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int], samples: list[list[int]]) -> None:
     """Prints, for each sample, what ``head`` looked at when its last token was chosen."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, file=Unheeded(sys.stdout))
     console.print(f"\nhead {head} when the last word was chosen ({legend(console)})")
     for number, sample in enumerate(samples, start=1):
         if len(samples) > 1:
@@ -84,9 +93,18 @@ def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int],
 
 
 def keep(folder: Path, records: list[dict]) -> None:
-    folder.mkdir(exist_ok=True)
-    with open(folder / "samples.jsonl", "a") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
+    """Adds the records to FOLDER/samples.jsonl, all of them or, with a line on stderr, none: they have been printed."""
+    path = folder / "samples.jsonl"
+    try:
+        folder.mkdir(exist_ok=True)
+        with open(path, "ab", buffering=0) as file:
+            before = file.tell()
+            lines = "".join(json.dumps(record) + "\n" for record in records).encode()
+            if file.write(lines) < len(lines):  # the disk is full
+                file.truncate(before)
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
+    except OSError as error:
+        print(f"note   no copy was kept: {path} cannot be written ({error.strerror})", file=sys.stderr)
 
 
 if __name__ == "__main__":

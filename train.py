@@ -12,6 +12,7 @@ import configs
 import exchange
 from configs.schema import TrainCommand
 from data import EncodedCase, InputError, Tokenizer, encode_case, prepare
+from data.disk import parents_made, require_writable
 from data.stories import STRESS, Stories, cases
 from model import GPT
 from probing import encode_families, glance
@@ -39,6 +40,8 @@ def main(command: TrainCommand) -> None:
         console = at_exit.enter_context(Console(quiet=not world.first))
         if world.first and not command.resume:
             run.check_free(folder, command.overwrite)
+        if world.first:
+            require_writable(folder if command.resume else folder.parent)
         trainer = make_trainer(compiled_if_possible(command, console, device), folder, console, device, world)
         if command.resume:
             trainer.restore()
@@ -46,6 +49,7 @@ def main(command: TrainCommand) -> None:
             if world.first:
                 config = configs.to_yaml(command)
                 if not command.resume:
+                    starting.enter_context(parents_made(folder))
                     tokenizer = trainer.dataset.tokenizer
                     starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left

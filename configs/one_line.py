@@ -3,6 +3,7 @@
 import sys
 
 from data import InputError
+from data.piped import let_go
 
 
 class one_line_errors:
@@ -12,6 +13,15 @@ class one_line_errors:
         pass
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        try:
+            sys.stdout.flush()
+        except OSError as unwritten:
+            let_go(sys.stdout)
+            unwritten.filename = "stdout"
+            error = error or unwritten
+        if isinstance(error, BrokenPipeError):  # whoever reads has had enough
+            let_go(sys.stdout)
+            raise SystemExit(0) from None
         if isinstance(error, InputError):
             raise SystemExit(f"error: {error}") from None
         if isinstance(error, KeyboardInterrupt):

@@ -14,23 +14,62 @@ from pathlib import Path
 from filelock import FileLock
 from filelock import Timeout as Held
 
+from data.errors import InputError
+
 ABANDONED_SECONDS = 3600
+TRIED_BYTES = 1 << 16
 DISCARDING = "discarding"
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Writes a file and returns only once it is on the disk."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Writes a file and returns only once it is on the disk; an OSError names the file."""
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say where
+        raise
 
 
 def replace_durably(path: Path, data: bytes) -> None:
-    """Writes a file that is there already: at any moment it is the earlier one or this one, and whole."""
-    beside = path.with_name(f"{path.name}.tmp")
-    write_durably(beside, data)
-    beside.replace(path)
+    """Writes a file in one step: at any moment it is the earlier one, if any, or this one, and whole."""
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        write_durably(beside, data)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def require_writable(folder: Path) -> None:
+    """Raises InputError where nothing can be written into ``folder``, or into what is there of the folders above it.
+
+    To be asked before long work; leaves nothing.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(TRIED_BYTES))
+            file.flush()
+    except OSError as error:
+        remedy = "make room there, or make it a folder that can be written"
+        raise InputError(f"{there} cannot be written ({error.strerror}); {remedy}") from None
+
+
+@contextmanager
+def parents_made(folder: Path) -> Iterator[None]:
+    """Folders above ``folder`` that the work inside makes are gone again if it fails, unless something is in them."""
+    missing = [parent for parent in folder.absolute().parents if not parent.exists()]
+    try:
+        yield
+    except BaseException:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 def read_json(path: Path) -> dict:

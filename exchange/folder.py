@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from data import InputError, Tokenizer
-from data.disk import discard, place_beside, write_durably
+from data.disk import discard, parents_made, place_beside, write_durably
 from data.tokenizers import gpt2_tokenizer
 from exchange import tokenizer_json
 from exchange.gpt2 import GPT2
@@ -58,7 +58,7 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
         "generation_config.json": ends,
         **tokenizer_json.files(tokenizer, config.block_size),
     }
-    with replacing(folder) as building:
+    with parents_made(folder), replacing(folder) as building:
         for name, content in contents.items():
             write_durably(building / name, json.dumps(content, indent=1, ensure_ascii=False).encode())
         tensors = twin.to_tensors(config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()})

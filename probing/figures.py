@@ -1,5 +1,6 @@
 """What all pictures share: their style, their formats, how wide words are, and how a figure becomes a file."""
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from data.disk import replace_durably
 from probing.colours import INK, PAPER
 
 FORMATS = ("png", "svg", "pdf")
@@ -46,7 +48,9 @@ def new_figure(width: float, height: float, layout: str | None = None) -> Figure
 
 def save(figure: Figure, path: Path) -> list[Path]:
     """Writes the figure in the format that the path ends in; the same figure is the same bytes."""
-    figure.savefig(path, metadata=UNDATED[path.suffix])
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:], metadata=UNDATED[path.suffix])
+    replace_durably(path, picture.getvalue())
     return [path]
 
 

@@ -1,11 +1,12 @@
 """What probing found, as heads.json and heads.csv (stable: scripts rely on them)."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from data.disk import json_text
+from data.disk import json_text, replace_durably
 from model import GPT
 from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
@@ -162,20 +163,21 @@ def to_json(findings: Findings) -> dict:
     }
 
 
-def write_csv(findings: Findings, path: Path) -> None:
+def to_csv(findings: Findings) -> str:
     """One row for each family, site and head: choice accuracy, mass, contrast and engagement on *report*."""
-    with open(path, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["family", "site", "head", "choice_accuracy", "mass", "contrast", "engagement"])
-        for result in findings.families:
-            heads = result.heads
-            columns = heads.accuracy(), heads.mass(), heads.contrast(), heads.engagement()
-            for i, site in enumerate(heads.sites):
-                for k, name in enumerate(heads.names):
-                    table.writerow([result.name, site, name, *(f"{column[i, k]:.4f}" for column in columns)])
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["family", "site", "head", "choice_accuracy", "mass", "contrast", "engagement"])
+    for result in findings.families:
+        heads = result.heads
+        columns = heads.accuracy(), heads.mass(), heads.contrast(), heads.engagement()
+        for i, site in enumerate(heads.sites):
+            for k, name in enumerate(heads.names):
+                table.writerow([result.name, site, name, *(f"{column[i, k]:.4f}" for column in columns)])
+    return text.getvalue()
 
 
 def write_files(findings: Findings, folder: Path) -> list[Path]:
-    (folder / "heads.json").write_text(json_text(to_json(findings), indent=1))
-    write_csv(findings, folder / "heads.csv")
+    replace_durably(folder / "heads.json", json_text(to_json(findings), indent=1).encode())
+    replace_durably(folder / "heads.csv", to_csv(findings).encode())
     return [folder / "heads.json", folder / "heads.csv"]

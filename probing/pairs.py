@@ -1,6 +1,7 @@
 """Which of two sentences does a model find likelier? Accuracy over minimal pairs (Warstadt et al. 2020)."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data import InputError, Tokenizer
-from data.disk import json_text
+from data.disk import json_text, replace_durably
 from data.pairs import Pair
 from data.visible import visible_name
 from model import GPT
@@ -118,10 +119,11 @@ def write_pairs(scored: ScoredPairs, folder: Path, source: dict) -> list[Path]:
         "phenomena": {name: asdict(found) for name, found in scored.by("phenomenon").items()},
         "paradigms": {name: asdict(found) for name, found in scored.by("paradigm").items()},
     }
-    summary.write_text(json_text(content, indent=1))
-    with open(table, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*Pair._fields, "log_p_good", "log_p_bad", "tokens_good", "tokens_bad"])
-        columns = (scored.good.tolist(), scored.bad.tolist(), scored.good_tokens, scored.bad_tokens)
-        writer.writerows([*pair, *numbers] for pair, *numbers in zip(scored.pairs, *columns, strict=True))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*Pair._fields, "log_p_good", "log_p_bad", "tokens_good", "tokens_bad"])
+    columns = (scored.good.tolist(), scored.bad.tolist(), scored.good_tokens, scored.bad_tokens)
+    writer.writerows([*pair, *numbers] for pair, *numbers in zip(scored.pairs, *columns, strict=True))
+    replace_durably(summary, json_text(content, indent=1).encode())
+    replace_durably(table, text.getvalue().encode())
     return [summary, table]

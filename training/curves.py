@@ -1,8 +1,10 @@
 """A run's curves as a picture in its folder, drawn from its record."""
 
+import io
 import time
 from pathlib import Path
 
+from data.disk import replace_durably
 from training.evaluation import families_of
 from training.metrics import Row, read_rows
 
@@ -69,6 +71,6 @@ def draw_curves(rows: list[Row], place: Path) -> None:
     for axis in axes:
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.spines[["top", "right"]].set_visible(False)
-    part = place.with_name(f".{place.name}")
-    figure.savefig(part, format="png")
-    part.replace(place)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    replace_durably(place, picture.getvalue())

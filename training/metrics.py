@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data import InputError
-from data.disk import json_text, write_durably
+from data.disk import json_text, replace_durably
 
 Row = dict[str, float | str]
 Sink = Callable[[Row], None]
@@ -60,6 +60,4 @@ def read_rows(path: Path) -> list[Row]:
 def forget_after(path: Path, step: int) -> None:
     """Drops the rows after ``step``: a run that goes on from a checkpoint writes them again."""
     kept = [row for row in read_rows(path) if row["step"] <= step]
-    part = path.with_name(f".{path.name}")
-    write_durably(part, "".join(json_text(row) + "\n" for row in kept).encode())
-    part.replace(path)
+    replace_durably(path, "".join(json_text(row) + "\n" for row in kept).encode())

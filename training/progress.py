@@ -1,9 +1,12 @@
 """What the terminal shows while text becomes tokens and while a model trains."""
 
+import sys
+
 import rich.console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from data.piped import Unheeded
 from training.checkpoint import saved_steps
 from training.evaluation import STORY_COLUMNS, families_of
 from training.loop import Trainer
@@ -16,7 +19,8 @@ class Console:
     """A progress bar on a terminal, plain lines elsewhere. Evaluations stay on the screen as one line each."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.out = rich.console.Console(highlight=False, soft_wrap=True, markup=False, quiet=quiet)
+        stdout = Unheeded(sys.stdout)
+        self.out = rich.console.Console(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
         self.bar: Progress | None = None
         self.trainer: Trainer | None = None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from data import InputError, Tokenizer
-from data.disk import discard, place_beside, write_durably
+from data.disk import discard, place_beside, replace_durably, write_durably
 from model import GPT, GPTConfig
 from training import checkpoint
 
@@ -79,7 +79,7 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
     building = place_beside(folder, "starting")
     try:  # a folder that exists is a whole run, whenever the process is killed
         (building / "checkpoints").mkdir()
-        (building / TOKENIZER).write_text(tokenizer.to_json())
+        write_durably(building / TOKENIZER, tokenizer.to_json().encode())
         write_config(building, config)
         if folder.exists():
             folder.rename(earlier)
@@ -102,9 +102,7 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
 
 def write_config(folder: Path, config: str) -> None:
     """Replaces config.yaml in one step, so that it is whole at any moment."""
-    part = folder / f".{CONFIG}"
-    write_durably(part, config.encode())
-    part.replace(folder / CONFIG)
+    replace_durably(folder / CONFIG, config.encode())
 
 
 def require_run(folder: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from data import Tokenizer
+from data.disk import replace_durably
 from model import GPT, Sampling, generate
 from training.metrics import Row
 
@@ -35,4 +36,4 @@ class SampleFiles:
     def __call__(self, row: Row) -> None:
         if "sample" in row:
             self.folder.mkdir(exist_ok=True)
-            (self.folder / f"step_{row['step']:06d}.txt").write_text(row["sample"] + "\n", encoding="utf-8")
+            replace_durably(self.folder / f"step_{row['step']:06d}.txt", (row["sample"] + "\n").encode())

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from data import InputError
-from data.disk import write_durably
+from data.disk import replace_durably
 from model import GPT, GPTConfig
 from training.checkpoint import not_finite
 from training.run import set_parameters
@@ -38,13 +38,7 @@ def save(run: Path, config: GPTConfig, parameters: dict[str, torch.Tensor], step
     place.parent.mkdir(exist_ok=True)
     described = json.dumps({"step": step, "tokens": tokens, "model": asdict(config)}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in parameters.items()}
-    part = place.with_name(f".{place.name}")
-    try:
-        write_durably(part, safetensors.torch.save(tensors, metadata={"snapshot": described}))
-        part.replace(place)
-    except OSError:  # a full disk: what was begun must not take room
-        part.unlink(missing_ok=True)
-        raise
+    replace_durably(place, safetensors.torch.save(tensors, metadata={"snapshot": described}))
 
 
 def saved(run: Path) -> list[Path]:

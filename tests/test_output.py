@@ -1,0 +1,174 @@
+"""What cannot be written or printed: readers that leave, full disks, folders that may not be written to."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import QUICK, ROOT, SMALL
+
+from data import InputError
+from data.disk import parents_made, replace_durably, require_writable
+from data.piped import Unheeded
+from training import checkpoint
+
+TEXT = ("data=files", "data.path=a.txt", "tokenizer=bytes", "tokens_per_step=128", QUICK[0], *SMALL)
+
+
+class Failing:
+    """A stream that cannot be written, as seen by Python: only the flush says so."""
+
+    def __init__(self, number: int) -> None:
+        self.error, self.null = OSError(number, os.strerror(number)), os.open(os.devnull, os.O_WRONLY)
+
+    def fileno(self) -> int:
+        return self.null
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        raise self.error
+
+
+@pytest.fixture
+def failing_stdout(monkeypatch):
+    return lambda number: monkeypatch.setattr(sys, "stdout", Failing(number))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 256 kB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path], capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EPIPE, ""),
+        (errno.ENOSPC, "note   stdout cannot be written (No space left on device); going on without it\n"),
+        (errno.EIO, "note   stdout cannot be written (Input/output error); going on without it\n"),
+    ],
+    ids=["pipe", "full disk", "terminal gone"],
+)
+def test_training_goes_on_when_its_output_cannot_be_written(script, failing_stdout, capsys, number, said):
+    Path("a.txt").write_text("The quick brown fox jumps over the lazy dog. " * 60)
+    failing_stdout(number)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("data.piped.let_go", lambda stream: setattr(stream, "flush", lambda: None))
+        script("train", "run=run", "max_steps=2", *TEXT)
+    assert checkpoint.saved_steps(Path("run")) == [2]
+    assert capsys.readouterr().err == said
+
+
+def test_a_reader_that_has_had_enough_ends_sampling_quietly(finished_run, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")  # so that Python holds what could not be written
+    command = f"{sys.executable} sample.py run={finished_run} max_new_tokens=60 n=3; echo status $? >&2"
+    done = subprocess.run(["bash", "-c", f"({command}) | true"], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == "status 0\n"
+
+
+def test_sampling_onto_a_full_disk_is_one_line(finished_run, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    command = [sys.executable, "sample.py", f"run={finished_run}", "prompt=Tom", "max_new_tokens=5"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.stderr == "error: No space left on device: stdout\n"
+    assert done.returncode == 1
+
+
+def test_a_sample_that_cannot_be_kept_is_printed_all_the_same(script, finished_run, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    for path in finished_run.iterdir():
+        if path.name != "samples":
+            (tmp_path / "run" / path.name).symlink_to(path)
+    arguments = ("run=run", "prompt=One day", "n=2", "max_new_tokens=5")
+    script("sample", *arguments)
+    printed = capsys.readouterr()
+    (tmp_path / "run" / "samples" / "samples.jsonl").unlink()
+    (tmp_path / "run" / "samples").rmdir()
+    (tmp_path / "run" / "samples").touch()
+    script("sample", *arguments)
+    again = capsys.readouterr()
+    assert again.out == printed.out
+    assert again.err == "note   no copy was kept: run/samples/samples.jsonl cannot be written (File exists)\n"
+
+
+def test_a_full_disk_keeps_no_half_of_a_sample(disk):
+    from sample import keep
+
+    keep(disk, [{"text": "whole"}])
+    keep(disk, [{"text": "x" * 300_000}])
+    assert (disk / "samples.jsonl").read_text() == '{"text": "whole"}\n'
+
+
+@pytest.mark.parametrize("more", [(), ("pairs=pairs.jsonl",), ("text=Tom sat.",)])
+def test_probing_finds_out_before_its_work_that_it_cannot_write(error_of, finished_run, tmp_path, monkeypatch, more):
+    (tmp_path / "run").mkdir()
+    for path in finished_run.iterdir():
+        if path.name != "probe":
+            (tmp_path / "run" / path.name).symlink_to(path)
+    (tmp_path / "run" / "probe").touch()
+    for work in ("probe", "score_pairs"):
+        monkeypatch.setattr(f"probe.{work}", lambda *_, **__: pytest.fail("works"))
+    message = error_of("probe", "run=run", *more)
+    assert message.startswith("error: run/probe cannot be written (Not a directory); make room there")
+
+
+def test_training_finds_out_before_tokens_are_made_that_it_cannot_write(error_of):
+    Path("file").touch()
+    Path("a.txt").write_text("To be. " * 400)
+    message = error_of("train", "run=file/run", *TEXT)
+    assert message.startswith("error: file cannot be written (Not a directory)")
+    assert not Path("cache").exists()
+
+
+def test_a_full_disk_cannot_be_written(disk):
+    require_writable(disk)
+    (disk / "ballast").write_bytes(bytes(250_000))
+    with pytest.raises(InputError, match=r"disk cannot be written \(No space left on device\)"):
+        require_writable(disk / "a" / "b")
+    assert [path.name for path in disk.iterdir()] == ["ballast"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(disk):
+    replace_durably(disk / "file", b"earlier")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        replace_durably(disk / "file", bytes(300_000))
+    assert caught.value.filename == str(disk / ".file.tmp"), "the line names it"
+    assert [path.name for path in disk.iterdir()] == ["file"]
+    assert (disk / "file").read_bytes() == b"earlier"
+
+
+def test_an_export_onto_a_full_disk_is_one_line_and_leaves_nothing(error_of, finished_run, disk):
+    message = error_of("export", f"run={finished_run}", f"to={disk}/new/folder")
+    assert "No space left on device" in message
+    assert str(disk) in message
+    assert list(disk.iterdir()) == []
+
+
+def test_folders_that_were_made_for_nothing_go_and_others_stay(tmp_path):
+    (tmp_path / "a").mkdir()
+    work = parents_made(tmp_path / "a" / "b" / "c" / "d")
+    work.__enter__()
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    assert not work.__exit__(KeyError, KeyError(), None)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a"]
+
+
+def test_what_goes_to_a_stream_that_works_arrives(capsys):
+    stream = Unheeded(sys.stdout)
+    assert stream.write("text") == 4
+    stream.flush()
+    assert not stream.isatty()
+    assert capsys.readouterr().out == "text"
