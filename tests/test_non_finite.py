@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import QUICK, SMALL
+from exchanged import SHAPES, export, make
 from networks import loud_model
+from safetensors.torch import load_file, save_file
 from trainers import SHAPE, new_run
 
 from data import InputError
@@ -160,3 +162,15 @@ def test_pairs_are_not_compared_by_what_is_not_finite():
 def test_json_has_null_for_what_is_not_finite():
     value = {"a": NAN, "b": [1.5, (float("inf"), {"c": -float("inf")})], "d": "NaN", "e": 3}
     assert json_text(value) == '{"a": null, "b": [1.5, [null, {"c": null}]], "d": "NaN", "e": 3}'
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf"), 1e300], ids=str)
+def test_an_imported_tensor_that_is_not_finite_is_named_and_no_run_begins(error_of, tmp_path, value):
+    weights = export(make(SHAPES["gpt2"]), tmp_path / "theirs") / "model.safetensors"
+    tensors, name = load_file(weights), "transformer.h.1.mlp.c_fc.weight"
+    tensors[name] = tensors[name].double()
+    tensors[name][2, 3] = value
+    save_file(tensors, weights, {"format": "pt"})
+    message = error_of("train", "run=run", "init_from=hf:theirs", *QUICK, "tokens_per_step=96")
+    assert message.startswith(f"error: hf:theirs: the tensor {name} is not finite (NaN or infinity)")
+    assert not Path("run").exists()
