@@ -17,7 +17,7 @@ from filelock import Timeout as Held
 from data.errors import InputError
 
 ABANDONED_SECONDS = 3600
-TRIED_BYTES = 1 << 16
+TRIED_BYTES = 1 << 14
 DISCARDING = "discarding"
 
 
