@@ -7,7 +7,7 @@ from data.piped import let_go
 
 
 class one_line_errors:
-    """Turns errors that users can mend into one line; anything else is a bug and keeps its traceback."""
+    """Turns errors that users can put right into one line; anything else is a bug and keeps its traceback."""
 
     def __enter__(self) -> None:
         pass
