@@ -1,10 +1,10 @@
-"""How far apart the ways of computing each attention letter are: ``python -m benchmarks.parity [--length 256]``.
+"""How far apart the ways of computing each attention type are: ``python -m benchmarks.parity [--length 256]``.
 
 All in float32, on random weights; every number is the largest absolute difference over all elements.
 
 * definition: the whole sequence at once against explicit weights of every query and key, output and gradients (by the
   input and by all weights, relative to the layer's largest);
-* watched: the heads' outputs against pattern x values, in every row;
+* hooked: the heads' outputs against pattern x values, in every row;
 * cached: logits token by token with a cache against the whole sequence at once, prompts of a third of the length;
 * tokens: greedy continuations, with and without a cache, of one batch of prompts: of one token, a fifth of the block
   and 1.7 blocks.
@@ -82,7 +82,7 @@ def from_definition(model: GPT, tokens: Tensor) -> tuple[float, float] | None:
 
 
 @torch.inference_mode()
-def watched(model: GPT, tokens: Tensor) -> float | None:
+def hooked(model: GPT, tokens: Tensor) -> float | None:
     if not model.config.layers_with_heads:
         return None
     every, one = Explicit(), Explicit(torch.zeros(len(tokens), 1, dtype=torch.int64))
@@ -120,10 +120,10 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=256, help="tokens, and the block")
     length = parser.parse_args().length
     tokens = torch.randint(VOCABULARY, (2, length), generator=torch.Generator().manual_seed(0))
-    print("| attention | definition | its gradients | watched | cached logits | tokens alike |\n|" + "---|" * 6)
+    print("| attention | definition | its gradients | hooked | cached logits | same tokens |\n|" + "---|" * 6)
     for name, shape in PATTERNS.items():
         model = random_model(length, shape)
-        numbers = [*(from_definition(model, tokens) or (None, None)), watched(model, tokens), cached(model, tokens)]
+        numbers = [*(from_definition(model, tokens) or (None, None)), hooked(model, tokens), cached(model, tokens)]
         cells = ["no pattern" if number is None else f"{number:.1e}" for number in numbers]
         print(f"| {' | '.join([name, *cells, same_tokens(model)])} |", flush=True)
 
