@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share: real data where it is at hand, a trained run, the scripts in process."""
+"""Fixtures that several packages' tests share: inputs, a trained run, the scripts in process."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
+import inputs
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -61,12 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """A folder with tiny Shakespeare, GPT-2's vocabulary and the Winogender templates; tests skip without it."""
-    folder = Path(os.environ.get("LOOKBACK_TEST_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("needs real inputs: set LOOKBACK_TEST_DATA to a folder that has them")
-    return folder
+def made_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return inputs.make(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module", params=inputs.KINDS)
+def input_folder(request: pytest.FixtureRequest) -> Path:
+    """A folder with a play, GPT-2's vocabulary and Winogender templates: made, and the real one where it is at hand."""
+    return inputs.REAL if request.param == "real" else request.getfixturevalue("made_inputs")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from conftest import GPT2_SHAPE
 from networks import loud_model
+from tolerance import additions, assert_near
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import exchange
@@ -46,3 +47,11 @@ def random_gpt2(vocab_size: int = VOCABULARY, **settings: object) -> GPT2LMHeadM
 
 def tokens() -> torch.Tensor:
     return torch.randint(VOCABULARY, (3, 40), generator=torch.Generator().manual_seed(3))
+
+
+@torch.no_grad()
+def assert_same_logits(ours: GPT, theirs: torch.nn.Module, prompts: torch.Tensor | None = None) -> None:
+    """On ``prompts`` [B, T]; theirs may have more rows than we have tokens."""
+    prompts = tokens() if prompts is None else prompts
+    expected = theirs(prompts).logits[..., : ours.config.vocab_size]
+    assert_near(ours(prompts), expected, additions(ours.config, prompts.size(1)))

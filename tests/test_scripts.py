@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import inputs
 import pytest
 import torch
 from conftest import QUICK, ROOT, SMALL
@@ -82,16 +83,20 @@ def test_training_on_ones_own_files(script, corpus, capsys):
     assert checkpoint.saved_steps(Path("run")) == [4]
 
 
-def test_training_on_real_text_with_gpt2s_tokenizer(script, real_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(real_data / "tiktoken"))
+def test_training_with_gpt2s_tokenizer(script, input_folder, tmp_path):
     path = tmp_path / "play.txt"
-    path.write_text((real_data / "tinyshakespeare.txt").read_text()[:20_000])
-    script("train", "run=run", "data=files", f"data.path={path}", "tokenizer=gpt2", *FILES, "max_steps=1")
+    path.write_text((input_folder / inputs.PLAY).read_text(encoding="utf-8")[:20_000], encoding="utf-8")
+    with inputs.gpt2_from(input_folder):
+        script("train", "run=run", "data=files", f"data.path={path}", "tokenizer=gpt2", *FILES, "max_steps=1")
     assert read_rows(Path("run/metrics.jsonl"))[0]["val_loss"] == pytest.approx(10.825, abs=0.02)  # ln 50257
 
 
-def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(script, error_of, real_data, monkeypatch):
-    nowhere = replace(SHAKESPEARE, url="http://127.0.0.1:9/input.txt")
+def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(
+    script, error_of, input_folder, monkeypatch
+):
+    play = input_folder / inputs.PLAY
+    nowhere = replace(inputs.expect(SHAKESPEARE, play), url="http://127.0.0.1:9/input.txt")
+    assert input_folder != inputs.REAL or nowhere.sha256 == SHAKESPEARE.sha256
     monkeypatch.setitem(CATALOG, "shakespeare", Source("text", (nowhere,)))
     monkeypatch.setattr("data.download.TRIES_AGAIN", 0)
     message = error_of("train", "data=shakespeare", "run=run", *FILES)
@@ -100,7 +105,7 @@ def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(sc
     assert not Path("run").exists()
     place.write_text("another text")
     assert "is not the file expected" in error_of("train", "data=shakespeare", "run=run", *FILES)
-    place.write_bytes((real_data / "tinyshakespeare.txt").read_bytes())
+    place.write_bytes(play.read_bytes())
     script("train", "data=shakespeare", "run=run", *FILES, "max_steps=1")
 
 

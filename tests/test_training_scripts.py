@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import inputs
 import pytest
 from conftest import QUICK, SMALL, start_training
 from processes import Training
@@ -47,7 +48,7 @@ def test_fine_tuning_starts_from_the_best_weights_and_their_tokenizer(script, ca
     script("train", *arguments, "run=second", "init_from=first", "max_steps=2", "model.dropout=0.1", "seed=5")
     assert "weights from first, step 4" in capsys.readouterr().out
     assert Path("second/tokenizer.json").read_bytes() == Path("first/tokenizer.json").read_bytes()
-    assert read_rows(Path("second/metrics.jsonl"))[0]["val_loss"] == pytest.approx(losses[4], abs=1e-6)
+    assert read_rows(Path("second/metrics.jsonl"))[0]["val_loss"] == losses[4]
     assert losses[4] != pytest.approx(losses[0], abs=0.1)
     assert losses[4] != pytest.approx(losses[8], abs=0.01)
     states = [checkpoint.load(Path(run), "latest")[0]["model"] for run in ("first", "second")]
@@ -149,11 +150,11 @@ def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys,
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe", "gpt2"])
-def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, real_data, monkeypatch, kind):
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(real_data / "tiktoken"))
+def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, made_inputs, kind):
     settings = (*PLAIN, "data.path=one.txt", f"tokenizer={kind}", "model.dropout=0.1", "tokens_at_once=64")
-    script("train", *settings, "run=whole", "max_steps=4", "eval_every=2")
-    script("train", *settings, "run=half", "max_steps=4", "eval_every=2", "checkpoint_every=2")
+    with inputs.gpt2_from(made_inputs):
+        script("train", *settings, "run=whole", "max_steps=4", "eval_every=2")
+        script("train", *settings, "run=half", "max_steps=4", "eval_every=2", "checkpoint_every=2")
     for path in (Path("half/checkpoints/step_000004")).iterdir():  # as if it had been killed after step 2
         path.unlink()
     Path("half/checkpoints/step_000004").rmdir()

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import inputs
 import numpy as np
 import pytest
 
@@ -36,8 +37,9 @@ def test_documents_are_separated_by_the_end_token(tmp_path):
     assert ends == 18 + 1, "the document at the cut ends on both sides of it"
 
 
-def test_real_text_in_small_chunks_has_the_tokens_of_the_whole(real_data, tmp_path, monkeypatch):
-    text = (real_data / "tinyshakespeare.txt").read_text()[:200_000]
+def test_text_in_small_chunks_has_the_tokens_of_the_whole(input_folder, tmp_path, monkeypatch):
+    text = (input_folder / inputs.PLAY).read_text(encoding="utf-8")[:200_000]
+    assert len(text) == 200_000
     corpus = write(tmp_path / "a.txt", text)
     monkeypatch.setattr(data.files, "CHUNK", 1_000)
     dataset = prepare(corpus, TokenizerConfig("bpe", 500), tmp_path / "cache")

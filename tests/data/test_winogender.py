@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import inputs
 import pytest
 from conftest import ROOT
 
@@ -14,7 +15,6 @@ from data.case_files import parse_cases
 from data.cases import Case
 from data.winogender import FORMS, cases, describe, parting, read_templates
 
-# Made up here; the real templates are only read where they are at hand.
 PILOT = "The $OCCUPATION thanked the $PARTICIPANT because $NOM_PRONOUN was {}."
 TEMPLATES = [
     ("pilot", "guest", "1", PILOT.format("kind")),
@@ -40,8 +40,8 @@ def told(tmp_path) -> list[Case]:
 
 
 @pytest.fixture(scope="module")
-def real(real_data) -> list[Case]:
-    return cases(read_templates(real_data / "winogender_templates.tsv"), list(FORMS))
+def whole(input_folder) -> list[Case]:
+    return cases(read_templates(input_folder / inputs.TEMPLATES_FILE), list(FORMS))
 
 
 def test_a_template_becomes_a_sentence_and_a_question(told):
@@ -109,19 +109,21 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path):
     assert done.stderr == f"{tmp_path}/nothing.tsv: there is no such file\n"
 
 
-def test_all_of_winogender_becomes_valid_cases_in_two_halves(real):
-    read = parse_cases("\n".join(json.dumps(case.to_json()) for case in real).encode(), "")
+def test_all_templates_become_valid_cases_in_two_halves(whole):
+    read = parse_cases("\n".join(json.dumps(case.to_json()) for case in whole).encode(), "")
     select, report = split_cases(read)
-    assert len(select) == len(report) == 180
+    assert len(select) == len(report) == len(whole) / 2 >= 24
     assert not {case.frame for case in select} & {case.frame for case in report}
-    assert all(case.spans.cue and case.spans.subject for case in real)
+    assert all(case.spans.cue and case.spans.subject for case in whole)
 
 
-def test_three_quarters_of_winogender_cannot_be_decided_at_the_pronoun(real):
-    counts = Counter(parting(*pair) for pair in zip(real[::2], real[1::2], strict=True))
-    assert counts == {"same": 3 * 44, "form": 3 * 2, "order": 3 * 2, "words": 3 * 12}
+def test_where_the_pairs_of_winogender_part_is_counted(whole, input_folder):
+    """Of the real ones three quarters cannot be decided at the pronoun."""
+    counts = Counter(parting(*pair) for pair in zip(whole[::2], whole[1::2], strict=True))
+    pairs = {"same": 44, "form": 2, "order": 2, "words": 12} if input_folder == inputs.REAL else inputs.PAIRS
+    assert counts == {kind: len(FORMS) * n for kind, n in pairs.items()}
 
 
-def test_neither_the_first_nor_the_subject_is_favoured_in_winogender(real):
-    assert sum(case.spans.gold < case.spans.distractors for case in real) == len(real) // 2
-    assert sum(case.spans.gold[0] == case.spans.subject for case in real) == len(real) // 2
+def test_neither_the_first_nor_the_subject_is_favoured(whole):
+    assert sum(case.spans.gold < case.spans.distractors for case in whole) == len(whole) // 2
+    assert sum(case.spans.gold[0] == case.spans.subject for case in whole) == len(whole) // 2

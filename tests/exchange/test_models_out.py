@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import GPT2_SHAPE, run_script
-from exchanged import SHAPES, SIZES, TOKENIZER, VOCABULARY, export, make, tokens
+from exchanged import SHAPES, SIZES, TOKENIZER, VOCABULARY, assert_same_logits, export, make, tokens
+from tolerance import additions, assert_near
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data import InputError
@@ -18,7 +19,6 @@ from model import GPT, GPTConfig, Sampling, generate
 from model.hooks import PatternRecorder
 from training import run
 
-TOLERANCE = {"rtol": 0, "atol": 1e-5}
 ARCHITECTURES = {"gpt2": "GPT2LMHeadModel", "modern": "NanoChatForCausalLM"}
 
 
@@ -31,8 +31,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[GPT, Path]:
 def test_logits_are_the_same(pair):
     ours, folder = pair
     theirs = AutoModelForCausalLM.from_pretrained(folder)
-    with torch.no_grad():
-        torch.testing.assert_close(theirs(tokens()).logits, ours(tokens()), **TOLERANCE)
+    assert_same_logits(ours, theirs)
 
 
 def test_greedy_continuations_are_the_same_up_to_the_end_token(pair):
@@ -68,7 +67,7 @@ def test_the_bridge_of_transformer_lens_shows_our_patterns(pair):
     names = [f"blocks.{layer}.attn.hook_pattern" for layer in recorder.patterns]
     _, cache = bridge.run_with_cache(tokens(), names_filter=names)
     for layer, pattern in recorder.patterns.items():
-        torch.testing.assert_close(cache[names[layer]], pattern, **TOLERANCE)
+        assert_near(cache[names[layer]], pattern, additions(ours.config, tokens().size(1)), scale=1)
     text = "Tom <|endoftext|>"
     assert bridge.to_tokens(text, prepend_bos=False).tolist() == [TOKENIZER.encode(text).tolist()]
 
@@ -124,8 +123,7 @@ def test_dropout_goes_out_but_changes_nothing(tmp_path):
     ours = GPT(replace(make({}).config, dropout=0.3)).eval()
     theirs = AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out"))
     assert theirs.config.attention_dropout == 0.3
-    with torch.no_grad():
-        torch.testing.assert_close(theirs(tokens()).logits, ours(tokens()), **TOLERANCE)
+    assert_same_logits(ours, theirs)
 
 
 def test_a_folder_is_replaced_only_where_an_export_made_it_and_told_to(tmp_path):
@@ -213,8 +211,7 @@ def test_the_script_exports_the_checkpoint_that_is_asked_for(script, error_of, f
     ours, tokenizer, _ = load_model(finished_run, "10", torch.device("cpu"))
     theirs = AutoModelForCausalLM.from_pretrained("my models/one")
     prompt = torch.from_numpy(tokenizer.encode("Tom met Anna at the park."))[None]
-    with torch.no_grad():
-        torch.testing.assert_close(theirs(prompt).logits, ours(prompt), **TOLERANCE)
+    assert_same_logits(ours, theirs, prompt)
     assert error_of("export", f"run={finished_run}", "to=my models/one") == (
         "error: to=my models/one: exists; overwrite=true replaces it"
     )

@@ -5,6 +5,7 @@ import shutil
 import string
 from pathlib import Path
 
+import inputs
 import pytest
 import tiktoken
 from hypothesis import given, settings
@@ -24,13 +25,13 @@ AROUND = "x{0}1{0} {0}{0}'s"  # beside letters, digits, spaces and itself
 BYTES = {bytes([byte]): byte for byte in range(256)}
 
 
-@pytest.fixture(scope="module", params=["bytes", "bpe", "gpt2"])
+@pytest.fixture(scope="module", params=["bytes", "bpe", *inputs.KINDS])
 def ours(request: pytest.FixtureRequest) -> Tokenizer:
-    if request.param != "gpt2":
+    """Of bytes, of a small corpus, and GPT-2's, from files that are made or real."""
+    if request.param in ("bytes", "bpe"):
         return byte_tokenizer() if request.param == "bytes" else train_bpe([TEXT * 3, string.printable], 400)
-    with pytest.MonkeyPatch.context() as patch:
-        folder = request.getfixturevalue("real_data")
-        patch.setenv("TIKTOKEN_CACHE_DIR", str(folder / "tiktoken"))
+    folder = inputs.REAL if request.param == "real" else request.getfixturevalue("made_inputs")
+    with inputs.gpt2_from(folder):
         return gpt2_tokenizer(folder)
 
 
@@ -107,12 +108,12 @@ def test_what_transformers_saves_of_it_is_read_back_too(tmp_path):
     assert tokenizer_json.read(tmp_path).to_json() == ours.to_json()
 
 
-def test_gpt2s_own_pair_of_files_is_read(real_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(real_data / "tiktoken"))
-    ours = gpt2_tokenizer(real_data)
-    cached = sorted((real_data / "tiktoken").iterdir(), key=lambda path: path.stat().st_size)
-    shutil.copy(cached[0], tmp_path / "merges.txt")
-    shutil.copy(cached[1], tmp_path / "vocab.json")
+def test_gpt2s_own_pair_of_files_is_read(input_folder, tmp_path):
+    with inputs.gpt2_from(input_folder):
+        ours = gpt2_tokenizer(input_folder)
+    merges, vocabulary = inputs.gpt2_files(input_folder)
+    shutil.copy(merges, tmp_path / "merges.txt")
+    shutil.copy(vocabulary, tmp_path / "vocab.json")
     assert tokenizer_json.read(tmp_path).to_json() == ours.to_json()
 
 

@@ -1,5 +1,7 @@
 """Generation: the cache changes nothing but the time, and the filters exclude what they say."""
 
+import math
+
 import pytest
 import torch
 
@@ -26,7 +28,9 @@ SHAPES = {
 @pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
 def model(request: pytest.FixtureRequest) -> GPT:
     torch.manual_seed(0)
-    model = GPT(GPTConfig(60, **{"block_size": 16, "n_layer": 2, "n_head": 4, "n_embd": 32, **request.param})).eval()
+    """In double precision: among thousands of tokens two may be so near that float32's rounding chooses."""
+    config = GPTConfig(60, **{"block_size": 16, "n_layer": 2, "n_head": 4, "n_embd": 32, **request.param})
+    model = GPT(config).eval().double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -135,10 +139,12 @@ def test_filters_keep_exactly_these(sampling, kept):
 
 def test_draws_follow_the_probabilities():
     generator = torch.Generator().manual_seed(0)
-    drawn = choose(LOGITS.expand(20_000, -1), Sampling(temperature=0.5), generator)
-    share = torch.bincount(drawn, minlength=4) / 20_000
+    n = 20_000
+    drawn = choose(LOGITS.expand(n, -1), Sampling(temperature=0.5), generator)
+    share = torch.bincount(drawn, minlength=4) / n
     expected = torch.tensor([0.25, 0.09, 0.0225, 0.0025])
-    torch.testing.assert_close(share, expected / expected.sum(), rtol=0, atol=0.012)
+    five_sigma = 5 * math.sqrt(0.5 * 0.5 / n)  # Intel's library draws other numbers than torch does elsewhere
+    torch.testing.assert_close(share, expected / expected.sum(), rtol=0, atol=five_sigma)
 
 
 @pytest.mark.parametrize(

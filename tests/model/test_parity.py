@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import GPT2_SHAPE
+from tolerance import additions, assert_near
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, NanoChatConfig, NanoChatForCausalLM
@@ -11,7 +12,6 @@ from benchmarks.peers import lookback_twin
 from model import GPT, GPTConfig
 from model.hooks import PatternRecorder
 
-TOLERANCE = {"rtol": 0, "atol": 1e-5}
 BATCH, LENGTH, VOCABULARY = 3, 24, 101
 
 
@@ -79,7 +79,7 @@ def tokens() -> Tensor:
 
 def test_logits_agree(pair, tokens):
     ours, theirs = pair
-    torch.testing.assert_close(ours(tokens), theirs(tokens).logits, **TOLERANCE)
+    assert_near(ours(tokens), theirs(tokens).logits, additions(ours.config, LENGTH))
 
 
 def test_attention_patterns_agree(pair, tokens):
@@ -88,7 +88,7 @@ def test_attention_patterns_agree(pair, tokens):
     ours(tokens, hooks=recorder)
     expected = theirs(tokens, output_attentions=True).attentions
     for pattern, reference in zip(recorder.patterns.values(), expected, strict=True):
-        torch.testing.assert_close(pattern, reference, **TOLERANCE)
+        assert_near(pattern, reference, additions(ours.config, LENGTH), scale=1)
 
 
 def test_loss_and_its_gradients_agree(pair, tokens):
@@ -96,11 +96,11 @@ def test_loss_and_its_gradients_agree(pair, tokens):
     loss = ours(tokens[:, :-1], tokens[:, 1:])
     logits = theirs(tokens[:, :-1]).logits
     expected = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-    torch.testing.assert_close(loss, expected, **TOLERANCE)
+    assert_near(loss, expected, additions(ours.config, LENGTH))
     loss.backward()
     expected.backward()
     for mine, reference in gradient_pairs(ours, theirs):
-        torch.testing.assert_close(mine, reference, **TOLERANCE)
+        assert_near(mine, reference, 2 * additions(ours.config, LENGTH) + BATCH * LENGTH)
 
 
 def gradient_pairs(ours: GPT, theirs: torch.nn.Module) -> list[tuple[Tensor, Tensor]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tolerance import additions, assert_near, largest
 from torch import Tensor
 
 from benchmarks.peers import Shape, lookback_twin, random_gpt2
@@ -14,8 +15,8 @@ from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
 
 SHAPE = Shape(n_layer=3, n_head=4, n_embd=64, vocab_size=307)
-TOLERANCE = {"rtol": 0, "atol": 1e-5}
 BATCH, LENGTH = 6, 30
+ADDITIONS = additions(SHAPE.config(), LENGTH)
 HEADS = [(layer, head) for layer in range(SHAPE.n_layer) for head in range(SHAPE.n_head)]
 
 
@@ -73,7 +74,7 @@ def head_outputs(model: GPT, tokens: Tensor) -> list[Tensor]:
 
 
 def test_logits_agree(ours, bridge, tokens):
-    torch.testing.assert_close(ours(tokens), bridge(tokens, return_type="logits"), **TOLERANCE)
+    assert_near(ours(tokens), bridge(tokens, return_type="logits"), ADDITIONS)
 
 
 @pytest.mark.parametrize("rows", [None, (29, 3, 0, 17)], ids=["all rows", "some rows"])
@@ -85,13 +86,13 @@ def test_patterns_agree_and_are_far_from_uniform(ours, bridge, tokens, rows):
     for layer, pattern in recorder.patterns.items():
         expected = cache[f"blocks.{layer}.attn.hook_pattern"]  # [B, H, T, T]
         assert expected[:, :, LENGTH // 2 :].amax(-1).mean() > 0.2, "uniform rows would be at 0.05"
-        torch.testing.assert_close(pattern, expected if rows is None else expected[:, :, rows], **TOLERANCE)
+        assert_near(pattern, expected if rows is None else expected[:, :, rows], ADDITIONS, scale=1)
 
 
 def test_outputs_of_heads_agree(ours, bridge, tokens):
     _, cache = bridge.run_with_cache(tokens)
     for layer, z in enumerate(head_outputs(ours, tokens)):
-        torch.testing.assert_close(z, cache[f"blocks.{layer}.attn.hook_z"].transpose(1, 2), **TOLERANCE)
+        assert_near(z, cache[f"blocks.{layer}.attn.hook_z"].transpose(1, 2), ADDITIONS)
 
 
 def test_what_each_head_adds_to_the_stream_agrees(ours, bridge, tokens):
@@ -103,7 +104,7 @@ def test_what_each_head_adds_to_the_stream_agrees(ours, bridge, tokens):
     for layer, z in enumerate(head_outputs(ours, tokens)):
         w_o = ours.blocks[layer].attention.o.weight.unflatten(1, (SHAPE.n_head, -1))  # [D, H, d]
         result = torch.einsum("bhtd,ehd->bthe", z, w_o)  # [B, T, H, D]
-        torch.testing.assert_close(result, cache[f"blocks.{layer}.attn.hook_result"], **TOLERANCE)
+        assert_near(result, cache[f"blocks.{layer}.attn.hook_result"], ADDITIONS)
 
 
 def log_odds(logits: Tensor, answers: Tensor, foils: Tensor) -> Tensor:
@@ -129,13 +130,14 @@ def test_ablating_any_head_by_its_mean_changes_the_log_odds_alike(ours, bridge, 
     answers, foils = draw(4, BATCH), draw(5, BATCH)
     means = torch.stack([z.mean(dim=(0, 2)) for z in head_outputs(ours, draw(6, 2 * BATCH, LENGTH))])  # [L, H, d]
     odds = measure(ours, cases_of(tokens, answers, foils), {"mean": without_sets(single_heads(ours), means)})
-    reference = log_odds(bridge(tokens, return_type="logits"), answers, foils)
+    logits = bridge(tokens, return_type="logits")
+    reference = log_odds(logits, answers, foils)
     for (layer, head), after in zip(HEADS, odds["mean"], strict=True):
         change = after - odds["clean"][0]
         assert change.abs().max() > 0.01, "the head matters"
         expected = lens_ablation(bridge, tokens, layer, head, means[layer, head], answers, foils) - reference
-        torch.testing.assert_close(change, expected, **TOLERANCE)
-    torch.testing.assert_close(bridge(tokens, return_type="logits"), ours(tokens), **TOLERANCE)  # no hook is left
+        assert_near(change, expected, ADDITIONS, scale=largest(logits))
+    assert bridge(tokens, return_type="logits").equal(logits), "no hook is left"
 
 
 def cases_of(tokens: Tensor, answers: Tensor, foils: Tensor) -> list[EncodedCase]:

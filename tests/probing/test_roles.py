@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tolerance import assert_near
 from torch import Tensor
 
 from data import encode_case
@@ -87,9 +88,10 @@ def test_habits_do_not_depend_on_batches(planted, texts, monkeypatch):
     whole = habits(model, texts, texts)
     monkeypatch.setattr("probing.roles.WEIGHTS_AT_ONCE", 1)
     one_by_one = habits(model, texts, texts)
+    n_rows = sum(map(len, texts))
     for name, mass in whole.mass.items():
-        torch.testing.assert_close(one_by_one.mass[name], mass)
-    torch.testing.assert_close(one_by_one.sink_norm, whole.sink_norm)
+        assert_near(one_by_one.mass[name], mass, n_rows, scale=1)
+    assert_near(one_by_one.sink_norm, whole.sink_norm, n_rows + 32)
 
 
 def test_the_size_of_the_first_value_is_what_the_weights_say(stories, texts):
