@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import QUICK, SMALL, start_training
 from processes import Training
+from tolerance import TRAINED
 from trainers import make_trainer, new_run, rows_without_clock
 
 from data import InputError
@@ -53,7 +54,7 @@ def test_accumulation_has_the_gradient_of_the_whole_batch(tmp_path, stories, mon
         trainer = new_run(tmp_path / str(micro_tokens), stories, max_steps=5)
         trainer.train()
         losses.append([row["train_loss"] for row in read_rows(trainer.run / "metrics.jsonl") if row["step"]])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0] == pytest.approx(losses[1], rel=TRAINED)
 
 
 def test_training_lowers_the_loss(tmp_path, stories):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import QUICK, ROOT, SMALL
 from processes import Training
+from tolerance import TRAINED
 
 from data import Batches, InputError
 from data.shards import Tokens
@@ -64,7 +65,7 @@ def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
     for key, n in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
         one, two = (losses(tmp_path / f"by{processes}", key) for processes in (1, 2))
         assert len(one) == n
-        assert one == pytest.approx(two, rel=2e-5)
+        assert one == pytest.approx(two, rel=TRAINED)
     (one, _), (two, _) = (checkpoint.load(tmp_path / f"by{processes}", "latest")[1] for processes in (1, 2))
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-4)
