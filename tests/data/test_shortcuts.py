@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.shortcuts import accuracies, count_trigrams, drawn, trigram_accuracy
 from data import EncodedCase, encode_case
 from data.stories import FAMILIES, SPLITS, cases, write
+from experiments.shortcuts import accuracies, count_trigrams, drawn, trigram_accuracy
 
 N = 1_000
 TWO_ERRORS = 2 * 0.5 / math.sqrt(N)

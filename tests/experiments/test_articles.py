@@ -9,12 +9,12 @@ import pytest
 import toys
 from networks import loud_model
 
-from benchmarks.articles import __main__ as command
-from benchmarks.articles import causality, claim, doc, explanations, found, heads, letters, pronouns, runs, translation
-from benchmarks.articles.registry import CLAIMS
-from benchmarks.articles.role_maps import draw_role_maps
 from data import InputError, encode_case
 from data.stories import FAMILIES, cases
+from experiments.articles import __main__ as command
+from experiments.articles import causality, claim, doc, explanations, found, heads, letters, pronouns, runs, translation
+from experiments.articles.registry import CLAIMS
+from experiments.articles.role_maps import draw_role_maps
 from model import GPTConfig
 from probing import probe, to_json
 from probing.alignment import linked_texts
@@ -294,7 +294,7 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
     places = ["--folder", str(tmp_path / "f"), "--pictures", str(picture.parent), "--doc", str(document)]
     command.main(["mine", *places, "--seeds", "0", "5"])
     said = capsys.readouterr().out
-    assert said.endswith("\n\n    python -m benchmarks.articles mine --seeds 0 5\n")
+    assert said.endswith("\n\n    python -m experiments.articles mine --seeds 0 5\n")
     assert said.startswith("**Holds, because 1 > 0.**\n\n![One is more.](pictures/mine.png)\n\n| n |")
     assert (
         document.read_text()

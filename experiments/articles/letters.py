@@ -9,11 +9,11 @@ from statistics import mean
 
 import yaml
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
-from benchmarks.articles.found import Found, judge, listed, resolved, roles_of
-from benchmarks.articles.role_maps import draw_role_maps
-from benchmarks.articles.runs import best_loss, probe_all, train_all
 from data.visible import visible_name
+from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.found import Found, judge, listed, resolved, roles_of
+from experiments.articles.role_maps import draw_role_maps
+from experiments.articles.runs import best_loss, probe_all, train_all
 from probing.roles import ROLE_COLOURS
 from training.run import CONFIG
 

@@ -1,4 +1,4 @@
-"""What several runs on stories understood, as one table: ``python -m benchmarks.stories runs/a runs/b runs/c``.
+"""What several runs on stories understood, as one table: ``python -m experiments.stories runs/a runs/b runs/c``.
 
 Reads the last row of each run's metrics.jsonl. Every cell is the mean over runs with the lowest and the highest.
 """

@@ -1,4 +1,4 @@
-"""Do heads look back where that does not pay? ``python -m benchmarks.shuffled FOLDER [--seeds 3 --steps 1500]``.
+"""Do heads look back where that does not pay? ``python -m experiments.shuffled FOLDER [--seeds 3 --steps 1500]``.
 
 Trains on stories of the pronoun families as they are, and on the same stories with an antecedent drawn anew, so that no
 pronoun says anything about its answer; then probes both kinds of run on the same held-out stories. Runs and texts stay
@@ -54,7 +54,7 @@ def train_and_probe(run: Path, text: Path, seed: int, steps: int) -> dict:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shuffled", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.shuffled", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1_500)

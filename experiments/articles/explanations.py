@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy.stats import rankdata
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict
-from benchmarks.articles.found import Found, default_found, resolved
 from data import InputError
 from data.visible import visible_name
+from experiments.articles.claim import Claim, Result, Setup, Table, Verdict
+from experiments.articles.found import Found, default_found, resolved
 from probing.colours import GREY, INK, TINT
 from probing.figures import drawing, new_figure, save
 from probing.heads import parse_head

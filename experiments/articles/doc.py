@@ -7,10 +7,10 @@ A claim has a place between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row 
 import re
 from collections.abc import Sequence
 
-from benchmarks.articles.claim import SEEDS, Claim, Result
 from data import InputError
+from experiments.articles.claim import SEEDS, Claim, Result
 
-COMMAND = "python -m benchmarks.articles"
+COMMAND = "python -m experiments.articles"
 
 
 def section(claim: Claim, result: Result, seeds: Sequence[int] = SEEDS) -> str:

@@ -1,4 +1,4 @@
-"""What finds the answers of stories without resolving a reference: ``python -m benchmarks.shortcuts [N]``.
+"""What finds the answers of stories without resolving a reference: ``python -m experiments.shortcuts [N]``.
 
 For each family, the accuracy farthest from one half over all splits and sites before the answer, of every rule. By
 design all of them are at chance, and over twins exactly so; here only the first of each pair counts, whose antecedent

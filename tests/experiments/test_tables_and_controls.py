@@ -7,8 +7,8 @@ from random import Random
 import pytest
 import toys
 
-from benchmarks import heads, shuffled, stories, untrained
 from data.stories import FAMILIES, cases
+from experiments import heads, shuffled, stories, untrained
 from probing import probe, to_json
 
 

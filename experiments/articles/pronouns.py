@@ -6,8 +6,9 @@ from statistics import mean
 
 from matplotlib.lines import Line2D
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
-from benchmarks.articles.found import (
+from data.visible import visible_name
+from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.found import (
     PRONOUNS,
     Found,
     at_site,
@@ -21,7 +22,6 @@ from benchmarks.articles.found import (
     lowest_end,
     shown,
 )
-from data.visible import visible_name
 from probing.colours import GREY, INK, TINT
 from probing.figures import drawing, new_figure, save
 

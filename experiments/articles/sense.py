@@ -5,8 +5,10 @@ from statistics import mean
 
 import torch
 
-from benchmarks.articles.claim import Claim, Result, Setup, share_over_seeds
-from benchmarks.articles.found import (
+from data import encode_case
+from data.stories import cases
+from experiments.articles.claim import Claim, Result, Setup, share_over_seeds
+from experiments.articles.found import (
     because,
     best_baseline,
     default_found,
@@ -17,8 +19,6 @@ from benchmarks.articles.found import (
     lowest_end,
     shown,
 )
-from data import encode_case
-from data.stories import cases
 from probing.families import Quoted
 from probing.figures import drawing, new_figure, save
 from probing.stories_figure import LINE, MARGIN, WIDTH, draw_story, lay_out

@@ -16,11 +16,11 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, over_seeds, t_interval
-from benchmarks.articles.found import judge, listed
-from benchmarks.articles.runs import best_loss, train_all
 from data import Tokenizer
 from data.stories import write
+from experiments.articles.claim import Claim, Result, Setup, Table, over_seeds, t_interval
+from experiments.articles.found import judge, listed
+from experiments.articles.runs import best_loss, train_all
 from model import GPT
 from model.hooks import PatternRecorder
 from probing.figures import drawing, new_figure, save

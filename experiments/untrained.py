@@ -1,4 +1,4 @@
-"""How often an untrained model is given a role: ``python -m benchmarks.untrained RUN [--seeds 200]``.
+"""How often an untrained model is given a role: ``python -m experiments.untrained RUN [--seeds 200]``.
 
 RUN gives the shape of the network and the tokenizer; its weights are not looked at. Every seed is measured as a trained
 model is, on as many cases. As none of them resolves anything, "behaviour first" alone would let no head pass; so what
@@ -72,7 +72,7 @@ def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.untrained", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.untrained", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--cases", type=int, default=400)

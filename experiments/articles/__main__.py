@@ -1,4 +1,4 @@
-"""Measures one claim: ``python -m benchmarks.articles CLAIM [--folder runs/articles --seeds 0 1 2 --jobs 2]``.
+"""Measures one claim: ``python -m experiments.articles CLAIM [--folder runs/articles --seeds 0 1 2 --jobs 2]``.
 
 Prints verdict and tables in Markdown, writes docs/articles/CLAIM.png and, beside the runs, CLAIM.json with all numbers;
 ``--doc docs/articles.md`` puts them into that document, too. Without CLAIM it lists the claims.
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import configs
-from benchmarks.articles.claim import SEEDS, Setup
-from benchmarks.articles.doc import filled, section
-from benchmarks.articles.registry import CLAIMS
+from experiments.articles.claim import SEEDS, Setup
+from experiments.articles.doc import filled, section
+from experiments.articles.registry import CLAIMS
 
 
 def listing() -> str:
@@ -22,7 +22,7 @@ def listing() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.articles", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.articles", description=__doc__.splitlines()[0])
     parser.add_argument("claim", nargs="?", choices=CLAIMS, metavar="CLAIM", help="none: lists them")
     parser.add_argument("--folder", type=Path, default=Path("runs/articles"), help="where runs lie and numbers go")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)

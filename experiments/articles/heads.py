@@ -5,12 +5,12 @@ from itertools import chain
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict, over_seeds
-from benchmarks.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
-from benchmarks.articles.role_maps import draw_role_maps
-from benchmarks.articles.runs import best_loss, probe_all, train_all
 from data.stories import FAMILIES
 from data.visible import visible_name
+from experiments.articles.claim import Claim, Result, Setup, Table, Verdict, over_seeds
+from experiments.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
+from experiments.articles.role_maps import draw_role_maps
+from experiments.articles.runs import best_loss, probe_all, train_all
 from probing.roles import HABITS
 
 ROWS = {

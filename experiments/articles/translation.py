@@ -10,10 +10,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, Verdict, share_over_seeds
-from benchmarks.articles.found import best_baseline, default_found, default_runs
 from data.stories import cases
 from data.visible import visible
+from experiments.articles.claim import Claim, Result, Setup, Table, Verdict, share_over_seeds
+from experiments.articles.found import best_baseline, default_found, default_runs
 from model import GPT
 from model.hooks import PatternRecorder
 from probing.alignment import SITES, LinkedText, linked_texts

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import torch
 from matplotlib.axes import Axes
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
-from benchmarks.articles.found import judge
-from benchmarks.articles.runs import train_all
 from data import Case, InputError, encode_case
 from data.cases import answer_columns
 from data.stories import cases
+from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.found import judge
+from experiments.articles.runs import train_all
 from probing.figures import drawing, new_figure, save
 from probing.scoring import score_answers
 from probing.splits import Split

@@ -13,12 +13,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from benchmarks.articles.claim import Claim, Result, Setup, Table, share_over_seeds
-from benchmarks.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
 from data import EncodedCase, encode_case
 from data.cases import SITES
 from data.stories import cases
 from data.visible import visible_name
+from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
 from model import GPT
 from probing.colours import FAINT, INK, TINT
 from probing.figures import drawing, new_figure, save

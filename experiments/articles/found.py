@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.articles.claim import Setup, Table, Verdict
-from benchmarks.articles.runs import probe_all, train_all
 from data.stories import FAMILIES
 from data.visible import visible_name
+from experiments.articles.claim import Setup, Table, Verdict
+from experiments.articles.runs import probe_all, train_all
 from probing.findings import Role
 
 Found = Mapping

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from benchmarks.articles import claim, scaling
-from benchmarks.articles.runs import command_of
+from experiments.articles import claim, scaling
+from experiments.articles.runs import command_of
 from model import GPT, GPTConfig
 
 

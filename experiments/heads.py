@@ -1,4 +1,4 @@
-"""What the heads of several runs on stories do, as one table: ``python -m benchmarks.heads runs/a runs/b runs/c``.
+"""What the heads of several runs on stories do, as one table: ``python -m experiments.heads runs/a runs/b runs/c``.
 
 Reads probe/heads.json of each run. One row a family and run: the head that *select* chose, quoted on *report*.
 """

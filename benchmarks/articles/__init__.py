@@ -1,1 +1,0 @@
-"""What articles about attention claim, beside what trained models show: ``python -m benchmarks.articles CLAIM``."""
