@@ -71,16 +71,9 @@ class CausalSelfAttention(nn.Module):
 
         ``visible`` [B or 1, 1, T, keys]; without it one query sees all keys, and of several each those before it.
         """
-        return F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=visible,
-            is_causal=visible is None and q.size(2) > 1,
-            scale=self.scale,
-            dropout_p=self.dropout if self.training else 0.0,
-            enable_gqa=q.size(1) != k.size(1),
-        )
+        causal, grouped = visible is None and q.size(2) > 1, q.size(1) != k.size(1)
+        dropout = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(q, k, v, visible, dropout, causal, scale=self.scale, enable_gqa=grouped)
 
     def mask(self, distance: Tensor) -> Tensor:
         """Whether a query sees the key that many tokens before it, for integers of any shape; never a negative one."""

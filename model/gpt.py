@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.attention import CausalSelfAttention, rms_norm, rotary_table
+from model.attention import RMS_EPS, CausalSelfAttention, rms_norm, rotary_table
 from model.cache import Cache, Context
 from model.config import GPTConfig
 from model.hooks import Hooks
@@ -23,14 +23,9 @@ ATTENTION = {
 }
 
 
-class RMSNorm(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return rms_norm(x)
-
-
 def make_norm(config: GPTConfig) -> nn.Module:
     if config.norm == "rmsnorm":
-        return RMSNorm()
+        return nn.RMSNorm(config.n_embd, eps=RMS_EPS, elementwise_affine=False)
     return nn.LayerNorm(config.n_embd, eps=LAYER_NORM_EPS, bias=config.bias)
 
 
