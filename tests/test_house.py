@@ -1,4 +1,4 @@
-"""The house keeps its order: which room may know which, what the core needs, how long a file may be."""
+"""The house keeps its order: which room may know which, and what the core needs."""
 
 import ast
 import subprocess
@@ -22,7 +22,6 @@ SOURCES = sorted(
     path for path in ROOT.rglob("*.py") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
 PARTS_OF_PAGES = sorted(path for kind in ("js", "css") for path in (ROOT / "report").glob(f"*.{kind}"))
-LONGEST = 350  # lines
 
 
 def imported(path: Path) -> set[str]:
@@ -61,14 +60,10 @@ def test_training_and_sampling_do_not_wait_for_what_probing_alone_needs():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_open_with_what_they_are_and_stay_readable(path):
-    text = path.read_text()
-    assert ast.get_docstring(ast.parse(text)), f"{path} does not say what it is"
-    assert text.count("\n") <= LONGEST
+def test_files_open_with_what_they_are(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{path} does not say what it is"
 
 
 @pytest.mark.parametrize("path", PARTS_OF_PAGES, ids=lambda path: path.name)
-def test_parts_of_pages_open_with_what_they_are_and_stay_readable(path):
-    text = path.read_text()
-    assert text.startswith("/* "), f"{path} does not say what it is"
-    assert text.count("\n") <= LONGEST
+def test_parts_of_pages_open_with_what_they_are(path):
+    assert path.read_text().startswith("/* "), f"{path} does not say what it is"
