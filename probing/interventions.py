@@ -65,7 +65,8 @@ class Batch:
     @cached_property
     def clean(self) -> Tensor:
         """The log-odds [B] without any change."""
-        return self.log_odds(self.replay.logits(len(self.model.blocks) - 1, self.asked))[0]
+        last = self.model.config.layers_with_heads[-1]
+        return self.log_odds(self.replay.logits(last, self.asked))[0]
 
     def variants_at_once(self) -> int:
         return max(1, VARIANTS_AT_ONCE // (4 * self.model.config.n_embd * self.tokens.numel()))
