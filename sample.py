@@ -19,6 +19,9 @@ from data.visible import visible_text
 from model import GPT, generate
 from probing.sentence import legend, require_head, show_choice
 from training import load_model, pick_device
+from training.device import require_memory
+
+LOGITS = 4  # that a step holds of each text: plain, filtered, sorted, as probabilities
 
 
 def main(command: SampleCommand) -> None:
@@ -27,6 +30,7 @@ def main(command: SampleCommand) -> None:
     if command.show is not None:
         require_head(command.show, model, "show")
     ids = [tokenizer.end] if command.prompt is None else tokenizer.encode(command.prompt).tolist()
+    require_room(model, len(ids), command, device)
     prompt = command.prompt or ""
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
@@ -47,6 +51,13 @@ def main(command: SampleCommand) -> None:
                 keep(run / "samples", [{**about, "text": text} for text in texts])
     if command.show is not None:
         show_choices(model, tokenizer, command.show, ids, samples)
+
+
+def require_room(model: GPT, n_prompt: int, command: SampleCommand, device: torch.device) -> None:
+    """Raises InputError where so many texts at a time need more memory than there is: their caches and their logits."""
+    room = min(model.config.block_size, n_prompt + command.max_new_tokens)
+    each = room * model.kv_bytes_per_token() + LOGITS * 4 * model.config.vocab_size
+    require_memory(command.n * each, device, f"n={command.n}: writing so many texts")
 
 
 def write(

@@ -11,7 +11,7 @@ import torch
 import configs
 import exchange
 from configs.schema import TrainCommand
-from data import EncodedCase, InputError, Tokenizer, encode_case, prepare
+from data import Dataset, EncodedCase, InputError, Tokenizer, encode_case, prepare
 from data.disk import parents_made, require_writable
 from data.stories import STRESS, Stories, cases
 from model import GPT
@@ -21,7 +21,7 @@ from probing.scoring import referential_metrics
 from probing.splits import Families
 from training import Trainer, checkpoint, pick_device, run
 from training.curves import Curves
-from training.device import why_not_compiled
+from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation
 from training.page import TrainingPage
 from training.progress import Console
@@ -30,6 +30,7 @@ from training.world import World, join
 
 # Annotated stories a family: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
+BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32
 PROBE_CASES = 40  # a family and split, whenever ``probe_every`` asks for the heads
 
 
@@ -87,7 +88,7 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
     with world.in_turn():
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:
-        model = GPT(replace(command.model, vocab_size=dataset.tokenizer.vocab_size), seed=command.seed).to(device)
+        model = new_model(command, dataset, device)
     evaluations, last_evaluations = [partial(write_sample, dataset.tokenizer, command.seed)], []
     if isinstance(command.data, Stories):
         tell = partial(on_stories, command, dataset.tokenizer, console)
@@ -96,6 +97,15 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
             last_evaluations = [tell(split, LAST_CASES, split) for split in ("report", *STRESS)]
     probes = [look_at_heads(command, dataset.tokenizer)] if command.probe_every else []
     return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, probes, world)
+
+
+def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> GPT:
+    """The network before its first step; raises InputError where text or memory is too little for it."""
+    config = replace(command.model, vocab_size=dataset.tokenizer.vocab_size)
+    dataset.require(config.block_size)
+    shape = f"model.n_layer={config.n_layer} and model.n_embd={config.n_embd}: training {config.n_weights():,} weights"
+    require_memory(BYTES_PER_WEIGHT * config.n_weights(), device, shape)
+    return GPT(config, seed=command.seed).to(device)
 
 
 def begin_with(command: TrainCommand, console: Console, device: torch.device, world: World) -> tuple[GPT, Tokenizer]:

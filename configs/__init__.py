@@ -5,10 +5,11 @@ the result into a dataclass of ``configs.schema``. After that there are only pla
 ``--cfg`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
 """
 
+import json
 import os
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -150,20 +151,51 @@ def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"] if part not in CORPORA)
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "missing":
-            raise InputError(f"{path} is missing; give {path}=...") from None
-        if first["type"] == "tuple_type":
-            example = first["input"] if first["input"] and isinstance(first["input"], str) else "A,B"
-            raise InputError(f"{path}={first['input']}: must be a list, as in {path}=[{example}]") from None
-        if message == first["msg"]:  # pydantic's own, about one value
-            raise InputError(f"{path}={first['input']}: {message}") from None
-        raise InputError(f"{path}.{message}" if path else message) from None
-    known = set(nested_keys(asdict(command)))
+        if first["type"] == "value_error":  # the dataclasses' own
+            message = first["msg"].removeprefix("Value error, ")
+            raise InputError(f"{path}.{message}" if path else message) from None
+        raise InputError(mistyped(path, first["type"], first["input"], first["msg"])) from None
+    made = asdict(command)
+    known = set(nested_keys(made))
     for key in nested_keys(values):
         if key not in known:
             raise InputError(f"{key}: there is no such key; {hint(key, known)}")
+    check_truths(values, made)
     return command
+
+
+def mistyped(key: str, kind: str, given: Any, message: str) -> str:
+    """What is wrong with a value of another type than its key's, of pydantic's words ``kind`` and ``message``."""
+    *outer, last = key.split(".")
+    if isinstance(given, tuple | list) and (kind == "too_long" or last.isdigit()):  # of a list of fixed length
+        return f"{'.'.join(outer) if last.isdigit() else key}=[{','.join(map(written, given))}]: must be two numbers"
+    if kind == "missing":
+        return f"{key} is missing; give {key}=..."
+    if kind == "tuple_type":
+        example = given if given and isinstance(given, str) else "A,B"
+        return f"{key}={written(given)}: must be a list, as in {key}=[{example}]"
+    if kind.startswith("int_") or kind == "finite_number":
+        message = "must be a whole number" + " below 2**63" * (kind == "int_parsing_size")
+    elif kind.startswith("float_"):
+        message = "must be a number"
+    return f"{key}={written(given)}: {message.replace('Input should be', 'must be')}"
+
+
+def written(value: Any) -> str:
+    """A value as it is written on a command line."""
+    return json.dumps(value) if isinstance(value, bool | None) else str(value)
+
+
+def check_truths(given: Any, made: Any, key: str = "") -> None:
+    """Raises InputError where a number was made of true or false."""
+    if isinstance(given, Mapping):
+        for name, value in given.items():
+            check_truths(value, made[name], f"{key}.{name}" if key else name)
+    elif isinstance(given, list):
+        for value, number in zip(given, made, strict=True):
+            check_truths(value, number, key)
+    elif isinstance(given, bool) and not isinstance(made, bool):
+        raise InputError(f"{key}={written(given)}: must be a number")
 
 
 def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:

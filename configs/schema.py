@@ -10,9 +10,11 @@ from data import Files, Named, TokenizerConfig
 from data.stories import Stories, check_families
 from model import GPTConfig, Sampling
 from training import TrainConfig
-from training.config import require_seed
+from training.config import require_count
 
 SNAPSHOTS = 2  # for each doubling of the steps
+MOST_NEW_TOKENS = 10_000_000  # of all samples together: hours
+MOST_CASES = 10_000  # of each family and split: intervals of half a percent
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,14 @@ class SampleCommand(Sampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_seed(self.seed)
-        if self.n < 1 or self.max_new_tokens < 1:
-            raise ValueError(f"n={self.n} and max_new_tokens={self.max_new_tokens}: both must be at least 1")
+        require_count("seed", self.seed)
+        for name in ("n", "max_new_tokens"):
+            require_count(name, vars(self)[name], least=1)
+        if self.n * self.max_new_tokens > MOST_NEW_TOKENS:
+            raise ValueError(
+                f"n={self.n} and max_new_tokens={self.max_new_tokens}: "
+                f"together they must be at most {MOST_NEW_TOKENS:,} tokens"
+            )
         if self.prompt == "":
             raise ValueError('prompt="": has no tokens; leave prompt out to begin a new document')
 
@@ -99,9 +106,11 @@ class ProbeCommand:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        require_seed(self.seed)
-        if self.n_cases < 20 or self.n_cases % 2:
-            raise ValueError(f"n_cases={self.n_cases}: must be even, as stories come with twins, and at least 20")
+        require_count("seed", self.seed)
+        if not 20 <= self.n_cases <= MOST_CASES or self.n_cases % 2:
+            raise ValueError(
+                f"n_cases={self.n_cases}: must be even, as stories come with twins, and 20 to {MOST_CASES:,}"
+            )
         if self.families is not None:
             check_families(self.families)
             written = f"families=[{','.join(self.families)}]"

@@ -25,6 +25,7 @@ from data.files import END
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 BYTE_PATTERN = r"[\s\S]"
 N_BYTES = 256
+MOST_TOKENS = 1 << 20  # four times the largest vocabularies in use
 GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/encoder.json"
 GPT2_VOCABULARY = WebFile(
     GPT2_URL,
@@ -44,6 +45,8 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         if self.kind == "bpe" and self.vocab_size <= N_BYTES:
             raise ValueError(f"vocab_size={self.vocab_size}: must be above {N_BYTES}, one for every byte and the end")
+        if self.vocab_size > MOST_TOKENS:
+            raise ValueError(f"vocab_size={self.vocab_size}: must be at most {MOST_TOKENS:,}")
 
 
 class Tokenizer:

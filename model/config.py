@@ -1,6 +1,5 @@
 """The shape of a network, checked once when it is made."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_origin
 
@@ -12,6 +11,8 @@ ATTENTION_LETTERS = {
     "R": "recurrent network",
 }
 HEADLESS = "R"  # letters without heads, and so without a pattern
+MOST_LAYERS = 1_000  # of which no deeper network is known to learn
+SOFTCAPS = 1e-3, 1e6  # what float32 bears
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,23 @@ class GPTConfig:
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd", "window", "stride"):
-            if vars(self)[name] < 1:
-                raise ValueError(f"{name}={vars(self)[name]}: must be at least 1")
+            if not 1 <= vars(self)[name] < 1 << 63:
+                raise ValueError(f"{name}={vars(self)[name]}: must be at least 1 and below 2**63")
+        if self.n_layer > MOST_LAYERS:
+            raise ValueError(f"n_layer={self.n_layer}: must be at most {MOST_LAYERS:,}")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd={self.n_embd} does not divide into n_head={self.n_head} equal heads")
         if self.n_head % self.n_kv_head:
             raise ValueError(f"n_head={self.n_head} is not a multiple of n_kv_head={self.n_kv_head}")
         if self.position == "rope" and self.head_dim % 2:
-            raise ValueError(f"rotary positions need an even head size; n_embd / n_head is {self.head_dim}")
+            raise ValueError(
+                f"n_embd={self.n_embd}: must be an even multiple of n_head={self.n_head} for rotary positions"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: must be at least 0 and below 1")
-        if not 0 <= self.softcap < math.inf:
-            raise ValueError(f"softcap={self.softcap}: must be positive, or 0 for none")
+        low, high = SOFTCAPS
+        if self.softcap and not low <= self.softcap <= high:
+            raise ValueError(f"softcap={self.softcap}: must be {low} to {high:,.0f}, or 0 for none")
         unknown = sorted(set(self.attention) - set(ATTENTION_LETTERS))
         if unknown or not self.attention:
             known = ", ".join(f"{letter} ({meaning})" for letter, meaning in ATTENTION_LETTERS.items())
@@ -74,6 +80,13 @@ class GPTConfig:
     @property
     def head_dim(self) -> int:
         return self.n_embd // self.n_head
+
+    def n_weights(self) -> int:
+        """How many numbers the network's matrices hold, to within a few percent: enough to know whether they fit."""
+        width, positions = self.n_embd, self.block_size * (self.position == "learned")
+        attention = 2 * width + 2 * width * self.n_kv_head // self.n_head
+        vocabulary = self.vocab_size * (1 if self.tie_embeddings else 2)
+        return width * (vocabulary + positions + self.n_layer * (attention + 8 * width))
 
     @property
     def letters(self) -> str:

@@ -11,6 +11,8 @@ from torch import Tensor
 from model.cache import Context
 from model.gpt import GPT
 
+SMALLEST_TEMPERATURE = 1e-30  # the likeliest token alone; float32 makes 0 of smaller ones
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -38,14 +40,17 @@ class Sampling:
 
 def filter_logits(logits: Tensor, sampling: Sampling) -> Tensor:
     """Logits [B, V] after temperature, with every token that the filters exclude at minus infinity."""
-    logits = (logits - logits.max(-1, keepdim=True).values) / sampling.temperature  # no overflow near temperature 0
+    temperature = max(sampling.temperature, SMALLEST_TEMPERATURE)
+    logits = (logits - logits.max(-1, keepdim=True).values) / temperature  # no overflow near temperature 0
     if 0 < sampling.top_k < logits.size(-1):
         smallest_kept = logits.topk(sampling.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest_kept, -math.inf)
     if sampling.top_p < 1:
         probabilities, order = logits.softmax(-1).sort(descending=True)
         before = probabilities.cumsum(-1) - probabilities
-        excluded = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= sampling.top_p)
+        outside = before >= sampling.top_p
+        outside[:, 0] = False  # the likeliest stays, also where float32 makes 0 of top_p
+        excluded = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, outside)
         logits = logits.masked_fill(excluded, -math.inf)
     if sampling.min_p > 0:
         threshold = logits.max(-1, keepdim=True).values + math.log(sampling.min_p)

@@ -87,7 +87,7 @@ def test_a_model_without_any_heads_says_so(script, error_of):
 
 def test_pictures_in_an_unknown_format_are_refused(error_of, finished_run):
     message = error_of("probe", f"run={finished_run}", "figures=gif")
-    assert message == "error: figures=gif: Input should be 'png', 'svg' or 'pdf'"
+    assert message == "error: figures=gif: must be 'png', 'svg' or 'pdf'"
 
 
 def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):

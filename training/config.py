@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 DEFAULT_MAX_STEPS = 3_000
-MAX_SEED = 1 << 63
+MAX_RATE = 1e6  # beyond, float32 overflows within a few steps
+MAX_TOKENS_PER_STEP = 1 << 27  # as many as the largest published runs, and a gigabyte of token ids
 
 
 def require_positive(name: str, value: float) -> None:
@@ -14,10 +15,10 @@ def require_positive(name: str, value: float) -> None:
         raise ValueError(f"{name}={value}: must be above 0")
 
 
-def require_seed(seed: int) -> None:
-    """Raises ValueError for a seed that not every generator takes."""
-    if not 0 <= seed < MAX_SEED:
-        raise ValueError(f"seed={seed}: must be at least 0 and below 2**63")
+def require_count(name: str, value: int, least: int = 0) -> None:
+    """Raises ValueError for a number below ``least``, or one that 64 bits do not hold."""
+    if not least <= value < 1 << 63:
+        raise ValueError(f"{name}={value}: must be at least {least} and below 2**63")
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,17 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr"):
-            require_positive(name, vars(self)[name])
+            if not 0 < vars(self)[name] <= MAX_RATE:
+                raise ValueError(f"{name}={vars(self)[name]}: must be above 0 and at most {MAX_RATE:,.0f}")
         if not (0 <= self.betas[0] < 1 and 0 <= self.betas[1] < 1):
             raise ValueError(f"betas={list(self.betas)}: must be at least 0 and below 1")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay={self.weight_decay}: must be 0 or more")
-        if min(self.warmup_fraction, self.decay_fraction) < 0 or self.warmup_fraction + self.decay_fraction > 1:
+        if not 0 <= self.weight_decay * self.matrix_lr <= 1:
+            raise ValueError(
+                f"weight_decay={self.weight_decay}: must be at least 0 and at most 1 / matrix_lr, "
+                f"{1 / self.matrix_lr:g}; a step would turn weights around"
+            )
+        warmup, decay = self.warmup_fraction, self.decay_fraction
+        if not (warmup >= 0 and decay >= 0 and warmup + decay <= 1):
             raise ValueError(
                 f"warmup_fraction={self.warmup_fraction} and decay_fraction={self.decay_fraction}: "
                 "must not be negative, and together at most 1"
@@ -82,12 +88,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.max_steps is self.max_tokens is self.max_minutes is None:
             object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
-        budgets = ("max_steps", "max_tokens", "max_minutes")
-        sizes = ("tokens_per_step", "tokens_at_once", "eval_every", "checkpoint_every", "log_every", "patience")
-        for name in (*budgets, *sizes):
-            if vars(self)[name] is not None and (name, self.max_steps) != ("max_steps", 0):
-                require_positive(name, vars(self)[name])
-        for name in ("snapshots", "probe_every"):
-            if vars(self)[name] < 0:
-                raise ValueError(f"{name}={vars(self)[name]}: must be 0 (none) or more")
-        require_seed(self.seed)
+        if self.max_minutes is not None:
+            require_positive("max_minutes", self.max_minutes)
+        counts = ("max_tokens", "tokens_at_once", "eval_every", "checkpoint_every", "log_every", "patience")
+        for name in ("max_steps", "snapshots", "probe_every", "seed", *counts):
+            if vars(self)[name] is not None:
+                require_count(name, vars(self)[name], least=int(name in counts))
+        if not 1 <= self.tokens_per_step <= MAX_TOKENS_PER_STEP:
+            raise ValueError(f"tokens_per_step={self.tokens_per_step}: must be 1 to {MAX_TOKENS_PER_STEP:,}")

@@ -1,5 +1,7 @@
 """What a machine can do: device, precision, and how much of a step fits at once."""
 
+import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -81,6 +83,18 @@ def sequences_at_once(block_size: int, tokens_at_once: int | None, device: torch
 def micro_batch(sequences: int, block_size: int, tokens_at_once: int | None, device: torch.device) -> int:
     """How many of a batch of ``sequences`` go through the model at once; the last part may be smaller."""
     return min(sequences, sequences_at_once(block_size, tokens_at_once, device))
+
+
+def require_memory(needed: int, device: torch.device, what: str) -> None:
+    """Raises InputError where the device has less memory than the ``needed`` bytes; ``what`` is what takes them."""
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    else:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    if needed > there:
+        raise InputError(
+            f"{what} needs at least {needed / 1e9:,.0f} GB of memory; this device has {there / 1e9:,.0f} GB"
+        )
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def validation_loss(model: GPT, tokens: Tokens, tokens_at_once: int | None = Non
     device, block_size = model.embed.weight.device, model.config.block_size
     windows = validation_windows(tokens, block_size)
     full = [window for window in windows if window[1] == block_size]
-    at_once = sequences_at_once(block_size, tokens_at_once, device)
+    at_once = min(sequences_at_once(block_size, limit, device) for limit in (tokens_at_once, None))
     batches = [full[start : start + at_once] for start in range(0, len(full), at_once)]
     batches += [[window] for window in windows if window[1] != block_size]
     total = torch.zeros((), dtype=torch.float64)

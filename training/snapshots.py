@@ -4,6 +4,7 @@ A snapshot is one file, ``snapshots/step_000512.safetensors``, for looking only:
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -28,8 +29,8 @@ def is_due(step: int, per_doubling: int) -> bool:
         return False
     if step < 2:
         return True
-    first = per_doubling * (step.bit_length() - 1)  # stands for the power of two at or below
-    return any(round(2 ** (i / per_doubling)) == step for i in range(first, first + per_doubling + 1))
+    nearest = round(math.log2(step) * per_doubling)
+    return any(round(2 ** (i / per_doubling)) == step for i in (nearest - 1, nearest, nearest + 1))
 
 
 def save(run: Path, config: GPTConfig, parameters: dict[str, torch.Tensor], step: int, tokens: int) -> None:

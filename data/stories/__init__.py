@@ -15,6 +15,7 @@ from data.stories.telling import SPLITS, STRESS, TWIN_KINDS, cases, check_famili
 __all__ = ["FAMILIES", "SPLITS", "STRESS", "TWIN_KINDS", "Stories", "cases", "check_families", "write"]
 
 GRAMMAR_VERSION = 6
+MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing, and of each evaluation
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Stories:
 
     def __post_init__(self) -> None:
         check_families(self.families)
-        if self.n_train < 1 or self.n_val < 1:
-            raise ValueError(f"n_train={self.n_train} and n_val={self.n_val}: both must be at least 1")
+        for name, most in MOST_STORIES.items():
+            if not 1 <= vars(self)[name] <= most:
+                raise ValueError(f"{name}={vars(self)[name]}: must be 1 to {most:,}")
 
     def fingerprint(self, cache: object, progress: object) -> dict:
         settings = [self.n_train, self.n_val, self.seed, list(self.families)]

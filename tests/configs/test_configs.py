@@ -90,10 +90,10 @@ def test_a_budget_given_replaces_the_default_budget():
         ),
         ("tokenizer=word", "known are bpe, bytes, gpt2"),
         ("max_steps", "'max_steps': settings are written KEY=VALUE"),
-        ("max_steps=many", "max_steps=many: Input should be a valid integer"),
-        ("max_steps=1.5", "max_steps=1.5: Input should be a valid integer"),
+        ("max_steps=many", "max_steps=many: must be a whole number"),
+        ("max_steps=1.5", "max_steps=1.5: must be a whole number"),
         ("seed=[1,2", "seed=[1,2"),
-        ("model.norm=batchnorm", "model.norm=batchnorm: Input should be 'rmsnorm' or 'layernorm'"),
+        ("model.norm=batchnorm", "model.norm=batchnorm: must be 'rmsnorm' or 'layernorm'"),
         ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
         ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
         ("optimizer.betas=[0.9]", "optimizer.betas"),
@@ -110,12 +110,12 @@ def test_a_budget_given_replaces_the_default_budget():
         ("optimizer.betas=[1.5,0.9]", "betas=[1.5, 0.9]"),
         ("data.families=[]", "name at least one of"),
         ("data.path=a.txt", "data.path: there is no such key; it belongs to data=files: add that"),
-        ("precision=fp16", "precision=fp16: Input should be 'auto', 'fp32' or 'bf16'"),
+        ("precision=fp16", "precision=fp16: must be 'auto', 'fp32' or 'bf16'"),
         ("data.families.x=cue", "data.families.x: there is no such key; did you mean data.families?"),
         ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
         ("=3", ": there is no such key"),
         ("data.families=cue", "data.families=cue: must be a list, as in data.families=[cue]"),
-        ("data.families=null", "data.families=None: must be a list, as in data.families=[A,B]"),
+        ("data.families=null", "data.families=null: must be a list, as in data.families=[A,B]"),
         ("data.families=cue,recall", "data.families=cue,recall: a list is written data.families=[cue,recall]"),
         ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
     ],
@@ -130,7 +130,7 @@ def test_corpora_by_name_say_how_many_files_they_have():
     assert train("data=fineweb_edu", "data.n_files=3").data == Named("fineweb_edu", 3)
     refused = refusal("train", TrainCommand, "data=fineweb_edu", "data.n_files=99")
     assert "data.n_files=99: fineweb_edu has 1 to 14 of them" in refused
-    assert "data.n_files=two: Input should be" in refusal("train", TrainCommand, "data=openwebtext", "data.n_files=two")
+    assert "data.n_files=two: must be" in refusal("train", TrainCommand, "data=openwebtext", "data.n_files=two")
     assert "data.n_files: there is no such key" in refusal("train", TrainCommand, "data=enwik8", "data.n_files=1")
 
 

@@ -330,4 +330,4 @@ def test_a_folder_becomes_a_run_that_samples_is_probed_trains_on_and_stands_alon
 def test_training_nothing_needs_weights_to_keep(error_of):
     message = error_of("train", "max_steps=0", *QUICK)
     assert message == "error: max_steps=0: trains nothing, which makes sense with init_from=... alone"
-    assert "max_steps=-1: must be above 0" in error_of("train", "max_steps=-1", *QUICK)
+    assert "max_steps=-1: must be at least 0" in error_of("train", "max_steps=-1", *QUICK)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from conftest import GPT2_SHAPE
 
 from model import GPT, GPTConfig
 
@@ -16,7 +17,7 @@ from model import GPT, GPTConfig
         ({"n_layer": 0}, "n_layer=0: must be at least 1"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"softcap": -1.0}, "softcap=-1.0"),
-        ({"n_embd": 4, "n_head": 4}, "even head size"),
+        ({"n_embd": 4, "n_head": 4}, "must be an even multiple of n_head"),
         ({"attention": "FX"}, "attention='FX': one letter per layer, out of F"),
         ({"attention": ""}, "attention=''"),
         ({"window": 0}, "window=0: must be at least 1"),
@@ -59,3 +60,9 @@ def test_counts_of_parameters_and_flops():
     matrices = 2 * (2 * 128 * 128 + 2 * 128 * 64 + 8 * 128 * 128)
     assert model.n_parameters() == matrices + 2 * 100 * 128
     assert model.flops_per_token() == 6 * (matrices + 100 * 128) + 12 * 2 * 128 * 128
+
+
+@pytest.mark.parametrize("shape", [{}, GPT2_SHAPE, {"n_kv_head": 1, "n_layer": 6}, {"attention": "LRS", "n_layer": 3}])
+def test_the_weights_of_a_shape_are_known_before_they_are_made(shape):
+    config = GPTConfig(2_000, **shape)
+    assert config.n_weights() == pytest.approx(GPT(config).n_parameters(), rel=0.02)

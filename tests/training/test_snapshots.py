@@ -17,6 +17,16 @@ def test_steps_double_and_some_lie_between():
     assert not any(snapshots.is_due(step, 0) for step in range(10))
 
 
+@pytest.mark.parametrize("n", [3, 7, 20])
+def test_steps_are_powers_of_two_by_nth_parts(n):
+    due = {round(2 ** (i / n)) for i in range(12 * n + 1)}
+    assert {step for step in range(1, 4_097) if snapshots.is_due(step, n)} == due
+
+
+def test_more_than_all_steps_are_all_steps():
+    assert all(snapshots.is_due(step, 2**63 - 1) for step in range(1_000))
+
+
 def test_a_run_keeps_its_weights_at_these_steps_also_when_it_is_resumed(tmp_path, stories):
     settings = {"snapshots": 1, "max_steps": 9}
     straight = new_run(tmp_path / "straight", stories, **settings)
