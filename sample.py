@@ -57,7 +57,8 @@ def require_room(model: GPT, n_prompt: int, command: SampleCommand, device: torc
     """Raises InputError where so many texts at a time need more memory than there is: their caches and their logits."""
     room = min(model.config.block_size, n_prompt + command.max_new_tokens)
     caches = sum(tensor.nbytes for cache in model.new_context(1, room).caches for tensor in cache.tensors)
-    require_memory(command.n * (caches + LOGITS * 4 * model.config.vocab_size), device, f"n={command.n}: writing so many texts")
+    each = caches + LOGITS * 4 * model.config.vocab_size
+    require_memory(command.n * each, device, f"n={command.n}: writing so many texts")
 
 
 def write(
