@@ -11,7 +11,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 import exchange
 from data import Tokenizer
 from data.tokenizers import train_bpe
+from exchange.gpt2 import GPT2
 from model import GPT, GPTConfig
+from training.run import set_parameters
 
 TOKENIZER = train_bpe(["Tom met Anna. He said, my name is Tom. "] * 3, 300)
 VOCABULARY = TOKENIZER.vocab_size
@@ -26,6 +28,14 @@ SHAPES = {
 
 def make(shape: dict) -> GPT:
     return loud_model(GPTConfig(VOCABULARY, **SIZES, **shape))
+
+
+def read_gpt2(theirs: GPT2LMHeadModel) -> GPT:
+    """Our network with their weights."""
+    config, tensors = GPT2.from_config(theirs.config.to_dict(), "theirs"), dict(theirs.named_parameters())
+    ours = GPT(config).eval()
+    set_parameters(ours, GPT2.from_tensors(config, tensors, tensors.__getitem__, "theirs"))
+    return ours
 
 
 def export(model: GPT, folder: Path, overwrite: bool = False, tokenizer: Tokenizer = TOKENIZER) -> Path:

@@ -13,10 +13,10 @@ from pathlib import Path
 import inputs
 import pytest
 from conftest import QUICK, SMALL, start_training
+from kills import run_in_peace, run_through_kills, what_a_run_became
 from processes import Training
 from trainers import rows_without_clock
 
-from benchmarks import kill
 from training import checkpoint
 from training.metrics import read_rows
 
@@ -165,23 +165,22 @@ def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, made_input
     assert rows_without_clock(Path("whole")) == rows_without_clock(Path("half"))
 
 
-def test_a_run_killed_at_random_moments_becomes_what_it_would_have(tmp_path, monkeypatch):
-    """``python -m benchmarks.kill`` does this fifty times. The first run has another seed for the hashes of strings."""
+def test_a_run_killed_at_random_moments_becomes_what_it_would_have(tmp_path):
+    """The first run has another seed for the hashes of strings."""
     settings = (*QUICK, *SMALL, "data.families=[agreement]", "max_steps=60", "eval_every=20", "checkpoint_every=5")
     seed = time.time_ns()  # other moments at every test
     (tmp_path / "alone").mkdir()
-    kill.peaceful_run(tmp_path / "alone", settings)
-    monkeypatch.setattr(kill, "start", Training)
+    run_in_peace(start_training, tmp_path / "alone", settings)
     Training(tmp_path, "refused").communicate(timeout=120)  # or the first time below would be the server's, too
-    first, whole = kill.peaceful_run(tmp_path, settings)
+    first, whole = run_in_peace(Training, tmp_path, settings)
     rng, gained = random.Random(seed), []
-    for _ in range(5):  # where the machine has become quicker, a run may end before it is killed behind a checkpoint
+    for _ in range(5):  # where the machine has become quicker, a run may end before it is killed after a checkpoint
         shutil.rmtree(tmp_path / "killed", ignore_errors=True)
-        gained = kill.killed_run(tmp_path, "killed", settings, (first + whole) / 2, rng)
+        gained = run_through_kills(Training, tmp_path, settings, (first + whole) / 2, rng)
         if any(gained):
             break
     else:
         pytest.skip(f"seed {seed} killed nothing that had been saved")
-    expected = kill.what_a_run_became(tmp_path / "alone" / "peace")
+    expected = what_a_run_became(tmp_path / "alone" / "peace")
     for run in ("peace", "killed"):
-        assert kill.what_a_run_became(tmp_path / run) == expected, (run, seed, gained)
+        assert what_a_run_became(tmp_path / run) == expected, (run, seed, gained)

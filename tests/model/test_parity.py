@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from exchanged import read_gpt2
 from tolerance import additions, assert_near
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, NanoChatConfig, NanoChatForCausalLM
 
-from benchmarks.peers import lookback_twin
 from model import GPT, GPTConfig
 from model.hooks import PatternRecorder
 
@@ -28,8 +27,7 @@ def gpt2_pair() -> tuple[GPT, GPT2LMHeadModel]:
         GPT2Config(vocab_size=VOCABULARY, n_positions=32, n_embd=48, n_layer=2, n_head=4, attn_implementation="eager")
     ).eval()
     randomize(theirs)
-    shape = {"block_size": 32, "n_layer": 2, "n_head": 4, "n_embd": 48}
-    return lookback_twin(theirs, GPTConfig(VOCABULARY, **shape, **GPT2_SHAPE)), theirs
+    return read_gpt2(theirs), theirs
 
 
 def nanochat_pair(n_kv_head: int) -> tuple[GPT, NanoChatForCausalLM]:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from exchanged import random_gpt2, read_gpt2
 from networks import loud_model
 from scipy.stats import binomtest
 from tolerance import additions, assert_near, tolerance
 
-from benchmarks.peers import Shape, lookback_twin, random_gpt2
 from data import InputError
 from data.pairs import Pair, read_pairs
 from data.tokenizers import byte_tokenizer
@@ -30,15 +30,14 @@ def file_of(path: Path, *records: object) -> Path:
     return path
 
 
-def test_scores_of_unequal_texts_are_those_that_transformers_gives(tmp_path):
-    shape = Shape(n_layer=2, n_head=2, n_embd=32, vocab_size=97)
-    peer = random_gpt2(tmp_path, shape)
+def test_scores_of_unequal_texts_are_those_that_transformers_gives():
+    peer = random_gpt2(97)
     generator = torch.Generator().manual_seed(1)
     texts = [torch.randint(97, (n,), generator=generator).tolist() for n in (9, 2, 30, 9, 17, 3)]
     with torch.inference_mode():
         losses = [peer(torch.tensor([text]), labels=torch.tensor([text])).loss for text in texts]
     expected = [-float(loss) * (len(text) - 1) for loss, text in zip(losses, texts, strict=True)]
-    ours = lookback_twin(peer, shape.config())
+    ours = read_gpt2(peer)
     scores = score_sequences(ours, texts)
     assert_near(scores.float(), torch.tensor(expected), additions(ours.config, 30) + 30)
 

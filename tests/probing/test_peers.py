@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import GPT2_SHAPE
+from exchanged import SIZES, VOCABULARY, export
+from networks import loud_model
 from tolerance import additions, assert_near, largest
 from torch import Tensor
 
-from benchmarks.peers import Shape, lookback_twin, random_gpt2
 from data.cases import Case, EncodedCase, Spans
-from model import GPT, Hooks
+from model import GPT, GPTConfig, Hooks
 from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
 
-SHAPE = Shape(n_layer=3, n_head=4, n_embd=64, vocab_size=307)
+CONFIG = GPTConfig(VOCABULARY, **SIZES, **GPT2_SHAPE)
 BATCH, LENGTH = 6, 30
-ADDITIONS = additions(SHAPE.config(), LENGTH)
-HEADS = [(layer, head) for layer in range(SHAPE.n_layer) for head in range(SHAPE.n_head)]
+ADDITIONS = additions(CONFIG, LENGTH)
+HEADS = [(layer, head) for layer in range(CONFIG.n_layer) for head in range(CONFIG.n_head)]
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +34,14 @@ def bridge(folder: Path, ours: GPT) -> Iterator[torch.nn.Module]:
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
             patch.setenv(name, "1")
         lens = pytest.importorskip("transformer_lens.model_bridge", reason="compares with transformer-lens 4.3")
-        yield lens.TransformerBridge.boot_transformers(str(folder), device="cpu")
+        yield lens.TransformerBridge.boot_transformers(str(folder / "gpt2"), device="cpu")
 
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> GPT:
-    return lookback_twin(random_gpt2(folder, SHAPE), SHAPE.config())
+    model = loud_model(CONFIG)
+    export(model, folder / "gpt2")
+    return model
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,7 +51,7 @@ def no_gradients() -> Iterator[None]:
 
 
 def draw(seed: int, *shape: int) -> Tensor:
-    return torch.randint(SHAPE.vocab_size, shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(VOCABULARY, shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,7 @@ def test_what_each_head_adds_to_the_stream_agrees(ours, bridge, tokens):
     finally:
         bridge.set_use_attn_result(False)
     for layer, z in enumerate(head_outputs(ours, tokens)):
-        w_o = ours.blocks[layer].attention.o.weight.unflatten(1, (SHAPE.n_head, -1))  # [D, H, d]
+        w_o = ours.blocks[layer].attention.o.weight.unflatten(1, (CONFIG.n_head, -1))  # [D, H, d]
         result = torch.einsum("bhtd,ehd->bthe", z, w_o)  # [B, T, H, D]
         assert_near(result, cache[f"blocks.{layer}.attn.hook_result"], ADDITIONS)
 
