@@ -14,9 +14,7 @@ squares on logarithms over the upper half of the lengths, all rounds, with a 95 
 import argparse
 import json
 import math
-import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,12 +27,12 @@ from scipy.stats import linregress
 from scipy.stats import t as student
 from torch import Tensor, nn
 
+from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
-from benchmarks.cells import cell
+from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory
 from model.attention import CausalSelfAttention, attention_weights, rotary_table
 from model.gpt import ATTENTION, GPTConfig
 
-ROOT = Path(__file__).resolve().parents[1]
 LENGTHS = [2**i for i in range(8, 15)]
 N_HEAD, HEAD_DIM = 2, 64
 WINDOW, STRIDE = 256, 64
@@ -102,7 +100,7 @@ def make_step(variant: Variant, length: int, device: torch.device) -> Callable[[
 
 
 def synchronized(device: torch.device) -> float:
-    """The clock, once the device has done what it was told."""
+    """The clock, once the device has done all that was asked of it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -130,15 +128,6 @@ def race(chosen: Sequence[Variant], length: int, rounds: int, device: torch.devi
     return seconds
 
 
-def resident(key: str) -> int:
-    """Bytes of this process: VmRSS, now, or VmHWM, at most since ``forget_peak``."""
-    return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-
-
-def forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 def added_memory(variant: Variant, length: int, device: torch.device) -> int:
     """Bytes that a step adds at its peak; a small step before it has loaded what every step needs."""
     make_step(variant, WINDOW // 2, device)()
@@ -149,23 +138,19 @@ def added_memory(variant: Variant, length: int, device: torch.device) -> int:
         step()
         return torch.cuda.max_memory_allocated(device) - before
     forget_peak()
-    before = resident("VmRSS")
+    before = resident_memory("VmRSS")
     step()
-    return max(PAGE, resident("VmHWM") - before)  # what is smaller cannot be seen
+    return max(PAGE, resident_memory() - before)  # what is smaller cannot be seen
 
 
 def in_own_process(variant: Variant, length: int, device: torch.device) -> int | None:
     """``added_memory`` by a process of its own; None where the system killed it, which it does for want of memory."""
-    request = json.dumps([asdict(variant), length, str(device)])
-    # Freed tensors go back to the system at once: else the peak would count what only the allocator holds.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**16), "MALLOC_TRIM_THRESHOLD_": str(2**16)}
-    command = [sys.executable, "-m", "benchmarks.attention", "--work", request]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    # Freed tensors go back to the system immediately: else the peak would count what only the allocator holds.
+    thresholds = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**16))
+    done = measuring.in_own_process("benchmarks.attention", [asdict(variant), length, str(device)], **thresholds)
     if done.returncode == -9 or "OutOfMemoryError" in done.stderr:
         return None
-    if done.returncode:
-        sys.exit(f"{variant.name} at {length} failed:\n{done.stderr[-2000:]}")
-    return int(done.stdout.split()[-1])
+    return int(measuring.last_line(done, f"{variant.name} at {length}"))
 
 
 def available_memory(device: torch.device) -> int:
@@ -198,14 +183,10 @@ def fit(values: dict[int, Sequence[float]]) -> Fit | None:
     return Fit(line.slope, student.ppf(0.975, freedom) * line.stderr if freedom else None, tuple(upper))
 
 
-def log(row: dict) -> None:
-    print(json.dumps(row, ensure_ascii=False), flush=True)
-
-
 def measure_memory(
     chosen: Sequence[Variant], lengths: Sequence[int], device: torch.device
 ) -> dict[str, dict[int, int]]:
-    """Bytes by variant and length. A length is left out, and said to be, where it would not fit."""
+    """Bytes by variant and length. A length is left out, with a note, where it would not fit."""
     found = {variant.name: {} for variant in chosen}
     for length in sorted(lengths):
         for variant in chosen:
@@ -218,7 +199,7 @@ def measure_memory(
                 print(f"{name} at {length:,}: left out; {available / MIB:,.0f} MiB of memory were not enough")
             else:
                 known[length] = added
-                log({"variant": name, "length": length, "bytes": added})
+                log(variant=name, length=length, bytes=added)
     return found
 
 
@@ -231,16 +212,16 @@ def measure_time(
         taking_turns = [variant for variant in chosen if length in fitting[variant.name]]
         for name, seconds in race(taking_turns, length, rounds, device).items():
             found[name][length] = seconds
-            log({"variant": name, "length": length, "seconds": seconds})
+            log(variant=name, length=length, seconds=seconds)
     return found
 
 
 def table(title: str, cells: dict[str, dict[int, str]], fits: dict[str, Fit | None]) -> None:
     """A row a length, a column a variant, and the exponents at the bottom."""
-    print(f"\n| {title} | {' | '.join(cells)} |\n{'|---' * (1 + len(cells))}|")
-    for length in sorted(set().union(*cells.values())):
-        print(f"| {length:,} | {' | '.join(column.get(length, '-') for column in cells.values())} |")
-    print(f"| exponent | {' | '.join(str(fits[name] or '-') for name in cells)} |")
+    lengths = sorted(set().union(*cells.values()))
+    rows = [[f"{length:,}", *(column.get(length, "-") for column in cells.values())] for length in lengths]
+    print()
+    print_table((title, *cells), [*rows, ["exponent", *(fits[name] or "-" for name in cells)]])
 
 
 def report(
@@ -285,13 +266,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         variant, length, device = options.work
         print(added_memory(Variant(**variant), length, torch.device(device)))
         return
-    if options.rounds < 1 or min(options.lengths) < 1:
-        sys.exit(f"--rounds {options.rounds} --lengths {min(options.lengths)}: must be at least 1")
+    measuring.require_at_least(options, {"rounds": 1, "lengths": 1})
     if unknown := set(options.letters) - ATTENTION.keys():
         sys.exit(f"--letters {options.letters}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
     device = torch.device(options.device)
-    if device.type == "cpu" and not os.access("/proc/self/clear_refs", os.W_OK):
-        sys.exit("peak memory on a CPU is read from /proc/self, which only Linux has; or give --device cuda")
+    if device.type == "cpu":
+        measuring.require_peak_memory("; or give --device cuda")
     chosen = variants(options.letters)
     memory = measure_memory(chosen, options.lengths, device)
     seconds = measure_time(chosen, memory, options.rounds, device)

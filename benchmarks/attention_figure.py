@@ -13,7 +13,7 @@ from probing.colours import INK
 from probing.figures import DPI, POINT, drawing, new_figure, save
 
 PANELS = (("time, forward and backward", "milliseconds"), ("memory added at the peak", "MiB"))
-COLOURS = {  # that the colour-blind tell apart (Okabe & Ito 2008), the last one darker
+COLOURS = {  # that the colour-blind can distinguish (Okabe & Ito 2008), the last one darker
     "explicit": INK,
     "F": "#0072B2",
     "W": "#D55E00",
@@ -54,7 +54,7 @@ def draw_panel(axes: Axes, title: str, unit: str, columns: Columns, legend: dict
 
 
 def label_ends(axes: Axes, columns: Columns) -> None:
-    """The name of each line behind its right end, and where names would meet, beside it, with a stroke to it."""
+    """The name of each line after its right end, and where names would meet, beside it, with a stroke to it."""
     low, high = (math.log(edge) for edge in axes.get_ylim())
     for length in {max(column) for column in columns.values()}:  # lines may end at different ones
         ends = {name: column[length] for name, column in columns.items() if max(column) == length}

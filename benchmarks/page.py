@@ -18,6 +18,7 @@ from statistics import median
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks.measuring import print_table
 from data import Case
 from data.cases import Spans
 from data.stories import cases
@@ -39,7 +40,7 @@ DRAWN = """() => {
 
 
 def lengthen(case: Case, tokens: int) -> Case:
-    """The case behind as many bytes of other text as make it ``tokens`` - 1 bytes long up to its answer."""
+    """The case after as many bytes of other text as make it ``tokens`` - 1 bytes long up to its answer."""
     missing = tokens - 2 - case.spans.answer[0]
     before = (FILLER * (1 + missing // len(FILLER)))[len(FILLER) - missing % len(FILLER) :] if missing > 0 else ""
     shift = len(before)
@@ -65,19 +66,19 @@ def large_findings() -> Findings:
     return probe(model, byte_tokenizer(), *told)
 
 
-def bertviz_page(findings: Findings, path: Path) -> bool:
-    """BertViz's model view of all heads on one of the texts; False where it is not installed."""
+def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
+    """The size of BertViz's model view of all heads on one of the texts; no row where it is not installed."""
     try:
         from bertviz import model_view
     except ImportError:
-        return False
+        return []
     case = findings.families[0].cases[0]
     recorder = PatternRecorder()
     with torch.inference_mode():
         show_patterns(findings.model, torch.tensor([case.tokens]), recorder)
     words = [chr(token) for token in case.tokens]
-    path.write_text(model_view(tuple(recorder.patterns.values()), words, html_action="return").data)
-    return True
+    view = model_view(tuple(recorder.patterns.values()), words, html_action="return").data
+    return [["BertViz, one text of it", f"{len(view.encode()) / 1e6:.1f}", "", "", ""]]
 
 
 def open_once(browser: Browser, path: Path) -> tuple[float, float, int]:
@@ -104,15 +105,14 @@ def main(pages: Sequence[Path], opens: int, executable: str | None) -> None:
         for _ in range(opens):
             for path in pages:
                 seen[path].append(open_once(browser, path.resolve()))
-        print("| page | MB | requests | first paint, ms (most) | all drawn, ms (most) |\n|---|---|---|---|---|")
+        rows = []
         for path, times in seen.items():
-            name = f"{SIDE} x {SIDE} heads, {TOKENS} tokens" if path.parent == folder else str(path)
-            paint, drawn, asked = zip(*times, strict=True)
-            size = path.stat().st_size / 1e6
-            times = " | ".join(f"{median(column):.0f} ({max(column):.0f})" for column in (paint, drawn))
-            print(f"| {name} | {size:.2f} | {max(asked)} | {times} |")
-        if bertviz_page(findings, folder / "bertviz.html"):
-            print(f"| BertViz, one text of it | {(folder / 'bertviz.html').stat().st_size / 1e6:.1f} | | | |")
+            *columns, asked = zip(*times, strict=True)
+            milliseconds = [f"{median(column):.0f} ({max(column):.0f})" for column in columns]
+            name = f"{SIDE} x {SIDE} heads, {TOKENS} tokens" if path.parent == folder else path
+            rows.append([name, f"{path.stat().st_size / 1e6:.2f}", max(asked), *milliseconds])
+        columns = ("page", "MB", "requests", "first paint, ms (most)", "all drawn, ms (most)")
+        print_table(columns, [*rows, *bertviz_row(findings, folder)])
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
 """This project and TransformerLens behind one interface, on the same random weights in the shape of GPT-2."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_model
+from safetensors.torch import save_file
 from torch import Tensor
 
 from data.cases import EncodedCase, answer_columns
+from exchange import gpt2
 from model import GPT, GPTConfig
 from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
 from probing.patterns import show_patterns
 from probing.scoring import in_batches, pad
+from training.run import get_parameters
 
 BLOCK = 1024
-GPT2 = GPTConfig(
-    1, norm="layernorm", position="learned", mlp="gelu", qk_norm=False, softcap=0, bias=True, tie_embeddings=True
-)
 
 
 @dataclass(frozen=True)
@@ -29,50 +29,37 @@ class Shape:
     vocab_size: int
 
     def config(self) -> GPTConfig:
-        return replace(GPT2, **vars(self), n_kv_head=self.n_head, block_size=BLOCK)
+        return GPTConfig(**vars(self), block_size=BLOCK, tie_embeddings=True, **gpt2.SWITCHES)
 
 
-def random_gpt2(folder: Path, shape: Shape, seed: int = 0) -> torch.nn.Module:
-    """Saves, as ``transformers`` does, a GPT-2 whose heads are far from uniform, with a tokenizer of one word an id."""
-    from tokenizers import Tokenizer, models
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-
-    vocab, width, end = shape.vocab_size, shape.n_embd, "<|endoftext|>"
-    sizes = {"n_layer": shape.n_layer, "n_head": shape.n_head, "n_embd": width, "n_positions": BLOCK}
-    config = GPT2Config(vocab_size=vocab, bos_token_id=0, eos_token_id=0, attn_implementation="eager", **sizes)
-    model = GPT2LMHeadModel(config).eval()
-    generator = torch.Generator().manual_seed(seed)
+def random_gpt2(shape: Shape, seed: int = 0) -> GPT:
+    """A network in the shape of GPT-2 whose heads are far from uniform; the same for the same seed."""
+    model, generator = GPT(shape.config()).eval(), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            mean = 1.0 if ".ln_" in name and name.endswith("weight") else 0.0
-            parameter.copy_(mean + torch.randn(parameter.shape, generator=generator) * 0.8 * width**-0.5)
-        for layer in model.transformer.h:
-            layer.attn.c_attn.weight[:, : 2 * width] *= 1.8  # scores of queries and keys deviate by about 2
-    model.save_pretrained(folder)
-    words = Tokenizer(models.WordLevel({end: 0} | {f"w{i}": i for i in range(1, vocab)}, unk_token=end))
-    PreTrainedTokenizerFast(tokenizer_object=words, bos_token=end, eos_token=end, unk_token=end).save_pretrained(folder)
+            mean = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+            louder = 1.8 if name.endswith((".q.weight", ".k.weight")) else 1.0  # scores deviate by about 2
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(mean + 0.8 * louder * shape.n_embd**-0.5 * noise)
     return model
 
 
-@torch.no_grad()
-def lookback_twin(theirs: torch.nn.Module, config: GPTConfig) -> GPT:
-    """Our network with the weights of a ``GPT2LMHeadModel``."""
-    ours, source = GPT(config).eval(), theirs.transformer
-    ours.embed.weight.copy_(source.wte.weight)
-    ours.position.weight.copy_(source.wpe.weight)
-    ours.norm.load_state_dict(source.ln_f.state_dict())
-    for block, layer in zip(ours.blocks, source.h, strict=True):
-        block.norm_attention.load_state_dict(layer.ln_1.state_dict())
-        block.norm_mlp.load_state_dict(layer.ln_2.state_dict())
-        attention, joint = block.attention, layer.attn.c_attn
-        weights = [*joint.weight.chunk(3, dim=1), layer.attn.c_proj.weight, layer.mlp.c_fc.weight]
-        biases = [*joint.bias.chunk(3), layer.attn.c_proj.bias, layer.mlp.c_fc.bias]
-        linears = attention.q, attention.k, attention.v, attention.o, block.mlp.up, block.mlp.down
-        pairs = zip([*weights, layer.mlp.c_proj.weight], [*biases, layer.mlp.c_proj.bias], strict=True)
-        for linear, (weight, bias) in zip(linears, pairs, strict=True):
-            linear.weight.copy_(weight.T)  # theirs are stored as inputs x outputs
-            linear.bias.copy_(bias)
-    return ours
+def their_tensors(model: GPT) -> dict[str, Tensor]:
+    """The weights under the names, and turned as, ``transformers`` has them."""
+    return gpt2.GPT2.to_tensors(model.config, get_parameters(model))
+
+
+def save_for_transformers(model: GPT, folder: Path) -> None:
+    """A folder that ``transformers`` loads, with a tokenizer of one word an id."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    vocab, end = model.config.vocab_size, "<|endoftext|>"
+    values = gpt2.GPT2.to_config(model.config) | {"vocab_size": vocab, "bos_token_id": 0, "eos_token_id": 0}
+    (folder / "config.json").write_text(json.dumps(values))
+    save_file(their_tensors(model), folder / "model.safetensors", {"format": "pt"})
+    words = Tokenizer(models.WordLevel({end: 0} | {f"w{i}": i for i in range(1, vocab)}, unk_token=end))
+    PreTrainedTokenizerFast(tokenizer_object=words, bos_token=end, eos_token=end, unk_token=end).save_pretrained(folder)
 
 
 def take_rows(pattern: Tensor, rows: Tensor) -> Tensor:
@@ -82,8 +69,7 @@ def take_rows(pattern: Tensor, rows: Tensor) -> Tensor:
 
 class Lookback:
     def __init__(self, folder: Path, shape: Shape) -> None:
-        self.model = GPT(shape.config()).eval()
-        load_model(self.model, folder / "lookback.safetensors")
+        self.model = random_gpt2(shape)
 
     def patterns(self, tokens: Tensor, rows: Tensor | None) -> list[Tensor]:
         """Each layer's [B, H, R, T] of the asked rows, or of all."""

@@ -17,10 +17,7 @@ matter it gets its fastest of several, chosen before the race.
 
 import argparse
 import json
-import os
 import random
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,11 +27,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file, save_model
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, lookback_twin, random_gpt2
-from benchmarks.race import cell
+from benchmarks import measuring
+from benchmarks.measuring import cell
+from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, random_gpt2, save_for_transformers
 from data.cases import SITES, Case, EncodedCase, Spans
 from model import Hooks
 from probing.heads import BATCH
@@ -43,7 +41,6 @@ from probing.scoring import in_batches, pad
 THREADS = 2
 LONG_TEXTS = 4
 LENGTHS = 24, 40
-ROOT = Path(__file__).resolve().parents[1]
 BATCHES = 16, 64, 128, 256
 PILOT_HEADS = 2  # enough to choose a batch size by
 TOLERANCE = {"patterns": 1e-4, "changes": 1e-3}  # float32 in four layers, on any processor; a mistake is far above
@@ -90,9 +87,9 @@ def site_rows(cases: Sequence[EncodedCase]) -> Tensor:
 
 
 def make(folder: Path, shape: Shape, n_cases: int) -> None:
-    """Saves the weights for both sides and each head's mean output over all tokens of the short texts, [L, H, d]."""
-    model = lookback_twin(random_gpt2(folder, shape), shape.config())
-    save_model(model, folder / "lookback.safetensors")
+    """Saves weights for TransformerLens, and each head's mean output over all tokens of the short texts, [L, H, d]."""
+    model = random_gpt2(shape)
+    save_for_transformers(model, folder)
     cases = random_cases(n_cases, LENGTHS, shape.vocab_size)
     total = torch.zeros(shape.n_layer, shape.n_head, shape.n_embd // shape.n_head)
 
@@ -127,16 +124,12 @@ def work(folder: Path, shape: Shape, job: Job) -> Result:
         return parts
 
     run(random_cases(2, (8, 8), shape.vocab_size), 1)
-    Path("/proc/self/clear_refs").write_text("5")  # else a peak while loading would hide the job's
-    before, started = peak_memory(), time.perf_counter()
+    measuring.forget_peak()  # else a peak while loading would hide the job's
+    before, started = measuring.resident_memory(), time.perf_counter()
     numbers = run(cases, job.heads)
-    seconds, peak = time.perf_counter() - started, peak_memory()
+    seconds, peak = time.perf_counter() - started, measuring.resident_memory()
     check(numbers, folder / f"{job.task}-{job.cases}-{job.heads}", job)
-    return Result(seconds, peak - before, peak)
-
-
-def peak_memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return Result(seconds, (peak - before) / 2**20, peak / 2**20)
 
 
 def check(numbers: dict[str, Tensor], first: Path, job: Job) -> None:
@@ -155,12 +148,8 @@ def check(numbers: dict[str, Tensor], first: Path, job: Job) -> None:
 
 def in_own_process(*request: object) -> str:
     """The last line that a worker prints."""
-    command = [sys.executable, "-m", "benchmarks.probing", "--work", json.dumps(request)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{request} failed:\n{done.stderr[-2000:]}")
-    return (done.stdout.splitlines() or [""])[-1]
+    done = measuring.in_own_process("benchmarks.probing", request, HF_HUB_OFFLINE="1")
+    return measuring.last_line(done, request)
 
 
 @torch.inference_mode()
@@ -191,23 +180,22 @@ def plan(task: str, cases: int, shape: Shape, measure: Callable[[Job], Result]) 
 
 def table(results: dict[Job, list[Result]]) -> None:
     """One row a job; the ratios are to our run of the same repeat, in batches of the same size where there is one."""
-    print("\n| job | | batch | seconds | times ours | added, MiB | times ours | whole process, MiB |")
-    print("|---" * 8 + "|")
     ours = {(job.task, job.batch): runs for job, runs in results.items() if job.side == "lookback"}
+    rows = []
     for job, runs in results.items():
         reference = ours.get((job.task, job.batch)) or ours[job.task, BATCH]
-        pairs = list(zip(runs, reference, strict=True))
-        seconds, added = [their.seconds / our.seconds for their, our in pairs], []
-        if all(our.added for _, our in pairs):
-            added = [their.added / our.added for their, our in pairs]
-        columns = [
-            cell([run.seconds for run in runs], 2),
-            cell(seconds, 1),
-            cell([run.added for run in runs], 0),
-            cell(added, 1) if added else "-",
-            cell([run.peak for run in runs], 0),
-        ]
-        print(f"| {job.task} | {SIDES[job.side]} | {job.batch} | {' | '.join(columns)} |")
+        seconds, added, peak, our_seconds, our_added = (
+            [getattr(run, key) for run in each]
+            for each, key in (
+                *((runs, key) for key in ("seconds", "added", "peak")),
+                *((reference, key) for key in ("seconds", "added")),
+            )
+        )
+        times = [cell(seconds, 2), measuring.ratios(seconds, our_seconds)]
+        memory = [cell(added, 0), measuring.ratios(added, our_added) if all(our_added) else "-", cell(peak, 0)]
+        rows.append([job.task, SIDES[job.side], job.batch, *times, *memory])
+    columns = ("job", "", "batch", "seconds", "times ours", "added, MiB", "times ours", "whole process, MiB")
+    measuring.print_table(columns, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -220,9 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.work:
         worker(*options.work)
         return
-    for name in DEFAULTS:
-        if vars(options)[name] < 1:
-            sys.exit(f"--{name} {vars(options)[name]}: must be at least 1")
+    measuring.require_at_least(options, dict.fromkeys(DEFAULTS, 1))
+    measuring.require_peak_memory()
     if find_spec("transformer_lens") is None:
         sys.exit("needs TransformerLens to race against: pip install transformer-lens==4.3.0")
     shape = Shape(options.layers, options.heads, options.width, options.vocab)
@@ -232,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         def measure(job: Job) -> Result:
             result = Result(**json.loads(in_own_process(folder, asdict(shape), asdict(job))))
-            print(json.dumps(asdict(job) | asdict(result)), flush=True)
+            measuring.log(**vars(job), **vars(result))
             return result
 
         for task in options.tasks:
@@ -240,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for _ in range(options.repeats):
                 for job in jobs:
                     results.setdefault(job, []).append(measure(job))
-    print(f"\n{shape}, {options.cases} texts, {THREADS} threads, {options.repeats} repeats: median (lowest-highest)")
+    print(f"\n{shape}, {options.cases} texts, {THREADS} threads, {options.repeats} repeats: median (lowest-highest)\n")
     table(results)
 
 

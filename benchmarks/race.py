@@ -9,7 +9,6 @@ is another in each repeat.
 """
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -24,14 +23,13 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.cells import cell
+from benchmarks.measuring import ROOT, cell, log, print_table, require_at_least
 from data import Named, TokenizerConfig, prepare
 from data.shards import Tokens
 from training import load_model
 from training.evaluation import validation_loss
 from training.metrics import read_rows
 
-ROOT = Path(__file__).resolve().parents[1]
 TARGET = 1.88  # nats a character: what nanoGPT's README says of this run
 # The README's command, except that the last weights are kept, not those with the lowest sampled loss.
 NANOGPT = """config/train_shakespeare_char.py --device=cpu --eval_iters=20 --log_interval=1 --block_size=64
@@ -103,7 +101,7 @@ def set_up(nanogpt: Path, folder: Path) -> tuple[Path, Path, bytes]:
     timed(["data/shakespeare_char/prepare.py"], clone)
     dataset = prepare(Named("shakespeare"), TokenizerConfig("bytes"), own / "cache")
     theirs = (clone / "data" / "shakespeare_char" / "train.bin").stat().st_size // 2
-    assert theirs == len(dataset.train) - 1, "the same characters, and behind ours an end token"
+    assert theirs == len(dataset.train) - 1, "the same characters, and after ours an end token"
     return clone, own, source.read_bytes()
 
 
@@ -112,8 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nanogpt", type=Path, required=True, help="a clone of karpathy/nanoGPT")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
-    if options.repeats < 1:
-        sys.exit(f"--repeats {options.repeats}: must be at least 1")
+    require_at_least(options, {"repeats": 1})
     if not (options.nanogpt / "train.py").is_file():
         sys.exit(f"--nanogpt {options.nanogpt}: holds no train.py; give the path of a clone of karpathy/nanoGPT")
     results = {"nanoGPT": [], "nanoGPT, compiled": [], "Lookback": []}
@@ -126,13 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 ("Lookback", lambda seed=repeat: run_lookback(own, text, seed)),
             ):
                 results[name].append(run())
-                print(json.dumps({"repeat": repeat, "side": name, **vars(results[name][-1])}), flush=True)
-    print(f"\n| | parameters | training, s | whole process, s | validation loss |\n{'|---' * 5}|")
-    for name, runs in results.items():
-        cells = [
-            cell([getattr(run, key) for run in runs], n) for key, n in (("training", 1), ("process", 1), ("loss", 4))
-        ]
-        print(f"| {name} | {runs[0].parameters:,} | {' | '.join(cells)} |")
+                log(repeat=repeat, side=name, **vars(results[name][-1]))
+    print()
+    digits = {"training": 1, "process": 1, "loss": 4}
+    rows = (
+        [name, f"{runs[0].parameters:,}", *(cell([getattr(run, key) for run in runs], n) for key, n in digits.items())]
+        for name, runs in results.items()
+    )
+    print_table(("", "parameters", "training, s", "whole process, s", "validation loss"), rows)
     ours, theirs = results.pop("Lookback"), results.values()
     reached = max(run.loss for run in ours)
     print(f"\nLookback's worst loss {reached:.4f}: {'reaches' if reached <= TARGET else 'MISSES'} {TARGET}")

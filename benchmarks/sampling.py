@@ -13,28 +13,28 @@ token. *first*: a prompt of 1,000 tokens and the time to the first new one.
 """
 
 import argparse
-import json
 import math
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.cells import cell
-from benchmarks.peers import BLOCK, Shape, lookback_twin, random_gpt2
+from benchmarks.measuring import cell, log, print_table, ratios, require_at_least
+from benchmarks.peers import BLOCK, Shape, random_gpt2, save_for_transformers, their_tensors
 from benchmarks.samplers import Lookback, NanoGPT, Sampler, Transformers, Written, count_reading
 
 SHORT_PROMPT = 16
 FIRST_ROOM = 24  # tokens that would still fit behind the prompt whose first new token is timed
 PILOT, PILOTS = 8, 2  # new tokens; tries, of which the faster counts
 DEFAULTS = {"layers": 6, "heads": 6, "width": 384, "vocab": 128, "context": BLOCK, "new": 64, "slow": 16}
-DEFAULTS |= {"short-new": 256, "rounds": 5}
-LEAST = {"new": 2, "slow": 2, "short-new": 2}  # a rate after the first token needs a second one
+DEFAULTS |= {"short_new": 256, "rounds": 5}
+LEAST = {"new": 2, "slow": 2, "short_new": 2}  # a rate after the first token needs a second one
 
 
 @dataclass(frozen=True)
@@ -110,24 +110,18 @@ def plan(job: Job, ours: Lookback, nanogpt: NanoGPT, folder: Path, slow: int, se
     ]
 
 
-def ratios(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """How many times theirs ours is, round by round."""
-    quotients = [our / their for our, their in zip(ours, theirs, strict=True)]
-    return cell(quotients, 2 if max(quotients) < 10 else 1)
-
-
-def rate_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Result]]) -> list[str]:
+def rate_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Result]]) -> list[list[str]]:
     rows = []
     for part, runs in zip(parts, results, strict=True):
-        cells = [f"{job.task}: {job.prompt} + {job.new}", str(job.batch), part.sampler.name]
+        cells = [f"{job.task}: {job.prompt} + {job.new}", job.batch, part.sampler.name]
         for key in ("whole", "after_first"):
             ours, rates = ([vars(run)[key] for run in each] for each in (results[-1], runs))
             cells += [cell(rates, 1), "" if part is parts[-1] else ratios(ours, rates)]
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(cells)
     return rows
 
 
-def first_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Result]]) -> list[str]:
+def first_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Result]]) -> list[list[str]]:
     rows = []
     for part, runs in zip(parts, results, strict=True):
         with count_reading(part.sampler) as lengths:
@@ -135,7 +129,7 @@ def first_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Resul
         ours, seconds = ([run.first for run in each] for each in (results[-1], runs))
         times = "" if part is parts[-1] else ratios(seconds, ours)
         reads = ", ".join(f"{length:,}" for length in lengths)
-        rows.append(f"| {part.sampler.name} | {cell([1e3 * each for each in seconds], 0)} | {times} | {reads} |")
+        rows.append([part.sampler.name, cell([1e3 * each for each in seconds], 0), times, reads])
     return rows
 
 
@@ -144,7 +138,7 @@ def race(parts: Sequence[Part], job: Job, rounds: int) -> list[list[Result]]:
     for number in range(rounds):
         for part, runs in zip(parts, results, strict=True):
             runs.append(measure(part))
-            print(json.dumps({"round": number, "side": part.sampler.name} | asdict(job) | asdict(runs[-1])), flush=True)
+            log(round=number, side=part.sampler.name, **vars(job), **vars(runs[-1]))
     return results
 
 
@@ -154,14 +148,9 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--seed", type=int, default=0)
     for name, default in DEFAULTS.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
     options = parser.parse_args(arguments)
-    for name in DEFAULTS:
-        value, least = vars(options)[name.replace("-", "_")], LEAST.get(name, 1)
-        if value < least:
-            sys.exit(f"--{name} {value}: must be at least {least}")
-    if min(options.batches) < 1:
-        sys.exit(f"--batches {min(options.batches)}: must be at least 1")
+    require_at_least(options, {name: LEAST.get(name, 1) for name in (*DEFAULTS, "batches")})
     if not options.new + FIRST_ROOM < options.context <= BLOCK:
         sys.exit(f"--context {options.context}: must be more than --new + {FIRST_ROOM} and at most {BLOCK}")
     if SHORT_PROMPT + options.short_new > options.context:
@@ -186,9 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        theirs = random_gpt2(folder, shape, options.seed)
-        ours = Lookback(lookback_twin(theirs, shape.config()))
-        nanogpt = NanoGPT(options.nanogpt.resolve(), shape, theirs.state_dict())
+        ours = Lookback(random_gpt2(shape, options.seed))
+        save_for_transformers(ours.model, folder)
+        nanogpt = NanoGPT(options.nanogpt.resolve(), shape, their_tensors(ours.model))
         for job in [*jobs, first]:
             parts = plan(job, ours, nanogpt, folder, options.slow, options.seed)
             results = race(parts, job, options.rounds)
@@ -196,14 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{shape}, {ours.model.n_parameters():,} parameters, {torch.get_num_threads()} threads", end="; ")
     print(f"{options.rounds} rounds: median (lowest-highest). nanoGPT writes {options.slow} tokens of each text.")
     print("All wrote the same tokens.\n")
-    print("| prompt + new | batch | | tokens/s, whole | ours / theirs | tokens/s after the first | ours / theirs |")
-    print("|---" * 7 + "|")
-    print("\n".join(row for table in rows[:-1] for row in table))
-    print(
-        f"\n| prompt of {first.prompt:,} tokens | ms to the first token | theirs / ours | tokens read by each forward |"
-    )
-    print("|---" * 4 + "|")
-    print("\n".join(rows[-1]))
+    rates = ("tokens/s, whole", "ours / theirs", "tokens/s after the first", "ours / theirs")
+    print_table(("prompt + new", "batch", "", *rates), chain(*rows[:-1]))
+    print()
+    times = (f"prompt of {first.prompt:,} tokens", "ms to the first token", "theirs / ours")
+    print_table((*times, "tokens read by each forward"), rows[-1])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 import configs
+from benchmarks.measuring import print_table
 from configs.schema import TrainCommand
 from data import Dataset, InputError
 from data.files import Counts
@@ -129,9 +130,9 @@ def report(trainer: Trainer, plain: tuple[float, int], watched: tuple[float, int
         print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MiB, all of the process")
     total, steps = watched
     shares = dict(parts.seconds) | {"rest: norm, checks, Python": total - sum(parts.seconds.values())}
-    print("\n| part | ms a step | share |\n|---|---|---|")
-    for part, seconds in shares.items():
-        print(f"| {part} | {seconds / steps * 1e3:.2f} | {seconds / total:.1%} |")
+    rows = ([part, f"{seconds / steps * 1e3:.2f}", f"{seconds / total:.1%}"] for part, seconds in shares.items())
+    print()
+    print_table(("part", "ms a step", "share"), rows)
 
 
 if __name__ == "__main__":

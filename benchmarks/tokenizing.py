@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cells import cell
+from benchmarks.measuring import cell, ratios, resident_memory
 from data import Files, Tokenizer, TokenizerConfig, prepare
 from data.building import usable_cores
 from data.files import Counts, read_pieces, utf8_length
@@ -73,12 +73,6 @@ def generate(path: Path, n_bytes: int) -> None:
                 return
 
 
-def most_memory() -> int:
-    """MB that this process ever had."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1000
-
-
 def race(path: Path, made: Tokenizer, rounds: int) -> None:
     """Ours and tiktoken over one file, by turns; prints every rate and the ratio."""
     threads, cache = usable_cores(), path.parent / "cache"
@@ -115,12 +109,11 @@ def race(path: Path, made: Tokenizer, rounds: int) -> None:
     mine = rates.pop("ours, all of prepare")
     print(f"{path.suffix} of {n_bytes / 1e6:.0f} MB, {made.kind}, {threads} cores, {rounds} rounds")
     for name, values in rates.items():
-        ratios = [a / b for a, b in zip(mine, values, strict=True)]
-        print(f"ours / {name}: {cell(ratios, 2)}", flush=True)
+        print(f"ours / {name}: {ratios(mine, values)}", flush=True)
 
 
 def whole(path: Path, tokenizer: Path, learn: bool) -> None:
-    """Prepares one file and says how fast, and in how much memory."""
+    """Prepares one file; prints how fast, and in how much memory."""
     made = TokenizerConfig() if learn else Tokenizer.load(tokenizer)
     started = time.perf_counter()
     dataset = prepare(Files(str(path)), made, path.parent / "cache")
@@ -128,7 +121,7 @@ def whole(path: Path, tokenizer: Path, learn: bool) -> None:
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
     n_bytes = sum(manifest[split]["bytes"] for split in ("train", "val"))
     print(f"{path.suffix} of {n_bytes / 1e9:.2f} GB of text", end=": ")
-    print(f"{seconds:.0f} s, {n_bytes / 1e6 / seconds:.1f} MB/s, most memory {most_memory()} MB")
+    print(f"{seconds:.0f} s, {n_bytes / 1e6 / seconds:.1f} MB/s, most memory {resident_memory() / 1e6:.0f} MB")
 
 
 def main(options: argparse.Namespace) -> None:

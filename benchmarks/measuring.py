@@ -1,0 +1,74 @@
+"""What benchmarks share: several numbers in one cell, tables, limits of options, memory, a process of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[1]
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def cell(numbers: Sequence[float], digits: int) -> str:
+    """The median, with the lowest and the highest."""
+    return f"{median(numbers):.{digits}f} ({min(numbers):.{digits}f}-{max(numbers):.{digits}f})"
+
+
+def ratios(numbers: Sequence[float], others: Sequence[float]) -> str:
+    """The cell of quotients, round by round."""
+    quotients = [one / other for one, other in zip(numbers, others, strict=True)]
+    return cell(quotients, 2 if max(quotients) < 10 else 1)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """In Markdown; a row appears as soon as it is there."""
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    for row in rows:
+        print(f"| {' | '.join(map(str, row))} |", flush=True)
+
+
+def log(**values: object) -> None:
+    """One measurement, as a line of JSON."""
+    print(json.dumps(values, ensure_ascii=False), flush=True)
+
+
+def require_at_least(options: Namespace, limits: dict[str, int]) -> None:
+    """Exits where an option, or one of its values, is below its limit."""
+    for name, least in limits.items():
+        given = vars(options)[name]
+        lowest = min(given) if isinstance(given, list) else given
+        if lowest < least:
+            sys.exit(f"--{name.replace('_', '-')} {lowest}: must be at least {least}")
+
+
+def resident_memory(key: str = "VmHWM") -> int:
+    """Bytes of this process: VmHWM, the most since its start or since ``forget_peak``, or VmRSS, now. Linux only."""
+    return int(re.search(rf"{key}:\s+(\d+) kB", STATUS.read_text())[1]) * 1024
+
+
+def forget_peak() -> None:
+    CLEAR.write_text("5")
+
+
+def require_peak_memory(instead: str = "") -> None:
+    """Exits where the peak of a process cannot be read anew."""
+    if not os.access(CLEAR, os.W_OK):
+        sys.exit(f"peak memory on a CPU is read from /proc/self, which only Linux has{instead}")
+
+
+def in_own_process(module: str, request: object, **environment: str) -> subprocess.CompletedProcess:
+    """``python -m MODULE --work REQUEST`` (as JSON), what it prints caught."""
+    command = [sys.executable, "-m", module, "--work", json.dumps(request)]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+
+
+def last_line(done: subprocess.CompletedProcess, what: object) -> str:
+    """Of what a process printed; exits with the end of its errors where it failed."""
+    if done.returncode:
+        sys.exit(f"{what} failed:\n{done.stderr[-2000:]}")
+    return (done.stdout.splitlines() or [""])[-1]
