@@ -18,19 +18,17 @@ from data.pairs import read_pairs
 from data.piped import Unheeded
 from data.stories import FAMILIES, cases
 from model import GPT
-from probing import Findings, encode_families, print_findings, probe, record_film, write_files
-from probing.examples import own_text
-from probing.figures import remove_pictures
-from probing.film_figure import draw_film
-from probing.page import REPORT, write_report
-from probing.pairs import print_pairs, score_pairs, write_pairs
-from probing.role_figure import draw_role_map
-from probing.sentence import encode_sentence, query_positions, show_sentence
-from probing.sites_figure import draw_sites
+from probing import Findings, encode_families, probe, record_film, write_files
+from probing.pairs import score_pairs, write_pairs
+from probing.sentence import encode_sentence, query_positions
 from probing.splits import Split
-from probing.stories_figure import draw_stories
-from probing.terminal import progress_bar
-from training import load_model, page, pick_device, snapshots
+from report.examples import own_text
+from report.figures import draw_dynamics, draw_role_map, draw_sites, draw_stories, remove_figures
+from report.probe_page import PAGE, write_probe_page
+from report.probe_terminal import print_findings, print_pairs, progress_bar
+from report.tinted_text import show_sentence
+from report.training_page import write_training_page
+from training import load_model, pick_device, snapshots
 
 FILM_CASES = 100  # of each family and split
 
@@ -63,22 +61,22 @@ def main(command: ProbeCommand) -> None:
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
     files = write_files(findings, folder)  # first, so that a full disk costs nothing; and whatever becomes of the film
-    (folder / REPORT).unlink(missing_ok=True)  # of an earlier time
-    remove_pictures(folder)
+    (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
+    remove_figures(folder)
     own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
     if command.film:
-        write_report(findings, tokenizer, folder, own)
+        write_probe_page(findings, tokenizer, folder, own)
         with progress_bar(console) as progress:
             findings = with_film(findings, run, tokenizer, select, report, command.seed, device, progress)
         files = write_files(findings, folder)
     written = [
         *files,
-        *write_report(findings, tokenizer, folder, own),
+        *write_probe_page(findings, tokenizer, folder, own),
         *draw_role_map(findings, folder / f"role_map.{command.figures}"),
         *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
         *draw_sites(findings, folder / f"sites.{command.figures}"),
-        *draw_film(findings.film, folder / f"film.{command.figures}"),
-        *page.write_report(run),  # which shows the film, too, or no longer does
+        *draw_dynamics(findings.film, folder / f"film.{command.figures}"),
+        *write_training_page(run),  # which shows the film, too, or no longer does
     ]
     console.print(f"written: {', '.join(map(str, written))}")
 

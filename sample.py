@@ -17,7 +17,8 @@ from data import InputError, Tokenizer
 from data.piped import Unheeded
 from data.visible import visible_text
 from model import GPT, generate
-from probing.sentence import legend, require_head, show_choice
+from probing.sentence import require_head
+from report.tinted_text import legend, show_choice
 from training import load_model, pick_device
 from training.device import require_memory
 

@@ -19,12 +19,11 @@ from probing import encode_families, glance
 from probing.film import metrics
 from probing.scoring import referential_metrics
 from probing.splits import Families
+from report.training_console import Console
+from report.training_page import Curves, TrainingPage
 from training import Trainer, checkpoint, pick_device, run
-from training.curves import Curves
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation
-from training.page import TrainingPage
-from training.progress import Console
 from training.samples import SampleFiles, write_sample
 from training.world import World, join
 

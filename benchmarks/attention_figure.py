@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy.optimize import isotonic_regression
 
-from probing.colours import INK
-from probing.figures import DPI, POINT, drawing, new_figure, save
+from report.colours import INK
+from report.figures import DPI, POINT, drawing, new_figure, save
 
 PANELS = (("time, forward and backward", "milliseconds"), ("memory added at the peak", "MiB"))
 COLOURS = {  # that the colour-blind can distinguish (Okabe & Ito 2008), the last one darker

@@ -26,8 +26,8 @@ from data.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from model.hooks import PatternRecorder
 from probing import Findings, probe, write_files
-from probing.page import write_report
 from probing.patterns import show_patterns
+from report.probe_page import write_probe_page
 
 TOKENS, SIDE, N_CASES = 256, 12, 20
 FILLER = "It was a long day and nothing else had happened before. "
@@ -99,7 +99,7 @@ def main(pages: Sequence[Path], opens: int, executable: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         findings, folder = large_findings(), Path(folder)
         write_files(findings, folder)
-        pages = [*pages, *write_report(findings, byte_tokenizer(), folder)]
+        pages = [*pages, *write_probe_page(findings, byte_tokenizer(), folder)]
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
         seen = {path: [] for path in pages}
         for _ in range(opens):

@@ -28,9 +28,8 @@ from configs.composing import FOLDER, GROUPS, check_sweep, compose
 from configs.one_line import one_line_errors
 from data import InputError
 from training import TrainConfig
-from training.metrics import read_rows
+from training.metrics import best_evaluation, read_rows
 from training.run import new_run
-from training.summary import best_evaluation
 
 SWEEPS = Path("runs") / ".sweeps"
 FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from training.evaluation import STORY_COLUMNS, families_of
+from report.training_summary import STORY_COLUMNS
+from training.evaluation import families_of
 from training.metrics import read_rows
 
 

@@ -1,6 +1,6 @@
 """Probing: which heads look back from a pronoun to its antecedent, with what certainty, and which of them matter.
 
-Imports model, data and report. Everything starts at ``probe``.
+Imports model and data. Everything starts at ``probe``.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,14 +18,12 @@ from probing.lists import FAMILY as LISTS
 from probing.lists import random_lists
 from probing.roles import habits
 from probing.splits import Families, Split
-from probing.terminal import print_findings
 
 __all__ = [
     "Findings",
     "encode_families",
     "glance",
     "habit_texts",
-    "print_findings",
     "probe",
     "record_film",
     "to_json",

@@ -12,7 +12,7 @@ from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
 from probing.families import FamilyResult, impossible_at, impossible_probe
 from probing.heads import head_names, parse_head
-from probing.roles import FAMILY_ROLES, HABITS, Habits
+from probing.roles import HABITS, Habits, role_of
 from probing.splits import Split
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
@@ -50,7 +50,7 @@ class Findings:
             quoted = result.quotes[name]
             if result.resolved and quoted.looks:
                 baseline = result.best_baseline[1].accuracy
-                role = FAMILY_ROLES.get(result.name, result.name)
+                role = role_of(result.name)
                 strength = (quoted.accuracy - baseline) / (1 - baseline)
                 found.append(Role(role, quoted.accuracy, strength, result.matters(name)))
         found.sort(key=lambda role: -role.strength)

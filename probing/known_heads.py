@@ -8,8 +8,6 @@ finds what others found by other means.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rich.table import Table
-
 from model import GPTConfig
 from probing.findings import Findings
 from probing.heads import head_names
@@ -24,10 +22,6 @@ KNOWN = {
 HABIT_OF = {PREVIOUS: "previous_token", DUPLICATE: "same_word"}  # induction is a family of cases
 GPT2_SMALL = {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257}
 GPT2_SHAPE = {"norm": "layernorm", "position": "learned", "mlp": "gelu", "attention": "F"}
-CAPTION = (
-    "Score: the share of attention that goes where the role says. With GPT-2's own weights this checks the probe "
-    "against the literature; with any others, ranks are whatever they happen to be."
-)
 
 
 class KnownHead(NamedTuple):
@@ -67,23 +61,3 @@ def known_heads(findings: Findings) -> list[KnownHead]:
             roles = findings.roles(head, k)
             rows.append(KnownHead(head, literature, score, rank, roles[0].role if roles else None))
     return rows
-
-
-def known_head_table(findings: Findings) -> Table | None:
-    """The same for the terminal; None where the model is no GPT-2 small."""
-    if not (rows := known_heads(findings)):
-        return None
-    table = Table(
-        title="heads that the literature knows in GPT-2 small",
-        title_justify="left",
-        caption=CAPTION,
-        caption_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    for heading in ("head", "in the literature", "score", f"rank of {len(head_names(findings.model))}", "here"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading[0] in "sr" else "left")
-    for row in rows:
-        measured = ("-", "-") if row.score is None else (f"{row.score:.2f}", str(row.rank))
-        table.add_row(row.head, row.literature, *measured, row.role or "·")
-    return table

@@ -14,7 +14,8 @@ from random import Random
 from data import Case, EncodedCase, Tokenizer
 from data.cases import Spans
 
-FAMILY = "random_lists"
+FAMILY, ROLE = "random_lists", "induction"
+QUESTION = "which token came next in a list of random ones"
 PERIODS, GAPS = (3, 4, 5, 6), (0, 1, 2, 3)
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from data.stories import FAMILIES
 from model import GPT, Hooks
 from model.attention import repeat_groups
+from probing import lists
 from probing.heads import head_names
 from probing.patterns import show_patterns
 from probing.scoring import in_batches, pad
@@ -24,30 +26,15 @@ HABITS = ("previous_token", "fixed_offset", "first_token", "same_word")
 # twice of what it would get by chance: in a window of two tokens every head half looks at the one before.
 HABIT_THRESHOLD = 0.4
 OVER_EVEN = 2.0
-# What a head that looks in these families is called; families of other names give their own.
-FAMILY_ROLES = {
-    **dict.fromkeys(("agreement", "verb_bias", "cue", "roles", "chains", "facts", "reasons"), "pronoun"),
-    "random_lists": "induction",
-    "recall": "key_value",
-    "sense": "word_sense",
-    "translation": "alignment",
-}
-MATTERS = "●"  # stands beside the role of a head that matters to the answer
 
-ROLE_COLOURS = {
-    "pronoun": "#D55E00",
-    "key_value": "#009E73",
-    "copying": "#56B4E9",
-    "induction": "#117733",
-    "subject_verb": "#9A8500",
-    "word_sense": "#882255",
-    "alignment": "#E69F00",
-    "previous_token": "#0072B2",
-    "fixed_offset": "#5D6D9E",
-    "first_token": "#8C8C8C",
-    "same_word": "#CC79A7",
-}
-OTHER_ROLE = "#6f6f6f"  # roles of the user's own families
+
+def family_roles() -> dict[str, str]:
+    """What a head that looks in a family is called, where it is not called as the family is."""
+    return {name: family.role for name, family in FAMILIES.items() if family.role} | {lists.FAMILY: lists.ROLE}
+
+
+def role_of(family: str) -> str:
+    return family_roles().get(family, family)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from conftest import ROOT
 ROOMS = {
     "model": set(),
     "data": set(),
-    "report": set(),
-    "training": {"model", "data", "report"},
-    "probing": {"model", "data", "report"},
+    "training": {"model", "data"},
+    "probing": {"model", "data"},
+    "report": {"model", "data", "training", "probing"},
     "exchange": {"model", "data", "training"},
     "configs": {"model", "data", "training", "exchange"},
 }
@@ -38,6 +38,12 @@ def imported(path: Path) -> set[str]:
 def test_rooms_know_only_the_rooms_below(room):
     for path in (ROOT / room).rglob("*.py"):
         assert imported(path) & ROOMS.keys() <= ROOMS[room] | {room}, path
+
+
+@pytest.mark.parametrize("room", ["probing", "training"])
+def test_what_measures_or_trains_draws_and_prints_nothing(room):
+    for path in (ROOT / room).rglob("*.py"):
+        assert not imported(path) & {"rich", "matplotlib", "report"}, path
 
 
 def test_the_network_and_the_text_do_not_know_each_others_libraries():

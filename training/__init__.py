@@ -1,7 +1,4 @@
-"""Training: loop, optimizers, schedule, evaluation, checkpoints, metrics, the run folder and its page.
-
-Imports model, data and report.
-"""
+"""Training: loop, optimizers, schedule, evaluation, checkpoints, metrics and the run folder. Imports model and data."""
 
 from training.config import OptimizerConfig, TrainConfig
 from training.device import pick_device

@@ -10,17 +10,6 @@ from model import GPT
 from training.device import readable_out_of_memory, sequences_at_once
 from training.world import ALONE, World
 
-# What is told of stories at the end of a run: heading -> key of the metrics row, for a family.
-STORY_COLUMNS = {
-    "right": "report/{}/accuracy",
-    "loss": "report/{}/loss",
-    "worth": "report/{}/worth",
-    "new frames": "frames/{}/accuracy",
-    "longer gaps": "gaps/{}/accuracy",
-    "new words": "names/{}/accuracy",
-    "over the foil": "names/{}/preference",
-}
-
 
 def families_of(row: Mapping[str, float], prefix: str) -> list[str]:
     """The families that a metrics row has numbers of under PREFIX/FAMILY/..."""

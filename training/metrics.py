@@ -1,4 +1,4 @@
-"""The record of a run: metrics.jsonl is the truth, everything else is told from it."""
+"""The record of a run: metrics.jsonl is the truth, everything else is made from it."""
 
 import json
 import os
@@ -55,6 +55,16 @@ def read_rows(path: Path) -> list[Row]:
         except json.JSONDecodeError:
             raise InputError(f"{path}, line {number}: damaged; remove that line to go on") from None
     return rows
+
+
+def evaluations_of(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if "val_loss" in row]
+
+
+def best_evaluation(rows: Sequence[Row]) -> Row | None:
+    """The one with the lowest validation loss after step 0, whose weights sample.py and probe.py take."""
+    trained = [row for row in evaluations_of(rows) if row["step"] and row["val_loss"] is not None]
+    return min(trained, key=lambda row: row["val_loss"], default=None)
 
 
 def forget_after(path: Path, step: int) -> None:

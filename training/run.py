@@ -16,12 +16,13 @@ from training import checkpoint
 
 CONFIG = "config.yaml"
 TOKENIZER = "tokenizer.json"
+PAGE = "report.html"
 OWN = {  # what a run may hold
     CONFIG,
     TOKENIZER,
     "metrics.jsonl",
     "curves.png",
-    "report.html",
+    PAGE,
     "checkpoints",
     "samples",
     "snapshots",

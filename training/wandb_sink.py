@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data import InputError
 from training.metrics import Row
-from training.page import PAGE
+from training.run import PAGE
 
 INIT_SECONDS = 20
 

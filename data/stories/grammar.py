@@ -90,9 +90,15 @@ class Form:
 
 @dataclass(frozen=True)
 class Family:
-    """Stories that pose one question. ``twin_kind``: what changes with the key; ``share``: how often they are told."""
+    """Stories that pose one question, which is all that a page has to know of them.
+
+    ``question``: what has to be found out, in words. ``role``: what a head that looks here is called, by default as the
+    family. ``twin_kind``: what changes with the key. ``share``: how often the stories occur.
+    """
 
     name: str
+    question: str
     twin_kind: str
     forms: tuple[Form, ...]
+    role: str = ""
     share: int = 1

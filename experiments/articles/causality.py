@@ -20,9 +20,9 @@ from data.visible import visible_name
 from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
 from experiments.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
 from model import GPT
-from probing.colours import FAINT, INK, TINT
-from probing.figures import drawing, new_figure, save
 from probing.scoring import pad
+from report.colours import FAINT, INK, TINT
+from report.figures import drawing, new_figure, save
 from training import load_model
 
 AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # families by where the word that tells stands

@@ -25,9 +25,9 @@ from data.stories import cases
 from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
 from experiments.articles.found import judge
 from experiments.articles.runs import train_all
-from probing.figures import drawing, new_figure, save
 from probing.scoring import score_answers
 from probing.splits import Split
+from report.figures import drawing, new_figure, save
 from training import load_model
 
 LETTERS = {

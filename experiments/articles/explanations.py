@@ -17,10 +17,10 @@ from data import InputError
 from data.visible import visible_name
 from experiments.articles.claim import Claim, Result, Setup, Table, Verdict
 from experiments.articles.found import Found, default_found, resolved
-from probing.colours import GREY, INK, TINT
-from probing.figures import drawing, new_figure, save
 from probing.heads import parse_head
 from probing.statistics import Bootstrap
+from report.colours import GREY, INK, TINT
+from report.figures import drawing, new_figure, save
 
 EFFECTS = {
     "swap": "swap: gold and the distractor exchange their weights",

@@ -14,7 +14,7 @@ from experiments.articles.claim import Claim, Result, Setup, Table, share_over_s
 from experiments.articles.found import Found, judge, listed, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.articles.runs import best_loss, probe_all, train_all
-from probing.roles import ROLE_COLOURS
+from report.colours import ROLE_COLOURS
 from training.run import CONFIG
 
 LETTERS = {

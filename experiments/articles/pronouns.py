@@ -22,8 +22,8 @@ from experiments.articles.found import (
     lowest_end,
     shown,
 )
-from probing.colours import GREY, INK, TINT
-from probing.figures import drawing, new_figure, save
+from report.colours import GREY, INK, TINT
+from report.figures import drawing, new_figure, save
 
 HEAD = {"color": TINT, "marker": "o", "markersize": 5, "linewidth": 1.4}
 BASELINE = {"color": GREY, "marker": "D", "markersize": 4.5, "linestyle": "none"}

@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from data.visible import visible_name
-from probing.colours import FAINT, INK, blend, rgb
-from probing.figures import drawing, new_figure, save, widest
 from probing.findings import Role
-from probing.role_map import abbreviations
-from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
+from report.colours import FAINT, INK, MATTERS, ROLE_COLOURS, blend, rgb, role_colour
+from report.figures import drawing, new_figure, save, widest
+from report.role_table import abbreviations
 
 RoleMap = Sequence[Sequence[Sequence[Role]]]  # by layer and head, the strongest role of each head first
 CELL, BAR = 0.52, 0.15  # inches: a head's width, a role's height
@@ -80,14 +79,14 @@ def draw_head(axes: Axes, x: float, y: float, height: float, roles: Sequence[Rol
     width = CELL - GAP
     axes.add_patch(Rectangle((x, y), width, height, facecolor=rgb(FAINT), edgecolor="none"))
     for i, role in enumerate(roles):
-        colour = blend(ROLE_COLOURS.get(role.role, OTHER_ROLE), STRENGTH)
+        colour = blend(role_colour(role.role), STRENGTH)
         axes.add_patch(Rectangle((x, y + BAR * i), width, BAR, facecolor=colour, edgecolor="white", linewidth=0.4))
         text = f"{letters[role.role]} {MATTERS}" if role.matters else letters[role.role]
         axes.text(x + width / 2, y + BAR * (i + 0.5), text, fontsize=SIZE, ha="center", va="center", color=INK)
 
 
 def draw_legend(axes: Axes, top: float, width: float, letters: dict[str, str]) -> None:
-    entries = [(code, visible_name(name), ROLE_COLOURS.get(name, OTHER_ROLE)) for name, code in letters.items()]
+    entries = [(code, visible_name(name), role_colour(name)) for name, code in letters.items()]
     step = (width - 0.3) / COLUMNS
     for i, (code, name, colour) in enumerate(entries):
         x, y = 0.3 + step * (i % COLUMNS), top + LEGEND * (i // COLUMNS)

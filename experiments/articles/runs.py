@@ -21,10 +21,9 @@ import configs
 from configs.schema import TrainCommand
 from data import InputError
 from training import checkpoint
-from training.metrics import read_rows
+from training.metrics import best_evaluation, read_rows
 from training.run import CONFIG, is_run
 from training.schedule import fraction_done
-from training.summary import best_evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}

@@ -23,7 +23,7 @@ from experiments.articles.found import judge, listed
 from experiments.articles.runs import best_loss, train_all
 from model import GPT
 from model.hooks import PatternRecorder
-from probing.figures import drawing, new_figure, save
+from report.figures import drawing, new_figure, save
 from training import load_model
 
 WIDTH = 128

@@ -20,8 +20,7 @@ from experiments.articles.found import (
     shown,
 )
 from probing.families import Quoted
-from probing.figures import drawing, new_figure, save
-from probing.stories_figure import LINE, MARGIN, WIDTH, draw_story, lay_out
+from report.figures import LINE, MARGIN, WIDTH, draw_story, drawing, lay_out, new_figure, save
 from training import load_model
 
 FAMILY = "sense"

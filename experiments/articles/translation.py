@@ -17,11 +17,11 @@ from experiments.articles.found import best_baseline, default_found, default_run
 from model import GPT
 from model.hooks import PatternRecorder
 from probing.alignment import SITES, LinkedText, linked_texts
-from probing.colours import INK, TINT, blend, rgb
-from probing.figures import drawing, new_figure, save
 from probing.heads import head_names
 from probing.patterns import show_patterns
-from probing.tint import WORTH_TELLING, decimals
+from report.colours import INK, TINT, blend, rgb
+from report.figures import drawing, new_figure, save
+from report.tinted_text import WORTH_TELLING, decimals
 from training import load_model
 
 FAMILY = "translation"

@@ -21,8 +21,8 @@ import sample
 import train
 from configs.composing import composed
 from data import Files, InputError, Named
+from report.training_console import Console
 from training import run
-from training.progress import Console
 from training.world import ALONE
 
 NUMBERS = (

@@ -7,7 +7,6 @@ from torch import nn
 
 from probing import encode_families, glance, probe, record_film
 from probing.film import metrics
-from probing.film_figure import draw_film
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def test_a_glance_says_what_a_probe_says(families):
     assert look.resample_drop == pytest.approx(result.effects["resample"]["1.0"].drop, abs=rounding)
 
 
-def test_a_film_follows_one_head(families, tmp_path):
+def test_a_film_follows_one_head(families):
     before, after = toys.hand_set_model(), toys.hand_set_model()
     nn.init.zeros_(before.blocks[1].attention.q.weight)  # the head looks at everything alike
     frames = record_film(
@@ -44,9 +43,6 @@ def test_a_film_follows_one_head(families, tmp_path):
     assert (first["choice_accuracy"], last["choice_accuracy"]) == (0.5, 1.0)
     assert first["resample_drop"] == pytest.approx(0, abs=0.5)
     assert last["resample_drop"] > 5
-    (path,) = draw_film(frames, tmp_path / "film.png")
-    assert path.read_bytes()[:4] == b"\x89PNG"
-    assert draw_film(frames[:1], tmp_path / "none.png") == []
 
 
 def test_a_head_that_nothing_reads_costs_nothing(families):

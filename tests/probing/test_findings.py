@@ -1,30 +1,21 @@
 """What is said of a model whose heads are known: the one that looks and matters is named, the others are not."""
 
 import csv
-import io
 import json
-import re
 from dataclasses import replace
 
 import pytest
 import toys
-from rich.console import Console
 
 from data.cases import encode_case
 from data.stories import FAMILIES, cases
 from model import GPT, GPTConfig
-from probing import Findings, print_findings, probe, to_json, write_files
+from probing import Findings, probe, to_json, write_files
 from probing.effects import measure_effects
 from probing.families import HeadQuote, impossible_probe, measure_family, quote_untrained
 from probing.interventions import mean_outputs
 from probing.lists import FAMILY as LISTS
-from probing.role_figure import draw_role_map
-from probing.roles import FAMILY_ROLES, HABITS, ROLE_COLOURS
-from probing.sentence import encode_sentence, show_sentence
-from probing.sites_figure import draw_sites
 from probing.splits import Split
-from probing.stories_figure import draw_stories
-from probing.terminal import progress_bar
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -74,15 +65,6 @@ def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
         ("second: which heads are needed together, 0 found", 1, 2),
         ("habits of all heads", 2, 2),
     ]
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_terminal_shows_a_bar_and_a_file_none(terminal):
-    shown = io.StringIO()
-    with progress_bar(Console(file=shown, force_terminal=terminal, width=120)) as tell:
-        tell("bad\x1b[2J_family: where heads look", 1, 2)
-    assert ("bad␛[2J family: where heads look" in shown.getvalue()) == terminal
-    assert ("1/2" in shown.getvalue()) == terminal
 
 
 def test_every_change_to_the_head_that_decides_costs_the_answer(found):
@@ -157,27 +139,12 @@ def passes(quoted: HeadQuote, bar: float) -> bool:
     return quoted.ci[0] > bar and quoted.p_adj < 0.01 and quoted.engagement >= 1
 
 
-def test_the_report_and_the_pictures_say_so(found, tmp_path):
-    console = Console(file=io.StringIO(), width=200)
-    print_findings(found, console)
-    show_sentence(found.model, toys.TOKENIZER, found, encode_sentence("A.k.h?", found.model, toys.TOKENIZER), console)
-    text = console.file.getvalue()
-    assert re.search(
-        r"agreement +100% +1\.0 A-1 +100\.0% \(93-100\) +\d\d% +20\.2 \(.*\) +looks, matters +0\.0 \(0%\)", text
-    )
-    assert "impossible probe" not in text  # its twins differ at the pronoun itself
-    assert "pronoun 1.00 ●" in text
-    assert "head 1.0, the best on agreement:" in text
-    for path in (
-        *draw_role_map(found, tmp_path / "map.png"),
-        *draw_stories(found, toys.TOKENIZER, tmp_path / "stories.png"),
-    ):
-        assert path.read_bytes()[:4] == b"\x89PNG"
+def test_the_files_have_the_findings(found, tmp_path):
     write_files(found, tmp_path)
     assert json.loads((tmp_path / "heads.json").read_text()) == json.loads(json.dumps(to_json(found)))
 
 
-def test_a_model_that_resolves_nothing_has_no_head_named(stories, tmp_path):
+def test_a_model_that_resolves_nothing_has_no_head_named(stories):
     tokenizer = stories.tokenizer
     model = GPT(GPTConfig(tokenizer.vocab_size), seed=0).eval()
     found = probe(model, tokenizer, *(cases(split, N_CASES, 0, SOME) for split in ("select", "report")))
@@ -186,8 +153,6 @@ def test_a_model_that_resolves_nothing_has_no_head_named(stories, tmp_path):
     for family in families.values():
         assert not family["resolved"]
         assert not any(head["looks"] or head["matters"] for head in family["heads"])
-    assert draw_stories(found, tokenizer, tmp_path / "stories.png") == []
-    assert draw_sites(found, tmp_path / "sites.png") == []
     assert impossible_probe(found.families) == 0.5
 
 
@@ -206,12 +171,6 @@ def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
         bar = result.best_baseline[1].accuracy
         lucky += any(passes(quoted, bar) for quoted in result.quotes.values())
     assert lucky <= 1
-
-
-def test_every_role_has_a_colour_of_its_own():
-    roles = {FAMILY_ROLES.get(family, family) for family in (*FAMILIES, LISTS)} | set(HABITS)
-    assert roles == ROLE_COLOURS.keys()
-    assert len(set(ROLE_COLOURS.values())) == len(ROLE_COLOURS)
 
 
 @pytest.mark.parametrize("split", ["select", "report"])

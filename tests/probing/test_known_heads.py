@@ -1,20 +1,17 @@
 """What the literature knows of GPT-2 small stands beside our numbers, for that shape alone."""
 
 from dataclasses import replace
-from io import StringIO
 from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import GPT2_SHAPE
-from rich.console import Console
 
 from model import GPT, GPTConfig
 from probing.findings import Findings
 from probing.heads import head_names
-from probing.known_heads import known_head_table, known_heads
+from probing.known_heads import known_heads
 from probing.roles import HABITS, Habits
-from probing.terminal import print_findings
 
 SMALL = GPTConfig(50257, block_size=1024, n_layer=12, n_head=12, n_embd=768, **GPT2_SHAPE)
 HEADS = 144
@@ -56,16 +53,3 @@ def test_what_was_not_measured_is_said_to_be_missing():
 )
 def test_no_other_shape_is_compared(changes):
     assert known_heads(findings_of(replace(SMALL, n_kv_head=None, **changes))) == []
-
-
-def test_the_terminal_shows_it_and_says_what_it_is_a_check_of(monkeypatch):
-    monkeypatch.setattr("probing.terminal.family_table", lambda *_, **__: "")
-    monkeypatch.setattr("probing.terminal.summary.title", lambda _: "")
-    monkeypatch.setattr("probing.terminal.impossible_probe", lambda _: None)
-    for config, shown in ((SMALL, True), (replace(SMALL, n_layer=11), False)):
-        console = Console(width=100, record=True, file=StringIO())
-        print_findings(replace(findings_of(config), families=[]), console)
-        text = " ".join(console.export_text().split())
-        assert ("4.11 previous token 0.41 86 previous_token" in text) == shown
-        assert ("With GPT-2's own weights this checks the probe" in text) == shown
-    assert known_head_table(findings_of(config)) is None

@@ -12,8 +12,8 @@ from data.cases import Spans
 from data.visible import visible
 from model import GPT, GPTConfig
 from probing import probe, write_files
-from probing.examples import own_text
-from probing.page import write_report
+from report.examples import own_text
+from report.probe_page import write_probe_page
 
 PIECES = {
     b"</script><script>window.acted=1</script>": "</script><script>window.acted=1</script>",
@@ -73,7 +73,7 @@ def folder(tokenizer, tmp_path_factory) -> Path:
     found = replace(probe(model, tokenizer, *told, source=source), too_few=["<script>window.acted=1</script>: too few"])
     write_files(found, folder)
     ids = [tokenizer.end, *(tokenizer.pieces.index(piece) for piece in PIECES)]
-    write_report(found, tokenizer, folder, own_text(tokenizer, ids, [2, len(ids) - 1]))
+    write_probe_page(found, tokenizer, folder, own_text(tokenizer, ids, [2, len(ids) - 1]))
     return folder
 
 

@@ -12,9 +12,9 @@ from toys import TOKENIZER, hand_set_model, toy_cases
 
 from model import GPT
 from probing import Findings, probe, write_files
-from probing.page import write_report
-from probing.role_figure import draw_role_map
-from probing.role_map import role_map
+from report.figures import draw_role_map
+from report.probe_page import write_probe_page
+from report.role_table import role_table
 
 
 def with_recurrent_layer() -> GPT:
@@ -37,7 +37,7 @@ def findings() -> Findings:
 @pytest.fixture
 def page(findings, open_page, tmp_path) -> Page:
     write_files(findings, tmp_path)
-    write_report(findings, TOKENIZER, tmp_path)
+    write_probe_page(findings, TOKENIZER, tmp_path)
     page = open_page(tmp_path / "report.html")
     choose_text(page, "agreement, typical")
     expect(page.locator(".telling .gold[style*=weight]").first).to_be_visible()
@@ -55,7 +55,7 @@ def test_heads_behind_a_recurrent_layer_are_judged_as_ever(findings, tmp_path):
 
 def test_layers_say_their_letters_in_the_terminal(findings):
     console = Console(file=io.StringIO(), width=80)
-    console.print(role_map(findings, console))
+    console.print(role_table(findings, console))
     rows = [line.split() for line in console.file.getvalue().splitlines()[1:]]
     assert [row[:2] for row in rows if row[1:2] and row[1] in "FRW"] == [["0", "F"], ["1", "R"], ["2", "W"]]
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page
 from records import LN2, evaluation, record, references, write_run
 
-from training.page import write_report
+from report.training_page import write_training_page
 
 HOSTILE = "<img src=x onerror=\"throw Error('run')\"></script><script>throw Error('run')</script>\n&lt;b&gt; <!--"
 
@@ -21,7 +21,7 @@ def open_run(open_page, tmp_path):
         if heads:
             (run / "probe").mkdir()
             (run / "probe" / "heads.json").write_text(json.dumps(heads))
-        (path,) = write_report(run)
+        (path,) = write_training_page(run)
         page = open_page(path, **options)
         page.wait_for_selector("#settings")
         return page

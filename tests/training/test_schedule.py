@@ -2,9 +2,9 @@
 
 import pytest
 
+from report.training_summary import title
 from training.config import DEFAULT_MAX_STEPS, OptimizerConfig, TrainConfig
 from training.schedule import fraction_done, learning_rate_scale, muon_momentum
-from training.summary import title
 
 
 @pytest.mark.parametrize(

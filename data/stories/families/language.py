@@ -67,6 +67,7 @@ ATTRACTOR = Form(
 )
 SUBJECT_VERB = Family(
     "subject_verb",
+    question="which of two nouns is a verb's subject",
     twin_kind="verb",
     forms=(ATTRACTOR, replace(ATTRACTOR, name="practice", draw=draw_alike, measured=False)),
     share=2,
@@ -88,6 +89,8 @@ def draw_recall(rng: Random, cast: Cast) -> Slots:
 
 RECALL = Family(
     "recall",
+    question="a pair of words, seen once",
+    role="key_value",
     twin_kind="cue",
     share=2,
     forms=(
@@ -147,6 +150,7 @@ LIST = "{head} {first} {middle} {second}{tail}"
 
 COPYING = Family(
     "copying",
+    question="which word came next in a list, when it is said again",
     twin_kind="cue",
     share=2,
     forms=(
@@ -260,4 +264,11 @@ WORD = Form(
     gaps=(),
     measured=False,
 )
-TRANSLATION = Family("translation", twin_kind="cue", forms=(SENTENCE, WORD), share=2)
+TRANSLATION = Family(
+    "translation",
+    question="a particle says who is named first in a made-up language",
+    role="alignment",
+    twin_kind="cue",
+    forms=(SENTENCE, WORD),
+    share=2,
+)

@@ -65,6 +65,8 @@ COMMON_OPENINGS = {
 
 AGREEMENT = Family(
     "agreement",
+    question="gender, number or animacy says which candidate a pronoun means",
+    role="pronoun",
     twin_kind="gender",
     share=2,
     forms=(
@@ -136,6 +138,8 @@ def tell_fact(slots: Slots, gold: str) -> Slots:
 
 FACTS = Family(
     "facts",
+    question="two steps: from a pronoun to a person to what that person did",
+    role="pronoun",
     twin_kind="gender",
     share=2,
     forms=(
@@ -163,6 +167,8 @@ def tell_chain(slots: Slots, gold: str) -> Slots:
 
 CHAINS = Family(
     "chains",
+    question="a pronoun leads to a name through another pronoun",
+    role="pronoun",
     twin_kind="gender",
     forms=(
         Form(
@@ -207,6 +213,8 @@ TRAIT = " because {pronoun} was {trait}."
 
 VERB_BIAS = Family(
     "verb_bias",
+    question="the verb before a pronoun says whom it means",
+    role="pronoun",
     twin_kind="verb",
     forms=(
         Form(
@@ -240,6 +248,8 @@ def tell_reason(slots: Slots, gold: str) -> Slots:
 
 REASONS = Family(
     "reasons",
+    question="three steps: from a verb to a pronoun's person to what that person did",
+    role="pronoun",
     twin_kind="verb",
     forms=(
         Form(

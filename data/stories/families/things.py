@@ -45,6 +45,8 @@ WAS = " because {pronoun} was {cue}."
 
 CUE = Family(
     "cue",
+    question="a word after a pronoun says which of two things it means",
+    role="pronoun",
     twin_kind="cue",
     share=3,
     forms=(
@@ -93,6 +95,8 @@ SIZES = {"content": "big", "holder": "small"}
 
 ROLES = Family(
     "roles",
+    question="a word after a pronoun, and who does what, say which of two things it means",
+    role="pronoun",
     twin_kind="cue",
     share=2,
     forms=(
@@ -174,6 +178,8 @@ DEED = Form(
 )
 SENSE = Family(
     "sense",
+    question="what was done says which sense a word has",
+    role="word_sense",
     twin_kind="cue",
     forms=(DEED, replace(DEED, name="practice", draw=draw_one_sense, measured=False)),
     share=3,

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from model import GPT, GPTConfig
 from probing.findings import Role
-from probing.role_map import abbreviations, role_map
-from probing.roles import ROLE_COLOURS
+from report.colours import ROLE_COLOURS
+from report.role_table import abbreviations, role_table
 
 
 @dataclass
@@ -42,7 +42,7 @@ def found(n_layer: int, n_head: int, roles: list[str], each: int = 1) -> Found:
 
 def drawn(findings: Found, width: int, system: str | None = None) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=system, force_terminal=bool(system), no_color=False)
-    console.print(role_map(findings, console))
+    console.print(role_table(findings, console))
     return console.file.getvalue()
 
 
@@ -80,7 +80,7 @@ def test_a_cell_without_room_for_all_roles_says_that_there_are_more():
 def test_colour_adds_nothing_that_words_do_not_say():
     findings = found(12, 12, list(ROLE_COLOURS), 2)
     console = Console(file=io.StringIO(), width=80, color_system="truecolor", force_terminal=True, record=True)
-    console.print(role_map(findings, console))
+    console.print(role_table(findings, console))
     assert console.export_text() == drawn(findings, 80)
     assert "48;2;" in drawn(findings, 80, "truecolor")
 

@@ -11,19 +11,30 @@ import numpy as np
 import pytest
 import toys
 from matplotlib.figure import Figure
+from records import record
 
 from data.tokenizers import train_bpe
 from probing import Findings
-from probing.colours import INK, contrast, rgb
 from probing.families import FamilyResult, Impossible, Quoted, measure_family
-from probing.figures import FORMATS, drawing, remove_pictures
-from probing.film_figure import draw_film
 from probing.findings import Role
-from probing.role_figure import draw_role_map, fill_of
-from probing.roles import ROLE_COLOURS
-from probing.sites_figure import draw_panel, draw_sites
-from probing.stories_figure import MARGIN, SPACE, WIDTH, draw_stories, lay_out
-from probing.summary import percent
+from report.colours import INK, ROLE_COLOURS, contrast, rgb
+from report.figures import (
+    FORMATS,
+    MARGIN,
+    SPACE,
+    WIDTH,
+    draw_curves,
+    draw_dynamics,
+    draw_panel,
+    draw_role_map,
+    draw_sites,
+    draw_stories,
+    drawing,
+    fill_of,
+    lay_out,
+    remove_figures,
+)
+from report.probe_summary import percent
 
 HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
 
@@ -51,7 +62,7 @@ def draw_all(found: Findings, folder: Path, suffix: str) -> list[Path]:
         *draw_role_map(found, folder / f"role_map.{suffix}"),
         *draw_stories(found, toys.TOKENIZER, folder / f"stories.{suffix}"),
         *draw_sites(found, folder / f"sites.{suffix}"),
-        *draw_film(film(found.families[0].name), folder / f"film.{suffix}"),
+        *draw_dynamics(film(found.families[0].name), folder / f"film.{suffix}"),
     ]
 
 
@@ -62,7 +73,7 @@ def texts_of(path: Path) -> list[str]:
 
 
 def test_a_panel_has_every_head_and_the_chosen_one_with_its_interval(result, monkeypatch):
-    monkeypatch.setattr("probing.sites_figure.impossible_at", lambda _: None)
+    monkeypatch.setattr("report.figures.impossible_at", lambda _: None)
     axes = Figure().add_subplot()
     draw_panel(axes, result, list(result.heads.sites))
     thick = [line for line in axes.lines if line.get_linewidth() > 2]
@@ -85,7 +96,7 @@ def test_the_impossible_probe_stands_at_the_pronoun_where_there_is_one(result, m
         return [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if line.get_marker() == "D"]
 
     assert diamonds() == [], "twins that differ at the pronoun itself"
-    monkeypatch.setattr("probing.sites_figure.impossible_at", lambda _: Impossible(0.75, 40))
+    monkeypatch.setattr("report.figures.impossible_at", lambda _: Impossible(0.75, 40))
     assert diamonds() == [([result.heads.sites.index("P")], [0.75])]
 
 
@@ -137,7 +148,7 @@ def test_a_long_story_goes_on_in_the_next_line(found):
         (short,) = {word.line for word in lay_out(found.model, toys.TOKENIZER, longer, result.quotes["1.0"])}
     assert short == 0
     with drawing(**{"font.size": 10}), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("probing.stories_figure.WIDTH", 1.0)
+        patch.setattr("report.figures.WIDTH", 1.0)
         words = lay_out(found.model, toys.TOKENIZER, longer, result.quotes["1.0"])
     assert {word.line for word in words} > {0, 1}
     assert all(word.x >= MARGIN and word.x + word.width < 1.0 for word in words)
@@ -149,7 +160,7 @@ def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found,
     tokenizer = train_bpe(["Tom met Anna. Tom met"] * 3, 270)
     tokens = (tokenizer.end, *tokenizer.encode("Tom met Anna. Tom met").tolist())
     case = replace(result.cases[0], tokens=tokens, gold=(), sites={"A-1": 1})
-    monkeypatch.setattr("probing.stories_figure.attention_row", lambda *_: [0.0] * len(tokens))
+    monkeypatch.setattr("report.figures.attention_row", lambda *_: [0.0] * len(tokens))
     with drawing():
         words = lay_out(found.model, tokenizer, case, result.quotes["1.0"])
     gaps = {f"{word.text}|{following.text}": following.x - word.x - word.width for word, following in pairwise(words)}
@@ -160,5 +171,23 @@ def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found,
 def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):
     for name in ("sites.svg", "role_map.png", "film.pdf", "stories.png", "mine.png", "heads.json"):
         (tmp_path / name).touch()
-    remove_pictures(tmp_path)
+    remove_figures(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"mine.png", "heads.json"}
+
+
+def test_there_is_no_figure_of_what_nobody_measured(found, tmp_path):
+    (result,) = found.families
+    unresolved = replace(found, families=[replace(result, accuracy_ci=(0.4, 0.6))])
+    assert draw_stories(unresolved, toys.TOKENIZER, tmp_path / "stories.png") == []
+    assert draw_sites(unresolved, tmp_path / "sites.png") == []
+    assert draw_dynamics(film("cue")[:1], tmp_path / "film.png") == []
+    assert draw_curves([row for row in record() if row["step"] == 0], tmp_path / "curves.png") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_curves_are_the_losses_and_on_stories_the_right_answers_of_each_family(tmp_path, plain):
+    (path,) = draw_curves(record(plain=plain), tmp_path / "curves.svg")
+    texts = set(texts_of(path))
+    assert {"training, one batch", "validation, all of it"} <= texts
+    assert ({"cue", "verb_bias", "right answers"} <= texts) != plain

@@ -1,4 +1,4 @@
-"""runs/NAME/report.html: a run to be watched while it trains and looked at afterwards, drawn from its record."""
+"""The page of a run, RUN/report.html, and its curves: to be watched while it trains and looked at afterwards."""
 
 import json
 import time
@@ -11,21 +11,45 @@ import yaml
 
 from data import InputError
 from data.disk import json_text
-from report import Heading, write_page
-from training import summary
+from report import training_summary as summary
+from report.pages import Heading, write_page
 from training.config import TrainConfig
-from training.evaluation import STORY_COLUMNS, families_of
+from training.evaluation import families_of
 from training.loop import Trainer
-from training.metrics import Row, read_rows
-from training.run import CONFIG
+from training.metrics import Row, best_evaluation, evaluations_of, read_rows
+from training.run import CONFIG, PAGE
 
-PAGE = "report.html"
+REDRAW_SECONDS = 60
 SHARE = 0.02  # of the time of a run that writing its page may take
 
 # What a page carries at most, so that it stays small however long the run was.
 TRAIN_POINTS, EVALUATIONS, FRAMES, SAMPLES, SAMPLE_CHARACTERS = 1_000, 400, 200, 40, 2_000
 
 BUDGET = ("max_steps", "max_tokens", "max_minutes", "patience")
+
+
+class Curves:
+    """A sink of ``training.metrics``: draws RUN/curves.png at evaluations, once a minute at most, and at the end."""
+
+    def __init__(self, run: Path) -> None:
+        self.run, self.drawn = run, time.monotonic()
+
+    def __call__(self, row: Row) -> None:
+        if "val_loss" in row and time.monotonic() - self.drawn > REDRAW_SECONDS:
+            self.draw()
+
+    def __enter__(self) -> "Curves":
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:  # a run that failed, perhaps for want of room, has something else to say
+            self.draw()
+
+    def draw(self) -> None:
+        from report.figures import draw_curves  # slow to import
+
+        draw_curves(read_rows(self.run / "metrics.jsonl"), self.run / "curves.png")
+        self.drawn = time.monotonic()
 
 
 class TrainingPage:
@@ -42,7 +66,7 @@ class TrainingPage:
     def __call__(self, row: Row) -> None:
         if "val_loss" in row and time.monotonic() >= self.next:
             started = time.monotonic()
-            write_report(self.trainer.run, "training")
+            write_training_page(self.trainer.run, "training")
             now = time.monotonic()
             self.next = now + (now - started) * (1 / SHARE - 1)
 
@@ -51,19 +75,19 @@ class TrainingPage:
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
-            write_report(self.trainer.run, "stopped" if self.trainer.stop_signal else "ended")
+            write_training_page(self.trainer.run, "stopped" if self.trainer.stop_signal else "ended")
             return
         with suppress(OSError, InputError):  # what ended the run, perhaps want of room, has to be said first
-            write_report(self.trainer.run, "failed")
+            write_training_page(self.trainer.run, "failed")
 
 
-def write_report(run: Path, state: summary.State | None = None) -> list[Path]:
+def write_training_page(run: Path, state: summary.State | None = None) -> list[Path]:
     """Writes RUN/report.html out of what the folder holds; nothing where nothing was evaluated yet.
 
     ``state``: what the caller knows beyond the record; None: nothing.
     """
     rows = read_rows(run / "metrics.jsonl")
-    if not summary.evaluations_of(rows):
+    if not evaluations_of(rows):
         return []
     text = (run / CONFIG).read_text()
     settings = yaml.safe_load(text)
@@ -79,8 +103,8 @@ def write_report(run: Path, state: summary.State | None = None) -> list[Path]:
 
 def page_json(rows: Sequence[Row]) -> dict:
     """The record as columns, thinned; losses in nats per token, families by name. None: not finite, or not measured."""
-    every = summary.evaluations_of(rows)
-    best = summary.best_evaluation(rows)
+    every = evaluations_of(rows)
+    best = best_evaluation(rows)
     evaluations = spread(every, EVALUATIONS, keep=best)
     losses = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss") is not None]
     columns = ("step", "tokens", "seconds", "train_loss", "val_loss", "val_bpb", "tokens_per_second")
@@ -110,9 +134,9 @@ def page_json(rows: Sequence[Row]) -> dict:
 def stress_json(row: Row) -> dict:
     """What the evaluation at the end of the budget says of held-out stories and of each stress split."""
     return {
-        "columns": list(STORY_COLUMNS),
+        "columns": list(summary.STORY_COLUMNS),
         "families": {
-            family: [rounded(row.get(key.format(family))) for key in STORY_COLUMNS.values()]
+            family: [rounded(row.get(key.format(family))) for key in summary.STORY_COLUMNS.values()]
             for family in families_of(row, "report")
         },
     }

@@ -1,4 +1,4 @@
-"""What probing found, in the terminal: each family in words, then the role map."""
+"""What a probe prints: each family in words, the role map, the known heads of GPT-2 small; or minimal pairs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,13 +8,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from data.visible import visible_name, visible_text
-from probing import summary
 from probing.effects import NeededSet
 from probing.families import LOOKS_P, FamilyResult, impossible_probe
 from probing.findings import Findings
-from probing.known_heads import known_head_table
-from probing.role_map import role_map
+from probing.heads import head_names
+from probing.known_heads import known_heads
+from probing.pairs import ScoredPairs
 from probing.splits import Split
+from report import probe_summary as summary
+from report.role_table import role_table
 
 HEADINGS = (
     "family",
@@ -27,6 +29,10 @@ HEADINGS = (
     "not known\nwithout",
 )
 FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
+KNOWN_HEADS_CAPTION = (
+    "Score: the share of attention that goes where the role says. With GPT-2's own weights this checks the probe "
+    "against the literature; with any others, ranks are whatever they happen to be."
+)
 
 
 @contextmanager
@@ -115,8 +121,50 @@ def print_findings(findings: Findings, console: Console) -> None:
     if impossible is not None:
         bug = "" if impossible == 0.5 else ": A BUG; do not trust any of these numbers"
         console.print(f"\nimpossible probe (twins still identical): {impossible:.2%}, must be 50.00%{bug}\n")
-    console.print(role_map(findings, console))
+    console.print(role_table(findings, console))
     for note in habit_notes(findings):
         console.print(note)
     if known := known_head_table(findings):
         console.print(known)
+
+
+def known_head_table(findings: Findings) -> Table | None:
+    """Heads that the literature knows, beside what was found of them; None where the model is no GPT-2 small."""
+    if not (rows := known_heads(findings)):
+        return None
+    table = Table(
+        title="heads that the literature knows in GPT-2 small",
+        title_justify="left",
+        caption=KNOWN_HEADS_CAPTION,
+        caption_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    for heading in ("head", "in the literature", "score", f"rank of {len(head_names(findings.model))}", "here"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading[0] in "sr" else "left")
+    for row in rows:
+        measured = ("-", "-") if row.score is None else (f"{row.score:.2f}", str(row.rank))
+        table.add_row(row.head, row.literature, *measured, row.role or "·")
+    return table
+
+
+def print_pairs(scored: ScoredPairs, console: Console) -> None:
+    """One line a phenomenon, then all of them."""
+    table = Table(title="which sentence is likelier", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("phenomenon", no_wrap=True)
+    for heading in ("pairs", "right, %", "95 % interval", "the shorter one, %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    phenomena = scored.by("phenomenon")
+    whole = {"all": scored.accuracy()} if len(phenomena) > 1 else {}
+    for name, found in (phenomena | whole).items():
+        low, high = found.ci
+        interval, shorter = f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * found.shorter:.1f}"
+        table.add_row(visible_name(name), f"{found.pairs:,}", f"{100 * found.right:.1f}", interval, shorter)
+    console.print(table)
+    paradigms = scored.by("paradigm")
+    if len(paradigms) > 1:
+        console.print(f"mean over {len(paradigms)} paradigms: {scored.over_paradigms:.1%}; a coin would have 50 %")
+    if alike := sum(pair.good == pair.bad for pair in scored.pairs):
+        console.print(f"note   in {alike} pairs both sentences are the same; each counts one half")
+    if scored.too_long:
+        console.print(f"note   {scored.too_long:,} pairs are left out: they do not fit into the model's block")

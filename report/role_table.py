@@ -1,4 +1,4 @@
-"""The role map in the terminal: in words where they fit, else in two letters a role with a legend."""
+"""The role map in the terminal: a table in words where they fit, else in two letters a role with a legend."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -12,11 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from data.visible import visible_name
-from probing.colours import chip, is_plain
 from probing.findings import Findings, Role
 from probing.heads import head_names, layer_names
-from probing.roles import MATTERS, OTHER_ROLE, ROLE_COLOURS
-from probing.tint import decimals
+from report.colours import MATTERS, chip, is_plain, role_colour
+from report.tinted_text import decimals, listing
 
 WEAKEST = 0.4  # of a role's colour, so that the weakest role still has one
 TITLE = f"what each head does: layers down, heads across; {MATTERS} it matters to the answer"
@@ -25,7 +24,7 @@ CELL = 4  # two letters, a dot and a space
 WIDEST = 10_000  # columns, of a table that is measured
 
 
-def role_map(findings: Findings, console: Console) -> RenderableType:
+def role_table(findings: Findings, console: Console) -> RenderableType:
     """Layers x heads. Words and colours say the role, strength of colour that of the role, a dot that it matters."""
     heads, layers = findings.role_map(), layer_names(findings.model)
     words = grid([[word_cell(roles, console) for roles in layer] for layer in heads], layers, leading=1)
@@ -56,7 +55,7 @@ def grid(cells: Sequence[Sequence[Text]], layers: Sequence[str], first: int = 0,
 def style_of(role: Role, console: Console) -> Style:
     if is_plain(console):
         return Style.null()
-    return chip(ROLE_COLOURS.get(role.role, OTHER_ROLE), WEAKEST + (1 - WEAKEST) * role.strength, console)
+    return chip(role_colour(role.role), WEAKEST + (1 - WEAKEST) * role.strength, console)
 
 
 def label_of(role: Role) -> str:
@@ -113,8 +112,3 @@ def legend(found: dict[str, list[Role]], letters: dict[str, str], console: Conso
         while n > 1 and cell_len(code + line + listing(shown, n)) > console.width:
             n -= 1
         yield Text.assemble((code, style_of(strongest, console)), line, listing(shown, n))
-
-
-def listing(parts: Sequence[str], n: int) -> str:
-    """The first n parts, and how many more there are."""
-    return ", ".join(parts[:n]) + (f" and {len(parts) - n} more" if n < len(parts) else "")

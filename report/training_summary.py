@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Literal
 
 from data.visible import visible_name
-from report import shape_of
+from report.pages import shape_of
 from training.config import TrainConfig
 from training.evaluation import families_of
-from training.metrics import Row
+from training.metrics import Row, best_evaluation, evaluations_of
 from training.schedule import fraction_done
 
 State = Literal["training", "stopped", "failed", "ended"]
 ALL = 0.995  # of a budget: what a whole percent calls all of it
-
-
-def evaluations_of(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if "val_loss" in row]
-
-
-def best_evaluation(rows: Sequence[Row]) -> Row | None:
-    """The one with the lowest validation loss after step 0, whose weights sample.py and probe.py take."""
-    trained = [row for row in evaluations_of(rows) if row["step"] and row["val_loss"] is not None]
-    return min(trained, key=lambda row: row["val_loss"], default=None)
+# What is reported of stories at the end of a run: heading -> key of the metrics row, for a family.
+STORY_COLUMNS = {
+    "right": "report/{}/accuracy",
+    "loss": "report/{}/loss",
+    "worth": "report/{}/worth",
+    "new frames": "frames/{}/accuracy",
+    "longer gaps": "gaps/{}/accuracy",
+    "new words": "names/{}/accuracy",
+    "over the foil": "names/{}/preference",
+}
 
 
 def below_worth_since(rows: Sequence[Row], family: str) -> int | None:

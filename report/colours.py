@@ -1,18 +1,47 @@
-"""Colours that pictures and terminal share, and the ink that can be read on them."""
+"""Colours that figures, pages and the terminal share, and the ink that can be read on them."""
 
 from rich.color import Color, ColorSystem
 from rich.console import Console
 from rich.style import Style
 
+from data.stories import FAMILIES
+
 RGB = tuple[float, float, float]  # red, green, blue in [0, 1]
 
 INK, PAPER, FAINT = "#222222", "#FFFFFF", "#F2F2F2"
 TINT = "#D55E00"  # attention
+MATTERS = "●"  # stands beside the role of a head that matters to the answer
+ROLE_COLOURS = {
+    "pronoun": "#D55E00",
+    "key_value": "#009E73",
+    "copying": "#56B4E9",
+    "induction": "#117733",
+    "subject_verb": "#9A8500",
+    "word_sense": "#882255",
+    "alignment": "#E69F00",
+    "previous_token": "#0072B2",
+    "fixed_offset": "#5D6D9E",
+    "first_token": "#8C8C8C",
+    "same_word": "#CC79A7",
+}
+SPARE_COLOURS = ("#7B4FB5", "#A0522D", "#4D7F17")  # for roles of stories that have none of their own
+OTHER_ROLE = "#6f6f6f"  # roles of the user's own families
 # Terminals may be dark or light: what is weak on both is grey, what is strong has all of its colour.
 GREY = "#7C7C7C"
 # Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.
 DARK_OF_SIXTEEN = frozenset((0, 1, 4, 5, 8))
 SYSTEMS = {"standard": ColorSystem.STANDARD, "windows": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
+
+
+def role_colours() -> dict[str, str]:
+    """The colour of every role that is known; one that a task of the stories brings along gets a spare colour."""
+    of_stories = dict.fromkeys(family.role or name for name, family in FAMILIES.items())
+    new = (role for role in of_stories if role not in ROLE_COLOURS)
+    return ROLE_COLOURS | dict(zip(new, SPARE_COLOURS, strict=False))
+
+
+def role_colour(role: str) -> str:
+    return role_colours().get(role, OTHER_ROLE)
 
 
 def rgb(colour: str) -> RGB:

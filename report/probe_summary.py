@@ -2,29 +2,15 @@
 
 from collections.abc import Sequence
 
+from data import stories
 from data.cases import SITES
 from data.visible import visible_name
+from probing import lists
 from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
-from probing.roles import FAMILY_ROLES
-from report import shape_of
+from probing.roles import role_of
+from report.pages import shape_of
 
-# What has to be found out in a family of stories (docs/stories.md has one of each).
-FAMILIES = {
-    "agreement": "gender, number or animacy says which candidate a pronoun means",
-    "verb_bias": "the verb before a pronoun says whom it means",
-    "cue": "a word after a pronoun says which of two things it means",
-    "roles": "a word after a pronoun, and who does what, say which of two things it means",
-    "chains": "a pronoun leads to a name through another pronoun",
-    "subject_verb": "which of two nouns is a verb's subject",
-    "recall": "a pair of words, seen once",
-    "copying": "which word came next in a list, when it is said again",
-    "sense": "what was done says which sense a word has",
-    "translation": "a particle says who is named first in a made-up language",
-    "facts": "two steps: from a pronoun to a person to what that person did",
-    "reasons": "three steps: from a verb to a pronoun's person to what that person did",
-    "random_lists": "which token came next in a list of random ones",
-}
 BASELINES = {
     "chance": "a coin",
     "nearest": "the nearest candidate",
@@ -57,7 +43,7 @@ def clearest(findings: Findings) -> FamilyResult | None:
 
 
 def is_pronoun(result: FamilyResult) -> bool:
-    return FAMILY_ROLES.get(result.name) == "pronoun"
+    return role_of(result.name) == "pronoun"
 
 
 def about(findings: Findings) -> str:
@@ -152,8 +138,14 @@ def about_impossible(families: Sequence[FamilyResult]) -> list[str]:
     return [f"Where nobody could know, no head does: the impossible probe reads {read}."]
 
 
+def questions() -> dict[str, str]:
+    """What has to be found out in each family that is known (docs/stories.md has a story of each)."""
+    return {name: family.question for name, family in stories.FAMILIES.items()} | {lists.FAMILY: lists.QUESTION}
+
+
 def describe(family: str) -> str:
-    return f"“{visible_name(family)}” ({FAMILIES[family]})" if family in FAMILIES else f"“{visible_name(family)}”"
+    question = questions().get(family)
+    return f"“{visible_name(family)}”" + (f" ({question})" if question else "")
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import evaluation, record, references, write_run
 
-from training import TrainConfig, page, summary
+from report import training_page as page
+from report import training_summary as summary
+from training import TrainConfig
 
 
 @given(st.lists(st.floats(-10, 10), max_size=300), st.integers(4, 50))
@@ -145,7 +147,7 @@ def test_a_long_run_makes_a_small_page(tmp_path):
     for row in rows:
         if "sample" in row:
             row["sample"] = letters[row["step"] % 997 :] + letters
-    (path,) = page.write_report(write_run(tmp_path, rows, max_steps=100_000))
+    (path,) = page.write_training_page(write_run(tmp_path, rows, max_steps=100_000))
     assert path.stat().st_size < 500_000
     made = page.page_json(rows)
     assert len(made["train"]) <= 1_000
@@ -168,7 +170,7 @@ def test_what_was_not_finite_is_left_out_of_the_line_and_kept_as_unknown():
 
 
 def test_nothing_is_written_of_a_run_that_was_never_evaluated(tmp_path):
-    assert page.write_report(write_run(tmp_path, [])) == []
+    assert page.write_training_page(write_run(tmp_path, [])) == []
     assert not (tmp_path / "a run" / "report.html").exists()
 
 
@@ -201,7 +203,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(page, "write_report", clock.write)
+    monkeypatch.setattr(page, "write_training_page", clock.write)
     monkeypatch.setattr(page.time, "monotonic", lambda: clock.time)
     return clock
 
@@ -237,6 +239,6 @@ def test_what_ended_a_run_is_said_even_where_its_page_cannot_be_written(monkeypa
     def fail(*_):
         raise OSError("no room for a page")
 
-    monkeypatch.setattr(page, "write_report", fail)
+    monkeypatch.setattr(page, "write_training_page", fail)
     with pytest.raises(OSError, match="full"), page.TrainingPage(trainer()):
         raise OSError("full")

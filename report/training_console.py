@@ -1,4 +1,4 @@
-"""What the terminal shows while text becomes tokens and while a model trains."""
+"""What train.py prints: a progress bar while text becomes tokens and while a model trains, and its evaluations."""
 
 import sys
 
@@ -7,8 +7,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from data.piped import Unheeded
+from report.training_summary import STORY_COLUMNS
 from training.checkpoint import saved_steps
-from training.evaluation import STORY_COLUMNS, families_of
+from training.evaluation import families_of
 from training.loop import Trainer
 from training.metrics import Row
 

@@ -12,11 +12,10 @@ from data import InputError
 from data.tokenizers import train_bpe
 from data.visible import visible_text
 from model import GPT, GPTConfig, Sampling, generate
-from probing.colours import GREY, blend, chip, contrast, ink_on, rgb
 from probing.heads import attention_row
-from probing.roles import OTHER_ROLE, ROLE_COLOURS
-from probing.sentence import few, query_positions, require_head, show_choice
-from probing.tint import split_words, tinted
+from probing.sentence import query_positions, require_head
+from report.colours import GREY, OTHER_ROLE, ROLE_COLOURS, blend, chip, contrast, ink_on, rgb
+from report.tinted_text import few, show_choice, split_words, tinted
 
 BYTES = toys.TOKENIZER
 BLOCK = 8
@@ -141,7 +140,7 @@ def test_the_context_shown_is_the_one_the_model_saw(monkeypatch, plain, n_prompt
     model = loud_model(GPTConfig(BYTES.vocab_size, block_size=BLOCK, n_layer=2, n_head=2, n_embd=16, **shape))
     context, tokens = last_context(model, encode("abcdefghijklmnopqrst"[:n_prompt]), n, monkeypatch)
     shown = []
-    monkeypatch.setattr("probing.sentence.tinted", lambda *arguments, **more: shown.append((arguments, more)) or "")
+    monkeypatch.setattr("report.tinted_text.tinted", lambda *arguments, **more: shown.append((arguments, more)) or "")
     show_choice(model, BYTES, "1.1", tokens, plain)
     (((seen, weights, _, _), more),) = shown
     assert seen == [*context, tokens[-1]]

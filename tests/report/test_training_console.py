@@ -4,7 +4,7 @@ import io
 
 import rich.console
 
-from training.progress import evaluation_line, story_table
+from report.training_console import evaluation_line, story_table
 
 ROW = {
     "step": 10,

@@ -1,18 +1,24 @@
-"""Texts to look at, with everything that a page needs to draw them: tokens, sites, candidates, every head's pattern."""
+"""Texts that a page shows, with all that it needs to draw them: tokens, sites, candidates, every head's pattern."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
 
 from data import EncodedCase, Tokenizer
 from data.cases import SITES, Span, answer_columns, twin_groups
 from data.visible import START, visible
 from model import GPT
+from model.hooks import PatternRecorder
 from probing.families import FamilyResult
 from probing.findings import Findings
 from probing.heads import head_names
-from probing.patterns import count_weights, lower_triangles
+from probing.patterns import show_patterns
 from probing.scoring import score_answers
+from report.pages import pack
 
+LEVELS = 255  # of a weight in a page, which has a byte
 LARGEST_TEXT = 1 << 24  # weights of one text that are looked at to see whether they fit
 
 
@@ -106,16 +112,14 @@ def choose_examples(findings: Findings, tokenizer: Tokenizer, first: str | None,
     return examples + [example for kind in by_kind.values() for example in kind]
 
 
-def pack_examples(
-    model: GPT, examples: Sequence[Example], pack: Callable[[bytes], str], room: int
-) -> tuple[list[dict], dict[str, str]]:
-    """Examples as JSON, and their patterns by name, packed into at most ``room`` characters; ``pack``: bytes to those.
+def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tuple[list[dict], dict[str, str]]:
+    """Examples as JSON, and their patterns by name, packed into at most ``largest`` characters.
 
-    Every text has the rows of its sites; examples for which there is no more room, the last ones, are left out. Then
-    texts get all their rows, in order, up to the first that is too large; ``rows`` says which a text has.
+    Every text has the rows of its sites; the last examples are left out where they would be more. Then texts get all
+    their rows, in order, up to the first that is too large; ``rows`` says which a text has.
     """
     kept, rows, packed = [], [], []
-    left = room
+    left = largest
     for example in examples:
         own = [sorted({site.position for site in text.sites}) for text in example.texts]
         blocks = [pack(lower_triangles(model, text.ids, at)) for text, at in zip(example.texts, own, strict=True)]
@@ -150,3 +154,25 @@ def text_json(text: Text, rows: Sequence[int], patterns: str) -> dict:
     record = asdict(text) | {"rows": rows, "patterns": patterns}
     del record["ids"]
     return record
+
+
+@torch.inference_mode()
+def lower_triangles(model: GPT, tokens: Sequence[int], rows: Sequence[int]) -> bytes:
+    """The weights of every head at the queries ``rows`` of one text, a byte each: round(weight x LEVELS).
+
+    Head by head, row by row; of row r the r + 1 weights on what it can see. Off by 0.002 at most. A row's bytes add up
+    to about LEVELS, so that most are small: at 256 tokens they hold less than 3 bits each, which compression finds.
+    """
+    device = model.embed.weight.device
+    recorder = PatternRecorder(torch.tensor([list(rows)], device=device))
+    show_patterns(model, torch.tensor([list(tokens)], device=device), recorder)
+    parts = []
+    for pattern in recorder.patterns.values():  # [1, H, R, T]
+        bytes_ = (pattern[0] * LEVELS).round().byte().cpu().numpy()
+        seen = np.arange(len(tokens)) <= np.array(rows)[:, None]  # [R, T]
+        parts += [head[seen].tobytes() for head in bytes_]
+    return b"".join(parts)
+
+
+def count_weights(n_heads: int, rows: Sequence[int]) -> int:
+    return n_heads * (sum(rows) + len(rows))

@@ -12,8 +12,13 @@ from rich.style import Style
 from rich.text import Text
 
 from data import Tokenizer
-from data.visible import START, visible
-from probing.colours import TINT, chip, is_plain
+from data.visible import START, visible, visible_name
+from model import GPT
+from model.generate import context_start
+from probing.findings import Findings
+from probing.heads import attention_row, head_names
+from probing.sentence import query_positions
+from report.colours import TINT, chip, is_plain
 
 WORTH_TELLING = 0.05  # a share of attention
 HEAVIEST = 3
@@ -93,3 +98,53 @@ def numbers(words: Sequence[Word], shares: Sequence[float], query: int) -> str:
 def decimals(share: float) -> str:
     """.93 for 0.93, 1.00 for 1."""
     return f"{share:.2f}".removeprefix("0")
+
+
+def show_sentence(
+    model: GPT, tokenizer: Tokenizer, findings: Findings, tokens: Sequence[int], console: Console
+) -> None:
+    """Prints what heads look at from every pronoun and from the last token.
+
+    The heads are the best ones of the families that the model resolves; all of them, if it resolves none.
+    """
+    best_on: dict[str, list[str]] = {}
+    for result in findings.families:
+        if result.resolved:
+            best_on.setdefault(result.best, []).append(visible_name(result.name))
+    for head in best_on or head_names(model):
+        console.print(f"\nhead {head}{f', the best on {few(best_on[head])}' if best_on else ''}:")
+        for position in query_positions(tokens, tokenizer):
+            weights = attention_row(model, tokens, position, head)
+            console.print(tinted(tokens, weights, tokenizer, console))
+
+
+def listing(parts: Sequence[str], n: int) -> str:
+    """The first n parts, and how many more there are."""
+    return ", ".join(parts[:n]) + (f" and {len(parts) - n} more" if n < len(parts) else "")
+
+
+def few(names: Sequence[str]) -> str:
+    """Up to three names, or two and how many more there are."""
+    return listing(names, 3 if len(names) <= 3 else 2)
+
+
+def show_choice(model: GPT, tokenizer: Tokenizer, head: str, tokens: Sequence[int], console: Console) -> None:
+    """Prints what ``head`` looked at when the last of ``tokens``, a prompt and what was generated, was chosen.
+
+    What is tinted is the context that ``generate`` gave to the model at that moment, and no more.
+    """
+    start = context_start(len(tokens) - 1, model.config.block_size)
+    seen = tokens[start:]
+    weights = attention_row(model, seen[:-1], len(seen) - 2, head)
+    if start:
+        console.print(f"  … (the model had read on and no longer saw the first {start:,} tokens)")
+    console.print(tinted(seen, weights, tokenizer, console, chosen=len(seen) - 1))
+
+
+def legend(console: Console) -> str:
+    """How to read what ``show_choice`` prints."""
+    if is_plain(console):
+        return "[.93]: its share of attention; »«: the word that the head looked from, then the one chosen"
+    return (
+        "background: its share of attention; underlined: the word that the head looked from; reversed: the one chosen"
+    )
