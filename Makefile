@@ -13,6 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/python probe.py run=$(RUN) film=true
 
 test: $(VENV)/browser-looked-for
+	@echo "every test: about 8 minutes on two cores; the last line says how long it took"
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/tests-installed

@@ -20,7 +20,6 @@ from data.visible import visible_name
 from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
 from experiments.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
 from model import GPT
-from probing.scoring import pad
 from report.colours import FAINT, INK, TINT
 from report.figures import drawing, new_figure, save
 from training import load_model
@@ -95,8 +94,12 @@ def leak_of(run: Path, seed: int) -> tuple[float, float]:
 
 @torch.inference_mode()
 def leaks(model: GPT, one: EncodedCase, other: EncodedCase) -> tuple[float, float]:
-    """The largest difference of two twins' logits before and from the first token in which they differ."""
-    logits = model(pad([one.tokens, other.tokens], model.embed.weight.device))
+    """The largest difference of two twins' logits before and from the first token in which they differ.
+
+    In passes of their own: some processors' kernels round the rows of one batch differently.
+    """
+    device = model.embed.weight.device
+    logits = [model(torch.tensor([case.tokens], device=device))[0] for case in (one, other)]
     differ = next(i for i, pair in enumerate(zip(one.tokens, other.tokens, strict=True)) if pair[0] != pair[1])
     difference = (logits[0] - logits[1]).abs()
     return float(difference[:differ].max()), float(difference[differ:].max())

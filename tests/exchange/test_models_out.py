@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import GPT2_SHAPE, run_script
 from exchanged import SHAPES, SIZES, TOKENIZER, VOCABULARY, assert_same_logits, export, make, tokens
+from networks import loud_model
 from tolerance import additions, assert_near
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -116,7 +117,8 @@ def test_a_run_that_waits_beside_the_place_of_an_export_is_not_touched(tmp_path)
 
 def test_a_letter_that_no_layer_has_is_no_hindrance(tmp_path):
     config = GPTConfig(VOCABULARY, **{**SIZES, "n_layer": 1}, attention="FW", window=3)
-    export(GPT(config), tmp_path / "out")
+    ours = loud_model(config)
+    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out")))
 
 
 def test_dropout_goes_out_but_changes_nothing(tmp_path):

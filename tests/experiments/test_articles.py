@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,25 @@ from networks import loud_model
 from data import InputError, encode_case
 from data.stories import FAMILIES, cases
 from experiments.articles import __main__ as command
-from experiments.articles import causality, claim, doc, explanations, found, heads, letters, pronouns, runs, translation
+from experiments.articles import (
+    causality,
+    claim,
+    doc,
+    explanations,
+    found,
+    heads,
+    letters,
+    pronouns,
+    role_maps,
+    runs,
+    translation,
+)
 from experiments.articles.registry import CLAIMS
-from experiments.articles.role_maps import draw_role_maps
 from model import GPTConfig
 from probing import probe, to_json
 from probing.alignment import linked_texts
 from probing.findings import Role
+from probing.roles import MATTERS
 
 PNG = b"\x89PNG"
 
@@ -176,12 +189,19 @@ def test_a_kind_of_attention_keeps_up_with_the_full_one_to_one_answer_in_a_hundr
     assert letters.keep_up({"F": 99.0, "WWWF": 98.5, "WS": 97.0, "L": 99.9}) == [True, False, True]
 
 
-def test_role_maps_of_any_size_are_drawn(tmp_path):
+def test_role_maps_of_any_size_are_drawn(monkeypatch):
+    """Every role of every head has its bar and its letters, and all of it lies inside the picture."""
+    monkeypatch.setattr(role_maps, "save", lambda figure, _: [figure])
     role = Role("pronoun", 1.0, 0.9, True)
     own = Role("my own", 0.9, 0.5, False)
     rows = [[("one", [[[role]]]), ("two", [[[], [role, own]], [[own] * 5, []]])], [("none", [[[]]])]]
-    (path,) = draw_role_maps(rows, "a title", tmp_path / "maps.png")
-    assert path.read_bytes().startswith(PNG)
+    (figure,) = role_maps.draw_role_maps(rows, "a title", Path("maps.png"))
+    (axes,) = figure.axes
+    written = Counter(text.get_text() for text in axes.texts)
+    assert {"a title", "one", "two", "none", "pronoun", "my own"} <= written.keys()
+    assert (written[f"pr {MATTERS}"], written["pr"], written["mo"]) == (2, 1, 6 + 1), "in the maps, and in the legend"
+    corners = [corner for bar in axes.patches for corner in (bar.get_xy(), bar.get_corners()[2])]
+    assert all(0 <= x <= axes.get_xlim()[1] and 0 <= y <= axes.get_ylim()[0] for x, y in corners)
 
 
 # Runs

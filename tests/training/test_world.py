@@ -21,7 +21,6 @@ from data.shards import Tokens
 from training import checkpoint
 from training.loop import sequences_per_step
 from training.metrics import read_rows
-from training.world import World
 
 STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 SETTINGS = (*QUICK, *SMALL, "data.families=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")
@@ -143,11 +142,3 @@ def test_every_sequence_is_read_by_exactly_one_process():
 def test_a_batch_that_does_not_divide_is_refused(tokens_per_step, processes, message):
     with pytest.raises(InputError, match=re.escape(message) + "$"):
         sequences_per_step(tokens_per_step, 64, processes)
-
-
-def test_alone_nothing_is_exchanged():
-    world, tensor = World(), torch.ones(3)
-    world.sum_([tensor])
-    assert tensor.tolist() == [1, 1, 1]
-    assert world.agree(1.5, 15) == (1.5, 15)
-    assert world.first_says("me") == "me"
