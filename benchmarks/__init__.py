@@ -1,10 +1,12 @@
-"""Races and costs: two programs in one run, by turns, or what one of ours costs. RESULTS.md has the results.
+"""Races and costs: two programs in one run, by turns, or what one of ours costs.
 
-python -m benchmarks.race --nanogpt CLONE           training to nanoGPT's loss, against nanoGPT
-python -m benchmarks.sampling CLONE                 tokens a second, against nanoGPT and transformers
-python -m benchmarks.probing                        patterns and ablation, against TransformerLens
-python -m benchmarks.tokenizing                     text to tokens, against tiktoken
-python -m benchmarks.attention                      every attention type against the definition, by length
-python -m benchmarks.page [PAGE.html ...]           size and speed of pages, against BertViz
-python -m benchmarks.step model=small               where the time of a training step goes
+    python -m benchmarks.race --nanogpt CLONE  training to nanoGPT's loss, against nanoGPT
+    python -m benchmarks.sampling CLONE        tokens a second, against nanoGPT and transformers
+    python -m benchmarks.probing               patterns and ablation, against TransformerLens
+    python -m benchmarks.tokenizing            text to tokens, against tiktoken
+    python -m benchmarks.attention             every attention type against the definition, by length
+    python -m benchmarks.page [PAGE.html ...]  size and speed of pages, against BertViz
+    python -m benchmarks.step model=small      where the time of a training step goes
+
+RESULTS.md has the results.
 """

@@ -1,9 +1,10 @@
 """What trained models show: claims about attention, controls, and tables over runs.
 
-python -m experiments.articles [CLAIM]              what articles claim, with verdict, tables and picture
-python -m experiments.heads runs/a runs/b           what the heads of several runs do, one table
-python -m experiments.stories runs/a runs/b         what several runs have learned, task by task, one table
-python -m experiments.untrained RUN                 how often an untrained model is given a role
-python -m experiments.shuffled FOLDER               whether heads look back where that does not pay
-python -m experiments.shortcuts [N]                 what finds answers without resolving a reference
+    python -m experiments.articles [CLAIM]       what articles claim, with verdict, tables and picture
+    python -m experiments.heads runs/a runs/b    what the heads of several runs do, as one table
+    python -m experiments.stories runs/a runs/b  what several runs have learned, as one table
+    python -m experiments.untrained RUN          how often an untrained model is given a role
+    python -m experiments.shuffled FOLDER        whether heads look back where that does not pay
+
+``runs`` trains and probes what is missing.
 """

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.tables import Table
+
 COLUMNS = (
     "family",
     "run",
@@ -79,12 +81,14 @@ def main(runs: Sequence[str]) -> None:
     if not runs:
         sys.exit(f"name at least one run: {__doc__.splitlines()[0]}")
     found = {Path(run).name: read(run) for run in runs}
-    print(f"| {' | '.join(COLUMNS)} |")
-    print("|---" * len(COLUMNS) + "|")
-    for name in dict.fromkeys(name for heads in found.values() for name in heads["families"]):
-        for run, heads in found.items():
-            if name in heads["families"]:
-                print(f"| {' | '.join(row(name, run, heads['families'][name]))} |")
+    names = dict.fromkeys(name for heads in found.values() for name in heads["families"])
+    rows = [
+        row(name, run, heads["families"][name])
+        for name in names
+        for run, heads in found.items()
+        if name in heads["families"]
+    ]
+    print(Table(COLUMNS, rows).markdown())
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
 """Do heads look back where that does not pay? ``python -m experiments.shuffled FOLDER [--seeds 3 --steps 1500]``.
 
-Trains on stories of the pronoun families as they are, and on the same stories with an antecedent drawn anew, so that no
+Trains on stories of the pronoun tasks as they are, and on the same stories with an antecedent drawn anew, so that no
 pronoun says anything about its answer; then probes both kinds of run on the same held-out stories. Runs and texts stay
-in FOLDER.
+in FOLDER; what is there already is not trained again.
 """
 
 import argparse
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+import configs
 from data import Case
 from data.stories import cases
+from experiments.runs import Setup, probe_seeds, train_seeds
+from experiments.tables import Table
 
-ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = ("agreement", "verb_bias", "cue", "roles", "chains")
-TOLD = 12_000  # of each family
-KINDS = ("as they are", "shuffled")
+N_STORIES = 12_000  # of each family
+KINDS = ("as_they_are", "shuffled")
 
 
 def with_any_antecedent(case: Case, rng: Random) -> str:
@@ -31,26 +31,27 @@ def with_any_antecedent(case: Case, rng: Random) -> str:
 
 
 def write_texts(folder: Path) -> dict[str, Path]:
-    told = cases("train", TOLD, 0, FAMILIES)
+    """A file of stories of each kind, the same ones in the same order."""
+    stories = cases("train", N_STORIES, 0, FAMILIES)
     rng = Random(0)
-    rng.shuffle(told)
-    texts = {KINDS[0]: [case.text for case in told], KINDS[1]: [with_any_antecedent(case, rng) for case in told]}
-    paths = {}
-    for kind, stories in texts.items():
-        paths[kind] = folder / f"{kind.replace(' ', '_')}.jsonl"
-        paths[kind].write_text("".join(json.dumps({"text": story}) + "\n" for story in stories))
+    rng.shuffle(stories)
+    texts = {KINDS[0]: [case.text for case in stories], KINDS[1]: [with_any_antecedent(case, rng) for case in stories]}
+    paths = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
+    for kind, path in paths.items():
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[kind]))
     return paths
 
 
-def train_and_probe(run: Path, text: Path, seed: int, steps: int) -> dict:
-    """heads.json of a new run."""
-    settings = ["data=files", f"data.path={text}", f"seed={seed}", f"max_steps={steps}", f"eval_every={steps}"]
-    quiet = ["overwrite=true", "wandb.mode=disabled", f"cache={run.parent / 'cache'}"]
-    for command in (["train.py", f"run={run}", *settings, *quiet], ["probe.py", f"run={run}", f"seed={seed}"]):
-        done = subprocess.run([sys.executable, str(ROOT / command[0]), *command[1:]], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads((run / "probe" / "heads.json").read_text())
+def rows_of(kind: str, seed: int, found: dict) -> Iterator[list[object]]:
+    """A row for each task, and one for the role."""
+    for name in FAMILIES:
+        family = found["families"][name]
+        best, bar = family["best"], max(family["baselines"].values())
+        looking = sum(head["looks"] for head in family["heads"])
+        shares = (f"{share:.1%}" for share in (best["choice_accuracy"], bar))
+        yield [kind, seed, name, f"{family['model_accuracy']:.1%}", best["head"], *shares, f"{looking} heads"]
+    pronoun = sum(role["role"] == "pronoun" for layer in found["all_roles"] for head in layer for role in head)
+    yield [kind, seed, "*the role pronoun*", *[""] * 4, f"{pronoun} heads"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,23 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--jobs", type=int, default=2, help="how many run at the same time, of one thread each")
     options = parser.parse_args(arguments)
-    folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = write_texts(folder)
-    print("| antecedents | seed | family | model right | best head | picks the right one | best baseline | looks |")
-    print("|---" * 8 + "|")
-    for seed in range(options.seeds):
-        for kind, text in texts.items():
-            found = train_and_probe(folder / f"{text.stem}-{seed}", text, seed, options.steps)
-            for name in FAMILIES:
-                family = found["families"][name]
-                best, bar = family["best"], max(family["baselines"].values())
-                looking = sum(head["looks"] for head in family["heads"])
-                cells = f"{family['model_accuracy']:.1%} | {best['head']} | {best['choice_accuracy']:.1%} | {bar:.1%}"
-                print(f"| {kind} | {seed} | {name} | {cells} | {looking} heads |", flush=True)
-            pronoun = sum(role["role"] == "pronoun" for layer in found["all_roles"] for head in layer for role in head)
-            print(f"| {kind} | {seed} | *the role pronoun* | | | | | {pronoun} heads |", flush=True)
+    setup = Setup(options.folder.resolve(), range(options.seeds), options.jobs)
+    setup.folder.mkdir(parents=True, exist_ok=True)
+    settings = ["data=files", f"max_steps={options.steps}", f"eval_every={options.steps}"]
+    settings.append(f"cache={setup.folder / 'cache'}")
+    variants = {kind: [*settings, f"data.path={path}"] for kind, path in write_texts(setup.folder).items()}
+    with configs.one_line_errors():
+        found = probe_seeds(train_seeds(variants, setup), setup)
+    rows = [row for i, seed in enumerate(setup.seeds) for kind in KINDS for row in rows_of(kind, seed, found[kind][i])]
+    columns = ("antecedents", "seed", "family", "model right", "best head", "picks the right one", "best baseline")
+    print(Table((*columns, "looks"), rows).markdown())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What several runs on stories understood, as one table: ``python -m experiments.stories runs/a runs/b runs/c``.
+"""What several runs on stories have learned, as one table: ``python -m experiments.stories runs/a runs/b runs/c``.
 
 Reads the last row of each run's metrics.jsonl. Every cell is the mean over runs with the lowest and the highest.
 """
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
+from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
 from training.evaluation import families_of
 from training.metrics import read_rows
@@ -35,14 +36,11 @@ def main(runs: Sequence[str]) -> None:
     minutes = [row["seconds"] / 60 for row in rows]
     tokens = mean(row["tokens"] for row in rows)
     print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes, {tokens:,.0f} tokens each\n")
-    print(f"| family | {' | '.join(STORY_COLUMNS)} |")
-    print("|---" * (1 + len(STORY_COLUMNS)) + "|")
+    table = []
     for family in families_of(rows[0], "report"):
-        cells = []
-        for name, key in STORY_COLUMNS.items():
-            values = [row.get(key.format(family)) for row in rows]
-            cells.append("-" if None in values else cell(name, values))
-        print(f"| {family} | {' | '.join(cells)} |")
+        columns = {name: [row.get(key.format(family)) for row in rows] for name, key in STORY_COLUMNS.items()}
+        table.append([family, *("-" if None in values else cell(name, values) for name, values in columns.items())])
+    print(Table(("family", *STORY_COLUMNS), table).markdown())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import torch
 from data import EncodedCase, Tokenizer
 from data.cases import answer_columns
 from data.stories import cases
+from experiments.tables import Table
 from model import GPT, GPTConfig
 from probing import encode_families, habit_texts
 from probing.families import (
@@ -92,12 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if (seed - FIRST_SEED + 1) % 10 == 0:
                 print(f"{seed - FIRST_SEED + 1} seeds: {dict(any_role)}", flush=True)
     print(f"\n{options.seeds} untrained models, {options.cases} cases a family and split: how many have such a head\n")
-    print(f"| | luckiest of the eight | {' | '.join(RULES)} |")
-    print("|---" * (2 + len(RULES)) + "|")
-    for name in sorted({name for name, _ in counts} | families.keys(), key=lambda name: (name not in families, name)):
-        bar = f"{untrained[name].accuracy:.1%}" if name in untrained else "-"
-        print(f"| {name} | {bar} | {' | '.join(str(counts[name, rule]) for rule in RULES)} |")
-    print(f"| any of these | | {' | '.join(str(any_role[rule]) for rule in RULES)} |")
+    names = sorted({name for name, _ in counts} | families.keys(), key=lambda name: (name not in families, name))
+    bars = {name: f"{quoted.accuracy:.1%}" for name, quoted in untrained.items()}
+    rows = [[name, bars.get(name, "-"), *(counts[name, rule] for rule in RULES)] for name in names]
+    rows.append(["any of these", "", *(any_role[rule] for rule in RULES)])
+    print(Table(("", "luckiest of the eight", *RULES), rows).markdown())
 
 
 if __name__ == "__main__":

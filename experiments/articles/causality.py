@@ -17,8 +17,10 @@ from data import EncodedCase, encode_case
 from data.cases import SITES
 from data.stories import cases
 from data.visible import visible_name
-from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
+from experiments.runs import Setup
+from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
 from report.figures import drawing, new_figure, save
@@ -33,7 +35,7 @@ OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
 
 def run(setup: Setup) -> Result:
     runs, found = default_runs(setup), default_found(setup)
-    leaks = [leak_of(run, seed) for run, seed in zip(runs.values(), setup.seeds, strict=True)]
+    leaks = [leak_of(run, seed) for run, seed in zip(runs, setup.seeds, strict=True)]
     at = {name: {site: at_site(found, name, site) for site in sites_of(found, name)} for name in (*AFTER, BEFORE)}
     everywhere = [value for name in AFTER for one in found for value in every_head(one, name, "P")]
     exact, before = set(everywhere) == {0.5} and not any(leak for leak, _ in leaks), at[BEFORE]["P"]

@@ -1,7 +1,7 @@
-"""What a claim is and what measuring it leaves: a table, one sentence, one number, pictures.
+"""What a claim is and what measuring it leaves: tables, one sentence, one number, pictures.
 
-A claim is one module with a ``CLAIM``, listed in registry.py. Its function trains what it needs with
-``runs.train_all``, probes it with ``runs.probe_all`` where it asks heads, and returns a ``Result``; it prints nothing.
+A claim is one module with a ``CLAIM``, listed in __main__.py. Its function trains what it needs
+with ``runs.train_seeds``, probes it with ``runs.probe_all`` where it asks heads, and returns a ``Result``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,41 +12,18 @@ from typing import Literal
 
 from scipy.special import stdtrit
 
+from experiments.runs import Setup
+from experiments.tables import Table
+
 CONFIDENCE = 0.95
-SEEDS = (0, 1, 2)
 Verdict = Literal["holds", "holds in part", "does not hold"]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Where runs lie (``folder``), which seeds they have, how many train at once, and where pictures go."""
-
-    folder: Path
-    seeds: tuple[int, ...] = SEEDS
-    jobs: int = 2
-    pictures: Path = Path("docs/articles")
-
-    def picture(self, name: str) -> Path:
-        return self.pictures / f"{name}.png"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as texts, ready to be printed."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
-        return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 @dataclass(frozen=True)
 class Result:
     """What was measured. ``because`` holds the number that decides; ``number`` is short, for the table of all claims.
 
-    ``numbers``: everything behind the table, as JSON. ``pictures``: the files that were written.
+    ``numbers``: all that the tables were made from, as JSON. ``pictures``: the files that were written.
     """
 
     verdict: Verdict
@@ -64,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Claim:
-    """``says``: what articles claim, in one sentence. ``minutes``: what ``run`` takes on two cores, all told."""
+    """``says``: what articles claim, in one sentence. ``minutes``: of ``run`` on two cores, training included."""
 
     name: str
     says: str

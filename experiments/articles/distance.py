@@ -22,9 +22,10 @@ from matplotlib.axes import Axes
 from data import Case, InputError, encode_case
 from data.cases import answer_columns
 from data.stories import cases
-from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import judge
-from experiments.articles.runs import train_all
+from experiments.runs import Setup, train_seeds
+from experiments.tables import Table
 from probing.scoring import score_answers
 from probing.splits import Split
 from report.figures import drawing, new_figure, save
@@ -68,15 +69,10 @@ Curves = Mapping[str, Sequence[Curve]]  # by letter, one a seed
 
 
 def run(setup: Setup) -> Result:
-    wanted = {
-        f"distance-{letters}-{seed}": ["experiment=distance", f"model.attention={letters}", f"seed={seed}"]
-        for seed in setup.seeds
-        for letters in LETTERS
-    }
-    runs = train_all(wanted, setup.folder, setup.jobs)
-    curves = {
-        letters: [measure(runs[f"distance-{letters}-{seed}"], seed) for seed in setup.seeds] for letters in LETTERS
-    }
+    runs = train_seeds(
+        {f"distance-{letters}": ["experiment=distance", f"model.attention={letters}"] for letters in LETTERS}, setup
+    )
+    curves = {letters: list(map(measure, runs[f"distance-{letters}"], setup.seeds)) for letters in LETTERS}
     others = [letters for letters in LETTERS if letters != "F"]
     kept = {asked: {letters: reach(of, asked) for letters, of in curves.items()} for asked in ASKED}
     far = {letters: [curve.connected[-1] for curve in of] for letters, of in curves.items()}

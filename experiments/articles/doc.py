@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 
 from data import InputError
-from experiments.articles.claim import SEEDS, Claim, Result
+from experiments.articles.claim import Claim, Result
+from experiments.runs import SEEDS
 
 COMMAND = "python -m experiments.articles"
 

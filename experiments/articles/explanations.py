@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from data import InputError
 from data.visible import visible_name
-from experiments.articles.claim import Claim, Result, Setup, Table, Verdict
+from experiments.articles.claim import Claim, Result, Verdict
 from experiments.articles.found import Found, default_found, resolved
+from experiments.runs import Setup
+from experiments.tables import Table
 from probing.heads import parse_head
 from probing.statistics import Bootstrap
 from report.colours import GREY, INK, TINT
@@ -71,10 +73,8 @@ def points_of(found: Found, seed: int) -> list[dict]:
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     """The correlation of ranks, ties sharing theirs; 0 where one of them is all ties."""
-    ranks = np.stack((rankdata(one), rankdata(other)))
-    ranks -= ranks.mean(1, keepdims=True)
-    size = np.sqrt((ranks**2).sum(1).prod())
-    return float((ranks[0] * ranks[1]).sum() / size) if size else 0.0
+    ties = len(set(one)) == 1 or len(set(other)) == 1
+    return 0.0 if ties else float(spearmanr(one, other).statistic)
 
 
 def within_families(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str], float]:

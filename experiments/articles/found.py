@@ -5,8 +5,9 @@ from pathlib import Path
 
 from data.stories import FAMILIES
 from data.visible import visible_name
-from experiments.articles.claim import Setup, Table, Verdict
-from experiments.articles.runs import probe_all, train_all
+from experiments.articles.claim import Verdict
+from experiments.runs import Setup, probe_all, train_seeds
+from experiments.tables import Table
 from probing.findings import Role
 
 Found = Mapping
@@ -24,13 +25,13 @@ COLUMNS = (
 )
 
 
-def default_runs(setup: Setup) -> dict[str, Path]:
+def default_runs(setup: Setup) -> list[Path]:
     """``python train.py`` of every seed, which many claims share."""
-    return train_all({f"default-{seed}": [f"seed={seed}"] for seed in setup.seeds}, setup.folder, setup.jobs)
+    return train_seeds({"default": []}, setup)["default"]
 
 
 def default_found(setup: Setup) -> list[Found]:
-    return list(probe_all(default_runs(setup), setup.jobs).values())
+    return probe_all(default_runs(setup), setup.jobs)
 
 
 def best_baseline(family: Mapping) -> tuple[str, float]:

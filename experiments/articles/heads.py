@@ -7,10 +7,11 @@ from statistics import mean
 
 from data.stories import FAMILIES
 from data.visible import visible_name
-from experiments.articles.claim import Claim, Result, Setup, Table, Verdict, over_seeds
+from experiments.articles.claim import Claim, Result, Verdict, over_seeds
 from experiments.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
-from experiments.articles.runs import best_loss, probe_all, train_all
+from experiments.runs import Setup, best_loss, probe_all, train_seeds
+from experiments.tables import Table
 from probing.roles import HABITS
 
 ROWS = {
@@ -28,16 +29,13 @@ ROWS = {
 
 def run(setup: Setup) -> Result:
     runs, found = default_runs(setup), default_found(setup)
-    ones = train_all({f"one_head-{s}": [f"seed={s}", "model.n_head=1"] for s in setup.seeds}, setup.folder, setup.jobs)
-    found_one = list(probe_all(ones, setup.jobs).values())
-    four, one = (
-        [measure(*both) for both in zip(told, of.values(), strict=True)]
-        for told, of in ((found, runs), (found_one, ones))
-    )
+    ones = train_seeds({"one_head": ["model.n_head=1"]}, setup)["one_head"]
+    found_one = probe_all(ones, setup.jobs)
+    four, one = (list(map(measure, *both)) for both in ((found, runs), (found_one, ones)))
     verdict = judge_heads(four, one)
     rows = [[text, listed_by_seed(four, key), listed_by_seed(one, key)] for key, text in ROWS.items()]
     maps = [
-        [(f"{name}, seed {seed}", roles_of(told)) for seed, told in zip(setup.seeds, of, strict=True)]
+        [(f"{name}, seed {seed}", roles_of(one_found)) for seed, one_found in zip(setup.seeds, of, strict=True)]
         for name, of in (("four heads", found), ("one head", found_one))
     ]
     return Result(

@@ -10,10 +10,11 @@ from statistics import mean
 import yaml
 
 from data.visible import visible_name
-from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import Found, judge, listed, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
-from experiments.articles.runs import best_loss, probe_all, train_all
+from experiments.runs import Setup, best_loss, probe_seeds, train_seeds
+from experiments.tables import Table
 from report.colours import ROLE_COLOURS
 from training.run import CONFIG
 
@@ -28,18 +29,11 @@ NEARLY = 1.0  # of a hundred answers
 
 
 def run(setup: Setup) -> Result:
-    names = {f"letters-{letters}-{seed}": (letters, seed) for letters in LETTERS for seed in setup.seeds}
-    wanted = {
-        name: ["experiment=letters", f"model.attention={letters}", f"seed={seed}"]
-        for name, (letters, seed) in names.items()
-    }
-    runs = train_all(wanted, setup.folder, setup.jobs)
-    told = probe_all(runs, setup.jobs)
-    found = {letters: [told[name] for name, (of, _) in names.items() if of == letters] for letters in LETTERS}
-    measured = {
-        letters: [measure(told[name], runs[name]) for name, (of, _) in names.items() if of == letters]
-        for letters in LETTERS
-    }
+    runs = train_seeds(
+        {f"letters-{letters}": ["experiment=letters", f"model.attention={letters}"] for letters in LETTERS}, setup
+    )
+    found = {name.removeprefix("letters-"): of for name, of in probe_seeds(runs, setup).items()}
+    measured = {letters: list(map(measure, of, runs[f"letters-{letters}"])) for letters, of in found.items()}
     maps = [(f"{letters}: {meaning}", roles_of(found[letters][0])) for letters, meaning in LETTERS.items()]
     return Result(
         judge(keep_up({letters: mean(one["right"] for one in of) for letters, of in measured.items()})),

@@ -7,7 +7,7 @@ from statistics import mean
 from matplotlib.lines import Line2D
 
 from data.visible import visible_name
-from experiments.articles.claim import Claim, Result, Setup, Table, share_over_seeds
+from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import (
     PRONOUNS,
     Found,
@@ -22,6 +22,8 @@ from experiments.articles.found import (
     lowest_end,
     shown,
 )
+from experiments.runs import Setup
+from experiments.tables import Table
 from report.colours import GREY, INK, TINT
 from report.figures import drawing, new_figure, save
 

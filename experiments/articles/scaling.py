@@ -18,9 +18,10 @@ from torch import Tensor
 
 from data import Tokenizer
 from data.stories import write
-from experiments.articles.claim import Claim, Result, Setup, Table, over_seeds, t_interval
+from experiments.articles.claim import Claim, Result, over_seeds, t_interval
 from experiments.articles.found import judge, listed
-from experiments.articles.runs import best_loss, train_all
+from experiments.runs import Setup, best_loss, train_seeds
+from experiments.tables import Table
 from model import GPT
 from model.hooks import PatternRecorder
 from report.figures import drawing, new_figure, save
@@ -72,10 +73,8 @@ def run(setup: Setup) -> Result:
     keys = [
         (shape, size, divided) for shape, (_, sizes) in SHAPES.items() for size in sizes for divided in (True, False)
     ]
-    runs = train_all(
-        {name_of(key, seed): overrides(key, seed) for key in keys for seed in setup.seeds}, setup.folder, setup.jobs
-    )
-    grid = {key: [measure(runs[name_of(key, seed)], seed) for seed in setup.seeds] for key in keys}
+    runs = train_seeds({name_of(key): overrides(key) for key in keys}, setup)
+    grid = {key: list(map(measure, runs[name_of(key)], setup.seeds)) for key in keys}
     return Result(
         judge([*(saturates(grid, shape) for shape in SHAPES), *(costs(grid, shape) for shape in SHAPES)]),
         explain(grid),
@@ -87,15 +86,14 @@ def run(setup: Setup) -> Result:
     )
 
 
-def name_of(key: tuple[str, int, bool], seed: int | None = None) -> str:
+def name_of(key: tuple[str, int, bool]) -> str:
     shape, size, divided = key
-    name = f"scaling-{shape.replace(' ', '-')}-{size}-{'divided' if divided else 'raw'}"
-    return name if seed is None else f"{name}-{seed}"
+    return f"scaling-{shape.replace(' ', '-')}-{size}-{'divided' if divided else 'raw'}"
 
 
-def overrides(key: tuple[str, int, bool], seed: int) -> list[str]:
+def overrides(key: tuple[str, int, bool]) -> list[str]:
     shape, size, divided = key
-    more = [f"model.n_head={WIDTH // size}", f"model.scale_attention={str(divided).lower()}", f"seed={seed}"]
+    more = [f"model.n_head={WIDTH // size}", f"model.scale_attention={str(divided).lower()}"]
     return ["experiment=scaling", *SHAPES[shape][0], *more]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from data import encode_case
 from data.stories import cases
-from experiments.articles.claim import Claim, Result, Setup, share_over_seeds
+from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import (
     because,
     best_baseline,
@@ -19,6 +19,7 @@ from experiments.articles.found import (
     lowest_end,
     shown,
 )
+from experiments.runs import Setup
 from probing.families import Quoted
 from report.figures import LINE, MARGIN, WIDTH, draw_story, drawing, lay_out, new_figure, save
 from training import load_model
@@ -33,7 +34,6 @@ def run(setup: Setup) -> Result:
     families = [one["families"][FAMILY] for one in found]
     accuracy = [family["best"]["choice_accuracy"] for family in families]
     bar = mean(best_baseline(family)[1] for family in families)
-    first = next(iter(default_runs(setup).values()))
     return Result(
         judge([shown(family) for family in families]),
         because(found, (FAMILY,)),
@@ -41,7 +41,7 @@ def run(setup: Setup) -> Result:
         f"{lowest_end(found, (FAMILY,)):.1f} %; best baseline {100 * bar:.1f} %",
         [family_table(found, (FAMILY,))],
         family_numbers(found, (FAMILY,)),
-        draw(first, families[0]["best"], setup.seeds[0], setup.picture("sense")),
+        draw(default_runs(setup)[0], families[0]["best"], setup.seeds[0], setup.picture("sense")),
     )
 
 

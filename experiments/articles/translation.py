@@ -12,8 +12,10 @@ from matplotlib.patches import Rectangle
 
 from data.stories import cases
 from data.visible import visible
-from experiments.articles.claim import Claim, Result, Setup, Table, Verdict, share_over_seeds
+from experiments.articles.claim import Claim, Result, Verdict, share_over_seeds
 from experiments.articles.found import best_baseline, default_found, default_runs
+from experiments.runs import Setup
+from experiments.tables import Table
 from model import GPT
 from model.hooks import PatternRecorder
 from probing.alignment import SITES, LinkedText, linked_texts
@@ -47,7 +49,7 @@ def run(setup: Setup) -> Result:
     errors = [one["errors"][one["best"]] for one in aligned]
     layers = [
         layer_error(run, one["sites"][one["best"]], seed)
-        for run, one, seed in zip(runs.values(), aligned, setup.seeds, strict=True)
+        for run, one, seed in zip(runs, aligned, setup.seeds, strict=True)
     ]
     diagonals, answers = [one["diagonal"] for one in aligned], [one["families"][FAMILY] for one in found]
     rows = [
@@ -82,7 +84,7 @@ def run(setup: Setup) -> Result:
         f"alignment error rate {share_over_seeds(errors)}; diagonal {100 * mean(diagonals):.1f} %",
         [Table(columns, rows)],
         {"errors": errors, "last layer": layers, "diagonal": diagonals, "by head": aligned},
-        draw(next(iter(runs.values())), first["best"], first["sites"][first["best"]], setup),
+        draw(runs[0], first["best"], first["sites"][first["best"]], setup),
     )
 
 

@@ -3,18 +3,52 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from data import EncodedCase, encode_case
+from data import Case, EncodedCase, Tokenizer, encode_case
 from data.stories import FAMILIES, SPLITS, cases, write
-from experiments.shortcuts import accuracies, count_trigrams, drawn, trigram_accuracy
+from probing.predictions import first, frequent, nearest, offsets, sites_of, subject
 
 N = 1_000
 TWO_ERRORS = 2 * 0.5 / math.sqrt(N)
 FAMILY_AND_SPLIT = [(family, split) for family in FAMILIES for split in SPLITS if cases(split, 2, 0, (family,))]
 BY_ROLE = [form for family in FAMILIES.values() for form in family.forms if form.candidates != ("first", "second")]
+
+LONGEST = 60  # offset in tokens
+
+
+def drawn(split: str, n: int, family: str) -> list[Case]:
+    """n cases without their twins."""
+    return cases(split, 2 * n, 1, (family,))[::2]
+
+
+def accuracies(encoded: Sequence[EncodedCase]) -> dict[str, np.ndarray]:
+    """Share of right choices of every rule about places, from every site before the answer: NAME -> [S, K]."""
+    sites = tuple(site for site in sites_of(encoded) if site != "A")  # there the answer has been read
+    rules = {rule.__name__: rule(encoded, sites).accuracy() for rule in (nearest, first, subject, frequent)}
+    return {**rules, "any fixed offset": offsets(encoded, sites, LONGEST).accuracy()}
+
+
+def count_trigrams(tokenizer: Tokenizer, n: int) -> Counter:
+    """How often each three tokens follow each other in n stories of the training text."""
+    counts: Counter = Counter()
+    for story in write("train", n, seed=0):
+        tokens = [tokenizer.end, *tokenizer.encode(story).tolist()]
+        counts.update(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    return counts
+
+
+def trigram_accuracy(counts: Counter, encoded: Sequence[EncodedCase]) -> float:
+    """Which of answer and foil followed the two tokens before more often in training; equal counts are half right."""
+    right = 0.0
+    for case in encoded:
+        before = case.tokens[case.sites["A-1"] - 1 : case.sites["A-1"] + 1]
+        answer, foil = counts[*before, case.answer], counts[*before, case.foil]
+        right += 0.5 if answer == foil else answer > foil
+    return right / len(encoded)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +113,8 @@ def test_a_role_stands_first_in_one_half_of_the_frames(form):
     place = [text.index("{" + form.candidates[0]) < text.index("{" + form.candidates[1]) for text in trained(form)]
     for parity in (None, 0, 1):
         chosen = [
-            first
-            for i, first in enumerate(place)
+            leads
+            for i, leads in enumerate(place)
             for j in range(len(form.trained_endings))
             if parity is None or (i + j) % 2 == parity
         ]
@@ -94,13 +128,13 @@ def trained(form) -> list[str]:
 
 def test_the_text_that_models_train_on_asks_for_either_candidate_and_each_time_anew():
     """Read in *recall*, where a trade and a name say all."""
-    first, same = [], []
+    asked_first, same = [], []
     for story in write("train", N, seed=3, families=("recall",)):
         pairs = re.findall(r"([a-z]+er|sailor) ([A-Z][a-z]+)", story)
         assert len(pairs) == 5, story
         assert set(pairs[2:]) <= set(pairs[:2])
         asked = [pair == pairs[0] for pair in pairs[2:]]
-        first += asked
+        asked_first += asked
         same += [asked[0] == asked[1], asked[1] == asked[2]]
-    assert abs(np.mean(first) - 0.5) <= 3 * 0.5 / math.sqrt(len(first))
+    assert abs(np.mean(asked_first) - 0.5) <= 3 * 0.5 / math.sqrt(len(asked_first))
     assert abs(np.mean(same) - 0.5) <= 3 * 0.5 / math.sqrt(len(same))

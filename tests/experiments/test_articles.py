@@ -12,6 +12,7 @@ from networks import loud_model
 
 from data import InputError, encode_case
 from data.stories import FAMILIES, cases
+from experiments import runs, tables
 from experiments.articles import __main__ as command
 from experiments.articles import (
     causality,
@@ -23,10 +24,9 @@ from experiments.articles import (
     letters,
     pronouns,
     role_maps,
-    runs,
     translation,
 )
-from experiments.articles.registry import CLAIMS
+from experiments.articles.__main__ import CLAIMS
 from model import GPTConfig
 from probing import probe, to_json
 from probing.alignment import linked_texts
@@ -64,7 +64,7 @@ def test_equal_numbers_get_no_interval():
 
 
 def test_a_table_is_markdown_whatever_stands_in_it():
-    assert claim.Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
+    assert tables.Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
 
 
 def test_a_claim_holds_wholly_in_part_or_not():
@@ -145,11 +145,11 @@ def test_logits_of_twins_are_equal_until_they_differ(story_tokenizer):
 
 
 def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path, monkeypatch):
-    both, setup = [toy_found, toy_found], claim.Setup(tmp_path, (0, 1), pictures=tmp_path)
+    both, setup = [toy_found, toy_found], runs.Setup(tmp_path, (0, 1), pictures=tmp_path)
     monkeypatch.setattr(pronouns, "default_found", lambda setup: both)
     monkeypatch.setattr(explanations, "default_found", lambda setup: both)
     monkeypatch.setattr(causality, "default_found", lambda setup: both)
-    monkeypatch.setattr(causality, "default_runs", lambda setup: {"a": tmp_path, "b": tmp_path})
+    monkeypatch.setattr(causality, "default_runs", lambda setup: [tmp_path, tmp_path])
     monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
     verdicts = {}
     for module in (pronouns, explanations, causality):
@@ -166,9 +166,9 @@ def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, mon
     told = copy.deepcopy(toy_found)
     told["families"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
     monkeypatch.setattr(causality, "default_found", lambda setup: [told])
-    monkeypatch.setattr(causality, "default_runs", lambda setup: {"a": tmp_path})
+    monkeypatch.setattr(causality, "default_runs", lambda setup: [tmp_path])
     monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
-    result = causality.run(claim.Setup(tmp_path, (0,), pictures=tmp_path))
+    result = causality.run(runs.Setup(tmp_path, (0,), pictures=tmp_path))
     assert result.verdict == "holds in part"
     assert "are right in 50.0 to 75.0 %, which cannot be and is a bug" in result.because
 
@@ -256,11 +256,11 @@ def test_heads_are_probed_where_they_are_missing_or_older_than_the_weights(finis
     os.symlink(finished_run / "checkpoints", run / "checkpoints")
     written = run / "probe" / "heads.json"
     written.write_text('{"roles": []}')
-    assert runs.probe_all({"a": run}) == {"a": {"roles": []}}
+    assert runs.probe_all([run]) == [{"roles": []}]
     assert executed == []
     os.utime(written, (0, 0))
-    runs.probe_all({"a": run})
-    assert executed == [["probing a", "probe.py", f"run={run}", "seed=7"]]
+    runs.probe_all([run])
+    assert executed == [["probing run", "probe.py", f"run={run}", "seed=7"]]
 
 
 def test_a_failed_command_says_how_it_ended(tmp_path):
@@ -293,7 +293,7 @@ def test_without_a_claim_all_are_listed(capsys):
 @pytest.mark.parametrize("name", CLAIMS)
 def test_every_claim_has_its_place_in_the_document(name):
     text = (runs.ROOT / "docs" / "articles.md").read_text()
-    result = claim.Result("holds", "of this", "7", [claim.Table(("n",), [["7"]])], {})
+    result = claim.Result("holds", "of this", "7", [tables.Table(("n",), [["7"]])], {})
     after = doc.filled(text, CLAIMS[name], result)
     assert "**Holds, because of this.**" in after
     assert f"| [{name}](#{name}) | {CLAIMS[name].says} | holds | 7 |" in after
@@ -304,9 +304,9 @@ def test_every_claim_has_its_place_in_the_document(name):
 def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, capsys):
     picture = tmp_path / "pictures" / "mine.png"
 
-    def run(setup: claim.Setup) -> claim.Result:
+    def run(setup: runs.Setup) -> claim.Result:
         assert setup.seeds == (0, 5)
-        return claim.Result("holds", "1 > 0", "1", [claim.Table(("n",), [["1"]])], {"n": 1}, [picture])
+        return claim.Result("holds", "1 > 0", "1", [tables.Table(("n",), [["1"]])], {"n": 1}, [picture])
 
     monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, run))
     document = tmp_path / "articles.md"
@@ -321,7 +321,7 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
         == f"| [mine](#mine) | One is more. | holds | 1 |\n\nKept.\n<!-- mine -->\n{said}<!-- /mine -->\n"
     )
     with pytest.raises(InputError, match=r"the document has no place for mine: it lacks <!-- mine -->"):
-        doc.filled("nothing", CLAIMS["mine"], run(claim.Setup(tmp_path, (0, 5))))
+        doc.filled("nothing", CLAIMS["mine"], run(runs.Setup(tmp_path, (0, 5))))
     record = json.loads((tmp_path / "f" / "mine.json").read_text())
     assert record == {
         "claim": "mine",

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from experiments.articles import claim, scaling
-from experiments.articles.runs import command_of
+from experiments import runs
+from experiments.articles import scaling
 from model import GPT, GPTConfig
 
 
@@ -69,17 +69,17 @@ def test_what_saturates_and_what_it_costs_is_asked_of_each_shape():
 def test_runs_become_a_verdict_tables_and_a_picture(tmp_path, monkeypatch):
     grid, trained = grid_of(0.1), {}
 
-    def train_all(wanted: dict, folder: object, jobs: int) -> dict:
+    def train_seeds(wanted: dict, setup: runs.Setup) -> dict:
         trained.update(wanted)
-        return {name: name for name in wanted}
+        return {name: [name for _ in setup.seeds] for name in wanted}
 
     def measure(name: str, seed: int) -> scaling.Measured:
-        return next(runs[seed] for key, runs in grid.items() if scaling.name_of(key, seed) == name)
+        return next(of[seed] for key, of in grid.items() if scaling.name_of(key) == name)
 
-    monkeypatch.setattr(scaling, "train_all", train_all)
+    monkeypatch.setattr(scaling, "train_seeds", train_seeds)
     monkeypatch.setattr(scaling, "measure", measure)
-    result = scaling.run(claim.Setup(tmp_path, (0, 1), pictures=tmp_path))
-    assert len(trained) == 2 * len(grid)
+    result = scaling.run(runs.Setup(tmp_path, (0, 1), pictures=tmp_path))
+    assert len(trained) == len(grid)
     assert result.verdict == "holds in part"
     assert "leaving it out costs 0.100" in result.because
     json.dumps(result.numbers)
@@ -90,6 +90,6 @@ def test_runs_become_a_verdict_tables_and_a_picture(tmp_path, monkeypatch):
 def test_train_py_takes_every_run():
     for shape, (_, sizes) in scaling.SHAPES.items():
         for size in (sizes[0], sizes[-1]):
-            model = command_of(scaling.overrides((shape, size, False), 1)).model
+            model = runs.command_of(scaling.overrides((shape, size, False))).model
             assert (model.head_dim, model.scale_attention) == (size, False)
             assert model.qk_norm == (shape == "QK-norm")

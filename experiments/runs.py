@@ -1,7 +1,7 @@
-"""Trains and probes the runs that claims rest on: only what is not there yet, two at a time, each with one thread.
+"""Trains and probes the runs that experiments rest on: only what is missing, two at a time, each with one thread.
 
 Two small runs of one thread each end sooner than one after the other with two threads each; and as the number of
-threads is always the same, so are the numbers. Claims that need the same run share it by giving it the same name.
+threads is always the same, so are the numbers. Experiments that need the same run share it by giving it the same name.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -25,29 +26,61 @@ from training.metrics import best_evaluation, read_rows
 from training.run import CONFIG, is_run
 from training.schedule import fraction_done
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 QUIET = ("wandb.mode=disabled", "snapshots=0")
 HEADS = Path("probe") / "heads.json"
-TAIL = 300  # characters of what a failed command said
+TAIL = 300  # characters of what a failed command printed
+SEEDS = (0, 1, 2)
 
 
-def train_all(claim_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int = 2) -> dict[str, Path]:
+@dataclass(frozen=True)
+class Setup:
+    """The folder of the runs, their seeds, how many are trained at the same time, and the folder of pictures."""
+
+    folder: Path
+    seeds: Sequence[int] = SEEDS
+    jobs: int = 2
+    pictures: Path = Path("docs/articles")
+
+    def picture(self, name: str) -> Path:
+        return self.pictures / f"{name}.png"
+
+
+def train_seeds(variants: Mapping[str, Sequence[str]], setup: Setup) -> dict[str, list[Path]]:
+    """Trains each variant (name -> overrides of train.py) with every seed; its runs are called NAME-SEED."""
+    names = {name: [f"{name}-{seed}" for seed in setup.seeds] for name in variants}
+    wanted = {
+        run: [*variants[name], f"seed={seed}"]
+        for name, runs in names.items()
+        for run, seed in zip(runs, setup.seeds, strict=True)
+    }
+    trained = train_all(wanted, setup.folder, setup.jobs)
+    return {name: [trained[run] for run in runs] for name, runs in names.items()}
+
+
+def probe_seeds(variants: Mapping[str, Sequence[Path]], setup: Setup) -> dict[str, list[dict]]:
+    """heads.json of every run of each variant."""
+    probed = iter(probe_all([run for runs in variants.values() for run in runs], setup.jobs))
+    return {name: [next(probed) for _ in runs] for name, runs in variants.items()}
+
+
+def train_all(wanted_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int = 2) -> dict[str, Path]:
     """Trains, in ``folder``/NAME, each run that has not reached its end; returns the folders of all by name.
 
-    ``claim_runs``: NAME -> overrides of train.py. A run that was interrupted goes on. Raises InputError for
+    ``wanted_runs``: NAME -> overrides of train.py. A run that was interrupted goes on. Raises InputError for
     overrides that train.py would not take, and for a folder that holds a run of other overrides, before
-    anything is trained; and if a run fails, with the end of what it said.
+    anything is trained; and if a run fails, with the end of its output.
     """
     folder = folder.resolve()
-    runs = {name: folder / name for name in claim_runs}
-    wanted = {name: command_of([*overrides, *QUIET]) for name, overrides in claim_runs.items()}
+    runs = {name: folder / name for name in wanted_runs}
+    wanted = {name: command_of([*overrides, *QUIET]) for name, overrides in wanted_runs.items()}
     for name, command in wanted.items():
         require_same(runs[name], command)
-    missing = [name for name in claim_runs if not has_ended(runs[name], wanted[name])]
+    missing = [name for name in wanted_runs if not has_ended(runs[name], wanted[name])]
 
     def train(name: str) -> None:
-        how = [f"run={runs[name]}", *QUIET, *claim_runs[name]]
+        how = [f"run={runs[name]}", *QUIET, *wanted_runs[name]]
         if checkpoint.saved_steps(runs[name]):
             how = [f"run={runs[name]}", "resume=true"]
         elif is_run(runs[name]):  # it was killed before its first checkpoint
@@ -58,28 +91,23 @@ def train_all(claim_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int =
     return runs
 
 
-def probe_all(runs: Mapping[str, Path], jobs: int = 2) -> dict[str, dict]:
-    """heads.json of each run, by name; probe.py writes it first where it is missing or older than the checkpoint.
+def probe_all(runs: Sequence[Path], jobs: int = 2) -> list[dict]:
+    """heads.json of each run; probe.py writes it first where it is missing or older than the checkpoint.
 
     Each run is probed on stories drawn with its own seed.
     """
 
-    def probe(name: str) -> None:
-        seed = yaml.safe_load((runs[name] / CONFIG).read_text())["seed"]
-        execute(f"probing {name}", ["probe.py", f"run={runs[name]}", f"seed={seed}"])
+    def probe(run: Path) -> None:
+        seed = yaml.safe_load((run / CONFIG).read_text())["seed"]
+        execute(f"probing {run.name}", ["probe.py", f"run={run}", f"seed={seed}"])
 
-    in_parallel(probe, [name for name, run in runs.items() if not is_probed(run)], jobs)
-    return {name: json.loads((run / HEADS).read_text()) for name, run in runs.items()}
+    in_parallel(probe, [run for run in runs if not is_probed(run)], jobs)
+    return [json.loads((run / HEADS).read_text()) for run in runs]
 
 
 def command_of(overrides: Sequence[str]) -> TrainCommand:
     """What train.py makes of these overrides; raises InputError as it would."""
     return configs.read("train", TrainCommand, list(overrides))
-
-
-def stored(run: Path) -> dict:
-    """A run's settings, those that earlier versions did not write filled in."""
-    return remembered(configs.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text())))
 
 
 def remembered(command: TrainCommand) -> dict:
@@ -102,7 +130,8 @@ def require_same(run: Path, command: TrainCommand) -> None:
     """Raises InputError where ``run`` was trained otherwise than ``command`` says."""
     if not is_run(run):
         return
-    if found := list(differences(stored(run), remembered(command))):
+    stored = configs.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text()))
+    if found := list(differences(remembered(stored), remembered(command))):
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
 
 
@@ -143,26 +172,26 @@ def execute(what: str, command: Sequence[str]) -> None:
         errors="replace",
     )
     if done.returncode:
-        said = " ".join(done.stdout[-TAIL:].split())
-        raise InputError(f"{what} failed (python {shlex.join(command)}): {said or f'status {done.returncode}'}")
+        reason = " ".join(done.stdout[-TAIL:].split()) or f"status {done.returncode}"
+        raise InputError(f"{what} failed (python {shlex.join(command)}): {reason}")
     print(f"{what}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
 
 
-def in_parallel(work: Callable[[str], None], names: Sequence[str], jobs: int) -> None:
-    """``work`` on every name, ``jobs`` at once; after an error or Ctrl-C those that wait are not begun."""
+def in_parallel(work: Callable, items: Sequence, jobs: int) -> None:
+    """``work`` on every item, ``jobs`` at the same time; after an error or Ctrl-C those that wait are not begun."""
     ended = Event()
 
-    def unless_ended(name: str) -> None:
+    def unless_ended(item: object) -> None:
         try:
             if not ended.is_set():
-                work(name)
+                work(item)
         except BaseException:
             ended.set()
             raise
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for task in [pool.submit(unless_ended, name) for name in names]:
+            for task in [pool.submit(unless_ended, item) for item in items]:
                 task.result()
         finally:
             ended.set()
