@@ -131,5 +131,4 @@ def with_film(
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")
     configs.launch(main, "probe", ProbeCommand)

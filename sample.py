@@ -121,5 +121,4 @@ def keep(folder: Path, records: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")
     configs.launch(main, "sample", SampleCommand)

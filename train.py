@@ -1,7 +1,8 @@
 """Train a small GPT: ``python train.py [data=files data.path=my_texts/] ...``; configs/train.yaml has the keys."""
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 import configs
 import exchange
 from configs.schema import TrainCommand
-from data import Dataset, EncodedCase, InputError, Tokenizer, encode_case, prepare
+from data import Dataset, EncodedCase, Files, InputError, Tokenizer, encode_case, prepare
 from data.disk import parents_made, require_writable
 from data.stories import STRESS, Stories, cases
 from model import GPT
@@ -36,8 +37,12 @@ PROBE_CASES = 40  # a family and split, whenever ``probe_every`` asks for the he
 def main(command: TrainCommand) -> None:
     device = pick_device(command.device)
     with join(device) as world, ExitStack() as at_exit:
+        command = world.first_says(command)  # which has looked, for all, whether there is a run to go on with
         folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
         console = at_exit.enter_context(Console(quiet=not world.first))
+        if command.resume and world.first_says(world.first and run.is_finished(folder, command)):
+            console.has_ended(folder)
+            return
         if world.first and not command.resume:
             run.check_free(folder, command.overwrite)
         if world.first:
@@ -84,7 +89,7 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
         tokenizer = Tokenizer.load(folder / run.TOKENIZER)
     elif command.init_from:
         model, tokenizer = begin_with(command, console, device, world)
-    with world.in_turn():
+    with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:
         model = new_model(command, dataset, device)
@@ -121,12 +126,24 @@ def begin_with(command: TrainCommand, console: Console, device: torch.device, wo
             console.note(
                 "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"
             )
-        return found.load(device, dropout), tokenizer
+        return run.fit_block(found.load(device, dropout), command.model.block_size), tokenizer
     if not checkpoint.saved_steps(Path(name)):
         raise InputError(f"init_from={name}: has no checkpoint yet")
-    model, tokenizer, state = run.load_model(Path(name), "best", device, dropout=dropout)
-    console.note(f"weights from {name}, step {state['step']:,}")
-    return model, tokenizer
+    which = "best" if checkpoint.has_best(Path(name)) else "latest"
+    model, tokenizer, state = run.load_model(Path(name), which, device, dropout=dropout)
+    console.note(f"weights from {name}, step {state['step']:,}{'' if which == 'best' else '; its best are gone'}")
+    return run.fit_block(model, command.model.block_size), tokenizer
+
+
+@contextmanager
+def advice_on_moved_text(command: TrainCommand) -> Iterator[None]:
+    """Where the files of a run that is resumed are gone: how to say where they are now."""
+    try:
+        yield
+    except InputError as error:
+        if command.resume and isinstance(command.data, Files) and not Path(command.data.path).exists():
+            raise InputError(f"{error}; if it has moved, give data.path=... as well") from None
+        raise
 
 
 def on_stories(

@@ -5,72 +5,40 @@ the result into a dataclass of ``configs.schema``. After that there are only pla
 ``--cfg`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
 """
 
-import json
-import os
+import io
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import hydra
-import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-import exchange
 from configs import sweeps
-from configs.composing import FOLDER, composed, hint, keys_of_experiment, nested_keys
+from configs.composing import FOLDER, composed, hint, leaves, nested_keys, written
 from configs.help import HELP, help_text
 from configs.one_line import one_line_errors
+from configs.paths import decode_text, encode_text, expand_paths
+from configs.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
 from data import InputError
 from training.world import first_speaks, processes
 
+__all__ = ["launch", "read", "to_yaml", "typed"]
+
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
-FREE_TEXT = (
-    "prompt",
-    "text",
-    "show",  # 1.10 is a head, not a number
-    "cases",
-    "pairs",
-    "run",
-    "init_from",
-    "to",
-    "checkpoint",
-    "cache",
-    "data.path",
-    "data.field",
-    "data.separator",
-    "data.val_path",
-    "wandb.project",
-)
-NULL_IS_NONE = ("data.separator", "data.val_path")  # of these
 NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
-BUDGETS = ("max_steps", "max_tokens", "max_minutes")
-LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
-CHANGEABLE = (
-    *BUDGETS,
-    "patience",
-    "tokens_at_once",
-    "eval_every",
-    "checkpoint_every",
-    "log_every",
-    *LOOKING,
-    "device",
-    "precision",
-    "compile",
-    "wandb",
-    "cache",
-)
-NOT_REMEMBERED = ("run", "resume", "overwrite")
 
 
 def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     """Runs ``main(config)`` for this process's command line; wrong input ends in one line and exit status 1."""
     OmegaConf.register_new_resolver("text", decode_text, replace=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names and samples may have what is no character
     with one_line_errors(), first_speaks():
         start(main, name, schema)
 
@@ -111,26 +79,13 @@ def read(name: str, schema: type, settings: list[str]) -> Any:
 
     It is what ``hydra.main`` would hand over, composed once and not four times.
     """
-    return typed(schema, plain(composed(name, settings)), settings)
-
-
-def encode_text(argument: str) -> str:
-    """Free text would be read by Hydra's grammar (quotes, ``=``, ``1e3``, ``${}``): hand it over as hexadecimal."""
-    key, sign, value = argument.partition("=")
-    is_text = sign and key in FREE_TEXT and not (value == "null" and key in NULL_IS_NONE)
-    return f"{key}=${{text:x{os.fsencode(value).hex()}}}" if is_text else argument
-
-
-def decode_text(encoded: str) -> str:
-    return bytes.fromhex(encoded[1:]).decode(errors="replace")
+    return typed(schema, plain(composed(name, [*corpus_of_run(settings), *settings])), settings)
 
 
 def plain(config: DictConfig) -> dict:
-    """The composed configuration as a dict, all interpolations resolved."""
+    """The composed configuration as a dict, all interpolations resolved; what is missing stays MISSING."""
     try:
-        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise InputError(f"{error.full_key} is missing; give {error.full_key}=...") from None
+        return OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{error.full_key}: {reason}") from None
@@ -138,12 +93,21 @@ def plain(config: DictConfig) -> dict:
 
 def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
     """Values as a frozen dataclass; where the command resumes a run, that run's own values with the changes allowed."""
-    if not isinstance(values.get("resume", False), bool):
-        raise InputError(f"resume={values['resume']}: must be true or false")
+    values = expand_paths(values)
+    if "resume" in values:
+        values |= decide(values["resume"], values["run"], values["overwrite"])
     if values.get("resume") and values.get("run"):
-        values = resumed(values, overrides)
+        values = resumed(values, overrides, partial(validated, schema))
     elif values.get("init_from"):
         values = initialized(values, overrides)
+    return validated(schema, values)
+
+
+def validated(schema: type, values: dict) -> Any:
+    """Values as a frozen dataclass; raises InputError for one that is missing, unknown or none of those allowed."""
+    for key, value in leaves(values):
+        if value == MISSING:
+            raise InputError(f"{key} is missing; give {key}=...")
     if "model" in values:
         values = values | {"model": {**values["model"], "vocab_size": 1}}
     try:
@@ -169,7 +133,7 @@ def mistyped(key: str, kind: str, given: Any, message: str) -> str:
     *outer, last = key.split(".")
     if isinstance(given, tuple | list) and (kind == "too_long" or last.isdigit()):  # of a list of fixed length
         return f"{'.'.join(outer) if last.isdigit() else key}=[{','.join(map(written, given))}]: must be two numbers"
-    if kind == "missing":
+    if kind == "missing" or (kind, given) == ("string_type", None):
         return f"{key} is missing; give {key}=..."
     if kind == "tuple_type":
         example = given if given and isinstance(given, str) else "A,B"
@@ -179,11 +143,6 @@ def mistyped(key: str, kind: str, given: Any, message: str) -> str:
     elif kind.startswith("float_"):
         message = "must be a number"
     return f"{key}={written(given)}: {message.replace('Input should be', 'must be')}"
-
-
-def written(value: Any) -> str:
-    """A value as it is written on a command line."""
-    return json.dumps(value) if isinstance(value, bool | None) else str(value)
 
 
 def check_truths(given: Any, made: Any, key: str = "") -> None:
@@ -196,77 +155,3 @@ def check_truths(given: Any, made: Any, key: str = "") -> None:
             check_truths(value, number, key)
     elif isinstance(given, bool) and not isinstance(made, bool):
         raise InputError(f"{key}={written(given)}: must be a number")
-
-
-def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
-    """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
-    path = Path(run) / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"{purpose}: there is no such run")
-    try:
-        stored = OmegaConf.to_container(OmegaConf.load(path))
-        missing = needed - stored.keys()
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError, AttributeError):
-        missing = {"everything"}
-    if missing:
-        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
-    return stored
-
-
-def given_keys(overrides: list[str]) -> list[str]:
-    return [override.partition("=")[0].lstrip("+") for override in overrides]
-
-
-def resumed(values: dict, overrides: list[str]) -> dict:
-    """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is."""
-    run = values["run"]
-    stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
-    stored = {key: values[key] for key in LOOKING} | stored
-    if isinstance(stored["data"], dict) and stored["data"].get("name") == "files":
-        stored["data"] = {"separator": None} | stored["data"]  # as earlier versions read the text
-    given = given_keys(overrides)
-    if any(key in BUDGETS for key in given):
-        stored |= dict.fromkeys(BUDGETS)
-    for key in given:
-        top, _, rest = key.partition(".")
-        if top in CHANGEABLE:
-            stored[top] = {**stored[top], rest: values[top][rest]} if rest else values[top]
-        elif top not in NOT_REMEMBERED:
-            raise InputError(f"{key}: cannot change when a run is resumed; {', '.join(CHANGEABLE)} can")
-    return stored | {key: values[key] for key in NOT_REMEMBERED}
-
-
-def initialized(values: dict, overrides: list[str]) -> dict:
-    """``values`` with the model and the tokenizer of what ``init_from`` names; dropout alone may be another."""
-    run = values["init_from"]
-    if run.startswith(exchange.SCHEME):
-        stored = exchange.read(run).settings()
-    else:
-        stored = stored_config(run, {"model", "tokenizer"}, f"init_from={run}")
-        if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
-            raise InputError(f"init_from={run}: its config.yaml is damaged")
-    given = given_keys(overrides)
-    for override, key in zip(overrides, given, strict=True):
-        sets = keys_of_experiment(override) if key == "experiment" else [key]
-        if any(k.partition(".")[0] in ("model", "tokenizer") and k != "model.dropout" for k in sets):
-            raise InputError(f"{override}: init_from={run} brings its model and tokenizer along; leave this out")
-    dropout = {"dropout": values["model"]["dropout"]} if "model.dropout" in given else {}
-    return values | {"model": stored["model"] | dropout, "tokenizer": stored["tokenizer"]}
-
-
-def absolute(place: str) -> str:
-    """A path that means the same from anywhere; a name on the Hub stays what it is."""
-    scheme = exchange.SCHEME if place.startswith(exchange.SCHEME) else ""
-    path = os.path.abspath(os.path.expanduser(place.removeprefix(scheme)))
-    return place if scheme and not os.path.isdir(path) else scheme + path
-
-
-def to_yaml(command: Any) -> str:
-    """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
-    values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
-    del values["model"]["vocab_size"]
-    paths = ((values, "cache"), (values, "init_from"), (values["data"], "path"), (values["data"], "val_path"))
-    for place, key in paths:  # resumed from elsewhere
-        if place.get(key):
-            place[key] = absolute(place[key])
-    return OmegaConf.to_yaml(OmegaConf.create(values))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import hydra
 import yaml
@@ -79,10 +80,11 @@ def check_keys(arguments: list[str], *configs: DictConfig) -> None:
 
 
 def keys_of_experiment(override: str) -> list[str]:
-    """The keys that the file of an ``experiment=NAME`` sets, after the groups it chooses."""
+    """What the file of an ``experiment=NAME`` sets: the groups that it chooses, and single keys after them."""
     name = override.partition("=")[2]
     content = OmegaConf.to_container(OmegaConf.load(FOLDER / "experiment" / f"{name}.yaml"))
-    return [key for key in nested_keys(content) if key != "defaults"]
+    groups = [group.removeprefix("override /") for chosen in content.pop("defaults", []) for group in chosen]
+    return [*groups, *(key for key, _ in leaves(content))]
 
 
 def hint(key: str, known: set[str]) -> str:
@@ -113,3 +115,21 @@ def nested_keys(config: Mapping, prefix: str = "") -> Iterator[str]:
         yield prefix + key
         if isinstance(value, Mapping):
             yield from nested_keys(value, f"{prefix}{key}.")
+
+
+def leaves(config: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single key, such as ``model.n_layer``, and its value."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def written(value: Any) -> str:
+    """A value as it is written on a command line."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(written, value))}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

@@ -4,6 +4,7 @@ import sys
 
 from data import InputError
 from data.piped import let_go
+from data.visible import visible_text
 
 
 class one_line_errors:
@@ -23,9 +24,10 @@ class one_line_errors:
             let_go(sys.stdout)
             raise SystemExit(0) from None
         if isinstance(error, InputError):
-            raise SystemExit(f"error: {error}") from None
+            raise SystemExit(f"error: {visible_text(str(error))}") from None
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None
         if isinstance(error, OSError):
-            raise SystemExit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from None
+            message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+            raise SystemExit(f"error: {visible_text(message)}") from None

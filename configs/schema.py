@@ -28,8 +28,8 @@ class TrainCommand(TrainConfig):
     """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here.
 
     ``init_from``: a run whose tokenizer, model and best weights this one begins with, or "hf:" and a folder or name of
-    ``transformers``. ``snapshots``: None becomes SNAPSHOTS on stories, whose heads can be followed over the run, and 0
-    on other text, or where nothing is trained.
+    ``transformers``. ``resume``: what ``configs.stored.decide`` makes of "auto", too. ``snapshots``: None becomes
+    SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text, or where nothing is trained.
     """
 
     data: Annotated[Stories | Named | Files, Discriminator("name")]

@@ -42,7 +42,8 @@ class Dataset:
             )
         if len(self.val) < 2:
             raise InputError(
-                f"the validation text has {len(self.val)} tokens; give more of it: data.val_fraction or data.val_path"
+                f"the validation text has {len(self.val)} tokens; give more of it: data.val_fraction, data.val_path or "
+                "data.n_val, whichever there is"
             )
 
 

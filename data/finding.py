@@ -71,7 +71,7 @@ def find_files(path: str, key: str = "data.path") -> Found:
     """
     if not path:
         raise InputError(f"{key} is empty; give {key}=FILE, a folder or a glob")
-    start = Path(path).expanduser()
+    start = Path(path)
     if start.is_file():
         if not kind(start):
             raise InputError(f"{key}={path}: {reason_against(start)}")
@@ -123,6 +123,9 @@ def expand(folder: str, parts: tuple[str, ...], entered: set) -> Iterator[tuple[
 
     ``entered`` has the folders in which ``parts`` were looked for: links that lead back end there.
     """
+    if parts[0] == "..":
+        yield from expand(os.path.join(folder, ".."), parts[1:] or ("*",), entered)
+        return
     try:
         about = os.stat(folder)
         with os.scandir(folder) as listing:

@@ -25,7 +25,7 @@ from exchange.nanochat import NANOCHAT
 from exchange.twin import Twin
 from model import GPT, GPTConfig
 from training.checkpoint import flush_folder, not_finite
-from training.run import get_parameters, set_parameters
+from training.run import get_parameters, is_run, set_parameters
 
 SCHEME = "hf:"
 TWINS = (GPT2, NANOCHAT)
@@ -60,7 +60,9 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
     }
     with parents_made(folder), replacing(folder) as building:
         for name, content in contents.items():
-            write_durably(building / name, json.dumps(content, indent=1, ensure_ascii=False).encode())
+            write_durably(
+                building / name, json.dumps(content, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
+            )
         tensors = twin.to_tensors(config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()})
         write_durably(building / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
     return twin
@@ -68,6 +70,8 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
 
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises InputError where ``folder`` holds something that an export would destroy without being told to."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise InputError(f"to={folder}: holds the folder that this was started in; give a name, as in to=NAME")
     bring_back(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -168,7 +172,12 @@ class Import:
 
 def read(name: str) -> Import:
     """The model called ``name``, "hf:" and a folder or a name on the Hub. Raises InputError for what ours cannot be."""
-    folder = locate(name.removeprefix(SCHEME))
+    given = Path(name.removeprefix(SCHEME))
+    if given.is_file():
+        raise InputError(f"{name}: is a file; give the folder that has config.json and model.safetensors")
+    if is_run(given):
+        raise InputError(f"{name}: is a run of this project; give init_from={given}, without {SCHEME}")
+    folder = locate(str(given))
     if not (folder / "config.json").is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
     values = tokenizer_json.read_json(folder / "config.json")

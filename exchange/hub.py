@@ -1,6 +1,5 @@
 """Where a model of somebody else lies: a folder, or a name on the Hugging Face Hub that is fetched once."""
 
-import os
 import re
 from pathlib import Path
 
@@ -16,7 +15,7 @@ NEEDED = (
 
 def locate(name: str) -> Path:
     """The folder called ``name``; where there is none, that repository of the Hub, fetched into the library's cache."""
-    folder = Path(os.path.expanduser(name))
+    folder = Path(name)
     if folder.is_dir():
         return folder
     if not NAME.fullmatch(name):

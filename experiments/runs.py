@@ -20,6 +20,7 @@ import yaml
 
 import configs
 from configs.schema import TrainCommand
+from configs.stored import BUDGETS, CHANGEABLE
 from data import InputError
 from training import checkpoint
 from training.metrics import best_evaluation, read_rows
@@ -112,7 +113,7 @@ def command_of(overrides: Sequence[str]) -> TrainCommand:
 
 def remembered(command: TrainCommand) -> dict:
     """The settings that make a run what it is; budgets among them."""
-    left_out = set(configs.CHANGEABLE) - set(configs.BUDGETS) - {"patience"}
+    left_out = set(CHANGEABLE) - set(BUDGETS) - {"patience"}
     return {key: value for key, value in yaml.safe_load(configs.to_yaml(command)).items() if key not in left_out}
 
 

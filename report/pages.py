@@ -85,11 +85,12 @@ def render(page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> str
 def write_page(path: Path, page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> list[Path]:
     """Writes the page in one step, so that a browser that loads it meanwhile finds a whole one.
 
-    Several processes may do so at once: training, and a probe that has a film for its page.
+    Several processes may do so at once: training, and a probe that has a film for its page. Bytes of names that are no
+    UTF-8 are shown as escapes.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(render(page, heading, parts), encoding="utf-8")
+        part.write_text(render(page, heading, parts), encoding="utf-8", errors="backslashreplace")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

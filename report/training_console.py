@@ -1,6 +1,8 @@
 """What train.py prints: a progress bar while text becomes tokens and while a model trains, and its evaluations."""
 
+import shlex
 import sys
+from pathlib import Path
 
 import rich.console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -79,13 +81,17 @@ class Console:
             text = f"step {row['step']:,}  loss {row['train_loss']:.3f}  {row.get('tokens_per_second', 0):,} tokens/s"
             self.bar.update(self.task, description=text, completed=BAR * self.trainer.fraction())
 
+    def has_ended(self, run: Path) -> None:
+        """For a run that is resumed with nothing left to do."""
+        self.out.print(f"done   {run} has used up its budget at step {saved_steps(run)[-1]:,}; a larger one goes on")
+
     def end(self, trainer: Trainer) -> None:
         self.stop_bar()
         steps = saved_steps(trainer.run)
         if trainer.stop_signal:
             self.out.print(
                 f"stopped by signal at step {trainer.step:,} and saved; go on with: "
-                f"python train.py run={trainer.run} resume=true"
+                f"python train.py {shlex.quote(f'run={trainer.run}')} resume=true"
             )
             return
         if trainer.config.patience and trainer.evaluations_since_best >= trainer.config.patience:

@@ -120,13 +120,21 @@ def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
     return tensors
 
 
+def has_best(run: Path) -> bool:
+    """Whether the checkpoint with the lowest validation loss is there."""
+    steps = saved_steps(run)
+    return read_state(folder_of(run, steps[-1]))["best_step"] in steps
+
+
 def find(run: Path, which: str) -> Path:
     """The folder of the checkpoint ``which``: "latest", "best" (lowest validation loss) or a step."""
     if not run.is_dir():
         raise InputError(f"run={run}: there is no such run")
     steps = saved_steps(run)
     if not steps:
-        raise InputError(f"run={run}: it has no checkpoint yet; begin again with overwrite=true")
+        raise InputError(
+            f"run={run}: it has no checkpoint yet; the command that began it begins again with resume=auto"
+        )
     if which == "latest":
         return folder_of(run, steps[-1])
     if which == "best":

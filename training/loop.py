@@ -92,9 +92,7 @@ class Trainer:
 
     def fraction(self) -> float:
         """The share of the budget that is used up; 1 also where the validation loss no longer falls."""
-        if self.config.patience and self.evaluations_since_best >= self.config.patience:
-            return 1.0
-        return fraction_done(self.config, self.step, self.tokens, self.seconds)
+        return fraction_done(self.config, self.step, self.tokens, self.seconds, self.evaluations_since_best)
 
     def train(self) -> None:
         """Trains until the budget is used up, or until SIGINT or SIGTERM; saves at the end either way."""
@@ -108,7 +106,7 @@ class Trainer:
                 raise
             raise InputError(
                 f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
-                f"Mend that, then go on with resume=true"
+                f"Mend that, then go on with the same command, run={self.run} and resume=auto"
             ) from None
         finally:
             if self.metrics:
@@ -210,7 +208,7 @@ class Trainer:
 
     def diverged(self, what: str) -> NoReturn:
         raise InputError(
-            f"{what} step {self.step}; {self.kept()}. Lower the learning rates (optimizer.matrix_lr, "
+            f"{what} step {self.step}; {self.kept()}. Begin another run with lower rates (optimizer.matrix_lr, "
             "optimizer.embedding_lr, optimizer.head_lr)"
         )
 
@@ -298,7 +296,10 @@ class Trainer:
         """Continues from the latest checkpoint as if the run had never stopped."""
         state, (parameters, tensors) = checkpoint.load(self.run, "latest")
         if state["dataset"] != self.dataset.key:
-            raise InputError(f"run={self.run}: its corpus or tokenizer is no longer what it was trained on")
+            raise InputError(
+                f"run={self.run}: this is not the text that it was trained on, or not its tokenizer (the hash of all "
+                f"tokens is {self.dataset.key}, not {state['dataset']}); init_from={self.run} begins another run on it"
+            )
         set_parameters(self.model, parameters)
         self.optimizers.load_state_tensors(tensors)
         self.loader.load_state(state["batches"])
@@ -324,9 +325,10 @@ def sequences_per_step(tokens_per_step: int, block_size: int, processes: int) ->
     if tokens_per_step % unit:
         near = sorted({max(1, tokens_per_step // unit) * unit, -(-tokens_per_step // unit) * unit})
         among = f" times {processes} processes" if processes > 1 else ""
+        instead = ", or start another number of processes" if processes > 1 else ""
         raise InputError(
             f"tokens_per_step={tokens_per_step}: must be a multiple of model.block_size={block_size}{among}; "
-            f"give {' or '.join(map(str, near))}"
+            f"give {' or '.join(map(str, near))}{instead}"
         )
     return tokens_per_step // block_size
 

@@ -4,23 +4,30 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import torch
+import yaml
 
 from data import InputError, Tokenizer
 from data.disk import discard, place_beside, replace_durably, write_durably
 from model import GPT, GPTConfig
 from training import checkpoint
+from training.config import TrainConfig
+from training.metrics import read_rows
+from training.schedule import fraction_done
 
 CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
 TOKENIZER = "tokenizer.json"
 PAGE = "report.html"
+PICKLED = (".pt", ".pth", ".ckpt", ".bin")
 OWN = {  # what a run may hold
     CONFIG,
     TOKENIZER,
-    "metrics.jsonl",
+    METRICS,
     "curves.png",
     PAGE,
     "checkpoints",
@@ -37,16 +44,42 @@ def is_run(folder: Path) -> bool:
 
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises InputError where ``folder`` holds something that a new run would destroy without being told to."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise InputError(f"run={folder}: holds the folder that this was started in; give a name, as in run=runs/NAME")
     bring_back(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not is_run(folder):
         raise InputError(f"run={folder}: exists and is not a run; give another name")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN and path.name[0] != ".")
+    foreign = foreign_names(folder)
     if overwrite and foreign:
         raise InputError(f"run={folder}: holds {foreign[0]}, which no run makes; move it away or give another name")
     if not overwrite:
-        raise InputError(f"run={folder}: exists; resume=true continues it, overwrite=true replaces it")
+        goes_on = "resume=true continues it" if checkpoint.saved_steps(folder) else "resume=auto begins it again"
+        replaces = f"give another name to keep {foreign[0]}" if foreign else "overwrite=true replaces it"
+        raise InputError(f"run={folder}: exists; {goes_on}, {replaces}")
+
+
+def foreign_names(folder: Path) -> list[str]:
+    """What no run makes of what is in ``folder``."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in OWN and path.name[0] != ".")
+
+
+def begins_anew(folder: Path) -> bool:
+    """Whether ``folder`` is a run that came to no checkpoint, whose little a new start may replace.
+
+    Raises InputError where checkpoints were made, as its record says, and are gone.
+    """
+    if not is_run(folder):
+        return False
+    rows = read_rows(folder / METRICS)
+    every = (yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}).get("checkpoint_every", 0)
+    if rows and rows[-1]["step"] > every:
+        raise InputError(
+            f"run={folder}: its checkpoints are gone, and {METRICS} goes on to step {rows[-1]['step']}; "
+            "give another name, or overwrite=true instead of resume=auto to replace it"
+        )
+    return True
 
 
 def waiting_place(folder: Path) -> Path:
@@ -108,10 +141,40 @@ def write_config(folder: Path, config: str) -> None:
 
 def require_run(folder: Path) -> None:
     if not is_run(folder):
-        parent = folder.parent
-        others = sorted(path.name for path in parent.iterdir() if is_run(path)) if parent.is_dir() else []
-        there = f"; {parent} has {', '.join(others[-5:])}" if others else ""
-        raise InputError(f"run={folder}: there is no such run{there}")
+        raise InputError(f"run={folder}: there is no such run{runs_beside(folder)}")
+
+
+def runs_beside(folder: Path) -> str:
+    parent = folder.parent
+    others = sorted(path.name for path in parent.iterdir() if is_run(path)) if parent.is_dir() else []
+    return f"; {parent} has {', '.join(others[-5:])}" if others else ""
+
+
+def explain_foreign(path: Path) -> str:
+    """What ``path`` is, which is not the folder of a run, and what to write instead to begin with its weights."""
+    if not path.exists():
+        hub = f"; a model of the Hugging Face Hub is written init_from=hf:{path}" if len(path.parts) <= 2 else ""
+        return f"there is no such run{hub}{runs_beside(path)}"
+    for folder in (path, *path.parents):
+        if is_run(folder):
+            return f"is a part of a run; write init_from={folder}, which takes its best checkpoint"
+        if (folder / "config.json").is_file():
+            return f"is a model of transformers; write init_from=hf:{folder}"
+    if path.suffix in PICKLED or (path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir())):
+        return (
+            "is a pickled checkpoint, as of nanoGPT, and nothing is unpickled here; write it with save_pretrained of "
+            "transformers, and then init_from=hf:FOLDER"
+        )
+    return f"is no run{runs_beside(path)}"
+
+
+def is_finished(folder: Path, config: TrainConfig) -> bool:
+    """Whether a run has used up its budget, and its last checkpoint was evaluated."""
+    state = checkpoint.read_state(checkpoint.find(folder, "latest"))
+    since_best = state["evaluations_since_best"]
+    fraction = fraction_done(config, state["step"], state["tokens"], state["seconds"], since_best)
+    evaluated = [row["step"] for row in read_rows(folder / METRICS) if "val_loss" in row]
+    return fraction >= 1 and evaluated[-1:] == [state["step"]]
 
 
 def load_model(folder: Path, which: str, device: torch.device, **changes: float) -> tuple[GPT, Tokenizer, dict]:
@@ -139,6 +202,26 @@ def set_parameters(model: GPT, tensors: dict[str, torch.Tensor]) -> None:
         raise InputError("the checkpoint's weights do not have the shapes that its configuration says")
     for name, parameter in own.items():
         parameter.copy_(tensors[name])
+
+
+def fit_block(model: GPT, block_size: int) -> GPT:
+    """The same network for blocks of another length. Learned positions beyond it are left out, and there are none for
+    longer blocks: raises InputError. Rotary ones go on for ever.
+    """
+    config = model.config
+    if block_size == config.block_size:
+        return model
+    tensors = get_parameters(model)
+    if config.position == "learned":
+        if block_size > config.block_size:
+            raise InputError(
+                f"model.block_size={block_size}: init_from brings {config.block_size} learned positions; "
+                f"give at most that"
+            )
+        tensors["position.weight"] = tensors["position.weight"][:block_size]
+    fitted = GPT(replace(config, block_size=block_size))
+    set_parameters(fitted, tensors)
+    return fitted.to(model.embed.weight.device)
 
 
 def new_run(corpus: str) -> Path:

@@ -6,8 +6,15 @@ MUON_MOMENTUM = (0.85, 0.95)
 MUON_MOMENTUM_STEPS = 300
 
 
-def fraction_done(config: TrainConfig, step: int, tokens: int, seconds: float) -> float:
-    """The share of the budget that is used up, by whichever limit is nearest; at 1 the run ends."""
+def fraction_done(
+    config: TrainConfig, step: int, tokens: int, seconds: float, evaluations_since_best: int = 0
+) -> float:
+    """The share of the budget that is used up, by whichever limit is nearest; at 1 the run ends.
+
+    It is 1, too, where the validation loss has not fallen at ``patience`` evaluations.
+    """
+    if config.patience and evaluations_since_best >= config.patience:
+        return 1.0
     used = [0.0]
     if config.max_steps is not None:
         used.append(step / config.max_steps if config.max_steps else 1.0)

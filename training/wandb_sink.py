@@ -1,8 +1,10 @@
 """Handing a run's metrics to Weights & Biases; imported by train.py only where it is wanted."""
 
+import os
 import uuid
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from data import InputError
 from training.metrics import Row
@@ -30,6 +32,11 @@ class WandbSink:
             wandb.Settings(project=project)
         except (wandb.errors.Error, ValueError) as error:
             raise InputError(f"wandb.project={project}: {first_line(error)}") from None
+        if encodable(path := os.path.abspath(run)) != path:
+            raise InputError(
+                f"wandb.mode={mode}: wandb writes into no folder whose name is no UTF-8; "
+                "give wandb.mode=disabled, or another name with run=..."
+            )
         folder = run / "wandb"
         folder.mkdir(exist_ok=True)
         id_file = folder / "run_id"
@@ -43,7 +50,7 @@ class WandbSink:
                 dir=run,
                 id=id_file.read_text(),
                 resume="allow",  # also offline: by this ``wandb sync`` joins the parts of a resumed run
-                config=config,
+                config=encodable(config),
                 mode=mode,
                 settings=wandb.Settings(init_timeout=INIT_SECONDS, silent=True),
             )
@@ -64,3 +71,10 @@ class WandbSink:
         if self.page.exists():  # as it is: its own rules allow no other style or script
             self.run.log({"report": self.html(str(self.page), inject=False)}, step=self.step)
         self.run.finish()
+
+
+def encodable(value: Any) -> Any:
+    """A value of a configuration, with escapes for the bytes of a path that are no UTF-8."""
+    if isinstance(value, dict):
+        return {key: encodable(item) for key, item in value.items()}
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,12 +53,12 @@ class World:
         dist.all_reduce(said, op=dist.ReduceOp.MAX)
         return float(said[0]), int(said[1])
 
-    def first_says(self, text: str) -> str:
+    def first_says(self, value: Any) -> Any:
         """What the first process passed here."""
-        texts = [text]
+        values = [value]
         if self.size > 1:
-            dist.broadcast_object_list(texts)
-        return texts[0]
+            dist.broadcast_object_list(values)
+        return values[0]
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """The door: what is accepted, what is refused, and that every refusal is one line that helps."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import configs
+from configs.paths import FREE_TEXT, PATHS, decode_text, encode_text
 from configs.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
 from data import InputError, Named, TokenizerConfig
 from data.catalog import CATALOG
@@ -102,7 +104,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("data.n_files=2", "data.n_files: there is no such key; it belongs to data=fineweb_edu: add that"),
         ("max_minutes=0", "max_minutes=0"),
         ("resume=true", "say which run"),
-        ("resume=yes", "resume=yes: must be true or false"),
+        ("resume=yes", "resume=yes: must be true, false or auto"),
         ("seed=-1", "seed=-1: must be at least 0"),
         ("seed=99999999999999999999", "seed=99999999999999999999: must be"),
         ("max_minutes=nan", "max_minutes=nan"),
@@ -164,13 +166,17 @@ def test_any_prompt_reaches_the_model_as_it_was_typed(text):
     assert command("sample", SampleCommand, "run=x", f"prompt={text}").prompt == text
 
 
-@given(st.sampled_from(configs.FREE_TEXT), st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"])))
+@given(
+    st.sampled_from(FREE_TEXT + PATHS),
+    st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"])) | st.binary().map(os.fsdecode),
+)
 def test_any_text_at_all_survives_what_hydra_makes_of_it(key, text):
-    OmegaConf.register_new_resolver("text", configs.decode_text, replace=True)
-    override = OverridesParser.create().parse_override(configs.encode_text(f"{key}={text}"))
+    OmegaConf.register_new_resolver("text", decode_text, replace=True)
+    override = OverridesParser.create().parse_override(encode_text(f"{key}={text}"))
     assert (override.key_or_group, override.type.name) == (key, "CHANGE")
-    none = text == "null" and key in configs.NULL_IS_NONE
-    assert OmegaConf.create({"text": override.value()}).text == (None if none else text)
+    arrives = text if key in PATHS else os.fsencode(text).decode(errors="replace")
+    expected = None if text == "null" and key in (*PATHS, "data.separator") else arrives
+    assert OmegaConf.create({"text": override.value()}).text == expected
 
 
 @pytest.mark.parametrize(
@@ -237,7 +243,7 @@ def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
     longer = train(f"run={run}", "resume=true", "max_minutes=3", "wandb.mode=disabled")
     assert (longer.max_steps, longer.max_minutes, longer.wandb.mode, longer.seed) == (None, 3, "disabled", 5)
     message = refusal("train", TrainCommand, f"run={run}", "resume=true", "model=small")
-    assert "model: cannot change when a run is resumed" in message
+    assert message.startswith("error: model=small: model.block_size=")
 
 
 def test_a_run_on_files_keeps_its_separator_and_its_validation_file(tmp_path):

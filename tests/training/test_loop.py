@@ -138,7 +138,7 @@ def test_a_changed_corpus_cannot_be_resumed(tmp_path, stories):
     other = make_trainer(tmp_path / "run", stories, max_steps=8)
     object.__setattr__(other.dataset, "key", "another")
     try:
-        with pytest.raises(InputError, match=r"no longer what it was trained on"):
+        with pytest.raises(InputError, match=r"not the text that it was trained on"):
             other.restore()
     finally:
         object.__setattr__(other.dataset, "key", trainer.state()["dataset"])

@@ -53,13 +53,13 @@ def losses(run: Path, key: str) -> list[float]:
 
 def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
     for processes in (1, 2):
-        status, out, err = train(tmp_path, processes, f"run=by{processes}", "max_steps=8", *SETTINGS)
+        status, out, err = train(tmp_path, processes, f"run=by{processes}", "resume=auto", "max_steps=8", *SETTINGS)
         assert status == 0, err
     assert out.count("done ") == 1, "only the first process speaks"
     assert "4 sequences of 64" not in out
     assert "2 sequences of 64 in each of 2 processes" in out
     for first, then in ((1, 2), (2, 1)):
-        status, _, err = train(tmp_path, then, f"run=by{first}", "resume=true", "max_steps=12")
+        status, _, err = train(tmp_path, then, f"run=by{first}", "resume=auto", "max_steps=12", *SETTINGS)
         assert status == 0, err
     for key, n in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
         one, two = (losses(tmp_path / f"by{processes}", key) for processes in (1, 2))
@@ -136,7 +136,11 @@ def test_every_sequence_is_read_by_exactly_one_process():
     ("tokens_per_step", "processes", "message"),
     [
         (1_000, 1, "tokens_per_step=1000: must be a multiple of model.block_size=64; give 960 or 1024"),
-        (64, 2, "tokens_per_step=64: must be a multiple of model.block_size=64 times 2 processes; give 128"),
+        (
+            64,
+            2,
+            "multiple of model.block_size=64 times 2 processes; give 128, or start another number of processes",
+        ),
     ],
 )
 def test_a_batch_that_does_not_divide_is_refused(tokens_per_step, processes, message):

@@ -1,0 +1,88 @@
+"""Free text and paths on a command line: each reaches its command as it was typed, whatever Hydra would read in it.
+
+A path keeps its bytes, even those that are no UTF-8 (as ``os.fsdecode`` gives them), and its ``~`` is expanded here,
+once for all commands.
+"""
+
+import glob
+import os
+from collections.abc import Mapping
+
+from data import InputError
+from exchange import SCHEME
+
+PATHS = ("cases", "pairs", "run", "init_from", "to", "cache", "data.path", "data.val_path")
+FREE_TEXT = (
+    "prompt",
+    "text",
+    "show",  # 1.10 is a head, not a number
+    "checkpoint",
+    "data.field",
+    "data.separator",
+    "wandb.project",
+)
+NULL_IS_NONE = (*PATHS, "data.separator")
+
+
+def encode_text(argument: str) -> str:
+    """Text would be read by Hydra's grammar (quotes, ``=``, ``1e3``, ``${}``): hand it over as hexadecimal.
+
+    A path ``null`` is Hydra's null, none at all; the file of that name is ``./null``.
+    """
+    key, sign, value = argument.partition("=")
+    if not sign or key not in (*PATHS, *FREE_TEXT) or (value == "null" and key in NULL_IS_NONE):
+        return argument
+    return f"{key}=${{text:{'p' if key in PATHS else 'x'}{os.fsencode(value).hex()}}}"
+
+
+def decode_text(encoded: str) -> str:
+    """Text with U+FFFD for bytes that are no UTF-8; a path with all its bytes."""
+    content = bytes.fromhex(encoded[1:])
+    return os.fsdecode(content) if encoded[0] == "p" else content.decode(errors="replace")
+
+
+def expand_paths(values: Mapping, prefix: str = "") -> dict:
+    """``values`` with ``~`` expanded in every path; raises InputError for a path that is empty or in nobody's home."""
+    expanded = dict(values)
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            expanded[key] = expand_paths(value, f"{prefix}{key}.")
+        elif prefix + key in PATHS and isinstance(value, str):
+            expanded[key] = expand_home(prefix + key, value)
+    return expanded
+
+
+def expand_home(key: str, path: str) -> str:
+    """``path`` with the home folder it begins with; ``key`` is what it was given for."""
+    if not path:
+        raise InputError(f"{key}= is empty; give {key}=PATH, or leave it out")
+    scheme, path = split_scheme(path)
+    user, slash, rest = path.partition("/")
+    if user.startswith("~"):
+        home = os.path.expanduser(user)
+        if home == user:
+            raise InputError(f"{key}={path}: {user} has no home folder; a name that begins with ~ is written ./{path}")
+        path = joined(home + slash, rest)
+    return scheme + path
+
+
+def split_scheme(name: str) -> tuple[str, str]:
+    """("hf:", the rest) of a name that begins so; ("", the name) of a path."""
+    scheme = SCHEME if name.startswith(SCHEME) else ""
+    return scheme, name.removeprefix(scheme)
+
+
+def joined(folder: str, path: str) -> str:
+    """``path`` in ``folder``; where it is a glob, characters of ``folder`` stand for themselves all the same."""
+    if glob.has_magic(path) and not os.path.exists(os.path.join(folder, path)):
+        folder = glob.escape(folder)
+    return os.path.join(folder, path)
+
+
+def absolute(name: str) -> str:
+    """A path that means the same from anywhere; a name on the Hub stays what it is.
+
+    ``..`` stays in it: after a symbolic link it is not the folder before.
+    """
+    scheme, path = split_scheme(name)
+    return name if scheme and not os.path.isdir(path) else scheme + joined(os.getcwd(), path)

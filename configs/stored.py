@@ -1,0 +1,184 @@
+"""What a command takes from a run that is there: its settings on resuming, model and tokenizer with ``init_from``."""
+
+import copy
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import exchange
+from configs.composing import keys_of_experiment, leaves, written
+from configs.paths import absolute, decode_text, expand_home, split_scheme
+from data import InputError
+from training import checkpoint
+from training.run import begins_anew, bring_back, explain_foreign
+from training.world import processes
+
+BUDGETS = ("max_steps", "max_tokens", "max_minutes")
+LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
+CHANGEABLE = (
+    *BUDGETS,
+    "patience",
+    "tokens_at_once",
+    "eval_every",
+    "checkpoint_every",
+    "log_every",
+    *LOOKING,
+    "device",
+    "precision",
+    "compile",
+    "wandb",
+    "cache",
+    "data.path",  # the hash of all tokens proves that it is the same text
+    "data.val_path",
+)
+FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
+NOT_REMEMBERED = ("run", "resume", "overwrite")
+STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")
+MISSING = "???"
+
+
+def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
+    """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
+    path = Path(run) / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{purpose}: there is no such run")
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        missing = needed - stored.keys()
+    except (yaml.YAMLError, ValueError, AttributeError):
+        missing = {"everything"}
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
+    return stored
+
+
+def to_yaml(command: Any) -> str:
+    """A command as the text of a run's ``config.yaml``, without what only concerned one start."""
+    values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
+    del values["model"]["vocab_size"]
+    for key, value in dict(leaves(values)).items():  # resumed from elsewhere
+        if key in STORED_PATHS and value:
+            put(values, key, absolute(value))
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def put(values: dict, key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        values = values[group]
+    values[last] = value
+
+
+def single_keys(overrides: list[str], values: Mapping) -> dict[str, str]:
+    """The single keys that the overrides set, also through a group or an experiment, each with its override."""
+    by_key = {}
+    for override in overrides:
+        name = override.partition("=")[0].lstrip("+~")
+        names = keys_of_experiment(override) if name == "experiment" else [name]
+        for key, _ in leaves(values):
+            if any(key == name or key.startswith(f"{name}.") for name in names):
+                by_key[key] = override
+    return by_key
+
+
+def corpus_of_run(settings: list[str]) -> list[str]:
+    """DATA=NAME of the run that these settings resume, where they leave it to the run: its keys are then known."""
+    given = dict(setting.partition("=")[::2] for setting in settings)
+    encoded = re.fullmatch(r"\$\{text:(p.+)\}", given.get("run", ""))
+    if given.get("resume") not in ("true", "auto") or not encoded or {"data", "experiment"} & given.keys():
+        return []
+    run = Path(expand_home("run", decode_text(encoded[1])))
+    if not checkpoint.saved_steps(run):
+        return []
+    data = stored_config(str(run), {"data"}, f"run={run}")["data"]
+    return [f"data={data['name']}"] if isinstance(data, dict) and "name" in data else []
+
+
+def decide(resume: object, run: str | None, overwrite: bool) -> dict:
+    """``resume`` and ``overwrite`` as they are, or what they come to for ``resume=auto``: going on where there is a
+    checkpoint, and otherwise beginning, also over what a run that came to none has left.
+    """
+    if resume != "auto":
+        if not isinstance(resume, bool):
+            raise InputError(f"resume={resume}: must be true, false or auto")
+        return {"resume": resume, "overwrite": overwrite}
+    if not run:
+        raise InputError("resume=auto: say which run, with run=runs/NAME")
+    if overwrite:
+        raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
+    if processes()[0] == 0:
+        bring_back(Path(run))
+    if checkpoint.saved_steps(Path(run)):
+        return {"resume": True, "overwrite": False}
+    return {"resume": False, "overwrite": begins_anew(Path(run))}
+
+
+def resumed(values: dict, overrides: list[str], validated: Callable[[dict], Any]) -> dict:
+    """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is.
+
+    Those that say what is stored anyway are accepted, so that the command which began a run goes on with it, too.
+    """
+    run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED}
+    stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
+    known = dict(leaves(stored))
+    stored = {key: values[key] for key in LOOKING} | stored | now
+    if isinstance(stored["data"], dict) and stored["data"].get("name") == "files":
+        stored["data"] = {"separator": None} | stored["data"]  # as earlier versions read the text
+    setters = {  # a group may have keys that the version before it had not
+        key: by
+        for key, by in single_keys(overrides, values).items()
+        if key not in NOT_REMEMBERED and (key in known or by.startswith(f"{key}="))
+    }
+    changed = copy.deepcopy(stored)
+    if any(key in BUDGETS for key in setters):
+        changed |= dict.fromkeys(BUDGETS)
+    given = dict(leaves(values))
+    if "data.name" in setters and given["data.name"] != stored["data"]["name"]:
+        raise refusal("data.name", given["data.name"], stored["data"]["name"], setters["data.name"])
+    for key in setters:
+        if given[key] != MISSING:
+            put(changed, key, as_stored(key, given[key], stored))
+    before, after = (dict(leaves(asdict(validated(settings)))) for settings in (stored, changed))
+    for key, value in after.items():
+        if value != before.get(key) and key not in CHANGEABLE and key.partition(".")[0] not in CHANGEABLE:
+            raise refusal(key, value, before.get(key), setters.get(key, key))
+    return changed
+
+
+def as_stored(key: str, value: Any, stored: Mapping) -> Any:
+    """A value as config.yaml has it: a path from the root; also that of a folder ``hf:`` which is there no longer."""
+    if key not in STORED_PATHS or not value:
+        return value
+    scheme, path = split_scheme(value)
+    return stored[key] if scheme and stored.get(key) == scheme + absolute(path) else absolute(value)
+
+
+def refusal(key: str, given: Any, stored: Any, override: str) -> InputError:
+    through = "" if override.lstrip("+~").startswith(f"{key}=") else f"{override}: "
+    return InputError(
+        f"{through}{key}={written(given)}: the run has {written(stored)}, which cannot change when it is resumed; "
+        "leave it out, or begin another run"
+    )
+
+
+def initialized(values: dict, overrides: list[str]) -> dict:
+    """``values`` with the model and the tokenizer of what ``init_from`` names; only FITTED may be others."""
+    name = values["init_from"]
+    if name.startswith(exchange.SCHEME):
+        stored = exchange.read(name).settings()
+    else:
+        if not (Path(name) / "config.yaml").is_file():
+            raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
+        stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
+        if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
+            raise InputError(f"init_from={name}: its config.yaml is damaged")
+    setters = single_keys(overrides, values)
+    for key, override in setters.items():
+        if key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED:
+            raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
+    given = {key.partition(".")[2]: value for key, value in leaves(values) if key in FITTED and key in setters}
+    return values | {"model": stored["model"] | given, "tokenizer": stored["tokenizer"]}

@@ -1,0 +1,129 @@
+"""What a command takes from an earlier run: which settings go on with it, which are refused, and what auto comes to."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_configs import refusal, train
+
+import configs
+from configs.schema import TrainCommand
+
+FILES = ("data=files", "data.path=x.txt")
+
+
+def make_run(folder: Path, *arguments: str, steps: tuple[int, ...] = (4,)) -> TrainCommand:
+    """A folder that has what tells a run, of the command that these arguments make."""
+    command = train(*arguments)
+    for step in steps:
+        (folder / "checkpoints" / f"step_{step:06d}").mkdir(parents=True)
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").touch()
+    (folder / "config.yaml").write_text(configs.to_yaml(command))
+    return command
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("seed=5", *FILES, "tokenizer=bytes", "model=small", "optimizer=adamw", "data.val_fraction=0.2"),
+        ("experiment=race_cpu", "max_minutes=2", "optimizer.betas=[0.5,0.6]"),
+        ("model.n_kv_head=null", "max_steps=1e3", "snapshots=null", "data.families=[cue,recall]", "init_from=null"),
+        ("data=shakespeare", "optimizer=finetune", "++seed=3"),
+    ],
+)
+@pytest.mark.parametrize("resume", ["true", "auto"])
+def test_the_same_command_again_goes_on(tmp_path, monkeypatch, arguments, resume):
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("run"), *arguments)
+    stored = train("run=run", "resume=true")
+    assert train("run=run", f"resume={resume}", *arguments) == stored
+    assert train("run=run", f"resume={resume}", *arguments, "patience=7") == replace(stored, patience=7)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("seed=6", "seed=6: the run has 5, which cannot change when it is resumed; leave it out, or begin another run"),
+        ("model=small", "model=small: model.block_size=256: the run has 128, which cannot change"),
+        ("model.n_kv_head=2", "model.n_kv_head=2: the run has 4, which cannot change"),
+        ("data=stories", "data=stories: data.name=stories: the run has files, which cannot change"),
+        ("data.val_fraction=0.2", "data.val_fraction=0.2: the run has 0.1, which cannot change"),
+        ("data.field=${x", "data.field=${x: the run has text, which cannot change"),
+        ("optimizer.betas=[0.8,0.9]", "optimizer.betas=[0.8,0.9]: the run has [0.8,0.95], which cannot change"),
+        ("init_from=other", "the run has null, which cannot change"),
+        ("experiment=race_cpu", "experiment=race_cpu: data.name=shakespeare: the run has files, which cannot change"),
+        ("data.n_train=3", "data.n_train: there is no such key"),
+    ],
+)
+def test_only_what_differs_is_refused_and_both_values_are_named(tmp_path, argument, message):
+    make_run(tmp_path / "run", "seed=5", *FILES)
+    assert message in refusal("train", TrainCommand, f"run={tmp_path}/run", "resume=true", argument)
+
+
+def test_a_text_and_a_cache_that_moved_can_be_given_alone(tmp_path):
+    make_run(tmp_path / "run", *FILES, "data.val_fraction=0.2")
+    moved = train(f"run={tmp_path}/run", "resume=true", "data.path=y.txt", "cache=elsewhere")
+    assert moved.data == replace(train(*FILES, "data.val_fraction=0.2").data, path=str(Path("y.txt").absolute()))
+    assert moved.cache == str(Path("elsewhere").absolute())
+
+
+def test_auto_begins_where_there_is_no_checkpoint_and_goes_on_where_there_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    auto = ("run=run", "resume=auto", *FILES)
+    assert (train(*auto).resume, train(*auto).overwrite) == (False, False)
+    make_run(Path("run"), *FILES, steps=())
+    assert (train(*auto).resume, train(*auto).overwrite) == (False, True), "which a run of other settings allows, too"
+    assert train(*auto, "seed=7").seed == 7
+    make_run(Path("run"), *FILES)
+    assert (train(*auto).resume, train(*auto).overwrite) == (True, False)
+    assert "seed=7: the run has 0" in refusal("train", TrainCommand, *auto, "seed=7")
+
+
+def test_auto_replaces_neither_what_is_no_run_nor_a_record_whose_checkpoints_are_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("thesis").mkdir()
+    Path("thesis/chapter.txt").touch()
+    assert not train("run=thesis", "resume=auto").overwrite
+    make_run(Path("run"), "checkpoint_every=5", steps=())
+    for step, row in ((5, "begun again"), (6, "kept")):
+        Path("run/metrics.jsonl").write_text(json.dumps({"step": step}) + "\n")
+        if row == "begun again":
+            assert train("run=run", "resume=auto").overwrite
+    assert "its checkpoints are gone, and metrics.jsonl goes on to step 6" in refusal(
+        "train", TrainCommand, "run=run", "resume=auto"
+    )
+
+
+def test_auto_needs_a_name_and_contradicts_overwriting():
+    assert "resume=auto: say which run, with run=runs/NAME" in refusal("train", TrainCommand, "resume=auto")
+    message = refusal("train", TrainCommand, "resume=auto", "run=x", "overwrite=true")
+    assert "resume=auto and overwrite=true contradict each other" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "gpt2",
+            "init_from=gpt2: there is no such run; a model of the Hugging Face Hub is written init_from=hf:gpt2",
+        ),
+        ("theirs", "init_from=theirs: is a model of transformers; write init_from=hf:theirs"),
+        ("theirs/model.safetensors", "is a model of transformers; write init_from=hf:theirs"),
+        ("hf:theirs/model.safetensors", "is a file; give the folder that has config.json"),
+        ("out/ckpt.pt", "init_from=out/ckpt.pt: is a pickled checkpoint, as of nanoGPT"),
+        ("out", "init_from=out: is a pickled checkpoint, as of nanoGPT"),
+        ("run/checkpoints/step_000004", "is a part of a run; write init_from=run, which takes its best checkpoint"),
+        ("hf:run", "hf:run: is a run of this project; give init_from=run, without hf:"),
+        ("notes", "init_from=notes: is no run"),
+        ("empty/../rum", "there is no such run"),
+    ],
+)
+def test_what_is_no_run_is_named_with_what_to_write(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("run"))
+    for file in ("theirs/config.json", "theirs/model.safetensors", "out/ckpt.pt", "notes/a.txt"):
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).touch()
+    assert message in refusal("train", TrainCommand, f"init_from={name}")

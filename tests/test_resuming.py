@@ -1,0 +1,176 @@
+"""Going on as people do: the same command again, blindly, after text and cache have moved, and with a shorter block."""
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SMALL
+
+import train
+from model import GPT, GPTConfig
+from training import checkpoint
+from training.metrics import read_rows
+from training.run import fit_block, get_parameters
+from training.world import ALONE
+
+TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40
+COMMAND = ("data=files", "data.path=one.txt", "tokenizer=bytes", "wandb.mode=disabled", "tokens_per_step=128", *SMALL)
+COMMAND = (*COMMAND, "max_steps=2", "eval_every=2", "checkpoint_every=2")
+
+
+@pytest.fixture
+def text(tmp_path) -> Path:
+    path = tmp_path / "one.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_job_script_can_be_started_blindly_again_and_again(script, text, capsys, monkeypatch):
+    job = ("run=run", "resume=auto", *COMMAND)
+    script("train", *job)
+    assert checkpoint.saved_steps(Path("run")) == [2]
+    shutil.rmtree("run/checkpoints/step_000002")  # as if killed before it
+    script("train", *job)
+    assert [row["step"] for row in read_rows(Path("run/metrics.jsonl"))] == [0, 2]
+    script("train", *job, "max_steps=3")
+    assert checkpoint.saved_steps(Path("run")) == [2, 3]
+    before = {path: path.stat().st_mtime_ns for path in Path("run").rglob("*")}
+    text.unlink()  # nothing of it is needed any more
+    capsys.readouterr()
+    monkeypatch.setattr(train, "make_trainer", None)
+    script("train", *job, "max_steps=3")
+    assert capsys.readouterr().out == "done   run has used up its budget at step 3; a larger one goes on\n"
+    assert {path: path.stat().st_mtime_ns for path in Path("run").rglob("*")} == before
+    assert [path.name for path in Path.cwd().iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_run_whose_budget_is_not_evaluated_yet_is_not_finished(script, text):
+    script("train", "run=run", *COMMAND)
+    lines = Path("run/metrics.jsonl").read_text().splitlines()
+    Path("run/metrics.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    script("train", "run=run", "resume=true")
+    assert read_rows(Path("run/metrics.jsonl"))[-1].keys() >= {"val_loss", "seconds"}
+
+
+def test_text_and_cache_may_move_and_another_text_is_refused(script, error_of, text, monkeypatch):
+    script("train", "run=run", *COMMAND)
+    rows = Path("run/metrics.jsonl").read_bytes()
+    shutil.move(text, "moved.txt")
+    longer = ("run=run", "resume=true", "max_steps=3")
+    message = error_of("train", *longer)
+    assert message.endswith("one.txt: there is no such file or folder; if it has moved, give data.path=... as well")
+    Path("other.txt").write_text(TEXT[1:])
+    message = error_of("train", *longer, "data.path=other.txt")
+    assert "run=run: this is not the text that it was trained on, or not its tokenizer (the hash" in message
+    assert Path("run/metrics.jsonl").read_bytes() == rows
+    assert f"path: {text}" in Path("run/config.yaml").read_text()
+    shutil.move("cache", "kept")
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    script("train", "run=../run", *longer[1:], "data.path=../moved.txt", "cache=../kept")
+    assert checkpoint.saved_steps(Path("../run"))[-1] == 3
+    monkeypatch.chdir("/")
+    script("train", f"run={text.parent}/run", "resume=true", "max_steps=4")
+    assert checkpoint.saved_steps(text.parent / "run")[-1] == 4
+
+
+def test_all_processes_do_what_the_first_has_decided(monkeypatch, tmp_path):
+    class Second:
+        rank, size, first = 1, 2, False
+
+        def first_says(self, value):
+            return replace(value, seed=7) if isinstance(value, train.TrainCommand) else value
+
+    @contextmanager
+    def join(device):
+        yield Second()
+
+    def stop(command, *_):
+        raise InterruptedError(command.seed)
+
+    monkeypatch.setattr(train, "join", join)
+    monkeypatch.setattr(train, "make_trainer", stop)
+    own = train.configs.read("train", train.TrainCommand, ["run=x", "seed=1"])
+    with pytest.raises(InterruptedError, match="7"):
+        train.main(own)
+    assert ALONE.first_says(own) is own
+
+
+def test_weights_begin_with_a_shorter_block_where_the_message_says_so(script, error_of, text):
+    script("train", "run=first", *COMMAND, "model.position=learned")
+    Path("short.txt").write_text(TEXT[:150])
+    tuned = (
+        "run=second",
+        "init_from=first",
+        "data=files",
+        "data.path=short.txt",
+        "data.val_fraction=0.7",
+        "max_steps=1",
+    )
+    tuned = (*tuned, "wandb.mode=disabled", "tokens_per_step=64")
+    assert "too few for model.block_size=64; give more text or a shorter block" in error_of("train", *tuned)
+    message = error_of("train", *tuned, "model.block_size=128")
+    assert message == "error: model.block_size=128: init_from brings 64 learned positions; give at most that"
+    assert not Path("second").exists()
+    script("train", *tuned, "model.block_size=16")
+    assert checkpoint.load(Path("second"), "best")[0]["model"]["block_size"] == 16
+    script("train", "run=second", "resume=true", "max_steps=2")
+
+
+def test_weights_whose_best_are_gone_are_the_latest_and_a_note_says_so(script, text, capsys):
+    script("train", "run=first", *COMMAND)
+    path = Path("first/checkpoints/step_000002/state.json")
+    state = json.loads(path.read_text()) | {"best_step": 1}
+    path.write_text(json.dumps(state | {"check": checkpoint.digest(state)}))
+    tuned = ("data=files", "data.path=one.txt", "wandb.mode=disabled", "tokens_per_step=128", "max_steps=1")
+    script("train", "run=second", "init_from=first", *tuned)
+    assert "weights from first, step 2; its best are gone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("position", ["learned", "rope"])
+@pytest.mark.parametrize("block_size", [8, 16, 32])
+def test_a_fitted_block_computes_the_same(position, block_size):
+    model = GPT(GPTConfig(50, block_size=16, n_embd=16, n_head=2, position=position), seed=3).eval()
+    if (position, block_size) == ("learned", 32):
+        with pytest.raises(ValueError, match=r"model\.block_size=32: init_from brings 16 learned positions"):
+            fit_block(model, block_size)
+        return
+    fitted = fit_block(model, block_size).eval()
+    assert fitted.config.block_size == block_size
+    assert get_parameters(fitted).keys() == get_parameters(model).keys()
+    tokens = torch.arange(8)[None]
+    torch.testing.assert_close(fitted(tokens), model(tokens), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["run=.", "run=/", "run=.."])
+def test_the_folder_that_one_stands_in_is_no_name_for_a_run(error_of, text, name):
+    assert f"{name}: holds the folder that this was started in" in error_of("train", name, *COMMAND)
+    assert not Path("cache").exists()
+
+
+def test_advice_on_a_run_that_exists_is_never_refused_afterwards(script, error_of, text):
+    script("train", "run=run", *COMMAND)
+    Path("run/notes.txt").touch()
+    message = error_of("train", "run=run", *COMMAND)
+    assert message == "error: run=run: exists; resume=true continues it, give another name to keep notes.txt"
+    Path("run/notes.txt").unlink()
+    shutil.rmtree("run/checkpoints/step_000002")
+    assert "resume=auto begins it again, overwrite=true replaces it" in error_of("train", "run=run", *COMMAND)
+
+
+def test_names_that_are_no_utf8_work_from_the_text_to_the_pages(script, capfd):
+    name = os.fsdecode(b"b\xff")
+    Path(f"{name}.txt").write_text(TEXT)
+    begun = [argument for argument in COMMAND if not argument.startswith("data.path")]
+    script("train", f"run={name}", f"data.path={name}.txt", *begun)
+    script("train", f"run={name}", "resume=auto", f"data.path={name}.txt", *begun, "max_steps=3")
+    script("sample", f"run={name}", "prompt=She", "max_new_tokens=2")
+    script("export", f"run={name}", f"to={name}.out")
+    assert json.loads(Path(f"{name}.out", "export.json").read_text())["run"] == name
+    assert "run b\\udcff" in Path(name, "report.html").read_text(encoding="utf-8")
+    assert "run    b" in capfd.readouterr().out
