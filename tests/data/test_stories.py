@@ -245,7 +245,7 @@ def test_cases_survive_json():
 
 @pytest.mark.parametrize("wrong", [{"families": ("agrement",)}, {"n_train": 0}])
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"unknown family|at least 1"):
+    with pytest.raises(ValueError, match=r"unknown family|must be 1 to"):
         Stories(**wrong)
 
 
