@@ -31,7 +31,7 @@ from model import GPTConfig
 from probing import probe, to_json
 from probing.alignment import linked_texts
 from probing.findings import Role
-from probing.roles import MATTERS
+from report.colours import MATTERS
 
 PNG = b"\x89PNG"
 
