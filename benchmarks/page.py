@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.page [FOLDER/report.html ...] [--opens 9] [--browser PATH]``
 
-Opens each page given, of probe.py or of train.py, and one made for 12 x 12 heads of random weights and texts of 256
-tokens, in headless Chromium, in turns. Times are of the browser, since it was told to open the file: first paint, and
+Opens each page given, of probe.py or of train.py, and one made for 12 x 12 heads of random weights and texts of up to
+256 tokens, in headless Chromium, in turns. Times are of the browser, since it began to open the file: first paint, and
 everything drawn, the first story of a probe included. Where ``bertviz`` can be imported, the size of its page of one of
 these texts stands beside it. Needs playwright.
 """
@@ -11,7 +11,6 @@ these texts stands beside it. Needs playwright.
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -19,8 +18,6 @@ import torch
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.measuring import print_table
-from data import Case
-from data.cases import Spans
 from data.stories import cases
 from data.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
@@ -30,7 +27,7 @@ from probing.patterns import show_patterns
 from report.probe_page import write_probe_page
 
 TOKENS, SIDE, N_CASES = 256, 12, 20
-FILLER = "It was a long day and nothing else had happened before. "
+GAP = 9  # sentences in between, which make most stories nearly as long
 PAINT = "performance.getEntriesByName('first-paint')[0].startTime"
 PAINTED = "() => performance.getEntriesByName('first-paint').length"
 DRAWN = """() => {
@@ -39,31 +36,16 @@ DRAWN = """() => {
 }"""
 
 
-def lengthen(case: Case, tokens: int) -> Case:
-    """The case after as many bytes of other text as make it ``tokens`` - 1 bytes long up to its answer."""
-    missing = tokens - 2 - case.spans.answer[0]
-    before = (FILLER * (1 + missing // len(FILLER)))[len(FILLER) - missing % len(FILLER) :] if missing > 0 else ""
-    shift = len(before)
-
-    def move(span):
-        if span is None:
-            return None
-        return tuple(map(move, span)) if span and isinstance(span[0], tuple) else tuple(byte + shift for byte in span)
-
-    spans = {name: move(span) for name, span in vars(case.spans).items()}
-    return replace(case, text=before + case.text, spans=Spans(**spans))
-
-
 def large_findings() -> Findings:
-    """144 heads of random weights whose patterns are far from uniform, on stories of 256 byte tokens."""
+    """144 heads of random weights whose patterns are far from uniform, on stories of up to TOKENS byte tokens."""
     config = GPTConfig(257, block_size=TOKENS, n_layer=SIDE, n_head=SIDE, n_embd=16 * SIDE)
     model = GPT(config).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    told = ([lengthen(case, TOKENS) for case in cases(split, N_CASES, 0)] for split in ("select", "report"))
-    return probe(model, byte_tokenizer(), *told)
+    stories = (cases(split, N_CASES, 0, gap=GAP) for split in ("select", "report"))
+    return probe(model, byte_tokenizer(), *stories)
 
 
 def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
@@ -109,7 +91,7 @@ def main(pages: Sequence[Path], opens: int, executable: str | None) -> None:
         for path, times in seen.items():
             *columns, asked = zip(*times, strict=True)
             milliseconds = [f"{median(column):.0f} ({max(column):.0f})" for column in columns]
-            name = f"{SIDE} x {SIDE} heads, {TOKENS} tokens" if path.parent == folder else path
+            name = f"{SIDE} x {SIDE} heads, up to {TOKENS} tokens" if path.parent == folder else path
             rows.append([name, f"{path.stat().st_size / 1e6:.2f}", max(asked), *milliseconds])
         columns = ("page", "MB", "requests", "first paint, ms (most)", "all drawn, ms (most)")
         print_table(columns, [*rows, *bertviz_row(findings, folder)])

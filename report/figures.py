@@ -195,18 +195,23 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
             shortest = min(twin_groups(result.cases), key=lambda group: len(group[0].case.text))
             stories = [lay_out(findings.model, tokenizer, case, quoted) for case in shortest]
             parts.append((heading(result, quoted), stories))
-        height = MARGIN + sum(HEADING + GAP + sum(map(height_of, stories)) for _, stories in parts)
-        width = max(WIDTH, 2 * MARGIN + widest([title for title, _ in parts], weight="bold"))
-        figure, axes = new_canvas(width, height)
-        y = MARGIN
-        for title, stories in parts:
-            axes.text(MARGIN, y + HEADING / 2, title, weight="bold", va="center")
-            y += HEADING
-            for story in stories:
-                draw_story(axes, story, y)
-                y += height_of(story)
-            y += GAP
-        return save(figure, path)
+        return draw_parts(parts, path)
+
+
+def draw_parts(parts: Sequence[tuple[str, Sequence[Sequence[DrawnWord]]]], path: Path) -> list[Path]:
+    """Stories below each other, those of each part under its title; to be called inside ``drawing``."""
+    height = MARGIN + sum(HEADING + GAP + sum(map(height_of, stories)) for _, stories in parts)
+    width = max(WIDTH, 2 * MARGIN + widest([title for title, _ in parts], weight="bold"))
+    figure, axes = new_canvas(width, height)
+    y = MARGIN
+    for title, stories in parts:
+        axes.text(MARGIN, y + HEADING / 2, title, weight="bold", va="center")
+        y += HEADING
+        for story in stories:
+            draw_story(axes, story, y)
+            y += height_of(story)
+        y += GAP
+    return save(figure, path)
 
 
 def heading(result: FamilyResult, quoted: HeadQuote) -> str:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from data.visible import visible_name
 from probing.findings import Role
 from report.colours import FAINT, INK, MATTERS, ROLE_COLOURS, blend, rgb, role_colour
-from report.figures import drawing, new_figure, save, widest
+from report.figures import drawing, new_canvas, save, widest
 from report.role_table import abbreviations
 
 RoleMap = Sequence[Sequence[Sequence[Role]]]  # by layer and head, the strongest role of each head first
@@ -32,10 +32,7 @@ def draw_role_maps(rows: Sequence[Sequence[tuple[str, RoleMap]]], title: str, pa
     with drawing():
         widths = [sum(width_of(name, layers) for name, layers in row) + GAP for row in rows]
         width = max(*widths, 0.2 + widest([title], weight="bold"))
-        size = (width, 0.35 + sum(heights) + TOP * len(rows) + legend)
-        figure = new_figure(*size)
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
-        axes.axis("off")
+        figure, axes = new_canvas(width, 0.35 + sum(heights) + TOP * len(rows) + legend)
         axes.text(0.1, 0.22, title, weight="bold")
         y = 0.35
         for row, height in zip(rows, heights, strict=True):

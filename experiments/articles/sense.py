@@ -21,7 +21,7 @@ from experiments.articles.found import (
 )
 from experiments.runs import Setup
 from probing.families import Quoted
-from report.figures import LINE, MARGIN, WIDTH, draw_story, drawing, lay_out, new_figure, save
+from report.figures import draw_parts, drawing, lay_out
 from training import load_model
 
 FAMILY = "sense"
@@ -48,27 +48,14 @@ def run(setup: Setup) -> Result:
 def draw(run: Path, best: dict, seed: int, path: Path) -> list[Path]:
     """Pairs of stories that differ in the ambiguous word asked for, evenly spaced over those that numbers are of."""
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
-    told = cases("report", STORIES, seed, (FAMILY,))
-    pairs = [told[i : i + 2] for i in range(0, len(told), 2)][:: len(told) // 2 // SHOWN][:SHOWN]
+    pairs = list(zip(*[iter(cases("report", STORIES, seed, (FAMILY,)))] * 2, strict=True))
+    pairs = pairs[:: len(pairs) // SHOWN][:SHOWN]
     quoted = Quoted(best["head"], best["site"], best["choice_accuracy"], best["ci"])
     with drawing():
         stories = [[lay_out(model, tokenizer, encode_case(case, tokenizer), quoted) for case in pair] for pair in pairs]
-        n_lines = sum(story[-1].line + 1 for pair in stories for story in pair)
-        height = MARGIN + 0.55 + LINE * n_lines + 0.12 * len(stories)
-        figure = new_figure(WIDTH, height)
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
-        axes.axis("off")
         title = f"Where head {best['head']} looks from the ambiguous word, to predict what happened to it"
-        axes.text(MARGIN, 0.22, title, weight="bold")
-        legend = "boxed: the word it looks from; underlined: what tells the sense; grey: not read yet"
-        axes.text(MARGIN, 0.43, legend, fontsize=8)
-        y = 0.55
-        for pair in stories:
-            for story in pair:
-                draw_story(axes, story, y)
-                y += LINE * (story[-1].line + 1)
-            y += 0.12
-        return save(figure, path)
+        legend = "boxed: the word it looks from; underlined: what decides the sense; grey: not read yet"
+        return draw_parts([(title, []), *zip((legend, *[""] * (SHOWN - 1)), stories, strict=True)], path)
 
 
 CLAIM = Claim("sense", "Attention picks the sense of an ambiguous word from its context.", 15, run)

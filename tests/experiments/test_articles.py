@@ -24,6 +24,7 @@ from experiments.articles import (
     letters,
     pronouns,
     role_maps,
+    sense,
     translation,
 )
 from experiments.articles.__main__ import CLAIMS
@@ -142,6 +143,19 @@ def test_logits_of_twins_are_equal_until_they_differ(story_tokenizer):
     one, other = (encode_case(case, story_tokenizer) for case in cases("report", 2, 0, ("cue",)))
     before, after = causality.leaks(model, one, other)
     assert before == 0 < after
+
+
+def test_pairs_of_senses_are_drawn(story_tokenizer, tmp_path, monkeypatch):
+    model = loud_model(GPTConfig(story_tokenizer.vocab_size, block_size=64, n_layer=2, n_head=2, n_embd=32))
+    monkeypatch.setattr(sense, "load_model", lambda *_: (model, story_tokenizer, {}))
+    drawn = []
+    monkeypatch.setattr(sense, "draw_parts", lambda parts, path: drawn.extend(parts))
+    sense.draw(
+        tmp_path, {"head": "1.0", "site": "A-1", "choice_accuracy": 0.9, "ci": (0.8, 1.0)}, 0, tmp_path / "a.png"
+    )
+    assert [len(stories) for _, stories in drawn] == [0, 2, 2, 2]
+    texts = [[" ".join(word.text for word in story) for story in pair] for _, pair in drawn[1:]]
+    assert all(one != other for one, other in texts)
 
 
 def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path, monkeypatch):

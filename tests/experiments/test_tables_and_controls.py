@@ -69,6 +69,30 @@ def test_shuffled_antecedents_are_right_in_half_of_the_stories():
     assert shuffled.with_any_antecedent(told[0], rng)[:start] == told[0].text[:start]
 
 
+def test_both_kinds_of_stories_are_trained_on_with_every_seed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shuffled, "N_STORIES", 20)
+    wanted = {}
+
+    def train_seeds(variants, setup):
+        wanted.update(variants)
+        return {name: [tmp_path / f"{name}-{seed}" for seed in setup.seeds] for name in variants}
+
+    found = to_json(
+        probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(split, 60) for split in ("select", "report")))
+    )
+    found["families"] = dict.fromkeys(shuffled.FAMILIES, found["families"]["agreement"])
+    monkeypatch.setattr(shuffled, "train_seeds", train_seeds)
+    monkeypatch.setattr(shuffled, "probe_seeds", lambda runs, setup: {name: [found] * len(runs[name]) for name in runs})
+    shuffled.main([str(tmp_path), "--seeds", "2", "--steps", "7"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 2 * 2 * (len(shuffled.FAMILIES) + 1)
+    assert lines[2].startswith("| as_they_are | 0 | agreement | 100.0% | 1.0 | 100.0% | ")
+    for kind, settings in wanted.items():
+        text = tmp_path / f"{kind}.jsonl"
+        assert {"max_steps=7", f"data.path={text}"} <= set(settings)
+        assert len(text.read_text().splitlines()) == 20 * len(shuffled.FAMILIES)
+
+
 def test_untrained_models_pass_no_rule_that_asks_for_behaviour(finished_run, capsys):
     untrained.main([str(finished_run), "--seeds", "2", "--cases", "20"])
     out = capsys.readouterr().out
