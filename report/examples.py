@@ -49,7 +49,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Example:
-    """Twins, or one text alone; ``family`` is None for the user's own; ``kind``: why this one is shown."""
+    """A counterfactual pair, or one text; ``family`` is None for the user's own; ``kind``: why this one is shown."""
 
     family: str | None
     kind: str
@@ -57,7 +57,7 @@ class Example:
 
 
 def typical_and_hardest(result: FamilyResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
-    """The twins, or lone cases, whose contrast in the best head is the median of all, and those where it is lowest."""
+    """The counterfactual pair, or lone case, whose contrast in the best head is the median, and the lowest one."""
     heads, quoted = result.heads, result.quotes[result.best]
     s, k = heads.sites.index(quoted.site), heads.names.index(quoted.name)
     contrast = (heads.gold - heads.rival)[:, s, k]

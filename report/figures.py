@@ -227,7 +227,7 @@ def lay_out(model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: HeadQuo
     words = split_words(case.tokens, tokenizer)[1:]  # the first is the end token
     spaced = [bool(word.running[0]) for word in words[1:]]
     drawn, x, line = [], MARGIN, 0
-    # Between words there is room; where text goes on without a space, as before a full stop, there is none.
+    # Between words there is a space; where text goes on without one, as before a full stop, there is none.
     for word, before, after in zip(words, [True, *spaced], [*spaced, True], strict=True):
         text, left = word.running[1], PAD * before
         width = left + width_of(text) + PAD * after
@@ -313,7 +313,7 @@ def draw_panel(axes: Axes, result: FamilyResult, sites: list[str]) -> None:
 
 
 def draw_legend(figure: Figure, sites: list[str], control: bool, wide: bool) -> None:
-    """Says what the lines and the sites are, in two columns where there is room."""
+    """Says what the lines and the sites are, in two columns where they fit."""
     entries = [
         (Line2D([], [], **CHOSEN), "the head chosen on other cases, with 95 % intervals"),
         (Line2D([], [], **OTHERS), "every other head"),

@@ -85,8 +85,8 @@ def render(page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> str
 def write_page(path: Path, page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> list[Path]:
     """Writes the page in one step, so that a browser that loads it meanwhile finds a whole one.
 
-    Several processes may do so at once: training, and a probe that has a film for its page. Bytes of names that are no
-    UTF-8 are shown as escapes.
+    Several processes may do so at the same time: training, and a probe that has training dynamics for the page. Bytes
+    of names that are no UTF-8 are shown as escapes.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

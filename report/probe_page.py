@@ -16,7 +16,7 @@ LARGEST = 4_800_000  # characters that the data of a page may take; the rest of 
 
 
 def page_json(findings: Findings, examples: list[dict], left_out: int, first: str | None) -> dict:
-    """What the page needs beside heads.json; ``left_out``: examples for which it has no room."""
+    """What the page needs beside heads.json; ``left_out``: examples that would make it too large."""
     return {
         "examples": examples,
         "left_out": left_out,

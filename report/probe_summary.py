@@ -67,12 +67,12 @@ def title(findings: Findings) -> str:
 
 
 def sentences(findings: Findings) -> list[str]:
-    """The numbers behind the title."""
+    """The numbers that support the title."""
     result = clearest(findings)
     return [
         *(about_head(result) if result else about_nothing(findings.families)),
         *about_families(findings.families, result),
-        *about_impossible(findings.families),
+        *about_negative_control(findings.families),
     ]
 
 
@@ -111,7 +111,7 @@ def about_nothing(families: Sequence[FamilyResult]) -> list[str]:
 
 
 def about_families(families: Sequence[FamilyResult], shown: FamilyResult | None) -> list[str]:
-    """How many families there are behind the one shown."""
+    """How many families there are beside the one shown."""
     if len(families) < 2:
         return []
     looking = [result for result in families if result.quotes[result.best].looks]
@@ -123,17 +123,17 @@ def about_families(families: Sequence[FamilyResult], shown: FamilyResult | None)
         f"Of {len(families)} families of cases the model resolves {resolved}; the chosen head looks in {len(looking)} "
         f"and matters in {matter}."
     )
-    alike = [result for result in looking if shown and is_pronoun(result) == is_pronoun(shown)]
+    same_kind = [result for result in looking if shown and is_pronoun(result) == is_pronoun(shown)]
     of_pronouns = " about pronouns" if shown and is_pronoun(shown) else ""
-    return [found + (f" Quoted is one of the clearest{of_pronouns}." if len(alike) > 1 else "")]
+    return [found + (f" Quoted is one of the clearest{of_pronouns}." if len(same_kind) > 1 else "")]
 
 
-def about_impossible(families: Sequence[FamilyResult]) -> list[str]:
-    impossible = impossible_probe(families)
-    if impossible is None:
+def about_negative_control(families: Sequence[FamilyResult]) -> list[str]:
+    control = impossible_probe(families)
+    if control is None:
         return []
-    read = f"{100 * impossible:.2f}{NBSP}%"
-    if impossible != 0.5:
+    read = f"{100 * control:.2f}{NBSP}%"
+    if control != 0.5:
         return [f"The impossible probe reads {read} instead of 50{NBSP}%: a bug; do not trust these numbers."]
     return [f"Where nobody could know, no head does: the impossible probe reads {read}."]
 

@@ -86,7 +86,7 @@ def needed(found: NeededSet) -> str:
 
 
 def habit_notes(findings: Findings) -> list[str]:
-    """What the role map has no room for: distances, sinks, and the error of the best aligner."""
+    """What the role map leaves out: distances, sinks, and the error of the best aligner."""
     notes = []
     if habits := findings.habits:
         for k, name in enumerate(habits.names):
@@ -106,7 +106,7 @@ def habit_notes(findings: Findings) -> list[str]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
-    """Prints the one sentence, the families, what could not be measured, the impossible probe and the role map;
+    """Prints the one sentence, the families, what could not be measured, the negative control and the role map;
     for GPT-2 small also what is known of its heads.
     """
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
@@ -117,10 +117,10 @@ def print_findings(findings: Findings, console: Console) -> None:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
             few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"
             console.print(f"note   {visible_name(result.name)} has {few}")
-    impossible = impossible_probe(findings.families)
-    if impossible is not None:
-        bug = "" if impossible == 0.5 else ": A BUG; do not trust any of these numbers"
-        console.print(f"\nimpossible probe (twins still identical): {impossible:.2%}, must be 50.00%{bug}\n")
+    control = impossible_probe(findings.families)
+    if control is not None:
+        bug = "" if control == 0.5 else ": A BUG; do not trust any of these numbers"
+        console.print(f"\nimpossible probe (twins still identical): {control:.2%}, must be 50.00%{bug}\n")
     console.print(role_table(findings, console))
     for note in habit_notes(findings):
         console.print(note)
@@ -164,7 +164,7 @@ def print_pairs(scored: ScoredPairs, console: Console) -> None:
     paradigms = scored.by("paradigm")
     if len(paradigms) > 1:
         console.print(f"mean over {len(paradigms)} paradigms: {scored.over_paradigms:.1%}; a coin would have 50 %")
-    if alike := sum(pair.good == pair.bad for pair in scored.pairs):
-        console.print(f"note   in {alike} pairs both sentences are the same; each counts one half")
+    if same := sum(pair.good == pair.bad for pair in scored.pairs):
+        console.print(f"note   in {same} pairs both sentences are the same; each counts one half")
     if scored.too_long:
         console.print(f"note   {scored.too_long:,} pairs are left out: they do not fit into the model's block")

@@ -33,11 +33,11 @@ def role_table(findings: Findings, console: Console) -> RenderableType:
     found = {name: roles for name, roles in zip(head_names(findings.model), chain(*heads), strict=True) if roles}
     letters = abbreviations(role.role for roles in found.values() for role in roles)
     margin = max(CELL, 1 + max(map(len, layers)))
-    at_once = max(1, (console.width - margin) // CELL)
+    in_a_row = max(1, (console.width - margin) // CELL)
     n_head = max(map(len, heads))
-    room = max(CELL, (console.width - margin) // min(n_head, at_once)) - 1
-    cells = [[short_cell(roles, letters, room, console) for roles in layer] for layer in heads]
-    parts = [grid([layer[i : i + at_once] for layer in cells], layers, first=i) for i in range(0, n_head, at_once)]
+    width = max(CELL, (console.width - margin) // min(n_head, in_a_row)) - 1
+    cells = [[short_cell(roles, letters, width, console) for roles in layer] for layer in heads]
+    parts = [grid([layer[i : i + in_a_row] for layer in cells], layers, first=i) for i in range(0, n_head, in_a_row)]
     return Group(TITLE, *parts, *legend(found, letters, console))
 
 
@@ -59,7 +59,7 @@ def style_of(role: Role, console: Console) -> Style:
 
 
 def label_of(role: Role) -> str:
-    """What is said of a role wherever there is room for words."""
+    """A role in words: its name, its score, and whether it matters."""
     return f"{visible_name(role.role)} {decimals(role.score)}{f' {MATTERS}' if role.matters else ''}"
 
 
@@ -69,21 +69,21 @@ def word_cell(roles: Sequence[Role], console: Console) -> Text:
     return Text("\n").join(lines) if lines else NOTHING
 
 
-def short_cell(roles: Sequence[Role], letters: dict[str, str], room: int, console: Console) -> Text:
-    """As many roles as ``room`` characters hold, the strongest first, and a + for more; the legend has them all."""
+def short_cell(roles: Sequence[Role], letters: dict[str, str], width: int, console: Console) -> Text:
+    """As many roles as ``width`` characters hold, the strongest first, and a + for more; the legend has them all."""
     cell = Text()
     for i, role in enumerate(roles):
         more = i < len(roles) - 1
         part = letters[role.role] + (MATTERS if role.matters else "")
         space = " " if i else ""
-        if i and cell.cell_len + len(space + part) + more > room:
-            return cell.append("+") if cell.cell_len < room else cell
+        if i and cell.cell_len + len(space + part) + more > width:
+            return cell.append("+") if cell.cell_len < width else cell
         cell.append(space).append(part, style_of(role, console))
     return cell if roles else NOTHING
 
 
 def abbreviations(roles: Iterable[str]) -> dict[str, str]:
-    """Two letters for each role, no two alike: initials where a name has several words, else its beginning."""
+    """Two letters for each role, no two the same: initials where a name has several words, else its beginning."""
     letters: dict[str, str] = {}
     for role in roles:
         if role not in letters:

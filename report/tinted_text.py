@@ -1,6 +1,6 @@
 """Text in the terminal as one query of a head sees it: every word tinted by its share of attention.
 
-Where there is no colour, words that get a share worth telling carry it in brackets, as in river[.93].
+Where there is no colour, words that get a share worth showing carry it in brackets, as in river[.93].
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from probing.heads import attention_row, head_names
 from probing.sentence import query_positions
 from report.colours import TINT, chip, is_plain
 
-WORTH_TELLING = 0.05  # a share of attention
+WORTH_SHOWING = 0.05  # a share of attention
 HEAVIEST = 3
 INDENT = "  "
 QUERY, CHOSEN, UNSEEN = Style(bold=True, underline=True), Style(bold=True, reverse=True), Style(dim=True)
@@ -44,12 +44,12 @@ class Word:
 
     @property
     def running(self) -> tuple[str, str, str]:
-        """What stands for it in running text: a space before it, itself, a space or a line's end behind it."""
+        """What stands for it in running text: a space before it, itself, a space or a line's end after it."""
         if self.raw == b" ":
             return "", " ", ""
         before = " " if visible(self.raw).startswith(" ") else ""
-        behind = "\n" if self.raw.endswith(b"\n") else "" if self.raw else " "
-        return before, self.name, behind
+        after = "\n" if self.raw.endswith(b"\n") else "" if self.raw else " "
+        return before, self.name, after
 
 
 def split_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Word]:
@@ -73,16 +73,16 @@ def tinted(
     shares = [sum(weights[word.start : word.end]) for word in words]
     line = Text(INDENT)
     for word, share in zip(words, shares, strict=True):
-        before, shown, behind = word.running
-        style = chip(TINT, share, console) if share >= WORTH_TELLING else Style.null()
+        before, shown, after = word.running
+        style = chip(TINT, share, console) if share >= WORTH_SHOWING else Style.null()
         if word.holds(chosen) or word.holds(query):
             style = CHOSEN if word.holds(chosen) else style + QUERY
             shown = f"»{shown}«" if plain else shown
         elif word.start > query:
             style = UNSEEN
-        if plain and share >= WORTH_TELLING:
+        if plain and share >= WORTH_SHOWING:
             shown += f"[{decimals(share)}]"
-        line.append(before).append(shown, None if plain else style).append(behind.replace("\n", f"\n{INDENT}"))
+        line.append(before).append(shown, None if plain else style).append(after.replace("\n", f"\n{INDENT}"))
     return line.append(f"\n{INDENT}  {numbers(words, shares, query)}")
 
 

@@ -42,7 +42,7 @@ class Curves:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None:  # a run that failed, perhaps for want of room, has something else to say
+        if kind is None:  # a run that failed, perhaps because the disk is full, reports that instead
             self.draw()
 
     def draw(self) -> None:
@@ -55,7 +55,7 @@ class Curves:
 class TrainingPage:
     """A sink of ``training.metrics``: writes RUN/report.html at evaluations and when training ends.
 
-    Long records are dear to read. An evaluation that comes too soon after the page was written is left out, so that
+    Long records take long to read. An evaluation that comes too soon after the page was written is left out, so that
     all the writing takes at most SHARE of the time.
     """
 
@@ -77,7 +77,7 @@ class TrainingPage:
         if kind is None:
             write_training_page(self.trainer.run, "stopped" if self.trainer.stop_signal else "ended")
             return
-        with suppress(OSError, InputError):  # what ended the run, perhaps want of room, has to be said first
+        with suppress(OSError, InputError):  # what ended the run, perhaps a full disk, is reported first
             write_training_page(self.trainer.run, "failed")
 
 
@@ -143,14 +143,14 @@ def stress_json(row: Row) -> dict:
 
 
 def film_json(run: Path, rows: Sequence[Row]) -> dict:
-    """Frames of how heads formed: as seen while training, or, where nothing was, as ``probe.py film=true`` saw them."""
+    """Training dynamics: the quick probes made while training, or else what ``probe.py film=true`` saw."""
     seen = [frame_of(row) for row in rows if "probe_seconds" in row]
     frames = [without_unknown(frame) for frame in seen or recorded_film(run / "probe" / "heads.json")]
     return {"live": bool(seen), "frames": spread(frames, FRAMES)}
 
 
 def recorded_film(heads: Path) -> list[dict]:
-    """The frames in a heads.json; none before there is a film."""
+    """The training dynamics in a heads.json; none before there are any."""
     try:
         return json.loads(heads.read_text()).get("film", []) if heads.exists() else []
     except json.JSONDecodeError:  # probe.py is writing it at this moment, and writes the page after it
@@ -158,7 +158,7 @@ def recorded_film(heads: Path) -> list[dict]:
 
 
 def frame_of(row: Row) -> dict:
-    """The probe/FAMILY/NAME of a row, by family, as a frame of a film."""
+    """The probe/FAMILY/NAME of a row, by family, as one moment of training dynamics."""
     families: dict[str, dict] = {}
     for key, value in row.items():
         group, _, rest = key.partition("/")

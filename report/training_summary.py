@@ -88,11 +88,11 @@ def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State 
     """What supports the title. ``state`` None: somebody who did not train wrote this, and knows the record alone."""
     if state in (None, "stopped") and has_ended(config, rows):
         state = "ended"
-    told = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows)]
+    lines = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows)]
     skipped = rows[-1].get("skipped", 0)
     if skipped:
-        told.append(f"{skipped:,} steps were skipped: their loss or gradient was no number.")
-    return told
+        lines.append(f"{skipped:,} steps were skipped: their loss or gradient was no number.")
+    return lines
 
 
 def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> str:

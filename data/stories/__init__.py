@@ -20,15 +20,20 @@ MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing,
 
 @dataclass(frozen=True)
 class Stories:
-    """The stories as a corpus: ``n_train`` to train on; ``n_val`` of the *select* split as its validation text."""
+    """The stories as a corpus: ``n_train`` to train on; ``n_val`` of the *select* split as its validation text.
+
+    ``families``: the tasks that they pose, by default all.
+    """
 
     name: Literal["stories"] = "stories"
     n_train: int = 115_000
     n_val: int = 1_000
     seed: int = 0
-    families: tuple[str, ...] = tuple(FAMILIES)
+    families: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.families is None:
+            object.__setattr__(self, "families", tuple(FAMILIES))
         check_families(self.families)
         for name, most in MOST_STORIES.items():
             if not 1 <= vars(self)[name] <= most:

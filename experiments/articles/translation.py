@@ -23,7 +23,7 @@ from probing.heads import head_names
 from probing.patterns import show_patterns
 from report.colours import INK, TINT, blend, rgb
 from report.figures import drawing, new_figure, save
-from report.tinted_text import WORTH_TELLING, decimals
+from report.tinted_text import WORTH_SHOWING, decimals
 from training import load_model
 
 FAMILY = "translation"
@@ -149,7 +149,7 @@ def draw_matrix(axes: Axes, shown: Matrix, source: Sequence[str], target: Sequen
         place = {"xy": (start - 0.5, row - 0.5), "width": end - start, "height": 1}
         axes.add_patch(Rectangle(**place, facecolor="none", edgecolor=rgb(INK), linewidth=1.4, clip_on=False))
         for column, weight in enumerate(shown.weights[row]):
-            if weight >= WORTH_TELLING:
+            if weight >= WORTH_SHOWING:
                 axes.text(column, row, decimals(weight), ha="center", va="center", fontsize=8)
     axes.set_xticks(range(len(source)), source)
     axes.set_yticks(range(len(target)), target)

@@ -18,7 +18,7 @@ from configs.paths import FREE_TEXT, PATHS, decode_text, encode_text
 from configs.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
 from data import InputError, Named, TokenizerConfig
 from data.catalog import CATALOG
-from data.stories import Stories
+from data.stories import FAMILIES, Stories
 from model import GPT, GPTConfig
 from training import OptimizerConfig, TrainConfig
 
@@ -55,6 +55,13 @@ def test_the_defaults_are_stories_and_tiny():
     assert defaults.optimizer.name == "muon"
     assert defaults.max_steps == 3_000
     assert defaults.wandb.mode == "offline"
+
+
+def test_stories_pose_every_task_that_is_registered(monkeypatch):
+    assert train().data.families == tuple(FAMILIES)
+    monkeypatch.setitem(FAMILIES, "gifts", dataclasses.replace(FAMILIES["cue"], name="gifts"))
+    assert train().data.families[-1] == "gifts"
+    assert train("data.families=[cue]").data.families == ("cue",)
 
 
 def test_configurations_are_frozen():
@@ -117,7 +124,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
         ("=3", ": there is no such key"),
         ("data.families=cue", "data.families=cue: must be a list, as in data.families=[cue]"),
-        ("data.families=null", "data.families=null: must be a list, as in data.families=[A,B]"),
+        ("optimizer.betas=null", "optimizer.betas=null: must be a list, as in optimizer.betas=[A,B]"),
         ("data.families=cue,recall", "data.families=cue,recall: a list is written data.families=[cue,recall]"),
         ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
     ],
