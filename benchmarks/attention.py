@@ -1,4 +1,4 @@
-"""Time and memory of one attention layer, forward and backward, against the length of the text, for every letter.
+"""Time and memory of one attention layer, forward and backward, against the length of the text, for every type.
 
     python -m benchmarks.attention [--lengths 256 512 ... 16384] [--letters FWSLR] [--rounds 5] [--device cuda]
 
@@ -75,7 +75,7 @@ class Variant:
 
 
 def variants(letters: str) -> list[Variant]:
-    """The definition first, then every letter; S twice."""
+    """The definition first, then every type; S twice."""
     found = [Variant("explicit", "explicit T × T matrix", "F")]
     for letter in letters:
         found += [Variant(letter, WORDS[letter], letter)]

@@ -79,5 +79,5 @@ def label_ends(axes: Axes, columns: Columns) -> None:
 
 def spread(heights: Sequence[float]) -> list[float]:
     """Rising heights, moved as little as possible until neighbours are APART."""
-    places = APART * np.arange(len(heights))
-    return list(isotonic_regression(np.array(heights) - places).x + places)
+    steps = APART * np.arange(len(heights))
+    return list(isotonic_regression(np.array(heights) - steps).x + steps)

@@ -1,4 +1,4 @@
-"""This project and TransformerLens behind one interface, on the same random weights in the shape of GPT-2."""
+"""This project and TransformerLens with one interface, on the same random weights in the shape of GPT-2."""
 
 import json
 from collections.abc import Sequence
@@ -140,7 +140,7 @@ class TunedLens(Lens):
         return kept
 
     def log_odds(self, tokens: Tensor, sites: Tensor, answers: Tensor, foils: Tensor, hooks: list) -> Tensor:
-        places, sites = sites.unique(return_inverse=True)
-        logits = self.bridge.run_with_hooks(tokens, fwd_hooks=hooks, logits_to_keep=places, **self.LESS)
+        asked, sites = sites.unique(return_inverse=True)
+        logits = self.bridge.run_with_hooks(tokens, fwd_hooks=hooks, logits_to_keep=asked, **self.LESS)
         each = torch.arange(len(tokens))
         return logits[each, sites, answers] - logits[each, sites, foils]

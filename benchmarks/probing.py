@@ -75,9 +75,9 @@ def random_cases(n: int, lengths: tuple[int, int], vocab_size: int) -> list[Enco
     cases = []
     for i, length in enumerate(sorted(draw.randint(*lengths) for _ in range(n))):
         tokens = tuple(draw.randrange(vocab_size) for _ in range(length))
-        places = [*sorted(draw.sample(range(2, length - 2), 3)), length - 2, length - 1]
+        positions = [*sorted(draw.sample(range(2, length - 2), 3)), length - 2, length - 1]
         nothing = Case(str(i), "", "random", "random", "test", Spans((), (), (0, 0)), "")
-        sites = dict(zip(SITES, places, strict=True))
+        sites = dict(zip(SITES, positions, strict=True))
         cases.append(EncodedCase(nothing, tokens, ((0, 1),), ((1, 2),), sites, tokens[-1], draw.randrange(vocab_size)))
     return cases
 

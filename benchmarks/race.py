@@ -30,7 +30,7 @@ from training import load_model
 from training.evaluation import validation_loss
 from training.metrics import read_rows
 
-TARGET = 1.88  # nats a character: what nanoGPT's README says of this run
+TARGET = 1.88  # nats a character: nanoGPT's README has this number
 # The README's command, except that the last weights are kept, not those with the lowest sampled loss.
 NANOGPT = """config/train_shakespeare_char.py --device=cpu --eval_iters=20 --log_interval=1 --block_size=64
     --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0

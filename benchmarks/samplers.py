@@ -1,7 +1,7 @@
 """Three programs that write with the same weights in the shape of GPT-2: this one, ``transformers`` and nanoGPT.
 
-Each is asked the same way: prompts [B, T] and a number of new tokens, the likeliest one each time; and each says when
-every new token was there.
+Each gets prompts [B, T] and a number of new tokens, takes the likeliest one each time, and reports when every new token
+was there.
 """
 
 import contextlib

@@ -30,7 +30,7 @@ from benchmarks.peers import BLOCK, Shape, random_gpt2, save_for_transformers, t
 from benchmarks.samplers import Lookback, NanoGPT, Sampler, Transformers, Written, count_reading
 
 SHORT_PROMPT = 16
-FIRST_ROOM = 24  # tokens that would still fit behind the prompt whose first new token is timed
+FIRST_ROOM = 24  # tokens that would still fit after the prompt whose first new token is timed
 PILOT, PILOTS = 8, 2  # new tokens; tries, of which the faster counts
 DEFAULTS = {"layers": 6, "heads": 6, "width": 384, "vocab": 128, "context": BLOCK, "new": 64, "slow": 16}
 DEFAULTS |= {"short_new": 256, "rounds": 5}
@@ -77,8 +77,8 @@ def check(part: Part, written: Written) -> None:
     if written.tokens.shape != expected.shape or len(written.seconds) != expected.size(1):
         sys.exit(f"{name}: wrote {list(written.tokens.shape)} tokens, not {list(expected.shape)}")
     if different := (written.tokens != expected).nonzero().tolist():
-        text, place = different[0]
-        sys.exit(f"{name}: other tokens than Lookback's, first in text {text} at new token {place}; try another --seed")
+        text, at = different[0]
+        sys.exit(f"{name}: other tokens than Lookback's, first in text {text} at new token {at}; try another --seed")
 
 
 def fastest(folder: Path, prompts: Tensor, expected: Tensor) -> Transformers:

@@ -1,6 +1,6 @@
 """What the heads of several runs on stories do, as one table: ``python -m experiments.heads runs/a runs/b runs/c``.
 
-Reads probe/heads.json of each run. One row a family and run: the head that *select* chose, quoted on *report*.
+Reads probe/heads.json of each run. One row a task and run: the head that *select* chose, quoted on *report*.
 """
 
 import json
@@ -21,7 +21,7 @@ COLUMNS = (
     "swap, nats",
     "flips",
     "cut",
-    "twin's pattern; output",
+    "pattern patching; activation patching",
     "whole head: mean; resample",
     "verdict",
     "heads that look; that matter",

@@ -128,7 +128,7 @@ def differences(there: Mapping, wanted: Mapping, prefix: str = "") -> Iterator[s
 
 
 def require_same(run: Path, command: TrainCommand) -> None:
-    """Raises InputError where ``run`` was trained otherwise than ``command`` says."""
+    """Raises InputError where ``run`` was trained with other settings than ``command``."""
     if not is_run(run):
         return
     stored = configs.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text()))

@@ -1,7 +1,7 @@
 """Do heads look back where that does not pay? ``python -m experiments.shuffled FOLDER [--seeds 3 --steps 1500]``.
 
 Trains on stories of the pronoun tasks as they are, and on the same stories with an antecedent drawn anew, so that no
-pronoun says anything about its answer; then probes both kinds of run on the same held-out stories. Runs and texts stay
+pronoun decides its answer; then probes both kinds of run on the same held-out stories. Runs and texts stay
 in FOLDER; what is there already is not trained again.
 """
 
@@ -18,7 +18,7 @@ from experiments.runs import Setup, probe_seeds, train_seeds
 from experiments.tables import Table
 
 FAMILIES = ("agreement", "verb_bias", "cue", "roles", "chains")
-N_STORIES = 12_000  # of each family
+N_STORIES = 12_000  # of each task
 KINDS = ("as_they_are", "shuffled")
 
 

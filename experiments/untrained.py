@@ -41,7 +41,7 @@ RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
 
 
 class Bar:
-    """One family's cases, with the baselines that all models share."""
+    """One task's cases, with the baselines that all models share."""
 
     def __init__(self, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted) -> None:
         self.select, self.report = Split(select), Split(report)
@@ -61,7 +61,7 @@ class Bar:
 
 
 def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]]) -> set[tuple[str, str]]:
-    """(family or habit, rule) wherever some head passes."""
+    """(task or attention pattern, rule) wherever some head passes."""
     found = {
         (name, rule) for name, bar in bars.items() for rule, one in zip(RULES, bar.passed(model), strict=True) if one
     }
@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     state, _ = checkpoint.load(options.run, "latest", names=())
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
-    told = (cases(split, options.cases, 0) for split in ("select", "report"))
-    families, _ = encode_families(tokenizer, *told, config.block_size, seed=0)
+    stories = (cases(split, options.cases, 0) for split in ("select", "report"))
+    families, _ = encode_families(tokenizer, *stories, config.block_size, seed=0)
     untrained = quote_untrained(GPT(config).eval(), families, seed=0)
     bars, texts = {name: Bar(*both, untrained[name]) for name, both in families.items()}, habit_texts(families)
     counts, any_role = Counter(), Counter()

@@ -1,8 +1,8 @@
 """Does attention know what "it" means while it reads "it"? A model that reads from left to right cannot look ahead.
 
-In *cue* and *roles* the word that tells the antecedent comes after the pronoun (tired or wide; big or small). Up to it
-twins are the same text, so that their numbers must be equal to the last bit, and every head right in one half. *Verb
-bias*, where an earlier verb tells it, stands beside them: there a head can know at the pronoun.
+In *cue* and *roles* the word that decides the antecedent comes after the pronoun (tired or wide; big or small). Up to
+it a case and its counterfactual are the same text, so that their numbers must be equal to the last bit, and every head
+right in one half. Beside them stands *verb bias*, where an earlier verb decides: there a head can know at the pronoun.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from report.colours import FAINT, INK, TINT
 from report.figures import drawing, new_figure, save
 from training import load_model
 
-AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # families by where the word that tells stands
+AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # tasks by where the word that decides stands
 SHOWN = ("P-1", "P", "C", "A-1")
 PAIRS = 100
 CHOSEN = {"color": TINT, "linewidth": 1.8, "marker": "o", "markersize": 4}
@@ -48,7 +48,7 @@ def run(setup: Setup) -> Result:
     because = (
         f"at “it” all {len(everywhere)} heads, families and seeds are right in {known}, at the cue the chosen heads in "
         f"{100 * mean(cue):.1f} % (any head in {100 * luckiest:.1f} % at most), and where the answer is predicted in "
-        f"{100 * mean(last):.1f} %; where an earlier verb tells, the chosen heads know at the pronoun, in "
+        f"{100 * mean(last):.1f} %; where an earlier verb decides, the chosen heads know at the pronoun, in "
         f"{100 * mean(before):.1f} %"
     )
     return Result(
@@ -68,7 +68,7 @@ def sites_of(found: Sequence[Found], name: str) -> list[str]:
 
 
 def table(found: Sequence[Found]) -> Table:
-    """One row a family and site."""
+    """One row a task and site."""
     rows = []
     for name in (*AFTER, BEFORE):
         for site in sites_of(found, name):
@@ -82,21 +82,21 @@ def table(found: Sequence[Found]) -> Table:
 def leak_table(leaks: Sequence[tuple[float, float]], seeds: Sequence[int]) -> Table:
     columns = ("seed", "up to the word before the cue", "from the cue on")
     rows = [[str(seed), *(f"{value:.3g}" for value in leak)] for seed, leak in zip(seeds, leaks, strict=True)]
-    return Table(("largest difference between the logits of twins, " + columns[0], *columns[1:]), rows)
+    return Table(("largest difference between the logits of counterfactuals, " + columns[0], *columns[1:]), rows)
 
 
 def leak_of(run: Path, seed: int) -> tuple[float, float]:
-    """How much logits of twins differ where their texts are still the same, and where they no longer are."""
+    """How much logits of counterfactuals differ where their texts are still the same, and where they no longer are."""
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
-    told = [encode_case(case, tokenizer) for case in cases("report", 2 * PAIRS, seed, AFTER)]
-    parts = [leaks(model, *told[i : i + 2]) for i in range(0, len(told), 2)]
+    encoded = [encode_case(case, tokenizer) for case in cases("report", 2 * PAIRS, seed, AFTER)]
+    parts = [leaks(model, *encoded[i : i + 2]) for i in range(0, len(encoded), 2)]
     before, after = zip(*parts, strict=True)
     return max(before), max(after)
 
 
 @torch.inference_mode()
 def leaks(model: GPT, one: EncodedCase, other: EncodedCase) -> tuple[float, float]:
-    """The largest difference of two twins' logits before and from the first token in which they differ.
+    """The largest difference of two counterfactuals' logits before and from the first token in which they differ.
 
     In passes of their own: some processors' kernels round the rows of one batch differently.
     """
@@ -108,7 +108,7 @@ def leaks(model: GPT, one: EncodedCase, other: EncodedCase) -> tuple[float, floa
 
 
 def draw(found: Sequence[Found], path: Path) -> list[Path]:
-    """Accuracy against site: a panel a family, a line a seed."""
+    """Accuracy against site: a panel a task, a line a seed."""
     names = (*AFTER, BEFORE)
     with drawing():
         figure = new_figure(8.5, 3.6, layout="constrained")
@@ -135,15 +135,15 @@ def draw(found: Sequence[Found], path: Path) -> list[Path]:
 
 def draw_panel(axes: Axes, found: Sequence[Found], name: str) -> None:
     sites = sites_of(found, name)
-    title = {BEFORE: "the verb before it tells"}.get(name, "a word after it tells")
+    title = {BEFORE: "a verb before it decides"}.get(name, "a word after it decides")
     for one in found:
         family = one["families"][name]
         by_site, best = family["by_site"], family["best"]["head"]
-        places = [by_site["sites"].index(site) for site in sites]
+        columns = [by_site["sites"].index(site) for site in sites]
         for head, accuracy in by_site["choice_accuracy"].items():
             chosen = head == best
-            axes.plot([accuracy[i] for i in places], zorder=3 if chosen else 1, **(CHOSEN if chosen else OTHERS))
-        low, high = zip(*(by_site["ci"][best][i] for i in places), strict=True)
+            axes.plot([accuracy[i] for i in columns], zorder=3 if chosen else 1, **(CHOSEN if chosen else OTHERS))
+        low, high = zip(*(by_site["ci"][best][i] for i in columns), strict=True)
         axes.vlines(range(len(sites)), low, high, color=TINT, linewidth=1.0, zorder=2)
     axes.axvspan(*(sites.index("P") + side for side in (-0.4, 0.4)), color=FAINT, linewidth=0, zorder=0)
     axes.axhline(0.5, color=INK, linewidth=0.7, zorder=1.5)

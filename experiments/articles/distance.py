@@ -1,11 +1,11 @@
 """Does attention connect distant words, where a window or a recurrent state loses them? Names to be recalled.
 
-Two trades and names are told, then nothing that matters, then one of the trades is named, and the model has to say
+A story gives two trades and names, then nothing that matters, then one of the trades, and the model has to predict
 whose it was. All kinds of attention are trained on the same short stories (configs/experiment/distance.yaml); each
-measured story is told with more and more sentences in between, the rest word for word the same.
+measured story is written with more and more sentences in between, the rest word for word the same.
 
-Two things are asked. Whether the right name is likelier than the other one that was told, which needs to know which
-trade it came with; and whether it is likelier than a name that was not told, which needs only to remember it.
+Two things are asked. Whether the right name is likelier than the other one in the story, which needs to know which
+trade it came with; and whether it is likelier than a name of another story, which needs only to remember it.
 """
 
 import textwrap
@@ -46,14 +46,14 @@ STORIES = 400  # for each gap
 KEPT = 0.9  # a distance is kept while so many stories are right, as a mean over seeds
 CHANCE = 0.5
 ASKED = {
-    "connected": "the name that came with this trade is likelier than the other name told",
-    "remembered": "the name told is likelier than a name not told",
+    "connected": "the name that came with this trade is likelier than the other name in the story",
+    "remembered": "the name in the story is likelier than a name of another one",
 }
 
 
 class Curve(NamedTuple):
     """One run: for each of GAPS, tokens from the name to the word that must predict it, and the shares of stories in
-    which what ASKED says is so, with the 95 % intervals over frames; and the model's parameters.
+    which what ASKED says is so, with the 95 % intervals over templates; and the model's parameters.
     """
 
     tokens: list[float]
@@ -65,7 +65,7 @@ class Curve(NamedTuple):
     sight: int
 
 
-Curves = Mapping[str, Sequence[Curve]]  # by letter, one a seed
+Curves = Mapping[str, Sequence[Curve]]  # by attention type, one a seed
 
 
 def run(setup: Setup) -> Result:
@@ -79,10 +79,10 @@ def run(setup: Setup) -> Result:
     farthest = curves["F"][0].tokens[-1]
     return Result(
         judge([kept[asked]["F"] > kept[asked][letters] for asked in ASKED for letters in others]),
-        f"names and trades stay connected (at least {100 * KEPT:.0f} % right) over {said(kept['connected'])} and names "
-        f"are remembered over {said(kept['remembered'])}; at {farthest:.0f} tokens F is right in "
+        f"names and trades stay connected (at least {100 * KEPT:.0f} % right) over {span(kept['connected'])} and names "
+        f"are remembered over {span(kept['remembered'])}; at {farthest:.0f} tokens F is right in "
         f"{share_over_seeds(far['F'])}, a window in {share_over_seeds(far['W'])}; a coin in 50 %",
-        f"tokens over which a name and its trade stay connected: {said(kept['connected'])}",
+        f"tokens over which a name and its trade stay connected: {span(kept['connected'])}",
         [table(curves, asked) for asked in ASKED],
         {letters: [curve._asdict() for curve in of] for letters, of in curves.items()},
         draw(curves, setup.picture("distance")),
@@ -93,8 +93,8 @@ def measure(run: Path, seed: int) -> Curve:
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
     tokens, shares, intervals = [], {asked: [] for asked in ASKED}, {asked: [] for asked in ASKED}
     for gap in GAPS:
-        told = cases("report", STORIES, seed, (FAMILY,), gap=gap)
-        for asked, stories in (("connected", told), ("remembered", with_strangers(told, seed))):
+        plain = cases("report", STORIES, seed, (FAMILY,), gap=gap)
+        for asked, stories in (("connected", plain), ("remembered", with_names_of_others(plain, seed))):
             encoded = [encode_case(case, tokenizer) for case in stories]
             longest = max(len(case.tokens) for case in encoded)
             if longest > model.config.block_size:
@@ -108,11 +108,11 @@ def measure(run: Path, seed: int) -> Curve:
     return Curve(tokens, *asked, model.n_parameters(), sight)
 
 
-def with_strangers(told: Sequence[Case], seed: int) -> list[Case]:
-    """The same stories; the foil is a name that only other stories tell."""
-    names, rng = sorted({case.foil for case in told}), Random(seed)
-    strangers = ([name for name in names if name not in case.candidates] for case in told)
-    return [replace(case, foil=rng.choice(names)) for case, names in zip(told, strangers, strict=True)]
+def with_names_of_others(stories: Sequence[Case], seed: int) -> list[Case]:
+    """The same stories; the foil is a name that only other stories have."""
+    names, rng = sorted({case.foil for case in stories}), Random(seed)
+    others = ([name for name in names if name not in case.candidates] for case in stories)
+    return [replace(case, foil=rng.choice(names)) for case, names in zip(stories, others, strict=True)]
 
 
 def reach(curves: Sequence[Curve], asked: str) -> float:
@@ -125,7 +125,7 @@ def reach(curves: Sequence[Curve], asked: str) -> float:
     return far
 
 
-def said(kept: Mapping[str, float]) -> str:
+def span(kept: Mapping[str, float]) -> str:
     return ", ".join(f"{letters} {tokens:.0f}" for letters, tokens in kept.items()) + " tokens"
 
 

@@ -44,15 +44,15 @@ def run(setup: Setup) -> Result:
     whole = table["all heads"]
     idle, busy = largest_idle(points), busiest_blind(points)
     because = (
-        f"the rank correlation between mass and effect is {told(whole['swap'])} for exchanging the two weights and "
-        f"{told(whole['cut'])} for cutting them, but {told(whole['resample'])} for resampling the whole head and "
-        f"{told(whole['mean'])} for its mean: {example(busy)} (b), while {example(idle)} (a)"
+        f"the rank correlation between mass and effect is {rho(whole['swap'])} for exchanging the two weights and "
+        f"{rho(whole['cut'])} for cutting them, but {rho(whole['resample'])} for resampling the whole head and "
+        f"{rho(whole['mean'])} for its mean: {example(busy)} (b), while {example(idle)} (a)"
     )
-    rows = [[which, *(told(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
+    rows = [[which, *(rho(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
     return Result(
         judge_weights({kind: value[0] for kind, value in whole.items()}),
         because,
-        f"Spearman {told(whole['swap'])} with a swap, {told(whole['resample'])} with resampling the head",
+        f"Spearman {rho(whole['swap'])} with a swap, {rho(whole['resample'])} with resampling the head",
         [Table(("Spearman, within families", *EFFECTS), rows), by_family(points)],
         {"correlations": table, "points": points, "idle": idle, "blind": busy},
         draw(points, (idle, busy), setup.picture("explanations")),
@@ -122,7 +122,7 @@ def example(point: Mapping) -> str:
     return f"{where} gives gold {point['mass']:.2f} of its attention and {cost}"
 
 
-def told(correlation: Sequence[float]) -> str:
+def rho(correlation: Sequence[float]) -> str:
     mean, low, high = correlation
     return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
@@ -134,7 +134,7 @@ def by_family(points: Sequence[Mapping]) -> Table:
     rows = [
         [
             visible_name(family),
-            *(f"{np.mean([rho for (_, of), rho in values[kind].items() if of == family]):.2f}" for kind in EFFECTS),
+            *(f"{np.mean([value for (_, of), value in values[kind].items() if of == family]):.2f}" for kind in EFFECTS),
         ]
         for family in families
     ]
@@ -147,7 +147,7 @@ def draw(points: Sequence[Mapping], marked: Sequence[Mapping], path: Path) -> li
         figure = new_figure(9.0, 6.0, layout="constrained")
         for axes, (kind, meaning) in zip(figure.subplots(2, 2, sharex=True).flat, EFFECTS.items(), strict=True):
             draw_panel(axes, points, marked, kind)
-            axes.set_title(f"{meaning}\nrank correlation {told(correlate(points, kind, None))}", loc="left", fontsize=9)
+            axes.set_title(f"{meaning}\nrank correlation {rho(correlate(points, kind, None))}", loc="left", fontsize=9)
         figure.supxlabel("share of attention on what is meant", fontsize=9)
         figure.supylabel("cost to the answer, nats", fontsize=9)
         return save(figure, path)

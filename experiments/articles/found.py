@@ -44,12 +44,12 @@ def roles_of(found: Found) -> list[list[list[Role]]]:
 
 
 def resolved(found: Found) -> list[str]:
-    """The families of stories that the model resolves."""
+    """The tasks of stories that the model resolves."""
     return [name for name in FAMILIES if name in found["families"] and found["families"][name]["resolved"]]
 
 
 def shown(family: Mapping) -> bool:
-    """Whether one family is resolved by the model, and through a head that looks and matters."""
+    """Whether one task is resolved by the model, and through a head that looks and matters."""
     best = family["best"]
     return bool(family["resolved"] and best["looks"] and best["matters"])
 
@@ -62,7 +62,7 @@ def judge(outcomes: Sequence[bool]) -> Verdict:
 
 
 def row(name: str, families: Sequence[Mapping]) -> list[str]:
-    """One family in the runs of all seeds."""
+    """One task in the runs of all seeds."""
     bests = [family["best"] for family in families]
     swaps = [best["swap_drop"] for best in bests]
     others = [best["swap_reference"] for best in bests]
@@ -87,17 +87,17 @@ def listed(values: Sequence[float | None], digits: int = 1) -> str:
 
 def every_head(found: Found, name: str, site: str) -> list[float]:
     by_site = found["families"][name]["by_site"]
-    place = by_site["sites"].index(site)
-    return [accuracy[place] for accuracy in by_site["choice_accuracy"].values()]
+    column = by_site["sites"].index(site)
+    return [accuracy[column] for accuracy in by_site["choice_accuracy"].values()]
 
 
 def at_site(found: Sequence[Found], name: str, site: str) -> list[float]:
-    """The choice accuracy of each seed's chosen head of a family, at any of its sites."""
+    """The choice accuracy of each seed's chosen head of a task, at any of its sites."""
     families = [one["families"][name] for one in found]
-    places = [family["by_site"]["sites"].index(site) for family in families]
+    columns = [family["by_site"]["sites"].index(site) for family in families]
     return [
-        family["by_site"]["choice_accuracy"][family["best"]["head"]][place]
-        for family, place in zip(families, places, strict=True)
+        family["by_site"]["choice_accuracy"][family["best"]["head"]][column]
+        for family, column in zip(families, columns, strict=True)
     ]
 
 
@@ -106,7 +106,7 @@ def family_table(found: Sequence[Found], names: Sequence[str]) -> Table:
 
 
 def family_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
-    """By family, each with one entry a seed."""
+    """By task, each with one entry a seed."""
 
     def numbers(family: Mapping) -> dict:
         best, (baseline, bar) = family["best"], best_baseline(family)
@@ -119,7 +119,7 @@ def family_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
 
 
 def because(found: Sequence[Found], names: Sequence[str]) -> str:
-    """How many of these families are shown, and the weakest numbers of all of them."""
+    """How many of these tasks are shown, and the weakest numbers of all of them."""
     families = [one["families"][name] for one in found for name in names]
     swaps = [family["best"]["swap_drop"] for family in families if shown(family)]
     right = min(family["model_accuracy"] for family in families)

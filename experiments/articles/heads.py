@@ -52,11 +52,11 @@ def run(setup: Setup) -> Result:
 def measure(found: Found, run: Path) -> dict[str, float]:
     """ROWS of one run."""
     heads = [roles for layer in roles_of(found) for roles in layer]
-    told = [found["families"][name] for name in resolved(found)]
-    leaders = [family["best"]["head"] for family in told]
+    families = [found["families"][name] for name in resolved(found)]
+    leaders = [family["best"]["head"] for family in families]
     having = [roles for roles in heads if roles]
     return {
-        "families resolved": len(told),
+        "families resolved": len(families),
         "right": 100 * mean(found["families"][name]["model_accuracy"] for name in FAMILIES),
         "val loss": best_loss(run),
         "heads": len(having),
@@ -64,7 +64,7 @@ def measure(found: Found, run: Path) -> dict[str, float]:
         "roles a head": mean(map(len, having)) if having else 0.0,
         "leaders": len(set(leaders)),
         "led": max(map(leaders.count, leaders), default=0),
-        "sole": sum(sum(head["matters"] for head in family["heads"]) == 1 for family in told),
+        "sole": sum(sum(head["matters"] for head in family["heads"]) == 1 for family in families),
     }
 
 
@@ -80,7 +80,7 @@ def listed_by_seed(measured: Sequence[Mapping], key: str) -> str:
 def judge_heads(four: Sequence[Mapping], one: Sequence[Mapping]) -> Verdict:
     """Both halves of the claim in each seed: several heads lead in some family; a single one resolves fewer."""
     pairs = zip(column(four, "families resolved"), column(one, "families resolved"), strict=True)
-    return judge([*(told["leaders"] > 1 for told in four), *(many > few for many, few in pairs)])
+    return judge([*(run["leaders"] > 1 for run in four), *(many > few for many, few in pairs)])
 
 
 def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:

@@ -1,6 +1,6 @@
 """What do heads do when the attention changes? Four layers of full, windowed, strided and linear attention, one budget.
 
-configs/experiment/letters.yaml has a window that most stories outgrow, so that what is out of sight must be handed on.
+configs/experiment/letters.yaml has a window that most stories outgrow, so that layers pass on what lies further back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def right_of(measured: Sequence[Mapping]) -> str:
 
 
 def measure(found: Found, run: Path) -> dict:
-    """``unseen``: families that the model resolves though no head looks at what is meant."""
+    """``unseen``: tasks that the model resolves though no head looks at what is meant."""
     trained = families_of(run)
     families = {name: found["families"][name] for name in resolved(found) if name in trained}
     heads = [roles for layer in roles_of(found) for roles in layer]
@@ -76,7 +76,7 @@ def measure(found: Found, run: Path) -> dict:
 
 
 def families_of(run: Path) -> list[str]:
-    """The families that a run was trained on."""
+    """The tasks that a run was trained on."""
     return yaml.safe_load((run / CONFIG).read_text())["data"]["families"]
 
 

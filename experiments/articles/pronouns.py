@@ -1,4 +1,4 @@
-"""Does attention resolve pronouns? Five families of pronouns, in which no shortcut finds the antecedent."""
+"""Does attention resolve pronouns? Five tasks with pronouns, in which no shortcut finds the antecedent."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def run(setup: Setup) -> Result:
     found = default_found(setup)
     accuracy = [mean(one["families"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for one in found]
     at_pronoun = [value for name in PRONOUNS for value in at_site(found, name, "P")]
-    told = family_numbers(found, PRONOUNS)
+    by_task = family_numbers(found, PRONOUNS)
     bar = max(best_baseline(one["families"][name])[1] for one in found for name in PRONOUNS)
     return Result(
         judge([shown(one["families"][name]) for one in found for name in PRONOUNS]),
@@ -45,13 +45,13 @@ def run(setup: Setup) -> Result:
         f"heads pick the antecedent: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
         f"{lowest_end(found, PRONOUNS):.1f} %; best baseline {100 * bar:.1f} %",
         [table(found)],
-        {name: {"families": numbers, "at the pronoun": at_site(found, name, "P")} for name, numbers in told.items()},
+        {name: {"families": numbers, "at the pronoun": at_site(found, name, "P")} for name, numbers in by_task.items()},
         draw(found, PRONOUNS, setup.picture("pronouns")),
     )
 
 
 def table(found: Sequence[Found]) -> Table:
-    """Beside what every family's table has: the same heads, looked at from the pronoun."""
+    """Beside what the table of any task has: the same heads, looked at from the pronoun."""
     usual = family_table(found, PRONOUNS)
     extra = [listed([100 * value for value in at_site(found, name, "P")]) for name in PRONOUNS]
     rows = [[*row, more] for row, more in zip(usual.rows, extra, strict=True)]
@@ -59,7 +59,7 @@ def table(found: Sequence[Found]) -> Table:
 
 
 def draw(found: Sequence[Found], names: Sequence[str], path: Path) -> list[Path]:
-    """One line a family and seed: the chosen head with its interval, the best baseline, the model's own answers."""
+    """One line a task and seed: the chosen head with its interval, the best baseline, the model's own answers."""
     with drawing():
         figure = new_figure(8.0, 0.5 * len(names) + 1.5, layout="constrained")
         axes = figure.subplots()

@@ -28,7 +28,7 @@ from report.figures import drawing, new_figure, save
 from training import load_model
 
 WIDTH = 128
-SHAPES = {  # name -> what it says to train.py, and its head sizes
+SHAPES = {  # name -> its overrides of train.py, and its head sizes
     "unit variance": ((), (8, 32, 128)),
     "GPT-2": (
         (
@@ -98,7 +98,7 @@ def overrides(key: tuple[str, int, bool]) -> list[str]:
 
 
 def measure(run: Path, seed: int) -> Measured:
-    """A run's loss, and what its attention does before and after training, on stories that it has not been told."""
+    """A run's loss, and what its attention does before and after training, on stories that it was not trained on."""
     model, tokenizer, _ = load_model(run, "latest", torch.device("cpu"))
     tokens = held_out(tokenizer, model.config.block_size)
     fresh = GPT(replace(model.config, dropout=0.0), seed=seed).eval()
@@ -108,7 +108,7 @@ def measure(run: Path, seed: int) -> Measured:
 
 
 def held_out(tokenizer: Tokenizer, block_size: int) -> Tensor:
-    """TEXTS windows [B, T] of stories that are told in no training."""
+    """TEXTS windows [B, T] of stories that are in no training text."""
     ids: list[int] = []
     for story in write("report", TEXTS * block_size, 0, ("agreement", "recall")):
         ids += [tokenizer.end, *tokenizer.encode(story).tolist()]

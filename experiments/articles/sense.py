@@ -1,4 +1,4 @@
-"""Does attention pick the sense of a word? Bats that swim and bats that bend, told apart by an earlier sentence."""
+"""Does attention pick the sense of a word? Bats that swim and bats that bend: an earlier sentence decides."""
 
 from pathlib import Path
 from statistics import mean
