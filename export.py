@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-import configs
+import cli
 import exchange
-from configs.schema import ExportCommand
+from cli.schema import ExportCommand
 from training import load_model
 
 
@@ -19,4 +19,4 @@ def main(command: ExportCommand) -> None:
 
 
 if __name__ == "__main__":
-    configs.launch(main, "export", ExportCommand)
+    cli.launch(main, "export", ExportCommand)

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-import configs
-from configs.schema import ProbeCommand
+import cli
+from cli.schema import ProbeCommand
 from data import Case, InputError, Tokenizer, read_cases, split_cases
 from data.case_fit import explain_fit
 from data.disk import require_writable
@@ -131,4 +131,4 @@ def with_film(
 
 
 if __name__ == "__main__":
-    configs.launch(main, "probe", ProbeCommand)
+    cli.launch(main, "probe", ProbeCommand)

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-import configs
-from configs.schema import SampleCommand
+import cli
+from cli.schema import SampleCommand
 from data import InputError, Tokenizer
 from data.piped import Unheeded
 from data.visible import visible_text
@@ -121,4 +121,4 @@ def keep(folder: Path, records: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    configs.launch(main, "sample", SampleCommand)
+    cli.launch(main, "sample", SampleCommand)

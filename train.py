@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-import configs
+import cli
 import exchange
-from configs.schema import TrainCommand
+from cli.schema import TrainCommand
 from data import Dataset, EncodedCase, Files, InputError, Tokenizer, encode_case, prepare
 from data.disk import parents_made, require_writable
 from data.stories import STRESS, Stories, cases
@@ -52,7 +52,7 @@ def main(command: TrainCommand) -> None:
             trainer.restore()
         with ExitStack() as starting:
             if world.first:
-                config = configs.to_yaml(command)
+                config = cli.to_yaml(command)
                 if not command.resume:
                     starting.enter_context(parents_made(folder))
                     tokenizer = trainer.dataset.tokenizer
@@ -182,4 +182,4 @@ def wandb_sink(command: TrainCommand, folder: Path):
 
 
 if __name__ == "__main__":
-    configs.launch(main, "train", TrainCommand)
+    cli.launch(main, "train", TrainCommand)

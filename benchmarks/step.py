@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import configs
+import cli
 from benchmarks.measuring import print_table
-from configs.schema import TrainCommand
+from cli.schema import TrainCommand
 from data import Dataset, InputError
 from data.files import Counts
 from data.shards import Tokens
@@ -87,7 +87,7 @@ def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], fl
 
 
 def main(arguments: Sequence[str]) -> None:
-    command = configs.read("train", TrainCommand, list(arguments))
+    command = cli.read("train", TrainCommand, list(arguments))
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(command, Path(folder))
         parts = Parts(trainer.device)

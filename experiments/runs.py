@@ -18,9 +18,9 @@ from threading import Event
 
 import yaml
 
-import configs
-from configs.schema import TrainCommand
-from configs.stored import BUDGETS, CHANGEABLE
+import cli
+from cli.schema import TrainCommand
+from cli.stored import BUDGETS, CHANGEABLE
 from data import InputError
 from training import checkpoint
 from training.metrics import best_evaluation, read_rows
@@ -108,13 +108,13 @@ def probe_all(runs: Sequence[Path], jobs: int = 2) -> list[dict]:
 
 def command_of(overrides: Sequence[str]) -> TrainCommand:
     """What train.py makes of these overrides; raises InputError as it would."""
-    return configs.read("train", TrainCommand, list(overrides))
+    return cli.read("train", TrainCommand, list(overrides))
 
 
 def remembered(command: TrainCommand) -> dict:
     """The settings that make a run what it is; budgets among them."""
     left_out = set(CHANGEABLE) - set(BUDGETS) - {"patience"}
-    return {key: value for key, value in yaml.safe_load(configs.to_yaml(command)).items() if key not in left_out}
+    return {key: value for key, value in yaml.safe_load(cli.to_yaml(command)).items() if key not in left_out}
 
 
 def differences(there: Mapping, wanted: Mapping, prefix: str = "") -> Iterator[str]:
@@ -131,7 +131,7 @@ def require_same(run: Path, command: TrainCommand) -> None:
     """Raises InputError where ``run`` was trained with other settings than ``command``."""
     if not is_run(run):
         return
-    stored = configs.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text()))
+    stored = cli.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text()))
     if found := list(differences(remembered(stored), remembered(command))):
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-import configs
+import cli
 from data import Case
 from data.stories import cases
 from experiments.runs import Setup, probe_seeds, train_seeds
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = ["data=files", f"max_steps={options.steps}", f"eval_every={options.steps}"]
     settings.append(f"cache={setup.folder / 'cache'}")
     variants = {kind: [*settings, f"data.path={path}"] for kind, path in write_texts(setup.folder).items()}
-    with configs.one_line_errors():
+    with cli.one_line_errors():
         found = probe_seeds(train_seeds(variants, setup), setup)
     rows = [row for i, seed in enumerate(setup.seeds) for kind in KINDS for row in rows_of(kind, seed, found[kind][i])]
     columns = ("antecedents", "seed", "family", "model right", "best head", "picks the right one", "best baseline")

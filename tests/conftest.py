@@ -12,12 +12,12 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 
-import configs
+import cli
 import export
 import probe
 import sample
 import train
-from configs.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
+from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from data import Dataset, Tokenizer, TokenizerConfig, prepare
 from data.stories import FAMILIES, Stories, write
 from data.tokenizers import train_bpe
@@ -91,7 +91,7 @@ def run_script(name: str, *arguments: str) -> None:
         patch.setattr(sys, "argv", [f"{name}.py", *arguments])
         patch.setattr(train, "CASES", 20)
         patch.setattr(train, "LAST_CASES", 20)
-        configs.launch(SCRIPTS[name][0], name, SCRIPTS[name][1])
+        cli.launch(SCRIPTS[name][0], name, SCRIPTS[name][1])
 
 
 def start_training(folder: Path, *arguments: str) -> subprocess.Popen:

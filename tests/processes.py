@@ -29,10 +29,10 @@ def train(folder: Path, arguments: tuple[str, ...], environment: dict[str, str],
     os.chdir(folder)
     os.environ.update(environment)
     sys.argv = ["train.py", *arguments]
-    import configs
+    import cli
     import train as script
 
-    configs.launch(script.main, "train", script.TrainCommand)
+    cli.launch(script.main, "train", script.TrainCommand)
 
 
 class Training:

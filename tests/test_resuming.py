@@ -95,7 +95,7 @@ def test_all_processes_do_what_the_first_has_decided(monkeypatch, tmp_path):
 
     monkeypatch.setattr(train, "join", join)
     monkeypatch.setattr(train, "make_trainer", stop)
-    own = train.configs.read("train", train.TrainCommand, ["run=x", "seed=1"])
+    own = train.cli.read("train", train.TrainCommand, ["run=x", "seed=1"])
     with pytest.raises(InterruptedError, match="7"):
         train.main(own)
     assert ALONE.first_says(own) is own

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import configs
+import cli
 from experiments.articles import (
     causality,
     distance,
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for folder in (setup.folder, setup.pictures):
         folder.mkdir(parents=True, exist_ok=True)
     claim = CLAIMS[options.claim]
-    with configs.one_line_errors():
+    with cli.one_line_errors():
         result = claim.run(setup)
         if options.doc:
             options.doc.write_text(filled(options.doc.read_text(), claim, result, setup.seeds))

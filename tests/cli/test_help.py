@@ -9,10 +9,10 @@ import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 
-import configs
-from configs.composing import FOLDER, nested_keys
-from configs.help import command, group_keys, help_text, members_of, parse
-from configs.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
+import cli
+from cli.composing import FOLDER, nested_keys
+from cli.help import command, group_keys, help_text, members_of, parse
+from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 
 COMMANDS = {"train": TrainCommand, "sample": SampleCommand, "probe": ProbeCommand, "export": ExportCommand}
 GROUPS = [group.name for group in command("train")[2]]
@@ -26,7 +26,7 @@ def launched(monkeypatch, capsys, *arguments: str) -> tuple[object, str]:
     status, log = None, logging.getLogger()
     level, handlers = log.level, log.handlers[:]
     try:
-        configs.launch(lambda command: pytest.fail("it ran"), "train", TrainCommand)
+        cli.launch(lambda command: pytest.fail("it ran"), "train", TrainCommand)
     except SystemExit as end:
         status = end.code
     finally:  # Hydra's own options leave a handler for this test's stdout

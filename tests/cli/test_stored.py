@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_configs import refusal, train
+from test_commands import refusal, train
 
-import configs
-from configs.schema import TrainCommand
+import cli
+from cli.schema import TrainCommand
 
 FILES = ("data=files", "data.path=x.txt")
 
@@ -20,7 +20,7 @@ def make_run(folder: Path, *arguments: str, steps: tuple[int, ...] = (4,)) -> Tr
         (folder / "checkpoints" / f"step_{step:06d}").mkdir(parents=True)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").touch()
-    (folder / "config.yaml").write_text(configs.to_yaml(command))
+    (folder / "config.yaml").write_text(cli.to_yaml(command))
     return command
 
 

@@ -15,11 +15,11 @@ import torch
 from conftest import SCRIPTS
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-import configs
+import cli
 import probe
 import sample
 import train
-from configs.composing import composed
+from cli.composing import composed
 from data import Files, InputError, Named
 from report.training_console import Console
 from training import run
@@ -74,7 +74,7 @@ KEYS = [
 def defaults(command: str, corpus: str) -> dict:
     settings = [f"data={corpus}"] if command == "train" else ["run=x", *["to=x"] * (command == "export")]
     config = composed(command, [*settings, *["data.path=x"] * (corpus == "files")])
-    return configs.plain(config)
+    return cli.plain(config)
 
 
 def tiny(command: str, owner: type, run: Path) -> dict:
@@ -120,7 +120,7 @@ def do_train(command: Any, folder: Path) -> None:
         return step()
 
     trainer.train_step = two_steps
-    with run.begin(folder, False, configs.to_yaml(command), trainer.dataset.tokenizer):
+    with run.begin(folder, False, cli.to_yaml(command), trainer.dataset.tokenizer):
         trainer.train()
     assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
 
@@ -131,7 +131,7 @@ def trained(tmp_path_factory) -> Path:
     (folder / "text.txt").write_text("The cat sat on the mat because it was soft. " * 200)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        do_train(configs.typed(SCRIPTS["train"][1], tiny("train", object, folder / "run")), folder / "run")
+        do_train(cli.typed(SCRIPTS["train"][1], tiny("train", object, folder / "run")), folder / "run")
     return folder / "run"
 
 
@@ -142,7 +142,7 @@ def test_a_number_is_refused_in_one_line_or_works(command, key, owner, is_list, 
     accepted = {}
     for text in LISTS if is_list else NUMBERS:
         try:
-            made = configs.typed(SCRIPTS[command][1], with_value(tiny(command, owner, trained), key, text))
+            made = cli.typed(SCRIPTS[command][1], with_value(tiny(command, owner, trained), key, text))
         except InputError as error:
             assert_one_line(str(error), key)
         else:

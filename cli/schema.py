@@ -1,4 +1,4 @@
-"""What each command can be told, as frozen dataclasses; the rooms' own configurations are their parts."""
+"""What each command takes, as frozen dataclasses; the packages' own configurations are their parts."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ class TrainCommand(TrainConfig):
     """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here.
 
     ``init_from``: a run whose tokenizer, model and best weights this one begins with, or "hf:" and a folder or name of
-    ``transformers``. ``resume``: what ``configs.stored.decide`` makes of "auto", too. ``snapshots``: None becomes
+    ``transformers``. ``resume``: what ``cli.stored.decide`` makes of "auto", too. ``snapshots``: None becomes
     SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text, or where nothing is trained.
     """
 

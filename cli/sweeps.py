@@ -24,8 +24,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from configs.composing import FOLDER, GROUPS, check_sweep, compose
-from configs.one_line import one_line_errors
+from cli.composing import FOLDER, GROUPS, check_sweep, compose
+from cli.one_line import one_line_errors
 from data import InputError
 from training import TrainConfig
 from training.metrics import best_evaluation, read_rows

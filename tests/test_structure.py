@@ -1,4 +1,4 @@
-"""The house keeps its order: which room may know which, and what the core needs."""
+"""Which package may import which, and what the core works without."""
 
 import ast
 import subprocess
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-ROOMS = {
+PACKAGES = {
     "model": set(),
     "data": set(),
     "training": {"model", "data"},
     "probing": {"model", "data"},
     "report": {"model", "data", "training", "probing"},
     "exchange": {"model", "data", "training"},
-    "configs": {"model", "data", "training", "exchange"},
+    "cli": {"model", "data", "training", "exchange"},
 }
 HEAVY = ("hydra", "omegaconf", "wandb", "transformers", "huggingface_hub", "pooch")
 SOURCES = sorted(
@@ -34,15 +34,15 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_rooms_know_only_the_rooms_below(room):
-    for path in (ROOT / room).rglob("*.py"):
-        assert imported(path) & ROOMS.keys() <= ROOMS[room] | {room}, path
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_only_those_below(package):
+    for path in (ROOT / package).rglob("*.py"):
+        assert imported(path) & PACKAGES.keys() <= PACKAGES[package] | {package}, path
 
 
-@pytest.mark.parametrize("room", ["probing", "training"])
-def test_what_measures_or_trains_draws_and_prints_nothing(room):
-    for path in (ROOT / room).rglob("*.py"):
+@pytest.mark.parametrize("package", ["probing", "training"])
+def test_what_measures_or_trains_draws_and_prints_nothing(package):
+    for path in (ROOT / package).rglob("*.py"):
         assert not imported(path) & {"rich", "matplotlib", "report"}, path
 
 
@@ -53,7 +53,7 @@ def test_the_network_and_the_text_do_not_know_each_others_libraries():
 def test_the_core_works_without_what_scripts_or_tests_alone_need():
     block = "; ".join(f"sys.modules['{name}'] = None" for name in HEAVY)
     core = ("model", "data", "report", "training", "probing", "exchange")
-    modules = [path for room in core for path in sorted((ROOT / room).rglob("*.py"))]
+    modules = [path for package in core for path in sorted((ROOT / package).rglob("*.py"))]
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in modules]
     code = f"import sys; {block}; import {', '.join(names)}; print('fine')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-import configs
-from configs import sweeps
-from configs.schema import ExportCommand, TrainCommand
+import cli
+from cli import sweeps
+from cli.schema import ExportCommand, TrainCommand
 from data import InputError
 
 SCHEMAS = {"train": TrainCommand, "export": ExportCommand}
@@ -26,7 +26,7 @@ def sweep(tmp_path, monkeypatch, capsys):
         GlobalHydra.instance().clear()
         monkeypatch.setattr(sys, "argv", [f"{name}.py", "-m", *arguments])
         try:
-            configs.launch(main, name, SCHEMAS[name])
+            cli.launch(main, name, SCHEMAS[name])
             code = 0
         except SystemExit as end:
             code = end.code

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_configs import command, refusal, train
+from test_commands import command, refusal, train
 
-import configs
-from configs.paths import absolute
-from configs.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
+import cli
+from cli.paths import absolute
+from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from data import Files
 from data.finding import find_files
 
@@ -51,7 +51,7 @@ def test_any_name_is_the_same_in_the_command_in_the_configuration_and_on_resumin
     begun = train("data=files", f"data.path={name}")
     assert begun.data.path == name
     Path("run").mkdir()
-    Path("run/config.yaml").write_bytes(configs.to_yaml(begun).encode())
+    Path("run/config.yaml").write_bytes(cli.to_yaml(begun).encode())
     monkeypatch.chdir("/")
     again = train(f"run={tmp_path}/run", "resume=true")
     assert os.path.normpath(again.data.path) == os.path.normpath(f"{tmp_path}/{name}")
@@ -68,7 +68,7 @@ def test_a_relative_glob_and_dots_after_a_link_mean_the_same_from_elsewhere(tmp_
     monkeypatch.chdir(here)
     for path in ("*.txt", "a.txt", "link/../b.txt", "link/../*.txt"):
         found = [file.resolve() for file in find_files(path).files]
-        stored = yaml.safe_load(configs.to_yaml(replace(train(), data=Files(path))))["data"]["path"]
+        stored = yaml.safe_load(cli.to_yaml(replace(train(), data=Files(path))))["data"]["path"]
         monkeypatch.chdir("/")
         assert [file.resolve() for file in find_files(stored).files] == found, path
         monkeypatch.chdir(here)

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 import exchange
-from configs.composing import keys_of_experiment, leaves, written
-from configs.paths import absolute, decode_text, expand_home, split_scheme
+from cli.composing import keys_of_experiment, leaves, written
+from cli.paths import absolute, decode_text, expand_home, split_scheme
 from data import InputError
 from training import checkpoint
 from training.run import begins_anew, bring_back, explain_foreign

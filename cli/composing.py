@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from data import InputError
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
 
 

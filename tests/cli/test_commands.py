@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-import configs
-from configs.paths import FREE_TEXT, PATHS, decode_text, encode_text
-from configs.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
+import cli
+from cli.paths import FREE_TEXT, PATHS, decode_text, encode_text
+from cli.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
 from data import InputError, Named, TokenizerConfig
 from data.catalog import CATALOG
 from data.stories import FAMILIES, Stories
@@ -30,7 +30,7 @@ def command(name: str, schema: type, *arguments: str):
     sys.argv = [f"{name}.py", *arguments]
     GlobalHydra.instance().clear()
     try:
-        configs.launch(received.append, name, schema)
+        cli.launch(received.append, name, schema)
     finally:
         sys.argv = before
     return received[0]
@@ -242,7 +242,7 @@ def test_a_saved_configuration_is_read_back_when_resumed(tmp_path):
     run = tmp_path / "a run"
     run.mkdir()
     original = train("seed=5", "data=files", "data.path=x.txt", "model.n_layer=2", "max_steps=10")
-    (run / "config.yaml").write_text(configs.to_yaml(original))
+    (run / "config.yaml").write_text(cli.to_yaml(original))
     resumed = train(f"run={run}", "resume=true")
     absolute = dataclasses.replace(original.data, path=str(Path("x.txt").absolute()))
     expected = dataclasses.replace(original, data=absolute, cache=str(Path("cache").absolute()))
@@ -257,13 +257,13 @@ def test_a_run_on_files_keeps_its_separator_and_its_validation_file(tmp_path):
     data = train("data=files", "data.path=x.txt", "data.separator=\n--\n", "data.val_path=my val (1).txt").data
     assert (data.separator, data.val_path, data.val_fraction) == ("\n--\n", "my val (1).txt", None)
     saved = train("data=files", "data.path=x.txt", "data.separator=null", "data.val_path=v.txt")
-    (tmp_path / "config.yaml").write_text(configs.to_yaml(saved))
+    (tmp_path / "config.yaml").write_text(cli.to_yaml(saved))
     data = train(f"run={tmp_path}", "resume=true").data
     assert (data.separator, data.val_path) == (None, str(Path("v.txt").absolute()))
 
 
 def test_a_run_from_before_there_were_separators_reads_its_text_as_before(tmp_path):
-    saved = configs.to_yaml(train("data=files", "data.path=x.txt"))
+    saved = cli.to_yaml(train("data=files", "data.path=x.txt"))
     (tmp_path / "config.yaml").write_text(saved.replace("  separator: <|endoftext|>\n", ""))
     assert train(f"run={tmp_path}", "resume=true").data.separator is None
 
@@ -276,7 +276,7 @@ def test_bugs_keep_their_traceback():
     def broken(config):
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), configs.one_line_errors():
+    with pytest.raises(ZeroDivisionError), cli.one_line_errors():
         broken(None)
-    with pytest.raises(SystemExit, match="error: wrong"), configs.one_line_errors():
+    with pytest.raises(SystemExit, match="error: wrong"), cli.one_line_errors():
         raise InputError("wrong")

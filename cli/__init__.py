@@ -1,7 +1,7 @@
-"""The small room between a command line and a typed, frozen configuration.
+"""The one way from a command line to a typed, frozen configuration.
 
-Hydra composes YAML groups and overrides; this room checks the overrides, so that a slip gets one clear line, and turns
-the result into a dataclass of ``configs.schema``. After that there are only plain values. Sweeps, options such as
+Hydra composes YAML groups and overrides; this package checks the overrides, so that a slip gets one clear line, and
+turns the result into a dataclass of ``cli.schema``. After that there are only plain values. Sweeps, options such as
 ``--cfg`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
 """
 
@@ -19,12 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from configs import sweeps
-from configs.composing import FOLDER, composed, hint, leaves, nested_keys, written
-from configs.help import HELP, help_text
-from configs.one_line import one_line_errors
-from configs.paths import decode_text, encode_text, expand_paths
-from configs.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
+from cli import sweeps
+from cli.composing import FOLDER, composed, hint, leaves, nested_keys, written
+from cli.help import HELP, help_text
+from cli.one_line import one_line_errors
+from cli.paths import decode_text, encode_text, expand_paths
+from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
 from data import InputError
 from training.world import first_speaks, processes
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 
-from configs.composing import FOLDER
+from cli.composing import FOLDER
 from data import InputError
 
 HELP = ("-h", "--help")
