@@ -24,8 +24,7 @@ from cli.stored import BUDGETS, CHANGEABLE
 from data import InputError
 from training import checkpoint
 from training.metrics import best_evaluation, read_rows
-from training.run import CONFIG, is_run
-from training.schedule import fraction_done
+from training.run import CONFIG, is_finished, is_run
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
@@ -78,14 +77,12 @@ def train_all(wanted_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int 
     wanted = {name: command_of([*overrides, *QUIET]) for name, overrides in wanted_runs.items()}
     for name, command in wanted.items():
         require_same(runs[name], command)
-    missing = [name for name in wanted_runs if not has_ended(runs[name], wanted[name])]
+    missing = [
+        name for name, run in runs.items() if not (checkpoint.saved_steps(run) and is_finished(run, wanted[name]))
+    ]
 
     def train(name: str) -> None:
-        how = [f"run={runs[name]}", *QUIET, *wanted_runs[name]]
-        if checkpoint.saved_steps(runs[name]):
-            how = [f"run={runs[name]}", "resume=true"]
-        elif is_run(runs[name]):  # it was killed before its first checkpoint
-            how.append("overwrite=true")
+        how = [f"run={runs[name]}", "resume=auto", *QUIET, *wanted_runs[name]]
         execute(f"training {name}", ["train.py", *how])
 
     in_parallel(train, missing, jobs)
@@ -134,18 +131,6 @@ def require_same(run: Path, command: TrainCommand) -> None:
     stored = cli.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text()))
     if found := list(differences(remembered(stored), remembered(command))):
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
-
-
-def has_ended(run: Path, command: TrainCommand) -> bool:
-    """Whether a run has used up its budget or its patience, evaluated itself at its end, and saved that step."""
-    steps = checkpoint.saved_steps(run)
-    rows = read_rows(run / "metrics.jsonl")
-    if not steps or not rows or "val_loss" not in rows[-1] or rows[-1]["step"] != steps[-1]:
-        return False
-    state = checkpoint.read_state(checkpoint.folder_of(run, steps[-1]))
-    if command.patience and state["evaluations_since_best"] >= command.patience:
-        return True
-    return fraction_done(command, state["step"], state["tokens"], state["seconds"]) >= 1
 
 
 def is_probed(run: Path) -> bool:
