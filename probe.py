@@ -1,6 +1,5 @@
 """See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -15,7 +14,6 @@ from data import Case, InputError, Tokenizer, read_cases, split_cases
 from data.case_fit import explain_fit
 from data.disk import require_writable
 from data.pairs import read_pairs
-from data.piped import Unheeded
 from data.stories import FAMILIES, cases
 from model import GPT
 from probing import Findings, encode_families, probe, record_film, write_files
@@ -26,6 +24,7 @@ from report.examples import own_text
 from report.figures import draw_dynamics, draw_role_map, draw_sites, draw_stories, remove_figures
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
+from report.terminal import open_console
 from report.tinted_text import show_sentence
 from report.training_page import write_training_page
 from training import load_model, pick_device, snapshots
@@ -34,7 +33,7 @@ FILM_CASES = 100  # of each family and split
 
 
 def main(command: ProbeCommand) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False, file=Unheeded(sys.stdout))
+    console = open_console()
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     for folder in (run, run / "probe"):  # the run's own page is written, too

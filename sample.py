@@ -9,15 +9,14 @@ from errno import ENOSPC
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 import cli
 from cli.schema import SampleCommand
 from data import InputError, Tokenizer
-from data.piped import Unheeded
 from data.visible import visible_text
 from model import GPT, generate
 from probing.sentence import require_head
+from report.terminal import open_console
 from report.tinted_text import legend, show_choice
 from training import load_model, pick_device
 from training.device import require_memory
@@ -94,7 +93,7 @@ def say(text: str) -> None:
 
 def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int], samples: list[list[int]]) -> None:
     """Prints, for each sample, what ``head`` looked at when its last token was chosen."""
-    console = Console(highlight=False, soft_wrap=True, markup=False, file=Unheeded(sys.stdout))
+    console = open_console()
     console.print(f"\nhead {head} when the last word was chosen ({legend(console)})")
     for number, sample in enumerate(samples, start=1):
         if len(samples) > 1:

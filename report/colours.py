@@ -1,9 +1,5 @@
 """Colours that figures, pages and the terminal share, and the ink that can be read on them."""
 
-from rich.color import Color, ColorSystem
-from rich.console import Console
-from rich.style import Style
-
 from data.stories import FAMILIES
 
 RGB = tuple[float, float, float]  # red, green, blue in [0, 1]
@@ -28,9 +24,6 @@ SPARE_COLOURS = ("#7B4FB5", "#A0522D", "#4D7F17")  # for roles of stories that h
 OTHER_ROLE = "#6f6f6f"  # roles of the user's own families
 # Terminals may be dark or light: what is weak on both is grey, what is strong has all of its colour.
 GREY = "#7C7C7C"
-# Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.
-DARK_OF_SIXTEEN = frozenset((0, 1, 4, 5, 8))
-SYSTEMS = {"standard": ColorSystem.STANDARD, "windows": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
 
 
 def role_colours() -> dict[str, str]:
@@ -70,18 +63,3 @@ def contrast(one: RGB, other: RGB) -> float:
 def ink_on(ground: RGB, dark: str = INK, light: str = PAPER) -> str:
     """The one of two inks that reads better on ``ground``."""
     return max((dark, light), key=lambda ink: contrast(rgb(ink), ground))
-
-
-def chip(colour: str, strength: float, console: Console) -> Style:
-    """Words on a ground of ``colour``, the greyer the weaker, as near as the console can come to it."""
-    channels = (round(255 * channel) for channel in blend(colour, strength, GREY))
-    ground = Color.from_rgb(*channels).downgrade(SYSTEMS.get(console.color_system, ColorSystem.TRUECOLOR))
-    if console.color_system in ("standard", "windows"):
-        return Style(color="bright_white" if ground.number in DARK_OF_SIXTEEN else "black", bgcolor=ground)
-    shown = tuple(channel / 255 for channel in ground.get_truecolor())
-    return Style(color=ink_on(shown, "#000000", "#FFFFFF"), bgcolor=ground)
-
-
-def is_plain(console: Console) -> bool:
-    """Whether the console shows no colours: a pipe, a dumb terminal, or one whose user asked for none."""
-    return console.no_color or console.color_system is None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
 from data.visible import visible_name, visible_text
@@ -17,6 +17,7 @@ from probing.pairs import ScoredPairs
 from probing.splits import Split
 from report import probe_summary as summary
 from report.role_table import role_table
+from report.terminal import new_bar
 
 HEADINGS = (
     "family",
@@ -38,8 +39,7 @@ KNOWN_HEADS_CAPTION = (
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """Shows, on a terminal, what ``probe`` is doing, and for how long."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with new_bar(console, MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task("probing", total=None)
         yield lambda text, done, total: bar.update(task, description=visible_name(text), completed=done, total=total)
 

@@ -14,7 +14,8 @@ from rich.text import Text
 from data.visible import visible_name
 from probing.findings import Findings, Role
 from probing.heads import head_names, layer_names
-from report.colours import MATTERS, chip, is_plain, role_colour
+from report.colours import MATTERS, role_colour
+from report.terminal import chip, is_plain
 from report.tinted_text import decimals, listing
 
 WEAKEST = 0.4  # of a role's colour, so that the weakest role still has one

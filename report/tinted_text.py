@@ -18,7 +18,8 @@ from model.generate import context_start
 from probing.findings import Findings
 from probing.heads import attention_row, head_names
 from probing.sentence import query_positions
-from report.colours import TINT, chip, is_plain
+from report.colours import TINT
+from report.terminal import chip, is_plain
 
 WORTH_SHOWING = 0.05  # a share of attention
 HEAVIEST = 3

@@ -1,14 +1,12 @@
 """What train.py prints: a progress bar while text becomes tokens and while a model trains, and its evaluations."""
 
 import shlex
-import sys
 from pathlib import Path
 
-import rich.console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TimeRemainingColumn
 from rich.table import Table
 
-from data.piped import Unheeded
+from report.terminal import new_bar, open_console
 from report.training_summary import STORY_COLUMNS
 from training.checkpoint import saved_steps
 from training.evaluation import families_of
@@ -22,8 +20,7 @@ class Console:
     """A progress bar on a terminal, plain lines elsewhere. Evaluations stay on the screen as one line each."""
 
     def __init__(self, quiet: bool = False) -> None:
-        stdout = Unheeded(sys.stdout)
-        self.out = rich.console.Console(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
+        self.out = open_console(quiet)
         self.bar: Progress | None = None
         self.trainer: Trainer | None = None
 
@@ -38,8 +35,7 @@ class Console:
 
     def start_bar(self, text: str, total: int | None) -> None:
         self.stop_bar()
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal)
+        self.bar = new_bar(self.out, TimeRemainingColumn())
         self.task = self.bar.add_task(text, total=total)
         self.bar.start()
 

@@ -14,7 +14,8 @@ from data.visible import visible_text
 from model import GPT, GPTConfig, Sampling, generate
 from probing.heads import attention_row
 from probing.sentence import query_positions, require_head
-from report.colours import GREY, OTHER_ROLE, ROLE_COLOURS, blend, chip, contrast, ink_on, rgb
+from report.colours import GREY, OTHER_ROLE, ROLE_COLOURS, blend, contrast, ink_on, rgb
+from report.terminal import chip
 from report.tinted_text import few, show_choice, split_words, tinted
 
 BYTES = toys.TOKENIZER
