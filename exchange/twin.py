@@ -76,7 +76,7 @@ class Twin:
     def without_place(self, config: GPTConfig) -> list[str]:
         """The settings of ``config`` that this architecture has no place for, as KEY=VALUE."""
         wrong = [name for name, value in self.switches.items() if vars(config)[name] != value]
-        if set(config.letters) != {"F"}:
+        if set(config.attention_types) != {"F"}:
             wrong.insert(0, "attention")
         if config.n_kv_head != config.n_head and not any(key.ours == "n_kv_head" for key in self.keys):
             wrong.append("n_kv_head")

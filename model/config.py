@@ -3,14 +3,14 @@
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_origin
 
-ATTENTION_LETTERS = {
+ATTENTION_TYPES = {
     "F": "full causal attention",
     "W": "sliding window",
     "S": "strided",
     "L": "gated linear attention",
     "R": "recurrent network",
 }
-HEADLESS = "R"  # letters without heads, and so without a pattern
+HEADLESS = "R"  # types without heads, and so without a pattern
 MOST_LAYERS = 1_000  # of which no deeper network is known to learn
 SOFTCAPS = 1e-3, 1e6  # what float32 bears
 
@@ -22,9 +22,10 @@ class GPTConfig:
     The defaults are the modern architecture (``NanoChatForCausalLM`` in ``transformers``). The exact GPT-2 shape is
     ``norm="layernorm", position="learned", mlp="gelu", qk_norm=False, softcap=0, bias=True, tie_embeddings=True``.
 
-    ``attention`` holds one letter per layer and is tiled over the layers. W sees the last ``window`` tokens, its own
-    among them; S its own and every ``stride``-th before it. ``n_kv_head`` of None means ``n_head``; ``softcap`` of 0
-    leaves the logits as they are; ``scale_attention=False`` leaves out the division of scores by sqrt(d).
+    ``attention`` holds the attention type of each layer as one letter, tiled over the layers. W sees the last
+    ``window`` tokens, its own among them; S its own and every ``stride``-th before it. ``n_kv_head`` of None means
+    ``n_head``; ``softcap`` of 0 leaves the logits as they are; ``scale_attention=False`` leaves out the division of
+    scores by sqrt(d).
     Raises ValueError for a combination that is no network.
     """
 
@@ -65,16 +66,16 @@ class GPTConfig:
             raise ValueError(f"n_head={self.n_head} is not a multiple of n_kv_head={self.n_kv_head}")
         if self.position == "rope" and self.head_dim % 2:
             raise ValueError(
-                f"n_embd={self.n_embd}: must be an even multiple of n_head={self.n_head} for rotary positions"
+                f"n_embd={self.n_embd}: must be an even multiple of n_head={self.n_head} for position=rope"
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: must be at least 0 and below 1")
         low, high = SOFTCAPS
         if self.softcap and not low <= self.softcap <= high:
             raise ValueError(f"softcap={self.softcap}: must be {low} to {high:,.0f}, or 0 for none")
-        unknown = sorted(set(self.attention) - set(ATTENTION_LETTERS))
+        unknown = sorted(set(self.attention) - set(ATTENTION_TYPES))
         if unknown or not self.attention:
-            known = ", ".join(f"{letter} ({meaning})" for letter, meaning in ATTENTION_LETTERS.items())
+            known = ", ".join(f"{letter} ({meaning})" for letter, meaning in ATTENTION_TYPES.items())
             raise ValueError(f"attention={self.attention!r}: one letter per layer, out of {known}")
 
     @property
@@ -89,11 +90,11 @@ class GPTConfig:
         return width * (vocabulary + positions + self.n_layer * (attention + 8 * width))
 
     @property
-    def letters(self) -> str:
-        """The attention letter of every layer, the pattern tiled to ``n_layer``."""
+    def attention_types(self) -> str:
+        """The attention type of every layer, as a letter of ATTENTION_TYPES: ``attention``, tiled to ``n_layer``."""
         return (self.attention * self.n_layer)[: self.n_layer]
 
     @property
     def layers_with_heads(self) -> list[int]:
-        """The layers that have heads, whose patterns can be watched."""
-        return [layer for layer, letter in enumerate(self.letters) if letter not in HEADLESS]
+        """The layers that have heads, whose patterns hooks can see."""
+        return [layer for layer, kind in enumerate(self.attention_types) if kind not in HEADLESS]

@@ -51,7 +51,7 @@ class Block(nn.Module):
         super().__init__()
         self.layer = layer
         self.norm_attention, self.norm_mlp = make_norm(config), make_norm(config)
-        self.attention = ATTENTION[config.letters[layer]](config, layer)
+        self.attention = ATTENTION[config.attention_types[layer]](config, layer)
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 

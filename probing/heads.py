@@ -37,7 +37,7 @@ def head_names(model: GPT) -> tuple[str, ...]:
 
 def layer_names(model: GPT) -> list[str]:
     """The layers' numbers, with their letters where not all are full attention: "0", or "0 W"."""
-    letters = model.config.letters
+    letters = model.config.attention_types
     plain = set(letters) == {"F"}
     return [str(layer) if plain else f"{layer} {letter}" for layer, letter in enumerate(letters)]
 
@@ -99,14 +99,14 @@ def even_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
     """The mass on marked tokens, ``marks`` [B, M, T], of attention spread evenly over what each head sees from the
     queries ``rows`` [B, S]: [B, S, K, M].
     """
-    by_letter: dict[str, Tensor] = {}  # all layers of a letter see the same
+    by_type: dict[str, Tensor] = {}  # all layers of a type see the same
     parts = []
     for layer in model.config.layers_with_heads:
-        letter = model.config.letters[layer]
-        if letter not in by_letter:
+        kind = model.config.attention_types[layer]
+        if kind not in by_type:
             visible = model.blocks[layer].attention.visible(rows, marks.size(2)).float()  # [B, S, T]
-            by_letter[letter] = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
-        parts.append(by_letter[letter][:, :, None].expand(-1, -1, model.config.n_head, -1))
+            by_type[kind] = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
+        parts.append(by_type[kind][:, :, None].expand(-1, -1, model.config.n_head, -1))
     return torch.cat(parts, dim=2)
 
 

@@ -153,7 +153,7 @@ def require_change(
     answer as it was, but for rounding: then it was changed in a place that nothing reads. Only where all later layers
     are full attention: others may hand on next to nothing, or forget it.
     """
-    if set(batch.model.config.letters[layer + 1 :]) - {"F"}:
+    if set(batch.model.config.attention_types[layer + 1 :]) - {"F"}:
         return
     clean, w_o = batch.replay.clean, batch.model.blocks[layer].attention.o
     each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)

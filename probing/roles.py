@@ -76,18 +76,18 @@ class HabitHooks(Hooks):
         self.eligible = torch.stack([target.any(-1).sum() for target in targets])
         self.sums: list[Tensor] = []  # [habits, H] a layer
         self.evens: list[Tensor] = []
-        self.by_letter: dict[str, Tensor] = {}  # [habits]: all layers of a letter see the same
+        self.by_type: dict[str, Tensor] = {}  # [habits]: all layers of a type see the same
         self.sizes: list[Tensor] = []  # [first or other, H] a layer
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
         self.sums.append(torch.stack([torch.einsum("bhqk,bqk->h", pattern, target) for target in self.targets]))
-        letter = self.model.config.letters[layer]
-        if letter not in self.by_letter:
+        kind = self.model.config.attention_types[layer]
+        if kind not in self.by_type:
             rows = torch.arange(pattern.size(-1), device=pattern.device)[None]
             visible = self.model.blocks[layer].attention.visible(rows, pattern.size(-1))[0].float()  # [T, T]
             even = visible / visible.sum(-1, keepdim=True)
-            self.by_letter[letter] = torch.stack([torch.einsum("qk,bqk->", even, target) for target in self.targets])
-        self.evens.append(self.by_letter[letter][:, None].expand(-1, pattern.size(1)))
+            self.by_type[kind] = torch.stack([torch.einsum("qk,bqk->", even, target) for target in self.targets])
+        self.evens.append(self.by_type[kind][:, None].expand(-1, pattern.size(1)))
         return pattern
 
     def projected(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> None:

@@ -78,7 +78,7 @@ def test_the_gpt2_preset_has_gpt2s_parameters():
 
 @pytest.mark.parametrize("preset", ["tiny", "small", "base", "gpt2"])
 def test_every_preset_is_a_network(preset):
-    assert train(f"model={preset}").model.letters
+    assert train(f"model={preset}").model.attention_types
 
 
 def test_a_budget_given_replaces_the_default_budget():

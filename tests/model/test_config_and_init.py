@@ -33,9 +33,9 @@ def test_impossible_shapes_are_named(wrong, message):
 
 
 def test_the_attention_pattern_is_tiled_over_the_layers():
-    assert GPTConfig(10, n_layer=5, attention="F").letters == "FFFFF"
+    assert GPTConfig(10, n_layer=5, attention="F").attention_types == "FFFFF"
     mixed = GPTConfig(10, n_layer=7, attention="WRF")
-    assert mixed.letters == "WRFWRFW"
+    assert mixed.attention_types == "WRFWRFW"
     assert mixed.layers_with_heads == [0, 2, 3, 5, 6]
 
 

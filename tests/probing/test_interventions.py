@@ -238,7 +238,7 @@ def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch
     sparse = "W" in model.config.attention
     layer, kind = (1, "output") if sparse else (0, "cut")  # behind it is full attention alone
     job = {kind: at_sites(model, encoded, [f"{layer}.{h}" for h in range(4)], ["A-1"] * 4, kind)}
-    if model.config.letters[-1] == "L":
+    if model.config.attention_types[-1] == "L":
         measure(model, encoded, job)  # a memory may have dropped it
         return
     message = rf"{kind} at A-1 in layer {layer}: head \d changed, and no answer with it"
