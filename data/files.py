@@ -26,8 +26,8 @@ END = "<|endoftext|>"  # between documents of a text file, as GPT-2 was trained 
 LINE_ENDS = "\r\n"
 ANY_WINDOW = {zstd.DecompressionParameter.window_log_max: zstd.DecompressionParameter.window_log_max.bounds()[1]}
 # Stray bytes of text that is UTF-8 are far fewer than one in 200; of Latin-1 with accents about one in 100 is lost, and
-# of anything that is not built on ASCII half. A few pass in any file, be it ever so short.
-MOST_LOST, FEW_LOST = 1 / 200, 3
+# of anything that is not built on ASCII half. A few pass in any file: one short note must not end a whole corpus.
+MOST_LOST, FEW_LOST = 1 / 200, 20
 SPREAD_OUT = re.compile(r"\s*(\[\s*(\{|$)|\{\s*$)")  # how JSON begins that goes on over many lines
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -92,6 +92,39 @@ def utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+class Encoding:
+    """How much of a file was no UTF-8 so far: its stray bytes, and the zero bytes of UTF-16.
+
+    Zero bytes are UTF-8, too. In UTF-16 nearly all have even positions, or nearly all odd ones; elsewhere both are as
+    frequent. So what counts is how many more one side has.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.n_bytes, self.stray, self.zeros = path, 0, 0, [0, 0]
+
+    def seen(self, text: str) -> str:
+        """``text``, the next of the file, with its stray bytes as lone surrogates; counts them."""
+        if "\0" not in text and text.isascii():
+            self.n_bytes += len(text)
+            return text
+        content = text.encode("utf-8", "surrogateescape")
+        if not is_clean(text):
+            self.stray += len(LONE_SURROGATE.findall(text))
+        for side in (0, 1) if b"\0" in content else ():
+            self.zeros[(self.n_bytes + side) % 2] += content[side::2].count(0)
+        self.n_bytes += len(content)
+        return text
+
+    def require_utf8(self) -> None:
+        """Raises InputError where more was lost than a few stray bytes."""
+        lost = self.stray + abs(self.zeros[0] - self.zeros[1])
+        if lost > max(FEW_LOST, MOST_LOST * self.n_bytes):
+            raise InputError(
+                f"{self.path}: {lost / self.n_bytes:.1%} of its bytes ({lost:,} of {self.n_bytes:,}) are no UTF-8 "
+                "text; save it as UTF-8, or leave it out"
+            )
+
+
 def read_pieces(
     path: Path, field: str, counts: Counts, separator: str | None = None, skip_without_text: bool = False
 ) -> Iterator[Piece]:
@@ -99,22 +132,11 @@ def read_pieces(
     .parquet one a row, under ``field``. Raises InputError for a record without text, unless these are to be skipped,
     and at the end of a file that is no UTF-8.
     """
-    replaced, n_bytes, n_zeros = counts.replaced, 0, 0
-    for piece in read_documents(path, field, counts, separator, skip_without_text):
-        n_bytes += utf8_length(piece.text)
-        n_zeros += piece.text.count("\0")
-        yield piece
-    replaced = counts.replaced - replaced
-    n_bytes -= replaced * (utf8_length("\ufffd") - 1)
-    require_utf8(path, replaced + n_zeros, n_bytes)
-
-
-def read_documents(
-    path: Path, field: str, counts: Counts, separator: str | None, skip_without_text: bool
-) -> Iterator[Piece]:
     if kind(path) == PARQUET_SUFFIX:
-        rows = enumerate(read_rows(path, field, nulls=True))
+        encoding = Encoding(path)
+        rows = ((i, text and encoding.seen(text)) for i, text in enumerate(read_rows(path, field, nulls=True)))
         yield from cut_records(path, "row", field, rows, counts, skip_without_text)
+        encoding.require_utf8()
         return
     try:
         with open_binary(path) as file:
@@ -127,48 +149,44 @@ def read_documents(
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
 
-def require_utf8(path: Path, lost: int, n_bytes: int) -> None:
-    """Raises InputError where ``lost`` of ``n_bytes``, with zero bytes among them, are more than stray ones."""
-    if lost > max(FEW_LOST, MOST_LOST * n_bytes):
-        raise InputError(
-            f"{path}: {lost / n_bytes:.1%} of its bytes ({lost:,} of {n_bytes:,}) are no UTF-8 text; save it as UTF-8, "
-            "or leave it out"
-        )
-
-
 def refuse_utf16(file: BinaryIO, path: Path) -> None:
     if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         raise InputError(f"{path}: is UTF-16; save it as UTF-8")
 
 
 def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
-    """A text file in chunks; bytes that are no UTF-8 become lone surrogates."""
+    """A text file in chunks; bytes that are no UTF-8 become lone surrogates. Raises InputError after too many."""
     refuse_utf16(file, path)
-    decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+    encoding, decoder = Encoding(path), codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
     while chunk := file.read(CHUNK):
-        yield decoder.decode(chunk)
-    yield decoder.decode(b"", final=True)
+        yield encoding.seen(decoder.decode(chunk))
+    yield encoding.seen(decoder.decode(b"", final=True))
+    encoding.require_utf8()
 
 
 def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[tuple[int, str | None]]:
-    """The number of each record's line in a .jsonl file, and its text; None where it has none."""
+    """The number of each record's line in a .jsonl file, and its text; None where it has none.
+
+    Raises InputError where a line is no JSON, and after too many bytes that are no UTF-8.
+    """
     refuse_utf16(file, path)
-    first = True
+    encoding, first = Encoding(path), True
     for number, line in enumerate(file, start=1):
-        text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+        text = encoding.seen(line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"))
         if not text or text.isspace():
             continue
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as error:
-            require_utf8(path, len(LONE_SURROGATE.findall(text)) + text.count("\0"), len(line))
+            encoding.require_utf8()
             if first and (begun := SPREAD_OUT.match(text)):
                 raise spread_out(path, "-c '.[]'" if "[" in begun[0] else "-c .") from None
             raise InputError(f"{path}, line {number}: not JSON ({error})") from None
-        if first and isinstance(record, list) and all(isinstance(item, dict) for item in record):
+        if first and isinstance(record, list) and record and all(isinstance(item, dict) for item in record):
             raise spread_out(path, "-c '.[]'")
         first = False
         yield number, text_in(record, field)
+    encoding.require_utf8()
 
 
 def spread_out(path: Path, jq: str) -> InputError:
@@ -224,7 +242,7 @@ def cut_fragments(fragments: Iterator[Piece]) -> Iterator[Piece]:
     for fragment, ends_document in fragments:
         text += fragment
         any_text = any_text or bool(fragment)
-        while len(text) > CHUNK // 2 and (cut := cutting_place(text)):
+        while len(text) > CHUNK // 2 and (cut := cutting_position(text)):
             yield Piece(text[:cut], ends_document=False)
             text = text[cut:]
         if ends_document:
@@ -267,18 +285,18 @@ def split_text(chunks: Iterator[str], separator: str, counts: Counts, ends_too: 
     yield Piece(rest.rstrip(LINE_ENDS) if ends_too else rest, True)
 
 
-def cutting_place(text: str) -> int:
-    """Where a text may be cut without changing its tokens: before the last space or newline behind a visible character.
+def cutting_position(text: str) -> int:
+    """Where a text may be cut without changing its tokens: before the last space or newline after a visible character.
 
-    Words are split there before they are merged. 0 if there is no such place in the last LOOK_BACK characters; a text
+    Words are split there before they are merged. 0 if there is none in the last LOOK_BACK characters; a text
     that goes on without any is cut at LONGEST_PIECE all the same, because no tokenizer takes endless words.
     """
-    place = 0
+    position = 0
     for look_back in (SHORT_LOOK_BACK, LOOK_BACK):
         for match in WORD_END.finditer(text, max(0, len(text) - look_back)):
-            place = match.start() + 1
-        if place:
-            return place
+            position = match.start() + 1
+        if position:
+            return position
     return LONGEST_PIECE if len(text) > LONGEST_PIECE else 0
 
 

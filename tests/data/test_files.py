@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 import data.files
 from data import InputError
-from data.files import Counts, Piece, cutting_place, read_pieces, split_pieces
+from data.files import Counts, Piece, cutting_position, read_pieces, split_pieces
 from data.finding import find_files
 from data.tokenizers import WORD_PATTERN
 
@@ -133,6 +133,34 @@ def test_text_in_another_encoding_is_refused_with_the_share_that_is_lost(tmp_pat
         text_of(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "text", "replaced"),
+    [
+        ("a.txt", "Café, où? Naïveté!".encode("latin-1") + b" plain" * 80, None, 4),
+        ("a.txt", b"a\0b\0", "a\0b\0", 0),
+        ("a.txt", b"ab\0\0" * 99 + b"\0" * 50, "ab\0\0" * 99 + "\0" * 50, 0),
+        ("a.jsonl", rb'{"text": "a\u0000b\u0000c\u0000d\u0000"}', "a\0b\0c\0d\0", 0),
+        ("a.jsonl", rb'{"text": "wow \ud83d"}' + b"\n" + rb'{"text": "\ud83d"}', "wow \ufffd\ufffd", 2),
+        ("a.jsonl", (rb'{"text": "\ud83d"}' + b"\n") * 100, "\ufffd" * 100, 100),
+    ],
+    ids=["a few stray bytes", "zeros", "many zeros", "zeros in JSON", "half an emoji", "many halves"],
+)
+def test_a_small_file_does_not_end_a_corpus_for_a_few_stray_bytes_or_what_is_utf8(
+    tmp_path, name, content, text, replaced
+):
+    (tmp_path / name).write_bytes(content)
+    counts = Counts()
+    assert text_of(tmp_path / name, counts) == (content.decode(errors="replace") if text is None else text)
+    assert counts.replaced == replaced
+
+
+def test_utf16_without_a_mark_is_refused_also_where_it_has_few_zero_bytes_and_odd_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.files, "CHUNK", 333)
+    (tmp_path / "a.txt").write_bytes("Мой дядя самых честных правил, ".encode("utf-16-le") * 30)
+    with pytest.raises(InputError, match=r"are no UTF-8 text; save it as UTF-8"):
+        text_of(tmp_path / "a.txt")
+
+
 def test_jsonl_lines_are_documents(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "one"}\n\n{"text": "two\\nlines", "other": 1}\n')
@@ -179,9 +207,16 @@ def test_json_over_many_lines_is_refused_as_what_it_is(tmp_path, content, jq):
         list(read_pieces(tmp_path / "a.jsonl", "text", Counts(), skip_without_text=True))
 
 
+def test_an_empty_list_on_the_first_line_is_a_record_without_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('[]\n{"text": "a"}\n')
+    with pytest.raises(InputError, match="line 1: no text under 'text'"):
+        text_of(tmp_path / "a.jsonl")
+    assert list(read_pieces(tmp_path / "a.jsonl", "text", Counts(), skip_without_text=True)) == [Piece("a", True)]
+
+
 @given(st.text(alphabet="ab1,' \n\t\r\u00a0", max_size=60))
 def test_cutting_a_text_does_not_change_its_tokens(text):
-    cut = cutting_place(text)
+    cut = cutting_position(text)
     words = regex.findall(WORD_PATTERN, text)
     assert regex.findall(WORD_PATTERN, text[:cut]) + regex.findall(WORD_PATTERN, text[cut:]) == words
     assert cut or not re.search(r"\S[ \n]", text)
