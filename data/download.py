@@ -166,12 +166,18 @@ def bring(remote: Remote, incoming: Path, path: Path, bar: Bar) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """The kind of an error and the first line of what caused it."""
-    cause = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ImportError):
-        return f"that needs: pip install {cause.name}"
+    """The kind of an error and the first line of what caused it; the library that is missing, where that is why."""
+    missing = error
+    while missing is not None and not isinstance(missing, ImportError):
+        missing = missing.__cause__
+    if missing is not None and missing.name:
+        return f"that needs: pip install {missing.name}"
+    cause, before = error, error
+    while before is not None:
+        before = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+        if isinstance(before, ImportError):  # a library did without another
+            break
+        cause = before or cause
     return f"{type(error).__name__}: " + str(cause).strip().split("\n")[0]
 
 

@@ -15,7 +15,7 @@ from huggingface_hub import hf_hub_url
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
 from data import InputError
-from data.download import Bar, Remote, fetch_all
+from data.download import Bar, Remote, fetch_all, reason_of
 
 OTHER = CONTENT[::-1]
 FAULTS = {  # what the server does, and what the user reads where the right file does not come
@@ -108,6 +108,26 @@ def test_a_library_that_is_not_installed_is_named(tmp_path, server, remote):
         pytest.raises(InputError, match=rf"needs: pip install {library}\)"),
     ):
         fetch_all("it", [remote], tmp_path)
+
+
+def raised(error: Exception, *, cause: Exception | None = None, context: Exception | None = None) -> Exception:
+    error.__cause__, error.__context__, error.__suppress_context__ = cause, context, cause is not None
+    return error
+
+
+def test_a_library_is_named_as_missing_only_where_that_is_why():
+    missing = ModuleNotFoundError("No module named 'brotli'", name="brotli")
+    assert reason_of(missing) == "that needs: pip install brotli"
+    assert reason_of(raised(RuntimeError("no"), cause=missing)) == "that needs: pip install brotli"
+    down = raised(ConnectionError("network is down"), context=missing)
+    assert reason_of(down) == "ConnectionError: network is down"
+    assert reason_of(raised(ValueError("no file"), cause=down)) == "ValueError: network is down"
+
+
+def test_what_an_error_hides_is_not_its_reason():
+    hides = raised(ValueError("the size is wrong"), context=KeyError("size"))
+    hides.__suppress_context__ = True
+    assert reason_of(hides) == "ValueError: the size is wrong"
 
 
 def test_a_file_that_a_user_put_there_is_used_without_a_network(tmp_path, server, remote):
