@@ -53,8 +53,8 @@ def why_not_compiled(device: torch.device) -> str | None:
     """
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
-    except (RuntimeError, OSError) as error:
-        return str(error).partition("\n")[0]
+    except Exception as error:  # a trial: whatever a compiler, a linker or a cache raises, the run goes on without
+        return str(error).partition("\n")[0] or type(error).__name__
     return None
 
 
@@ -86,7 +86,7 @@ def micro_batch(sequences: int, block_size: int, tokens_at_once: int | None, dev
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:
-    """Raises InputError where the device has less memory than the ``needed`` bytes; ``what`` is what takes them."""
+    """Raises InputError where the device has less memory than the ``needed`` bytes; ``what`` names their use."""
     if device.type == "cuda":
         there = torch.cuda.get_device_properties(device).total_memory
     else:

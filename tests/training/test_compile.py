@@ -1,5 +1,6 @@
 """``compile=true`` where nothing can be compiled: the night's run is slower, and there in the morning."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ def test_a_missing_compiler_is_noticed(monkeypatch):
     assert why_not_compiled(CPU).startswith("InvalidCxxCompiler: No working C++ compiler found")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Triton\nis missing"), OSError("Triton")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Triton\nis missing"), OSError("Triton"), subprocess.SubprocessError("Triton")]
+)
 def test_whatever_compiling_lacks_is_said_in_a_line(monkeypatch, error):
     def fail(function):
         raise error
