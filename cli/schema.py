@@ -13,7 +13,7 @@ from training import TrainConfig
 from training.config import require_count
 
 SNAPSHOTS = 2  # for each doubling of the steps
-MOST_NEW_TOKENS = 10_000_000  # of all samples together: hours
+MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
 MOST_CASES = 10_000  # of each family and split: intervals of half a percent
 
 
@@ -78,13 +78,9 @@ class SampleCommand(Sampling):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("seed", self.seed)
-        for name in ("n", "max_new_tokens"):
-            require_count(name, vars(self)[name], least=1)
-        if self.n * self.max_new_tokens > MOST_NEW_TOKENS:
-            raise ValueError(
-                f"n={self.n} and max_new_tokens={self.max_new_tokens}: "
-                f"together they must be at most {MOST_NEW_TOKENS:,} tokens"
-            )
+        for name, most in (("n", MOST_SAMPLES), ("max_new_tokens", MOST_NEW_TOKENS)):
+            if not 1 <= vars(self)[name] <= most:
+                raise ValueError(f"{name}={vars(self)[name]}: must be 1 to {most:,}")
         if self.prompt == "":
             raise ValueError('prompt="": has no tokens; leave prompt out to begin a new document')
 

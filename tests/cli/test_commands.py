@@ -134,6 +134,12 @@ def test_slips_are_refused_in_one_helpful_line(argument, message, way):
     assert message in refusal("train", TrainCommand, argument, *way)
 
 
+def test_many_short_samples_are_as_many_as_memory_has_room_for():
+    assert command("sample", SampleCommand, "run=x", "n=60000", "max_new_tokens=200").n == 60_000
+    assert refusal("sample", SampleCommand, "run=x", "n=1000001").endswith("n=1000001: must be 1 to 1,000,000")
+    assert "max_new_tokens=0: must be 1 to" in refusal("sample", SampleCommand, "run=x", "max_new_tokens=0")
+
+
 def test_corpora_by_name_say_how_many_files_they_have():
     assert train("data=openwebtext").data == Named("openwebtext", 1)
     assert train("data=fineweb_edu", "data.n_files=3").data == Named("fineweb_edu", 3)
