@@ -73,7 +73,9 @@ class CausalSelfAttention(nn.Module):
         """
         causal, grouped = visible is None and q.size(2) > 1, q.size(1) != k.size(1)
         dropout = self.dropout if self.training else 0.0
-        return F.scaled_dot_product_attention(q, k, v, visible, dropout, causal, scale=self.scale, enable_gqa=grouped)
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=visible, dropout_p=dropout, is_causal=causal, scale=self.scale, enable_gqa=grouped
+        )
 
     def mask(self, distance: Tensor) -> Tensor:
         """Whether a query sees the key that many tokens before it, for integers of any shape; never a negative one."""
