@@ -21,7 +21,7 @@ from probing.film import metrics
 from probing.scoring import referential_metrics
 from probing.splits import Families
 from report.training_console import Console
-from report.training_page import Curves, TrainingPage
+from report.training_page import Curves, TrainingPage, complete
 from training import Trainer, checkpoint, pick_device, run
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation
@@ -41,6 +41,8 @@ def main(command: TrainCommand) -> None:
         folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
         console = at_exit.enter_context(Console(quiet=not world.first))
         if command.resume and world.first_says(world.first and run.is_finished(folder, command)):
+            if world.first:
+                complete(folder)
             console.has_ended(folder)
             return
         if world.first and not command.resume:

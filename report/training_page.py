@@ -13,6 +13,7 @@ from data import InputError
 from data.disk import json_text
 from report import training_summary as summary
 from report.pages import Heading, write_page
+from training import checkpoint
 from training.config import TrainConfig
 from training.evaluation import families_of
 from training.loop import Trainer
@@ -79,6 +80,19 @@ class TrainingPage:
             return
         with suppress(OSError, InputError):  # what ended the run, perhaps a full disk, is reported first
             write_training_page(self.trainer.run, "failed")
+
+
+def complete(run: Path) -> None:
+    """Writes the curves and the page of a run that has ended, where they are older than its last checkpoint: it was
+    killed between the two.
+    """
+    saved = (checkpoint.find(run, "latest") / "state.json").stat().st_mtime_ns
+    wanted = [run / PAGE]
+    if len(evaluations_of(read_rows(run / "metrics.jsonl"))) > 1:  # which curves need
+        wanted.append(run / "curves.png")
+    if any(not path.exists() or path.stat().st_mtime_ns < saved for path in wanted):
+        Curves(run).draw()
+        write_training_page(run, "ended")
 
 
 def write_training_page(run: Path, state: summary.State | None = None) -> list[Path]:

@@ -8,13 +8,12 @@ from typing import Literal
 
 from data.visible import visible_name
 from report.pages import shape_of
+from training import schedule
 from training.config import TrainConfig
 from training.evaluation import families_of
 from training.metrics import Row, best_evaluation, evaluations_of
-from training.schedule import fraction_done
 
 State = Literal["training", "stopped", "failed", "ended"]
-ALL = 0.995  # of a budget: what a whole percent calls all of it
 # What is reported of stories at the end of a run: heading -> key of the metrics row, for a family.
 STORY_COLUMNS = {
     "right": "report/{}/accuracy",
@@ -39,15 +38,15 @@ def below_worth_since(rows: Sequence[Row], family: str) -> int | None:
 
 def fraction_of(config: TrainConfig, row: Row) -> float:
     """The share of the budget that was used up at a row; the row of step 0 has no clock."""
-    return fraction_done(config, row["step"], row["tokens"], row.get("seconds", 0.0))
+    return schedule.fraction_done(config, row["step"], row["tokens"], row.get("seconds", 0.0))
 
 
 def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
-    """Whether the record says that the budget is used up, but for the time that its last row took, or the patience."""
+    """Whether the record says that the budget or the patience is used up."""
     losses = [row["val_loss"] for row in evaluations_of(rows) if row["step"]]
     best = best_evaluation(rows)
     since_best = len(losses) - losses.index(best["val_loss"]) - 1 if best else len(losses)
-    return fraction_of(config, rows[-1]) >= ALL or bool(config.patience and since_best >= config.patience)
+    return schedule.has_ended(config, rows[-1], since_best)
 
 
 def about(run: Path, settings: Mapping, now: datetime) -> str:

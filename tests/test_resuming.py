@@ -13,6 +13,7 @@ from conftest import SMALL
 
 import train
 from model import GPT, GPTConfig
+from report.training_page import write_training_page
 from training import checkpoint
 from training.metrics import read_rows
 from training.run import fit_block, get_parameters
@@ -55,6 +56,35 @@ def test_a_run_whose_budget_is_not_evaluated_yet_is_not_finished(script, text):
     Path("run/metrics.jsonl").write_text("\n".join(lines[:-1]) + "\n")
     script("train", "run=run", "resume=true")
     assert read_rows(Path("run/metrics.jsonl"))[-1].keys() >= {"val_loss", "seconds"}
+
+
+@pytest.mark.parametrize("name", ["state.json", *checkpoint.FILES])
+def test_a_finished_run_whose_last_checkpoint_is_damaged_is_not_done(script, error_of, text, name):
+    script("train", "run=run", *COMMAND)
+    script("train", "run=run", "resume=true", "max_steps=4")
+    script("train", "run=run", "resume=true")
+    Path("run/checkpoints/step_000004", name).write_bytes(b"\xff")
+    message = error_of("train", "run=run", "resume=true")
+    assert message.startswith(f"error: run/checkpoints/step_000004 is damaged: {name}")
+    good = "the newest good one is run/checkpoints/step_000002: delete the damaged folder to go on from there"
+    assert message.endswith(good)
+    Path("run/checkpoints/step_000004", name).unlink()
+    assert error_of("train", "run=run", "resume=auto").endswith(good)
+
+
+def test_a_run_that_was_killed_before_its_last_page_gets_it(script, text):
+    script("train", "run=run", *COMMAND)
+    page, curves = Path("run/report.html"), Path("run/curves.png")
+    for _ in range(2):
+        assert b"Training ended at step 2" in page.read_bytes()
+        page.unlink()
+        curves.unlink()
+        script("train", "run=run", "resume=true")
+    write_training_page(Path("run"), "training")
+    os.utime(page, (0, 0))  # of an evaluation before the last checkpoint
+    script("train", "run=run", "resume=true")
+    assert b"Training ended at step 2" in page.read_bytes()
+    assert curves.exists()
 
 
 def test_text_and_cache_may_move_and_another_text_is_refused(script, error_of, text, monkeypatch):

@@ -87,7 +87,7 @@ def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, T
 
 def read_state(folder: Path) -> dict:
     try:
-        state = json.loads((folder / "state.json").read_text())
+        state = json.loads((folder / "state.json").read_bytes())
         whole = digest(state) == state.pop("check")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{folder} is damaged: state.json cannot be read ({error})") from None
@@ -121,9 +121,8 @@ def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
 
 
 def has_best(run: Path) -> bool:
-    """Whether the checkpoint with the lowest validation loss is there."""
-    steps = saved_steps(run)
-    return read_state(folder_of(run, steps[-1]))["best_step"] in steps
+    """Whether the checkpoint with the lowest validation loss is there; raises InputError as ``load`` does."""
+    return latest_state(run)["best_step"] in saved_steps(run)
 
 
 def find(run: Path, which: str) -> Path:
@@ -138,7 +137,7 @@ def find(run: Path, which: str) -> Path:
     if which == "latest":
         return folder_of(run, steps[-1])
     if which == "best":
-        best = read_state(folder_of(run, steps[-1]))["best_step"]
+        best = latest_state(run)["best_step"]
         if best not in steps:
             raise InputError(f"run={run}: its best checkpoint (step {best}) is gone; give checkpoint=latest")
         return folder_of(run, best)
@@ -147,12 +146,17 @@ def find(run: Path, which: str) -> Path:
     raise InputError(f"checkpoint={which}: {run} has latest, best and the steps {', '.join(map(str, steps))}")
 
 
+def latest_state(run: Path) -> dict:
+    """The state of the latest checkpoint, without its tensors; raises InputError as ``load`` does."""
+    return load(run, "latest", names=())[0]
+
+
 def load(run: Path, which: str, names: tuple[str, ...] = FILES) -> tuple[dict, list[dict[str, Tensor]]]:
     """State and tensors of one checkpoint. A damaged one raises InputError that also names the newest good one."""
     try:
         return load_folder(find(run, which), names)
     except DamagedError as error:
-        good = newest_good(run, names)
+        good = newest_good(run, names or FILES)
         remedy = f"the newest good one is {good}: delete the damaged folder to go on from there"
         raise InputError(f"{error}; {remedy if good else 'no other is left'}") from None
 

@@ -20,7 +20,7 @@ from training.config import TrainConfig
 from training.device import autocast, micro_batch, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss
 from training.loader import Loader
-from training.metrics import Metrics, Row, Sink, forget_after, read_rows
+from training.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
 from training.optimizer import Optimizers
 from training.run import get_parameters, set_parameters
 from training.schedule import fraction_done
@@ -315,8 +315,8 @@ class Trainer:
             if self.world.first:
                 forget_after(self.run / "metrics.jsonl", self.step)
                 snapshots.forget_after(self.run, self.step)
-        evaluated = [row["step"] for row in read_rows(self.run / "metrics.jsonl") if "val_loss" in row]
-        self.evaluated_step = evaluated[-1] if evaluated else None
+        evaluated = evaluations_of(read_rows(self.run / "metrics.jsonl"))
+        self.evaluated_step = evaluated[-1]["step"] if evaluated else None
 
 
 def sequences_per_step(tokens_per_step: int, block_size: int, processes: int) -> int:

@@ -16,8 +16,8 @@ from data.disk import discard, place_beside, replace_durably, write_durably
 from model import GPT, GPTConfig
 from training import checkpoint
 from training.config import TrainConfig
-from training.metrics import read_rows
-from training.schedule import fraction_done
+from training.metrics import evaluations_of, read_rows
+from training.schedule import has_ended
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -169,12 +169,16 @@ def explain_foreign(path: Path) -> str:
 
 
 def is_finished(folder: Path, config: TrainConfig) -> bool:
-    """Whether a run has used up its budget, and its last checkpoint was evaluated."""
-    state = checkpoint.read_state(checkpoint.find(folder, "latest"))
-    since_best = state["evaluations_since_best"]
-    fraction = fraction_done(config, state["step"], state["tokens"], state["seconds"], since_best)
-    evaluated = [row["step"] for row in read_rows(folder / METRICS) if "val_loss" in row]
-    return fraction >= 1 and evaluated[-1:] == [state["step"]]
+    """Whether a run has used up its budget, and its last checkpoint was evaluated.
+
+    Raises InputError where the latest checkpoint is damaged, with what to do.
+    """
+    state = checkpoint.latest_state(folder)
+    evaluated = [row["step"] for row in evaluations_of(read_rows(folder / METRICS))]
+    ended = has_ended(config, state, state["evaluations_since_best"]) and evaluated[-1:] == [state["step"]]
+    if ended:
+        checkpoint.load(folder, "latest")  # nothing else would look at it
+    return ended
 
 
 def load_model(folder: Path, which: str, device: torch.device, **changes: float) -> tuple[GPT, Tokenizer, dict]:

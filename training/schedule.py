@@ -1,7 +1,10 @@
 """How far a run is, and what follows from it. Pure functions of the budget used so far."""
 
+from collections.abc import Mapping
+
 from training.config import OptimizerConfig, TrainConfig
 
+ALL_TIME = 0.995  # of ``max_minutes``: rows and states are written before their step's last second is counted
 MUON_MOMENTUM = (0.85, 0.95)
 MUON_MOMENTUM_STEPS = 300
 
@@ -23,6 +26,12 @@ def fraction_done(
     if config.max_minutes:
         used.append(seconds / (60 * config.max_minutes))
     return min(1.0, max(used))
+
+
+def has_ended(config: TrainConfig, at: Mapping, evaluations_since_best: int) -> bool:
+    """Whether the budget or the patience is used up ``at`` a row of the record or the state of a checkpoint."""
+    seconds = at.get("seconds", 0.0) / ALL_TIME  # the row of step 0 has no clock
+    return fraction_done(config, at["step"], at["tokens"], seconds, evaluations_since_best) >= 1
 
 
 def learning_rate_scale(config: OptimizerConfig, fraction: float) -> float:

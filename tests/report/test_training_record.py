@@ -104,6 +104,9 @@ def test_a_loss_that_is_no_number_is_called_that():
         ("failed", {"max_steps": 800}, "Training failed after step 400: 50\u00a0% .* To go on: python train.py"),
         (None, {"max_steps": 800}, "Training had not ended at step 400"),
         (None, {"max_steps": 400}, "Training ended at step 400"),
+        ("stopped", {"max_steps": 401}, "Training was stopped after step 400"),
+        ("stopped", {"max_tokens": 25_601}, "Training was stopped after step 400"),
+        (None, {"max_minutes": 3.334}, "Training ended at step 400"),  # but for the second that its row took
         (None, {"max_steps": 800, "patience": 2}, "Training had not ended"),
     ],
 )

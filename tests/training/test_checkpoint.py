@@ -57,6 +57,16 @@ def test_a_damaged_checkpoint_is_named_with_the_newest_good_one(tmp_path, name, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("look", [checkpoint.has_best, lambda run: checkpoint.find(run, "best")])
+def test_a_damaged_latest_state_is_named_with_what_to_do_whoever_looks(tmp_path, look):
+    for step in range(1, 4):
+        save(tmp_path, step)
+    checkpoint.folder_of(tmp_path, 3).joinpath("state.json").write_bytes(b"\xff{")
+    checkpoint.folder_of(tmp_path, 2).joinpath("model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"step_000003 is damaged: .*step_000001: delete the damaged folder"):
+        look(tmp_path)
+
+
 def test_the_only_checkpoint_damaged_leaves_none(tmp_path):
     (save(tmp_path, 1) / "model.safetensors").unlink()
     with pytest.raises(InputError, match="no other is left"):
