@@ -12,8 +12,9 @@ import torch
 import cli
 import exchange
 from cli.schema import TrainCommand
-from data import Dataset, EncodedCase, Files, InputError, Tokenizer, encode_case, prepare
+from data import Dataset, EncodedCase, InputError, Tokenizer, encode_case, prepare
 from data.disk import parents_made, require_writable
+from data.errors import NothingFoundError
 from data.stories import STRESS, Stories, cases
 from model import GPT
 from probing import encode_families, glance
@@ -142,9 +143,9 @@ def advice_on_moved_text(command: TrainCommand) -> Iterator[None]:
     """Where the files of a run that is resumed are gone: how to say where they are now."""
     try:
         yield
-    except InputError as error:
-        if command.resume and isinstance(command.data, Files) and not Path(command.data.path).exists():
-            raise InputError(f"{error}; if it has moved, give data.path=... as well") from None
+    except NothingFoundError as error:
+        if command.resume:
+            raise InputError(f"{error}; if it has moved, give {error.key}=... as well") from None
         raise
 
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from data import InputError
 from exchange import SCHEME
 
-PATHS = ("cases", "pairs", "run", "init_from", "to", "cache", "data.path", "data.val_path")
+STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")  # in a run's config.yaml, from the root
+PATHS = ("cases", "pairs", "run", "to", *STORED_PATHS)
 FREE_TEXT = (
     "prompt",
     "text",
@@ -77,6 +78,12 @@ def joined(folder: str, path: str) -> str:
     if glob.has_magic(path) and not os.path.exists(os.path.join(folder, path)):
         folder = glob.escape(folder)
     return os.path.join(folder, path)
+
+
+def same_path(one: str, other: str) -> bool:
+    """Whether two names, however they are spelled and through whatever links, are one path, or one name on the Hub."""
+    (scheme, path), (other_scheme, other_path) = map(split_scheme, (one, other))
+    return scheme == other_scheme and os.path.realpath(path) == os.path.realpath(other_path)
 
 
 def absolute(name: str) -> str:

@@ -1,7 +1,10 @@
 """What a command takes from a run that is there: its settings on resuming, model and tokenizer with ``init_from``."""
 
 import copy
+import os
 import re
+import sys
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +14,10 @@ import yaml
 
 import exchange
 from cli.composing import keys_of_experiment, leaves, written
-from cli.paths import absolute, decode_text, expand_home, split_scheme
+from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
 from data import InputError
 from training import checkpoint
-from training.run import begins_anew, bring_back, explain_foreign
+from training.run import CONFIG, begins_anew, bring_back, explain_foreign, read_config, waiting_place
 from training.world import processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -37,21 +40,16 @@ CHANGEABLE = (
 )
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
 NOT_REMEMBERED = ("run", "resume", "overwrite")
-STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")
 MISSING = "???"
 
 
 def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
     """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
-    path = Path(run) / "config.yaml"
+    path = Path(run) / CONFIG
     if not path.is_file():
         raise InputError(f"{purpose}: there is no such run")
-    try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-        missing = needed - stored.keys()
-    except (yaml.YAMLError, ValueError, AttributeError):
-        missing = {"everything"}
-    if missing:
+    stored = read_config(Path(run))
+    if missing := needed - stored.keys():
         raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
     return stored
 
@@ -99,8 +97,8 @@ def corpus_of_run(settings: list[str]) -> list[str]:
 
 
 def decide(resume: object, run: str | None, overwrite: bool) -> dict:
-    """``resume`` and ``overwrite`` as they are, or what they come to for ``resume=auto``: going on where there is a
-    checkpoint, and otherwise beginning, also over what a run that came to none has left.
+    """``resume`` and ``overwrite``. auto resumes where there is a checkpoint. Otherwise it begins, and replaces a run
+    without one.
     """
     if resume != "auto":
         if not isinstance(resume, bool):
@@ -112,6 +110,8 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
     if processes()[0] == 0:
         bring_back(Path(run))
+    while waiting_place(Path(run)).exists():  # the first process is bringing it back
+        time.sleep(0.05)
     if checkpoint.saved_steps(Path(run)):
         return {"resume": True, "overwrite": False}
     return {"resume": False, "overwrite": begins_anew(Path(run))}
@@ -141,7 +141,9 @@ def resumed(values: dict, overrides: list[str], validated: Callable[[dict], Any]
         raise refusal("data.name", given["data.name"], stored["data"]["name"], setters["data.name"])
     for key in setters:
         if given[key] != MISSING:
-            put(changed, key, as_stored(key, given[key], stored))
+            put(changed, key, as_stored(key, given[key], known.get(key)))
+    if "cache" not in setters:
+        changed["cache"] = usable_cache(stored["cache"], values["cache"])
     before, after = (dict(leaves(asdict(validated(settings)))) for settings in (stored, changed))
     for key, value in after.items():
         if value != before.get(key) and key not in CHANGEABLE and key.partition(".")[0] not in CHANGEABLE:
@@ -149,12 +151,22 @@ def resumed(values: dict, overrides: list[str], validated: Callable[[dict], Any]
     return changed
 
 
-def as_stored(key: str, value: Any, stored: Mapping) -> Any:
-    """A value as config.yaml has it: a path from the root; also that of a folder ``hf:`` which is there no longer."""
+def as_stored(key: str, value: Any, before: Any) -> Any:
+    """A value as config.yaml has it: a path from the root; ``before``, what it has, where that is the same path."""
     if key not in STORED_PATHS or not value:
         return value
-    scheme, path = split_scheme(value)
-    return stored[key] if scheme and stored.get(key) == scheme + absolute(path) else absolute(value)
+    return before if before and same_path(value, before) else absolute(value)
+
+
+def usable_cache(stored: str, default: str) -> str:
+    """The cache that a run has, even if it was deleted; where the folder around it is gone, too, or nothing can be
+    written there, as after a project has moved, ``default``, and a note says so.
+    """
+    if os.path.isdir(stored) or os.access(os.path.dirname(stored) or ".", os.W_OK) or same_path(stored, default):
+        return stored
+    if processes()[0] == 0:
+        print(f"note   cache={stored} is gone; cache={default} is used instead", file=sys.stderr)
+    return absolute(default)
 
 
 def refusal(key: str, given: Any, stored: Any, override: str) -> InputError:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from data.errors import InputError
+from data.errors import InputError, NothingFoundError
 from data.visible import visible_text
 
 TEXT_SUFFIXES = (".txt", ".md")
@@ -66,8 +66,8 @@ def kind(path: Path) -> str:
 
 
 def find_files(path: str, key: str = "data.path") -> Found:
-    """The files that ``path``, the value of ``key``, names; raises InputError where there are none to read, or where
-    a folder on the way cannot be looked into.
+    """The files that ``path``, the value of ``key``, names; raises NothingFoundError where there are none to read, and
+    InputError where a folder on the way cannot be looked into.
     """
     if not path:
         raise InputError(f"{key} is empty; give {key}=FILE, a folder or a glob")
@@ -81,9 +81,11 @@ def find_files(path: str, key: str = "data.path") -> Found:
     else:
         magic = [glob.has_magic(part) for part in start.parts]
         if not any(magic):
-            raise InputError(f"{key}={path}: there is no such file or folder")
+            raise NothingFoundError(key, path, "there is no such file or folder")
         n_plain = magic.index(True)
         start, parts = Path(*start.parts[:n_plain]), start.parts[n_plain:]
+        if not start.exists():
+            raise NothingFoundError(key, path, f"there is no folder {start}")
     found = Found([], Counter())
     for entry, what in once(expand(str(start), parts, set())):
         file = Path(entry.path)
@@ -94,7 +96,7 @@ def find_files(path: str, key: str = "data.path") -> Found:
     found.files.sort()
     if not found.files:
         rest = f"; {found.left_out_note()}" if found.left_out else ""
-        raise InputError(f"{key}={path}: no files to read there{rest}; known are {KNOWN}")
+        raise NothingFoundError(key, path, f"no files to read there{rest}; known are {KNOWN}")
     return found
 
 

@@ -109,6 +109,45 @@ def test_text_and_cache_may_move_and_another_text_is_refused(script, error_of, t
     assert checkpoint.saved_steps(text.parent / "run")[-1] == 4
 
 
+@pytest.mark.parametrize("key", ["data.path", "data.val_path"])
+def test_only_text_of_which_nothing_is_found_may_have_moved(script, error_of, text, key):
+    for folder in ("t", "v"):
+        Path(folder).mkdir()
+        shutil.copy(text, f"{folder}/a.txt")
+    begun = (*COMMAND, "data.path=t/*.txt", "data.val_path=v/*.txt")
+    script("train", "run=run", *begun)
+    longer = ("run=run", "resume=true", "max_steps=3")
+    path = Path("t" if key == "data.path" else "v", "a.txt")
+    path.write_bytes(b"\xff" * 2_000)
+    assert "moved" not in error_of("train", *longer)
+    path.unlink()
+    assert error_of("train", *longer).endswith(f"; if it has moved, give {key}=... as well")
+    path.parent.rmdir()
+    assert f"there is no folder {path.parent.absolute()}; if it has moved, give {key}=" in error_of("train", *longer)
+
+
+def test_a_project_that_has_moved_uses_its_default_cache_and_a_note_says_so(script, tmp_path, monkeypatch, capsys):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    (old / "one.txt").write_text(TEXT)
+    monkeypatch.chdir(old)
+    script("train", "run=run", *COMMAND)
+    shutil.rmtree("cache")
+    script("train", "run=run", *COMMAND, "resume=true", "max_steps=3")
+    assert Path("cache").is_dir()
+    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(old / "cache")
+    script("train", "run=old/run", "resume=true", "max_steps=4")
+    assert (old / "cache").is_dir(), "which was only deleted"
+    assert "note   cache" not in capsys.readouterr().err
+    old.rename(new)
+    monkeypatch.chdir(new)
+    script("train", "run=run", *COMMAND, "resume=true", "max_steps=5")
+    assert not old.exists()
+    assert capsys.readouterr().err == f"note   cache={old}/cache is gone; cache=cache is used instead\n"
+    assert f"cache: {new}/cache\n" in Path("run/config.yaml").read_text(encoding="utf-8")
+
+
 def test_all_processes_do_what_the_first_has_decided(monkeypatch, tmp_path):
     class Second:
         rank, size, first = 1, 2, False

@@ -23,7 +23,8 @@ CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 TOKENIZER = "tokenizer.json"
 PAGE = "report.html"
-PICKLED = (".pt", ".pth", ".ckpt", ".bin")
+NANOGPT = (".pt", ".pth", ".ckpt")
+PICKLED = (*NANOGPT, ".bin")
 OWN = {  # what a run may hold
     CONFIG,
     TOKENIZER,
@@ -68,12 +69,14 @@ def foreign_names(folder: Path) -> list[str]:
 def begins_anew(folder: Path) -> bool:
     """Whether ``folder`` is a run that came to no checkpoint, whose little a new start may replace.
 
-    Raises InputError where checkpoints were made, as its record says, and are gone.
+    Raises InputError where checkpoints were made, as its record says, and are gone, or config.yaml is damaged.
     """
     if not is_run(folder):
         return False
     rows = read_rows(folder / METRICS)
-    every = (yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}).get("checkpoint_every", 0)
+    every = read_config(folder).get("checkpoint_every", 0)
+    if not isinstance(every, int):
+        raise InputError(f"{folder / CONFIG} is damaged: checkpoint_every={every}")
     if rows and rows[-1]["step"] > every:
         raise InputError(
             f"run={folder}: its checkpoints are gone, and {METRICS} goes on to step {rows[-1]['step']}; "
@@ -134,6 +137,18 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
     discard(earlier, folder)
 
 
+def read_config(folder: Path) -> dict:
+    """What a run's config.yaml says; raises InputError where it is damaged."""
+    path = folder / CONFIG
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = "unreadable"
+    if config is not None and not isinstance(config, dict):
+        raise InputError(f"{path} is damaged: it holds no keys with values; put it right, or give another run")
+    return config or {}
+
+
 def write_config(folder: Path, config: str) -> None:
     """Replaces config.yaml in one step, so that it is whole at any moment."""
     replace_durably(folder / CONFIG, config.encode())
@@ -151,15 +166,16 @@ def runs_beside(folder: Path) -> str:
 
 
 def explain_foreign(path: Path) -> str:
-    """What ``path`` is, which is not the folder of a run, and what to write instead to begin with its weights."""
+    """``path`` is not a run. Says what it is instead, and what to write to begin with its weights."""
     if not path.exists():
         hub = f"; a model of the Hugging Face Hub is written init_from=hf:{path}" if len(path.parts) <= 2 else ""
         return f"there is no such run{hub}{runs_beside(path)}"
     for folder in (path, *path.parents):
         if is_run(folder):
             return f"is a part of a run; write init_from={folder}, which takes its best checkpoint"
-        if (folder / "config.json").is_file():
-            return f"is a model of transformers; write init_from=hf:{folder}"
+    folder = path if path.is_dir() else path.parent
+    if path.suffix not in NANOGPT and (folder / "config.json").is_file():
+        return f"is a model of transformers; write init_from=hf:{folder}"
     if path.suffix in PICKLED or (path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir())):
         return (
             "is a pickled checkpoint, as of nanoGPT, and nothing is unpickled here; write it with save_pretrained of "

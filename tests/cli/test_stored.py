@@ -1,6 +1,7 @@
 """What a command takes from an earlier run: which settings go on with it, which are refused, and what auto comes to."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from test_commands import refusal, train
 
 import cli
 from cli.schema import TrainCommand
+from cli.stored import decide
+from training.run import waiting_place
 
 FILES = ("data=files", "data.path=x.txt")
 
@@ -96,6 +99,37 @@ def test_auto_replaces_neither_what_is_no_run_nor_a_record_whose_checkpoints_are
     )
 
 
+@pytest.mark.parametrize("content", [b"a: [", b"- a", b"text", b"\xff: 1", b"checkpoint_every: often"])
+def test_auto_says_in_a_line_that_the_settings_of_a_run_without_a_checkpoint_are_damaged(tmp_path, content):
+    make_run(tmp_path, steps=())
+    (tmp_path / "config.yaml").write_bytes(content)
+    message = refusal("train", TrainCommand, f"run={tmp_path}", "resume=auto")
+    assert message.startswith(f"error: {tmp_path}/config.yaml is damaged: ")
+
+
+def test_other_processes_wait_until_the_first_has_brought_an_earlier_run_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    earlier = waiting_place(tmp_path / "run")
+    make_run(earlier)
+    back = threading.Timer(0.2, earlier.rename, [tmp_path / "run"])
+    back.start()
+    assert decide("auto", str(tmp_path / "run"), False)["resume"]
+    back.join()
+
+
+@pytest.mark.parametrize("name", ["a", "a/", "./a", "b/../a", "a/.", "link"])
+def test_a_path_is_the_stored_one_however_it_is_spelled(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("a"))
+    Path("b").mkdir()
+    Path("link").symlink_to("a")
+    make_run(Path("run"), "init_from=a", "data=files", "data.path=b/")
+    stored = train("run=run", "resume=true")
+    assert train("run=run", "resume=true", f"init_from={name}", "data.path=./b") == stored
+    assert "init_from" in refusal("train", TrainCommand, "run=run", "resume=true", "init_from=b")
+
+
 def test_auto_needs_a_name_and_contradicts_overwriting():
     assert "resume=auto: say which run, with run=runs/NAME" in refusal("train", TrainCommand, "resume=auto")
     message = refusal("train", TrainCommand, "resume=auto", "run=x", "overwrite=true")
@@ -114,6 +148,9 @@ def test_auto_needs_a_name_and_contradicts_overwriting():
         ("hf:theirs/model.safetensors", "is a file; give the folder that has config.json"),
         ("out/ckpt.pt", "init_from=out/ckpt.pt: is a pickled checkpoint, as of nanoGPT"),
         ("out", "init_from=out: is a pickled checkpoint, as of nanoGPT"),
+        ("mine/x.pt", "init_from=mine/x.pt: is a pickled checkpoint, as of nanoGPT"),
+        ("theirs/sub/y.bin", "init_from=theirs/sub/y.bin: is a pickled checkpoint"),
+        ("theirs/pytorch_model.bin", "is a model of transformers; write init_from=hf:theirs"),
         ("run/checkpoints/step_000004", "is a part of a run; write init_from=run, which takes its best checkpoint"),
         ("hf:run", "hf:run: is a run of this project; give init_from=run, without hf:"),
         ("notes", "init_from=notes: is no run"),
@@ -123,7 +160,8 @@ def test_auto_needs_a_name_and_contradicts_overwriting():
 def test_what_is_no_run_is_named_with_what_to_write(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     make_run(Path("run"))
-    for file in ("theirs/config.json", "theirs/model.safetensors", "out/ckpt.pt", "notes/a.txt"):
+    theirs = ("theirs/config.json", "theirs/model.safetensors", "theirs/pytorch_model.bin", "theirs/sub/y.bin")
+    for file in (*theirs, "config.json", "mine/config.json", "mine/x.pt", "out/ckpt.pt", "notes/a.txt"):
         Path(file).parent.mkdir(exist_ok=True)
         Path(file).touch()
     assert message in refusal("train", TrainCommand, f"init_from={name}")
