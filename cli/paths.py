@@ -33,7 +33,11 @@ def encode_text(argument: str) -> str:
     key, sign, value = argument.partition("=")
     if not sign or key not in (*PATHS, *FREE_TEXT) or (value == "null" and key in NULL_IS_NONE):
         return argument
-    return f"{key}=${{text:{'p' if key in PATHS else 'x'}{os.fsencode(value).hex()}}}"
+    return f"{key}={encoded(key, value)}"
+
+
+def encoded(key: str, text: str) -> str:
+    return f"${{text:{'p' if key in PATHS else 'x'}{os.fsencode(text).hex()}}}"
 
 
 def decode_text(encoded: str) -> str:

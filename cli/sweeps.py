@@ -11,9 +11,10 @@ import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from cli.composing import FOLDER, GROUPS, check_sweep, compose
 from cli.one_line import one_line_errors
+from cli.paths import decode_text
+from cli.swept_text import encode_one, encode_swept, readable, unknown_values
 from data import InputError
 from training import TrainConfig
 from training.metrics import best_evaluation, read_rows
@@ -36,6 +40,8 @@ FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 WRITES = {"train": "run", "export": "to"}  # the key with the folder that each job needs for itself
 SIMPLE = re.compile(r"[\w.+-]+")  # a value that may be part of a folder's name
 
+Configs = dict[tuple[str, ...], DictConfig]  # by members of groups
+
 
 def run_sweep(name: str, settings: list[str], main: Callable[[Any], None], read: Callable[[DictConfig], Any]) -> None:
     """Runs the sweep of this process's command line; ends in exit status 1 if a job failed.
@@ -43,10 +49,13 @@ def run_sweep(name: str, settings: list[str], main: Callable[[Any], None], read:
     ``read`` makes the command of a job from what Hydra composed, and ``main`` runs it.
     """
     options = any(setting.startswith("-") for setting in settings)
+    sys.argv = [sys.argv[0], *(encode_swept(argument, keys_of(name)) for argument in sys.argv[1:])]
     jobs = None if options else check(name, settings)
     folder = SWEEPS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}"
     if not options and not any(setting.startswith("hydra.sweep.dir=") for setting in settings):
         sys.argv.append(f"hydra.sweep.dir={folder}")
+    if not options:
+        sys.argv.append("hydra/hydra_logging=none")  # it would print settings as they are encoded
     job = surviving(main, read, folder.absolute())
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -66,13 +75,15 @@ def surviving(main: Callable[[Any], None], read: Callable[[DictConfig], Any], fo
     """A job for Hydra's launchers that notes in ``folder`` how it went; only a signal to stop is raised again."""
 
     def job(config: DictConfig) -> None:
+        OmegaConf.register_new_resolver("text", decode_text, replace=True)  # also in a launcher's other process
         hydra_config = HydraConfig.get()
         record = {
             "job": hydra_config.job.num,
             "run": None,
-            "overrides": OmegaConf.to_container(hydra_config.overrides.task),
+            "overrides": [readable(setting) for setting in OmegaConf.to_container(hydra_config.overrides.task)],
         }
         write_record(folder, record | {"failed": True, "result": "killed"})  # should it be
+        print(f"job {record['job']}: {' '.join(record['overrides'])}", flush=True)
         record |= {"failed": True, "result": "stopped"}
         try:
             with one_line_errors():
@@ -93,7 +104,7 @@ def surviving(main: Callable[[Any], None], read: Callable[[DictConfig], Any], fo
             record["result"] = f"{type(bug).__name__}: {bug}".partition("\n")[0]
         finally:
             write_record(folder, record)
-            gc.collect()  # a model and its optimizer know each other: their memory is for the next job
+            gc.collect()  # a model and its optimizer are in a reference cycle: their memory is for the next job
 
     return job
 
@@ -124,16 +135,24 @@ def table(records: Sequence[dict]) -> list[str]:
     return ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
 
 
+def keys_of(name: str) -> set[str]:
+    """The keys of a command, those in groups by the group's name."""
+    return {*GROUPS, *OmegaConf.load(FOLDER / f"{name}.yaml")}
+
+
 def check(name: str, settings: list[str]) -> list[list[str]] | None:
     """The settings of each job; None where a sweeper other than Hydra's own chooses them.
 
     Raises InputError, before the first job, for a setting that no job could have, and for two jobs that would write the
     same folder.
     """
+    known, writes = keys_of(name), WRITES.get(name)
+    for setting in settings:
+        if setting.partition("=")[0] == writes and (unknown := unknown_values(setting, known)):
+            raise InputError(f"{setting}: there is no key {unknown[0][2:-1]}")
+    settings = [encode_swept(setting, known) for setting in settings]
     check_sweep(name, settings)
-    overrides = {
-        override.get_key_element(): override for override in OverridesParser.create().parse_overrides(settings)
-    }
+    overrides = {override.get_key_element(): override for override in map(parsed, settings)}
     swept = [key for key, override in overrides.items() if override.is_sweep_override()]
     if "hydra/sweeper" in overrides or not all(overrides[key].is_discrete_sweep() for key in swept):
         return None
@@ -142,51 +161,75 @@ def check(name: str, settings: list[str]) -> list[list[str]] | None:
         for key, override in overrides.items()
     )
     jobs = [list(job) for job in product(*choices)]
-    kinds = {tuple(setting for setting in job if setting.partition("=")[0] in GROUPS): job for job in jobs}
-    for job in kinds.values():  # other members of groups have other keys
-        compose(name, job)
-    if len(jobs) > 1 and WRITES.get(name) in overrides:
-        require_own_folders(name, jobs, swept)
+    kinds = {members(job): job for job in jobs}  # other members of groups have other keys
+    configs = {kind: compose(name, job, with_hydra=True) for kind, job in kinds.items()}
+    if len(jobs) > 1 and writes in overrides:
+        require_own_folders(writes, jobs, swept, configs, known)
     return jobs
 
 
-def compose_job(name: str, settings: list[str], number: int) -> DictConfig:
-    """What Hydra composes for one job, where ``${hydra:job.num}`` is known, too."""
-    config = compose(name, settings, with_hydra=True)
-    with open_dict(config):
-        config.hydra.job.num, config.hydra.job.id = number, str(number)
-    return config
+@cache
+def parsed(setting: str) -> Override:
+    return OverridesParser.create().parse_override(setting)
 
 
-def require_own_folders(name: str, jobs: list[list[str]], swept: list[str]) -> None:
+def members(job: list[str]) -> tuple[str, ...]:
+    """Which members of groups a job has."""
+    return tuple(setting for setting in job if setting.partition("=")[0] in GROUPS)
+
+
+def require_own_folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs, known: set[str]) -> None:
     """Raises InputError where two jobs would write the same folder, with the name that differs in each."""
-    key = WRITES[name]
-    configs = [compose_job(name, job, number) for number, job in enumerate(jobs)]
-    both = sharing(key, configs)
+    both = sharing(folders(key, jobs, swept, configs))
     if both is None:
         return
-    values = [setting.partition("=")[2] for job in jobs for setting in job if setting.partition("=")[0] in swept]
-    written = OmegaConf.to_container(configs[both[0]])[key]
+    typed = [dict(readable(setting).split("=", 1) for setting in job) for job in jobs]
+    written = typed[both[0]][key]
     names = [f"${{hydra:runtime.choices.{k}}}" if k in GROUPS else f"${{{k}}}" for k in swept if k != key]
     number = "${hydra:job.num}"
-    suffix = "-".join(n for n in names if n not in written) if all(map(SIMPLE.fullmatch, values)) else number
-    renamed = [compose_job(name, [*job, f"{key}={written}-{suffix}"], i) for i, job in enumerate(jobs)]
-    remedy = f"{key}='{written}-{suffix if sharing(key, renamed) is None else number}'"
+    simple = all(SIMPLE.fullmatch(job[k]) for job in typed for k in swept)
+    suffix = "-".join(n for n in names if n not in written) if simple else number
+    renamed = encode_one(key, f"{written}-{suffix}", known)[1:-1]
+    remedy = f"{key}='{written}-{suffix if sharing(folders(key, jobs, swept, configs, renamed)) is None else number}'"
     raise InputError(
         f"{key}={written}: jobs {both[0]} and {both[1]} of this sweep would share one folder; give each its own, "
         f"as in {remedy}"
     )
 
 
-def sharing(key: str, configs: list[DictConfig]) -> tuple[int, int] | None:
-    """The first two jobs, if any, in which ``key`` is the same path."""
-    seen = {}
-    for number, config in enumerate(configs):
-        HydraConfig.instance().set_config(config)
+def folders(
+    key: str, jobs: list[list[str]], swept: list[str], configs: Configs, given: str | None = None
+) -> Iterator[Path | None]:
+    """The folder that each job writes, under ``key``; None where it is known only once the job runs, or wrong.
+
+    ``given`` is tried instead of what the jobs have. To compose each job would take a second for every ten: here
+    ``configs``, by the members of groups, change from job to job.
+    """
+    current = None
+    for number, job in enumerate(jobs):
+        config = configs[members(job)]
+        if config is not current:
+            HydraConfig.instance().set_config(config)
+            current = config
+        about = HydraConfig.get().job
+        with read_write(about), open_dict(about):
+            about.num, about.id, about.override_dirname = number, str(number), str(number)  # as different as the jobs
+        for setting in job:
+            override = parsed(setting)
+            if setting.partition("=")[0] in swept and override.key_or_group not in GROUPS:
+                OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+        if given is not None:
+            config[key] = given
         try:
-            path = config[key]
-        except OmegaConfBaseException:  # known only once the job runs, or wrong, which its own line will say
-            continue
-        if path is not None and (first := seen.setdefault(Path(str(path)).resolve(), number)) != number:
+            yield Path(str(config[key])).resolve() if config[key] is not None else None
+        except OmegaConfBaseException:  # its own line will say so
+            yield None
+
+
+def sharing(paths: Iterable[Path | None]) -> tuple[int, int] | None:
+    """The first two jobs, if any, with the same path."""
+    seen = {}
+    for number, path in enumerate(paths):
+        if path is not None and (first := seen.setdefault(path, number)) != number:
             return first, number
     return None

@@ -11,10 +11,10 @@ from hydra.core.global_hydra import GlobalHydra
 
 import cli
 from cli import sweeps
-from cli.schema import ExportCommand, TrainCommand
+from cli.schema import ExportCommand, SampleCommand, TrainCommand
 from data import InputError
 
-SCHEMAS = {"train": TrainCommand, "export": ExportCommand}
+SCHEMAS = {"train": TrainCommand, "export": ExportCommand, "sample": SampleCommand}
 
 
 @pytest.fixture
@@ -142,6 +142,57 @@ def test_one_job_without_an_error_may_have_any_run(sweep):
     code, out, _ = sweep(failing, "seed=3", "run=r")
     assert code == 0
     assert rows_of(out)[1:] == ["0    seed=3 run=r  r    done"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "expected"),
+    [
+        (("checkpoint=2,4",), "checkpoint", ["2", "4"]),
+        (("show=1.10, 0.1",), "show", ["1.10", "0.1"]),
+        (("show=1.10", "seed=1,2"), "show", ["1.10", "1.10"]),
+        (("show=choice(1.10,2.0)",), "show", ["1.10", "2.0"]),
+        (("checkpoint=range(2,6,2)",), "checkpoint", ["2", "4"]),
+        (("prompt= 'a, b' ,it's,\"c='d'\"",), "prompt", ["a, b", "it's", "c='d'"]),
+        (("prompt=true,null,${seed}",), "prompt", ["true", "null", "${seed}"]),
+        (("prompt= a=b {c} ${d", "seed=1,2"), "prompt", [" a=b {c} ${d"] * 2),
+        (("run='a=b/${seed}'", "seed=1,2"), "run", ["a=b/1", "a=b/2"]),
+        (("run=a${b} #1,1e3,b\udcff", "seed=1"), "run", ["a${b} #1", "1e3", "b\udcff"]),
+    ],
+)
+def test_text_of_a_sweep_is_what_was_typed(sweep, settings, key, expected):
+    commands = []
+    base = () if key == "run" else ("run=runs/a",)
+    code, out, _ = sweep(commands.append, *base, *settings, name="sample")
+    assert code == 0, out
+    assert [vars(command)[key] for command in commands] == expected
+    assert "${text:" not in out
+
+
+def test_a_sweep_shows_its_text_as_it_was_typed(sweep):
+    _, out, _ = sweep(lambda _: None, "run=runs/a=1", "checkpoint=2,4", name="sample")
+    assert rows_of(out)[1:] == [
+        "0    checkpoint=2  runs/a=1  done",
+        "1    checkpoint=4  runs/a=1  done",
+    ]
+
+
+def test_a_path_that_names_no_key_is_refused_before_the_first_job(sweep):
+    code, out, _ = sweep(failing, "run=r/${sed}", "seed=1,2")
+    assert (code, out) == ("error: run=r/${sed}: there is no key sed", "")
+
+
+def test_hundreds_of_jobs_with_folders_of_their_own_begin_soon(monkeypatch):
+    made = []
+    compose = sweeps.compose
+    monkeypatch.setattr(sweeps, "compose", lambda *a, **b: made.append(a) or compose(*a, **b))
+    seeds = ",".join(map(str, range(100)))
+    run = "run='r/${hydra:runtime.choices.optimizer}-${seed}'"
+    assert len(sweeps.check("train", [run, "optimizer=muon,adamw", f"seed={seeds}"])) == 200
+    assert len(made) == 2, "once for each choice of groups"
+
+
+def test_folders_that_follow_from_the_overrides_are_different():
+    assert len(sweeps.check("train", ["run='r/${hydra:job.override_dirname}'", "seed=1,2"])) == 2
 
 
 def test_jobs_without_a_name_have_folders_of_their_own():
