@@ -29,6 +29,12 @@ ANY_WINDOW = {zstd.DecompressionParameter.window_log_max: zstd.DecompressionPara
 # of anything that is not built on ASCII half. A few pass in any file: one short note must not end a whole corpus.
 MOST_LOST, FEW_LOST = 1 / 200, 20
 SPREAD_OUT = re.compile(r"\s*(\[\s*(\{|$)|\{\s*$)")  # how JSON begins that goes on over many lines
+OTHER_MARKS = {  # the longer ones first: that of UTF-32 begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -149,14 +155,17 @@ def read_pieces(
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
 
-def refuse_utf16(file: BinaryIO, path: Path) -> None:
-    if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise InputError(f"{path}: is UTF-16; save it as UTF-8")
+def refuse_other_marks(file: BinaryIO, path: Path) -> None:
+    """Raises InputError where a file begins with the mark of an encoding that is not read."""
+    head = file.peek(4)[:4]
+    for mark, encoding in OTHER_MARKS.items():
+        if head.startswith(mark):
+            raise InputError(f"{path}: is {encoding}; save it as UTF-8")
 
 
 def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
     """A text file in chunks; bytes that are no UTF-8 become lone surrogates. Raises InputError after too many."""
-    refuse_utf16(file, path)
+    refuse_other_marks(file, path)
     encoding, decoder = Encoding(path), codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
     while chunk := file.read(CHUNK):
         yield encoding.seen(decoder.decode(chunk))
@@ -169,7 +178,7 @@ def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[tuple[int, st
 
     Raises InputError where a line is no JSON, and after too many bytes that are no UTF-8.
     """
-    refuse_utf16(file, path)
+    refuse_other_marks(file, path)
     encoding, first = Encoding(path), True
     for number, line in enumerate(file, start=1):
         text = encoding.seen(line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"))

@@ -78,6 +78,8 @@ def find_files(path: str, key: str = "data.path") -> Found:
         return Found([start], Counter())
     if start.is_dir():
         parts = ("**",)
+    elif start.exists():
+        raise InputError(f"{key}={path}: is a pipe or device, which cannot be read twice; write it to a file first")
     else:
         magic = [glob.has_magic(part) for part in start.parts]
         if not any(magic):

@@ -238,11 +238,13 @@ def test_empty_documents_are_none(tmp_path):
     assert list(read_pieces(tmp_path / "a.txt", "text", Counts())) == []
 
 
-def test_utf16_is_refused_instead_of_read_as_noise(tmp_path):
-    for name in ("a.txt", "a.jsonl"):
-        (tmp_path / name).write_text('{"text": "hello"}', encoding="utf-16")
-        with pytest.raises(InputError, match="is UTF-16; save it as UTF-8"):
-            text_of(tmp_path / name)
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_another_encoding_is_named_by_its_mark(tmp_path, name, encoding, order):
+    (tmp_path / name).write_text('\ufeff{"text": "hello"}', encoding=f"{encoding}-{order}")
+    with pytest.raises(InputError, match=f"is {encoding}; save it as UTF-8"):
+        text_of(tmp_path / name)
 
 
 def test_a_file_named_twice_is_read_once_and_hidden_folders_are_left_alone(tmp_path):

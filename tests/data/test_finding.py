@@ -101,3 +101,10 @@ def test_json_is_refused_with_what_makes_it_lines(tmp_path, name):
     make(tmp_path, name)
     with pytest.raises(InputError, match=r"is not read; .* \.jsonl .* jq -c '\.\[\]'"):
         find_files(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("path", ["pipe.txt", "/dev/null"])
+def test_a_pipe_or_device_is_refused_as_what_it_is(tmp_path, path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(InputError, match=r"is a pipe or device, .*; write it to a file first"):
+        find_files(str(tmp_path / path))
