@@ -30,7 +30,7 @@ def main(command: SampleCommand) -> None:
     if command.show is not None:
         require_head(command.show, model, "show")
     ids = [tokenizer.end] if command.prompt is None else tokenizer.encode(command.prompt).tolist()
-    require_room(model, len(ids), command, device)
+    require_memory_for_texts(model, len(ids), command, device)
     prompt = command.prompt or ""
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
@@ -53,10 +53,10 @@ def main(command: SampleCommand) -> None:
         show_choices(model, tokenizer, command.show, ids, samples)
 
 
-def require_room(model: GPT, n_prompt: int, command: SampleCommand, device: torch.device) -> None:
+def require_memory_for_texts(model: GPT, n_prompt: int, command: SampleCommand, device: torch.device) -> None:
     """Raises InputError where so many texts at a time need more memory than there is: their caches and their logits."""
-    room = min(model.config.block_size, n_prompt + command.max_new_tokens)
-    caches = sum(tensor.nbytes for cache in model.new_context(1, room).caches for tensor in cache.tensors)
+    capacity = min(model.config.block_size, n_prompt + command.max_new_tokens)
+    caches = sum(tensor.nbytes for cache in model.new_context(1, capacity).caches for tensor in cache.tensors)
     each = caches + LOGITS * 4 * model.config.vocab_size
     require_memory(command.n * each, device, f"n={command.n}: writing so many texts")
 
@@ -83,7 +83,7 @@ def write(
 
 
 def say(text: str) -> None:
-    """Prints at once; to a terminal, with marks for characters that would act on it instead of being shown."""
+    """Prints immediately; to a terminal, with marks for characters that would act on it instead of being shown."""
     try:
         print(visible_text(text, keep="\n\t") if sys.stdout.isatty() else text, end="", flush=True)
     except OSError as error:
@@ -101,7 +101,7 @@ def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int],
         if sample:
             show_choice(model, tokenizer, head, prompt + sample, console)
         else:
-            console.print("  the text ended at once: no word was chosen")
+            console.print("  the text ended immediately: no word was chosen")
 
 
 def keep(folder: Path, records: list[dict]) -> None:

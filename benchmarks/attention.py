@@ -157,7 +157,7 @@ def available_memory(device: torch.device) -> int:
     """Bytes that could be had."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return int(re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024
+    return int(re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="utf-8"))[1]) * 1024
 
 
 @dataclass(frozen=True)

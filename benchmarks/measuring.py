@@ -48,11 +48,11 @@ def require_at_least(options: Namespace, limits: dict[str, int]) -> None:
 
 def resident_memory(key: str = "VmHWM") -> int:
     """Bytes of this process: VmHWM, the most since its start or since ``forget_peak``, or VmRSS, now. Linux only."""
-    return int(re.search(rf"{key}:\s+(\d+) kB", STATUS.read_text())[1]) * 1024
+    return int(re.search(rf"{key}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))[1]) * 1024
 
 
 def forget_peak() -> None:
-    CLEAR.write_text("5")
+    CLEAR.write_text("5", encoding="utf-8")
 
 
 def require_peak_memory(instead: str = "") -> None:

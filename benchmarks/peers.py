@@ -56,7 +56,7 @@ def save_for_transformers(model: GPT, folder: Path) -> None:
 
     vocab, end = model.config.vocab_size, "<|endoftext|>"
     values = gpt2.GPT2.to_config(model.config) | {"vocab_size": vocab, "bos_token_id": 0, "eos_token_id": 0}
-    (folder / "config.json").write_text(json.dumps(values))
+    (folder / "config.json").write_text(json.dumps(values), encoding="utf-8")
     save_file(their_tensors(model), folder / "model.safetensors", {"format": "pt"})
     words = Tokenizer(models.WordLevel({end: 0} | {f"w{i}": i for i in range(1, vocab)}, unk_token=end))
     PreTrainedTokenizerFast(tokenizer_object=words, bos_token=end, eos_token=end, unk_token=end).save_pretrained(folder)

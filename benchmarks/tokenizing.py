@@ -66,7 +66,7 @@ def generate(path: Path, n_bytes: int) -> None:
                 done += sum(map(len, group))
                 writer.write_table(arrow.table({"text": group}))
         return
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         for text in texts:
             done += file.write(text + "\n" if path.suffix == ".txt" else json.dumps({"text": text}) + "\n")
             if done >= n_bytes:
@@ -118,7 +118,7 @@ def whole(path: Path, tokenizer: Path, learn: bool) -> None:
     started = time.perf_counter()
     dataset = prepare(Files(str(path)), made, path.parent / "cache")
     seconds = time.perf_counter() - started
-    manifest = json.loads((dataset.folder / "manifest.json").read_text())
+    manifest = json.loads((dataset.folder / "manifest.json").read_bytes())
     n_bytes = sum(manifest[split]["bytes"] for split in ("train", "val"))
     print(f"{path.suffix} of {n_bytes / 1e9:.2f} GB of text", end=": ")
     print(f"{seconds:.0f} s, {n_bytes / 1e6 / seconds:.1f} MB/s, most memory {resident_memory() / 1e6:.0f} MB")
@@ -132,7 +132,7 @@ def main(options: argparse.Namespace) -> None:
             else train_bpe(islice(paragraphs(seed=0), 20_000), VOCABULARY)
         )
         path, tokenizer = Path(name) / f"text.{options.kind}", Path(name) / "tokenizer.json"
-        tokenizer.write_text(made.to_json())
+        tokenizer.write_text(made.to_json(), encoding="utf-8")
         if options.rounds:
             generate(path, options.megabytes * 1_000_000)
             race(path, made, options.rounds)

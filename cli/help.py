@@ -131,7 +131,7 @@ def beside(setting: str, text: str) -> list[str]:
 
 def parse(path: Path) -> tuple[str, list[Key]]:
     """What a file is about, and its keys; an entry of its defaults list is the key ``defaults.GROUP``."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     keys, comments, about, parent = [], [], None, ""
     for line in text.splitlines():
         code, _, comment = line.partition("#")

@@ -117,11 +117,11 @@ def result_of(command: Any) -> str:
 
 def write_record(folder: Path, record: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{record['job']}.json").write_text(json.dumps(record))
+    (folder / f"{record['job']}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def read_records(folder: Path) -> list[dict]:
-    return sorted((json.loads(path.read_text()) for path in folder.glob("*.json")), key=lambda record: record["job"])
+    return sorted((json.loads(path.read_bytes()) for path in folder.glob("*.json")), key=lambda record: record["job"])
 
 
 def table(records: Sequence[dict]) -> list[str]:

@@ -142,7 +142,7 @@ def write_manifest(folder: Path, manifest: dict) -> None:
 
 def read_manifest(folder: Path) -> dict:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_bytes())
         if not manifest.keys() >= MANIFEST_KEYS:
             raise ValueError("something is missing in it")
         return manifest

@@ -33,7 +33,7 @@ def read(run: str) -> dict:
     path = Path(run) / "probe" / "heads.json"
     if not path.exists():
         sys.exit(f"{path} is missing: python probe.py run={run}")
-    return json.loads(path.read_text())
+    return json.loads(path.read_bytes())
 
 
 def share(value: float, ci: Sequence[float]) -> str:

@@ -24,7 +24,7 @@ from cli.stored import BUDGETS, CHANGEABLE
 from data import InputError
 from training import checkpoint
 from training.metrics import best_evaluation, read_rows
-from training.run import CONFIG, is_finished, is_run
+from training.run import is_finished, is_run, read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
@@ -96,11 +96,11 @@ def probe_all(runs: Sequence[Path], jobs: int = 2) -> list[dict]:
     """
 
     def probe(run: Path) -> None:
-        seed = yaml.safe_load((run / CONFIG).read_text())["seed"]
+        seed = read_config(run)["seed"]
         execute(f"probing {run.name}", ["probe.py", f"run={run}", f"seed={seed}"])
 
     in_parallel(probe, [run for run in runs if not is_probed(run)], jobs)
-    return [json.loads((run / HEADS).read_text()) for run in runs]
+    return [json.loads((run / HEADS).read_bytes()) for run in runs]
 
 
 def command_of(overrides: Sequence[str]) -> TrainCommand:
@@ -128,7 +128,7 @@ def require_same(run: Path, command: TrainCommand) -> None:
     """Raises InputError where ``run`` was trained with other settings than ``command``."""
     if not is_run(run):
         return
-    stored = cli.typed(TrainCommand, yaml.safe_load((run / CONFIG).read_text()))
+    stored = cli.typed(TrainCommand, read_config(run))
     if found := list(differences(remembered(stored), remembered(command))):
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
 

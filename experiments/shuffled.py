@@ -38,7 +38,7 @@ def write_texts(folder: Path) -> dict[str, Path]:
     texts = {KINDS[0]: [case.text for case in stories], KINDS[1]: [with_any_antecedent(case, rng) for case in stories]}
     paths = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
     for kind, path in paths.items():
-        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[kind]))
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[kind]), encoding="utf-8")
     return paths
 
 

@@ -95,7 +95,7 @@ class GPT(nn.Module):
 
         With ``targets`` [B, T], the tokens that follow: their mean cross-entropy in nats instead. With ``rows`` [B, R]
         only those positions go through the head: [B, R, V]. ``hooks`` see, and may replace, attention on the way.
-        ``context``: what the model has read before ``tokens``, and keeps them, too; see ``step``.
+        ``context``: the tokens before ``tokens``, as caches; ``tokens`` are added to it; see ``step``.
         Raises ValueError where the sequence is longer than the block.
         """
         n = tokens.size(1)

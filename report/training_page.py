@@ -7,8 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
 from data import InputError
 from data.disk import json_text
 from report import training_summary as summary
@@ -18,7 +16,7 @@ from training.config import TrainConfig
 from training.evaluation import families_of
 from training.loop import Trainer
 from training.metrics import Row, best_evaluation, evaluations_of, read_rows
-from training.run import CONFIG, PAGE
+from training.run import CONFIG, PAGE, read_config
 
 REDRAW_SECONDS = 60
 SHARE = 0.02  # of the time of a run that writing its page may take
@@ -103,15 +101,14 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
     rows = read_rows(run / "metrics.jsonl")
     if not evaluations_of(rows):
         return []
-    text = (run / CONFIG).read_text()
-    settings = yaml.safe_load(text)
+    settings = read_config(run)
     config = TrainConfig(**{name: settings.get(name) for name in BUDGET})
     heading = Heading(
         summary.about(run, settings, datetime.now()),
         summary.title(config, rows),
         summary.sentences(config, rows, run, state),
     )
-    data = {**page_json(rows), "film": film_json(run, rows), "config": text}
+    data = {**page_json(rows), "film": film_json(run, rows), "config": (run / CONFIG).read_text(encoding="utf-8")}
     return write_page(run / PAGE, "training", heading, {"page.json": json_text(data).encode()})
 
 
@@ -166,7 +163,7 @@ def film_json(run: Path, rows: Sequence[Row]) -> dict:
 def recorded_film(heads: Path) -> list[dict]:
     """The training dynamics in a heads.json; none before there are any."""
     try:
-        return json.loads(heads.read_text()).get("film", []) if heads.exists() else []
+        return json.loads(heads.read_bytes()).get("film", []) if heads.exists() else []
     except json.JSONDecodeError:  # probe.py is writing it at this moment, and writes the page after it
         return []
 

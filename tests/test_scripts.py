@@ -159,7 +159,7 @@ def test_a_sample_that_ends_at_once_has_no_word_to_show(script, finished_run, ca
     monkeypatch.setattr("sample.generate", lambda *_: iter([torch.tensor([end, 5]), torch.tensor([5, end])]))
     script("sample", f"run={finished_run}", "prompt=One day", "n=2", "show=0.1")
     out = capsys.readouterr().out
-    assert "sample 1:\n  the text ended at once: no word was chosen\nsample 2:\n  One" in out
+    assert "sample 1:\n  the text ended immediately: no word was chosen\nsample 2:\n  One" in out
 
 
 @pytest.mark.parametrize("head", ["9.9", "x", "1", "1.10", ""])

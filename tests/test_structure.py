@@ -70,6 +70,20 @@ def test_files_open_with_what_they_are(path):
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path} does not say what it is"
 
 
+def test_text_files_are_read_and_written_as_utf8_in_any_locale():
+    for path in SOURCES:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if "tests" not in path.parts and isinstance(call, ast.Call) and is_text_of_a_file(call):
+                assert any(word.arg == "encoding" for word in call.keywords), f"{path}, line {call.lineno}"
+
+
+def is_text_of_a_file(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Name) and call.func.id == "open":
+        mode = call.args[1] if len(call.args) > 1 else ast.Constant("r")
+        return isinstance(mode, ast.Constant) and "b" not in mode.value
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("read_text", "write_text")
+
+
 @pytest.mark.parametrize("path", PARTS_OF_PAGES, ids=lambda path: path.name)
 def test_parts_of_pages_open_with_what_they_are(path):
     assert path.read_text().startswith("/* "), f"{path} does not say what it is"

@@ -1,4 +1,4 @@
-"""What a training run is told, checked once."""
+"""What a training run takes, checked once."""
 
 import math
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ def require_count(name: str, value: int, least: int = 0) -> None:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Learning rates are peaks; the schedule scales them all alike.
+    """Learning rates are peaks; the schedule scales all of them by the same factor.
 
     ``muon``: Muon for the matrices inside blocks, AdamW for embeddings, head, gains and biases. ``adamw``: AdamW for
     everything. Weight decay acts on matrices only, and with Muon only where it points the same way as the update.

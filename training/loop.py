@@ -106,7 +106,7 @@ class Trainer:
                 raise
             raise InputError(
                 f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
-                f"Mend that, then go on with the same command, run={self.run} and resume=auto"
+                f"Put that right, then continue with the same command, run={self.run} and resume=auto"
             ) from None
         finally:
             if self.metrics:
@@ -150,7 +150,7 @@ class Trainer:
         self.save()
 
     def request_stop(self, number: int, frame: FrameType | None) -> None:
-        """The first signal ends the run after its step; the second one ends it at once.
+        """The first signal ends the run after its step; the second one ends it immediately.
 
         Not so under torchrun, which hands on to each process what they all may have been sent already.
         """

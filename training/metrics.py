@@ -25,7 +25,7 @@ class Metrics:
 
     def __init__(self, path: Path, sinks: Sequence[Sink] = ()) -> None:
         self.path, self.sinks = path, sinks
-        self.file = open(path, "a")
+        self.file = open(path, "a", encoding="utf-8")
 
     def log(self, row: Row) -> None:
         self.file.write(json_text(row) + "\n")
@@ -49,7 +49,7 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     rows = []
-    for number, line in enumerate(path.read_text().split("\n")[:-1], start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

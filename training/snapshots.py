@@ -1,4 +1,4 @@
-"""Weights at log-spaced steps, kept for good, so that one can see later when each head began to do what it does.
+"""Weights at log-spaced steps, kept so that one can see later when each head began to do what it does.
 
 A snapshot is one file, ``snapshots/step_000512.safetensors``, for looking only: a run goes on from its checkpoints.
 """

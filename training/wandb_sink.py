@@ -41,14 +41,14 @@ class WandbSink:
         folder.mkdir(exist_ok=True)
         id_file = folder / "run_id"
         if not id_file.exists():
-            id_file.write_text(uuid.uuid4().hex[:12])
+            id_file.write_text(uuid.uuid4().hex[:12], encoding="utf-8")
         self.html, self.page, self.step = wandb.Html, run / PAGE, 0
         try:
             self.run = wandb.init(
                 project=project,
                 name=run.name,
                 dir=run,
-                id=id_file.read_text(),
+                id=id_file.read_text(encoding="utf-8"),
                 resume="allow",  # also offline: by this ``wandb sync`` joins the parts of a resumed run
                 config=encodable(config),
                 mode=mode,

@@ -43,7 +43,7 @@ class World:
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, seconds: float, stop_signal: int) -> tuple[float, int]:
-        """What all must know alike: the first process's clock, and a signal (0: none) that any of them was sent.
+        """What must be the same in all processes: the first one's clock, and a signal (0: none) that any was sent.
 
         Goes through the host's memory, so that no device has to be waited for.
         """

@@ -54,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with cli.one_line_errors():
         result = claim.run(setup)
         if options.doc:
-            options.doc.write_text(filled(options.doc.read_text(), claim, result, setup.seeds))
+            text = filled(options.doc.read_text(encoding="utf-8"), claim, result, setup.seeds)
+            options.doc.write_text(text, encoding="utf-8")
     record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
     path = setup.folder / f"{claim.name}.json"
-    path.write_text(json.dumps(record | {"numbers": result.numbers}, indent=1))
+    path.write_text(json.dumps(record | {"numbers": result.numbers}, indent=1), encoding="utf-8")
     print(section(claim, result, setup.seeds))
     print(f"written: {', '.join(map(str, (path, *result.pictures)))}", file=sys.stderr)
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-import yaml
-
 from data.visible import visible_name
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import Found, judge, listed, resolved, roles_of
@@ -16,7 +14,7 @@ from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_seeds, train_seeds
 from experiments.tables import Table
 from report.colours import ROLE_COLOURS
-from training.run import CONFIG
+from training.run import read_config
 
 LETTERS = {
     "F": "full",
@@ -77,7 +75,7 @@ def measure(found: Found, run: Path) -> dict:
 
 def families_of(run: Path) -> list[str]:
     """The tasks that a run was trained on."""
-    return yaml.safe_load((run / CONFIG).read_text())["data"]["families"]
+    return read_config(run)["data"]["families"]
 
 
 def summary_table(measured: Mapping[str, Sequence[Mapping]]) -> Table:

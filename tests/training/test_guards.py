@@ -39,7 +39,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(tmp_path, s
     with monkeypatch.context() as patch:
         fail_at(patch, name, number)
         with pytest.raises(
-            InputError, match=rf"{os.strerror(number)}\); the last good checkpoint is step 4\. Mend that"
+            InputError, match=rf"{os.strerror(number)}\); the last good checkpoint is step 4\. Put that right"
         ):
             trainer.train()
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step_000004"]
@@ -72,7 +72,7 @@ def test_a_disk_that_is_really_full(tmp_path):
         process = Training(tmp_path, "run=disk/run", "resume=true", "max_steps=40", "checkpoint_every=10")
         _, err = process.communicate(timeout=120)
         assert process.returncode == 1
-        assert "No space left on device); the last good checkpoint is step 20. Mend that" in err
+        assert "No space left on device); the last good checkpoint is step 20. Put that right" in err
         assert err.count("\n") == 1
         assert checkpoint.newest_good(disk / "run", checkpoint.FILES).name == "step_000020"
         (disk / "ballast").unlink()
