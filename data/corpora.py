@@ -105,6 +105,8 @@ class Files:
 
     def pieces(self, cache: Path, counts: Counts, total: int, progress: Progress) -> Iterator[tuple[str, Piece]]:
         files = self.files()
+        if self.separator != END:
+            counts.separator = self.separator
         train = self.documents(files["train"], counts)
         if self.val_fraction is not None:
             return split_pieces(train, train_bytes=int(total * (1 - self.val_fraction)))

@@ -16,6 +16,7 @@ from backports import zstd
 from data.errors import InputError
 from data.finding import LINES_SUFFIX, PARQUET_SUFFIX, kind
 from data.parquet import read_rows
+from data.visible import visible_text
 
 CHUNK = 1 << 18
 LONGEST_PIECE = 1 << 19
@@ -60,12 +61,14 @@ class Counts:
     ``replaced``: bytes and half characters that became U+FFFD. Bytes that are no UTF-8 arrive as lone surrogates
     (PEP 383), and so does half of a UTF-16 pair spelled in JSON. ``separators``: between documents, and no text.
     ``ends_in_text``: how often ``<|endoftext|>`` is text. ``without_text``: records that were left out.
+    ``separator``: the one of the user's own, if any, which was looked for.
     """
 
     replaced: int = 0
     separators: int = 0
     ends_in_text: int = 0
     without_text: int = 0
+    separator: str | None = None
 
     def clean(self, text: str) -> str:
         """``text`` with U+FFFD where something was no character."""
@@ -83,7 +86,13 @@ class Counts:
             f"times {END} is text and ends no document (docs/corpora.md)": self.ends_in_text,
             "records without text were left out (data.skip_without_text)": self.without_text,
         }
-        return [f"{n:,} {sentence}" for sentence, n in sentences.items() if n]
+        notes = [f"{n:,} {sentence}" for sentence, n in sentences.items() if n]
+        if self.separator and not self.separators:
+            notes.append(
+                f"data.separator={visible_text(self.separator)} is in no .txt or .md file; "
+                r"a separator with newlines is written $'\n---\n' in bash"
+            )
+        return notes
 
 
 def is_clean(text: str) -> bool:

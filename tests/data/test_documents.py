@@ -77,6 +77,18 @@ def test_documents_of_a_text_file_end_in_the_end_token_and_are_counted(tmp_path)
     ]
 
 
+@pytest.mark.parametrize(("separator", "shown"), [(r"\n---\n", r"\n---\n"), ("\n\n---", "↵↵---")])
+def test_a_separator_of_ones_own_that_never_occurs_is_noted(tmp_path, separator, shown):
+    path = tmp_path / "a.txt"
+    path.write_text("one\n---\ntwo\n" * 9)
+    (note,) = prepare(Files(str(path), separator=separator), BYTES, tmp_path).counts.notes()
+    assert note.startswith(f"data.separator={shown} is in no .txt or .md file; ")
+    assert r"$'\n---\n' in bash" in note
+    for occurs in ("\n---\n", END, None):
+        notes = prepare(Files(str(path), separator=occurs), BYTES, tmp_path).counts.notes()
+        assert not any("is in no" in note for note in notes)
+
+
 def test_without_a_separator_it_is_text_and_counted(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(f"some words {END} " * 50)
