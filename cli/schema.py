@@ -9,8 +9,8 @@ from pydantic import Discriminator
 from data import Files, Named, TokenizerConfig
 from data.stories import Stories, check_families
 from model import GPTConfig, Sampling
+from model.config import require_count
 from training import TrainConfig
-from training.config import require_count
 
 SNAPSHOTS = 2  # for each doubling of the steps
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made

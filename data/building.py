@@ -77,7 +77,7 @@ class Journal:
         return sum(self.saved["n_bytes"].values())
 
     def open_writers(self, vocab_size: int) -> dict[str, ShardWriter]:
-        """Writers that go on behind what is saved; from the beginning where that is not there as it was."""
+        """Writers that go on after what is saved; from the beginning where that is not there as it was."""
         self.since_saved = 0
         try:
             return {
@@ -161,13 +161,13 @@ def count_ends(pieces: Iterable[tuple[str, Piece]], counts: Counts) -> Iterator[
 def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progress: Progress) -> None:
     """Reads over what an earlier start has made tokens of."""
     if n_pieces:
-        progress(f"going on with an earlier start, behind {megabytes(n_bytes)} of text", 0, n_bytes)
-    done, told = 0, 0
+        progress(f"going on with an earlier start, after {megabytes(n_bytes)} of text", 0, n_bytes)
+    done, reported = 0, 0
     for _, piece in islice(pieces, n_pieces):
         done += utf8_length(piece.text)
-        if done - told >= JOB_CHARACTERS or done == n_bytes:  # to tell costs as much as to read a short document
+        if done - reported >= JOB_CHARACTERS or done == n_bytes:  # a report costs as much as a short document
             progress("reading what is done", done, n_bytes)
-            told = done
+            reported = done
 
 
 def is_built(folder: Path) -> bool:

@@ -25,8 +25,8 @@ class Corpus(Protocol):
         """UTF-8 bytes of all its text: exact where the split needs them, else about, for progress; None if unknown."""
 
     def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
-        """All of "train", then all of "val"; ``total`` is what ``total_bytes`` said. ``progress`` is told of what must
-        be downloaded, not of reading.
+        """All of "train", then all of "val"; ``total`` is what ``total_bytes`` returned. ``progress`` reports what must
+        be downloaded, not reading.
         """
 
 
@@ -60,7 +60,7 @@ class Files:
             raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
 
     def files(self, progress: Progress = silent) -> dict[str, list[Path]]:
-        """The files of each split; "val" has none of its own without ``val_path``. ``progress`` is told what is left
+        """The files of each split; "val" has none of its own without ``val_path``. ``progress`` reports what is left
         out, and how many files are read where these are several.
         """
         keys = {"data.path": self.path} | ({"data.val_path": self.val_path} if self.val_path is not None else {})
@@ -109,6 +109,9 @@ class Files:
             counts.separator = self.separator
         train = self.documents(files["train"], counts)
         if self.val_fraction is not None:
-            return split_pieces(train, train_bytes=int(total * (1 - self.val_fraction)))
+            train_bytes = int(total * (1 - self.val_fraction))
+            if not train_bytes:
+                raise InputError(f"data.val_fraction={self.val_fraction}: leaves none of {total:,} bytes to train on")
+            return split_pieces(train, train_bytes)
         val = self.documents(files["val"], counts)
         return chain((("train", piece) for piece in train), (("val", piece) for piece in val))

@@ -123,9 +123,9 @@ def once(found: Iterator[tuple[os.DirEntry, str]]) -> Iterator[tuple[os.DirEntry
 
 
 def expand(folder: str, parts: tuple[str, ...], entered: set) -> Iterator[tuple[os.DirEntry, str]]:
-    """What is no folder and matches the glob ``parts`` below ``folder``, and what it is.
+    """Every entry below ``folder`` that matches the glob ``parts`` and is no folder, with its kind.
 
-    ``entered`` has the folders in which ``parts`` were looked for: links that lead back end there.
+    ``entered`` collects the pairs of folder and parts already searched, so that a link to a folder above ends.
     """
     if parts[0] == "..":
         yield from expand(os.path.join(folder, ".."), parts[1:] or ("*",), entered)

@@ -104,7 +104,7 @@ def read_separated(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
 
 
 def read_articles(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
-    """WikiText: a row is a line, an empty one is a blank line, and an article begins at a title behind a blank line.
+    """WikiText: a row is a line, an empty one is a blank line, and an article begins at a title after a blank line.
 
     The text is that of ``wiki.train.raw``, where a blank line is a space and a newline.
     """

@@ -88,8 +88,8 @@ def tell(template: Template, pronoun: str) -> Case:
     (form,) = FORMS[pronoun].keys() & set(PLACEHOLDER.findall(sentence))
     words = dict(zip(("OCCUPATION", "PARTICIPANT"), template.candidates, strict=True)) | FORMS[pronoun]
     answer, foil = template.candidates[template.answer], template.candidates[1 - template.answer]
-    told, spans = fill(sentence, words)
-    text, asked = fill(CONTINUATION, {"PRONOUN": words[form], "ANSWER": answer}, before=told)
+    begun, spans = fill(sentence, words)
+    text, asked = fill(CONTINUATION, {"PRONOUN": words[form], "ANSWER": answer}, before=begun)
     mentions = (spans["OCCUPATION"], spans["PARTICIPANT"])
     name = "-".join((*template.candidates, pronoun))
     return Case(
@@ -103,7 +103,7 @@ def tell(template: Template, pronoun: str) -> Case:
             distractors=(mentions[1 - template.answer],),
             answer=asked["ANSWER"],
             pronoun=spans[form],
-            cue=rest_of_sentence(told, spans[form][1]),
+            cue=rest_of_sentence(begun, spans[form][1]),
             subject=next((span for span in mentions if span[0] == len("The ")), None),
         ),
         foil=foil,
@@ -147,12 +147,12 @@ def parting(one: Case, other: Case) -> str:
     return "words" if same_order else "order"
 
 
-def describe(told: Sequence[Case]) -> str:
+def describe(written: Sequence[Case]) -> str:
     """How many pairs a model that reads from left to right can tell apart at the pronoun, and by what."""
-    pairs = list(zip(told[::2], told[1::2], strict=True))
+    pairs = list(zip(written[::2], written[1::2], strict=True))
     counts = Counter(parting(*pair) for pair in pairs)
     lines = [f"{counts[kind]} pairs {what}" for kind, what in PARTINGS.items()]
-    return "\n".join([f"{len(told)} cases in {len(pairs)} pairs", *lines])
+    return "\n".join([f"{len(written)} cases in {len(pairs)} pairs", *lines])
 
 
 def main() -> None:
@@ -164,11 +164,11 @@ def main() -> None:
         templates = read_templates(arguments.templates)
     except InputError as error:
         sys.exit(str(error))
-    told = cases(templates, list(dict.fromkeys(arguments.pronouns)))
-    for case in told:
+    written = cases(templates, list(dict.fromkeys(arguments.pronouns)))
+    for case in written:
         print(json.dumps({key: value for key, value in case.to_json().items() if value}))
     sys.stdout.flush()
-    print(describe(told), file=sys.stderr)
+    print(describe(written), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ MOST_LAYERS = 1_000  # of which no deeper network is known to learn
 SOFTCAPS = 1e-3, 1e6  # what float32 bears
 
 
+def require_count(name: str, value: int, least: int = 0) -> None:
+    """Raises ValueError for a number below ``least``, or one that 64 bits do not hold."""
+    if not least <= value < 1 << 63:
+        raise ValueError(f"{name}={value}: must be at least {least} and below 2**63")
+
+
 @dataclass(frozen=True)
 class GPTConfig:
     """Everything that decides the parameters' shapes and the function they compute.
@@ -56,8 +62,7 @@ class GPTConfig:
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd", "window", "stride"):
-            if not 1 <= vars(self)[name] < 1 << 63:
-                raise ValueError(f"{name}={vars(self)[name]}: must be at least 1 and below 2**63")
+            require_count(name, vars(self)[name], least=1)
         if self.n_layer > MOST_LAYERS:
             raise ValueError(f"n_layer={self.n_layer}: must be at most {MOST_LAYERS:,}")
         if self.n_embd % self.n_head:

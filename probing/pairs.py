@@ -74,10 +74,10 @@ def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scor
     kept = [pair for pair in pairs if max(len(texts[pair.good]), len(texts[pair.bad])) <= model.config.block_size + 1]
     if not kept:
         raise InputError(f"no pair fits into this model's block of {model.config.block_size} tokens")
-    told = list(dict.fromkeys(text for pair in kept for text in (pair.good, pair.bad)))  # once: equal texts tie
-    log_probs = score_sequences(model, [texts[text] for text in told])
+    sentences = list(dict.fromkeys(text for pair in kept for text in (pair.good, pair.bad)))  # once: equal texts tie
+    log_probs = score_sequences(model, [texts[text] for text in sentences])
     require_finite(log_probs.numpy(), "pairs")
-    scores = dict(zip(told, log_probs.tolist(), strict=True))
+    scores = dict(zip(sentences, log_probs.tolist(), strict=True))
     good, bad = (np.array([scores[getattr(pair, which)] for pair in kept]) for which in ("good", "bad"))
     n_good, n_bad = (np.array([len(texts[getattr(pair, which)]) - 1 for pair in kept]) for which in ("good", "bad"))
     return ScoredPairs(kept, good, bad, n_good, n_bad, len(pairs) - len(kept))

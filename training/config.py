@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from model.config import require_count
+
 DEFAULT_MAX_STEPS = 3_000
 MAX_RATE = 1e6  # beyond, float32 overflows within a few steps
 MAX_TOKENS_PER_STEP = 1 << 27  # as many as the largest published runs, and a gigabyte of token ids
@@ -13,12 +15,6 @@ def require_positive(name: str, value: float) -> None:
     """Raises ValueError for zero, negative numbers, infinities and NaN."""
     if not 0 < value < math.inf:
         raise ValueError(f"{name}={value}: must be above 0")
-
-
-def require_count(name: str, value: int, least: int = 0) -> None:
-    """Raises ValueError for a number below ``least``, or one that 64 bits do not hold."""
-    if not least <= value < 1 << 63:
-        raise ValueError(f"{name}={value}: must be at least {least} and below 2**63")
 
 
 @dataclass(frozen=True)

@@ -198,3 +198,12 @@ def test_the_shortest_corpora_have_a_window(n_tokens):
     batches = batches_of(n_tokens, block=10, sequences=2)
     for _ in range(5):
         assert batches.next().max() < n_tokens
+
+
+def test_a_validation_fraction_that_leaves_nothing_to_train_on_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("some text")
+    corpus = Files(str(tmp_path / "a.txt"), val_fraction=0.9999999999999999)
+    with pytest.raises(
+        InputError, match=r"^data\.val_fraction=0\.9999999999999999: leaves none of 9 bytes to train on$"
+    ):
+        prepare(corpus, TokenizerConfig("bytes"), tmp_path)
