@@ -59,12 +59,12 @@ class Files:
         if self.val_fraction is not None and not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
 
-    def files(self, progress: Progress = silent) -> dict[str, list[Path]]:
-        """The files of each split; "val" has none of its own without ``val_path``. ``progress`` reports what is left
-        out, and how many files are read where these are several.
+    def files(self, cache: Path, progress: Progress = silent) -> dict[str, list[Path]]:
+        """The files of each split; "val" has none of its own without ``val_path``. Those of ``cache`` and of runs are
+        left out. ``progress`` reports what is left out, and how many files are read where these are several.
         """
         keys = {"data.path": self.path} | ({"data.val_path": self.val_path} if self.val_path is not None else {})
-        found = {key: find_files(path, key) for key, path in keys.items()}
+        found = {key: find_files(path, key, cache) for key, path in keys.items()}
         for key, one in found.items():
             if len(one.files) > 1 or one.left_out:
                 progress(f"{key}: {one.note()}", 0, None)
@@ -80,7 +80,7 @@ class Files:
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Names, sizes and times of the files, as `make` compares them: reading all of them first would be slow."""
         files = {}
-        for split, paths in self.files(progress).items():
+        for split, paths in self.files(cache, progress).items():
             stats = [(path, path.stat()) for path in paths]
             files[split] = [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
         settings = [self.field, self.separator, self.skip_without_text, self.val_fraction]
@@ -93,7 +93,7 @@ class Files:
     def total_bytes(self, cache: Path, progress: Progress) -> int:
         """Exactly as many as ``pieces`` have: separators are no text."""
         total, before = 0, 0
-        for split, paths in self.files().items():
+        for split, paths in self.files(cache).items():
             for piece in self.documents(paths, Counts()):
                 total += utf8_length(piece.text)
                 progress("reading", total, None)
@@ -104,7 +104,7 @@ class Files:
         return total
 
     def pieces(self, cache: Path, counts: Counts, total: int, progress: Progress) -> Iterator[tuple[str, Piece]]:
-        files = self.files()
+        files = self.files(cache)
         if self.separator != END:
             counts.separator = self.separator
         train = self.documents(files["train"], counts)

@@ -1,16 +1,18 @@
 """Which files a path names: one file, all below a folder, or what a glob matches; and what there is not read.
 
 A folder is read as the glob ``FOLDER/**``, so that both follow symbolic links in the same way: each folder is entered
-once, each file is read once, under whatever number of names.
+once, each file is read once, under whatever number of names. What runs, exports and the cache hold is no corpus: a run
+inside the folder that it trains on would change its own text, and learn from the samples of others.
 """
 
 import errno
+import functools
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,11 @@ COMPRESSION_SUFFIXES = (".gz", ".zst")
 KNOWN = f"{' '.join((*TEXT_SUFFIXES, LINES_SUFFIX))}, alone or with {' or '.join(COMPRESSION_SUFFIXES)}"
 KNOWN += f", and {PARQUET_SUFFIX}"
 FILE, FOLDER = "file", "folder"
+MADE_HERE = {  # what each of these folders has, as training.run and exchange.folder make them: data imports neither
+    "of runs": ("config.yaml", "tokenizer.json", "checkpoints"),
+    "of exports": ("export.json", "config.json", "model.safetensors"),
+}
+CACHED, OF_THE_CACHE = ("downloads", "tokens", "tiktoken"), "of the cache"
 NAMED_SUFFIXES = 8  # of those left out; the rest are counted together
 
 
@@ -65,9 +72,10 @@ def kind(path: Path) -> str:
     return suffix if suffix in (*TEXT_SUFFIXES, LINES_SUFFIX) else ""
 
 
-def find_files(path: str, key: str = "data.path") -> Found:
+def find_files(path: str, key: str = "data.path", cache: Path | None = None) -> Found:
     """The files that ``path``, the value of ``key``, names; raises NothingFoundError where there are none to read, and
-    InputError where a folder on the way cannot be looked into.
+    InputError where a folder on the way cannot be looked into. Runs, exports and the folders of ``cache`` that are met
+    on the way are left out; inside of one that ``path`` itself begins with all is read.
     """
     if not path:
         raise InputError(f"{key} is empty; give {key}=FILE, a folder or a glob")
@@ -89,7 +97,7 @@ def find_files(path: str, key: str = "data.path") -> Found:
         if not start.exists():
             raise NothingFoundError(key, path, f"there is no folder {start}")
     found = Found([], Counter())
-    for entry, what in once(expand(str(start), parts, set())):
+    for entry, what in once(expand(str(start), parts, set(), owners(cache))):
         file = Path(entry.path)
         if what == FILE and kind(file):
             found.files.append(file)
@@ -111,9 +119,46 @@ def reason_against(path: Path) -> str:
     return f"unknown kind of file; known are {KNOWN}"
 
 
+def owners(cache: Path | None) -> Callable[[os.DirEntry], str]:
+    """A function that says what owns a folder, a key of MADE_HERE or OF_THE_CACHE; empty where the user does."""
+    cached = {identity(cache / name) for name in CACHED} - {None} if cache else set()
+
+    def owner(folder: os.DirEntry) -> str:
+        for what, names in MADE_HERE.items():
+            if all(os.path.exists(os.path.join(folder.path, name)) for name in names):
+                return what
+        may_be_cached = folder.name in CACHED or folder.is_symlink()
+        return OF_THE_CACHE if may_be_cached and identity(folder.path) in cached else ""
+
+    return owner
+
+
+def identity(path: str | Path) -> tuple[int, int] | None:
+    """What is the same for all names of a folder; None where there is none."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def files_inside(folder: str) -> Iterator[os.DirEntry]:
+    """All that is no folder and not hidden below ``folder``, in which another process may be writing."""
+    entries = []
+    with suppress(OSError), os.scandir(folder) as listing:
+        entries.extend(listing)
+    for entry in entries:
+        if entry.name[0] == ".":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from files_inside(entry.path)
+        else:
+            yield entry
+
+
 def once(found: Iterator[tuple[os.DirEntry, str]]) -> Iterator[tuple[os.DirEntry, str]]:
     """Leaves out the second name of a file; a hard link is a file of its own."""
-    real_path, seen = cache(os.path.realpath), set()
+    real_path, seen = functools.cache(os.path.realpath), set()
     for entry, what in found:
         folder, name = os.path.split(entry.path)
         real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real_path(folder), name)
@@ -122,13 +167,16 @@ def once(found: Iterator[tuple[os.DirEntry, str]]) -> Iterator[tuple[os.DirEntry
             yield entry, what
 
 
-def expand(folder: str, parts: tuple[str, ...], entered: set) -> Iterator[tuple[os.DirEntry, str]]:
-    """Every entry below ``folder`` that matches the glob ``parts`` and is no folder, with its kind.
+def expand(
+    folder: str, parts: tuple[str, ...], entered: set, owner: Callable[[os.DirEntry], str]
+) -> Iterator[tuple[os.DirEntry, str]]:
+    """Every entry below ``folder`` that matches the glob ``parts`` and is no folder, with its kind; of one that has
+    an ``owner``, all files inside, with the owner as their kind.
 
     ``entered`` collects the pairs of folder and parts already searched, so that a link to a folder above ends.
     """
     if parts[0] == "..":
-        yield from expand(os.path.join(folder, ".."), parts[1:] or ("*",), entered)
+        yield from expand(os.path.join(folder, ".."), parts[1:] or ("*",), entered, owner)
         return
     try:
         about = os.stat(folder)
@@ -141,14 +189,17 @@ def expand(folder: str, parts: tuple[str, ...], entered: set) -> Iterator[tuple[
     entered.add(here)
     part, *rest = parts
     if part == "**":
-        yield from expand(folder, tuple(rest) or ("*",), entered)
+        yield from expand(folder, tuple(rest) or ("*",), entered, owner)
         part, rest = "*", parts
     for entry in entries:
         if not fnmatch(entry.name, part) or (entry.name[0] == "." and part[0] != "."):
             continue
         what = what_is(entry)
         if what == FOLDER and rest:
-            yield from expand(entry.path, tuple(rest), entered)
+            if whose := owner(entry):
+                yield from ((inside, whose) for inside in files_inside(entry.path))
+            else:
+                yield from expand(entry.path, tuple(rest), entered, owner)
         elif what != FOLDER and not rest:
             yield entry, what
 

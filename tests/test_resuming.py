@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -214,6 +215,20 @@ def test_a_fitted_block_computes_the_same(position, block_size):
     assert get_parameters(fitted).keys() == get_parameters(model).keys()
     tokens = torch.arange(8)[None]
     torch.testing.assert_close(fitted(tokens), model(tokens), rtol=0, atol=0)
+
+
+def test_runs_may_lie_inside_the_folder_that_they_train_on(script, text, capsys):
+    here = (*COMMAND, "data.path=.", "cache=cache")
+    script("train", "run=runs/x", *here)
+    Path("runs/x/samples/step_000000.jsonl").write_text('{"text": "a sample"}')
+    script("train", "run=runs/x", *here, "max_steps=3", "resume=true")
+    script("export", "run=runs/x", "to=out")
+    capsys.readouterr()
+    script("train", "run=runs/y", *here)
+    assert re.search(
+        r"1 files are read \(1 \.txt\); .* of runs, .* of exports, .* of the cache", capsys.readouterr().out
+    )
+    assert len(list(Path("cache/tokens").iterdir())) == 1
 
 
 @pytest.mark.parametrize("name", ["run=.", "run=/", "run=.."])

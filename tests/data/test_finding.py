@@ -108,3 +108,40 @@ def test_a_pipe_or_device_is_refused_as_what_it_is(tmp_path, path):
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(InputError, match=r"is a pipe or device, .*; write it to a file first"):
         find_files(str(tmp_path / path))
+
+
+RUN = ("config.yaml", "tokenizer.json", "checkpoints/1/state.json", "metrics.jsonl", "samples/1.txt")
+EXPORT = ("export.json", "config.json", "model.safetensors", "notes.md")
+
+
+def in_(folder, names):
+    return [f"{folder}/{name}" for name in names]
+
+
+@pytest.mark.parametrize("path", ["", "**", "**/*.*", "**/samples/*.txt"])
+def test_runs_exports_and_the_cache_are_no_corpus(tmp_path, path):
+    make(tmp_path, "samples/a.txt", *in_("runs/x", RUN), *in_("out", EXPORT))
+    make(tmp_path, "cache/downloads/b.txt", "cache/tokens/c/tokenizer.json", "runs/.x.starting-1/samples/1.txt")
+    (tmp_path / "again").symlink_to("cache/downloads")
+    (tmp_path / "latest").symlink_to("runs/x")
+    found = find_files(str(tmp_path / path), cache=tmp_path / "cache")
+    assert [str(file.relative_to(tmp_path)) for file in found.files] == ["samples/a.txt"]
+    if path in ("", "**"):
+        assert found.left_out == {"of runs": 5, "of exports": 4, "of the cache": 2}
+
+
+def test_a_cache_among_the_texts_leaves_these_alone(tmp_path):
+    make(tmp_path, "a.txt", "downloads/b.txt", "c/downloads/d.txt")
+    assert [file.name for file in find_files(str(tmp_path), cache=tmp_path).files] == ["a.txt", "d.txt"]
+
+
+@pytest.mark.parametrize("path", ["runs/x/samples", "runs/x/samples/*.txt", "runs/x/samples/1.txt"])
+def test_what_is_named_outright_is_read_also_of_a_run(tmp_path, path):
+    make(tmp_path, *in_("runs/x", RUN))
+    assert names_below(tmp_path, tmp_path / path) == ["runs/x/samples/1.txt"]
+
+
+def test_where_there_are_only_runs_they_are_named(tmp_path):
+    make(tmp_path, *in_("runs/x", RUN))
+    with pytest.raises(InputError, match=r"no files to read there; 5 are left out \(5 of runs\)"):
+        find_files(str(tmp_path))
