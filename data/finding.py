@@ -170,8 +170,8 @@ def once(found: Iterator[tuple[os.DirEntry, str]]) -> Iterator[tuple[os.DirEntry
 def expand(
     folder: str, parts: tuple[str, ...], entered: set, owner: Callable[[os.DirEntry], str]
 ) -> Iterator[tuple[os.DirEntry, str]]:
-    """Every entry below ``folder`` that matches the glob ``parts`` and is no folder, with its kind; of one that has
-    an ``owner``, all files inside, with the owner as their kind.
+    """Every entry below ``folder`` that matches the glob ``parts`` and is no folder, with its kind; of a folder
+    that ``owner`` gives an owner, every file, with the owner as its kind.
 
     ``entered`` collects the pairs of folder and parts already searched, so that a link to a folder above ends.
     """
