@@ -49,13 +49,13 @@ def run_sweep(name: str, settings: list[str], main: Callable[[Any], None], read:
     ``read`` makes the command of a job from what Hydra composed, and ``main`` runs it.
     """
     options = any(setting.startswith("-") for setting in settings)
-    sys.argv = [sys.argv[0], *(encode_swept(argument, keys_of(name)) for argument in sys.argv[1:])]
+    sys.argv[1:] = [encode_swept(argument, keys_of(name)) for argument in sys.argv[1:]]
     jobs = None if options else check(name, settings)
     folder = SWEEPS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}"
-    if not options and not any(setting.startswith("hydra.sweep.dir=") for setting in settings):
-        sys.argv.append(f"hydra.sweep.dir={folder}")
     if not options:
-        sys.argv.append("hydra/hydra_logging=none")  # it would print settings as they are encoded
+        overrides = [argument for argument in sys.argv[1:] if argument not in FLAGS]
+        own = ["-m", f"hydra.sweep.dir={folder}", "hydra/hydra_logging=none"]  # its log would show encoded settings
+        sys.argv[1:] = [*own, *overrides]  # -m has to be first; of a key given twice the later value counts
     job = surviving(main, read, folder.absolute())
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data.building import TOKENIZER, build, can_go_on, is_built
 from data.corpora import Corpus
-from data.disk import Held, file_sha256, locked
+from data.disk import Held, file_sha256, locked, require_writable
 from data.download import Progress, silent
 from data.errors import InputError
 from data.files import Counts
@@ -64,6 +64,7 @@ def prepare(
     description = {"format": FORMAT, "source": corpus.fingerprint(cache, progress), "tokenizer": made}
     folder = cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}"
     if not folder.exists():
+        require_writable(folder.parent, "cache")
         folder.parent.mkdir(parents=True, exist_ok=True)
         waiting = f"waiting for another process that makes tokens of {corpus.name}"
         with locked(lock_of(folder), lambda: progress(waiting, 0, None)):

@@ -44,10 +44,10 @@ def replace_durably(path: Path, data: bytes) -> None:
         raise
 
 
-def require_writable(folder: Path) -> None:
+def require_writable(folder: Path, key: str | None = None) -> None:
     """Raises InputError where nothing can be written into ``folder``, or into what is there of the folders above it.
 
-    To be asked before long work; leaves nothing.
+    To be asked before long work; leaves nothing. ``key``: the setting that chose the folder.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
@@ -55,8 +55,17 @@ def require_writable(folder: Path) -> None:
             file.write(bytes(TRIED_BYTES))
             file.flush()
     except OSError as error:
-        remedy = "make room there, or make it a folder that can be written"
-        raise InputError(f"{there} cannot be written ({error.strerror}); {remedy}") from None
+        other = f"give another {key}=..." if key else "use another folder"
+        raise InputError(f"{there} cannot be written ({error.strerror}); make room there, or {other}") from None
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether a path's name is text; on Linux it may be any bytes."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

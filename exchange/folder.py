@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from data import InputError, Tokenizer
-from data.disk import discard, parents_made, place_beside, write_durably
+from data.disk import discard, is_utf8, parents_made, place_beside, require_writable, write_durably
 from data.tokenizers import gpt2_tokenizer
 from exchange import tokenizer_json
 from exchange.gpt2 import GPT2
@@ -58,6 +58,7 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
         "generation_config.json": ends,
         **tokenizer_json.files(tokenizer, config.block_size),
     }
+    require_writable(folder.parent, "to")
     with parents_made(folder), replacing(folder) as building:
         for name, content in contents.items():
             write_durably(
@@ -207,6 +208,8 @@ def weight_files(folder: Path, source: str) -> dict[str, Path]:
     else:
         paths = [folder / WEIGHTS]
     files = {}
+    if not is_utf8(folder):
+        raise InputError(f"{source}: safetensors opens only paths that are UTF-8; rename the folder")
     for path in paths:
         if not path.is_file():
             raise InputError(f"{source}: {path.name} is missing; only safetensors files are read")

@@ -1,9 +1,10 @@
 """Fixtures that several packages' tests share: inputs, a trained run, the scripts in process."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -82,6 +83,15 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def story_tokenizer() -> Tokenizer:
     """BPE trained on as many stories as it takes to see every word often enough, as in a real run."""
     return train_bpe(write("train", 20_000, seed=0), TokenizerConfig().vocab_size)
+
+
+@pytest.fixture(autouse=True)
+def loggers_are_as_before() -> Iterator[None]:
+    """Hydra and others leave handlers that write to what was stdout in one test, and fail in the next."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def run_script(name: str, *arguments: str) -> None:

@@ -133,6 +133,21 @@ def test_training_finds_out_before_tokens_are_made_that_it_cannot_write(error_of
     assert not Path("cache").exists()
 
 
+def test_a_cache_and_an_export_that_cannot_be_written_name_their_key(error_of, finished_run):
+    Path("file").touch()
+    Path("a.txt").write_text("To be. " * 400)
+    message = error_of("train", "run=run", "cache=file", *TEXT)
+    assert message.endswith("file cannot be written (Not a directory); make room there, or give another cache=...")
+    message = error_of("export", f"run={finished_run}", "to=file/model")
+    assert message.endswith("file cannot be written (Not a directory); make room there, or give another to=...")
+
+
+def test_a_closed_stdout_is_no_reason_to_fail(script, finished_run, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    script("sample", f"run={finished_run}", "max_new_tokens=3")
+    assert len((finished_run / "samples" / "samples.jsonl").read_text().splitlines()) >= 1
+
+
 def test_a_full_disk_cannot_be_written(disk):
     require_writable(disk)
     (disk / "ballast").write_bytes(bytes(250_000))

@@ -17,7 +17,8 @@ from kills import run_in_peace, run_through_kills, what_a_run_became
 from processes import Training
 from trainers import rows_without_clock
 
-from training import checkpoint
+from data import InputError
+from training import Trainer, checkpoint
 from training.metrics import read_rows
 
 TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40
@@ -135,19 +136,27 @@ def test_side_by_side_a_bad_job_takes_no_good_one_with_it(tmp_path):
     assert {run.name in out for run in runs} == {True}
 
 
-def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys, texts):
+def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys, texts, monkeypatch):
     """Its record in wandb is finished, signals are handled as before, and no file stays open."""
     settings = (*PLAIN, "data.path=one.txt", "max_steps=12", "wandb.mode=offline", "run='r${optimizer.matrix_lr}'")
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    step = Trainer.train_step
+
+    def failing(self) -> dict:
+        if self.config.optimizer.matrix_lr == 0.5 and self.step == 3:
+            raise InputError("loss or gradient was not finite")
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "train_step", failing)
     with pytest.raises(SystemExit) as caught:
-        script("train", "-m", "optimizer.matrix_lr=1e30,0.004", "optimizer=adamw", *settings)
+        script("train", "-m", "optimizer.matrix_lr=0.5,0.004", "optimizer=adamw", *settings)
     assert caught.value.code == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert not [link for link in Path("/proc/self/fd").glob("*") if str(Path.cwd()) in os.path.realpath(link)]
     bad, good = capsys.readouterr().out.splitlines()[-2:]
     assert "  error: " in bad
     assert good.endswith(f"{rows_without_clock(Path('r0.004'))[-1]['val_loss']:.4f}")
-    for run in ("r1e+30", "r0.004"):
+    for run in ("r0.5", "r0.004"):
         assert len(list(Path(run).glob("wandb/offline-run-*/*.wandb"))) == 1
 
 

@@ -1,7 +1,6 @@
 """``--help`` explains every key, from the comments of the YAML files, on a terminal of 80 columns."""
 
 import dataclasses
-import logging
 import re
 import typing
 
@@ -23,15 +22,11 @@ def launched(monkeypatch, capsys, *arguments: str) -> tuple[object, str]:
     """What ends ``train.py`` with these arguments, and what it prints."""
     GlobalHydra.instance().clear()
     monkeypatch.setattr("sys.argv", ["train.py", *arguments])
-    status, log = None, logging.getLogger()
-    level, handlers = log.level, log.handlers[:]
+    status = None
     try:
         cli.launch(lambda command: pytest.fail("it ran"), "train", TrainCommand)
     except SystemExit as end:
         status = end.code
-    finally:  # Hydra's own options leave a handler for this test's stdout
-        log.setLevel(level)
-        log.handlers[:] = handlers
     return status, capsys.readouterr().out
 
 

@@ -24,7 +24,8 @@ def sweep(tmp_path, monkeypatch, capsys):
 
     def call(main, *arguments: str, name: str = "train"):
         GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", "-m", *arguments])
+        flag = () if "-m" in arguments else ("-m",)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *flag, *arguments])
         try:
             cli.launch(main, name, SCHEMAS[name])
             code = 0
@@ -62,6 +63,14 @@ def test_an_error_ends_its_own_job_alone(sweep):
         "2    seed=2     r/2  ZeroDivisionError: by nothing",
         "3    seed=3     r/3  done",
     ]
+
+
+@pytest.mark.parametrize("arguments", [("seed=1,2", "-m"), ("max_steps=3", "-m", "seed=1,2")])
+def test_the_flag_of_a_sweep_may_stand_anywhere(sweep, arguments):
+    seeds = []
+    code, _, err = sweep(lambda command: seeds.append(command.seed), *arguments)
+    assert (seeds, err) == ([1, 2], "")
+    assert code == 0
 
 
 def test_settings_that_do_not_go_together_end_their_own_job_alone(sweep):
