@@ -38,7 +38,8 @@ NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     """Runs ``main(config)`` for this process's command line; wrong input ends in one line and exit status 1."""
     OmegaConf.register_new_resolver("text", decode_text, replace=True)
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # closed by whoever started this, as for a daemon
+    # Either is None where whoever started this has closed it, as for a daemon.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names and samples may have what is no character
