@@ -1,7 +1,7 @@
 """Causal self-attention: softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, equation 1).
 
 ``attention_weights`` is the equation. ``CausalSelfAttention`` computes the same with PyTorch's fused kernel, and for
-the rows that hooks ask for with ``attention_weights`` itself; tests prove them equal for every attention type.
+the rows that hooks ask for with ``attention_weights`` itself; tests prove them equal.
 
 Shapes: B sequences, T tokens, R rows (queries), H query heads, Hkv key/value heads, d numbers a head, D = H * d.
 """
@@ -21,7 +21,7 @@ ROPE_BASE = 10_000.0
 
 
 def attention_weights(q: Tensor, k: Tensor, visible: Tensor, scale: float) -> Tensor:
-    """softmax(Q K^T * scale): what share of its attention each query gives to each key; 0 where it sees none.
+    """softmax(Q K^T * scale): what share of its attention each query gives to each key; 0 for keys it does not see.
 
     q [B, H, R, d], k [B, H or Hkv, T, d], ``visible`` [B or 1, 1, R, T] -> [B, H, R, T], each row of which sums to 1.
     """
@@ -32,8 +32,8 @@ def attention_weights(q: Tensor, k: Tensor, visible: Tensor, scale: float) -> Te
 class CausalSelfAttention(nn.Module):
     """Attention type F: every token attends to itself and to every earlier token.
 
-    Keys and values may be shared by groups of heads (Ainslie et al. 2023). The other types override ``mask``, which
-    keys a query sees, and ``attend``, how that is computed without a T x T matrix.
+    Keys and values may be shared by groups of heads (Ainslie et al. 2023). W and S (``model.sparse``) override
+    ``mask``, which keys a query sees, and ``attend``, how that is computed; L (``model.linear``) has its own weights.
     """
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
@@ -50,7 +50,9 @@ class CausalSelfAttention(nn.Module):
     def forward(
         self, x: Tensor, rotary: Tensor | None, hooks: Hooks | None = None, cache: Cache | None = None
     ) -> Tensor:
-        """x [B, T, D] -> [B, T, D]. ``rotary``: the angles of these T positions; None where positions are learned."""
+        """x [B, T, D] -> [B, T, D]. ``rotary``: rows of ``rotary_table`` at these T positions; None where positions are
+        learned. With a ``cache``, x are the first tokens of all sequences, or one more of each.
+        """
         q, k, v = self.project(x, rotary)  # [B, H, T, d], [B, Hkv, T, d] twice
         z = self.attend(q, k, v) if cache is None else self.attend_cached(q, k, v, cache)  # [B, H, T, d]
         if hooks is not None:
@@ -69,7 +71,7 @@ class CausalSelfAttention(nn.Module):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None) -> Tensor:
         """attention_weights(q, k, visible, scale) @ v, [B, H, T, d], by the fused kernel: no T x T matrix is kept.
 
-        ``visible`` [B or 1, 1, T, keys]; without it one query sees all keys, and of several each those before it.
+        ``visible`` [B or 1, 1, T, keys]; without it attention is causal, and a single query sees all keys.
         """
         causal, grouped = visible is None and q.size(2) > 1, q.size(1) != k.size(1)
         dropout = self.dropout if self.training else 0.0
@@ -92,14 +94,15 @@ class CausalSelfAttention(nn.Module):
     def observe(self, q: Tensor, k: Tensor, v: Tensor, z: Tensor, hooks: Hooks) -> Tensor:
         """Shows ``hooks`` the rows they ask for, and returns the heads' outputs z [B, H, T, d] as they leave them."""
         if self.training and self.dropout:
-            raise ValueError("attention under dropout cannot be watched; call model.eval() first")
+            raise ValueError("attention under dropout cannot be observed; call model.eval() first")
         hooks.projected(self.layer, q, k, v)
         rows = hooks.rows
         if rows is None:
             rows = torch.arange(q.size(2), device=q.device).expand(q.size(0), -1)
         index = rows[:, None, :, None].expand(-1, self.n_head, -1, self.head_dim)  # [B, H, R, d]
         pattern = hooks.pattern(self.layer, self.weights(q.gather(2, index), k, rows))  # [B, H, R, T]
-        return hooks.z(self.layer, z.scatter(2, index, pattern @ repeat_groups(v, self.n_head)))
+        z = z.scatter(2, index, (pattern @ repeat_groups(v, self.n_head)).type_as(z))
+        return hooks.z(self.layer, z)
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """An empty cache for ``batch`` sequences of up to ``capacity`` tokens."""
@@ -110,7 +113,7 @@ class CausalSelfAttention(nn.Module):
         if q.size(2) > 1:
             cache.fill(k, v)
             return self.attend(q, k, v)
-        return CausalSelfAttention.attend(self, q, *cache.append(k, v))
+        return CausalSelfAttention.attend(self, q, *cache.append(k, v))  # which holds only what is seen
 
     def flops_per_token(self, length: int) -> int:
         """Of scores and mixing for one of ``length`` tokens, forward and backward: 12 d a head and key (Chowdhery et

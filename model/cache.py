@@ -47,8 +47,11 @@ class KVCache(Cache):
         for kept, new in zip(self.tensors, (k, v), strict=True):
             rows = by_stride(new, stride)
             n = rows.size(3)
-            slots = torch.arange(max(0, n - n_slots), n, device=rows.device)
-            kept[:, :, :, slots % n_slots] = rows[:, :, :, slots].type_as(kept)
+            if n <= n_slots:
+                kept[:, :, :, :n] = rows
+            else:
+                slots = torch.arange(n - n_slots, n, device=rows.device)
+                kept[:, :, :, slots % n_slots] = rows[:, :, :, slots].type_as(kept)
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adds one token a sequence, k and v [B, Hkv, 1, d]; returns what it sees: keys and values [B, Hkv, n, d], and
@@ -56,14 +59,15 @@ class KVCache(Cache):
         """
         stride, n_slots = self.tensors[0].shape[2:4]
         row, index = self.position % stride, self.position // stride
-        n, same = min(self.longest // stride + 1, n_slots), isinstance(index, int)
+        slot, n, same = index % n_slots, min(self.longest // stride + 1, n_slots), isinstance(index, int)
         each = slice(None) if same else torch.arange(len(index), device=index.device)
         for kept, new in zip(self.tensors, (k, v), strict=True):
-            kept[each, :, row, index % n_slots] = new[:, :, 0].type_as(kept)  # under autocast in half precision
+            kept[each, :, row, slot] = new[:, :, 0].type_as(kept)  # under autocast in half precision
         # One row for all need not be copied.
         keys, values = (kept[:, :, 0, :n] if stride == 1 else kept[each, :, row, :n] for kept in self.tensors)
-        filled = None if same else torch.arange(n, device=k.device) <= index[:, None]  # [B, n]
-        return keys, values, filled if same else filled[:, None, None]
+        if same:
+            return keys, values, None
+        return keys, values, (torch.arange(n, device=k.device) <= index[:, None])[:, None, None]
 
 
 def by_stride(x: Tensor, stride: int) -> Tensor:
@@ -72,27 +76,34 @@ def by_stride(x: Tensor, stride: int) -> Tensor:
 
 
 class Context:
-    """What a model remembers of B sequences: ``lengths``, the tokens each has read, and one cache a layer."""
+    """What a model remembers of B sequences: ``lengths``, the tokens each has read, and one cache a layer, for up to
+    ``capacity`` tokens.
+    """
 
-    def __init__(self, caches: list[Cache], lengths: list[int]) -> None:
-        self.caches, self.lengths = caches, lengths
+    def __init__(self, caches: list[Cache], lengths: list[int], capacity: int) -> None:
+        self.caches, self.lengths, self.capacity = caches, lengths, capacity
 
-    def advance(self, n: int, device: torch.device) -> slice | Tensor:
-        """Makes all caches ready for the next ``n`` tokens of each sequence and returns their positions: a slice, or
-        [B, n] where sequences differ in length.
+    def positions(self, n: int, device: torch.device) -> slice | Tensor:
+        """Where the next ``n`` tokens of each sequence are, which all caches then know: a slice, or [B, n] where
+        sequences differ in length.
+
+        Raises ValueError for more than one token after the first ones, and for more than ``capacity`` in all.
         """
         longest = max(self.lengths)
+        if n > 1 and longest:
+            raise ValueError(f"{n} tokens after the first ones: give them one by one, as GPT.step does")
+        if longest + n > self.capacity:
+            raise ValueError(f"{longest + n} tokens do not fit into a context for {self.capacity}")
         same = min(self.lengths) == longest
         position = longest if same else torch.tensor(self.lengths, device=device)
         for cache in self.caches:
             cache.position, cache.longest = position, longest
-        self.lengths = [length + n for length in self.lengths]
-        return slice(longest, longest + n) if same else position[:, None] + torch.arange(n, device=device)
+        return slice(longest, longest + n) if same else position[:, None]
 
     def select(self, sequences: Tensor) -> "Context":
         """A copy that holds ``sequences`` [n] of this one: read a prompt once, continue it n times."""
         caches = [cache.select(sequences) for cache in self.caches]
-        return Context(caches, [self.lengths[i] for i in sequences.tolist()])
+        return Context(caches, [self.lengths[i] for i in sequences.tolist()], self.capacity)
 
     @classmethod
     def concatenated(cls, parts: Sequence["Context"]) -> "Context":
@@ -102,7 +113,7 @@ class Context:
             type(caches[0])(*map(torch.cat, zip(*(cache.tensors for cache in caches), strict=True)))
             for caches in by_layer
         ]
-        return cls(caches, [length for part in parts for length in part.lengths])
+        return cls(caches, [length for part in parts for length in part.lengths], parts[0].capacity)
 
     def replace(self, sequences: Tensor, other: "Context") -> None:
         """Replaces ``sequences`` [n] by those of ``other``."""

@@ -11,7 +11,7 @@ ATTENTION_TYPES = {
     "R": "recurrent network",
 }
 HEADLESS = "R"  # types without heads, and so without a pattern
-MOST_LAYERS = 1_000  # of which no deeper network is known to learn
+MOST_LAYERS = 1_000  # no deeper network is known to learn
 SOFTCAPS = 1e-3, 1e6  # what float32 bears
 
 

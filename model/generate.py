@@ -60,7 +60,7 @@ def filter_logits(logits: Tensor, sampling: Sampling) -> Tensor:
 
 def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
     """Next tokens [B] from logits [B, V]; raises FloatingPointError where these are NaN or infinite."""
-    if not logits.amax(-1).isfinite().all():  # waits for a GPU, as drawing does anyway
+    if not logits.amax(-1).isfinite().all():  # one wait for a GPU a token
         raise FloatingPointError("the model's logits are not finite")
     if sampling.temperature == 0:
         return logits.argmax(-1)

@@ -56,11 +56,21 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, rotary: Tensor | None, hooks: Hooks | None = None, cache: Cache | None = None
+        self,
+        x: Tensor,
+        rotary: Tensor | None,
+        hooks: Hooks | None = None,
+        cache: Cache | None = None,
+        rows: Tensor | None = None,
     ) -> Tensor:
+        """x [B, T, D] -> [B, T, D]; of the last block only ``rows`` [B, R] may be wanted: [B, R, D]."""
         if hooks is not None:
             hooks.residual(self.layer, x)
-        x = x + self.dropout(self.attention(self.norm_attention(x), rotary, hooks, cache))
+        attended = self.attention(self.norm_attention(x), rotary, hooks, cache)
+        if rows is not None:
+            index = rows[..., None].expand(-1, -1, x.size(-1))
+            x, attended = x.gather(1, index), attended.gather(1, index)
+        x = x + self.dropout(attended)
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
@@ -94,15 +104,16 @@ class GPT(nn.Module):
         """tokens [B, T], T <= block_size -> float32 logits [B, T, V] of the next token.
 
         With ``targets`` [B, T], the tokens that follow: their mean cross-entropy in nats instead. With ``rows`` [B, R]
-        only those positions go through the head: [B, R, V]. ``hooks`` see, and may replace, attention on the way.
+        only those positions are computed to the end: [B, R, V]. ``hooks`` see, and may replace, attention on the way.
         ``context``: the tokens before ``tokens``, as caches; ``tokens`` are added to it; see ``step``.
         Raises ValueError where the sequence is longer than the block.
         """
         n = tokens.size(1)
-        end = n + (max(context.lengths) if context else 0)
-        if end > self.config.block_size:
-            raise ValueError(f"{end} tokens do not fit into block_size={self.config.block_size}")
-        positions = context.advance(n, tokens.device) if context else slice(0, n)
+        if n > self.config.block_size:
+            raise ValueError(f"{n} tokens do not fit into block_size={self.config.block_size}")
+        if context and hooks is not None:
+            raise ValueError("hooks see whole texts: with a context, only the new tokens would be seen")
+        positions = context.positions(n, tokens.device) if context else slice(0, n)
         x = self.embed(tokens)  # [B, T, D]
         if self.position is not None:
             x = x + self.position.weight[positions]
@@ -111,9 +122,9 @@ class GPT(nn.Module):
             x = rms_norm(x)
         x = self.dropout(x)
         for block, cache in zip(self.blocks, context.caches if context else [None] * len(self.blocks), strict=True):
-            x = block(x, rotary, hooks, cache)
-        if rows is not None:
-            x = x.gather(1, rows[..., None].expand(-1, -1, x.size(-1)))
+            x = block(x, rotary, hooks, cache, rows if block is self.blocks[-1] else None)
+        if context:
+            context.lengths = [length + n for length in context.lengths]
         if targets is not None:
             x = self.norm(x).flatten(0, 1)
             return head_loss(x, self.head.weight, targets.flatten(), self.config.softcap)
@@ -129,14 +140,16 @@ class GPT(nn.Module):
         The first tokens are read in one pass, as long as all sequences have as many; later ones one by one.
         """
         if tokens.size(1) > 1 and any(context.lengths):
-            return [self.step(token, context) for token in tokens.split(1, dim=1)][-1]
+            for token in tokens.split(1, dim=1):
+                logits = self.step(token, context)
+            return logits
         last = tokens.new_full((len(tokens), 1), tokens.size(1) - 1)
         return self(tokens, rows=last, context=context)[:, 0]
 
     def new_context(self, batch: int, capacity: int | None = None) -> Context:
         """``batch`` sequences of which nothing has been read, with space for ``capacity`` tokens each, or a block."""
-        caches = [block.attention.new_cache(batch, capacity or self.config.block_size) for block in self.blocks]
-        return Context(caches, [0] * batch)
+        capacity = min(capacity or self.config.block_size, self.config.block_size)
+        return Context([block.attention.new_cache(batch, capacity) for block in self.blocks], [0] * batch, capacity)
 
     def n_parameters(self) -> int:
         """Trainable numbers; a tied head counts once."""

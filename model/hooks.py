@@ -22,7 +22,7 @@ class Hooks:
         """What ``layer`` reads: the residual stream [B, T, D]."""
 
     def projected(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> None:
-        """Queries [B, H, T, d], keys and values [B, Hkv, T, d] of ``layer``; see its ``project``."""
+        """Queries [B, H, T, d], keys and values [B, Hkv, T, d] of ``layer``; keys of L are [B, H, T, d + 1]."""
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
         """Attention weights [B, H, R, T] of ``layer``; every row sums to 1 over the keys."""

@@ -84,8 +84,9 @@ class LinearAttention(CausalSelfAttention):
         here = left.gather(2, rows[:, None].expand(-1, self.n_head, -1))
         unseen = ~self.visible(rows, k.size(2))[:, None]
         between = (here[..., None] - left[:, :, None]).masked_fill(unseen, -math.inf).exp()  # [B, H, R, T]
-        weights = features(exact(q)) @ features(k[..., :-1]).mT * between.to(k.dtype)
-        return (weights / weights.sum(-1, keepdim=True)).type_as(q)
+        with torch.autocast(q.device.type, enabled=False):
+            weights = features(exact(q)) @ features(k[..., :-1]).mT * between.to(k.dtype)
+            return (weights / weights.sum(-1, keepdim=True)).type_as(q)
 
     def new_state(self, batch: int, like: Tensor) -> Tensor:
         return exact(like).new_zeros(batch, self.n_head, 2 * self.head_dim, self.head_dim + 1)

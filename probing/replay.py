@@ -2,7 +2,7 @@
 
 A change of head outputs in one layer leaves everything before it as it was: earlier layers, and in later layers the
 rows before the first changed one. ``Replay`` keeps these from one clean pass, and runs the rest for V variants in one
-batch. The last layer is computed at the asked row alone.
+batch, in the last layer at the asked row alone.
 
 Heads can be changed in all layers that have any. A recurrent layer (R) is only run, always as a whole.
 
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from model import GPT, Hooks
-from model.attention import repeat_groups
+from model.attention import CausalSelfAttention, repeat_groups
 from model.gpt import Block
+from model.linear import LinearAttention
 
 # (layer, z [V, B, H, R, d], rows [B, R]) -> z with the changes of each variant in it.
 Edit = Callable[[int, Tensor, Tensor], Tensor]
@@ -101,10 +102,16 @@ class Replay:
                 k, v = (with_rows(old, new, rows, n_variants) for old, new in zip(before, (k, v), strict=True))
             if later == last:
                 q, x, rows = q[:, :, -1:], x[:, -1:], self.asked[:, None]
-            weights = block.attention.weights(q, k, rows.repeat(n_variants, 1))
-            z = (weights @ repeat_groups(v, model.config.n_head)).unflatten(0, (n_variants, -1))
+            z = attend_rows(block.attention, q, k, v, rows.repeat(n_variants, 1)).unflatten(0, (n_variants, -1))
             x = finish(block, x, edit(later, z, rows))
         return model.logits(x[:, -1]).unflatten(0, (n_variants, -1))
+
+
+def attend_rows(attention: CausalSelfAttention, q: Tensor, k: Tensor, v: Tensor, rows: Tensor) -> Tensor:
+    """The outputs [B, H, R, d] of queries [B, H, R, d] at ``rows`` [B, R], by the fused kernel where there is one."""
+    if isinstance(attention, LinearAttention):
+        return attention.weights(q, k, rows) @ repeat_groups(v, attention.n_head)
+    return CausalSelfAttention.attend(attention, q, k, v, attention.visible(rows, k.size(2))[:, None])
 
 
 def finish(block: Block, x: Tensor, z: Tensor) -> Tensor:

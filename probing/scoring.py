@@ -17,7 +17,7 @@ FEWEST_TOKENS = 512
 
 
 def pad(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    """Sequences of unequal length as one tensor [B, T], zeros behind them: a causal model never looks there."""
+    """Sequences of unequal length as one tensor [B, T], zeros after them: a causal model never looks there."""
     longest = max(map(len, sequences))
     return torch.tensor([[*sequence, *[0] * (longest - len(sequence))] for sequence in sequences], device=device)
 
@@ -81,7 +81,7 @@ def referential_metrics(model: GPT, cases: Sequence[EncodedCase], prefix: str = 
 
 @torch.inference_mode()
 def score_sequences(model: GPT, sequences: Sequence[Sequence[int]]) -> Tensor:
-    """The log-probability in nats of each sequence behind its first token, given that token: [N] in double precision.
+    """The log-probability in nats of each sequence after its first token, given that token: [N] in double precision.
 
     No sequence may have more than block_size + 1 tokens, nor fewer than two.
     """

@@ -194,6 +194,22 @@ def test_a_stride_beyond_the_text_costs_nothing(stride, kept):
 
 
 @pytest.mark.parametrize("letter", "FWSLR")
+def test_a_context_takes_what_it_has_space_for_in_the_order_that_it_can(letter):
+    model = loud_model(GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+    tokens = torch.arange(8)[None]
+    with pytest.raises(ValueError, match="8 tokens do not fit into a context for 4"):
+        model(tokens, context=model.new_context(1, capacity=4))
+    context = model.new_context(1)
+    with torch.inference_mode():
+        model.step(tokens, context)
+    with pytest.raises(ValueError, match="8 tokens after the first ones: give them one by one"):
+        model(tokens, context=context)
+    with pytest.raises(ValueError, match="hooks see whole texts"):
+        model(tokens[:, :1], context=context, hooks=Hooks())
+    assert context.lengths == [8]
+
+
+@pytest.mark.parametrize("letter", "FWSLR")
 def test_generation_under_autocast_moves_on_and_takes_unequal_prompts(letter):
     model = loud_model(GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
     prompts = [torch.arange(3), torch.arange(9)]
