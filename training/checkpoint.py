@@ -132,7 +132,8 @@ def find(run: Path, which: str) -> Path:
     steps = saved_steps(run)
     if not steps:
         raise InputError(
-            f"run={run}: it has no checkpoint yet; the command that began it begins again with resume=auto"
+            f"run={run}: it has no checkpoint yet; the command that began it, with resume=auto and without "
+            "overwrite=true, begins again"
         )
     if which == "latest":
         return folder_of(run, steps[-1])

@@ -14,7 +14,7 @@ MAX_TOKENS_PER_STEP = 1 << 27  # as many as the largest published runs, and a gi
 def require_positive(name: str, value: float) -> None:
     """Raises ValueError for zero, negative numbers, infinities and NaN."""
     if not 0 < value < math.inf:
-        raise ValueError(f"{name}={value}: must be above 0")
+        raise ValueError(f"{name}={value}: must be above 0 and finite")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The training loop, top to bottom: step, evaluate, save, until the budget is used up or somebody says stop."""
 
 import math
+import shlex
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -106,7 +107,8 @@ class Trainer:
                 raise
             raise InputError(
                 f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
-                f"Put that right, then continue with the same command, run={self.run} and resume=auto"
+                f"Put that right, then continue with the same command and {shlex.quote(f'run={self.run}')} resume=auto "
+                "(in place of overwrite=true, if that was given)"
             ) from None
         finally:
             if self.metrics:

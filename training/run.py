@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 import torch
 import yaml
@@ -172,10 +173,10 @@ def explain_foreign(path: Path) -> str:
         return f"there is no such run{hub}{runs_beside(path)}"
     for folder in (path, *path.parents):
         if is_run(folder):
-            return f"is a part of a run; write init_from={folder}, which takes its best checkpoint"
+            return f"is a part of a run; write {quote(f'init_from={folder}')}, which takes its best checkpoint"
     folder = path if path.is_dir() else path.parent
     if path.suffix not in NANOGPT and (folder / "config.json").is_file():
-        return f"is a model of transformers; write init_from=hf:{folder}"
+        return f"is a model of transformers; write {quote(f'init_from=hf:{folder}')}"
     if path.suffix in PICKLED or (path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir())):
         return (
             "is a pickled checkpoint, as of nanoGPT, and nothing is unpickled here; write it with save_pretrained of "
