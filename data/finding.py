@@ -26,8 +26,9 @@ COMPRESSION_SUFFIXES = (".gz", ".zst")
 KNOWN = f"{' '.join((*TEXT_SUFFIXES, LINES_SUFFIX))}, alone or with {' or '.join(COMPRESSION_SUFFIXES)}"
 KNOWN += f", and {PARQUET_SUFFIX}"
 FILE, FOLDER = "file", "folder"
+RUN = ("config.yaml", "tokenizer.json", "checkpoints")  # by these a run is known
 MADE_HERE = {  # what each of these folders has, as training.run and exchange.folder make them: data imports neither
-    "of runs": ("config.yaml", "tokenizer.json", "checkpoints"),
+    "of runs": RUN,
     "of exports": ("export.json", "config.json", "model.safetensors"),
 }
 CACHED, OF_THE_CACHE = ("downloads", "tokens", "tiktoken"), "of the cache"

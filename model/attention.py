@@ -99,9 +99,9 @@ class CausalSelfAttention(nn.Module):
         rows = hooks.rows
         if rows is None:
             rows = torch.arange(q.size(2), device=q.device).expand(q.size(0), -1)
-        index = rows[:, None, :, None].expand(-1, self.n_head, -1, self.head_dim)  # [B, H, R, d]
-        pattern = hooks.pattern(self.layer, self.weights(q.gather(2, index), k, rows))  # [B, H, R, T]
-        z = z.scatter(2, index, (pattern @ repeat_groups(v, self.n_head)).type_as(z))
+        pattern = hooks.pattern(self.layer, self.weights(take_rows(q, rows), k, rows))  # [B, H, R, T]
+        seen = (pattern @ repeat_groups(v, self.n_head)).type_as(z)  # [B, H, R, d]
+        z = z.scatter(2, rows[:, None, :, None].expand_as(seen), seen)
         return hooks.z(self.layer, z)
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
@@ -120,6 +120,12 @@ class CausalSelfAttention(nn.Module):
         al. 2022, appendix B), causal masking not deducted.
         """
         return 12 * self.n_head * self.head_dim * length
+
+
+def take_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Rows [B, R] of x [B, ..., T, d]: [B, ..., R, d]."""
+    index = rows.view(rows.size(0), *[1] * (x.dim() - 3), rows.size(1), 1)
+    return x.gather(-2, index.expand(*x.shape[:-2], -1, x.size(-1)))
 
 
 def repeat_groups(x: Tensor, n_head: int) -> Tensor:

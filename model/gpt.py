@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.attention import RMS_EPS, CausalSelfAttention, rms_norm, rotary_table
+from model.attention import RMS_EPS, CausalSelfAttention, rms_norm, rotary_table, take_rows
 from model.cache import Cache, Context
 from model.config import GPTConfig
 from model.hooks import Hooks
@@ -68,8 +68,7 @@ class Block(nn.Module):
             hooks.residual(self.layer, x)
         attended = self.attention(self.norm_attention(x), rotary, hooks, cache)
         if rows is not None:
-            index = rows[..., None].expand(-1, -1, x.size(-1))
-            x, attended = x.gather(1, index), attended.gather(1, index)
+            x, attended = take_rows(x, rows), take_rows(attended, rows)
         x = x + self.dropout(attended)
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
 

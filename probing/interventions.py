@@ -20,8 +20,9 @@ from torch import Tensor
 from data import EncodedCase
 from data.download import silent
 from model import GPT
+from model.attention import take_rows
 from probing.heads import case_batches, mark_spans, parse_head
-from probing.replay import Replay, reach, take_rows
+from probing.replay import Replay, reach
 from probing.scoring import in_batches, pad
 
 AT_A_SITE = ("swap", "cut")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from model import GPT, Hooks
-from model.attention import CausalSelfAttention, repeat_groups
+from model.attention import CausalSelfAttention, repeat_groups, take_rows
 from model.gpt import Block
 from model.linear import LinearAttention
 
@@ -130,12 +130,6 @@ def reach(model: GPT, layer: int, longest: int) -> Tensor:
     for block in model.blocks[layer + 1 :]:
         reached = (block.attention.mask(between) & reached).any(1)
     return reached
-
-
-def take_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Rows [B, R] of x [B, ..., T, d]: [B, ..., R, d]."""
-    index = rows.view(rows.size(0), *[1] * (x.dim() - 3), rows.size(1), 1)
-    return x.gather(-2, index.expand(*x.shape[:-2], -1, x.size(-1)))
 
 
 def with_rows(old: Tensor, new: Tensor, rows: Tensor, n_variants: int) -> Tensor:

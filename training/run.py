@@ -14,6 +14,7 @@ import yaml
 
 from data import InputError, Tokenizer
 from data.disk import discard, place_beside, replace_durably, write_durably
+from data.finding import RUN
 from model import GPT, GPTConfig
 from training import checkpoint
 from training.config import TrainConfig
@@ -41,7 +42,7 @@ OWN = {  # what a run may hold
 
 
 def is_run(folder: Path) -> bool:
-    return all((folder / name).exists() for name in (CONFIG, TOKENIZER, "checkpoints"))
+    return all((folder / name).exists() for name in RUN)
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
