@@ -5,16 +5,16 @@ from pathlib import Path
 import torch
 
 import cli
-import exchange
+import huggingface
 from cli.schema import ExportCommand
-from training import load_model
+from storage.run import load_model
 
 
 def main(command: ExportCommand) -> None:
     run, folder = Path(command.run), Path(command.to)
     model, tokenizer, state = load_model(run, command.checkpoint, torch.device("cpu"))
     about = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
-    twin = exchange.export(model, tokenizer, folder, about, command.overwrite)
+    twin = huggingface.export(model, tokenizer, folder, about, command.overwrite)
     print(f"written: {folder}, step {state['step']:,} of {run} as {twin.architecture}")
 
 

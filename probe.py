@@ -10,10 +10,11 @@ from rich.console import Console
 
 import cli
 from cli.schema import ProbeCommand
-from data import Case, InputError, Tokenizer, read_cases, split_cases
-from data.case_fit import explain_fit
-from data.disk import require_writable
-from data.pairs import read_pairs
+from common.atomic import require_writable
+from common.errors import InputError
+from data import Case, Tokenizer, read_cases, split_cases
+from data.cases.fit import explain_fit
+from data.cases.minimal_pairs import read_pairs
 from data.stories import FAMILIES, cases
 from model import GPT
 from probing import Findings, encode_families, probe, record_film, write_files
@@ -27,7 +28,9 @@ from report.probe_terminal import print_findings, print_pairs, progress_bar
 from report.terminal import open_console
 from report.tinted_text import show_sentence
 from report.training_page import write_training_page
-from training import load_model, pick_device, snapshots
+from storage import snapshots
+from storage.run import load_model
+from training import pick_device
 
 FILM_CASES = 100  # of each family and split
 

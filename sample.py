@@ -12,13 +12,15 @@ import torch
 
 import cli
 from cli.schema import SampleCommand
-from data import InputError, Tokenizer
-from data.visible import visible_text
+from common.errors import InputError
+from common.visible import visible_text
+from data import Tokenizer
 from model import GPT, generate
 from probing.sentence import require_head
 from report.terminal import open_console
 from report.tinted_text import legend, show_choice
-from training import load_model, pick_device
+from storage.run import load_model
+from training import pick_device
 from training.device import require_memory
 
 LOGITS = 4  # that a step holds of each text: plain, filtered, sorted, as probabilities

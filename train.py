@@ -10,22 +10,23 @@ from pathlib import Path
 import torch
 
 import cli
-import exchange
+import huggingface
 from cli.schema import TrainCommand
-from data import Dataset, EncodedCase, InputError, Tokenizer, encode_case, prepare
-from data.disk import parents_made, require_writable
-from data.errors import NothingFoundError
+from common.atomic import parents_made, require_writable
+from common.errors import InputError, NothingFoundError
+from data import Dataset, EncodedCase, Tokenizer, encode_case, prepare
 from data.stories import STRESS, Stories, cases
 from model import GPT
 from probing import encode_families, glance
-from probing.film import metrics
+from probing.dynamics import metrics
 from probing.scoring import referential_metrics
 from probing.splits import Families
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
-from training import Trainer, checkpoint, pick_device, run
+from storage import checkpoint, run
+from training import Trainer, pick_device
 from training.device import require_memory, why_not_compiled
-from training.loop import Evaluation
+from training.loop import Evaluation, is_finished
 from training.samples import SampleFiles, write_sample
 from training.world import World, join
 
@@ -41,7 +42,7 @@ def main(command: TrainCommand) -> None:
         command = world.first_says(command)  # which has looked, for all, whether there is a run to go on with
         folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
         console = at_exit.enter_context(Console(quiet=not world.first))
-        if command.resume and world.first_says(world.first and run.is_finished(folder, command)):
+        if command.resume and world.first_says(world.first and is_finished(folder, command)):
             if world.first:
                 complete(folder)
             console.has_ended(folder)
@@ -118,8 +119,8 @@ def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> 
 def begin_with(command: TrainCommand, console: Console, device: torch.device, world: World) -> tuple[GPT, Tokenizer]:
     """The weights and the tokenizer of what ``init_from`` names: a run, or a folder of ``transformers``."""
     name, dropout = command.init_from, command.model.dropout
-    if name.startswith(exchange.SCHEME):
-        found = exchange.read(name)
+    if name.startswith(huggingface.SCHEME):
+        found = huggingface.read(name)
         for sentence in found.notes:
             console.note(sentence)
         with world.in_turn():

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.measuring import print_table
 from data.stories import cases
-from data.tokenizers import byte_tokenizer
+from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from model.hooks import PatternRecorder
 from probing import Findings, probe, write_files

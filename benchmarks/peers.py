@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from data.cases import EncodedCase, answer_columns
-from exchange import gpt2
+from data.cases.case import EncodedCase, answer_columns
+from huggingface import gpt2
 from model import GPT, GPTConfig
 from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
 from probing.patterns import show_patterns
 from probing.scoring import in_batches, pad
-from training.run import get_parameters
+from storage.run import get_parameters
 
 BLOCK = 1024
 

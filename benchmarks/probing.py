@@ -33,7 +33,7 @@ from torch import Tensor
 from benchmarks import measuring
 from benchmarks.measuring import cell
 from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, random_gpt2, save_for_transformers
-from data.cases import SITES, Case, EncodedCase, Spans
+from data.cases.case import SITES, Case, EncodedCase, Spans
 from model import Hooks
 from probing.heads import BATCH
 from probing.scoring import in_batches, pad

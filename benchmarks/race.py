@@ -25,10 +25,10 @@ import torch
 
 from benchmarks.measuring import ROOT, cell, log, print_table, require_at_least
 from data import Named, TokenizerConfig, prepare
-from data.shards import Tokens
-from training import load_model
+from data.text.shards import Tokens
+from storage.metrics import read_rows
+from storage.run import load_model
 from training.evaluation import validation_loss
-from training.metrics import read_rows
 
 TARGET = 1.88  # nats a character: nanoGPT's README has this number
 # The README's command, except that the last weights are kept, not those with the lowest sampled loss.

@@ -21,12 +21,13 @@ import torch
 import cli
 from benchmarks.measuring import print_table
 from cli.schema import TrainCommand
-from data import Dataset, InputError
-from data.files import Counts
-from data.shards import Tokens
+from common.errors import InputError
+from data import Dataset
+from data.text.files import Counts
+from data.text.shards import Tokens
 from model import GPT
+from storage.metrics import Metrics
 from training import Trainer, muon, pick_device
-from training.metrics import Metrics
 
 WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 5
 VOCABULARY = {"bytes": 257, "gpt2": 50_257}

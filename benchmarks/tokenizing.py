@@ -28,9 +28,9 @@ import numpy as np
 
 from benchmarks.measuring import cell, ratios, resident_memory
 from data import Files, Tokenizer, TokenizerConfig, prepare
-from data.building import usable_cores
-from data.files import Counts, read_pieces, utf8_length
-from data.tokenizers import gpt2_tokenizer, train_bpe
+from data.text.building import usable_cores
+from data.text.files import Counts, read_pieces, utf8_length
+from data.text.tokenizers import gpt2_tokenizer, train_bpe
 
 WORDS, WORDS_AT_ONCE, VOCABULARY = 40_000, 200_000, 8_192
 SYLLABLES = "ba ce di fo gu la me ni or pu ra se ti un ve wa ex is qua stra ing tion ment ly er".split()

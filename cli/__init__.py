@@ -26,7 +26,7 @@ from cli.help import HELP, help_text
 from cli.one_line import one_line_errors
 from cli.paths import decode_text, encode_text, expand_paths
 from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
-from data import InputError
+from common.errors import InputError
 from training.world import first_speaks, processes
 
 __all__ = ["launch", "read", "to_yaml", "typed"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from cli.composing import FOLDER
-from data import InputError
+from common.errors import InputError
 
 HELP = ("-h", "--help")
 WIDTH, INDENT, COLUMN = 79, 2, 27

@@ -2,9 +2,9 @@
 
 import sys
 
-from data import InputError
-from data.piped import let_go
-from data.visible import visible_text
+from common.errors import InputError
+from common.piped import let_go
+from common.visible import visible_text
 
 
 class one_line_errors:

@@ -8,8 +8,8 @@ import glob
 import os
 from collections.abc import Mapping
 
-from data import InputError
-from exchange import SCHEME
+from common.errors import InputError
+from huggingface import SCHEME
 
 STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")  # in a run's config.yaml, from the root
 PATHS = ("cases", "pairs", "run", "to", *STORED_PATHS)

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-import exchange
+import huggingface
 from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
-from data import InputError
-from training import checkpoint
-from training.run import CONFIG, begins_anew, bring_back, explain_foreign, read_config, waiting_place
+from common.errors import InputError
+from storage import checkpoint
+from storage.run import CONFIG, begins_anew, bring_back, explain_foreign, read_config, waiting_place
 from training.world import processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -180,8 +180,8 @@ def refusal(key: str, given: Any, stored: Any, override: str) -> InputError:
 def initialized(values: dict, overrides: list[str]) -> dict:
     """``values`` with the model and the tokenizer of what ``init_from`` names; only FITTED may be others."""
     name = values["init_from"]
-    if name.startswith(exchange.SCHEME):
-        stored = exchange.read(name).settings()
+    if name.startswith(huggingface.SCHEME):
+        stored = huggingface.read(name).settings()
     else:
         if not (Path(name) / "config.yaml").is_file():
             raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")

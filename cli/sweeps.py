@@ -30,10 +30,10 @@ from cli.composing import FOLDER, GROUPS, check_sweep, compose
 from cli.one_line import one_line_errors
 from cli.paths import decode_text
 from cli.swept_text import encode_one, encode_swept, readable, unknown_values
-from data import InputError
+from common.errors import InputError
+from storage.metrics import best_evaluation, read_rows
+from storage.run import new_run
 from training import TrainConfig
-from training.metrics import best_evaluation, read_rows
-from training.run import new_run
 
 SWEEPS = Path("runs") / ".sweeps"
 FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")

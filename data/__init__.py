@@ -3,14 +3,13 @@
 Imports numpy and no torch; knows nothing of models.
 """
 
-from data.batches import Batches
-from data.case_files import read_cases, split_cases
-from data.cases import Case, EncodedCase, encode_case
-from data.corpora import Corpus, Files
-from data.dataset import Dataset, prepare
-from data.errors import InputError
-from data.named import Named
-from data.tokenizers import Tokenizer, TokenizerConfig
+from data.cases.case import Case, EncodedCase, encode_case
+from data.cases.files import read_cases, split_cases
+from data.text.batches import Batches
+from data.text.corpora import Corpus, Files
+from data.text.dataset import Dataset, prepare
+from data.text.named import Named
+from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 __all__ = [
     "Batches",
@@ -19,7 +18,6 @@ __all__ = [
     "Dataset",
     "EncodedCase",
     "Files",
-    "InputError",
     "Named",
     "Tokenizer",
     "TokenizerConfig",

@@ -21,10 +21,11 @@ import yaml
 import cli
 from cli.schema import TrainCommand
 from cli.stored import BUDGETS, CHANGEABLE
-from data import InputError
-from training import checkpoint
-from training.metrics import best_evaluation, read_rows
-from training.run import is_finished, is_run, read_config
+from common.errors import InputError
+from storage import checkpoint
+from storage.metrics import best_evaluation, read_rows
+from storage.run import is_run, read_config
+from training.loop import is_finished
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}

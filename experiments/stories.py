@@ -10,8 +10,8 @@ from statistics import mean
 
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
+from storage.metrics import read_rows
 from training.evaluation import families_of
-from training.metrics import read_rows
 
 
 def last_row(run: Path) -> dict:

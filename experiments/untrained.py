@@ -13,12 +13,17 @@ from pathlib import Path
 import torch
 
 from data import EncodedCase, Tokenizer
-from data.cases import answer_columns
+from data.cases.case import answer_columns
 from data.stories import cases
 from experiments.tables import Table
 from model import GPT, GPTConfig
 from probing import encode_families, habit_texts
-from probing.families import (
+from probing.heads import score_heads
+from probing.predictions import sites_of
+from probing.roles import HABITS, habits
+from probing.scoring import score_answers
+from probing.splits import Split
+from probing.tasks import (
     LOOKS_P,
     Quoted,
     is_resolved,
@@ -28,13 +33,8 @@ from probing.families import (
     quote_untrained,
     strongest,
 )
-from probing.heads import score_heads
-from probing.predictions import sites_of
-from probing.roles import HABITS, habits
-from probing.scoring import score_answers
-from probing.splits import Split
-from training import checkpoint
-from training.run import TOKENIZER
+from storage import checkpoint
+from storage.run import TOKENIZER
 
 FIRST_SEED = 1_000  # the luckiest of eight have the seeds 1 to 8
 RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")

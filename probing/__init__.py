@@ -5,19 +5,20 @@ Imports model and data. Everything starts at ``probe``.
 
 from collections.abc import Callable, Sequence
 
-from data import Case, InputError, Tokenizer
-from data.case_fit import encode_cases
-from data.cases import by_family
-from data.download import silent
+from common.errors import InputError
+from data import Case, Tokenizer
+from data.cases.case import by_family
+from data.cases.fit import encode_cases
+from data.text.download import silent
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
-from probing.families import FEWEST_CASES, FEWEST_FRAMES, FamilyResult, fitting, measure_family, quote_untrained
-from probing.film import glance, record_film
+from probing.dynamics import glance, record_film
 from probing.findings import Findings, to_json, write_files
 from probing.lists import FAMILY as LISTS
 from probing.lists import random_lists
 from probing.roles import habits
 from probing.splits import Families, Split
+from probing.tasks import FEWEST_CASES, FEWEST_FRAMES, FamilyResult, fitting, measure_family, quote_untrained
 
 __all__ = [
     "Findings",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from data import Case, Tokenizer
-from data.cases import Span, token_spans
+from data.cases.case import Span, token_spans
 from model import GPT
 from model.hooks import PatternRecorder
 from probing.heads import case_batches, head_names

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.cases import aligned
-from data.download import silent
+from data.cases.case import aligned
+from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
 from probing.interventions import (

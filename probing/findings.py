@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from data.disk import json_text, replace_durably
+from common.atomic import json_text, replace_durably
 from model import GPT
 from probing.alignment import Alignment
 from probing.effects import Effect, NeededSet
-from probing.families import FamilyResult, impossible_at, impossible_probe
 from probing.heads import head_names, parse_head
 from probing.roles import HABITS, Habits, role_of
 from probing.splits import Split
+from probing.tasks import FamilyResult, impossible_at, impossible_probe
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
 

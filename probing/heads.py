@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data import EncodedCase
-from data.cases import Span
+from data.cases.case import Span
 from model import GPT, Hooks
 from model.hooks import PatternRecorder
 from probing.patterns import show_patterns

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from data import EncodedCase
-from data.download import silent
+from data.text.download import silent
 from model import GPT
 from model.attention import take_rows
 from probing.heads import case_batches, mark_spans, parse_head

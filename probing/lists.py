@@ -12,7 +12,7 @@ from itertools import islice
 from random import Random
 
 from data import Case, EncodedCase, Tokenizer
-from data.cases import Spans
+from data.cases.case import Spans
 
 FAMILY, ROLE = "random_lists", "induction"
 QUESTION = "which token came next in a list of random ones"

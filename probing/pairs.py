@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data import InputError, Tokenizer
-from data.disk import json_text, replace_durably
-from data.pairs import Pair
+from common.atomic import json_text, replace_durably
+from common.errors import InputError
+from data import Tokenizer
+from data.cases.minimal_pairs import Pair
 from model import GPT
 from probing.scoring import score_sequences
 from probing.statistics import binomial_intervals, require_finite

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import EncodedCase
-from data.cases import SITES, Span
+from data.cases.case import SITES, Span
 
 Weight = Callable[[EncodedCase, Span, int], float]  # of one mention, seen from the token at a site
 
@@ -20,7 +20,7 @@ class Predictions:
     """Weights of K predictors at S sites of N cases of one family.
 
     ``gold`` [N, S, K]: weight on the right candidate; ``rival``: on the best wrong one. ``names`` [K]. ``sites`` are
-    the S sites that this family has, in the order of ``data.cases.SITES``.
+    the S sites that this family has, in the order of ``data.cases.case.SITES``.
     """
 
     names: tuple[str, ...]

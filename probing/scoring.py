@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data import EncodedCase
-from data.cases import answer_columns, by_family
+from data.cases.case import answer_columns, by_family
 from model import GPT
 
 # Where all tokens of texts are scored: logits held at a time, but those of so many tokens in any case.

@@ -5,7 +5,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from data import InputError, Tokenizer
+from common.errors import InputError
+from data import Tokenizer
 from model import GPT
 from probing.heads import head_names
 

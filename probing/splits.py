@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from data import EncodedCase
-from data.cases import twin_groups
+from data.cases.case import twin_groups
 from probing.statistics import Bootstrap, binomial_intervals
 
 Families = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases

@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from data import InputError
+from common.errors import InputError
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95

@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
+from common.visible import START, visible
 from data import EncodedCase, Tokenizer
-from data.cases import SITES, Span, answer_columns, twin_groups
-from data.visible import START, visible
+from data.cases.case import SITES, Span, answer_columns, twin_groups
 from model import GPT
 from model.hooks import PatternRecorder
-from probing.families import FamilyResult
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.patterns import show_patterns
 from probing.scoring import score_answers
+from probing.tasks import FamilyResult
 from report.pages import pack
 
 LEVELS = 255  # of a weight in a page, which has a byte

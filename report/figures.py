@@ -22,22 +22,22 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
+from common.atomic import replace_durably
+from common.visible import visible_name
 from data import EncodedCase, Tokenizer
-from data.cases import SITES, twin_groups
-from data.disk import replace_durably
-from data.visible import visible_name
+from data.cases.case import SITES, twin_groups
 from model import GPT
-from probing.families import NEVER_CHOSEN, FamilyResult, HeadQuote, impossible_at
 from probing.findings import Findings, Role
 from probing.heads import attention_row, layer_names
 from probing.roles import role_of
 from probing.splits import Split
+from probing.tasks import NEVER_CHOSEN, FamilyResult, HeadQuote, impossible_at
 from report.colours import FAINT, INK, MATTERS, PAPER, RGB, TINT, blend, rgb, role_colour
 from report.probe_summary import percent
 from report.role_table import label_of
 from report.tinted_text import split_words
+from storage.metrics import Row
 from training.evaluation import families_of
-from training.metrics import Row
 
 FORMATS = ("png", "svg", "pdf")
 NAMES = ("role_map", "stories", "sites", "film")  # the figures of a probe

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 HERE = Path(__file__).parent
-SHARED = ("dom", "chart", "film")
+SHARED = ("dom", "chart", "dynamics")
 SCRIPTS = {
     "probe": (*SHARED, "found", "patterns", "roles", "telling", "story", "sites", "numbers", "method", "probe"),
     "training": (*SHARED, "losses", "references", "samples", "training"),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from common.atomic import json_text
 from data import Tokenizer
-from data.disk import json_text
 from probing.findings import Findings
 from probing.roles import family_roles
 from report import probe_summary as summary

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from common.visible import visible_name
 from data import stories
-from data.cases import SITES
-from data.visible import visible_name
+from data.cases.case import SITES
 from probing import lists
-from probing.families import FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.roles import role_of
+from probing.tasks import FamilyResult, impossible_probe
 from report.pages import shape_of
 
 BASELINES = {

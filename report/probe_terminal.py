@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
-from data.visible import visible_name, visible_text
+from common.visible import visible_name, visible_text
 from probing.effects import NeededSet
-from probing.families import LOOKS_P, FamilyResult, impossible_probe
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
 from probing.pairs import ScoredPairs
 from probing.splits import Split
+from probing.tasks import LOOKS_P, FamilyResult, impossible_probe
 from report import probe_summary as summary
 from report.role_table import role_table
 from report.terminal import new_bar

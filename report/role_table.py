@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from data.visible import visible_name
+from common.visible import visible_name
 from probing.findings import Findings, Role
 from probing.heads import head_names, layer_names
 from report.colours import MATTERS, role_colour

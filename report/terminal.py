@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.style import Style
 
-from data.piped import Unheeded
+from common.piped import Unheeded
 from report.colours import GREY, blend, ink_on
 
 # Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.

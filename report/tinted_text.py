@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from common.visible import START, visible, visible_name
 from data import Tokenizer
-from data.visible import START, visible, visible_name
 from model import GPT
 from model.generate import context_start
 from probing.findings import Findings

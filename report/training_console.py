@@ -8,10 +8,10 @@ from rich.table import Table
 
 from report.terminal import new_bar, open_console
 from report.training_summary import STORY_COLUMNS
-from training.checkpoint import saved_steps
+from storage.checkpoint import saved_steps
+from storage.metrics import Row
 from training.evaluation import families_of
 from training.loop import Trainer
-from training.metrics import Row
 
 BAR = 1_000
 
@@ -45,7 +45,7 @@ class Console:
         self.bar = None
 
     def preparing(self, text: str, done: int, total: int | None) -> None:
-        """``data.download.Progress``: bytes of the corpus that have come, or become tokens; a line where it begins."""
+        """A ``data.text.download.Progress``: bytes of the corpus loaded, or made tokens; a line where it begins."""
         if done == 0:
             self.stop_bar()
             self.note(text)
@@ -68,7 +68,7 @@ class Console:
         self.start_bar("training", BAR)
 
     def training(self, row: Row) -> None:
-        """A sink of ``training.metrics``."""
+        """A sink of ``storage.metrics``."""
         if "val_loss" in row:
             self.out.print(evaluation_line(row))
             if table := story_table(row):

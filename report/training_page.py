@@ -7,16 +7,16 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from data import InputError
-from data.disk import json_text
+from common.atomic import json_text
+from common.errors import InputError
 from report import training_summary as summary
 from report.pages import Heading, write_page
-from training import checkpoint
+from storage import checkpoint
+from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
+from storage.run import CONFIG, PAGE, read_config
 from training.config import TrainConfig
 from training.evaluation import families_of
 from training.loop import Trainer
-from training.metrics import Row, best_evaluation, evaluations_of, read_rows
-from training.run import CONFIG, PAGE, read_config
 
 REDRAW_SECONDS = 60
 SHARE = 0.02  # of the time of a run that writing its page may take
@@ -28,7 +28,7 @@ BUDGET = ("max_steps", "max_tokens", "max_minutes", "patience")
 
 
 class Curves:
-    """A sink of ``training.metrics``: draws RUN/curves.png at evaluations, once a minute at most, and at the end."""
+    """A sink of ``storage.metrics``: draws RUN/curves.png at evaluations, once a minute at most, and at the end."""
 
     def __init__(self, run: Path) -> None:
         self.run, self.drawn = run, time.monotonic()
@@ -52,7 +52,7 @@ class Curves:
 
 
 class TrainingPage:
-    """A sink of ``training.metrics``: writes RUN/report.html at evaluations and when training ends.
+    """A sink of ``storage.metrics``: writes RUN/report.html at evaluations and when training ends.
 
     Long records take long to read. An evaluation that comes too soon after the page was written is left out, so that
     all the writing takes at most SHARE of the time.

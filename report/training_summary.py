@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from data.visible import visible_name
+from common.visible import visible_name
 from report.pages import shape_of
+from storage.metrics import Row, best_evaluation, evaluations_of
 from training import schedule
 from training.config import TrainConfig
 from training.evaluation import families_of
-from training.metrics import Row, best_evaluation, evaluations_of
 
 State = Literal["training", "stopped", "failed", "ended"]
 # What is reported of stories at the end of a run: heading -> key of the metrics row, for a family.

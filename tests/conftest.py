@@ -21,7 +21,7 @@ import train
 from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from data import Dataset, Tokenizer, TokenizerConfig, prepare
 from data.stories import FAMILIES, Stories, write
-from data.tokenizers import train_bpe
+from data.text.tokenizers import train_bpe
 
 pytest_plugins = ("browser",)
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,12 +8,12 @@ from networks import loud_model
 from tolerance import additions, assert_near
 from transformers import GPT2Config, GPT2LMHeadModel
 
-import exchange
+import huggingface
 from data import Tokenizer
-from data.tokenizers import train_bpe
-from exchange.gpt2 import GPT2
+from data.text.tokenizers import train_bpe
+from huggingface.gpt2 import GPT2
 from model import GPT, GPTConfig
-from training.run import set_parameters
+from storage.run import set_parameters
 
 TOKENIZER = train_bpe(["Tom met Anna. He said, my name is Tom. "] * 3, 300)
 VOCABULARY = TOKENIZER.vocab_size
@@ -39,7 +39,7 @@ def read_gpt2(theirs: GPT2LMHeadModel) -> GPT:
 
 
 def export(model: GPT, folder: Path, overwrite: bool = False, tokenizer: Tokenizer = TOKENIZER) -> Path:
-    exchange.export(model, tokenizer, folder, {"run": "foo", "step": 7}, overwrite)
+    huggingface.export(model, tokenizer, folder, {"run": "foo", "step": 7}, overwrite)
     return folder
 
 

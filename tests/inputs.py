@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from data.download import WebFile
 from data.stories import write
-from data.tokenizers import END, GPT2_URL, GPT2_VOCABULARY, N_BYTES, byte_of_symbol, train_bpe
+from data.text.download import WebFile
+from data.text.tokenizers import END, GPT2_URL, GPT2_VOCABULARY, N_BYTES, byte_of_symbol, train_bpe
 
 REAL = Path(os.environ.get("LOOKBACK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 KINDS = ("made", "real") if REAL.is_dir() else ("made",)
 MERGES = 50_000
 PLAY, TEMPLATES_FILE = "tinyshakespeare.txt", "winogender_templates.tsv"
-# What is told apart at the pronoun, as data.winogender calls it, and two sentences of it.
+# What is told apart at the pronoun, as data.cases.winogender calls it, and two sentences of it.
 TEMPLATES = {
     "same": (
         "The $OCCUPATION thanked the $PARTICIPANT because $NOM_PRONOUN was kind.",
@@ -111,5 +111,5 @@ def gpt2_from(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIKTOKEN_CACHE_DIR", str(folder / "tiktoken"))
         if folder != REAL:
-            patch.setattr("data.tokenizers.GPT2_VOCABULARY", expect(GPT2_VOCABULARY, vocabulary))
+            patch.setattr("data.text.tokenizers.GPT2_VOCABULARY", expect(GPT2_VOCABULARY, vocabulary))
         yield

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training import checkpoint
-from training.metrics import CLOCK, read_rows
+from storage import checkpoint
+from storage.metrics import CLOCK, read_rows
 
 Start = Callable[..., subprocess.Popen]  # of a folder and the arguments of train.py
 

@@ -13,8 +13,9 @@ from data import Dataset, TokenizerConfig, prepare
 from data.stories import Stories
 from model import GPT, GPTConfig, Sampling, generate
 from probing import encode_families, glance, probe, record_film
-from probing.film import metrics
-from training import OptimizerConfig, TrainConfig, Trainer, run
+from probing.dynamics import metrics
+from storage import run
+from training import OptimizerConfig, TrainConfig, Trainer
 
 LETTERS = "FWSLR"
 MIXTURES = ["".join(letters) for n in (1, 2, 3) for letters in product(LETTERS, repeat=n)]

@@ -13,13 +13,13 @@ from networks import loud_model
 from safetensors.torch import load_file, save_file
 from trainers import SHAPE, new_run
 
-from data import InputError
-from data.disk import json_text
-from data.tokenizers import byte_tokenizer
+from common.atomic import json_text
+from common.errors import InputError
+from data.text.tokenizers import byte_tokenizer
 from model import GPTConfig, Sampling, generate
 from probing.pairs import score_pairs
-from training import checkpoint, snapshots
-from training.metrics import read_rows
+from storage import checkpoint, snapshots
+from storage.metrics import read_rows
 from training.samples import write_sample
 
 NAN = float("nan")
@@ -152,7 +152,7 @@ def test_sampling_and_probing_say_in_a_line_that_finite_weights_overflow(script,
 
 
 def test_pairs_are_not_compared_by_what_is_not_finite():
-    from data.pairs import Pair
+    from data.cases.minimal_pairs import Pair
 
     pair = Pair(*("a b", "b a", *["x"] * (len(Pair._fields) - 2)))
     with pytest.raises(InputError, match="pairs: the model's log-probabilities are not finite"):

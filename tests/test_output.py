@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, ROOT, SMALL
 
-from data import InputError
-from data.disk import parents_made, replace_durably, require_writable
-from data.piped import Unheeded
-from training import checkpoint
+from common.atomic import parents_made, replace_durably, require_writable
+from common.errors import InputError
+from common.piped import Unheeded
+from storage import checkpoint
 
 TEXT = ("data=files", "data.path=a.txt", "tokenizer=bytes", "tokens_per_step=128", QUICK[0], *SMALL)
 
@@ -65,7 +65,7 @@ def test_training_goes_on_when_its_output_cannot_be_written(script, failing_stdo
     Path("a.txt").write_text("The quick brown fox jumps over the lazy dog. " * 60)
     failing_stdout(number)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("data.piped.let_go", lambda stream: setattr(stream, "flush", lambda: None))
+        patch.setattr("common.piped.let_go", lambda stream: setattr(stream, "flush", lambda: None))
         script("train", "run=run", "max_steps=2", *TEXT)
     assert checkpoint.saved_steps(Path("run")) == [2]
     assert capsys.readouterr().err == said

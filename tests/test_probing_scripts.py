@@ -11,7 +11,7 @@ import pytest
 from conftest import QUICK, ROOT, SMALL
 
 from data.stories import cases
-from training.metrics import read_rows
+from storage.metrics import read_rows
 
 FEW = ("n_cases=20", "seed=1")
 
@@ -139,7 +139,7 @@ def test_looks_need_stories(error_of, tmp_path):
 
 
 def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_run, input_folder, tmp_path, capsys):
-    command = [sys.executable, "-m", "data.winogender", str(input_folder / inputs.TEMPLATES_FILE)]
+    command = [sys.executable, "-m", "data.cases.winogender", str(input_folder / inputs.TEMPLATES_FILE)]
     written = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (tmp_path / "winogender.jsonl").write_text(written)
     script("probe", f"run={finished_run}", "cases=winogender.jsonl")

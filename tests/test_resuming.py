@@ -15,9 +15,9 @@ from conftest import SMALL
 import train
 from model import GPT, GPTConfig
 from report.training_page import write_training_page
-from training import checkpoint
-from training.metrics import read_rows
-from training.run import fit_block, get_parameters
+from storage import checkpoint
+from storage.metrics import read_rows
+from storage.run import fit_block, get_parameters
 from training.world import ALONE
 
 TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40

@@ -15,11 +15,11 @@ from conftest import QUICK, ROOT, SMALL
 from file_server import Server
 
 from data import Tokenizer, encode_case
-from data.catalog import CATALOG, SHAKESPEARE, Source
 from data.stories import FAMILIES, cases
-from data.tokenizers import GPT2_VOCABULARY, byte_tokenizer
-from training import checkpoint
-from training.metrics import read_rows
+from data.text.catalog import CATALOG, SHAKESPEARE, Source
+from data.text.tokenizers import GPT2_VOCABULARY, byte_tokenizer
+from storage import checkpoint
+from storage.metrics import read_rows
 
 TINY_TEXT = "The quick brown fox jumps over the lazy dog. " * 60
 
@@ -98,7 +98,7 @@ def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(
     nowhere = replace(inputs.expect(SHAKESPEARE, play), url="http://127.0.0.1:9/input.txt")
     assert input_folder != inputs.REAL or nowhere.sha256 == SHAKESPEARE.sha256
     monkeypatch.setitem(CATALOG, "shakespeare", Source("text", (nowhere,)))
-    monkeypatch.setattr("data.download.TRIES_AGAIN", 0)
+    monkeypatch.setattr("data.text.download.TRIES_AGAIN", 0)
     message = error_of("train", "data=shakespeare", "run=run", *FILES)
     place = Path("cache/downloads/tinyshakespeare.txt")
     assert f"put the right file at {place}" in message
@@ -307,8 +307,8 @@ def test_stories_too_long_for_the_block_are_said_to_be(script, capsys):
 def test_gpt2s_tokenizer_offline_says_what_to_do(error_of, corpus, monkeypatch):
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
     nowhere = replace(GPT2_VOCABULARY, url="http://127.0.0.1:9/encoder.json")
-    monkeypatch.setattr("data.tokenizers.GPT2_VOCABULARY", nowhere)
-    monkeypatch.setattr("data.download.TRIES_AGAIN", 0)
+    monkeypatch.setattr("data.text.tokenizers.GPT2_VOCABULARY", nowhere)
+    monkeypatch.setattr("data.text.download.TRIES_AGAIN", 0)
     message = error_of("train", "run=run", "data=files", f"data.path={corpus}", "tokenizer=gpt2", *FILES)
     assert "try again, or put the right file at" in message
 

@@ -17,9 +17,10 @@ from kills import run_in_peace, run_through_kills, what_a_run_became
 from processes import Training
 from trainers import rows_without_clock
 
-from data import InputError
-from training import Trainer, checkpoint
-from training.metrics import read_rows
+from common.errors import InputError
+from storage import checkpoint
+from storage.metrics import read_rows
+from training import Trainer
 
 TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40
 PLAIN = ("data=files", "wandb.mode=disabled", "tokens_per_step=128", "log_every=1", *SMALL)

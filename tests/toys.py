@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from data import Case
-from data.cases import EncodedCase, Spans, encode_case
-from data.tokenizers import byte_tokenizer
+from data.cases.case import EncodedCase, Spans, encode_case
+from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 
 MEN, WOMEN, PRONOUNS = "ABCDEFGHIJ", "KLMNOPQRST", {"man": "h", "woman": "s"}

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from model import GPT, GPTConfig
-from training import TrainConfig, Trainer, run
-from training.metrics import CLOCK, read_rows
+from storage import run
+from storage.metrics import CLOCK, read_rows
+from training import TrainConfig, Trainer
 
 SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
 

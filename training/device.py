@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from data import InputError
+from common.errors import InputError
 from training.config import TrainConfig
 from training.world import processes
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 
-from data.shards import Tokens
+from data.text.shards import Tokens
 from model import GPT
 from training.device import readable_out_of_memory, sequences_at_once
 from training.world import ALONE, World

@@ -14,17 +14,18 @@ from typing import NoReturn
 import numpy as np
 import torch
 
-from data import Batches, Dataset, InputError
+from common.errors import InputError
+from data import Batches, Dataset
 from model import GPT
-from training import checkpoint, snapshots
+from storage import checkpoint, snapshots
+from storage.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
+from storage.run import METRICS, get_parameters, set_parameters
 from training.config import TrainConfig
 from training.device import autocast, micro_batch, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss
 from training.loader import Loader
-from training.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
 from training.optimizer import Optimizers
-from training.run import get_parameters, set_parameters
-from training.schedule import fraction_done
+from training.schedule import fraction_done, has_ended
 from training.world import ALONE, World
 
 BAD_STEPS_IN_A_ROW = 5
@@ -344,3 +345,16 @@ def seed_step(seed: int, step: int, rank: int, device: torch.device) -> None:
         torch.mps.manual_seed(number)
     else:  # torch.manual_seed would note a traceback for each GPU there might be
         torch.default_generator.manual_seed(number)
+
+
+def is_finished(folder: Path, config: TrainConfig) -> bool:
+    """Whether a run has used up its budget, and its last checkpoint was evaluated.
+
+    Raises InputError where the latest checkpoint is damaged, with what to do.
+    """
+    state = checkpoint.latest_state(folder)
+    evaluated = [row["step"] for row in evaluations_of(read_rows(folder / METRICS))]
+    ended = has_ended(config, state, state["evaluations_since_best"]) and evaluated[-1:] == [state["step"]]
+    if ended:
+        checkpoint.load(folder, "latest")  # nothing else would look at it
+    return ended

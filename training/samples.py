@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
+from common.atomic import replace_durably
 from data import Tokenizer
-from data.disk import replace_durably
 from model import GPT, Sampling, generate
-from training.metrics import Row
+from storage.metrics import Row
 
 SAMPLE_TOKENS = 100
 
@@ -28,7 +28,7 @@ def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
 
 
 class SampleFiles:
-    """A sink of ``training.metrics``: RUN/samples/step_000500.txt."""
+    """A sink of ``storage.metrics``: RUN/samples/step_000500.txt."""
 
     def __init__(self, run: Path) -> None:
         self.folder = run / "samples"

@@ -6,9 +6,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from data import InputError
-from training.metrics import Row
-from training.run import PAGE
+from common.errors import InputError
+from storage.metrics import Row
+from storage.run import PAGE
 
 INIT_SECONDS = 20
 
@@ -18,7 +18,7 @@ def first_line(error: Exception) -> str:
 
 
 class WandbSink:
-    """A sink of ``training.metrics``, which hands over the run's page, too, when training ends.
+    """A sink of ``storage.metrics``, which hands over the run's page, too, when training ends.
 
     Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on, all its parts under one id.
     """

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from data import InputError
+from common.errors import InputError
 
 TIMEOUT = timedelta(days=1)  # the others wait while the first makes tokens; torchrun ends them all if one fails
 FIRST_SPEAKS_SECONDS = 5

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from data.files import Piece
-from data.stories.families import FAMILIES
-from data.stories.telling import SPLITS, STRESS, TWIN_KINDS, cases, check_families, write
+from data.stories.tasks import FAMILIES
+from data.stories.writing import SPLITS, STRESS, TWIN_KINDS, cases, check_families, write
+from data.text.files import Piece
 
 __all__ = ["FAMILIES", "SPLITS", "STRESS", "TWIN_KINDS", "Stories", "cases", "check_families", "write"]
 

@@ -7,8 +7,8 @@ import argparse
 import json
 import sys
 
-from data.cases import Case
-from data.piped import run
+from common.piped import run
+from data.cases.case import Case
 from data.stories import FAMILIES, SPLITS, TWIN_KINDS, cases
 
 MARKS = {

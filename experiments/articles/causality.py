@@ -13,10 +13,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from common.visible import visible_name
 from data import EncodedCase, encode_case
-from data.cases import SITES
+from data.cases.case import SITES
 from data.stories import cases
-from data.visible import visible_name
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
 from experiments.runs import Setup
@@ -24,7 +24,7 @@ from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
 from report.figures import drawing, new_figure, save
-from training import load_model
+from storage.run import load_model
 
 AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # tasks by where the word that decides stands
 SHOWN = ("P-1", "P", "C", "A-1")

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import torch
 from matplotlib.axes import Axes
 
-from data import Case, InputError, encode_case
-from data.cases import answer_columns
+from common.errors import InputError
+from data import Case, encode_case
+from data.cases.case import answer_columns
 from data.stories import cases
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import judge
@@ -29,7 +30,7 @@ from experiments.tables import Table
 from probing.scoring import score_answers
 from probing.splits import Split
 from report.figures import drawing, new_figure, save
-from training import load_model
+from storage.run import load_model
 
 LETTERS = {
     "F": "full",

@@ -7,7 +7,7 @@ A claim has a place between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row 
 import re
 from collections.abc import Sequence
 
-from data import InputError
+from common.errors import InputError
 from experiments.articles.claim import Claim, Result
 from experiments.runs import SEEDS
 

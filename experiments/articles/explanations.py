@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
-from data import InputError
-from data.visible import visible_name
+from common.errors import InputError
+from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, Verdict
 from experiments.articles.found import Found, default_found, resolved
 from experiments.runs import Setup

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common.visible import visible_name
 from data.stories import FAMILIES
-from data.visible import visible_name
 from experiments.articles.claim import Verdict
 from experiments.runs import Setup, probe_all, train_seeds
 from experiments.tables import Table

@@ -5,8 +5,8 @@ from itertools import chain
 from pathlib import Path
 from statistics import mean
 
+from common.visible import visible_name
 from data.stories import FAMILIES
-from data.visible import visible_name
 from experiments.articles.claim import Claim, Result, Verdict, over_seeds
 from experiments.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from data.visible import visible_name
+from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import Found, judge, listed, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_seeds, train_seeds
 from experiments.tables import Table
 from report.colours import ROLE_COLOURS
-from training.run import read_config
+from storage.run import read_config
 
 LETTERS = {
     "F": "full",

@@ -6,7 +6,7 @@ from statistics import mean
 
 from matplotlib.lines import Line2D
 
-from data.visible import visible_name
+from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import (
     PRONOUNS,

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from data.visible import visible_name
+from common.visible import visible_name
 from probing.findings import Role
 from report.colours import FAINT, INK, MATTERS, ROLE_COLOURS, blend, rgb, role_colour
 from report.figures import drawing, new_canvas, save, widest

@@ -20,9 +20,9 @@ from experiments.articles.found import (
     shown,
 )
 from experiments.runs import Setup
-from probing.families import Quoted
+from probing.tasks import Quoted
 from report.figures import draw_parts, drawing, lay_out
-from training import load_model
+from storage.run import load_model
 
 FAMILY = "sense"
 STORIES = 400  # as many as probe.py quotes

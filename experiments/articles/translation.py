@@ -10,8 +10,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from common.visible import visible
 from data.stories import cases
-from data.visible import visible
 from experiments.articles.claim import Claim, Result, Verdict, share_over_seeds
 from experiments.articles.found import best_baseline, default_found, default_runs
 from experiments.runs import Setup
@@ -24,7 +24,7 @@ from probing.patterns import show_patterns
 from report.colours import INK, TINT, blend, rgb
 from report.figures import drawing, new_figure, save
 from report.tinted_text import WORTH_SHOWING, decimals
-from training import load_model
+from storage.run import load_model
 
 FAMILY = "translation"
 STORIES = 400  # as many as probe.py quotes

@@ -16,9 +16,10 @@ from omegaconf import OmegaConf
 import cli
 from cli.paths import FREE_TEXT, PATHS, decode_text, encode_text
 from cli.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
-from data import InputError, Named, TokenizerConfig
-from data.catalog import CATALOG
+from common.errors import InputError
+from data import Named, TokenizerConfig
 from data.stories import FAMILIES, Stories
+from data.text.catalog import CATALOG
 from model import GPT, GPTConfig
 from training import OptimizerConfig, TrainConfig
 

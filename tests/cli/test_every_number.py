@@ -20,9 +20,10 @@ import probe
 import sample
 import train
 from cli.composing import composed
-from data import Files, InputError, Named
+from common.errors import InputError
+from data import Files, Named
 from report.training_console import Console
-from training import run
+from storage import run
 from training.world import ALONE
 
 NUMBERS = (

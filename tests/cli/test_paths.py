@@ -12,7 +12,7 @@ import cli
 from cli.paths import absolute
 from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from data import Files
-from data.finding import find_files
+from data.text.finding import find_files
 
 
 def test_the_home_folder_is_expanded_in_every_path_and_in_no_other_text(monkeypatch):

@@ -11,7 +11,7 @@ from test_commands import refusal, train
 import cli
 from cli.schema import TrainCommand
 from cli.stored import decide
-from training.run import waiting_place
+from storage.run import waiting_place
 
 FILES = ("data=files", "data.path=x.txt")
 

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 import cli
 from cli import sweeps
 from cli.schema import ExportCommand, SampleCommand, TrainCommand
-from data import InputError
+from common.errors import InputError
 
 SCHEMAS = {"train": TrainCommand, "export": ExportCommand, "sample": SampleCommand}
 

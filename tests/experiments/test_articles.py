@@ -10,7 +10,8 @@ import pytest
 import toys
 from networks import loud_model
 
-from data import InputError, encode_case
+from common.errors import InputError
+from data import encode_case
 from data.stories import FAMILIES, cases
 from experiments import runs, tables
 from experiments.articles import __main__ as command

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 import toys
 
-from data.cases import encode_case
+from data.cases.case import encode_case
 from data.stories import FAMILIES, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
 from probing.effects import measure_effects
-from probing.families import HeadQuote, impossible_probe, measure_family, quote_untrained
 from probing.interventions import mean_outputs
 from probing.lists import FAMILY as LISTS
 from probing.splits import Split
+from probing.tasks import HeadQuote, impossible_probe, measure_family, quote_untrained
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 

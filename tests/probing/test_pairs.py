@@ -10,9 +10,9 @@ from networks import loud_model
 from scipy.stats import binomtest
 from tolerance import additions, assert_near, tolerance
 
-from data import InputError
-from data.pairs import Pair, read_pairs
-from data.tokenizers import byte_tokenizer
+from common.errors import InputError
+from data.cases.minimal_pairs import Pair, read_pairs
+from data.text.tokenizers import byte_tokenizer
 from model import GPTConfig
 from probing.pairs import score_pairs, write_pairs
 from probing.scoring import alike, score_sequences

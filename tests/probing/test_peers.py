@@ -11,7 +11,7 @@ from networks import loud_model
 from tolerance import additions, assert_near, largest
 from torch import Tensor
 
-from data.cases import Case, EncodedCase, Spans
+from data.cases.case import Case, EncodedCase, Spans
 from model import GPT, GPTConfig, Hooks
 from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets

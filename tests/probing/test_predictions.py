@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data import EncodedCase
-from data.cases import Case, Spans
+from data.cases.case import Case, Spans
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, subject
 
 

@@ -9,7 +9,7 @@ from tolerance import assert_near
 from torch import Tensor
 
 from data import encode_case
-from data.cases import by_family
+from data.cases.case import by_family
 from data.stories import cases
 from model import GPT, GPTConfig
 from probing.alignment import diagonal_errors, error_rates, linked_texts, measure_alignment

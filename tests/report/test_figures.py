@@ -13,10 +13,10 @@ import toys
 from matplotlib.figure import Figure
 from records import record
 
-from data.tokenizers import train_bpe
+from data.text.tokenizers import train_bpe
 from probing import Findings
-from probing.families import FamilyResult, Impossible, Quoted, measure_family
 from probing.findings import Role
+from probing.tasks import FamilyResult, Impossible, Quoted, measure_family
 from report.colours import INK, ROLE_COLOURS, contrast, rgb
 from report.figures import (
     FORMATS,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from browser import quiet_pages
 
+from common.visible import visible
 from data import Case, Tokenizer
-from data.cases import Spans
-from data.visible import visible
+from data.cases.case import Spans
 from model import GPT, GPTConfig
 from probing import probe, write_files
 from report.examples import own_text

@@ -8,9 +8,9 @@ import toys
 from networks import loud_model
 from rich.console import Console
 
-from data import InputError
-from data.tokenizers import train_bpe
-from data.visible import visible_text
+from common.errors import InputError
+from common.visible import visible_text
+from data.text.tokenizers import train_bpe
 from model import GPT, GPTConfig, Sampling, generate
 from probing.heads import attention_row
 from probing.sentence import query_positions, require_head

@@ -7,8 +7,8 @@ import pytest
 import torch
 from conftest import QUICK, SMALL
 
+from storage.metrics import read_rows
 from training.device import why_not_compiled
-from training.metrics import read_rows
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import torch
 from tolerance import additions, tolerance
 from torch.nn import functional as F
 
-from data.shards import Tokens
+from data.text.shards import Tokens
 from model import GPT, GPTConfig
 from training import evaluation
 from training.evaluation import bits_per_byte, validation_loss, validation_windows

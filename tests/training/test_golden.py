@@ -5,8 +5,8 @@ from tolerance import TRAINED
 from trainers import new_run
 
 from data import Files, TokenizerConfig, prepare
+from storage.metrics import read_rows
 from training import OptimizerConfig
-from training.metrics import read_rows
 
 # The training loss of each step and the last validation loss; float32 on a CPU, torch 2.13.
 # fmt: off

@@ -11,10 +11,10 @@ from conftest import QUICK, SMALL
 from processes import Training
 from trainers import make_trainer, new_run
 
-from data import InputError
-from training import checkpoint, run
+from common.errors import InputError
+from storage import checkpoint, run
+from storage.metrics import read_rows
 from training.device import peak_flops
-from training.metrics import read_rows
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:

@@ -13,10 +13,11 @@ from processes import Training
 from tolerance import TRAINED
 from trainers import make_trainer, new_run, rows_without_clock
 
-from data import InputError
-from training import OptimizerConfig, Trainer, checkpoint, run
+from common.errors import InputError
+from storage import checkpoint, run
+from storage.metrics import Metrics, forget_after, read_rows
+from training import OptimizerConfig, Trainer
 from training.device import micro_batch
-from training.metrics import Metrics, forget_after, read_rows
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])

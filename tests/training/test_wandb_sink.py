@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import wandb
 
-from data import InputError
+from common.errors import InputError
 from training.wandb_sink import WandbSink
 
 

@@ -16,11 +16,12 @@ from conftest import QUICK, ROOT, SMALL
 from processes import Training
 from tolerance import TRAINED
 
-from data import Batches, InputError
-from data.shards import Tokens
-from training import checkpoint
+from common.errors import InputError
+from data import Batches
+from data.text.shards import Tokens
+from storage import checkpoint
+from storage.metrics import read_rows
 from training.loop import sequences_per_step
-from training.metrics import read_rows
 
 STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 SETTINGS = (*QUICK, *SMALL, "data.families=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")

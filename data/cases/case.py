@@ -1,0 +1,186 @@
+"""Annotated sentences: one format for stories and for whatever else is measured, and its way to tokens.
+
+Offsets are UTF-8 bytes, so that any tokenizer can find them again through the lengths of its tokens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from data.text.tokenizers import Tokenizer
+
+Span = tuple[int, int]
+
+SITES = {
+    "P-1": "predicts the pronoun",
+    "P": "the pronoun",
+    "C": "the cue",
+    "A-1": "predicts the answer",
+    "A": "the answer",
+}
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where things stand, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to.
+
+    ``subject``: the candidate that is the grammatical subject of its sentence. ``chain``: other pronouns on the way
+    from ``pronoun`` to gold. ``links``: (word of a translation, word of its original), the gold alignment.
+    """
+
+    gold: tuple[Span, ...]
+    distractors: tuple[Span, ...]
+    answer: Span
+    pronoun: Span | None = None
+    cue: Span | None = None
+    subject: Span | None = None
+    chain: tuple[Span, ...] = ()
+    links: tuple[tuple[Span, Span], ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A text in which one word, the answer, depends on one reference. ``foil`` is the answer had it been the other.
+
+    ``twin`` is the id of the case that differs in what ``twin_kind`` names: the word that points to the antecedent
+    (*cue*, *gender*, *verb*; the answer flips), the *order* of the candidates, an *attribute* of the antecedent (it
+    stays, the answer flips), or something that must not matter (*null*). ``worth``: nats that resolving the reference
+    is worth at the answer, compared with a guess among all that it could be.
+    """
+
+    id: str
+    text: str
+    family: str
+    frame: str
+    split: str
+    spans: Spans
+    foil: str
+    twin: str | None = None
+    twin_kind: str | None = None
+    worth: float | None = None
+
+    @property
+    def candidates(self) -> str:
+        """The words of all candidates, in an order that does not tell which of them is meant."""
+        raw = self.text.encode()
+        words = {raw[start:end].decode() for start, end in (*self.spans.gold, *self.spans.distractors)}
+        return " | ".join(sorted(words))
+
+    def to_json(self) -> dict:
+        """The case as one JSON object; spans that it does not have are left out."""
+        record = asdict(self)
+        record["spans"] = {name: span for name, span in record["spans"].items() if span}
+        return record
+
+
+@dataclass(frozen=True)
+class EncodedCase:
+    """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before.
+
+    ``gold``, ``distractors``, ``subject`` and ``chain`` are token ranges [start, end). ``sites`` gives positions by
+    name, those of SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two
+    continuations differ.
+    """
+
+    case: Case
+    tokens: tuple[int, ...]
+    gold: tuple[Span, ...]
+    distractors: tuple[Span, ...]
+    sites: dict[str, int]
+    answer: int
+    foil: int
+    subject: Span | None = None
+    chain: tuple[Span, ...] = ()
+
+    @property
+    def rivals(self) -> list[list[Span]]:
+        """The distractors by candidate: mentions in the same words are of the same one."""
+        raw, mentions = self.case.text.encode(), {}
+        for (start, end), span in zip(self.case.spans.distractors, self.distractors, strict=False):
+            mentions.setdefault(raw[start:end].lower(), []).append(span)
+        return list(mentions.values())
+
+
+def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
+    """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""
+    tokens = np.concatenate(([tokenizer.end], tokenizer.encode(text)))
+    ends = np.cumsum(tokenizer.lengths[tokens])  # tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
+
+    def token_at(byte: int) -> int:
+        return int(np.searchsorted(ends, byte, side="right"))
+
+    return tokens, lambda span: (token_at(span[0]), token_at(span[1] - 1) + 1)
+
+
+def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
+    """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part.
+
+    A pronoun that is the answer itself has no site P.
+    """
+    tokens, token_range = token_spans(case.text, tokenizer)
+    answer, foil = first_difference(tokens, foil_tokens(case, tokenizer))
+    sites = {"A-1": answer - 1, "A": answer}
+    if case.spans.pronoun:
+        first, end = token_range(case.spans.pronoun)
+        sites |= {"P-1": first - 1} | ({"P": end - 1} if end - 1 != answer else {})
+    if case.spans.cue:
+        sites["C"] = token_range(case.spans.cue)[1] - 1
+    return EncodedCase(
+        case,
+        tuple(tokens[: answer + 1].tolist()),
+        gold=tuple(map(token_range, case.spans.gold)),
+        distractors=tuple(map(token_range, case.spans.distractors)),
+        sites={name: sites[name] for name in SITES if name in sites},
+        answer=int(tokens[answer]),
+        foil=foil,
+        subject=token_range(case.spans.subject) if case.spans.subject else None,
+        chain=tuple(map(token_range, case.spans.chain)),
+    )
+
+
+def foil_tokens(case: Case, tokenizer: Tokenizer) -> np.ndarray:
+    """The tokens of the text with the foil in the answer's place."""
+    start, end = case.spans.answer
+    raw = case.text.encode()
+    text = (raw[:start] + case.foil.encode() + raw[end:]).decode()
+    return np.concatenate(([tokenizer.end], tokenizer.encode(text)))
+
+
+def first_difference(tokens: np.ndarray, others: np.ndarray) -> tuple[int, int]:
+    """The first position where two token sequences differ, and the other sequence's token there."""
+    common = min(len(tokens), len(others))
+    different = np.flatnonzero(tokens[:common] != others[:common])
+    if not len(different):
+        raise ValueError("answer and foil are the same text")
+    return int(different[0]), int(others[different[0]])
+
+
+def answer_columns(cases: Sequence[EncodedCase]) -> tuple[list, list[int], list[int], list[int]]:
+    """What scoring the answers of many cases needs: tokens, A-1 sites, answers and foils."""
+    columns = ([case.tokens for case in cases], [case.sites["A-1"] for case in cases])
+    return *columns, [case.answer for case in cases], [case.foil for case in cases]
+
+
+def by_family(cases: Sequence[EncodedCase]) -> dict[str, list[EncodedCase]]:
+    """Cases by the name of their family, in the order of their first mention."""
+    families: dict[str, list[EncodedCase]] = {}
+    for case in cases:
+        families.setdefault(case.case.family, []).append(case)
+    return families
+
+
+def twin_groups(cases: Sequence[EncodedCase]) -> list[tuple[EncodedCase, ...]]:
+    """Cases with their twins, which stand next to each other, as pairs; a case without its twin alone."""
+    groups, i = [], 0
+    while i < len(cases):
+        two = tuple(cases[i : i + 2])
+        together = len(two) == 2 and two[0].case.twin == two[1].case.id
+        groups.append(two if together else two[:1])
+        i += len(groups[-1])
+    return groups
+
+
+def aligned(cases: Sequence[EncodedCase]) -> bool:
+    """Whether every case has its twin beside it, with all sites in the same places."""
+    return all(len(group) == 2 and group[0].sites == group[1].sites for group in twin_groups(cases))

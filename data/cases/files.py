@@ -1,0 +1,299 @@
+"""A user's own annotated sentences: a JSON-lines file in the case format, checked line by line and split in two.
+
+docs/your-own-sentences.md describes the format. Everything wrong with a file is said at once, in one line.
+"""
+
+import difflib
+import json
+import reprlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from itertools import pairwise, product
+from pathlib import Path
+
+from common.errors import InputError
+from data.cases.case import Case, Span, Spans
+from data.text.files import LONE_SURROGATE
+
+OWN_SPLITS = ("select", "report")
+KEYS = tuple(field.name for field in fields(Case))
+SPAN_KEYS = tuple(field.name for field in fields(Spans))
+REQUIRED = ("text", "family", "frame", "spans", "foil")
+REQUIRED_SPANS = ("gold", "distractors", "answer")
+LISTS = ("gold", "distractors", "chain")
+SHOWN = 5  # of all that is wrong, in one message
+LARGEST_WORTH = 1_000  # nats; no guess among real words is that hard
+
+
+def read_cases(path: Path) -> list[Case]:
+    """The cases of a JSON-lines file, in its order; ``split`` is empty where the file leaves it to `split_cases`.
+
+    Raises InputError, in one line: how many lines cannot be used, and the first of them, each with its reason.
+    """
+    source = f"cases={path}"
+    return parse_cases(read_content(path, source), source)
+
+
+def read_content(path: Path, source: str) -> bytes:
+    """The bytes of a user's file; ``source`` names it in messages."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{source}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{source}: cannot be read ({error})") from None
+
+
+def parse_cases(content: bytes, source: str) -> list[Case]:
+    """``read_cases`` for a file's bytes; ``source`` names them in messages."""
+    lines = numbered_lines(content, source)
+    if not lines:
+        raise InputError(f"{source}: has no cases; give one JSON object a line (docs/your-own-sentences.md shows two)")
+    cases, faults = {}, {}
+    for number, line in lines.items():
+        try:
+            cases[number] = parse_case(line, number)
+        except InputError as error:
+            faults[number] = str(error)
+    between = faults_between(list(cases.values()), complete=not faults)
+    numbers = list(cases)
+    faults |= {numbers[i]: reason for i, reason in between.items()}
+    if faults:
+        reasons = one_line([f"line {number}: {faults[number]}" for number in sorted(faults)])
+        raise InputError(f"{source}: {len(faults)} of {len(lines)} lines cannot be used: {reasons}")
+    return list(cases.values())
+
+
+def one_line(reasons: Sequence[str]) -> str:
+    """The first few reasons, and how many more there are."""
+    more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    return "; ".join([*reasons[:SHOWN], *more])
+
+
+def numbered_lines(content: bytes, source: str) -> dict[int, str]:
+    """The lines that are not blank, by their number in the file."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{source}: line {number} is not UTF-8; save the file as UTF-8") from None
+    # Not splitlines(), which also cuts at characters that JSON allows inside strings.
+    return {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+
+
+def parse_case(line: str, number: int) -> Case:
+    """One line as a case; raises InputError with the reason alone."""
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg}, column {error.colno})") from None
+    except (ValueError, RecursionError):
+        raise InputError("not JSON (a number too long or a nesting too deep)") from None
+    if not isinstance(record, dict):
+        raise InputError(f"not a JSON object but {reprlib.repr(record)}")
+    record = given(record, KEYS, REQUIRED)
+    if record.get("split") == "":  # a case that was read and written again before it was split
+        del record["split"]
+    texts = {key: plain_text(key, record[key]) for key in KEYS if key in record and key not in ("spans", "worth")}
+    if "split" in texts and texts["split"] not in OWN_SPLITS:
+        raise InputError(none_of_splits(texts["split"]))
+    spans = parse_spans(record["spans"], texts["text"].encode(), texts["foil"])
+    return Case(**{"id": f"line-{number}", "split": ""} | texts, spans=spans, worth=parse_worth(record.get("worth")))
+
+
+def given(record: dict, known: Sequence[str], required: Sequence[str], place: str = "") -> dict:
+    """The keys that have a value, none unknown and none missing; null is the same as leaving a key out."""
+    for key in record:
+        if key not in known:
+            raise InputError(f"unknown key {reprlib.repr(place + key)}; {remedy(key, known, place)}")
+    for key in required:
+        if record.get(key) is None:
+            raise InputError(f"{place}{key} is missing")
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def remedy(key: str, known: Sequence[str], place: str) -> str:
+    if not place and key in SPAN_KEYS:
+        return f"it belongs into spans, as spans.{key}"
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {place}{close[0]}?" if close else f"known are {', '.join(known)}"
+
+
+def plain_text(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{key} must be a text that is not empty, not {reprlib.repr(value)}")
+    if LONE_SURROGATE.search(value):
+        raise InputError(f"{key} has half of a surrogate pair, which is no character")
+    return value
+
+
+def parse_worth(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_WORTH:
+        raise InputError(f"worth must be nats from 0 to {LARGEST_WORTH}, not {reprlib.repr(value)}")
+    return float(value)
+
+
+def parse_spans(record: object, raw: bytes, foil: str) -> Spans:
+    """The spans of a text whose bytes are ``raw``: each inside it, and all where a case needs them."""
+    if not isinstance(record, dict):
+        raise InputError(f"spans must be a JSON object, not {reprlib.repr(record)}")
+    spans = {}
+    for key, value in given(record, SPAN_KEYS, REQUIRED_SPANS, "spans.").items():
+        name = f"spans.{key}"
+        if key == "links":
+            pairs = [list_of(name, pair, "[word, original]") for pair in list_of(name, value, "pairs of spans")]
+            if any(len(pair) != 2 for pair in pairs):
+                raise InputError(f"{name} must be a list of [word, original], each a span")
+            spans[key] = tuple(tuple(parse_span(name, span, raw) for span in pair) for pair in pairs)
+        elif key in LISTS:
+            several = list_of(name, value, "[start, end]")
+            spans[key] = tuple(parse_span(name, span, raw) for span in several)
+        else:
+            spans[key] = parse_span(name, value, raw)
+    parsed = Spans(**spans)
+    check_places(parsed)
+    if raw[slice(*parsed.answer)] == foil.encode():
+        raise InputError(f"foil {reprlib.repr(foil)} is the answer itself; give the word had it been the other")
+    return parsed
+
+
+def list_of(name: str, value: object, what: str) -> list:
+    if not isinstance(value, list) or any(not isinstance(item, list) for item in value):
+        raise InputError(f"{name} must be a list of {what}, not {reprlib.repr(value)}")
+    return value
+
+
+def parse_span(name: str, value: object, raw: bytes) -> Span:
+    if not isinstance(value, list) or len(value) != 2 or any(type(place) is not int for place in value):
+        raise InputError(f"{name} must be [start, end] in bytes, not {reprlib.repr(value)}")
+    start, end = value
+    shown = f"{name} {reprlib.repr(value)}"
+    if start < 0:
+        raise InputError(f"{shown} begins before the text")
+    if end > len(raw):
+        raise InputError(f"{shown} ends behind the text ({len(raw)} bytes)")
+    if start >= end:
+        raise InputError(f"{shown} is empty; the end is the byte behind the last")
+    for place, what in ((start, "begins"), (end, "ends")):
+        if place < len(raw) and raw[place] & 0xC0 == 0x80:  # a byte that continues a character (RFC 3629)
+            raise InputError(f"{shown} {what} inside a character; offsets count UTF-8 bytes, not characters")
+    return start, end
+
+
+def check_places(spans: Spans) -> None:
+    """A model reads from left to right: what decides the answer stands before it, and candidates stand apart."""
+    answer = f"spans.answer {list(spans.answer)}"
+    mentions = [(span, "spans.gold") for span in spans.gold]
+    mentions += [(span, "spans.distractors") for span in spans.distractors]
+    for name in ("gold", "distractors"):
+        if not getattr(spans, name):
+            raise InputError(f"spans.{name} names no candidate; a case needs one at least")
+    for span, name in mentions:
+        if span[1] > spans.answer[0]:
+            raise InputError(f"{name} {list(span)} does not end before {answer} begins")
+    mentions.sort()
+    for (one, name), (other, other_name) in pairwise(mentions):
+        if one[1] > other[0]:
+            raise InputError(f"{name} {list(one)} and {other_name} {list(other)} overlap")
+    clues = [
+        (spans.pronoun, "spans.pronoun"),
+        (spans.cue, "spans.cue"),
+        *((span, "spans.chain") for span in spans.chain),
+    ]
+    for span, name in clues:
+        if span and span != spans.answer and span[1] > spans.answer[0]:  # a pronoun may itself be the answer
+            raise InputError(f"{name} {list(span)} does not end before {answer} begins")
+
+
+def faults_between(cases: Sequence[Case], complete: bool = True) -> dict[int, str]:
+    """What is wrong with a case only beside the others, by its place.
+
+    Not ``complete``: some cases could not be read, and a twin that is not there may be one of them.
+    """
+    faults = {}
+    first_with = {case.id: i for i, case in reversed(list(enumerate(cases)))}
+    any_split = any(case.split for case in cases)
+    for i, case in enumerate(cases):
+        twin = cases[first_with[case.twin]] if case.twin in first_with else None
+        if first_with[case.id] != i:
+            faults[i] = f"id {reprlib.repr(case.id)} stands twice"
+        elif case.split not in (*OWN_SPLITS, ""):
+            faults[i] = none_of_splits(case.split)
+        elif any_split and not case.split:
+            faults[i] = f"no split, though others have one; give every case {' or '.join(OWN_SPLITS)}, or none"
+        elif case.twin is not None and (twin or complete) and (reason := fault_of_twins(case, twin, any_split)):
+            faults[i] = reason
+    return faults
+
+
+def none_of_splits(split: str) -> str:
+    return f"split {reprlib.repr(split)} is none of {', '.join(OWN_SPLITS)}"
+
+
+def fault_of_twins(case: Case, twin: Case | None, any_split: bool) -> str | None:
+    """Why ``twin`` cannot be the twin of ``case``; None if it can."""
+    name = f"twin {reprlib.repr(case.twin)}"
+    if twin is None:
+        return f"{name} is not there"
+    if twin.id == case.id:
+        return f"{name} is the case itself"
+    if twin.twin != case.id:
+        return f"{name} names {'no twin' if twin.twin is None else reprlib.repr(twin.twin)}; twins name each other"
+    if twin.family != case.family:
+        return f"{name} is of another family, {reprlib.repr(twin.family)}"
+    if twin.split != case.split:
+        return f"{name} is in another split; twins stay together"
+    if not any_split and twin.frame != case.frame:
+        return f"{name} has another frame; whole frames are dealt to splits, and twins stay together"
+    return None
+
+
+def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """The cases to choose heads on and those to quote them on: (select, report).
+
+    Splits that the cases carry are kept. If none carries one, each family's frames are dealt to the two in turn, in an
+    order that depends on their names alone, so that no frame of a family stands in both. Families come in the order of
+    their first mention, cases as given, but twins next to each other. Raises InputError, in one line, for cases that do
+    not go together and for a family that is in one split only.
+    """
+    faults = faults_between(cases)
+    if faults:
+        reasons = one_line([f"case {reprlib.repr(cases[i].id)}: {reason}" for i, reason in faults.items()])
+        raise InputError(f"{len(faults)} of {len(cases)} cases cannot be used: {reasons}")
+    ordered = side_by_side(cases if any(case.split for case in cases) else deal(cases))
+    present = {(case.family, case.split) for case in ordered}
+    for family, split in product(dict.fromkeys(case.family for case in ordered), OWN_SPLITS):
+        if (family, split) not in present:
+            raise InputError(
+                f"family {reprlib.repr(family)} has no cases in split {split}; heads are chosen on select and quoted "
+                "on report: give it at least two frames, and cases of both splits or no splits at all"
+            )
+    return tuple([case for case in ordered if case.split == split] for split in OWN_SPLITS)
+
+
+def deal(cases: Sequence[Case]) -> list[Case]:
+    """The cases with their splits, whole frames in turn within each family."""
+    frames: dict[str, set[str]] = {}
+    for case in cases:
+        frames.setdefault(case.family, set()).add(case.frame)
+    split_of = {}
+    for family, names in frames.items():
+        # Neither the order in the file nor its alphabet may decide: either may go with what the sentences are about.
+        shuffled = sorted(names, key=lambda frame: (zlib.crc32(frame.encode()), frame))
+        split_of |= {(family, frame): OWN_SPLITS[i % 2] for i, frame in enumerate(shuffled)}
+    return [replace(case, split=split_of[case.family, case.frame]) for case in cases]
+
+
+def side_by_side(cases: Sequence[Case]) -> list[Case]:
+    """Family by family, each case followed by its twin."""
+    by_id = {case.id: case for case in cases}
+    rank = {family: i for i, family in enumerate(dict.fromkeys(case.family for case in cases))}
+    ordered: dict[str, Case] = {}
+    for case in sorted(cases, key=lambda case: rank[case.family]):
+        ordered.setdefault(case.id, case)
+        if case.twin is not None:
+            ordered.setdefault(case.twin, by_id[case.twin])
+    return list(ordered.values())

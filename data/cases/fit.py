@@ -1,0 +1,163 @@
+"""What a tokenizer makes of annotated cases: tokens, or a plain reason why a case cannot be measured with it."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from common.errors import InputError
+from data.cases.case import Case, EncodedCase, Span, encode_case
+from data.cases.files import one_line
+from data.text.tokenizers import Tokenizer
+
+WORD = re.compile(r" ?[^\W\d_]+")  # with the space that tokenizers put before it
+
+
+def encode_cases(cases: Sequence[Case], tokenizer: Tokenizer) -> list[EncodedCase]:
+    """Each case as this tokenizer sees it. Raises InputError, in one line, naming all cases that it cannot measure."""
+    encoded, faults = [], []
+    for case in cases:
+        try:
+            encoded.append(encode_checked(case, tokenizer))
+        except InputError as error:
+            faults.append(f"case {case.id!r}: {error}")
+    if faults:
+        raise InputError(
+            f"{len(faults)} of {len(cases)} cases cannot be measured with this tokenizer: {one_line(faults)}"
+        )
+    return encoded
+
+
+def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
+    """``encode_case`` for a case that no grammar vouches for; raises InputError with the reason alone."""
+    answer = words_at(case, case.spans.answer)
+    try:
+        encoded = encode_case(case, tokenizer)
+    except ValueError:
+        raise InputError(
+            f"answer {answer!r} and foil {case.foil!r} part only where the text ends; put a full stop behind the answer"
+        ) from None
+    gold = list(zip(case.spans.gold, encoded.gold, strict=True))
+    distractors = list(zip(case.spans.distractors, encoded.distractors, strict=True))
+    for span, (_, end) in (*gold, *distractors):
+        if end > encoded.sites["A"]:
+            raise InputError(
+                f"the token in which answer {answer!r} and foil {case.foil!r} part belongs to {words_at(case, span)!r} "
+                "as well; put a space between them"
+            )
+    for (one, (start, end)), (other, (other_start, other_end)) in product(gold, distractors):
+        if start < other_end and other_start < end:
+            raise InputError(
+                f"{words_at(case, one)!r} and {words_at(case, other)!r} share a token; put a space between them"
+            )
+    for name, site in encoded.sites.items():
+        if site > encoded.sites["A"]:
+            raise InputError(f"answer {answer!r} and foil {case.foil!r} part before site {name} is read")
+    return encoded
+
+
+def words_at(case: Case, span: Span) -> str:
+    return case.text.encode()[slice(*span)].decode()
+
+
+def explain_fit(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) -> list[str]:
+    """What this tokenizer and block mean for the cases, as sentences; none where all is as it should be.
+
+    Cases that `encode_cases` refuses are told by it, not here.
+    """
+    encoded = []
+    for case in cases:
+        try:
+            encoded.append(encode_checked(case, tokenizer))
+        except InputError:
+            continue
+    said = (
+        tell_long(encoded, len(cases), block_size),
+        tell_cut(cases, tokenizer),
+        tell_parted(encoded, len(cases), tokenizer),
+        tell_pieces(cases, tokenizer),
+    )
+    return [sentence for sentence in said if sentence]
+
+
+def tell_long(encoded: Sequence[EncodedCase], total: int, block_size: int) -> str:
+    """How many cases do not fit; a twin alone is not measured either."""
+    long = {case.case.id for case in encoded if len(case.tokens) > block_size}
+    if not long:
+        return ""
+    left_out = [case for case in encoded if case.case.id in long or case.case.twin in long]
+    longest = max(encoded, key=lambda case: len(case.tokens))
+    return (
+        f"{len(left_out)} of {total} cases are left out: up to the answer, they or their twins are longer than the "
+        f"model's block of {block_size} tokens ({longest.case.id} has {len(longest.tokens)})"
+    )
+
+
+def tell_cut(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
+    """How many cases have spans that end where no token does."""
+    cut = {case.id: spans for case in cases if (spans := cut_spans(case, tokenizer))}
+    if not cut:
+        return ""
+    case = next(case for case in cases if case.id in cut)
+    return (
+        f"in {len(cut)} of {len(cases)} cases a span begins or ends inside a token "
+        f"({case.id}: {words_at(case, cut[case.id][0])!r}): the whole token counts as part of the span"
+    )
+
+
+def cut_spans(case: Case, tokenizer: Tokenizer) -> list[Span]:
+    """The spans whose tokens hold more than the span and white space around it."""
+    raw, spans = case.text.encode(), case.spans
+    bounds = np.concatenate(([0], np.cumsum(tokenizer.lengths[tokenizer.encode(case.text)])))
+    marked = (*spans.gold, *spans.distractors, spans.pronoun, spans.cue, spans.subject)
+    cut = []
+    for start, end in filter(None, marked):
+        first = bounds[np.searchsorted(bounds, start, side="right") - 1]
+        last = bounds[np.searchsorted(bounds, end, side="left")]
+        if raw[first:start].strip() or raw[end:last].strip():
+            cut.append((start, end))
+    return cut
+
+
+def tell_parted(encoded: Sequence[EncodedCase], total: int, tokenizer: Tokenizer) -> str:
+    """How many answers begin like their foils; with bytes, where single letters are asked for, that is no news."""
+    if tokenizer.kind == "bytes":
+        return ""
+    parted = [case for case in encoded if parts_late(case, tokenizer)]
+    if not parted:
+        return ""
+    case = parted[0].case
+    return (
+        f"in {len(parted)} of {total} cases answer and foil begin with the same token ({case.id}: "
+        f"{words_at(case, case.spans.answer)!r}, {case.foil!r}): the model is asked where they part"
+    )
+
+
+def parts_late(encoded: EncodedCase, tokenizer: Tokenizer) -> bool:
+    """Whether a token that both continuations share already holds a part of the answer."""
+    read = int(tokenizer.lengths[list(encoded.tokens[:-1])].sum())
+    return read > encoded.case.spans.answer[0]
+
+
+def tell_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
+    """How many cases have words of several tokens; with bytes all are, and it says nothing."""
+    if tokenizer.kind == "bytes":
+        return ""
+    tokens_in = cache(lambda word: len(tokenizer.encode(word)))
+    counts = [{word: n for word in words_before_end(case) if (n := tokens_in(word)) > 1} for case in cases]
+    split = {word: n for words in counts for word, n in words.items()}
+    if not split:
+        return ""
+    example = max(split, key=split.get)
+    return (
+        f"{sum(map(bool, counts))} of {len(cases)} cases contain words that this run's tokenizer can only spell in "
+        f"pieces (e.g. {example.strip()!r} as {split[example]} tokens): the model may never have seen them"
+    )
+
+
+def words_before_end(case: Case) -> list[str]:
+    """The words up to the answer, and the foil as it would stand there."""
+    text = words_at(case, (0, case.spans.answer[1]))
+    return [*WORD.findall(text), *WORD.findall(f" {case.foil}")]

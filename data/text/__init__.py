@@ -1,0 +1,1 @@
+"""Text to batches: finding and reading files, corpora by name, tokenizers, token shards, batch order."""

@@ -1,0 +1,46 @@
+"""The order in which training sees the corpus."""
+
+import numpy as np
+
+from data.text.shards import Tokens
+
+
+class Batches:
+    """Windows of the corpus in a seeded permutation, every window once an epoch.
+
+    Each epoch shifts all windows by a random phase and permutes them anew; both depend on (seed, epoch) alone. So the
+    state is two numbers, epoch and cursor, and the global batch is the same however many processes share it: each
+    of them, ``rank`` of ``size``, reads every ``size``-th of its sequences.
+    """
+
+    def __init__(
+        self, tokens: Tokens, block_size: int, sequences: int, seed: int, rank: int = 0, size: int = 1
+    ) -> None:
+        self.tokens, self.block_size, self.sequences, self.seed = tokens, block_size, sequences, seed
+        self.rank, self.size = rank, size
+        self.start_epoch(0, cursor=0)
+
+    def start_epoch(self, epoch: int, cursor: int) -> None:
+        self.epoch, self.cursor = epoch, cursor
+        rng = np.random.default_rng((self.seed, epoch))
+        spare = len(self.tokens) - 1 - self.block_size  # a window reads one more token, the last target
+        self.phase = int(rng.integers(min(spare, self.block_size - 1) + 1))
+        self.order = rng.permutation((len(self.tokens) - 1 - self.phase) // self.block_size)
+
+    def next(self) -> np.ndarray:
+        """This share of the next global batch, int64 [n, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""
+        rows = []
+        for i in range(self.sequences):
+            if self.cursor == len(self.order):
+                self.start_epoch(self.epoch + 1, cursor=0)
+            if i % self.size == self.rank:
+                start = self.phase + int(self.order[self.cursor]) * self.block_size
+                rows.append(self.tokens.read(start, self.block_size + 1))
+            self.cursor += 1
+        return np.stack(rows)
+
+    def state(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "cursor": self.cursor}
+
+    def load_state(self, state: dict[str, int]) -> None:
+        self.start_epoch(**state)

@@ -1,0 +1,244 @@
+"""Text to token shards: read by one thread, encoded by as many as there are cores, written down as it goes.
+
+A folder that is being built has a journal, which says how much of the corpus is in its shards. After a kill the next
+process reads on from there, so that the folder becomes what it would have become in one go, byte for byte.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from common.atomic import file_sha256, read_json, replace_durably, write_durably
+from common.errors import InputError
+from data.text.corpora import Corpus
+from data.text.download import Progress, megabytes, silent
+from data.text.files import END, Counts, Piece, utf8_length
+from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
+from data.text.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
+
+JOURNAL = "journal.json"
+TOKENIZER = "tokenizer.json"
+JOURNAL_BYTES = 64 << 20  # of text between two entries: what a kill can cost
+JOB_CHARACTERS = 1 << 18
+MOST_THREADS = 16  # one thread that reads has no work for more, and each holds jobs in memory
+BPE_SAMPLE_BYTES = 64 << 20
+ENDLESS_WORD = re.compile(r"\S{1000}")
+ENDLESS_SPACE = re.compile(r"\s{1000,}")
+
+
+class Job(NamedTuple):
+    """Some pieces of one split, worth a thread's while."""
+
+    split: str
+    pieces: list[Piece]
+
+
+class Encoded(NamedTuple):
+    split: str
+    n_pieces: int
+    n_bytes: int
+    ids: np.ndarray
+
+
+class Journal:
+    """How much of a corpus is in the shards of a folder, and on the disk; ``folder`` is emptied where none of it can
+    be gone on with."""
+
+    def __init__(self, folder: Path, description: dict) -> None:
+        self.path = folder / JOURNAL
+        self.saved = read_json(self.path)
+        same = self.saved.get("description") == json.loads(json.dumps(description))
+        self.begun = (
+            same and (folder / TOKENIZER).is_file() and file_sha256(folder / TOKENIZER) == self.saved["tokenizer"]
+        )
+        if not self.begun:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            self.saved = {"description": description, "total": None}
+            self.start_over()
+
+    def start_over(self) -> None:
+        self.saved |= {"n_pieces": 0, "n_bytes": dict.fromkeys(SPLITS, 0), "shards": dict.fromkeys(SPLITS)}
+        self.since_saved = 0
+
+    @property
+    def done(self) -> int:
+        """Bytes of text that have become tokens."""
+        return sum(self.saved["n_bytes"].values())
+
+    def open_writers(self, vocab_size: int) -> dict[str, ShardWriter]:
+        """Writers that go on after what is saved; from the beginning where that is not there as it was."""
+        self.since_saved = 0
+        try:
+            return {
+                split: ShardWriter(self.path.parent, split, vocab_size, self.saved["shards"][split]) for split in SPLITS
+            }
+        except (OSError, EOFError):
+            self.start_over()
+            return {split: ShardWriter(self.path.parent, split, vocab_size) for split in SPLITS}
+
+    def count(self, encoded: Encoded, writers: dict[str, ShardWriter]) -> None:
+        self.saved["n_pieces"] += encoded.n_pieces
+        self.saved["n_bytes"][encoded.split] += encoded.n_bytes
+        self.since_saved += encoded.n_bytes
+        if self.since_saved >= JOURNAL_BYTES:
+            self.save(writers)
+
+    def save(self, writers: dict[str, ShardWriter]) -> None:
+        self.saved["shards"] = {split: writer.save() for split, writer in writers.items()}
+        replace_durably(self.path, json.dumps(self.saved).encode())
+        self.since_saved = 0
+
+
+def build(
+    folder: Path,
+    corpus: Corpus,
+    tokenizer: TokenizerConfig | Tokenizer,
+    cache: Path,
+    description: dict,
+    progress: Progress,
+) -> None:
+    """Writes tokenizer, shards and manifest of one corpus, or what is missing of them; memory does not grow with it.
+
+    Where it fails, ``folder`` holds a journal if there is something in it to go on with.
+    """
+    journal = Journal(folder, description)
+    (folder / MANIFEST).unlink(missing_ok=True)  # of a start that was killed at its very end
+    saved, counts = journal.saved, Counts()
+    if journal.begun:
+        tokenizer = Tokenizer.load(folder / TOKENIZER)
+    else:
+        saved["total"] = corpus.total_bytes(cache, progress)
+        if not isinstance(tokenizer, Tokenizer):
+            tokenizer = make_tokenizer(corpus, tokenizer, cache, saved["total"], progress)
+        write_durably(folder / TOKENIZER, tokenizer.to_json().encode())
+        saved["tokenizer"] = file_sha256(folder / TOKENIZER)
+    writers = journal.open_writers(tokenizer.vocab_size)
+    journal.save(writers)
+    pieces = count_ends(corpus.pieces(cache, counts, saved["total"], progress), counts)
+    skip(pieces, saved["n_pieces"], journal.done, progress)
+    for encoded in in_order(jobs(pieces), tokenizer):
+        writers[encoded.split].write(encoded.ids)
+        journal.count(encoded, writers)
+        progress("tokenizing", journal.done, saved["total"])
+    changed = corpus.fingerprint(cache, silent) != description["source"]
+    if changed or not journal.done:
+        journal.path.unlink()  # there is no going on with this text
+        raise InputError(
+            f"the corpus {corpus.name} {'changed while it was read; start again' if changed else 'has no text'}"
+        )
+    manifest = {
+        "description": description,
+        "tokenizer": saved["tokenizer"],
+        "vocab_size": tokenizer.vocab_size,
+        "dtype": writers["train"].dtype.str,
+    } | asdict(counts)
+    for split, writer in writers.items():
+        shards = writer.close()
+        n_tokens = sum(shard["tokens"] for shard in shards)
+        manifest[split] = {"bytes": saved["n_bytes"][split], "tokens": n_tokens, "shards": shards}
+    write_manifest(folder, manifest)
+    journal.path.unlink()
+
+
+def count_ends(pieces: Iterable[tuple[str, Piece]], counts: Counts) -> Iterator[tuple[str, Piece]]:
+    """Counts what looks like the end token and is text, which no piece is cut in."""
+    for split, piece in pieces:
+        counts.ends_in_text += piece.text.count(END)
+        yield split, piece
+
+
+def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progress: Progress) -> None:
+    """Reads over what an earlier start has made tokens of."""
+    if n_pieces:
+        progress(f"going on with an earlier start, after {megabytes(n_bytes)} of text", 0, n_bytes)
+    done, reported = 0, 0
+    for _, piece in islice(pieces, n_pieces):
+        done += utf8_length(piece.text)
+        if done - reported >= JOB_CHARACTERS or done == n_bytes:  # a report costs as much as a short document
+            progress("reading what is done", done, n_bytes)
+            reported = done
+
+
+def is_built(folder: Path) -> bool:
+    """Whether a folder is whole, although it has not come to its place."""
+    return (folder / MANIFEST).is_file() and not (folder / JOURNAL).exists()
+
+
+def can_go_on(folder: Path) -> bool:
+    return (folder / JOURNAL).is_file() or is_built(folder)
+
+
+def jobs(pieces: Iterable[tuple[str, Piece]]) -> Iterator[Job]:
+    """Pieces of one split together, about JOB_CHARACTERS of them."""
+    together, size, last = [], 0, None
+    for split, piece in pieces:
+        if together and (split != last or size >= JOB_CHARACTERS):
+            yield Job(last, together)
+            together, size = [], 0
+        together.append(piece)
+        size += len(piece.text)
+        last = split
+    if together:
+        yield Job(last, together)
+
+
+def in_order(jobs: Iterable[Job], tokenizer: Tokenizer) -> Iterator[Encoded]:
+    """The ids of the jobs, made on all cores while the next ones are read: tiktoken lets go of the interpreter.
+
+    A few jobs a core are in memory at once, no more.
+    """
+
+    def encode(job: Job) -> Encoded:
+        n_bytes = sum(utf8_length(piece.text) for piece in job.pieces)
+        ids = tokenizer.encode_pieces(job.pieces).astype(dtype)
+        return Encoded(job.split, len(job.pieces), n_bytes, ids)
+
+    dtype, threads = dtype_of(tokenizer.vocab_size), min(usable_cores(), MOST_THREADS)
+    waiting = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for job in jobs:
+            waiting.append(pool.submit(encode, job))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def usable_cores() -> int:
+    """The cores that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_tokenizer(
+    corpus: Corpus, config: TokenizerConfig, cache: Path, total: int | None, progress: Progress
+) -> Tokenizer:
+    if config.kind == "bytes":
+        return byte_tokenizer()
+    if config.kind == "gpt2":
+        return gpt2_tokenizer(cache)
+    return train_bpe(sample_text(corpus, cache, total, progress), config.vocab_size)
+
+
+def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progress) -> Iterator[str]:
+    """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer.
+
+    Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
+    """
+    done = 0
+    for split, piece in corpus.pieces(cache, Counts(), total, progress):
+        if split != "train" or done >= BPE_SAMPLE_BYTES:
+            return
+        done += utf8_length(piece.text)
+        progress("learning merges", done, None)
+        yield ENDLESS_SPACE.sub("\n", ENDLESS_WORD.sub(r"\g<0> ", piece.text))

@@ -1,0 +1,115 @@
+"""From a corpus to a tokenizer and two token arrays, made once and reused while nothing changes."""
+
+import hashlib
+import json
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from common.atomic import Held, file_sha256, locked, require_writable
+from common.errors import InputError
+from data.text.building import TOKENIZER, build, can_go_on, is_built
+from data.text.corpora import Corpus
+from data.text.download import Progress, silent
+from data.text.files import Counts
+from data.text.shards import FORMAT, SPLITS, Tokens, open_split, publish, read_manifest
+from data.text.tokenizers import Tokenizer, TokenizerConfig
+
+BUILDING = ".building-"
+KEPT_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Tokens to train on and to validate with. ``key`` is a hash of all tokens and of the tokenizer."""
+
+    key: str
+    folder: Path
+    tokenizer: Tokenizer
+    train: Tokens
+    val: Tokens
+    val_bytes: int
+    counts: Counts
+
+    def require(self, block_size: int) -> None:
+        """Raises InputError where the corpus is too short to train a model with this block."""
+        if len(self.train) <= block_size:
+            raise InputError(
+                f"the corpus has {len(self.train)} training tokens, too few for model.block_size={block_size}; "
+                "give more text or a shorter block"
+            )
+        if len(self.val) < 2:
+            raise InputError(
+                f"the validation text has {len(self.val)} tokens; give more of it: data.val_fraction, data.val_path or "
+                "data.n_val, whichever there is"
+            )
+
+
+def short_hash(value: object) -> str:
+    """A name for a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def prepare(
+    corpus: Corpus, tokenizer: TokenizerConfig | Tokenizer, cache: Path, progress: Progress | None = None
+) -> Dataset:
+    """The tokens of ``corpus``, from ``cache`` where they are there already and still whole.
+
+    ``tokenizer``: how to make one, or one that exists already.
+    """
+    progress = progress or silent
+    made = {"content": short_hash(tokenizer.to_json())} if isinstance(tokenizer, Tokenizer) else asdict(tokenizer)
+    description = {"format": FORMAT, "source": corpus.fingerprint(cache, progress), "tokenizer": made}
+    folder = cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}"
+    if not folder.exists():
+        require_writable(folder.parent, "cache")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"waiting for another process that makes tokens of {corpus.name}"
+        with locked(lock_of(folder), lambda: progress(waiting, 0, None)):
+            if not folder.exists():
+                sweep(folder.parent)
+                make(folder, corpus, tokenizer, cache, description, progress)
+    manifest = read_manifest(folder)
+    train, val = (open_split(folder, manifest, split) for split in SPLITS)
+    if file_sha256(folder / TOKENIZER) != manifest["tokenizer"]:
+        raise InputError(f"{folder}/{TOKENIZER} is damaged; delete {folder} and the tokens are made anew")
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    content = [manifest["tokenizer"], *(shard["sha256"] for split in SPLITS for shard in manifest[split]["shards"])]
+    counts = Counts(**{field.name: manifest.get(field.name, 0) for field in fields(Counts)})
+    return Dataset(short_hash(content), folder, tokenizer, train, val, manifest["val"]["bytes"], counts)
+
+
+def make(
+    folder: Path,
+    corpus: Corpus,
+    tokenizer: TokenizerConfig | Tokenizer,
+    cache: Path,
+    description: dict,
+    progress: Progress,
+) -> None:
+    """Builds beside ``folder`` and moves what is whole there; what is not stays behind, if it can be gone on with."""
+    building = folder.with_name(BUILDING + folder.name)
+    try:
+        if not is_built(building):
+            build(building, corpus, tokenizer, cache, description, progress)
+        publish(building, folder)
+    except BaseException:
+        if not can_go_on(building):
+            shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def lock_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def sweep(tokens: Path) -> None:
+    """Removes what earlier processes left half done and nobody can, or within a week did, go on with."""
+    for building in tokens.glob(f"{BUILDING}*"):
+        lock = lock_of(tokens / building.name.removeprefix(BUILDING))
+        with suppress(Held, FileNotFoundError), locked(lock, None):  # another process may just have finished it
+            abandoned = time.time() - building.stat().st_mtime > KEPT_SECONDS
+            if abandoned or not can_go_on(building):
+                shutil.rmtree(building, ignore_errors=True)

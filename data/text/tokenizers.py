@@ -1,0 +1,172 @@
+"""Text to token ids and back: raw bytes, a BPE trained on the corpus, or GPT-2's own.
+
+Encoding is always done by tiktoken, or by numpy for bytes; Hugging Face's ``tokenizers`` only trains the merges.
+Every tokenizer covers all 256 bytes, so that any text can be encoded, and has one more id, the end token, that stands
+behind every document. Text that merely looks like a special token is plain text.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tiktoken
+
+from common.errors import InputError
+from data.text.download import WebFile, fetch_all
+from data.text.files import END
+
+# GPT-2's way to cut text into words before merging, as one line (Radford et al. 2019).
+WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+BYTE_PATTERN = r"[\s\S]"
+N_BYTES = 256
+MOST_TOKENS = 1 << 20  # four times the largest vocabularies in use
+GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/encoder.json"
+GPT2_VOCABULARY = WebFile(
+    GPT2_URL,
+    hashlib.sha1(GPT2_URL.encode()).hexdigest(),  # as tiktoken names it in its own cache
+    1_042_301,
+    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+)
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Which tokenizer; ``vocab_size`` (end token included) matters for ``bpe`` only, and is an upper bound."""
+
+    kind: Literal["bytes", "bpe", "gpt2"] = "bpe"
+    vocab_size: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.kind == "bpe" and self.vocab_size <= N_BYTES:
+            raise ValueError(f"vocab_size={self.vocab_size}: must be above {N_BYTES}, one for every byte and the end")
+        if self.vocab_size > MOST_TOKENS:
+            raise ValueError(f"vocab_size={self.vocab_size}: must be at most {MOST_TOKENS:,}")
+
+
+class Tokenizer:
+    """Token ids 0 .. vocab_size - 1; the last one, ``end``, separates documents and stands for no bytes."""
+
+    def __init__(self, kind: str, ranks: dict[bytes, int], pattern: str) -> None:
+        self.kind, self.pattern = kind, pattern
+        self.end = len(ranks)
+        self.vocab_size = self.end + 1
+        self.pieces = [*sorted(ranks, key=ranks.get), b""]
+        self.lengths = np.array([len(piece) for piece in self.pieces])
+        self.encoding = tiktoken.Encoding(
+            "lookback", pat_str=pattern, mergeable_ranks=ranks, special_tokens={END: self.end}
+        )
+
+    def encode(self, text: str) -> np.ndarray:
+        """Token ids of ``text``, int64 [n]."""
+        if self.kind == "bytes":
+            return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
+        return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
+
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
+        """The ids of texts, one behind the other, with the end token behind each text that ends a document.
+
+        Each text has the ids that ``encode`` gives it alone. Documents are handed to tiktoken many at a time, with the
+        end token between them spelled out: what a call costs would be a tenth of the time for short ones.
+        """
+        parts, run = [], []
+
+        def encode_run() -> None:
+            parts.append(self.encoding.encode_to_numpy("".join(run), allowed_special={END}, disallowed_special=()))
+            run.clear()
+
+        for text, ends_document in pieces:
+            alone = self.kind == "bytes" or END in text  # which is text there, not the token
+            if alone:
+                encode_run()
+                parts.append(self.encode(text))
+            else:
+                run.append(text)
+            if ends_document:
+                run.append(END)
+            elif not alone:
+                encode_run()
+        encode_run()
+        return np.concatenate(parts)
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes of these tokens; an end token stands for none."""
+        return b"".join(self.pieces[i] for i in ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of these tokens; bytes that are no UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def to_json(self) -> str:
+        tokens = [base64.b64encode(piece).decode() for piece in self.pieces[:-1]]
+        return json.dumps({"kind": self.kind, "pattern": self.pattern, "tokens": tokens}, indent=0)
+
+    @classmethod
+    def from_json(cls, text: bytes, source: Path) -> "Tokenizer":
+        try:
+            stored = json.loads(text)
+            pieces = [base64.b64decode(token) for token in stored["tokens"]]
+            kind, pattern = stored["kind"], stored["pattern"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{source} is damaged or no tokenizer of this project ({error})") from None
+        ranks = {piece: i for i, piece in enumerate(pieces)}
+        if len(ranks) != len(pieces) or not all(bytes([byte]) in ranks for byte in range(N_BYTES)):
+            raise InputError(f"{source} is damaged: tokens repeat, or some bytes have none")
+        try:
+            return cls(kind, ranks, pattern)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source} is damaged: its pattern cannot be used ({error})") from None
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        if not path.is_file():
+            raise InputError(f"{path} is missing")
+        return cls.from_json(path.read_bytes(), path)
+
+
+def byte_tokenizer() -> Tokenizer:
+    return Tokenizer("bytes", {bytes([byte]): byte for byte in range(N_BYTES)}, BYTE_PATTERN)
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Byte-level BPE (Sennrich et al. 2016) with at most ``vocab_size`` ids; a small corpus yields fewer merges."""
+    from tokenizers import Regex, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer as Trainable
+
+    trainable = Trainable(models.BPE())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    trainable.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated"), byte_level]
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size - 1, initial_alphabet=alphabet, show_progress=False)
+    trainable.train_from_iterator(texts, trainer)
+    to_byte = byte_of_symbol()
+    vocabulary = trainable.get_vocab()
+    ranks = {bytes(to_byte[symbol] for symbol in token): i for token, i in vocabulary.items()}
+    return Tokenizer("bpe", ranks, WORD_PATTERN)
+
+
+def byte_of_symbol() -> dict[str, int]:
+    """The printable stand-ins of byte-level BPE, back to bytes: printable Latin-1 is itself, the rest follow U+0100."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(N_BYTES) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(N_BYTES + i): byte for i, byte in enumerate(others)}
+
+
+def gpt2_tokenizer(cache: Path) -> Tokenizer:
+    """GPT-2's vocabulary, from tiktoken's own cache where there is one, else downloaded once into ``cache``.
+
+    Its ids are its merge ranks, so this one of its two files says everything.
+    """
+    folder = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or cache / "tiktoken")
+    (path,) = fetch_all("gpt2", [GPT2_VOCABULARY], folder)
+    to_byte = byte_of_symbol()
+    vocabulary = json.loads(path.read_text(encoding="utf-8"))
+    ranks = {bytes(to_byte[symbol] for symbol in token): i for token, i in vocabulary.items() if token != END}
+    return Tokenizer("gpt2", ranks, WORD_PATTERN)

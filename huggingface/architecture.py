@@ -1,0 +1,145 @@
+"""A twin: the architecture in ``transformers`` that computes what one of ours does, key by key and tensor by tensor.
+
+Every table is read in both directions, so that what goes out comes in again as it was.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import InputError
+from model import GPTConfig
+
+Values = dict[str, Any]
+HEAD = "lm_head.weight"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of their config.json: the field of GPTConfig that it carries, or else the only value that has our meaning.
+
+    ``absent``: what ``transformers`` takes where the key is missing; ``same``: other values that mean the same.
+    ``written``: whether an export says it; other keys are only looked for.
+    """
+
+    theirs: str
+    ours: str | None = None
+    value: Any = None
+    absent: Any = None
+    same: tuple[Any, ...] = ()
+    written: bool = True
+    to_theirs: Callable[[Any], Any] = lambda value: value
+    to_ours: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tensor of theirs and the parameters of ours that it holds, one behind the other along their first dimension.
+
+    ``turned``: it is stored as inputs x outputs, the transpose of a ``torch.nn.Linear`` weight.
+    """
+
+    theirs: str
+    ours: tuple[str, ...]
+    turned: bool = False
+
+    def join(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        joined = torch.cat([parameters[name] for name in self.ours])
+        return (joined.T if self.turned else joined).contiguous()
+
+    def part(self, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+        whole = tensor.T if self.turned and tensor.ndim == 2 else tensor
+        return zip(self.ours, whole.tensor_split(len(self.ours)), strict=True)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """``switches``: what a GPTConfig must say to have this twin. ``rows``: its tensors, given the shape. ``prefix``:
+    what stands before all their names but the head's, and is left out in some files. ``derived``: keys whose values
+    follow from the shape; ``dropout``: their keys for it; ``buffers``: ends of names of what are no weights.
+    """
+
+    model_type: str
+    architecture: str
+    prefix: str
+    switches: Values
+    keys: tuple[Key, ...]
+    rows: Callable[[GPTConfig], Iterable[Row]]
+    derived: Callable[[GPTConfig], Values]
+    dropout: tuple[str, ...]
+    buffers: tuple[str, ...] = ()
+
+    def without_place(self, config: GPTConfig) -> list[str]:
+        """The settings of ``config`` that this architecture has no place for, as KEY=VALUE."""
+        wrong = [name for name, value in self.switches.items() if vars(config)[name] != value]
+        if set(config.attention_types) != {"F"}:
+            wrong.insert(0, "attention")
+        if config.n_kv_head != config.n_head and not any(key.ours == "n_kv_head" for key in self.keys):
+            wrong.append("n_kv_head")
+        said = {name: vars(config)[name] for name in wrong}
+        return [
+            f"model.{key}={str(value).lower() if value is True or value is False else value}"
+            for key, value in said.items()
+        ]
+
+    def to_config(self, config: GPTConfig) -> Values:
+        """Their config.json, but for what concerns tokens."""
+        written = [key for key in self.keys if key.written]
+        values = {key.theirs: key.to_theirs(vars(config)[key.ours]) if key.ours else key.value for key in written}
+        about = {"architectures": [self.architecture], "model_type": self.model_type, "dtype": "float32"}
+        return {**about, **values, **self.derived(config), **dict.fromkeys(self.dropout, config.dropout)}
+
+    def from_config(self, values: Values, source: str) -> GPTConfig:
+        """The shape that a config.json describes, without dropout; raises InputError for one that ours cannot have."""
+        shape = dict(self.switches)
+        for key in self.keys:
+            value = values.get(key.theirs, key.absent)
+            if key.ours:
+                shape[key.ours] = key.to_ours(value)
+            elif value != key.value and value not in key.same:
+                raise InputError(f"{source}: {key.theirs}={value} has no place here; it must be {key.value}")
+        kinds = {field.name: field.type for field in fields(GPTConfig)}
+        try:
+            shape["vocab_size"] = values["vocab_size"]
+            for name, value in shape.items():
+                if isinstance(kinds[name], (type, UnionType)) and not isinstance(value, kinds[name]):
+                    raise TypeError(f"{name}={value!r}")
+            config = GPTConfig(**shape)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{source}: config.json describes no network ({error})") from None
+        for name, value in self.derived(config).items():
+            if values.get(name) not in (None, value):
+                raise InputError(f"{source}: {name}={values[name]} has no place here; it must be {value} in this shape")
+        return config
+
+    def to_tensors(self, config: GPTConfig, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {row.theirs: row.join(parameters) for row in self.rows(config)}
+
+    def from_tensors(
+        self, config: GPTConfig, names: Iterable[str], get: Callable[[str], Tensor], source: str
+    ) -> dict[str, Tensor]:
+        """Our parameters out of the tensors called ``names``, which ``get`` reads.
+
+        Raises InputError where a tensor is missing, has no place here, or holds no floating-point numbers.
+        """
+        found = {name.removeprefix(self.prefix): name for name in names}
+        rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
+        tied = found.pop(HEAD, None) if config.tie_embeddings else None
+        foreign = [name for name in found if name not in rows and not (self.buffers and name.endswith(self.buffers))]
+        if foreign:
+            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.architecture}")
+        parameters = {}
+        for name, row in rows.items():
+            if name not in found:
+                raise InputError(f"{source}: the tensor {row.theirs} is missing")
+            tensor = get(found[name])
+            if not tensor.is_floating_point():
+                raise InputError(f"{source}: the tensor {row.theirs} is {tensor.dtype}; it must be floating point")
+            parameters |= dict(row.part(tensor))
+        if tied and not torch.allclose(get(tied), parameters["embed.weight"], 0, 0, equal_nan=True):
+            raise InputError(f"{source}: {HEAD} is not the embedding; config.json must say tie_word_embeddings=false")
+        return parameters

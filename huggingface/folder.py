@@ -1,0 +1,222 @@
+"""Whole folders: a model with its tokenizer, written so that ``transformers`` loads it, and read as it writes them.
+
+Nothing is ever unpickled.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from common.atomic import discard, is_utf8, parents_made, place_beside, require_writable, write_durably
+from common.errors import InputError
+from data import Tokenizer
+from data.text.tokenizers import gpt2_tokenizer
+from huggingface import tokenizer_json
+from huggingface.architecture import Twin
+from huggingface.gpt2 import GPT2
+from huggingface.hub import locate
+from huggingface.nanochat import NANOCHAT
+from model import GPT, GPTConfig
+from storage.checkpoint import flush_folder, not_finite
+from storage.run import get_parameters, is_run, set_parameters
+
+SCHEME = "hf:"
+TWINS = (GPT2, NANOCHAT)
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+ABOUT = "export.json"  # says where an export comes from, and that the folder is one
+OWN = {ABOUT, WEIGHTS, "config.json", "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
+
+
+def twin_of(config: GPTConfig, source: str) -> Twin:
+    """The architecture that computes the same; raises InputError naming the settings that stand in the way."""
+    wrong = {twin.architecture: twin.without_place(config) for twin in TWINS}
+    nearest = min(TWINS, key=lambda twin: len(wrong[twin.architecture]))
+    if settings := wrong[nearest.architecture]:
+        raise InputError(
+            f"{source}: {' and '.join(settings)} {'has' if len(settings) == 1 else 'have'} no place in "
+            f"{nearest.architecture}, the nearest architecture of transformers; nothing was written"
+        )
+    return nearest
+
+
+def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Twin:
+    """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
+    config = model.config
+    twin = twin_of(config, f"run={about['run']}")
+    check_free(folder, overwrite)
+    ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
+    contents = {
+        ABOUT: {**about, "architecture": twin.architecture},
+        "config.json": {**twin.to_config(config), "vocab_size": config.vocab_size, **ends, "pad_token_id": None},
+        "generation_config.json": ends,
+        **tokenizer_json.files(tokenizer, config.block_size),
+    }
+    require_writable(folder.parent, "to")
+    with parents_made(folder), replacing(folder) as building:
+        for name, content in contents.items():
+            write_durably(
+                building / name, json.dumps(content, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
+            )
+        tensors = twin.to_tensors(config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()})
+        write_durably(building / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    return twin
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raises InputError where ``folder`` holds something that an export would destroy without being told to."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise InputError(f"to={folder}: holds the folder that this was started in; give a name, as in to=NAME")
+    bring_back(folder)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN) if folder.is_dir() else []
+    if not (folder / ABOUT).is_file() or foreign:
+        what = f"holds {foreign[0]}, which no export makes" if foreign else "exists and is no export"
+        raise InputError(f"to={folder}: {what}; give another name")
+    if not overwrite:
+        raise InputError(f"to={folder}: exists; overwrite=true replaces it")
+
+
+def waiting_place(folder: Path) -> Path:
+    """Where an earlier export waits until the one that replaces it is whole; a run that is replaced waits elsewhere."""
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.export-replaced")
+
+
+def bring_back(folder: Path) -> None:
+    """Undoes a replacement that was killed half way: the earlier export takes its place again."""
+    earlier = waiting_place(folder)
+    if earlier.exists():
+        discard(earlier, folder.resolve()) if folder.exists() else earlier.rename(folder.resolve())
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of ``folder`` once it is whole and on the disk."""
+    folder = folder.resolve()
+    building = place_beside(folder, "exporting")
+    try:
+        yield building
+        flush_folder(building)
+        earlier = waiting_place(folder)
+        if folder.exists():
+            folder.rename(earlier)
+        building.rename(folder)
+        flush_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        bring_back(folder)
+        raise
+    discard(earlier, folder)
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a folder of ``transformers`` is in our words, its weights still unread.
+
+    ``tokenizer``: None where the folder has none and its vocabulary is GPT-2's. ``rows``: of its vocabulary, of which
+    those that no token has are left out. ``notes``: what should be known.
+    """
+
+    folder: Path
+    source: str
+    twin: Twin
+    config: GPTConfig
+    tokenizer: Tokenizer | None
+    rows: int
+    notes: tuple[str, ...]
+
+    def settings(self) -> dict[str, dict]:
+        """Model and tokenizer as a run's configuration has them."""
+        kind = self.tokenizer.kind if self.tokenizer else "gpt2"
+        return {"model": asdict(self.config), "tokenizer": {"kind": kind, "vocab_size": self.config.vocab_size}}
+
+    def get_tokenizer(self, cache: Path) -> Tokenizer:
+        return self.tokenizer or gpt2_tokenizer(cache)
+
+    def load(self, device: torch.device, dropout: float) -> GPT:
+        """The network with the folder's weights."""
+        model = GPT(replace(self.config, dropout=dropout))
+        files = weight_files(self.folder, self.source)
+
+        def get(name: str) -> Tensor:
+            with safe_open(files[name], framework="pt") as file:
+                return file.get_tensor(name)
+
+        try:
+            parameters = self.twin.from_tensors(self.config, files, get, self.source)
+        except SafetensorError as error:
+            raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
+        wrong = f"{self.source}: its weights do not have the shapes that its config.json says"
+        for name in parameters.keys() & {"embed.weight", "head.weight"}:
+            if len(parameters[name]) != self.rows:
+                raise InputError(wrong)
+            parameters[name] = parameters[name][: self.config.vocab_size]
+        if name := not_finite(parameters):
+            theirs = next(row.theirs for row in self.twin.rows(self.config) if name in row.ours)
+            raise InputError(
+                f"{self.source}: the tensor {theirs} is not finite (NaN or infinity); get the weights anew"
+            )
+        try:
+            set_parameters(model, parameters)
+        except InputError:
+            raise InputError(wrong) from None
+        return model.to(device)
+
+
+def read(name: str) -> Import:
+    """The model called ``name``, "hf:" and a folder or a name on the Hub. Raises InputError for what ours cannot be."""
+    given = Path(name.removeprefix(SCHEME))
+    if given.is_file():
+        raise InputError(f"{name}: is a file; give the folder that has config.json and model.safetensors")
+    if is_run(given):
+        raise InputError(f"{name}: is a run of this project; give init_from={given}, without {SCHEME}")
+    folder = locate(str(given))
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
+    values = tokenizer_json.read_json(folder / "config.json")
+    twins = {twin.model_type: twin for twin in TWINS}
+    if str(values.get("model_type")) not in twins:
+        raise InputError(f"{name}: model_type={values.get('model_type')} cannot be read; {' and '.join(twins)} can")
+    twin = twins[values["model_type"]]
+    config, tokenizer = twin.from_config(values, name), tokenizer_json.read(folder)
+    rows, n_tokens = config.vocab_size, tokenizer.vocab_size if tokenizer else tokenizer_json.N_GPT2
+    notes = []
+    if tokenizer is None:
+        if rows != n_tokens:
+            raise InputError(f"{name}: has no tokenizer files, and vocab_size={rows} is not GPT-2's {n_tokens}")
+        notes.append(f"{name} has no tokenizer files; its {rows:,} tokens are taken to be GPT-2's")
+    if rows < n_tokens:
+        raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
+    if rows > n_tokens:
+        notes.append(f"{name} has {rows:,} rows for {n_tokens:,} tokens; the last {rows - n_tokens} are left out")
+    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
+
+
+def weight_files(folder: Path, source: str) -> dict[str, Path]:
+    """Every tensor's name and the file that holds it."""
+    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():  # in the order of transformers
+        index = tokenizer_json.read_json(folder / INDEX).get("weight_map", {})
+        paths = sorted({folder / name for name in index.values()})
+    else:
+        paths = [folder / WEIGHTS]
+    files = {}
+    if not is_utf8(folder):
+        raise InputError(f"{source}: safetensors opens only paths that are UTF-8; rename the folder")
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{source}: {path.name} is missing; only safetensors files are read")
+        try:
+            with safe_open(path, framework="pt") as file:
+                files |= dict.fromkeys(file.keys(), path)
+        except SafetensorError as error:
+            raise InputError(f"{path} is damaged ({error})") from None
+    return files

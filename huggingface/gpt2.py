@@ -1,0 +1,72 @@
+"""GPT-2 (Radford et al. 2019) as ``transformers`` stores it, ``GPT2LMHeadModel``, beside our names.
+
+Its linear layers are stored as inputs x outputs, and queries, keys and values as one.
+"""
+
+from collections.abc import Iterator
+
+from huggingface.architecture import Key, Row, Twin
+from model import GPTConfig
+
+KEYS = (
+    Key("n_positions", "block_size", absent=1024),
+    Key("n_embd", "n_embd", absent=768),
+    Key("n_layer", "n_layer", absent=12),
+    Key("n_head", "n_head", absent=12),
+    Key("tie_word_embeddings", "tie_embeddings", absent=True),
+    # Without scaling transformers would compute the same, but TransformerLens shows patterns as if it were there.
+    Key("scale_attn_weights", value=True, absent=True),
+    Key("activation_function", value="gelu_new", absent="gelu_new", same=("gelu_pytorch_tanh",)),
+    Key("layer_norm_epsilon", value=1e-5, absent=1e-5),
+    Key("scale_attn_by_inverse_layer_idx", value=False, absent=False),
+    Key("reorder_and_upcast_attn", value=False, absent=False),
+    Key("add_cross_attention", value=False, absent=False),
+    Key("quantization_config", written=False),
+)
+SWITCHES = {
+    "norm": "layernorm",
+    "position": "learned",
+    "mlp": "gelu",
+    "qk_norm": False,
+    "scale_attention": True,
+    "softcap": 0.0,
+    "bias": True,
+}
+
+
+def rows(config: GPTConfig) -> Iterator[Row]:
+    yield Row("transformer.wte.weight", ("embed.weight",))
+    yield Row("transformer.wpe.weight", ("position.weight",))
+    for layer in range(config.n_layer):
+        theirs, ours = f"transformer.h.{layer}", f"blocks.{layer}"
+        yield from norm(f"{theirs}.ln_1", f"{ours}.norm_attention")
+        yield from linear(f"{theirs}.attn.c_attn", *(f"{ours}.attention.{name}" for name in "qkv"))
+        yield from linear(f"{theirs}.attn.c_proj", f"{ours}.attention.o")
+        yield from norm(f"{theirs}.ln_2", f"{ours}.norm_mlp")
+        yield from linear(f"{theirs}.mlp.c_fc", f"{ours}.mlp.up")
+        yield from linear(f"{theirs}.mlp.c_proj", f"{ours}.mlp.down")
+    yield from norm("transformer.ln_f", "norm")
+    if not config.tie_embeddings:
+        yield Row("lm_head.weight", ("head.weight",))
+
+
+def norm(theirs: str, ours: str) -> Iterator[Row]:
+    return (Row(f"{theirs}.{part}", (f"{ours}.{part}",)) for part in ("weight", "bias"))
+
+
+def linear(theirs: str, *ours: str) -> Iterator[Row]:
+    yield Row(f"{theirs}.weight", tuple(f"{name}.weight" for name in ours), turned=True)
+    yield Row(f"{theirs}.bias", tuple(f"{name}.bias" for name in ours))
+
+
+GPT2 = Twin(
+    model_type="gpt2",
+    architecture="GPT2LMHeadModel",
+    prefix="transformer.",
+    switches=SWITCHES,
+    keys=KEYS,
+    rows=rows,
+    derived=lambda config: {"n_inner": 4 * config.n_embd},
+    buffers=(".attn.bias", ".attn.masked_bias"),  # causal masks, in older files
+    dropout=("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+)

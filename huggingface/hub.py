@@ -1,0 +1,31 @@
+"""Where a model of somebody else lies: a folder, or a name on the Hugging Face Hub that is fetched once."""
+
+import re
+from pathlib import Path
+
+from common.errors import InputError
+from data.text.download import reason_of
+
+NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+NEEDED = (
+    *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors"),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+)
+
+
+def locate(name: str) -> Path:
+    """The folder called ``name``; where there is none, that repository of the Hub, fetched into the library's cache."""
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if not NAME.fullmatch(name):
+        raise InputError(f"hf:{name}: there is no such folder")
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(name, allow_patterns=[*NEEDED]))
+    except Exception as error:  # the library's errors, and those of what it uses, have no base in common
+        raise InputError(
+            f"hf:{name}: there is no such folder, and the Hub did not give it ({reason_of(error)}); "
+            "check the name and the network, or give a folder that has config.json and model.safetensors"
+        ) from None

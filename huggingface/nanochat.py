@@ -1,0 +1,63 @@
+"""The modern architecture as ``transformers`` stores it, ``NanoChatForCausalLM``, beside our names."""
+
+from collections.abc import Iterator
+
+from huggingface.architecture import Key, Row, Twin
+from model import GPTConfig
+from model.attention import RMS_EPS, ROPE_BASE
+
+ROPE = {"rope_type": "default", "rope_theta": ROPE_BASE}
+KEYS = (
+    Key("max_position_embeddings", "block_size", absent=2048),
+    Key("hidden_size", "n_embd", absent=768),
+    Key("num_hidden_layers", "n_layer", absent=12),
+    Key("num_attention_heads", "n_head", absent=6),
+    Key("num_key_value_heads", "n_kv_head"),
+    Key("tie_word_embeddings", "tie_embeddings", absent=False),
+    Key(
+        "final_logit_softcapping",
+        "softcap",
+        absent=15.0,
+        to_theirs=lambda softcap: softcap or None,
+        to_ours=lambda softcap: float(softcap or 0),
+    ),
+    Key("hidden_act", value="relu2", absent="relu2"),
+    Key("rms_norm_eps", value=RMS_EPS, absent=RMS_EPS),
+    Key("attention_bias", value=False, absent=False),
+    Key("rope_parameters", value=ROPE, absent=ROPE, same=(None,)),
+    Key("rope_theta", value=ROPE_BASE, absent=ROPE_BASE, written=False),  # as earlier versions said it
+    Key("rope_scaling", written=False),
+    Key("quantization_config", written=False),
+)
+SWITCHES = {
+    "norm": "rmsnorm",
+    "position": "rope",
+    "mlp": "relu2",
+    "qk_norm": True,
+    "scale_attention": True,
+    "bias": False,
+}
+
+
+def rows(config: GPTConfig) -> Iterator[Row]:
+    yield Row("model.embed_tokens.weight", ("embed.weight",))
+    for layer in range(config.n_layer):
+        theirs, ours = f"model.layers.{layer}", f"blocks.{layer}"
+        for name in "qkvo":
+            yield Row(f"{theirs}.self_attn.{name}_proj.weight", (f"{ours}.attention.{name}.weight",))
+        yield Row(f"{theirs}.mlp.fc1.weight", (f"{ours}.mlp.up.weight",))
+        yield Row(f"{theirs}.mlp.fc2.weight", (f"{ours}.mlp.down.weight",))
+    if not config.tie_embeddings:
+        yield Row("lm_head.weight", ("head.weight",))
+
+
+NANOCHAT = Twin(
+    model_type="nanochat",
+    architecture="NanoChatForCausalLM",
+    prefix="model.",
+    switches=SWITCHES,
+    keys=KEYS,
+    rows=rows,
+    derived=lambda config: {"intermediate_size": 4 * config.n_embd, "head_dim": config.head_dim},
+    dropout=("attention_dropout",),
+)

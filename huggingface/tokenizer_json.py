@@ -1,0 +1,195 @@
+"""Our tokenizers as the files ``tokenizer.json`` and ``tokenizer_config.json`` of Hugging Face, and back.
+
+Both sides cut text with one pattern and merge pairs of bytes, but ours knows a rank for every token and theirs a list
+of pairs. A token's pair is what byte-pair merging leaves just before it makes the token out of its bytes: no other pair
+can ever become it, as merging takes the same steps wherever these bytes stand.
+"""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from common.errors import InputError
+from data import Tokenizer
+from data.text.tokenizers import BYTE_PATTERN, END, N_BYTES, WORD_PATTERN, byte_of_symbol
+
+FILE, CONFIG, OLD_FILES = "tokenizer.json", "tokenizer_config.json", ("vocab.json", "merges.txt")
+N_GPT2 = 50257
+# The same cuts as WORD_PATTERN, as its authors wrote it.
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+CUTS = {WORD_PATTERN: WORD_PATTERN, GPT2_PATTERN: WORD_PATTERN, BYTE_PATTERN: BYTE_PATTERN}
+BYTE_LEVEL_ALONE = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+
+Pair = tuple[bytes, bytes]
+
+
+def pair_of(piece: bytes, ranks: dict[bytes, int]) -> Pair | None:
+    """The two tokens that merging joins last to make ``piece``; None where it never gets there."""
+    parts = [piece[i : i + 1] for i in range(len(piece))]
+    while len(parts) > 2:
+        joined = [ranks.get(a + b, len(ranks)) for a, b in pairwise(parts)]
+        lowest = min(joined)
+        if lowest == len(ranks):
+            return None
+        place = joined.index(lowest)
+        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+    return tuple(parts)
+
+
+def pairs(ranks: dict[bytes, int]) -> list[Pair | None]:
+    """The pair of every token of more than one byte, in the order of their ranks."""
+    return [pair_of(piece, ranks) for piece in sorted(ranks, key=ranks.get) if len(piece) > 1]
+
+
+def files(tokenizer: Tokenizer, block_size: int) -> dict[str, dict]:
+    """The content of both files.
+
+    The end token is in the vocabulary but not among ``added_tokens``, and special tokens are split: so text that looks
+    like it is text, as with us, while ``generate`` and ``decode`` still know it.
+    """
+    symbol = {byte: letter for letter, byte in byte_of_symbol().items()}
+
+    def spell(piece: bytes) -> str:
+        return "".join(symbol[byte] for byte in piece)
+
+    ranks = {piece: i for i, piece in enumerate(tokenizer.pieces[:-1])}
+    cut = {"type": "Split", "pattern": {"Regex": tokenizer.pattern}, "behavior": "Isolated", "invert": False}
+    letters = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    content = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [cut, letters]},
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": True,  # a word that is a token becomes it, as with tiktoken
+            "vocab": {spell(piece): i for piece, i in ranks.items()} | {END: tokenizer.end},
+            "merges": [[spell(part) for part in pair] for pair in pairs(ranks) if pair],
+        },
+    }
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": END,
+        "eos_token": END,
+        "split_special_tokens": True,
+        "clean_up_tokenization_spaces": False,
+        "add_prefix_space": False,
+        "model_max_length": block_size,
+    }
+    return {FILE: content, CONFIG: config}
+
+
+def read(folder: Path) -> Tokenizer | None:
+    """The tokenizer of a folder; None where it has no files of one.
+
+    Raises InputError unless ours has the same ids for every text: byte-level BPE with GPT-2's cuts (or single bytes),
+    whose ids are in the order of its merges, with one end token, the last.
+    """
+    config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    if (folder / FILE).is_file():
+        source = folder / FILE
+        content = read_json(source)
+    elif all((folder / name).is_file() for name in OLD_FILES):
+        source = folder / OLD_FILES[0]
+        content = old_content(folder, config)
+    else:
+        return None
+    try:
+        return from_content(content, config, source)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{source} is damaged or no tokenizer ({error!r})") from None
+
+
+def read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: it is no JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object")
+    return content
+
+
+def old_content(folder: Path, config: dict) -> dict:
+    """GPT-2's original pair of files, as the content of a tokenizer.json."""
+    lines = (folder / OLD_FILES[1]).read_text(encoding="utf-8").split("\n")
+    merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    model = {"type": "BPE", "vocab": read_json(folder / OLD_FILES[0]), "merges": merges}
+    return {"pre_tokenizer": BYTE_LEVEL_ALONE, "model": model}
+
+
+def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
+    model, added = content["model"], content.get("added_tokens") or []
+    pattern = cuts(content, config, source)
+    if model.get("type", "BPE") != "BPE":
+        raise InputError(f"{source}: its model is {model['type']}; only byte-level BPE can be read")
+    for key in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"):
+        if model.get(key):
+            raise InputError(f"{source}: {key}={model[key]} cannot be read; only GPT-2's kind of BPE can")
+    ids = model["vocab"] | {token["content"]: token["id"] for token in added}
+    if len(added) > 1:
+        raise InputError(f"{source}: has {len(added)} added tokens; only the end token can be one")
+    end = added[0]["content"] if added else config.get("eos_token") or END
+    end = end["content"] if isinstance(end, dict) else end
+    if ids.get(end) != len(ids) - 1 or sorted(ids.values()) != [*range(len(ids))]:
+        raise InputError(f"{source}: its end token {end} has id {ids.get(end)}; it must be the last of {len(ids)}")
+    said = config.get("eos_token")
+    said = said["content"] if isinstance(said, dict) else said
+    if said and end != said:
+        raise InputError(f"{source}: the added token {end} is not the end token {said}; only that can be one")
+    to_byte = byte_of_symbol()
+    foreign = [token for token in ids if token != end and not to_byte.keys() >= set(token)]
+    if foreign:
+        raise InputError(f"{source}: the token {foreign[0]!r} is not written in bytes; only byte-level BPE can be read")
+
+    def spelled(token: str) -> bytes:
+        return bytes(to_byte[symbol] for symbol in token)
+
+    ranks = {spelled(token): i for token, i in sorted(ids.items(), key=lambda item: item[1]) if token != end}
+    if not all(bytes([byte]) in ranks for byte in range(N_BYTES)):
+        raise InputError(f"{source}: some bytes have no token; only byte-level BPE can be read")
+    ours = pairs(ranks)
+    theirs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    same = [[*map(spelled, merge)] for merge in theirs] == [[*pair] for pair in ours if pair]
+    if not same or (None in ours and not model.get("ignore_merges")):
+        raise InputError(f"{source}: its merges are not in the order of its ids, so that ids would differ here")
+    if pattern == BYTE_PATTERN:
+        if [*ranks] != [bytes([byte]) for byte in range(N_BYTES)]:
+            raise InputError(f"{source}: cuts text into characters, but has other tokens than one for every byte")
+        return Tokenizer("bytes", ranks, pattern)
+    return Tokenizer("gpt2" if len(ids) == N_GPT2 else "bpe", ranks, pattern)
+
+
+def cuts(content: dict, config: dict, source: Path) -> str:
+    """The pattern by which ``content`` cuts text; raises InputError for anything that ours does not do."""
+    template = content.get("post_processor")
+    plain = not template or template["type"] == "ByteLevel"
+    adds = not plain and any("SpecialToken" in part for part in template.get("single", ["SpecialToken"]))
+    for key, value in (("normalizer", content.get("normalizer")), ("post_processor", template if adds else None)):
+        if value:
+            raise InputError(f"{source}: {key}={value['type']} has no place here; texts are encoded as they are")
+    if config.get("add_prefix_space") or config.get("add_bos_token"):
+        raise InputError(f"{source.parent / CONFIG}: adds a space or a token to every text; ours does not")
+    cutter = content["pre_tokenizer"] or {"type": "none"}
+    parts = cutter["pretokenizers"] if cutter["type"] == "Sequence" else [cutter]
+    last = parts[-1]
+    if last["type"] == "ByteLevel" and not last["add_prefix_space"]:
+        if len(parts) == 1 and last.get("use_regex", True):
+            return WORD_PATTERN
+        if len(parts) == 2 and not last.get("use_regex", True) and parts[0]["type"] == "Split":
+            split = parts[0]
+            pattern = CUTS.get(split["pattern"].get("Regex"))
+            if pattern and split["behavior"] == "Isolated" and not split.get("invert"):
+                return pattern
+    raise InputError(f"{source}: cuts text in another way than GPT-2 does; only GPT-2's cuts can be read")

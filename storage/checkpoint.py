@@ -1,0 +1,177 @@
+"""Checkpoints that are either whole or not there.
+
+A checkpoint is a folder ``checkpoints/step_000500`` with the model, the optimizer and the rest of a run's state. It
+is written beside its place, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as they
+were.
+Nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from common.atomic import write_durably
+from common.errors import InputError
+
+FORMAT = 2
+KEEP_LATEST = 2
+FILES = ("model.safetensors", "optimizer.safetensors")
+
+
+class DamagedError(InputError):
+    """A checkpoint that is not what was saved."""
+
+
+def folder_of(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"step_{step:06d}"
+
+
+def saved_steps(run: Path) -> list[int]:
+    """The steps that have a checkpoint, in order."""
+    names = [re.fullmatch(r"step_(\d+)", path.name) for path in (run / "checkpoints").glob("step_*")]
+    return sorted(int(name[1]) for name in names if name)
+
+
+def digest(state: dict) -> str:
+    """The sha256 of everything in a state but its own check."""
+    content = {key: value for key, value in state.items() if key != "check"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def flush_folder(path: Path) -> None:
+    """Makes renames inside ``path`` survive a power cut; a no-op where folders cannot be opened."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> Path:
+    """Writes the checkpoint of ``state["step"]`` and forgets those that are neither recent nor the best so far."""
+    place = folder_of(run, state["step"])
+    building = place.with_name(f".{place.name}")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        write_files(building, model, optimizer, state)
+        shutil.rmtree(place, ignore_errors=True)
+        building.rename(place)
+    except OSError:  # a full disk: what was begun must not take room
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    flush_folder(place.parent)
+    for step in saved_steps(run)[:-KEEP_LATEST]:
+        if step != state.get("best_step"):
+            shutil.rmtree(folder_of(run, step))
+    return place
+
+
+def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> None:
+    building.mkdir(parents=True)
+    hashes = {}
+    for name, tensors in zip(FILES, (model, optimizer), strict=True):
+        data = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
+        hashes[name] = hashlib.sha256(data).hexdigest()
+        write_durably(building / name, data)
+    state = {"format": FORMAT, **state, "sha256": hashes}
+    write_durably(building / "state.json", json.dumps({**state, "check": digest(state)}, indent=1).encode())
+    flush_folder(building)
+
+
+def read_state(folder: Path) -> dict:
+    try:
+        state = json.loads((folder / "state.json").read_bytes())
+        whole = digest(state) == state.pop("check")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{folder} is damaged: state.json cannot be read ({error})") from None
+    if not whole:
+        raise DamagedError(f"{folder} is damaged: state.json is not what was saved")
+    if state["format"] != FORMAT:
+        raise InputError(f"{folder} has format {state['format']}; this version of the project reads {FORMAT}")
+    return state
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first of these that holds NaN or infinity, as float32; None where all numbers are finite."""
+    return next((name for name, tensor in tensors.items() if not tensor.float().isfinite().all()), None)
+
+
+def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
+    """One file of a checkpoint, after checking its hash, and that weights are finite."""
+    path = folder / name
+    if not path.is_file():
+        raise DamagedError(f"{folder} is damaged: {name} is missing")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != state["sha256"][name]:
+        raise DamagedError(f"{folder} is damaged: {name} is not what was saved ({len(data)} bytes, other sha256)")
+    try:
+        tensors = safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise DamagedError(f"{folder} is damaged: {name} cannot be read ({error})") from None
+    if name == FILES[0] and (tensor := not_finite(tensors)):
+        raise DamagedError(f"{folder} is damaged: {tensor} is not finite (NaN or infinity)")
+    return tensors
+
+
+def has_best(run: Path) -> bool:
+    """Whether the checkpoint with the lowest validation loss is there; raises InputError as ``load`` does."""
+    return latest_state(run)["best_step"] in saved_steps(run)
+
+
+def find(run: Path, which: str) -> Path:
+    """The folder of the checkpoint ``which``: "latest", "best" (lowest validation loss) or a step."""
+    if not run.is_dir():
+        raise InputError(f"run={run}: there is no such run")
+    steps = saved_steps(run)
+    if not steps:
+        raise InputError(
+            f"run={run}: it has no checkpoint yet; the command that began it, with resume=auto and without "
+            "overwrite=true, begins again"
+        )
+    if which == "latest":
+        return folder_of(run, steps[-1])
+    if which == "best":
+        best = latest_state(run)["best_step"]
+        if best not in steps:
+            raise InputError(f"run={run}: its best checkpoint (step {best}) is gone; give checkpoint=latest")
+        return folder_of(run, best)
+    if which.isdecimal() and int(which) in steps:
+        return folder_of(run, int(which))
+    raise InputError(f"checkpoint={which}: {run} has latest, best and the steps {', '.join(map(str, steps))}")
+
+
+def latest_state(run: Path) -> dict:
+    """The state of the latest checkpoint, without its tensors; raises InputError as ``load`` does."""
+    return load(run, "latest", names=())[0]
+
+
+def load(run: Path, which: str, names: tuple[str, ...] = FILES) -> tuple[dict, list[dict[str, Tensor]]]:
+    """State and tensors of one checkpoint. A damaged one raises InputError that also names the newest good one."""
+    try:
+        return load_folder(find(run, which), names)
+    except DamagedError as error:
+        good = newest_good(run, names or FILES)
+        remedy = f"the newest good one is {good}: delete the damaged folder to go on from there"
+        raise InputError(f"{error}; {remedy if good else 'no other is left'}") from None
+
+
+def load_folder(folder: Path, names: tuple[str, ...]) -> tuple[dict, list[dict[str, Tensor]]]:
+    state = read_state(folder)
+    return state, [read_tensors(folder, name, state) for name in names]
+
+
+def newest_good(run: Path, names: tuple[str, ...]) -> Path | None:
+    for step in reversed(saved_steps(run)):
+        try:
+            load_folder(folder_of(run, step), names)
+        except DamagedError:
+            continue
+        return folder_of(run, step)
+    return None

@@ -1,0 +1,311 @@
+"""Users' annotated sentences: what is read, what is refused, and how they are split."""
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import InputError
+from data import Tokenizer, read_cases, split_cases
+from data.cases.case import Case
+from data.cases.files import parse_cases
+from data.cases.fit import encode_cases, explain_fit
+from data.stories import FAMILIES, TWIN_KINDS, cases
+from data.text.tokenizers import byte_tokenizer, train_bpe
+
+TEXT = "Tom met Anna. He said, my name is Tom."
+
+
+def record(**changes) -> dict:
+    """A good record; ``spans_gold=...`` changes a span, None takes a key away."""
+    spans = {"gold": [[0, 3]], "distractors": [[8, 12]], "pronoun": [14, 16], "answer": [34, 37]}
+    spans |= {key.removeprefix("spans_"): changes.pop(key) for key in list(changes) if key.startswith("spans_")}
+    spans = {key: value for key, value in spans.items() if value is not None}
+    good = {"text": TEXT, "family": "names", "frame": "met", "foil": "Anna", "spans": spans}
+    return {key: value for key, value in (good | changes).items() if value is not None}
+
+
+def lines(*records: dict) -> bytes:
+    return "\n".join(map(json.dumps, records)).encode()
+
+
+def parse(*records: dict) -> list[Case]:
+    return parse_cases(lines(*records), "cases=mine.jsonl")
+
+
+def pair(frame: str, **changes) -> tuple[dict, dict]:
+    one, other = f"{frame}a", f"{frame}b"
+    return record(frame=frame, id=one, twin=other, **changes), record(frame=frame, id=other, twin=one, **changes)
+
+
+def words(case: Case) -> list[str]:
+    spans = case.spans
+    marked = (*spans.gold, *spans.distractors, spans.pronoun, spans.cue, spans.answer)
+    return [case.text.encode()[slice(*span)].decode() for span in marked]
+
+
+def message(call: Callable, *arguments) -> str:
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def bpe() -> Tokenizer:
+    return train_bpe([TEXT, "Anna met Tom."] * 20, 300)
+
+
+def test_a_record_without_optional_keys_becomes_a_case():
+    (case,) = parse(record())
+    assert (case.id, case.split, case.twin, case.worth) == ("line-1", "", None, None)
+    assert (case.spans.gold, case.spans.answer, case.spans.cue) == (((0, 3),), (34, 37), None)
+
+
+def test_a_case_that_was_not_split_can_be_written_and_read_again():
+    read = parse(*pair("x"))
+    assert parse(*(case.to_json() for case in read)) == read
+
+
+@pytest.mark.parametrize("kind", TWIN_KINDS)
+def test_every_story_survives_being_written_and_read(kind):
+    told = cases("report", 20, 0, tuple(FAMILIES), kind)
+    assert parse(*(case.to_json() for case in told)) == told
+
+
+def test_the_example_in_the_documentation_can_be_pasted(tmp_path):
+    page = (ROOT / "docs" / "your-own-sentences.md").read_text()
+    (tmp_path / "mine.jsonl").write_text(re.search(r"```jsonl\n(.*?)```", page, re.S)[1])
+    one, other = read_cases(tmp_path / "mine.jsonl")
+    assert (one.twin, other.twin) == (other.id, one.id)
+    assert [words(one), words(other)] == [["dog", "road", "it", "tired", "dog"], ["road", "dog", "it", "wide", "road"]]
+
+
+def test_the_snippet_in_the_documentation_counts_bytes():
+    page = (ROOT / "docs" / "your-own-sentences.md").read_text()
+    place: dict = {"re": re}
+    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], place)
+    assert place["span"]("Zoë saw Zoë.", "Zoë", n=1) == [9, 13]
+
+
+def test_byte_order_marks_windows_line_ends_and_blank_lines_do_no_harm():
+    content = codecs.BOM_UTF8 + lines(record(), record()).replace(b"\n", b"\r\n\r\n  \r\n") + b"\r\n"
+    assert [case.id for case in parse_cases(content, "")] == ["line-1", "line-4"]
+
+
+def test_a_line_separator_inside_a_string_ends_no_line():
+    (case,) = parse_cases(json.dumps(record(family="a\u2028b"), ensure_ascii=False).encode(), "")
+    assert case.family == "a\u2028b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"text": None}, "text is missing"),
+        ({"spans_gold": None}, "spans.gold is missing"),
+        ({"foils": "Anna"}, "unknown key 'foils'; did you mean foil?"),
+        ({"gold": [[0, 3]]}, "unknown key 'gold'; it belongs into spans, as spans.gold"),
+        ({"spans_distractor": [[8, 12]]}, "unknown key 'spans.distractor'; did you mean spans.distractors?"),
+        ({"family": 3}, "family must be a text that is not empty, not 3"),
+        ({"frame": ""}, "frame must be a text that is not empty, not ''"),
+        ({"foil": "\ud800"}, "foil has half of a surrogate pair"),
+        ({"split": "train"}, "split 'train' is none of select, report"),
+        ({"worth": float("nan")}, "worth must be nats"),
+        ({"worth": True}, "worth must be nats"),
+        ({"worth": 10**400}, "worth must be nats"),
+        ({"foil": "Tom"}, "foil 'Tom' is the answer itself"),
+        ({"spans": [1]}, "spans must be a JSON object"),
+        ({"spans_gold": [0, 3]}, "spans.gold must be a list of [start, end], not [0, 3]"),
+        ({"spans_gold": []}, "spans.gold names no candidate"),
+        ({"spans_answer": [[34, 37]]}, "spans.answer must be [start, end] in bytes, not [[34, 37]]"),
+        ({"spans_answer": [34, 37.0]}, "spans.answer must be [start, end] in bytes"),
+        ({"spans_links": [[[0, 3]]]}, "spans.links must be a list of [word, original]"),
+        ({"spans_gold": [[10, 99]]}, "spans.gold [10, 99] ends behind the text (38 bytes)"),
+        ({"spans_gold": [[-1, 3]]}, "spans.gold [-1, 3] begins before the text"),
+        ({"spans_gold": [[3, 3]]}, "spans.gold [3, 3] is empty"),
+        (
+            {"text": TEXT.replace("Anna", "Änna"), "spans_gold": [[9, 13]]},
+            "spans.gold [9, 13] begins inside a character",
+        ),
+        ({"text": TEXT.replace("Anna", "Annä"), "spans_gold": [[8, 12]]}, "spans.gold [8, 12] ends inside a character"),
+        ({"spans_distractors": [[2, 4]]}, "spans.gold [0, 3] and spans.distractors [2, 4] overlap"),
+        ({"spans_distractors": [[36, 38]]}, "spans.distractors [36, 38] does not end before spans.answer [34, 37]"),
+        ({"spans_answer": [0, 3], "foil": "Ben"}, "spans.gold [0, 3] does not end before spans.answer [0, 3] begins"),
+        ({"spans_pronoun": [36, 38]}, "spans.pronoun [36, 38] does not end before spans.answer"),
+        ({"spans_cue": [37, 38]}, "spans.cue [37, 38] does not end before spans.answer"),
+        ({"twin": "b"}, "twin 'b' is not there"),
+        ({"id": "a", "twin": "a"}, "twin 'a' is the case itself"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_answered_with_its_line_and_the_reason(changes, reason):
+    told = message(parse, record(), record(**changes))
+    assert told.startswith("cases=mine.jsonl: 1 of 2 lines cannot be used: line 2: ")
+    assert reason in told
+
+
+@pytest.mark.parametrize("line", ["{", "[" * 100_000, "9" * 5_000, "[]", "null", '"text"', "NaN"])
+def test_a_line_that_is_no_json_object_is_named(line):
+    assert re.search(
+        r"line 2: not (JSON|a JSON object)", message(parse_cases, lines(record()) + b"\n" + line.encode(), "")
+    )
+
+
+def test_many_bad_lines_are_counted_and_the_first_are_told():
+    told = message(parse, *[record(frame="") for _ in range(8)], record())
+    assert "8 of 9 lines" in told
+    assert "line 5: " in told
+    assert "line 6: " not in told
+    assert told.endswith("; and 3 more")
+
+
+def test_a_twin_that_could_not_be_read_is_not_reported_as_missing():
+    one, other = pair("x")
+    assert "1 of 2 lines cannot be used: line 2: frame" in message(parse, one, other | {"frame": ""})
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([record(id="a"), record(id="a")], "line 2: id 'a' stands twice"),
+        ([record(id="line-2"), record()], "line 2: id 'line-2' stands twice"),
+        ([record(id="a", twin="b"), record(id="b")], "line 1: twin 'b' names no twin"),
+        ([*pair("x"), record(id="c", twin="xa")], "line 3: twin 'xa' names 'xb'"),
+        ([pair("x")[0], pair("x")[1] | {"family": "other"}], "line 1: twin 'xb' is of another family, 'other'"),
+        ([pair("x")[0], pair("x")[1] | {"frame": "other"}], "line 1: twin 'xb' has another frame"),
+        ([pair("x", split="select")[0], pair("x", split="report")[1]], "line 1: twin 'xb' is in another split"),
+        ([record(split="select"), record(), record()], "2 of 3 lines cannot be used: line 2: no split, though others"),
+    ],
+)
+def test_cases_that_do_not_go_together_are_named(records, reason):
+    assert reason in message(parse, *records)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "there is no such file"),
+        (b"", "has no cases"),
+        (b"\n \n", "has no cases"),
+        (lines(record()) + b"\n\xff", "line 2 is not UTF-8"),
+        (json.dumps(record()).encode("utf-16"), "line 1 is not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content, reason):
+    path = tmp_path / "mine.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    assert message(read_cases, path).startswith(f"cases={path}: {reason}")
+
+
+def test_a_folder_is_no_file_of_cases(tmp_path):
+    assert "cannot be read" in message(read_cases, tmp_path)
+
+
+def survive(content: bytes, tokenizer: Tokenizer) -> None:
+    """What a file may say, it is used or refused in one line; nothing else is raised."""
+    try:
+        read = parse_cases(content, "cases=mine.jsonl")
+        assert all(isinstance(sentence, str) for sentence in explain_fit(read, tokenizer, 16))
+        encode_cases(read, tokenizer)
+        split_cases(read)
+    except InputError as error:
+        told = str(error)
+    else:
+        return
+    assert "\n" not in told
+
+
+@given(st.binary())
+def test_any_bytes_are_cases_or_a_message(bpe, content):
+    survive(content, bpe)
+
+
+PLACES = st.integers(-1, 12)
+SPANS = st.lists(PLACES, min_size=2, max_size=2)
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3), st.lists, max_leaves=4
+)
+SPAN_VALUES = st.lists(SPANS, min_size=1, max_size=2) | SPANS | ANY
+KEYS = st.sampled_from(["gold", "distractors", "answer", "pronoun", "cue", "subject", "chain", "links"])
+
+
+@given(
+    st.text("aé\n ö.T", min_size=8, max_size=12),
+    SPANS,
+    SPANS,
+    SPANS,
+    st.text("aé T", min_size=1, max_size=2),
+    st.dictionaries(KEYS, SPAN_VALUES, max_size=2),
+    st.dictionaries(st.sampled_from(["id", "twin", "split", "worth", "frame", "foil", "text", "x"]), ANY, max_size=1),
+)
+def test_any_record_is_a_case_or_a_message(bpe, text, gold, distractor, answer, foil, spans, others):
+    spans = {"gold": [sorted(gold)], "distractors": [sorted(distractor)], "answer": sorted(answer)} | spans
+    made = {"text": text, "family": "f", "frame": "g", "foil": foil, "spans": spans} | others
+    survive(lines(made), bpe)
+
+
+@given(
+    st.text("aéT. \n", min_size=9, max_size=15),
+    st.sets(st.integers(0, 9), min_size=6, max_size=6),
+    st.text("aT .", min_size=1),
+)
+def test_any_well_placed_spans_are_measured_or_refused_by_name(bpe, text, places, foil):
+    """Whatever the words, and wherever tokens begin and end among them."""
+    a, b, c, d, e, f = (len(text[:place].encode()) for place in sorted(places))
+    spans = {"gold": [[c, d]], "distractors": [[a, b]], "pronoun": [b, c], "answer": [e, f]}
+    spans = {name: span for name, span in spans.items() if name != "pronoun" or b < c}
+    for tokenizer in (bpe, byte_tokenizer()):
+        survive(lines(record(text=text, foil=foil) | {"spans": spans}), tokenizer)
+
+
+def test_given_splits_are_kept_and_twins_brought_together():
+    a, b, c = pair("a", split="select"), pair("b", split="report"), pair("c", split="select")
+    select, report = split_cases(parse(a[0], c[1], b[0], c[0], b[1], a[1]))
+    assert [case.id for case in select] == ["aa", "ab", "cb", "ca"]
+    assert [case.id for case in report] == ["ba", "bb"]
+
+
+def test_twins_of_different_frames_are_allowed_where_splits_are_given():
+    one, other = pair("a", split="select")
+    select, _ = split_cases(parse(one, other | {"frame": "another"}, record(split="report")))
+    assert [case.frame for case in select] == ["a", "another"]
+
+
+def test_whole_frames_are_dealt_in_halves_family_by_family():
+    made = [twin for i in range(7) for family in "qp" for twin in pair(f"{family}{i}", family=family)]
+    select, report = split_cases(parse(*made))
+    frames = [{case.frame for case in part} for part in (select, report)]
+    assert not frames[0] & frames[1]
+    assert [len(part) for part in frames] == [8, 6]
+    for split, part in (("select", select), ("report", report)):
+        assert all(case.split == split for case in part)
+        assert [case.family for case in part] == sorted((case.family for case in part), reverse=True)
+        assert all(one.twin == other.id for one, other in zip(part[::2], part[1::2], strict=True))
+
+
+def test_the_same_frames_are_dealt_alike_whatever_the_order_of_the_file():
+    made = [twin for i in range(6) for twin in pair(f"frame {i}")]
+    one, other = (split_cases(parse(*records)) for records in (made, made[::-1]))
+    assert [{case.frame for case in part} for part in one] == [{case.frame for case in part} for part in other]
+    assert {case.frame for case in one[0]} == {"frame 0", "frame 3", "frame 5"}  # for good, on every machine
+
+
+def test_cases_without_twins_keep_their_order():
+    select, report = split_cases(parse(*(record(frame=f"{i}", id=f"{i}") for i in range(6))))
+    assert [case.id for case in select] == sorted(case.id for case in select)
+    assert len(select) == len(report) == 3
+
+
+def test_a_family_in_one_split_only_is_named():
+    assert "family 'names' has no cases in split report" in message(split_cases, parse(*pair("x")))
+    only = parse(record(split="report"))
+    assert "has no cases in split select" in message(split_cases, only)
+
+
+def test_a_split_that_no_file_can_have_is_refused():
+    assert "split 'train' is none of select, report" in message(split_cases, cases("train", 2, 0, ("cue",)))

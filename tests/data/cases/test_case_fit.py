@@ -1,0 +1,91 @@
+"""What a tokenizer makes of annotated sentences: told in plain words, or refused by name."""
+
+from dataclasses import replace
+
+import pytest
+
+from common.errors import InputError
+from data import Tokenizer
+from data.cases.case import Case, Spans
+from data.cases.fit import encode_cases, explain_fit
+from data.stories import cases
+from data.text.tokenizers import byte_tokenizer, train_bpe
+
+TEXT = "Tom met Anna. He said, my name is Tom."
+SPANS = Spans(gold=((0, 3),), distractors=((8, 12),), pronoun=(14, 16), answer=(34, 37))
+CASE = Case("good", TEXT, family="names", frame="met", split="", spans=SPANS, foil="Anna")
+
+
+def changed(text: str = TEXT, foil: str = "Anna", **spans) -> Case:
+    return replace(CASE, id="changed", text=text, foil=foil, spans=replace(SPANS, **spans))
+
+
+@pytest.fixture(scope="module")
+def bpe() -> Tokenizer:
+    return train_bpe([TEXT, "Anna met Tom."] * 20, 300)
+
+
+def sentences(told: list[str], part: str) -> list[str]:
+    return [sentence for sentence in told if part in sentence]
+
+
+def test_answers_are_found_where_they_part_from_the_foil(bpe):
+    (encoded,) = encode_cases([CASE], bpe)
+    assert bpe.decode([encoded.answer]) == " Tom"
+    assert bpe.decode([encoded.foil]) == " Anna"
+
+
+@pytest.mark.parametrize(
+    ("kind", "case", "reason"),
+    [
+        ("bytes", changed(TEXT[:-1], "Toms"), "answer 'Tom' and foil 'Toms' part only where the text ends"),
+        ("bytes", changed(foil="Tim", pronoun=(34, 37)), "answer 'Tom' and foil 'Tim' part before site P is read"),
+        ("bpe", changed(gold=((0, 1),), distractors=((1, 3),)), "'T' and 'om' share a token"),
+        ("bpe", changed(gold=((34, 35),), answer=(35, 37), foil="im"), "belongs to 'T' as well"),
+    ],
+)
+def test_a_case_that_cannot_be_measured_is_named(bpe, kind, case, reason):
+    with pytest.raises(InputError) as caught:
+        encode_cases([CASE, case], bpe if kind == "bpe" else byte_tokenizer())
+    told = str(caught.value)
+    assert told.startswith("1 of 2 cases cannot be measured with this tokenizer: case 'changed': ")
+    assert reason in told
+    assert "\n" not in told
+
+
+def test_what_cannot_be_measured_can_still_be_explained(bpe):
+    assert sentences(explain_fit([changed(gold=((34, 35),), answer=(35, 37), foil="im")], bpe, 100), "inside a token")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+def test_what_fits_needs_no_explanation(story_tokenizer, kind):
+    tokenizer, block_size = {"bytes": (byte_tokenizer(), 512), "bpe": (story_tokenizer, 128)}[kind]
+    assert explain_fit(cases("report", 20, 0), tokenizer, block_size) == []
+
+
+def test_long_cases_are_counted_with_their_twins(bpe):
+    one = replace(CASE, id="one", twin="longer")
+    longer = replace(changed("Now " + TEXT, answer=(38, 41)), id="longer", twin="one")
+    size = len(encode_cases([one], bpe)[0].tokens)
+    (told,) = sentences(explain_fit([one, longer, CASE], bpe, size), "left out")
+    assert told.startswith("2 of 3 cases are left out")
+    assert "(longer has" in told
+    assert not sentences(explain_fit([one, longer, CASE], bpe, 100), "left out")
+
+
+def test_spans_inside_tokens_are_counted_and_the_space_before_a_word_is_none(bpe):
+    (told,) = explain_fit([CASE, changed(distractors=((8, 10),))], bpe, 100)
+    assert told.startswith("in 1 of 2 cases a span begins or ends inside a token (changed: 'An')")
+
+
+def test_answers_that_begin_like_their_foils_are_counted(bpe):
+    apart = changed(TEXT.replace(" Tom.", "-Tom."))  # the token before the answer ends where the answer begins
+    (told,) = sentences(explain_fit([CASE, changed(foil="Tomcat")], bpe, 100), "begin with")
+    assert not sentences(explain_fit([CASE, apart], bpe, 100), "begin with")
+    assert told.startswith("in 1 of 2 cases answer and foil begin with the same token (changed: 'Tom', 'Tomcat')")
+
+
+def test_words_that_can_only_be_spelled_in_pieces_are_counted(bpe):
+    (told,) = explain_fit([CASE, changed(foil="Q Xaver")], bpe, 100)
+    assert told.startswith("1 of 2 cases contain words")
+    assert "(e.g. 'Xaver' as 6 tokens)" in told

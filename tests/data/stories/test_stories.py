@@ -1,0 +1,290 @@
+"""Stories: annotations point where they say, twins differ in what they name, and the same seed tells the same."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+
+from data import encode_case
+from data.cases.case import Case, Span
+from data.cases.files import parse_case
+from data.stories import FAMILIES, SPLITS, STRESS, TWIN_KINDS, Stories, cases, lexicon, write
+
+N = 400
+WORD = re.compile(r"\w+|[^\w\s]")
+KEY_KINDS = {family.twin_kind for family in FAMILIES.values()}
+
+
+def words(case: Case, *spans: Span) -> list[str]:
+    return [case.text.encode()[start:end].decode() for start, end in spans]
+
+
+def before_answer(case: Case) -> list[str]:
+    return WORD.findall(case.text.encode()[: case.spans.answer[0]].decode())
+
+
+@cache
+def twins(family: str, kind: str | None = None, split: str = "report") -> list[tuple[Case, Case]]:
+    told = cases(split, N, 1, (family,), kind)
+    return list(zip(told[::2], told[1::2], strict=True))
+
+
+def kinds_of(family: str) -> list[str]:
+    return [kind for kind in TWIN_KINDS if twins(family, kind)]
+
+
+FAMILY_AND_KIND = [(family, kind) for family in FAMILIES for kind in kinds_of(family)]
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """What a model trains on."""
+    return " ".join(write("train", 30_000, seed=0))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_spans_hold_the_candidates_and_the_answer(family):
+    for case in (case for pair in twins(family) for case in pair):
+        (gold,), (distractor,) = words(case, *case.spans.gold), words(case, *case.spans.distractors)
+        assert gold != distractor
+        assert words(case, case.spans.answer) != [case.foil]
+        assert max(end for _, end in (*case.spans.gold, *case.spans.distractors)) < case.spans.answer[0]
+        assert case.spans.subject in (None, *case.spans.gold, *case.spans.distractors)
+        for span in (case.spans.pronoun, case.spans.cue, *case.spans.chain):
+            assert span is None or (span[1] < case.spans.answer[0] and words(case, span)[0].isalpha())
+
+
+@pytest.mark.parametrize("family", ["agreement", "verb_bias", "cue", "roles", "chains", "recall", "copying"])
+def test_the_answer_is_the_antecedents_own_word(family):
+    for case in (case for pair in twins(family) for case in pair):
+        assert words(case, case.spans.answer) == words(case, *case.spans.gold)
+        assert [case.foil] == words(case, *case.spans.distractors)
+
+
+def test_every_kind_of_twin_is_told():
+    assert {kind for _, kind in FAMILY_AND_KIND} == set(TWIN_KINDS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_twin_by_its_key_differs_in_one_word_and_has_the_other_answer(family):
+    for story, twin in twins(family):
+        assert (story.twin, twin.twin, story.frame) == (twin.id, story.id, twin.frame)
+        assert words(story, *story.spans.gold) == words(twin, *twin.spans.distractors)
+        assert words(twin, *twin.spans.gold) == words(story, *story.spans.distractors)
+        assert [story.foil, twin.foil] == words(twin, twin.spans.answer) + words(story, story.spans.answer)
+        pairs = list(zip(before_answer(story), before_answer(twin), strict=True))
+        assert sum(one != other for one, other in pairs) == 1
+
+
+@pytest.mark.parametrize("family", [family for family, kind in FAMILY_AND_KIND if kind == "order"])
+def test_the_twin_by_order_has_the_candidates_in_each_others_place(family):
+    for story, twin in twins(family, "order"):
+        assert sorted(before_answer(story)) == sorted(before_answer(twin))
+        assert before_answer(story) != before_answer(twin)
+        same_answer = words(story, story.spans.answer) == words(twin, twin.spans.answer)
+        assert same_answer == (words(story, *story.spans.gold) == words(twin, *twin.spans.gold))
+        starts = [[span[0] for span in (*case.spans.gold, *case.spans.distractors)] for case in (story, twin)]
+        assert (starts[0][0] < starts[0][1]) == ((starts[1][0] < starts[1][1]) != same_answer)
+
+
+@pytest.mark.parametrize("family", [family for family, kind in FAMILY_AND_KIND if kind == "attribute"])
+def test_the_twin_by_attribute_keeps_the_antecedent_and_flips_the_answer(family):
+    for story, twin in twins(family, "attribute"):
+        pairs = list(zip(before_answer(story), before_answer(twin), strict=True))
+        assert [pair for pair in pairs if pair[0] != pair[1]] == [
+            tuple(words(c, *c.spans.gold)[0] for c in (story, twin))
+        ]
+        assert words(twin, twin.spans.answer) == [story.foil]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_null_twin_differs_where_it_must_not_matter(family):
+    for story, twin in twins(family, "null"):
+        assert story.text != twin.text
+        assert words(story, *story.spans.gold, story.spans.answer) == words(twin, *twin.spans.gold, twin.spans.answer)
+        assert story.foil == twin.foil
+        assert (
+            before_answer(story)[2:] == before_answer(twin)[2:] or before_answer(story)[:2] == before_answer(twin)[:2]
+        )
+
+
+@pytest.mark.parametrize("family", ["cue", "roles"])
+def test_twins_by_a_later_cue_are_the_same_up_to_the_pronoun(family):
+    for story, twin in twins(family):
+        end = story.spans.pronoun[1]
+        assert story.spans.cue[0] > end
+        assert story.text[:end] == twin.text[:end]
+
+
+@pytest.mark.parametrize(("family", "kind"), FAMILY_AND_KIND)
+def test_twins_are_equally_long_in_tokens(family, kind, story_tokenizer):
+    for pair in twins(family, kind):
+        one, other = (encode_case(case, story_tokenizer) for case in pair)
+        assert one.sites == other.sites
+        assert len(one.tokens) == len(other.tokens)
+        assert all(
+            end - start == 1 + (case.case.family in ("facts", "reasons"))
+            for case in (one, other)
+            for start, end in case.gold
+        )
+
+
+def test_links_join_words_that_translate_each_other():
+    olin = lexicon.OLIN_NOUNS | lexicon.OLIN_VERBS | lexicon.OLIN_ADJECTIVES
+    for case in cases("report", N, 1, ("translation",)):
+        assert len(case.spans.links) >= 3
+        assert all(olin[words(case, source)[0]] == words(case, target)[0] for target, source in case.spans.links)
+        assert case.spans.answer in [target for target, _ in case.spans.links]
+
+
+def test_no_story_to_measure_with_occurs_in_training():
+    """Neither as a whole story nor as the beginning of one."""
+    train = {
+        story[: stop.end()] for story in write("train", 60_000, seed=0) for stop in re.finditer(r"\.(?= |$)", story)
+    }
+    for split in SPLITS[1:]:
+        for case in cases(split, 200, 0):
+            assert case.text not in train
+
+
+@cache
+def told(split: str) -> list[Case]:
+    return cases(split, 1_000, 0)
+
+
+def test_no_pair_of_candidates_is_in_two_splits_and_no_frame_in_select_and_report():
+    """Except that in `names`, *sense* has known candidates: there the ambiguous words are the strangers."""
+    pairs = {
+        split: {
+            (case.family, case.frame.split(":")[0], case.candidates)
+            for case in told(split)
+            if (split, case.family) != ("names", "sense")
+        }
+        for split in SPLITS
+    }
+    for split in SPLITS[1:]:
+        assert not pairs["train"] & pairs[split]
+    assert not pairs["select"] & pairs["report"]
+    frames = {split: {(case.family, case.frame) for case in told(split)} for split in SPLITS}
+    assert not frames["select"] & frames["report"]
+    assert not frames["frames"] & (frames["train"] | frames["select"] | frames["report"])
+    assert frames["select"] | frames["report"] == frames["train"]
+
+
+def test_strangers_occur_in_training_but_never_as_candidates(text):
+    strangers = {
+        word
+        for words in vars(lexicon.STRANGERS).values()
+        for entry in words
+        for word in ([entry] if isinstance(entry, str) else entry)
+    }
+    in_training = set(WORD.findall(text))
+    assert strangers <= in_training
+    for case in told("train"):
+        assert not strangers & set(words(case, *case.spans.gold, *case.spans.distractors))
+    for case in told("names"):
+        if case.family == "sense":
+            assert words(case, case.spans.cue)[0] in strangers
+        elif "animacy" not in case.frame:
+            assert all(word.split()[-1] in strangers for word in words(case, *case.spans.gold, *case.spans.distractors))
+
+
+def test_every_word_of_every_split_occurs_in_training(text):
+    in_training = set(WORD.findall(text))
+    for split in STRESS:
+        for case in told(split):
+            assert set(WORD.findall(case.text)) <= in_training, case.text
+
+
+def test_gaps_are_longer_than_training_ever_has():
+    def sentences(case: Case) -> int:
+        return case.text.count(".")
+
+    longest = max(sentences(case) for case in told("train") if case.family == "agreement")
+    assert min(sentences(case) for case in told("gaps") if case.family == "agreement") > longest
+
+
+def test_resolving_is_worth_ln_2_or_the_number_of_words_to_copy_from():
+    for case in told("report"):
+        if case.family == "copying":
+            assert math.log(2) <= case.worth <= math.log(5)
+        else:
+            assert case.worth == math.log(2)
+
+
+def test_stories_are_the_same_on_every_platform_and_in_every_process():
+    """The texts and annotations of seed 0. A change of the grammar changes them: then count GRAMMAR_VERSION up."""
+    code = (
+        "import hashlib, json; from data.stories import SPLITS, cases, write\n"
+        "digest = hashlib.sha256()\n"
+        "for split in SPLITS:\n"
+        "    for story in write(split, 2_000, 0): digest.update(story.encode())\n"
+        "    for case in cases(split, 20, 0): digest.update(json.dumps(case.to_json(), sort_keys=True).encode())\n"
+        "print(digest.hexdigest())"
+    )
+    printed = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert printed[0] == printed[1]
+    assert printed[0].strip() == "b7f127b9f4dde9e52c8e39be13fa268bc7fda7888e5b21fe7cd0fcd91d9d3b7c"
+
+
+def test_another_seed_tells_other_stories():
+    assert list(write("train", 3, 6)) != list(write("train", 3, 5))
+
+
+def test_cases_survive_json():
+    for case in told("report"):
+        assert parse_case(json.dumps(case.to_json()), 1) == case
+
+
+@pytest.mark.parametrize("wrong", [{"families": ("agrement",)}, {"n_train": 0}])
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"unknown family|must be 1 to"):
+        Stories(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", 3, 0), r"3 cases a family: must be an even number"),
+        (("test", 2, 0), r"unknown split 'test'; known are train, select, report, frames, gaps, names"),
+        (("report", 2, 0, ("cue",), "tense"), r"unknown kind of twin 'tense'"),
+    ],
+)
+def test_impossible_cases_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cases(*arguments)
+
+
+def run_module(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "data.stories", *arguments], capture_output=True, text=True)
+
+
+def test_the_command_shows_and_writes_stories():
+    shown = run_module("--show", "cue", "--n", "3")
+    assert shown.returncode == 0
+    assert shown.stdout.count("[gold]") == 3
+    assert run_module("--show", "chains").stdout.count("[chain]") == 4
+    written = run_module("--cases", "4", "--split", "select", "--family", "recall", "--twin", "null")
+    records = [json.loads(line) for line in written.stdout.splitlines()]
+    assert [(record["family"], record["twin_kind"]) for record in records] == [("recall", "null")] * 4
+    assert run_module("--cases", "3").returncode == 2
+
+
+def test_the_same_stories_can_be_told_with_any_gap():
+    usual = cases("report", 20, 0, ("recall", "agreement"))
+    short, long = (cases("report", 20, 0, ("recall", "agreement"), gap=gap) for gap in (0, 30))
+    for one, near, far in zip(usual, short, long, strict=True):
+        assert one.id == near.id == far.id
+        assert (one.foil, near.foil) == (far.foil, far.foil)
+        assert far.text.count(".") == near.text.count(".") + 30
+        start = far.spans.answer[0] - near.spans.answer[0]
+        assert start > 30 * len(" We sat down.") - 60
+        answer = [case.text.encode()[slice(*case.spans.answer)] for case in (one, near, far)]
+        assert len(set(answer)) == 1

@@ -1,0 +1,260 @@
+"""Tokens that are being made: killed at any moment, they become what they would have become; never half a corpus."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from common.atomic import locked
+from common.errors import InputError
+from data import Dataset, Files, TokenizerConfig, prepare
+from data.text import building, dataset, shards
+
+BYTES = TokenizerConfig("bytes")
+BPE = TokenizerConfig("bpe", 300)
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A journal entry every so many bytes, shards of so few tokens, that a small corpus has several of each."""
+    monkeypatch.setattr(building, "JOURNAL_BYTES", 2_000)
+    monkeypatch.setattr(building, "JOB_CHARACTERS", 300)
+    monkeypatch.setattr(shards, "SHARD_TOKENS", 5_000)
+    monkeypatch.setattr(shards, "FLUSH_TOKENS", 700)
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Files:
+    lines = ({"text": f"document {i}: {'ab cdé ' * (i % 40)}" + "\udc80" * (i % 3 == 0)} for i in range(150))
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return Files(str(path))
+
+
+@pytest.fixture
+def separated(tmp_path) -> Files:
+    """A text with separators, and a validation file of its own."""
+    text = "\n<|endoftext|>\n".join(f"document {i}: {'ab cdé ' * (i % 40)}" for i in range(150))
+    for name in ("a", "val"):
+        (tmp_path / f"{name}.txt").write_text(text)
+    return Files(str(tmp_path / "a.txt"), val_path=str(tmp_path / "val.txt"))
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def die_after(corpus: Files, config: TokenizerConfig, cache: Path, calls: int) -> None:
+    left = [calls]
+
+    def progress(text: str, *_: object) -> None:
+        left[0] -= text == "tokenizing"
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    prepare(corpus, config, cache, progress)
+
+
+def killed(corpus: Files, config: TokenizerConfig, cache: Path, calls: int) -> bool:
+    process = FORK.Process(target=die_after, args=(corpus, config, cache, calls))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+@pytest.mark.parametrize("config", [BYTES, BPE], ids=["bytes", "bpe"])
+def test_tokens_are_the_same_however_often_their_making_is_killed(tmp_path, corpus, config):
+    peace = prepare(corpus, config, tmp_path / "peace")
+    kills = 0
+    while killed(corpus, config, tmp_path / "killed", calls=12):
+        kills += 1
+        assert [path.name for path in (tmp_path / "killed" / "tokens").glob("[!.]*")] == []
+    assert kills > 2
+    again = prepare(corpus, config, tmp_path / "killed")
+    assert files_in(again.folder) == files_in(peace.folder)
+    assert len(files_in(peace.folder)) > 4
+    assert [path.name for path in again.folder.parent.iterdir()] == [again.folder.name]
+
+
+@pytest.mark.parametrize("calls", [30, 90])  # in the training and in the validation text
+def test_documents_between_separators_are_the_same_after_a_kill(tmp_path, separated, calls):
+    assert killed(separated, BYTES, tmp_path / "killed", calls)
+    again, peace = (prepare(separated, BYTES, tmp_path / cache) for cache in ("killed", "peace"))
+    assert files_in(again.folder) == files_in(peace.folder)
+    assert again.counts.separators == 2 * 149
+
+
+@pytest.mark.parametrize("calls", [0, 2, 9, 25, 45])
+def test_a_kill_costs_no_more_than_one_entry_of_the_journal(tmp_path, corpus, calls):
+    assert killed(corpus, BYTES, tmp_path, calls)
+    (journal,) = (tmp_path / "tokens").glob(".building-*/journal.json")
+    n_saved = sum(json.loads(journal.read_text())["n_bytes"].values())
+    said = []
+    prepare(corpus, BYTES, tmp_path, lambda *now: said.append(now))
+    done = [n for text, n, _ in said if text == "tokenizing"]
+    assert done[0] >= 300 * calls - 2 * building.JOURNAL_BYTES
+    again = [now for now in said if now[0] == "reading what is done"]
+    assert any("going on with an earlier start" in text for text, *_ in said) == bool(again) == (calls >= 9)
+    assert not again or again[-1][1:] == (n_saved, n_saved)
+
+
+def test_an_interrupt_keeps_what_is_done(tmp_path, corpus):
+    def interrupt(text: str, done: int, _: int | None) -> None:
+        if text == "tokenizing" and done > 8_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(corpus, BYTES, tmp_path, interrupt)
+    said = []
+    prepare(corpus, BYTES, tmp_path, lambda *now: said.append(now))
+    assert min(done for text, done, _ in said if text == "tokenizing") > 6_000
+
+
+def test_an_error_that_may_pass_keeps_what_is_done(tmp_path, corpus, monkeypatch):
+    assert killed(corpus, BYTES, tmp_path, calls=40)
+    (half_made,) = (tmp_path / "tokens").glob(".building-*")
+    before = files_in(half_made)
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "pieces", lambda *_: iter_of_error())
+        with pytest.raises(InputError, match="no network"):
+            prepare(corpus, BYTES, tmp_path)
+    assert files_in(half_made) == before
+    prepare(corpus, BYTES, tmp_path)
+
+
+def iter_of_error():
+    raise InputError("no network")
+    yield
+
+
+def test_a_kill_between_the_manifest_and_the_end_leaves_nothing_that_looks_whole(tmp_path, corpus, monkeypatch):
+    unlink = Path.unlink
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self, **how: unlink_but_journal(unlink, self, how))
+        with pytest.raises(KeyboardInterrupt):
+            prepare(corpus, BYTES, tmp_path / "killed")
+    (half_made,) = (tmp_path / "killed" / "tokens").glob(".building-*")
+    assert (half_made / "manifest.json").exists()
+    assert killed(corpus, BYTES, tmp_path / "killed", calls=0)
+    assert not (half_made / "manifest.json").exists()
+    again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+def unlink_but_journal(unlink, path: Path, how: dict) -> None:
+    if path.name == building.JOURNAL:
+        raise KeyboardInterrupt
+    unlink(path, **how)
+
+
+def test_saved_tokens_that_were_altered_are_made_anew(tmp_path, corpus):
+    assert killed(corpus, BYTES, tmp_path / "killed", calls=40)
+    (half_made,) = (tmp_path / "killed" / "tokens").glob(".building-*")
+    open_shard = half_made / f"train_{len(list(half_made.glob('train_*.bin'))) - 1:05d}.bin"
+    open_shard.write_bytes(b"\1\0" + open_shard.read_bytes()[2:])
+    again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+def test_what_another_process_just_finished_is_no_leftover(tmp_path, corpus, monkeypatch):
+    (tmp_path / "tokens").mkdir()
+    gone = tmp_path / "tokens" / f"{dataset.BUILDING}other"
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [gone])
+    prepare(corpus, BYTES, tmp_path)
+
+
+def test_a_changed_source_starts_over(tmp_path, corpus):
+    assert killed(corpus, BYTES, tmp_path / "killed", calls=40)
+    with open(corpus.path, "a") as file:
+        file.write('{"text": "one more"}\n')
+    again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+@pytest.mark.parametrize("name", ["train_*.bin", "tokenizer.json", "journal.json"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"{")], ids=["gone", "damaged"])
+def test_half_made_tokens_that_were_damaged_are_made_anew(tmp_path, corpus, name, damage):
+    assert killed(corpus, BPE, tmp_path / "killed", calls=40)
+    (half_made,) = (tmp_path / "killed" / "tokens").glob(".building-*")
+    damage(sorted(half_made.glob(name))[-1])
+    again, fresh = prepare(corpus, BPE, tmp_path / "killed"), prepare(corpus, BPE, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+def test_a_finished_shard_that_is_damaged_meanwhile_is_found_out(tmp_path, corpus):
+    assert killed(corpus, BYTES, tmp_path, calls=40)
+    (first,) = tmp_path.glob("tokens/.building-*/train_00000.bin")
+    first.write_bytes(bytes(first.stat().st_size))
+    with pytest.raises(InputError, match=r"train_00000.bin is damaged .* delete"):
+        prepare(corpus, BYTES, tmp_path)
+
+
+def test_tokens_that_are_whole_but_not_at_their_place_are_only_moved_there(tmp_path, corpus, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "publish", fail)
+        with pytest.raises(OSError, match="no"):
+            prepare(corpus, BYTES, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "build", fail)
+        assert len(prepare(corpus, BYTES, tmp_path).train) > 0
+
+
+def test_a_corpus_that_changes_while_it_is_read_is_refused(tmp_path, corpus):
+    def touch(text: str, *_: object) -> None:
+        if text == "tokenizing":
+            os.utime(corpus.path, (1, 1))
+
+    with pytest.raises(InputError, match="changed while it was read; start again"):
+        prepare(corpus, BYTES, tmp_path / "cache", touch)
+    assert list((tmp_path / "cache" / "tokens").iterdir()) == []
+
+
+def prepare_counting(corpus: Files, cache: Path, answers: object) -> None:
+    said = []
+
+    def progress(text: str, *_: object) -> None:
+        time.sleep(0.002)
+        said.append(text)
+
+    made: Dataset = prepare(corpus, BYTES, cache, progress)
+    answers.put((made.key, "tokenizing" in said, any("waiting for another process" in text for text in said)))
+
+
+def test_of_two_processes_one_makes_the_tokens_and_the_other_waits(tmp_path, corpus):
+    answers = FORK.Queue()
+    both = [FORK.Process(target=prepare_counting, args=(corpus, tmp_path, answers)) for _ in range(2)]
+    for process in both:
+        process.start()
+    one, other = sorted((answers.get() for _ in both), key=lambda answer: answer[1])
+    for process in both:
+        process.join()
+    assert one[0] == other[0]
+    assert one[1:] == (False, True)
+    assert other[1:] == (True, False)
+
+
+def test_what_earlier_processes_left_is_swept_unless_it_can_be_gone_on_with_or_is_held(tmp_path, corpus):
+    tokens = tmp_path / "cache" / "tokens"
+    assert killed(corpus, BYTES, tmp_path / "cache", calls=40)
+    (young,) = tokens.glob(".building-*")
+    old, held = (shutil.copytree(young, tokens / f".building-{name}") for name in ("old", "held"))
+    for path in (old, held):
+        os.utime(path, (1, 1))
+    (tokens / ".building-x7g3k_").mkdir()  # as earlier versions left them
+    other = tmp_path / "b.txt"
+    other.write_text("another corpus " * 100)
+    with locked(tokens / ".held.lock", None):
+        prepare(Files(str(other)), BYTES, tmp_path / "cache")
+        assert sorted(path.name for path in tokens.glob(".building-*")) == sorted([held.name, young.name])
+    prepare(corpus, BYTES, tmp_path / "cache")
+    assert list(tokens.glob(".*")) == []

@@ -1,0 +1,125 @@
+"""A reader who knows English, and none of the grammar's code, finds the antecedents that the cases name."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from data.cases.case import Case
+from data.stories import FAMILIES, SPLITS, cases
+
+MEN = set("Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik".split())
+MEN |= {"Dan", "Joe", "Pete"}
+DID = {"singer": "sang", "driver": "drove", "teacher": "taught", "writer": "wrote", "rider": "rode"}
+HIMSELF = set("amazed annoyed frightened surprised bored impressed charmed upset".split())
+ALIVE = set("swam slept jumped drank yawned grew dug sneezed crawled barked".split())
+TIRED = set("tired hungry sleepy scared thirsty lazy sick nervous".split())
+WEAK = set("weak shy tiny".split())
+ADJECTIVE = r"(?:(?:old|small|happy|quiet) )?"
+TRADES = set("baker singer painter driver teacher sailor hunter dancer writer farmer rider climber".split())
+OLIN = {"king": "vesk", "dog": "bano", "girl": "lumi", "pig": "nuba", "fox": "rima", "uncle": "veli"}
+
+
+def word(case: Case, span: tuple[int, int]) -> str:
+    return case.text.encode()[span[0] : span[1]].decode()
+
+
+def gender_or_number(case: Case, gold: str, foil: str) -> bool:
+    pronoun = re.search(r"\b(He|She|It|They)\b", case.text)[1]
+    one, other = gold.split()[-1], foil.split()[-1]
+    if pronoun == "They":
+        return one.endswith("s") and not other.endswith("s")
+    if pronoun == "It":
+        return not one.endswith("s") and one not in TRADES
+    if one[0].isupper():
+        return (one in MEN) == (pronoun == "He") != (other in MEN)
+    return one in TRADES
+
+
+def fact(case: Case, gold: str, foil: str) -> bool:
+    trade, did = gold.split()[0], word(case, case.spans.answer)
+    return did == DID.get(trade, did) and (did[:3] == trade[:3] or trade in DID)
+
+
+def by_verb(case: Case, gold: str, foil: str) -> bool:
+    subject, passive, verb, other = re.search(
+        r"((?:[a-z]+ )?[A-Z]\w+)(?: again)? (was )?([a-z]+ed|upset)(?: by)? ((?:[a-z]+ )?[A-Z]\w+)", case.text
+    ).groups()
+    doer, other = (other, subject) if passive else (subject, other)
+    doer = doer.removeprefix("then ")
+    return gold.endswith((doer if verb in HIMSELF else other).split()[-1])
+
+
+def by_size(case: Case, gold: str, foil: str) -> bool:
+    one, verb, other, size = re.search(
+        r"the (\w+)(?: again)? did not (\w+) (?:into )?the (\w+).* too (\w+)", case.text
+    ).groups()
+    content, holder = (one, other) if verb == "fit" else (other, one)
+    return gold == {"big": content, "small": holder}[size]
+
+
+def by_cue(case: Case, gold: str, foil: str) -> bool:
+    cue = re.search(r"because it was (\w+)", case.text)[1]
+    if chase := re.search(r"the (\w+) (?:soon )?(ran|chased)(?: away)?(?: from)? the (\w+)", case.text):
+        prey, hunter = chase[1], chase[3]
+        if chase[2] == "chased":
+            prey, hunter = hunter, prey
+        return gold == (prey if cue in WEAK else hunter)
+    moves = set("dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel pig hen mule".split())
+    return (gold in moves) == (cue in TIRED)
+
+
+def by_subject(case: Case, gold: str, foil: str) -> bool:
+    near = re.search(rf"\b(near|behind|beside|with) the ({gold}|{foil})\b", case.text)
+    subject = foil if near and near[2] == gold else gold
+    verb = word(case, case.spans.answer)
+    first = case.spans.gold < case.spans.distractors
+    return subject == gold and bool(near) == first and (verb == "were") == gold.endswith("s")
+
+
+def after_the_cue(case: Case, gold: str, foil: str) -> bool:
+    return re.search(word(case, case.spans.cue) + r" (\w+)", case.text)[1] == gold
+
+
+def by_deed(case: Case, gold: str, foil: str) -> bool:
+    return after_the_cue(case, gold, foil) and word(case, case.spans.answer) == ("ate" if gold in ALIVE else "broke")
+
+
+def by_particle(case: Case, gold: str, foil: str) -> bool:
+    order = rf"the {ADJECTIVE}(\w+)(?: again)? (was )?\w+ (by )?the {ADJECTIVE}(\w+)\."
+    one, passive, _, other = re.search(order, case.text).groups()
+    doer, other = (other, one) if passive else (one, other)
+    expected = doer if " ka " in case.text else other
+    return gold == expected and word(case, case.spans.answer) == OLIN.get(gold, word(case, case.spans.answer))
+
+
+READERS: dict[str, list[Callable[[Case, str, str], bool]]] = {
+    "agreement": [gender_or_number],
+    "verb_bias": [by_verb],
+    "cue": [by_cue],
+    "roles": [by_size],
+    "chains": [gender_or_number],
+    "subject_verb": [by_subject],
+    "recall": [after_the_cue],
+    "copying": [after_the_cue],
+    "sense": [by_deed],
+    "translation": [by_particle],
+    "facts": [gender_or_number, fact],
+    "reasons": [by_verb, fact],
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_reader_finds_the_same_antecedent(family):
+    for split in SPLITS:
+        for kind in (None, "order", "null"):
+            for case in cases(split, 200, 3, (family,), kind):
+                gold, foil = word(case, case.spans.gold[0]), word(case, case.spans.distractors[0])
+                assert all(reads(case, gold, foil) for reads in READERS[family]), case.text
+
+
+def test_the_subject_is_who_the_sentence_is_about():
+    for family in ("agreement", "verb_bias", "roles", "chains", "facts"):
+        for case in cases("report", 200, 3, (family,)):
+            if case.spans.subject:
+                assert case.spans.subject == min(*case.spans.gold, *case.spans.distractors), case.text

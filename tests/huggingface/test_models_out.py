@@ -1,0 +1,226 @@
+"""An export is the same function in transformers and in TransformerLens, or is not written at all."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import GPT2_SHAPE, run_script
+from exchanged import SHAPES, SIZES, TOKENIZER, VOCABULARY, assert_same_logits, export, make, tokens
+from networks import loud_model
+from tolerance import additions, assert_near
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from common.errors import InputError
+from huggingface.folder import replacing
+from model import GPT, GPTConfig, Sampling, generate
+from model.hooks import PatternRecorder
+from storage import run
+
+ARCHITECTURES = {"gpt2": "GPT2LMHeadModel", "modern": "NanoChatForCausalLM"}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def pair(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[GPT, Path]:
+    ours = make(SHAPES[request.param])
+    return ours, export(ours, tmp_path_factory.mktemp("out") / "folder")
+
+
+def test_logits_are_the_same(pair):
+    ours, folder = pair
+    theirs = AutoModelForCausalLM.from_pretrained(folder)
+    assert_same_logits(ours, theirs)
+
+
+def test_greedy_continuations_are_the_same_up_to_the_end_token(pair):
+    ours, folder = pair
+    theirs, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    assert theirs.generation_config.eos_token_id == tokenizer.eos_token_id == TOKENIZER.end
+    prompt = TOKENIZER.encode("Tom met")
+    ids = tokenizer("Tom met", return_tensors="pt")["input_ids"]
+    assert ids.tolist() == [prompt.tolist()]
+    new = [int(token) for token in generate(ours, torch.from_numpy(prompt), 1, 30, Sampling(temperature=0), 0)]
+    assert theirs.generate(ids, max_new_tokens=30)[0, len(prompt) :].tolist() == new
+    assert len(set(new)) > 2, "or one token over and over would pass"
+
+
+def test_generation_stops_at_the_end_token(tmp_path):
+    ours, finals = make(SHAPES["modern"]), []
+    with torch.no_grad(), ours.norm.register_forward_hook(lambda *call: finals.append(call[-1])):
+        ours(tokens())
+        ours.head.weight[TOKENIZER.end] = 50 * finals[0][0, -1]
+    theirs = AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out"))
+    found = theirs.generate(tokens()[:1], max_new_tokens=8)
+    assert found[0, 40:].tolist() == [TOKENIZER.end]
+
+
+def test_the_bridge_of_transformer_lens_shows_our_patterns(pair):
+    from transformer_lens.model_bridge import TransformerBridge
+
+    ours, folder = pair
+    recorder = PatternRecorder()
+    with torch.no_grad():
+        ours(tokens(), hooks=recorder)
+    bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
+    names = [f"blocks.{layer}.attn.hook_pattern" for layer in recorder.patterns]
+    _, cache = bridge.run_with_cache(tokens(), names_filter=names)
+    for layer, pattern in recorder.patterns.items():
+        assert_near(cache[names[layer]], pattern, additions(ours.config, tokens().size(1)), scale=1)
+    text = "Tom <|endoftext|>"
+    assert bridge.to_tokens(text, prepend_bos=False).tolist() == [TOKENIZER.encode(text).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"attention": "FW"}, "model.attention=FW has no place in NanoChatForCausalLM"),
+        ({"attention": "R"}, "model.attention=R has no place"),
+        ({"mlp": "gelu"}, "model.mlp=gelu has no place in NanoChatForCausalLM"),
+        ({"bias": True}, "model.bias=true has no place in NanoChatForCausalLM"),
+        ({"scale_attention": False}, "model.scale_attention=false has no place in NanoChatForCausalLM"),
+        ({"qk_norm": False}, "model.qk_norm=false has no place"),
+        ({"position": "learned"}, "model.position=learned has no place"),
+        (GPT2_SHAPE | {"attention": "S"}, "model.attention=S has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"bias": False}, "model.bias=false has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"position": "rope"}, "model.position=rope has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"softcap": 15.0}, "model.softcap=15.0 has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"n_kv_head": 2}, "model.n_kv_head=2 has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"scale_attention": False}, "model.scale_attention=false has no place in GPT2LMHeadModel"),
+    ],
+)
+def test_what_has_no_twin_names_the_setting_and_writes_nothing(tmp_path, shape, message):
+    model = GPT(GPTConfig(VOCABULARY, **SIZES, **shape))
+    with pytest.raises(InputError) as caught:
+        export(model, tmp_path / "out")
+    assert str(caught.value).startswith(f"run=foo: {message}")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mixture_names_every_setting_that_stands_in_the_way(tmp_path):
+    config = GPTConfig(VOCABULARY, **SIZES, mlp="gelu", bias=True)
+    with pytest.raises(InputError, match=r"model.mlp=gelu and model.bias=true have no place in NanoChatForCausalLM"):
+        export(GPT(config), tmp_path / "out")
+
+
+def test_a_run_that_waits_beside_the_place_of_an_export_is_not_touched(tmp_path):
+    """``storage.run`` keeps what it is about to replace under such a name."""
+    waiting = run.waiting_place(tmp_path / "out")
+    waiting.mkdir()
+    export(make({}), tmp_path / "out")
+    export(make({}), tmp_path / "out", overwrite=True)
+    assert waiting.exists()
+
+
+def test_a_letter_that_no_layer_has_is_no_hindrance(tmp_path):
+    config = GPTConfig(VOCABULARY, **{**SIZES, "n_layer": 1}, attention="FW", window=3)
+    ours = loud_model(config)
+    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out")))
+
+
+def test_dropout_goes_out_but_changes_nothing(tmp_path):
+    ours = GPT(replace(make({}).config, dropout=0.3)).eval()
+    theirs = AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out"))
+    assert theirs.config.attention_dropout == 0.3
+    assert_same_logits(ours, theirs)
+
+
+def test_a_folder_is_replaced_only_where_an_export_made_it_and_told_to(tmp_path):
+    first, second = make({}), make({"softcap": 7.0})
+    folder = export(first, tmp_path / "out")
+    with pytest.raises(InputError, match=r"exists; overwrite=true replaces it"):
+        export(second, folder)
+    export(second, folder, overwrite=True)
+    assert json.loads((folder / "config.json").read_text())["final_logit_softcapping"] == 7.0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(InputError, match=r"holds README.md, which no export makes"):
+        export(first, folder, overwrite=True)
+    (folder / "README.md").unlink()
+    (folder / "export.json").unlink()
+    with pytest.raises(InputError, match=r"exists and is no export"):
+        export(first, folder, overwrite=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"exists and is no export"):
+        export(first, tmp_path / "file", overwrite=True)
+    (tmp_path / "empty").mkdir()
+    export(first, tmp_path / "empty")
+
+
+def test_a_failure_leaves_the_earlier_export_as_it_was(tmp_path, monkeypatch):
+    folder = export(make({}), tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr("safetensors.torch.save", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(make({"softcap": 7.0}), folder, overwrite=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failure_between_the_two_renames_does_so_too(tmp_path, monkeypatch):
+    folder = export(make({}), tmp_path / "out")
+    before = (folder / "model.safetensors").read_bytes()
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda old, new: 1 / 0 if ".exporting-" in old.name else rename(old, new))
+    with pytest.raises(ZeroDivisionError):
+        export(make({"softcap": 7.0}), folder, overwrite=True)
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_export_killed_between_its_two_renames_is_undone_by_the_next(tmp_path):
+    """A process that ends itself at the only moment when neither folder stands in its place."""
+    folder = export(make({}), tmp_path / "out")
+    before = (folder / "model.safetensors").read_bytes()
+    if (process := os.fork()) == 0:
+        rename = Path.rename
+        Path.rename = lambda *paths: (rename(*paths), os.kill(os.getpid(), signal.SIGKILL))
+        with replacing(folder):
+            pass
+    assert os.WTERMSIG(os.waitpid(process, 0)[1]) == signal.SIGKILL
+    assert not folder.exists(), "the moment that was meant"
+    with pytest.raises(InputError, match=r"exists; overwrite=true replaces it"):
+        export(make({}), folder)
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_folder_appears_whole(tmp_path):
+    with replacing(tmp_path / "deep" / "out") as building:
+        (building / "file").write_text("")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert os.listdir(tmp_path / "deep" / "out") == ["file"]
+
+
+def test_what_a_killed_export_left_goes_with_the_next(tmp_path):
+    left = tmp_path / ".out.exporting-abcd_123"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    os.utime(left, (0, 0))
+    export(make({}), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_script_exports_the_checkpoint_that_is_asked_for(script, error_of, finished_run, capsys):
+    from storage.run import load_model
+
+    before = sorted(finished_run.rglob("*"))
+    script("export", f"run={finished_run}", "to=my models/one", "checkpoint=10")
+    assert f"step 10 of {finished_run} as NanoChatForCausalLM" in capsys.readouterr().out
+    assert json.loads(Path("my models/one/export.json").read_text())["step"] == 10
+    ours, tokenizer, _ = load_model(finished_run, "10", torch.device("cpu"))
+    theirs = AutoModelForCausalLM.from_pretrained("my models/one")
+    prompt = torch.from_numpy(tokenizer.encode("Tom met Anna at the park."))[None]
+    assert_same_logits(ours, theirs, prompt)
+    assert error_of("export", f"run={finished_run}", "to=my models/one") == (
+        "error: to=my models/one: exists; overwrite=true replaces it"
+    )
+    assert "checkpoint=7" in error_of("export", f"run={finished_run}", "to=two", "checkpoint=7")
+    assert "there is no such run" in error_of("export", "run=nowhere", "to=two")
+    assert "to is missing; give to=..." in error_of("export", f"run={finished_run}")
+    assert not Path("two").exists()
+    run_script("export", f"run={finished_run}", "to=my models/one", "checkpoint=latest", "overwrite=true")
+    assert json.loads(Path("my models/one/export.json").read_text())["step"] == 20
+    assert sorted(finished_run.rglob("*")) == before
