@@ -19,6 +19,7 @@ test: $(VENV)/browser-looked-for
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/lint_pages.py
 
 $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Lookback needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.11 ...")'

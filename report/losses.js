@@ -69,8 +69,8 @@ function lossSection(view, run) {
   const key = h("p", { class: "key" });
   const [measure] = chooser(
     "Measured in",
-    Object.entries(MEASURES).map(([key, { name }]) => [key, name]),
-    (key) => view.set({ measure: key }),
+    Object.entries(MEASURES).map(([value, { name }]) => [value, name]),
+    (value) => view.set({ measure: value }),
   );
   const [part] = chooser("Shown", PARTS, (value) => view.set({ part: +value }));
   const slider = stepSlider(view, evaluations.step, "evaluation", (i) => describeStep(evaluations.step[i], run));
