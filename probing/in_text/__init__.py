@@ -1,0 +1,162 @@
+"""Heads in any text: where each looks, what it is worth by kind of token, how far back the model has to look.
+
+Everything starts at ``cut_windows`` and ``measure_text``.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from data import Tokenizer
+from data.languages import load_language
+from data.text.download import silent
+from model import GPT
+from probing.heads import head_names
+from probing.in_text.ablation import ABLATIONS, SHOWN, ablate, mean_outputs
+from probing.in_text.certainty import Columns
+from probing.in_text.examples import in_context
+from probing.in_text.how_far_back import limited_losses, spans
+from probing.in_text.kinds import KINDS, NEED_LANGUAGE, RELATIONS, names_for, token_kinds
+from probing.in_text.looks import measure_looks
+from probing.in_text.profile import Ablation, HowFarBack, TextProfile, to_json
+from probing.in_text.roles import roles_by_attention, roles_by_effect
+from probing.in_text.windows import Windows, cut_windows
+from probing.statistics import require_finite
+from probing.tasks import UNTRAINED, untrained_models
+
+__all__ = ["TextProfile", "Windows", "cut_windows", "measure_text", "to_json"]
+
+UNTRAINED_TOKENS = 2_000  # that untrained networks read; fewer make the luckiest only luckier
+TOLERANCE = 0.02  # nats per token that may be lost where a model is said to use so many tokens
+PARTS = 4  # of the work, for progress
+
+
+def measure_text(
+    model: GPT,
+    tokenizer: Tokenizer,
+    windows: Windows,
+    language: str | None = "en",
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] = silent,
+    ablations: Sequence[str] = ABLATIONS,
+) -> TextProfile:
+    """Measures every head of ``model``, in evaluation mode, in ``windows`` of a text that it was not trained on.
+
+    ``language``: whose pronouns and function words are kinds of their own ("en"), or None: these kinds are left out.
+    ``seed`` draws untrained networks, the windows to resample from, and the bootstrap. ``ablations``: which ways to
+    take heads away, SHOWN among them. ``progress`` is given (text, parts done, parts).
+    Raises InputError for an unknown language and for a model whose losses are not finite; ValueError for one without
+    heads.
+    """
+    known = load_language(language) if language else None
+    kinds = token_kinds(windows.tokens, tokenizer, known)
+    names = names_for(KINDS, known)
+    columns = Columns(kinds.kind, names, [[*KINDS].index(name) for name in names], windows.clusters, seed)
+
+    def part(i: int, what: str) -> Callable[[int], None]:
+        progress(what, i, PARTS)
+        return lambda done: progress(f"{what}: {done} of {len(windows)} windows", i, PARTS)
+
+    looks = measure_looks(model, windows, kinds, names_for(RELATIONS, known), part(0, "where heads look"))
+    means = mean_outputs(model, windows, part(1, "mean outputs of heads"))
+    lost = ablate(model, windows, means, ablations, seed, part(1, "without heads"))
+    require_finite(lost.clean, "text")
+    bars = untrained_bars(model, windows, kinds.kind, ablations, seed, lambda what: progress(what, 2, PARTS))
+    measured = {
+        name: Ablation(
+            columns.means(lost.heads[name]),
+            columns.p_adjusted(lost.heads[name]),
+            columns.means(lost.layers[name]),
+            columns.means(lost.all_heads[name]),
+            bars[name],
+        )
+        for name in ablations
+    }
+    back, left_out = None, sentences(columns, known)
+    if len(model.config.layers_with_heads) == model.config.n_layer:
+        back = how_far_back(model, windows, columns, lost.clean, part(3, "how far back"))
+    else:
+        left_out.append("How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens.")
+    progress("heads in this text", PARTS, PARTS)
+    shown = measured[SHOWN]
+    by_effect = roles_by_effect(columns.names, shown.heads, shown.p, shown.untrained)
+    return TextProfile(
+        heads=head_names(model),
+        layers=tuple(model.config.layers_with_heads),
+        block_size=windows.length,
+        n_windows=len(windows),
+        n_documents=windows.n_documents,
+        clusters="documents" if windows.by_document else "windows",
+        n_clusters=len(np.unique(windows.clusters)),
+        language=language,
+        columns=tuple(columns.names),
+        n_tokens=tuple(columns.n_tokens),
+        loss=columns.means(lost.clean[None]),
+        looks=looks,
+        examples=tuple(
+            tuple(in_context(strongest, windows, tokenizer) for strongest in own) for own in looks.strongest
+        ),
+        ablations=measured,
+        shown=SHOWN,
+        untrained_networks=UNTRAINED,
+        untrained_tokens=len(untrained_part(windows)) * windows.length,
+        how_far_back=back,
+        roles=tuple(
+            ((role,) if role else ()) + tuple(roles_by_attention(looks, k)) for k, role in enumerate(by_effect)
+        ),
+        left_out=tuple(left_out),
+    )
+
+
+def sentences(columns: Columns, language: object | None) -> list[str]:
+    """What is not measured of kinds and relations, and why."""
+    found = []
+    if language is None:
+        missing = " and ".join(name.replace("_", " ") + "s" for name in NEED_LANGUAGE)
+        found.append(f"Without a language, {missing} are not told apart from other words.")
+    if columns.too_few:
+        few = ", ".join(name.replace("_", " ") for name in columns.too_few)
+        found.append(f"Too few tokens to measure: {few}.")
+    return found
+
+
+def untrained_part(windows: Windows) -> np.ndarray:
+    """The indices of the windows that untrained networks read, spread evenly."""
+    n = min(len(windows), max(2, UNTRAINED_TOKENS // windows.length))
+    return np.linspace(0, len(windows) - 1, n).astype(int)
+
+
+def untrained_bars(
+    model: GPT,
+    windows: Windows,
+    kind: np.ndarray,
+    ablations: Sequence[str],
+    seed: int,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """For each ablation the most that any head of UNTRAINED networks of this shape costs on all tokens or on those of
+    any kind, ``kind`` [N, T], in nats.
+    """
+    part = untrained_part(windows)
+    few, kind = windows.take(part), kind[part]
+    kinds = [kind == code for code in np.unique(kind)] + [np.ones_like(kind, dtype=bool)]
+    bars = dict.fromkeys(ablations, 0.0)
+    for i, other in enumerate(untrained_models(model, seed), start=1):
+        say(f"untrained network {i} of {UNTRAINED}")
+        lost = ablate(other, few, mean_outputs(other, few, silent), ablations, seed, silent, sets_too=False)
+        for name, grown in lost.heads.items():
+            bars[name] = max(bars[name], *(float(grown[:, own].mean(1).max()) for own in kinds))
+    return bars
+
+
+def how_far_back(
+    model: GPT, windows: Windows, columns: Columns, clean: np.ndarray, say: Callable[[int], None]
+) -> HowFarBack:
+    """The curve of loss against how far back queries may look; the last point is the model's own loss, ``clean``."""
+    limits = spans(windows.length)
+    losses = np.concatenate((limited_losses(model, windows, limits[:-1], say), clean[None]))
+    loss, cost = columns.means(losses), columns.means(losses - clean)
+    enough = next(limit for limit, high in zip(limits, cost.ci[:, 0, 1], strict=True) if high <= TOLERANCE)
+    return HowFarBack(
+        tuple(limits), loss.nats[:, 0], loss.ci[:, 0], cost.nats[:, 0], cost.ci[:, 0], TOLERANCE, enough
+    )

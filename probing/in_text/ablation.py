@@ -1,0 +1,174 @@
+"""What heads are worth in a text: the loss without one, without all of a layer, and without any.
+
+Three ways to take a head away, each in every row at once:
+
+* *mean per position*: in its place its mean output at this position over all windows; what depends on the text goes,
+  what depends on the position alone stays. Published work mostly does this, and it is what is shown first;
+* *mean over positions*: one mean for all positions, so that what depends on the position goes, too;
+* *resample*: its output in another window at the same position (Chan et al. 2022, "Causal scrubbing").
+
+The first two are different quantities: a head that only marks positions costs nothing in one and much in the other.
+
+All heads of a layer are variants of one batch that starts at the layer: what comes before is computed once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model import GPT
+from probing.in_text.looks import window_batches
+from probing.in_text.windows import Windows
+from probing.replay import CleanPass, finish
+from probing.scoring import in_batches
+
+PER_POSITION, OVER_POSITIONS, RESAMPLE = "mean_per_position", "mean_over_positions", "resample"
+ABLATIONS = (PER_POSITION, OVER_POSITIONS, RESAMPLE)
+SHOWN = PER_POSITION
+WINDOWS_AT_ONCE = 1 << 20  # numbers of a feed-forward layer in a clean pass
+VARIANTS_AT_ONCE = 1 << 22  # and with all variants
+LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}  # on a CPU, what stays in its cache
+
+Say = Callable[[int], None]  # how many windows have been read
+
+
+@dataclass(frozen=True)
+class AblatedLosses:
+    """Loss in nats on every predicted token: ``clean`` [N, T], and of each ablation how much it grows, float32:
+    ``heads`` [K, N, T], ``layers`` [layers with heads, N, T] without all heads of one, ``all_heads`` [1, N, T].
+    """
+
+    clean: np.ndarray
+    heads: dict[str, np.ndarray]
+    layers: dict[str, np.ndarray]
+    all_heads: dict[str, np.ndarray]
+
+
+def batches(model: GPT, windows: Windows) -> list[np.ndarray]:
+    """Windows that are read at once; two at least, so that each has another one to be resampled from."""
+    return [*window_batches(windows, WINDOWS_AT_ONCE // (4 * model.config.n_embd * windows.length))]
+
+
+def clean_pass(model: GPT, tokens: Tensor) -> CleanPass:
+    """What every layer reads and what its heads put out, on tokens [B, T]."""
+    clean = CleanPass(tokens.new_zeros(len(tokens), 1))
+    model(tokens, rows=clean.rows, hooks=clean)
+    return clean
+
+
+def split_windows(model: GPT, windows: Windows, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+    """What a model reads in the chosen windows, and what it has to predict: [B, T] twice."""
+    tokens = torch.from_numpy(windows.tokens[chosen]).to(model.embed.weight.device)
+    return tokens[:, :-1], tokens[:, 1:]
+
+
+def token_losses(model: GPT, x: Tensor, targets: Tensor) -> Tensor:
+    """Loss in nats of ``targets`` [B, T] at every row of the last residual stream x [V * B, T, D]: [V * B, T]."""
+    rows = max(1, LOGITS_AT_ONCE[x.device.type] // model.config.vocab_size)
+    targets = targets.repeat(len(x) // len(targets), 1)
+    parts = zip(x.flatten(0, 1).split(rows), targets.flatten().split(rows), strict=True)
+    return torch.cat([F.cross_entropy(model.logits(some), own, reduction="none") for some, own in parts]).view_as(targets)
+
+
+def run_blocks(model: GPT, x: Tensor, first: int) -> Tensor:
+    """The residual stream x [B, T, D] after block ``first`` and all later ones."""
+    rotary = None if model.rotary is None else model.rotary[:, : x.size(1)]
+    for block in model.blocks[first:]:
+        x = block(x, rotary)
+    return x
+
+
+@torch.inference_mode()
+def mean_outputs(model: GPT, windows: Windows, say: Say) -> Tensor:
+    """Each head's mean output at each position over all windows: [layers, H, T, d]."""
+    config = model.config
+    total = torch.zeros(config.n_layer, config.n_head, windows.length, config.head_dim, device=model.embed.weight.device)
+    done = 0
+    for chosen in batches(model, windows):
+        for layer, z in clean_pass(model, split_windows(model, windows, chosen)[0]).outputs.items():
+            total[layer] += z.sum(0)
+        done += len(chosen)
+        say(done)
+    return total / len(windows)
+
+
+class TextBatch:
+    """Some windows with one clean pass, to take heads away from."""
+
+    def __init__(self, model: GPT, windows: Windows, chosen: np.ndarray, means: Tensor, shift: int) -> None:
+        """``means``: see ``mean_outputs``; ``shift``: how many windows on is the one that each is resampled from."""
+        self.model, self.means, self.shift = model, means, shift
+        self.tokens, self.targets = split_windows(model, windows, chosen)
+        self.clean = clean_pass(model, self.tokens)
+        last = model.config.n_layer - 1
+        end = run_blocks(model, self.clean.x[last], last)
+        self.clean_loss = token_losses(model, end, self.targets)  # [B, T]
+
+    def replacement(self, layer: int, ablation: str) -> Tensor:
+        """What a layer's heads put out once they are taken away: [B or 1, H, T or 1, d]."""
+        if ablation == RESAMPLE:
+            return self.clean.outputs[layer].roll(self.shift, 0)
+        means = self.means[layer]
+        return (means if ablation == PER_POSITION else means.mean(1, keepdim=True))[None]
+
+    def without(self, layer: int, sets: Tensor, ablation: str) -> Tensor:
+        """Loss [V, B, T] without each of V sets of one layer's heads, ``sets`` [V, H]."""
+        model, z = self.model, self.clean.outputs[layer]
+        at_once = max(1, VARIANTS_AT_ONCE // (4 * model.config.n_embd * self.tokens.numel()))
+        parts = []
+        for some in in_batches(len(sets), at_once):
+            own = sets[some]
+            edited = torch.where(own[:, None, :, None, None], self.replacement(layer, ablation), z)  # [V, B, H, T, d]
+            x = finish(model.blocks[layer], self.clean.x[layer].repeat(len(own), 1, 1), edited)
+            parts.append(token_losses(model, run_blocks(model, x, layer + 1), self.targets))
+        return torch.cat(parts).unflatten(0, (len(sets), -1))
+
+    def without_any(self, ablation: str) -> Tensor:
+        """Loss [B, T] without any head; recurrent layers, which have none, run on what they then read."""
+        model, x = self.model, self.clean.x[0]
+        for layer, block in enumerate(model.blocks):
+            if layer in self.clean.outputs:
+                replaced = self.replacement(layer, ablation).expand_as(self.clean.outputs[layer])
+                x = finish(block, x, replaced[None])
+            else:
+                x = block(x, None)
+        return token_losses(model, x, self.targets)
+
+
+@torch.inference_mode()
+def ablate(
+    model: GPT, windows: Windows, means: Tensor, ablations: Sequence[str], seed: int, say: Say, sets_too: bool = True
+) -> AblatedLosses:
+    """The losses without each head, without each layer's heads and without any (these only if ``sets_too``).
+
+    ``seed`` draws which other window each is resampled from.
+    """
+    config, rng = model.config, np.random.default_rng(seed)
+    n, length, layers = len(windows), windows.length, config.layers_with_heads
+    device = model.embed.weight.device
+    heads = torch.eye(config.n_head, dtype=torch.bool, device=device)
+    sets = torch.cat((heads, torch.ones_like(heads[:1]))) if sets_too else heads  # each alone, then all of the layer
+    clean = np.zeros((n, length), dtype=np.float32)
+    grown = {name: np.zeros((len(layers), len(sets), n, length), dtype=np.float32) for name in ablations}
+    all_heads = {name: np.zeros((1, n, length), dtype=np.float32) for name in ablations}
+    done = 0
+    for chosen in batches(model, windows):
+        batch = TextBatch(model, windows, chosen, means, int(rng.integers(1, len(chosen))))
+        clean[chosen] = batch.clean_loss.cpu().numpy()
+        for name in ablations:
+            for i, layer in enumerate(layers):
+                grown[name][i][:, chosen] = (batch.without(layer, sets, name) - batch.clean_loss).cpu().numpy()
+            if sets_too:
+                all_heads[name][0, chosen] = (batch.without_any(name) - batch.clean_loss).cpu().numpy()
+        done += len(chosen)
+        say(done)
+    return AblatedLosses(
+        clean,
+        {name: losses[:, : config.n_head].reshape(-1, n, length) for name, losses in grown.items()},
+        {name: losses[:, config.n_head :].reshape(-1, n, length) for name, losses in grown.items()},
+        all_heads,
+    )

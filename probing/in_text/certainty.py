@@ -1,0 +1,85 @@
+"""Means over tokens of each kind, with intervals over documents or windows, and p adjusted for all that was tried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from probing.statistics import RESAMPLES, Bootstrap
+
+FEWEST_TOKENS, FEWEST_CLUSTERS = 30, 5  # of a kind, below which an interval says nothing
+ALL = "all"  # tokens, whatever their kind
+
+
+@dataclass(frozen=True)
+class Means:
+    """Of V quantities and C columns, all tokens and each kind: ``nats`` [V, C] and 95 % intervals ``ci`` [V, C, 2]."""
+
+    nats: np.ndarray
+    ci: np.ndarray
+
+
+class Columns:
+    """All tokens, and those of each kind that has enough: what every mean here is over.
+
+    ``names``: ALL and the kinds, in order; ``n_tokens`` of each; ``too_few``: the kinds that were left out.
+    """
+
+    def __init__(self, kind: np.ndarray, names: Sequence[str], codes: Sequence[int], clusters: np.ndarray, seed: int):
+        """``kind`` [N, T] has ``codes[i]`` where a token is of the kind ``names[i]``; ``clusters`` [N]."""
+        cluster = np.repeat(clusters, kind.shape[1])
+        self.clusters = np.unique(cluster, return_inverse=True)[1]
+        self.names, self.tokens, self.too_few = [], [], []
+        for name, code in ((ALL, None), *zip(names, codes, strict=True)):
+            tokens = np.arange(kind.size) if code is None else np.flatnonzero(kind == code)
+            enough = len(tokens) >= FEWEST_TOKENS and len(np.unique(cluster[tokens])) >= FEWEST_CLUSTERS
+            if code is None or enough:
+                self.names.append(name)
+                self.tokens.append(tokens)
+            else:
+                self.too_few.append(name)
+        self.bootstraps = [Bootstrap(self.clusters[tokens], seed=seed) for tokens in self.tokens]
+
+    @property
+    def n_tokens(self) -> list[int]:
+        return [len(tokens) for tokens in self.tokens]
+
+    def averages(self, values: np.ndarray) -> np.ndarray:
+        """Means over the tokens of each column of values [V, N, T]: [V, C]."""
+        flat = values.reshape(len(values), -1)
+        return np.stack([flat[:, tokens].mean(1, dtype=np.float64) for tokens in self.tokens], axis=1)
+
+    def means(self, values: np.ndarray) -> Means:
+        """The same with intervals."""
+        flat = values.reshape(len(values), -1)
+        pairs = zip(self.bootstraps, self.tokens, strict=True)
+        ci = np.stack([bootstrap.intervals(flat[:, tokens].T) for bootstrap, tokens in pairs], axis=1)
+        return Means(self.averages(values), ci)
+
+    def p_adjusted(self, values: np.ndarray) -> np.ndarray:
+        """One-sided p that each mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""
+        flat = values.reshape(len(values), -1)
+        n = self.clusters.max() + 1
+        sums = np.stack(
+            [
+                [np.bincount(self.clusters[tokens], own[tokens], minlength=n) for own in flat]
+                for tokens in self.tokens
+            ],
+            axis=-1,
+        )  # [V, clusters, C]
+        return flip_p(sums.transpose(1, 0, 2).reshape(n, -1)).reshape(len(values), -1)
+
+
+def flip_p(sums: np.ndarray, seed: int = 0) -> np.ndarray:
+    """One-sided p that each column's sum over clusters is above 0, adjusted for looking at all: [K] from [clusters, K].
+
+    Null hypothesis: a cluster's sum is as likely its negative, all columns of a cluster together. Columns are divided
+    by their root sum of squares, which no flip changes, so that rare kinds count as much as frequent ones; the largest
+    of all columns is the reference (Westfall & Young 1993).
+    """
+    size = np.sqrt(np.square(sums).sum(0))
+    scaled = np.divide(sums, size, out=np.zeros(sums.shape), where=size > 0)
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(RESAMPLES, len(sums)))
+    largest = (signs @ scaled).max(1)
+    reached = (largest[:, None] >= scaled.sum(0)[None] - 1e-9).sum(0)
+    return (1 + reached) / (1 + RESAMPLES)

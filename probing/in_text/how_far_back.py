@@ -1,0 +1,60 @@
+"""How far back a model has to look: its loss when no head may look further than so many tokens."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model import GPT
+from model.attention import CausalSelfAttention, repeat_groups
+from model.gpt import Block
+from model.linear import LinearAttention
+from probing.in_text.ablation import batches, clean_pass, split_windows, token_losses
+from probing.in_text.windows import Windows
+from probing.replay import finish
+
+
+def spans(length: int) -> list[int]:
+    """1, 2, 4, ... and ``length``: how many tokens a query may see, itself among them."""
+    return [*(1 << k for k in range((length - 1).bit_length())), length]
+
+
+@torch.inference_mode()
+def limited_losses(
+    model: GPT, windows: Windows, limits: list[int], say: Callable[[int], None]
+) -> np.ndarray:
+    """Loss in nats on every predicted token when a query sees the last so many tokens alone: [len(limits), N, T].
+
+    What a head does not see by itself, as in a window (W), stays unseen. Weights of what is left sum to 1. Raises
+    ValueError for a recurrent layer, whose memory cannot be limited to a number of tokens.
+    """
+    if len(model.config.layers_with_heads) < model.config.n_layer:
+        raise ValueError(f"attention={model.config.attention}: a recurrent layer's sight cannot be limited")
+    losses = np.zeros((len(limits), len(windows), windows.length), dtype=np.float32)
+    done = 0
+    for chosen in batches(model, windows):
+        tokens, targets = split_windows(model, windows, chosen)
+        start = clean_pass(model, tokens).x[0]
+        for i, limit in enumerate(limits):
+            x = start
+            for block in model.blocks:
+                x = limited_block(model, block, x, limit)
+            losses[i, chosen] = token_losses(model, x, targets).cpu().numpy()
+        done += len(chosen)
+        say(done)
+    return losses
+
+
+def limited_block(model: GPT, block: Block, x: Tensor, limit: int) -> Tensor:
+    """A block's output [B, T, D] from x [B, T, D] when its queries see the last ``limit`` tokens alone."""
+    attention, n = block.attention, x.size(1)
+    rows = torch.arange(n, device=x.device)
+    visible = attention.visible(rows[None], n) & (rows[:, None] - rows < limit)  # [1, T, T]
+    q, k, v = attention.project(block.norm_attention(x), None if model.rotary is None else model.rotary[:, :n])
+    if isinstance(attention, LinearAttention):
+        weights = attention.weights(q, k, rows.expand(len(x), -1)) * visible[:, None]
+        z = weights / weights.sum(-1, keepdim=True) @ repeat_groups(v, attention.n_head)
+    else:
+        z = CausalSelfAttention.attend(attention, q, k, v, visible[:, None])
+    return finish(block, x, z[None])

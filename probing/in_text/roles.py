@@ -1,0 +1,63 @@
+"""What a head does in a text, by rule: what is lost without it, and where it looks."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from probing.in_text.certainty import ALL, Means
+from probing.in_text.looks import Looks
+
+ROLE_P = 0.01
+LEAST_NATS = 0.05  # a role must be worth so much on its kind of token
+LEAST_SHARE, LEAST_LIFT = 0.4, 2.0  # of attention where there is something to look at, and over uniform attention
+LOOKING_ROLES = ("token_before", "after_same_token", "same_token", "first_token")
+
+
+@dataclass(frozen=True)
+class TextRole:
+    """``role``: a kind of predicted token (``by`` "effect"), or a relation (``by`` "attention").
+
+    By effect: ``nats`` that such a token's loss grows by without the head, ``ci``, ``p`` adjusted, ``bar``: the most in
+    any untrained network. By attention: ``share`` of the attention of queries that have such a key in sight, and what
+    ``uniform`` attention gives there. What does not apply is None.
+    """
+
+    role: str
+    by: str
+    nats: float | None = None
+    ci: tuple[float, float] | None = None
+    p: float | None = None
+    bar: float | None = None
+    share: float | None = None
+    uniform: float | None = None
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: float) -> list[TextRole | None]:
+    """For each head the kind of token that it is worth most on, if that is at least LEAST_NATS, surely above 0 among
+    all heads and kinds (p below ROLE_P), and its whole interval above the ``bar`` of untrained networks.
+    """
+    kinds = [c for c, name in enumerate(columns) if name != ALL]
+    found: list[TextRole | None] = []
+    for nats, ci, own_p in zip(effects.nats, effects.ci, p, strict=True):
+        c = max(kinds, key=lambda c: nats[c], default=None)
+        sure = c is not None and nats[c] >= LEAST_NATS and ci[c, 0] > max(0.0, bar) and own_p[c] < ROLE_P
+        numbers = {"nats": float(nats[c]), "ci": tuple(ci[c].tolist()), "p": float(own_p[c]), "bar": bar} if sure else {}
+        found.append(TextRole(columns[c], "effect", **numbers) if sure else None)
+    return found
+
+
+def roles_by_attention(looks: Looks, k: int) -> list[TextRole]:
+    """The relations that get at least LEAST_SHARE of a head's attention where they can, and LEAST_LIFT times what
+    uniform attention gives; the largest share first.
+    """
+    found = []
+    for name in LOOKING_ROLES:
+        r = looks.names.index(name)
+        share, uniform = float(looks.where_possible[k, r]), float(looks.uniform_where_possible[k, r])
+        if share >= max(LEAST_SHARE, LEAST_LIFT * uniform):
+            found.append(TextRole(name, "attention", share=share, uniform=uniform))
+    return sorted(found, key=lambda role: -role.share)
