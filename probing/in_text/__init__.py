@@ -76,7 +76,9 @@ def measure_text(
     if len(model.config.layers_with_heads) == model.config.n_layer:
         back = how_far_back(model, windows, columns, lost.clean, part(3, "how far back"))
     else:
-        left_out.append("How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens.")
+        left_out.append(
+            "How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens."
+        )
     progress("heads in this text", PARTS, PARTS)
     shown = measured[SHOWN]
     by_effect = roles_by_effect(columns.names, shown.heads, shown.p, shown.untrained)
@@ -157,6 +159,4 @@ def how_far_back(
     losses = np.concatenate((limited_losses(model, windows, limits[:-1], say), clean[None]))
     loss, cost = columns.means(losses), columns.means(losses - clean)
     enough = next(limit for limit, high in zip(limits, cost.ci[:, 0, 1], strict=True) if high <= TOLERANCE)
-    return HowFarBack(
-        tuple(limits), loss.nats[:, 0], loss.ci[:, 0], cost.nats[:, 0], cost.ci[:, 0], TOLERANCE, enough
-    )
+    return HowFarBack(tuple(limits), loss.nats[:, 0], loss.ci[:, 0], cost.nats[:, 0], cost.ci[:, 0], TOLERANCE, enough)

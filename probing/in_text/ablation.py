@@ -71,7 +71,9 @@ def token_losses(model: GPT, x: Tensor, targets: Tensor) -> Tensor:
     rows = max(1, LOGITS_AT_ONCE[x.device.type] // model.config.vocab_size)
     targets = targets.repeat(len(x) // len(targets), 1)
     parts = zip(x.flatten(0, 1).split(rows), targets.flatten().split(rows), strict=True)
-    return torch.cat([F.cross_entropy(model.logits(some), own, reduction="none") for some, own in parts]).view_as(targets)
+    return torch.cat([F.cross_entropy(model.logits(some), own, reduction="none") for some, own in parts]).view_as(
+        targets
+    )
 
 
 def run_blocks(model: GPT, x: Tensor, first: int) -> Tensor:
@@ -86,7 +88,9 @@ def run_blocks(model: GPT, x: Tensor, first: int) -> Tensor:
 def mean_outputs(model: GPT, windows: Windows, say: Say) -> Tensor:
     """Each head's mean output at each position over all windows: [layers, H, T, d]."""
     config = model.config
-    total = torch.zeros(config.n_layer, config.n_head, windows.length, config.head_dim, device=model.embed.weight.device)
+    total = torch.zeros(
+        config.n_layer, config.n_head, windows.length, config.head_dim, device=model.embed.weight.device
+    )
     done = 0
     for chosen in batches(model, windows):
         for layer, z in clean_pass(model, split_windows(model, windows, chosen)[0]).outputs.items():

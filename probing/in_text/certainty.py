@@ -57,14 +57,11 @@ class Columns:
         return Means(self.averages(values), ci)
 
     def p_adjusted(self, values: np.ndarray) -> np.ndarray:
-        """One-sided p that each mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""
+        """One-sided p that a mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""
         flat = values.reshape(len(values), -1)
         n = self.clusters.max() + 1
         sums = np.stack(
-            [
-                [np.bincount(self.clusters[tokens], own[tokens], minlength=n) for own in flat]
-                for tokens in self.tokens
-            ],
+            [[np.bincount(self.clusters[tokens], own[tokens], minlength=n) for own in flat] for tokens in self.tokens],
             axis=-1,
         )  # [V, clusters, C]
         return flip_p(sums.transpose(1, 0, 2).reshape(n, -1)).reshape(len(values), -1)

@@ -21,9 +21,7 @@ def spans(length: int) -> list[int]:
 
 
 @torch.inference_mode()
-def limited_losses(
-    model: GPT, windows: Windows, limits: list[int], say: Callable[[int], None]
-) -> np.ndarray:
+def limited_losses(model: GPT, windows: Windows, limits: list[int], say: Callable[[int], None]) -> np.ndarray:
     """Loss in nats on every predicted token when a query sees the last so many tokens alone: [len(limits), N, T].
 
     What a head does not see by itself, as in a window (W), stays unseen. Weights of what is left sum to 1. Raises

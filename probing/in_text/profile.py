@@ -109,22 +109,22 @@ def looks_json(looks: Looks, k: int) -> dict:
 def to_json(profile: TextProfile) -> dict:
     """The profile as plain JSON (stable: pages and scripts rely on it; numbers that do not exist are NaN or null)::
 
-        text        {windows, block_size, tokens, documents, clusters: "documents" | "windows", n_clusters, language}
-        left_out    [sentence]  what was not measured, and why
-        relations   {name: what it is}  in the order of precedence, as far as measured
-        kinds       {name: {what, tokens, share, loss: {nats, ci}}}  "all" first; kinds of the token to be predicted
-        shown       the ablation that roles and pages are about
-        untrained   {networks, tokens, most: {ABLATION: nats}}  the most any head of these costs on any kind
-        heads       [{head, layer, looks, effects, roles, examples}]
-            looks     {relations: {NAME: {share, uniform, where_possible, uniform_where_possible}}, distance,
-                       uniform_distance, effective_tokens, uniform_effective_tokens, first_value}
-            effects   {ABLATION: {KIND: {nats, ci: [low, high], p}}}  how much the loss grows without the head
-            roles     [{role, by: "effect" | "attention", ...}]  see probing.in_text.roles.TextRole; may be empty
-            examples  [{weight, pieces: [text], query, key, next, gap, window, position}]
-                      see probing.in_text.examples.Example; the text is as it stands in the corpus, hostile or not
-        layers      [{layer, effects: {ABLATION: {KIND: {nats, ci}}}}]  without all heads of the layer
-        all_heads   {effects: ...}  without any head
-        how_far_back  {points: [{limit, loss, ci, cost, cost_ci}], tolerance, enough} or null
+    text        {windows, block_size, tokens, documents, clusters: "documents" | "windows", n_clusters, language}
+    left_out    [sentence]  what was not measured, and why
+    relations   {name: what it is}  in the order of precedence, as far as measured
+    kinds       {name: {what, tokens, share, loss: {nats, ci}}}  "all" first; kinds of the token to be predicted
+    shown       the ablation that roles and pages are about
+    untrained   {networks, tokens, most: {ABLATION: nats}}  the most any head of these costs on any kind
+    heads       [{head, layer, looks, effects, roles, examples}]
+        looks     {relations: {NAME: {share, uniform, where_possible, uniform_where_possible}}, distance,
+                   uniform_distance, effective_tokens, uniform_effective_tokens, first_value}
+        effects   {ABLATION: {KIND: {nats, ci: [low, high], p}}}  how much the loss grows without the head
+        roles     [{role, by: "effect" | "attention", ...}]  see probing.in_text.roles.TextRole; may be empty
+        examples  [{weight, pieces: [text], query, key, next, gap, window, position}]
+                  see probing.in_text.examples.Example; the text is as it stands in the corpus, hostile or not
+    layers      [{layer, effects: {ABLATION: {KIND: {nats, ci}}}}]  without all heads of the layer
+    all_heads   {effects: ...}  without any head
+    how_far_back  {points: [{limit, loss, ci, cost, cost_ci}], tolerance, enough} or null
     """
     columns, shares = profile.columns, np.array(profile.n_tokens) / profile.n_tokens[0]
     own_loss = numbers(profile.loss, 0, columns)
@@ -163,7 +163,8 @@ def to_json(profile: TextProfile) -> dict:
                 "layer": int(head.split(".")[0]),
                 "looks": looks_json(profile.looks, k),
                 "effects": {
-                    name: numbers(ablation.heads, k, columns, ablation.p) for name, ablation in profile.ablations.items()
+                    name: numbers(ablation.heads, k, columns, ablation.p)
+                    for name, ablation in profile.ablations.items()
                 },
                 "roles": [role.to_json() for role in profile.roles[k]],
                 "examples": [example.to_json() for example in profile.examples[k]],
@@ -177,9 +178,7 @@ def to_json(profile: TextProfile) -> dict:
             }
             for i, layer in enumerate(profile.layers)
         ],
-        "all_heads": {
-            "effects": {name: numbers(own.all_heads, 0, columns) for name, own in profile.ablations.items()}
-        },
+        "all_heads": {"effects": {name: numbers(own.all_heads, 0, columns) for name, own in profile.ablations.items()}},
         "how_far_back": back
         and {
             "points": [

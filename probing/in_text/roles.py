@@ -45,7 +45,9 @@ def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: 
     for nats, ci, own_p in zip(effects.nats, effects.ci, p, strict=True):
         c = max(kinds, key=lambda c: nats[c], default=None)
         sure = c is not None and nats[c] >= LEAST_NATS and ci[c, 0] > max(0.0, bar) and own_p[c] < ROLE_P
-        numbers = {"nats": float(nats[c]), "ci": tuple(ci[c].tolist()), "p": float(own_p[c]), "bar": bar} if sure else {}
+        numbers = (
+            {"nats": float(nats[c]), "ci": tuple(ci[c].tolist()), "p": float(own_p[c]), "bar": bar} if sure else {}
+        )
         found.append(TextRole(columns[c], "effect", **numbers) if sure else None)
     return found
 
