@@ -7,7 +7,7 @@ import torch
 import cli
 import huggingface
 from cli.schema import ExportCommand
-from storage.run import load_model
+from storage.weights import load_model
 
 
 def main(command: ExportCommand) -> None:

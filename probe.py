@@ -29,7 +29,7 @@ from report.terminal import open_console
 from report.tinted_text import show_sentence
 from report.training_page import write_training_page
 from storage import snapshots
-from storage.run import load_model
+from storage.weights import load_model
 from training import pick_device
 
 FILM_CASES = 100  # of each family and split

@@ -19,7 +19,7 @@ from model import GPT, generate
 from probing.sentence import require_head
 from report.terminal import open_console
 from report.tinted_text import legend, show_choice
-from storage.run import load_model
+from storage.weights import load_model
 from training import pick_device
 from training.device import require_memory
 

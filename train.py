@@ -24,6 +24,7 @@ from probing.splits import Families
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
+from storage.weights import fit_block, load_model
 from training import Trainer, pick_device
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation, is_finished
@@ -130,13 +131,13 @@ def begin_with(command: TrainCommand, console: Console, device: torch.device, wo
             console.note(
                 "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"
             )
-        return run.fit_block(found.load(device, dropout), command.model.block_size), tokenizer
+        return fit_block(found.load(device, dropout), command.model.block_size), tokenizer
     if not checkpoint.saved_steps(Path(name)):
         raise InputError(f"init_from={name}: has no checkpoint yet")
     which = "best" if checkpoint.has_best(Path(name)) else "latest"
-    model, tokenizer, state = run.load_model(Path(name), which, device, dropout=dropout)
+    model, tokenizer, state = load_model(Path(name), which, device, dropout=dropout)
     console.note(f"weights from {name}, step {state['step']:,}{'' if which == 'best' else '; its best are gone'}")
-    return run.fit_block(model, command.model.block_size), tokenizer
+    return fit_block(model, command.model.block_size), tokenizer
 
 
 @contextmanager

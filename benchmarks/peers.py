@@ -16,7 +16,7 @@ from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
 from probing.patterns import show_patterns
 from probing.scoring import in_batches, pad
-from storage.run import get_parameters
+from storage.weights import get_parameters
 
 BLOCK = 1024
 

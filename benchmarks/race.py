@@ -27,7 +27,7 @@ from benchmarks.measuring import ROOT, cell, log, print_table, require_at_least
 from data import Named, TokenizerConfig, prepare
 from data.text.shards import Tokens
 from storage.metrics import read_rows
-from storage.run import load_model
+from storage.weights import load_model
 from training.evaluation import validation_loss
 
 TARGET = 1.88  # nats a character: nanoGPT's README has this number

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -17,7 +18,7 @@ from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
 from common.errors import InputError
 from storage import checkpoint
-from storage.run import CONFIG, begins_anew, bring_back, explain_foreign, read_config, waiting_place
+from storage.run import CONFIG, begins_anew, bring_back, is_run, read_config, runs_beside, waiting_path
 from training.world import processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -41,6 +42,8 @@ CHANGEABLE = (
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
 NOT_REMEMBERED = ("run", "resume", "overwrite")
 MISSING = "???"
+NANOGPT = (".pt", ".pth", ".ckpt")
+PICKLED = (*NANOGPT, ".bin")
 
 
 def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
@@ -110,7 +113,7 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
     if processes()[0] == 0:
         bring_back(Path(run))
-    while waiting_place(Path(run)).exists():  # the first process is bringing it back
+    while waiting_path(Path(run)).exists():  # the first process is bringing it back
         time.sleep(0.05)
     if checkpoint.saved_steps(Path(run)):
         return {"resume": True, "overwrite": False}
@@ -194,3 +197,22 @@ def initialized(values: dict, overrides: list[str]) -> dict:
             raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
     given = {key.partition(".")[2]: value for key, value in leaves(values) if key in FITTED and key in setters}
     return values | {"model": stored["model"] | given, "tokenizer": stored["tokenizer"]}
+
+
+def explain_foreign(path: Path) -> str:
+    """``path`` is not a run. Says what it is instead, and what to write to begin with its weights."""
+    if not path.exists():
+        hub = f"; a model of the Hugging Face Hub is written init_from=hf:{path}" if len(path.parts) <= 2 else ""
+        return f"there is no such run{hub}{runs_beside(path)}"
+    for folder in (path, *path.parents):
+        if is_run(folder):
+            return f"is a part of a run; write {quote(f'init_from={folder}')}, which takes its best checkpoint"
+    folder = path if path.is_dir() else path.parent
+    if path.suffix not in NANOGPT and (folder / "config.json").is_file():
+        return f"is a model of transformers; write {quote(f'init_from=hf:{folder}')}"
+    if path.suffix in PICKLED or (path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir())):
+        return (
+            "is a pickled checkpoint, as of nanoGPT, and nothing is unpickled here; write it with save_pretrained of "
+            "transformers, and then init_from=hf:FOLDER"
+        )
+    return f"is no run{runs_beside(path)}"

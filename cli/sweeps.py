@@ -30,6 +30,7 @@ from cli.composing import FOLDER, GROUPS, check_sweep, compose
 from cli.one_line import one_line_errors
 from cli.paths import decode_text
 from cli.swept_text import encode_one, encode_swept, readable, unknown_values
+from common.atomic import replace_durably
 from common.errors import InputError
 from storage.metrics import best_evaluation, read_rows
 from storage.run import new_run
@@ -117,7 +118,7 @@ def result_of(command: Any) -> str:
 
 def write_record(folder: Path, record: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{record['job']}.json").write_text(json.dumps(record), encoding="utf-8")
+    replace_durably(folder / f"{record['job']}.json", json.dumps(record).encode())
 
 
 def read_records(folder: Path) -> list[dict]:

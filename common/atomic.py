@@ -1,4 +1,8 @@
-"""Files and folders that must survive a crash, proof that they did, and one process at a time."""
+"""Files and folders that are whole or not there, whenever a process is killed or a disk is full; and locks.
+
+What is being written stands beside its final path, under a hidden name, and is moved to it in one step. What killed
+processes left of such work is deleted when the same file or folder is written again.
+"""
 
 import hashlib
 import json
@@ -10,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 from filelock import Timeout as Held
@@ -18,7 +23,12 @@ from common.errors import InputError
 
 ABANDONED_SECONDS = 3600
 TRIED_BYTES = 1 << 14
-DISCARDING = "discarding"
+
+
+def flush(file: IO) -> None:
+    """Puts on the disk what was written to an open file."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -26,22 +36,138 @@ def write_durably(path: Path, data: bytes) -> None:
     try:
         with open(path, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
     except OSError as error:
         error.filename = str(path)  # a full disk does not say where
         raise
 
 
-def replace_durably(path: Path, data: bytes) -> None:
-    """Writes a file in one step: at any moment it is the earlier one, if any, or this one, and whole."""
-    beside = path.with_name(f".{path.name}.tmp")
+def replace_durably(path: Path, data: bytes, shared: bool = False) -> None:
+    """Writes a file in one step: at any moment it is the earlier one, if any, or this one, and whole.
+
+    ``shared``: other processes may be writing the same file.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid() if shared else 'tmp'}")
     try:
         write_durably(beside, data)
-        beside.replace(path)
-    except OSError:
+        move(beside, path)
+    except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def move(whole: Path, path: Path) -> None:
+    """Moves a finished file or folder to ``path`` in one step, which a power cut afterwards does not undo.
+
+    A file replaces an earlier one; raises OSError where a folder would.
+    """
+    flush_names(whole)
+    whole.replace(path)
+    flush_names(path.parent)
+
+
+def flush_names(path: Path) -> None:
+    """Puts a folder's list of names, or a file, on the disk; a no-op where folders cannot be opened."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
+    """A folder beside ``folder``, readable by all, to fill and then to ``move`` there; it is deleted if it was not.
+
+    Deletes first what killed processes left for the same ``folder``, if no file was begun in it for an hour; of a
+    process that only slept so long, the ``move`` fails. ``alone``: no other process writes into ``folder.parent``, so
+    that all that was left there goes immediately.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = hidden_folder(folder)
+    name, seconds = (".+", 0) if alone else (re.escape(folder.name), ABANDONED_SECONDS)
+    abandoned = re.compile(rf"\.{name}\.unfinished-[a-z0-9_]{{8}}")
+    try:
+        building.chmod(0o755)
+        for left in folder.parent.iterdir():
+            if abandoned.fullmatch(left.name) and left != building:
+                with suppress(OSError):  # another process was quicker, or another user owns it: no reason not to go on
+                    if building.stat().st_mtime - left.stat().st_mtime >= seconds:  # by one clock
+                        discard(left, folder)
+        yield building
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def hidden_folder(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
+
+
+def discard(path: Path, folder: Path) -> None:
+    """Deletes ``path``, which is ``folder`` or stands beside it for it: under another name first, so that no half of
+    it is ever taken for a whole.
+    """
+    if path.exists():
+        aside = hidden_folder(folder)
+        try:
+            path.rename(aside / "discarded")
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def replacing(folder: Path, building: Path, kind: str, overwrite: bool) -> Iterator[None]:
+    """Moves ``building`` to ``folder`` for the work inside, which starts to use it; an earlier folder is deleted after.
+
+    If the move or the work fails, all is as it was before. If the process is killed, ``bring_back`` makes it so.
+    Without ``overwrite`` only an empty folder is replaced: raises OSError where another process was quicker.
+    """
+    earlier, folder = waiting_path(folder, kind), folder.resolve()
+    try:
+        if folder.exists() and (overwrite or is_free(folder)):
+            folder.rename(earlier)
+        move(building, folder)
+        yield
+    except BaseException:
+        if not building.exists():
+            discard(folder, folder)
+        if earlier.exists() and not folder.exists():
+            earlier.rename(folder)
+        raise
+    discard(earlier, folder)
+
+
+def waiting_path(folder: Path, kind: str) -> Path:
+    """Where an earlier ``folder`` is until the one that replaces it has started. Each ``kind`` has a path of its own,
+    so that an export does not touch a run that waits, nor a run an export.
+    """
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.replaced-{kind}")
+
+
+def bring_back(folder: Path, kind: str, has_started: Callable[[Path], bool] = Path.exists) -> None:
+    """Undoes a replacement that was killed: the earlier folder is back, unless the new one ``has_started``."""
+    earlier, folder = waiting_path(folder, kind), folder.resolve()
+    if not earlier.exists():
+        return
+    if has_started(folder):
+        discard(earlier, folder)
+    else:
+        discard(folder, folder)
+        earlier.rename(folder)
+
+
+def is_free(folder: Path) -> bool:
+    """Whether nothing, or an empty folder, is at this path."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def require_outside(folder: Path, key: str, example: str) -> None:
+    """Raises InputError where this process was started in ``folder``, the value of ``key``, or inside of it."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise InputError(f"{key}={folder}: holds the folder that this was started in; give a name, as in {example}")
 
 
 def require_writable(folder: Path, key: str | None = None) -> None:
@@ -106,37 +232,6 @@ def without_infinities(value: object) -> object:
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def place_beside(folder: Path, word: str) -> Path:
-    """A new folder to fill before it becomes ``folder``, readable by all.
-
-    Removes those for the same ``folder``, and what ``discard`` was killed over, in which no file was begun for an hour:
-    their processes are gone. One that only slept finds its own gone, and fails.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{word}-", dir=folder.parent))
-    place.chmod(0o755)
-    # As mkdtemp names them, and nothing else.
-    left_behind = re.compile(rf"\.{re.escape(folder.name)}\.({word}|{DISCARDING})-[a-z0-9_]{{8}}")
-    for left in folder.parent.iterdir():
-        if match := left_behind.fullmatch(left.name):
-            with suppress(OSError):  # another process was quicker, or another user owns it: no reason not to go on
-                if place.stat().st_mtime - left.stat().st_mtime > ABANDONED_SECONDS:  # by one clock
-                    shutil.rmtree(left) if match[1] == DISCARDING else discard(left, folder)
-    return place
-
-
-def discard(path: Path, folder: Path) -> None:
-    """Deletes ``path``, which is ``folder`` or stands beside it for it: under another name first, so that no half of
-    it is ever taken for a whole.
-    """
-    if path.exists():
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{DISCARDING}-", dir=folder.parent))
-        try:
-            path.rename(aside / "discarded")
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

@@ -4,9 +4,6 @@ Nothing is ever unpickled.
 """
 
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +12,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from common.atomic import discard, is_utf8, parents_made, place_beside, require_writable, write_durably
+from common.atomic import (
+    bring_back,
+    is_free,
+    is_utf8,
+    new_folder,
+    parents_made,
+    replacing,
+    require_outside,
+    require_writable,
+    write_durably,
+)
 from common.errors import InputError
 from data import Tokenizer
 from data.text.tokenizers import gpt2_tokenizer
@@ -25,10 +32,12 @@ from huggingface.gpt2 import GPT2
 from huggingface.hub import locate
 from huggingface.nanochat import NANOCHAT
 from model import GPT, GPTConfig
-from storage.checkpoint import flush_folder, not_finite
-from storage.run import get_parameters, is_run, set_parameters
+from storage.checkpoint import not_finite
+from storage.run import is_run
+from storage.weights import get_parameters, set_parameters
 
 SCHEME = "hf:"
+KIND = "export"
 TWINS = (GPT2, NANOCHAT)
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 ABOUT = "export.json"  # says where an export comes from, and that the folder is one
@@ -60,22 +69,25 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
         **tokenizer_json.files(tokenizer, config.block_size),
     }
     require_writable(folder.parent, "to")
-    with parents_made(folder), replacing(folder) as building:
+    with parents_made(folder), new_folder(folder) as building:
         for name, content in contents.items():
             write_durably(
                 building / name, json.dumps(content, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
             )
         tensors = twin.to_tensors(config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()})
         write_durably(building / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
+        with replacing(folder, building, KIND, overwrite):
+            pass  # what is whole needs no start
     return twin
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
-    """Raises InputError where ``folder`` holds something that an export would destroy without being told to."""
-    if Path.cwd().is_relative_to(folder.resolve()):
-        raise InputError(f"to={folder}: holds the folder that this was started in; give a name, as in to=NAME")
-    bring_back(folder)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    """Raises InputError where ``folder`` holds something that an export must not replace, or not without
+    ``overwrite``.
+    """
+    require_outside(folder, "to", "to=NAME")
+    bring_back(folder, KIND)
+    if is_free(folder):
         return
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN) if folder.is_dir() else []
     if not (folder / ABOUT).is_file() or foreign:
@@ -83,39 +95,6 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise InputError(f"to={folder}: {what}; give another name")
     if not overwrite:
         raise InputError(f"to={folder}: exists; overwrite=true replaces it")
-
-
-def waiting_place(folder: Path) -> Path:
-    """Where an earlier export waits until the one that replaces it is whole; a run that is replaced waits elsewhere."""
-    folder = folder.resolve()
-    return folder.with_name(f".{folder.name}.export-replaced")
-
-
-def bring_back(folder: Path) -> None:
-    """Undoes a replacement that was killed half way: the earlier export takes its place again."""
-    earlier = waiting_place(folder)
-    if earlier.exists():
-        discard(earlier, folder.resolve()) if folder.exists() else earlier.rename(folder.resolve())
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of ``folder`` once it is whole and on the disk."""
-    folder = folder.resolve()
-    building = place_beside(folder, "exporting")
-    try:
-        yield building
-        flush_folder(building)
-        earlier = waiting_place(folder)
-        if folder.exists():
-            folder.rename(earlier)
-        building.rename(folder)
-        flush_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        bring_back(folder)
-        raise
-    discard(earlier, folder)
 
 
 @dataclass(frozen=True)

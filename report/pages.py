@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from string import Template
+
+from common.atomic import replace_durably
 
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics")
@@ -88,10 +89,5 @@ def write_page(path: Path, page: str, heading: Heading, parts: Mapping[str, byte
     Several processes may do so at the same time: training, and a probe that has training dynamics for the page. Bytes
     of names that are no UTF-8 are shown as escapes.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(render(page, heading, parts), encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_durably(path, render(page, heading, parts).encode(errors="backslashreplace"), shared=True)
     return [path]

@@ -1,16 +1,13 @@
 """Checkpoints that are either whole or not there.
 
 A checkpoint is a folder ``checkpoints/step_000500`` with the model, the optimizer and the rest of a run's state. It
-is written beside its place, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as they
-were.
-Nothing is ever unpickled.
+is written under another name, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as
+they were. Nothing is ever unpickled.
 """
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +15,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from common.atomic import write_durably
+from common.atomic import discard, move, new_folder, write_durably
 from common.errors import InputError
 
 FORMAT = 2
@@ -46,35 +43,20 @@ def digest(state: dict) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def flush_folder(path: Path) -> None:
-    """Makes renames inside ``path`` survive a power cut; a no-op where folders cannot be opened."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-
-
 def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> Path:
     """Writes the checkpoint of ``state["step"]`` and forgets those that are neither recent nor the best so far."""
-    place = folder_of(run, state["step"])
-    building = place.with_name(f".{place.name}")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
+    folder = folder_of(run, state["step"])
+    with new_folder(folder, alone=True) as building:
         write_files(building, model, optimizer, state)
-        shutil.rmtree(place, ignore_errors=True)
-        building.rename(place)
-    except OSError:  # a full disk: what was begun must not take room
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    flush_folder(place.parent)
+        discard(folder, folder)
+        move(building, folder)
     for step in saved_steps(run)[:-KEEP_LATEST]:
         if step != state.get("best_step"):
-            shutil.rmtree(folder_of(run, step))
-    return place
+            discard(folder_of(run, step), folder)
+    return folder
 
 
 def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> None:
-    building.mkdir(parents=True)
     hashes = {}
     for name, tensors in zip(FILES, (model, optimizer), strict=True):
         data = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
@@ -82,7 +64,6 @@ def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, T
         write_durably(building / name, data)
     state = {"format": FORMAT, **state, "sha256": hashes}
     write_durably(building / "state.json", json.dumps({**state, "check": digest(state)}, indent=1).encode())
-    flush_folder(building)
 
 
 def read_state(folder: Path) -> dict:

@@ -1,12 +1,11 @@
 """The record of a run: metrics.jsonl is the truth, everything else is made from it."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from common.atomic import json_text, replace_durably
+from common.atomic import flush, json_text, replace_durably
 from common.errors import InputError
 
 Row = dict[str, float | str]
@@ -35,11 +34,10 @@ class Metrics:
 
     def flush(self) -> None:
         """Puts all rows on the disk; called before each checkpoint, so that no row before one is ever lost."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        flush(self.file)
 
     def close(self) -> None:
-        """Closes the file; what could not be written has been said already, by ``flush``."""
+        """Closes the file; what could not be written has been reported by ``flush``."""
         with suppress(OSError):
             self.file.close()
 

@@ -18,7 +18,7 @@ from common.atomic import replace_durably
 from common.errors import InputError
 from model import GPT, GPTConfig
 from storage.checkpoint import not_finite
-from storage.run import set_parameters
+from storage.weights import set_parameters
 
 FOLDER = "snapshots"
 
@@ -35,11 +35,11 @@ def is_due(step: int, per_doubling: int) -> bool:
 
 def save(run: Path, config: GPTConfig, parameters: dict[str, torch.Tensor], step: int, tokens: int) -> None:
     """Writes a snapshot: whole, or not at all."""
-    place = run / FOLDER / f"step_{step:06d}.safetensors"
-    place.parent.mkdir(exist_ok=True)
+    path = run / FOLDER / f"step_{step:06d}.safetensors"
+    path.parent.mkdir(exist_ok=True)
     described = json.dumps({"step": step, "tokens": tokens, "model": asdict(config)}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in parameters.items()}
-    replace_durably(place, safetensors.torch.save(tensors, metadata={"snapshot": described}))
+    replace_durably(path, safetensors.torch.save(tensors, metadata={"snapshot": described}))
 
 
 def saved(run: Path) -> list[Path]:

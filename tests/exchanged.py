@@ -13,7 +13,7 @@ from data import Tokenizer
 from data.text.tokenizers import train_bpe
 from huggingface.gpt2 import GPT2
 from model import GPT, GPTConfig
-from storage.run import set_parameters
+from storage.weights import set_parameters
 
 TOKENIZER = train_bpe(["Tom met Anna. He said, my name is Tom. "] * 3, 300)
 VOCABULARY = TOKENIZER.vocab_size

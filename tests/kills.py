@@ -1,14 +1,20 @@
-"""Training runs that are killed at random moments, to be compared with one that was left alone."""
+"""Processes that are killed: training at random moments, to be compared with a run left alone; writing at each one."""
 
+import os
 import random
+import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from storage import checkpoint
 from storage.metrics import CLOCK, read_rows
 
+ACCESSES = {"open", "write", "flush", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir", "chmod"}
 Start = Callable[..., subprocess.Popen]  # of a folder and the arguments of train.py
 
 
@@ -59,3 +65,31 @@ def run_through_kills(
             continue
         assert process.returncode == 0, f"after {len(gained)} kills: {err[-1000:]}"
         return gained
+
+
+def kill_at_every_moment(work: Callable[[], object], accesses: Collection[str] = ACCESSES) -> Iterator[int]:
+    """Does ``work`` in a process of its own that is killed before its first access to files, then before its second,
+    and so on until it ends by itself; yields after each, so that the caller can look and put all back.
+    """
+    moment, ended = 0, False
+    while not ended:
+        if (process := os.fork()) == 0:
+            try:
+                sys.setprofile(partial(count_down, accesses, [moment]))
+                work()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        status = os.waitpid(process, 0)[1]
+        ended = status == 0
+        assert ended or os.WTERMSIG(status) == signal.SIGKILL, "the work itself failed"
+        yield moment
+        moment += 1
+
+
+def count_down(accesses: Collection[str], left: list[int], _: FrameType, event: str, called: object) -> None:
+    """A profile function that kills this process before the access to files of which the number is ``left``."""
+    if event == "c_call" and called.__name__ in accesses:
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1

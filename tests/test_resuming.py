@@ -17,7 +17,7 @@ from model import GPT, GPTConfig
 from report.training_page import write_training_page
 from storage import checkpoint
 from storage.metrics import read_rows
-from storage.run import fit_block, get_parameters
+from storage.weights import fit_block, get_parameters
 from training.world import ALONE
 
 TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40

@@ -19,7 +19,8 @@ from data import Batches, Dataset
 from model import GPT
 from storage import checkpoint, snapshots
 from storage.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
-from storage.run import METRICS, get_parameters, set_parameters
+from storage.run import METRICS
+from storage.weights import get_parameters, set_parameters
 from training.config import TrainConfig
 from training.device import autocast, micro_batch, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from common.atomic import replace_durably
 from common.errors import InputError
 from storage.metrics import Row
 from storage.run import PAGE
@@ -41,7 +42,7 @@ class WandbSink:
         folder.mkdir(exist_ok=True)
         id_file = folder / "run_id"
         if not id_file.exists():
-            id_file.write_text(uuid.uuid4().hex[:12], encoding="utf-8")
+            replace_durably(id_file, uuid.uuid4().hex[:12].encode())
         self.html, self.page, self.step = wandb.Html, run / PAGE, 0
         try:
             self.run = wandb.init(

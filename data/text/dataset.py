@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from common.atomic import Held, file_sha256, locked, require_writable
+from common.atomic import Held, file_sha256, locked, move, require_writable
 from common.errors import InputError
 from data.text.building import TOKENIZER, build, can_go_on, is_built
 from data.text.corpora import Corpus
 from data.text.download import Progress, silent
 from data.text.files import Counts
-from data.text.shards import FORMAT, SPLITS, Tokens, open_split, publish, read_manifest
+from data.text.shards import FORMAT, SPLITS, Tokens, open_split, read_manifest
 from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 BUILDING = ".building-"
@@ -89,12 +89,12 @@ def make(
     description: dict,
     progress: Progress,
 ) -> None:
-    """Builds beside ``folder`` and moves what is whole there; what is not stays behind, if it can be gone on with."""
+    """Builds beside ``folder`` and moves what is whole there; what is not stays, if it can be continued."""
     building = folder.with_name(BUILDING + folder.name)
     try:
         if not is_built(building):
             build(building, corpus, tokenizer, cache, description, progress)
-        publish(building, folder)
+        move(building, folder)
     except BaseException:
         if not can_go_on(building):
             shutil.rmtree(building, ignore_errors=True)
@@ -106,7 +106,7 @@ def lock_of(folder: Path) -> Path:
 
 
 def sweep(tokens: Path) -> None:
-    """Removes what earlier processes left half done and nobody can, or within a week did, go on with."""
+    """Removes what earlier processes left half done and nobody can continue, or did within a week."""
     for building in tokens.glob(f"{BUILDING}*"):
         lock = lock_of(tokens / building.name.removeprefix(BUILDING))
         with suppress(Held, FileNotFoundError), locked(lock, None):  # another process may just have finished it

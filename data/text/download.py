@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from common.atomic import file_sha256, locked, read_json, replace_durably
+from common.atomic import file_sha256, locked, move, read_json, replace_durably
 from common.errors import InputError
 
 Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far (0: it begins), in all if known
@@ -162,7 +162,7 @@ def bring(remote: Remote, incoming: Path, path: Path, bar: Bar) -> None:
             f"could not download {remote.url} ({reason_of(error)}); try again, or put the right file at {path}"
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    came.replace(path)
+    move(came, path)
 
 
 def reason_of(error: Exception) -> str:

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
-import shutil
 from bisect import bisect_right
 from pathlib import Path
 
 import numpy as np
 
-from common.atomic import file_sha256, write_durably
+from common.atomic import file_sha256, flush, write_durably
 from common.errors import InputError
 
 FORMAT = 1
@@ -28,7 +26,7 @@ def dtype_of(vocab_size: int) -> np.dtype:
 class ShardWriter:
     """Appends ids to ``folder/SPLIT_00000.bin`` and on, hashing as it goes; ``close`` returns the manifest entries.
 
-    ``save`` puts all ids so far on the disk and returns what a later writer needs, as ``saved``, to go on behind them.
+    ``save`` puts all ids so far on the disk and returns what a later writer needs, as ``saved``, to go on after them.
     """
 
     def __init__(self, folder: Path, split: str, vocab_size: int, saved: dict | None = None) -> None:
@@ -71,7 +69,7 @@ class ShardWriter:
         self.hash, self.tokens = hashlib.sha256(), 0
 
     def reopen_shard(self, tokens: int, sha256: str) -> None:
-        """Goes on behind the first ``tokens`` of a shard; raises OSError or EOFError where they are not there as they
+        """Goes on after the first ``tokens`` of a shard; raises OSError or EOFError where they are not there as they
         were written.
         """
         self.open_shard("r+b")
@@ -87,20 +85,15 @@ class ShardWriter:
         self.tokens = tokens
         self.file.truncate(self.file.seek(tokens * self.dtype.itemsize))
 
-    def sync(self) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-
     def save(self) -> dict:
         self.flush()
-        if self.file is not None:
-            self.sync()
         if self.file is None:
             return {"shards": self.shards, "tokens": 0}
+        flush(self.file)
         return {"shards": self.shards, "tokens": self.tokens, "sha256": self.hash.hexdigest()}
 
     def finish_shard(self) -> None:
-        self.sync()
+        flush(self.file)
         self.file.close()
         self.file = None
         self.shards.append({"file": self.name, "tokens": self.tokens, "sha256": self.hash.hexdigest()})
@@ -113,7 +106,7 @@ class ShardWriter:
 
 
 class Tokens:
-    """The ids of one split as one long array, whatever the number of shards behind it."""
+    """The ids of one split as one long array, whatever the number of shards."""
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
         self.arrays = arrays
@@ -166,13 +159,3 @@ def open_split(folder: Path, manifest: dict, split: str) -> Tokens:
             raise InputError(f"{path} is damaged (its sha256 is not the manifest's); {remedy}")
         arrays.append(np.memmap(path, dtype=dtype, mode="r"))
     return Tokens(arrays)
-
-
-def publish(folder: Path, place: Path) -> None:
-    """Moves a finished folder to its place; when another process was first, its equal result stays."""
-    try:
-        folder.rename(place)
-    except OSError:
-        if not (place / MANIFEST).is_file():
-            raise
-        shutil.rmtree(folder)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cli
+from common.atomic import replace_durably
 from experiments.articles import (
     causality,
     distance,
@@ -55,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         result = claim.run(setup)
         if options.doc:
             text = filled(options.doc.read_text(encoding="utf-8"), claim, result, setup.seeds)
-            options.doc.write_text(text, encoding="utf-8")
+            replace_durably(options.doc, text.encode())
     record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
     path = setup.folder / f"{claim.name}.json"
-    path.write_text(json.dumps(record | {"numbers": result.numbers}, indent=1), encoding="utf-8")
+    replace_durably(path, json.dumps(record | {"numbers": result.numbers}, indent=1).encode())
     print(section(claim, result, setup.seeds))
     print(f"written: {', '.join(map(str, (path, *result.pictures)))}", file=sys.stderr)
 

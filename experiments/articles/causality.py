@@ -24,7 +24,7 @@ from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
 from report.figures import drawing, new_figure, save
-from storage.run import load_model
+from storage.weights import load_model
 
 AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # tasks by where the word that decides stands
 SHOWN = ("P-1", "P", "C", "A-1")

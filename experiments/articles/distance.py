@@ -30,7 +30,7 @@ from experiments.tables import Table
 from probing.scoring import score_answers
 from probing.splits import Split
 from report.figures import drawing, new_figure, save
-from storage.run import load_model
+from storage.weights import load_model
 
 LETTERS = {
     "F": "full",

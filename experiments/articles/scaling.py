@@ -25,7 +25,7 @@ from experiments.tables import Table
 from model import GPT
 from model.hooks import PatternRecorder
 from report.figures import drawing, new_figure, save
-from storage.run import load_model
+from storage.weights import load_model
 
 WIDTH = 128
 SHAPES = {  # name -> its overrides of train.py, and its head sizes

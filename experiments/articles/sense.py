@@ -22,7 +22,7 @@ from experiments.articles.found import (
 from experiments.runs import Setup
 from probing.tasks import Quoted
 from report.figures import draw_parts, drawing, lay_out
-from storage.run import load_model
+from storage.weights import load_model
 
 FAMILY = "sense"
 STORIES = 400  # as many as probe.py quotes

@@ -24,7 +24,7 @@ from probing.patterns import show_patterns
 from report.colours import INK, TINT, blend, rgb
 from report.figures import drawing, new_figure, save
 from report.tinted_text import WORTH_SHOWING, decimals
-from storage.run import load_model
+from storage.weights import load_model
 
 FAMILY = "translation"
 STORIES = 400  # as many as probe.py quotes

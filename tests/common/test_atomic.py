@@ -1,83 +1,168 @@
-"""Folders that are filled before they appear, and what killed processes leave of them."""
+"""What is written is whole or not there, whenever the process is killed; and what killed processes left goes."""
 
 import os
 from pathlib import Path
 
 import pytest
+from kills import kill_at_every_moment
 
-from common.atomic import place_beside
+from common.atomic import bring_back, discard, move, new_folder, replace_durably, replacing, waiting_path
 
 LONG_AGO = (0, 0)
+FILES = ("a", "b")
 
 
-def left_behind(path: Path, when: tuple[int, int] = LONG_AGO) -> Path:
+def left_over(path: Path, when: tuple[int, int] = LONG_AGO) -> Path:
     path.mkdir()
     (path / "half").touch()
     os.utime(path, when)
     return path
 
 
+def fill(folder: Path, content: str) -> None:
+    for name in FILES:
+        (folder / name).write_text(content)
+
+
+def content_of(folder: Path) -> str | None:
+    """What ``fill`` wrote, all of it; None where there is no folder."""
+    if not folder.exists():
+        return None
+    assert sorted(path.name for path in folder.iterdir()) == [*FILES]
+    (content,) = {(folder / name).read_text() for name in FILES}
+    return content
+
+
+def make(folder: Path, content: str) -> None:
+    with new_folder(folder) as building:
+        fill(building, content)
+        move(building, folder)
+
+
+def replace(folder: Path, content: str, overwrite: bool = True) -> None:
+    with new_folder(folder) as building:
+        fill(building, content)
+        with replacing(folder, building, "test", overwrite):
+            (folder.parent / "started").touch()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_file_that_is_replaced_is_the_earlier_or_the_new_one_after_a_kill_at_any_moment(tmp_path, shared):
+    path, seen = tmp_path / "file", set()
+    path.write_bytes(b"earlier")
+    for _ in kill_at_every_moment(lambda: replace_durably(path, b"new" * 9, shared)):
+        seen.add(path.read_bytes())
+        replace_durably(path, b"earlier")
+    assert seen == {b"earlier", b"new" * 9}
+    assert shared or [*tmp_path.iterdir()] == [path]
+
+
+def test_a_folder_is_whole_or_not_there_after_a_kill_at_any_moment(tmp_path):
+    folder, seen = tmp_path / "folder", set()
+    for _ in kill_at_every_moment(lambda: make(folder, "new")):
+        seen.add(content_of(folder))
+        discard(folder, folder)
+    assert seen == {None, "new"}
+
+
+def test_a_replaced_folder_is_the_earlier_or_the_new_one_after_a_kill_at_any_moment(tmp_path):
+    folder, seen, waited = tmp_path / "folder", set(), set()
+    make(folder, "earlier")
+    for _ in kill_at_every_moment(lambda: replace(folder, "new")):
+        waited.add((content_of(folder), content_of(waiting_path(folder, "test"))))
+        bring_back(folder, "test", lambda _: (tmp_path / "started").exists())
+        assert not waiting_path(folder, "test").exists()
+        seen.add((content_of(folder), (tmp_path / "started").exists()))
+        discard(folder, folder)
+        make(folder, "earlier")
+        (tmp_path / "started").unlink(missing_ok=True)
+    assert seen == {("earlier", False), ("new", True)}
+    assert waited >= {("earlier", None), (None, "earlier"), ("new", "earlier"), ("new", None)}
+
+
+@pytest.mark.parametrize("has_earlier", [False, True])
+def test_a_start_that_fails_leaves_all_as_it_was(tmp_path, has_earlier):
+    folder = tmp_path / "folder"
+    if has_earlier:
+        make(folder, "earlier")
+    (tmp_path / "started").symlink_to("nowhere/started")  # so that the start fails
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(FileNotFoundError):
+        replace(folder, "new")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert content_of(folder) == ("earlier" if has_earlier else None)
+
+
+def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path):
+    folder = tmp_path / "folder"
+    make(folder, "other")
+    with pytest.raises(OSError, match="not empty"):
+        replace(folder, "new", overwrite=False)
+    assert content_of(folder) == "other"
+    assert [*tmp_path.iterdir()] == [folder]
+
+
 @pytest.mark.parametrize("name", ["a", "a[1]", "a*"])
 def test_what_killed_processes_left_goes_and_nothing_else(tmp_path, name):
-    left = left_behind(tmp_path / f".{name}.starting-abcd_123")
+    left = left_over(tmp_path / f".{name}.unfinished-abcd_123")
     others = [
-        left_behind(tmp_path / f".{other}")
-        for other in (
-            f"{name}.starting-1.replaced",  # where an earlier run of that name waits
-            f"{name}.starting-backup",
-            f"{name}.exporting-abcd_123",
-            "ab.starting-abcd_123",
-        )
+        left_over(tmp_path / f".{other}")
+        for other in (f"{name}.replaced-run", f"{name}.unfinished-backup", "ab.unfinished-abcd_123")
     ]
-    fresh = place_beside(tmp_path / name, "starting")
-    place = place_beside(tmp_path / name, "starting")
-    assert not left.exists()
-    assert set(tmp_path.iterdir()) == {*others, fresh, place}, "the fresh one may still be at work"
-    assert [*place.iterdir()] == []
-    assert place.stat().st_mode & 0o777 == 0o755
+    with new_folder(tmp_path / name) as fresh, new_folder(tmp_path / name) as building:
+        assert not left.exists()
+        assert set(tmp_path.iterdir()) == {*others, fresh, building}, "the fresh one may still be at work"
+        assert [*building.iterdir()] == []
+        assert building.stat().st_mode & 0o777 == 0o755
+
+
+def test_who_writes_alone_deletes_all_that_killed_processes_left(tmp_path):
+    kept = left_over(tmp_path / "step_2")
+    for name in ("step_1", "step_2"):
+        (tmp_path / f".{name}.unfinished-abcd_123").mkdir()
+    with new_folder(tmp_path / "step_3", alone=True) as building:
+        assert set(tmp_path.iterdir()) == {kept, building}
 
 
 def test_a_process_that_slept_too_long_fails_and_leaves_nothing_half(tmp_path, monkeypatch):
-    sleeper, folder = left_behind(tmp_path / ".a.exporting-abcd_123"), tmp_path / "a"
+    sleeper, folder = left_over(tmp_path / ".a.unfinished-abcd_123"), tmp_path / "a"
     unlink, tried = os.unlink, []
 
     def wakes_up(*arguments: object, **options: object) -> None:
         with pytest.raises(FileNotFoundError):
-            sleeper.rename(folder)
+            move(sleeper, folder)
         tried.append(arguments)
         unlink(*arguments, **options)
 
     monkeypatch.setattr(os, "unlink", wakes_up)
-    place_beside(folder, "exporting")
-    assert tried
-    assert not sleeper.exists()
-    assert not folder.exists()
+    with new_folder(folder):
+        assert tried
+        assert not sleeper.exists()
+        assert not folder.exists()
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
 def test_what_cannot_be_cleared_up_is_no_reason_to_stop(tmp_path, monkeypatch, error):
     """Another process was quicker, or another user owns it."""
-    left_behind(tmp_path / ".a.exporting-abcd_123")
+    left = left_over(tmp_path / ".a.unfinished-abcd_123")
 
     def rename(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(Path, "rename", rename)
-    place = place_beside(tmp_path / "a", "exporting")
-    assert {path.name for path in tmp_path.iterdir()} == {place.name, ".a.exporting-abcd_123"}
+    with new_folder(tmp_path / "a") as building:
+        assert set(tmp_path.iterdir()) == {building, left}
 
 
-def test_clearing_up_that_was_killed_is_gone_on_with(tmp_path, monkeypatch):
-    left_behind(tmp_path / ".a.exporting-abcd_123")
+def test_clearing_up_that_is_killed_at_any_moment_is_finished_later(tmp_path):
+    def clear_up() -> None:
+        with new_folder(tmp_path / "a"):
+            pass
 
-    def killed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("shutil.rmtree", killed)
-        with pytest.raises(KeyboardInterrupt):
-            place_beside(tmp_path / "a", "exporting")
-    for path in tmp_path.iterdir():
-        os.utime(path, LONG_AGO)
-    place = place_beside(tmp_path / "a", "exporting")
-    assert [*tmp_path.iterdir()] == [place]
+    left = left_over(tmp_path / ".a.unfinished-abcd_123")
+    for _ in kill_at_every_moment(clear_up):
+        for path in tmp_path.iterdir():
+            os.utime(path, LONG_AGO)
+        clear_up()
+        assert [*tmp_path.iterdir()] == []
+        left_over(left)

@@ -26,7 +26,7 @@ from data.text.tokenizers import gpt2_tokenizer
 from huggingface import tokenizer_json
 from model import GPT
 from storage.metrics import read_rows
-from storage.run import load_model
+from storage.weights import load_model
 
 CPU = torch.device("cpu")
 

@@ -1,8 +1,6 @@
 """An export is the same function in transformers and in TransformerLens, or is not written at all."""
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +8,21 @@ import pytest
 import torch
 from conftest import GPT2_SHAPE, run_script
 from exchanged import SHAPES, SIZES, TOKENIZER, VOCABULARY, assert_same_logits, export, make, tokens
+from kills import kill_at_every_moment
 from networks import loud_model
 from tolerance import additions, assert_near
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from common.errors import InputError
-from huggingface.folder import replacing
 from model import GPT, GPTConfig, Sampling, generate
 from model.hooks import PatternRecorder
 from storage import run
 
 ARCHITECTURES = {"gpt2": "GPT2LMHeadModel", "modern": "NanoChatForCausalLM"}
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -106,9 +108,9 @@ def test_a_mixture_names_every_setting_that_stands_in_the_way(tmp_path):
         export(GPT(config), tmp_path / "out")
 
 
-def test_a_run_that_waits_beside_the_place_of_an_export_is_not_touched(tmp_path):
+def test_a_run_that_waits_beside_an_export_is_not_touched(tmp_path):
     """``storage.run`` keeps what it is about to replace under such a name."""
-    waiting = run.waiting_place(tmp_path / "out")
+    waiting = run.waiting_path(tmp_path / "out")
     waiting.mkdir()
     export(make({}), tmp_path / "out")
     export(make({}), tmp_path / "out", overwrite=True)
@@ -152,59 +154,40 @@ def test_a_folder_is_replaced_only_where_an_export_made_it_and_told_to(tmp_path)
 
 def test_a_failure_leaves_the_earlier_export_as_it_was(tmp_path, monkeypatch):
     folder = export(make({}), tmp_path / "out")
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = files_in(folder)
     monkeypatch.setattr("safetensors.torch.save", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export(make({"softcap": 7.0}), folder, overwrite=True)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert files_in(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_failure_between_the_two_renames_does_so_too(tmp_path, monkeypatch):
     folder = export(make({}), tmp_path / "out")
     before = (folder / "model.safetensors").read_bytes()
-    rename = Path.rename
-    monkeypatch.setattr(Path, "rename", lambda old, new: 1 / 0 if ".exporting-" in old.name else rename(old, new))
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda old, new: 1 / 0 if ".unfinished-" in old.name else replace(old, new))
     with pytest.raises(ZeroDivisionError):
         export(make({"softcap": 7.0}), folder, overwrite=True)
     assert (folder / "model.safetensors").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_an_export_killed_between_its_two_renames_is_undone_by_the_next(tmp_path):
-    """A process that ends itself at the only moment when neither folder stands in its place."""
-    folder = export(make({}), tmp_path / "out")
-    before = (folder / "model.safetensors").read_bytes()
-    if (process := os.fork()) == 0:
-        rename = Path.rename
-        Path.rename = lambda *paths: (rename(*paths), os.kill(os.getpid(), signal.SIGKILL))
-        with replacing(folder):
-            pass
-    assert os.WTERMSIG(os.waitpid(process, 0)[1]) == signal.SIGKILL
-    assert not folder.exists(), "the moment that was meant"
-    with pytest.raises(InputError, match=r"exists; overwrite=true replaces it"):
-        export(make({}), folder)
-    assert (folder / "model.safetensors").read_bytes() == before
-
-
-def test_a_folder_appears_whole(tmp_path):
-    with replacing(tmp_path / "deep" / "out") as building:
-        (building / "file").write_text("")
-        assert not (tmp_path / "deep" / "out").exists()
-    assert os.listdir(tmp_path / "deep" / "out") == ["file"]
-
-
-def test_what_a_killed_export_left_goes_with_the_next(tmp_path):
-    left = tmp_path / ".out.exporting-abcd_123"
-    left.mkdir()
-    (left / "model.safetensors").write_bytes(b"half")
-    os.utime(left, (0, 0))
-    export(make({}), tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+def test_an_export_killed_at_any_moment_is_the_earlier_or_the_new_one_for_the_next(tmp_path):
+    first, second, folder, seen = make({}), make({"softcap": 7.0}), tmp_path / "out", []
+    wanted = [files_in(export(model, tmp_path / f"{i}" / "out")) for i, model in enumerate((first, second))]
+    export(first, folder)
+    for _ in kill_at_every_moment(lambda: export(second, folder, overwrite=True), {"rename", "replace", "unlink"}):
+        with pytest.raises(InputError, match=r"exists; overwrite=true replaces it"):
+            export(first, folder)
+        seen.append(wanted.index(files_in(folder)))
+        export(first, folder, overwrite=True)
+    assert sorted(set(seen)) == [0, 1]
+    assert seen == sorted(seen)
 
 
 def test_the_script_exports_the_checkpoint_that_is_asked_for(script, error_of, finished_run, capsys):
-    from storage.run import load_model
+    from storage.weights import load_model
 
     before = sorted(finished_run.rglob("*"))
     script("export", f"run={finished_run}", "to=my models/one", "checkpoint=10")

@@ -1,14 +1,17 @@
 """Checkpoints are whole, or named as damaged with the newest good one."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from kills import kill_at_every_moment
 
 from common.errors import InputError
 from storage import checkpoint
 
 MODEL = {"w": torch.arange(6.0).reshape(2, 3)}
+MOVES = {"mkdir", "open", "rename", "replace", "rmdir"}
 OPTIMIZER = {"w/momentum": torch.ones(2, 3), "w/step": torch.tensor(3.0)}
 
 
@@ -79,13 +82,33 @@ def test_a_crash_while_saving_leaves_the_earlier_ones(tmp_path, monkeypatch):
     def crash(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "flush_folder", crash)
+    monkeypatch.setattr("common.atomic.flush_names", crash)
     with pytest.raises(OSError, match="No space"):
         save(tmp_path, 2)
     monkeypatch.undo()
     assert checkpoint.saved_steps(tmp_path) == [1]
     save(tmp_path, 2)
     assert checkpoint.load(tmp_path, "latest")[0]["step"] == 2
+
+
+def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints_and_the_next_save_clears_up(tmp_path):
+    seen = set()
+    for step in (1, 2):
+        save(tmp_path, step, best_step=2)
+    for _ in kill_at_every_moment(lambda: save(tmp_path, 3, best_step=2), MOVES):
+        for step in checkpoint.saved_steps(tmp_path):
+            checkpoint.load(tmp_path, str(step))
+        seen.add(tuple(checkpoint.saved_steps(tmp_path)))
+        shutil.rmtree(tmp_path / "checkpoints")
+        for step in (1, 2):
+            save(tmp_path, step, best_step=2)
+    assert seen == {(1, 2), (1, 2, 3), (2, 3)}
+
+
+def test_what_a_kill_left_of_a_checkpoint_goes_with_the_next(tmp_path):
+    (tmp_path / "checkpoints" / ".step_000002.unfinished-abcd_123").mkdir(parents=True)
+    folder = save(tmp_path, 3)
+    assert [*folder.parent.iterdir()] == [folder]
 
 
 @pytest.mark.parametrize("content", ["{}", "null", "[]", '"x"'])

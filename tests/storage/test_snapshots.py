@@ -6,7 +6,7 @@ from trainers import make_trainer, new_run
 
 from common.errors import InputError
 from storage import snapshots
-from storage.run import get_parameters
+from storage.weights import get_parameters
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,9 @@ from processes import Training
 from trainers import make_trainer, new_run
 
 from common.errors import InputError
-from storage import checkpoint, run
+from storage import checkpoint
 from storage.metrics import read_rows
+from storage.weights import set_parameters
 from training.device import peak_flops
 
 
@@ -147,7 +148,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, stories):
     for change in ({"n_embd": 64}, {"n_layer": 1}, {"vocab_size": 300}):
         model = type(trainer.model)(type(trainer.model.config)(**state["model"] | change))
         with pytest.raises(InputError, match="do not have the shapes"):
-            run.set_parameters(model, weights)
+            set_parameters(model, weights)
 
 
 def test_peaks_are_known_for_some_devices_and_never_guessed(monkeypatch, stories, tmp_path):

@@ -196,12 +196,12 @@ def test_a_finished_shard_that_is_damaged_meanwhile_is_found_out(tmp_path, corpu
         prepare(corpus, BYTES, tmp_path)
 
 
-def test_tokens_that_are_whole_but_not_at_their_place_are_only_moved_there(tmp_path, corpus, monkeypatch):
+def test_tokens_that_are_whole_but_not_at_their_path_are_only_moved_there(tmp_path, corpus, monkeypatch):
     def fail(*_: object) -> None:
         raise OSError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "publish", fail)
+        patch.setattr(dataset, "move", fail)
         with pytest.raises(OSError, match="no"):
             prepare(corpus, BYTES, tmp_path)
     with monkeypatch.context() as patch:

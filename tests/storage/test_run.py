@@ -1,0 +1,47 @@
+"""A run that replaces another one: the earlier one is there until the new one has started, whenever that is killed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from kills import kill_at_every_moment
+
+from common.errors import InputError
+from data.text.tokenizers import byte_tokenizer
+from storage import run
+
+TOKENIZER = byte_tokenizer()
+MOVES = {"rename", "rmdir", "mkdir"}
+
+
+def begin(folder: Path, name: str, overwrite: bool = True) -> None:
+    """Starts a run whose configuration is this name, and with its work makes a file beside it."""
+    with run.begin(folder, overwrite, f"name: {name}", TOKENIZER):
+        (folder.parent / "started").touch()
+
+
+def begin_with_checkpoint(folder: Path, name: str) -> None:
+    begin(folder, name)
+    (folder / "checkpoints" / "step_000004").mkdir()
+
+
+def test_a_new_run_killed_at_any_moment_of_its_start_leaves_the_earlier_one_or_is_whole(tmp_path):
+    folder, seen = tmp_path / "run", set()
+    begin_with_checkpoint(folder, "earlier")
+    for _ in kill_at_every_moment(lambda: begin(folder, "new"), MOVES):
+        with pytest.raises(InputError, match="exists; resume="):
+            run.check_free(folder, overwrite=False)
+        seen.add(run.read_config(folder)["name"])
+        assert not run.waiting_path(folder).exists()
+        shutil.rmtree(folder)
+        begin_with_checkpoint(folder, "earlier")
+    assert seen == {"earlier", "new"}
+
+
+def test_of_two_starts_at_the_same_time_the_later_one_fails_and_leaves_the_other(tmp_path, monkeypatch):
+    begin(tmp_path / "run", "first")
+    monkeypatch.setattr(run, "check_free", lambda *_: None)  # as if it had looked before the first one began
+    with pytest.raises(OSError, match="not empty"):
+        begin(tmp_path / "run", "second", overwrite=False)
+    assert run.read_config(tmp_path / "run")["name"] == "first"
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "started"}
