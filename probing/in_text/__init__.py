@@ -12,7 +12,7 @@ from data.languages import load_language
 from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
-from probing.in_text.ablation import ABLATIONS, SHOWN, ablate, mean_outputs
+from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
 from probing.in_text.certainty import Columns
 from probing.in_text.examples import in_context
 from probing.in_text.how_far_back import limited_losses, spans
@@ -44,7 +44,7 @@ def measure_text(
 
     ``language``: whose pronouns and function words are kinds of their own ("en"), or None: these kinds are left out.
     ``seed`` draws untrained networks, the windows to resample from, and the bootstrap. ``ablations``: which ways to
-    take heads away, SHOWN among them. ``progress`` is given (text, parts done, parts).
+    take heads away; roles are given by the first. ``progress`` is given (text, parts done, parts).
     Raises InputError for an unknown language and for a model whose losses are not finite; ValueError for one without
     heads.
     """
@@ -80,7 +80,7 @@ def measure_text(
             "How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens."
         )
     progress("heads in this text", PARTS, PARTS)
-    shown = measured[SHOWN]
+    shown = measured[ablations[0]]
     by_effect = roles_by_effect(columns.names, shown.heads, shown.p, shown.untrained)
     return TextProfile(
         heads=head_names(model),
@@ -99,7 +99,7 @@ def measure_text(
             tuple(in_context(strongest, windows, tokenizer) for strongest in own) for own in looks.strongest
         ),
         ablations=measured,
-        shown=SHOWN,
+        shown=ablations[0],
         untrained_networks=UNTRAINED,
         untrained_tokens=len(untrained_part(windows)) * windows.length,
         how_far_back=back,
@@ -144,6 +144,8 @@ def untrained_bars(
     kinds = [kind == code for code in np.unique(kind)] + [np.ones_like(kind, dtype=bool)]
     bars = dict.fromkeys(ablations, 0.0)
     for i, other in enumerate(untrained_models(model, seed), start=1):
+        if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):
+            continue  # heads that start by putting out nothing cost exactly nothing
         say(f"untrained network {i} of {UNTRAINED}")
         lost = ablate(other, few, mean_outputs(other, few, silent), ablations, seed, silent, sets_too=False)
         for name, grown in lost.heads.items():

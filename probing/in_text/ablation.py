@@ -27,8 +27,7 @@ from probing.replay import CleanPass, finish
 from probing.scoring import in_batches
 
 PER_POSITION, OVER_POSITIONS, RESAMPLE = "mean_per_position", "mean_over_positions", "resample"
-ABLATIONS = (PER_POSITION, OVER_POSITIONS, RESAMPLE)
-SHOWN = PER_POSITION
+ABLATIONS = (PER_POSITION, OVER_POSITIONS, RESAMPLE)  # the first is what roles are given by
 WINDOWS_AT_ONCE = 1 << 20  # numbers of a feed-forward layer in a clean pass
 VARIANTS_AT_ONCE = 1 << 22  # and with all variants
 LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}  # on a CPU, what stays in its cache

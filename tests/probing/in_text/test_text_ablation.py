@@ -1,0 +1,170 @@
+"""Many variants in one batch are what hooks do one by one; a pass in which nothing is changed is the plain one."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import GPT2_SHAPE
+from networks import loud_model
+from tolerance import additions, tolerance
+from torch import Tensor
+from torch.nn import functional as F
+
+from data.text.download import silent
+from model import GPT, GPTConfig, Hooks
+from probing.in_text import ablation
+from probing.in_text.ablation import ABLATIONS, PER_POSITION, RESAMPLE, ablate, batches, mean_outputs
+from probing.in_text.how_far_back import limited_losses, spans
+from probing.in_text.windows import Windows
+
+LENGTH, N, VOCABULARY = 12, 6, 50
+SHAPES = {
+    "modern, grouped": {"n_head": 4, "n_kv_head": 2},
+    "gpt2": GPT2_SHAPE,
+    "window, strides": {"attention": "WSW", "window": 4, "stride": 3},
+    "linear, window, full": {"attention": "LWF", "window": 4},
+    "recurrent between": {"attention": "FRF"},
+}
+CASES = pytest.mark.parametrize("shape", SHAPES)
+
+
+def model_of(shape: str) -> GPT:
+    return loud_model(GPTConfig(VOCABULARY, block_size=16, n_layer=3, n_embd=32, **{"n_head": 4} | SHAPES[shape]))
+
+
+@pytest.fixture
+def windows(monkeypatch) -> Windows:
+    """Read in two batches of three."""
+    monkeypatch.setattr(ablation, "WINDOWS_AT_ONCE", 3 * 4 * 32 * LENGTH)
+    tokens = np.random.default_rng(0).integers(VOCABULARY, size=(N, LENGTH + 1))
+    return Windows(tokens, np.arange(N) * LENGTH, np.arange(N))
+
+
+class Outputs(Hooks):
+    """Keeps every layer's heads' outputs, or puts ``new[layer]`` [B, H, T, d] in where ``heads[layer]`` [H] says."""
+
+    def __init__(self, new: dict[int, Tensor] | None = None, heads: dict[int, list[int]] | None = None) -> None:
+        super().__init__()
+        self.new, self.heads, self.kept = new, heads or {}, {}
+
+    def z(self, layer: int, z: Tensor) -> Tensor:
+        self.kept[layer] = z
+        z = z.clone()
+        for head in self.heads.get(layer, []):
+            z[:, head] = self.new[layer][:, head]
+        return z
+
+
+def losses(model: GPT, windows: Windows, hooks: Hooks | None = None) -> Tensor:
+    tokens = torch.from_numpy(windows.tokens)
+    logits = model(tokens[:, :-1], hooks=hooks)
+    return F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")
+
+
+def limit(model: GPT, expected: Tensor) -> float:
+    return tolerance(n_terms=additions(model.config, LENGTH), scale=float(abs(expected).max()))
+
+
+def replaced(name: str, kept: dict[int, Tensor], donors: list[int]) -> dict[int, Tensor]:
+    """What takes the place of outputs, made the plain way."""
+    if name == RESAMPLE:
+        return {layer: z[donors] for layer, z in kept.items()}
+    over = (0,) if name == PER_POSITION else (0, 2)
+    return {layer: z.mean(over, keepdim=True).expand_as(z) for layer, z in kept.items()}
+
+
+def donors_of(model: GPT, windows: Windows) -> np.ndarray:
+    """Which window each is resampled from: another one of its batch, so many on."""
+    rng, donors = np.random.default_rng(0), np.arange(N)
+    for chosen in batches(model, windows):
+        donors[chosen] = np.roll(chosen, rng.integers(1, len(chosen)))
+    assert len(chosen) == 3
+    assert (donors != np.arange(N)).all()
+    return donors
+
+
+@CASES
+@pytest.mark.parametrize("name", ABLATIONS)
+@torch.no_grad()
+def test_ablations_in_batches_are_those_of_hooks_one_by_one(shape, name, windows, monkeypatch):
+    model = model_of(shape)
+    monkeypatch.setattr(ablation, "VARIANTS_AT_ONCE", 2 * 3 * 4 * 32 * LENGTH)  # two variants of three windows
+    got = ablate(model, windows, mean_outputs(model, windows, silent), [name], 0, silent)
+    plain = Outputs()
+    clean = losses(model, windows, plain)
+    within = limit(model, clean)
+    np.testing.assert_allclose(got.clean, clean, atol=within)
+    donors = donors_of(model, windows)
+    new = replaced(name, plain.kept, donors)
+    layers, n_head = model.config.layers_with_heads, model.config.n_head
+
+    def grown(heads: dict[int, list[int]]) -> np.ndarray:
+        return (losses(model, windows, Outputs(new, heads)) - clean).numpy()
+
+    for i, layer in enumerate(layers):
+        for head in range(n_head):
+            expected = grown({layer: [head]})
+            np.testing.assert_allclose(got.heads[name][i * n_head + head], expected, atol=2 * within)
+            assert np.abs(expected).max() > 100 * within
+        np.testing.assert_allclose(got.layers[name][i], grown({layer: [*range(n_head)]}), atol=2 * within)
+    np.testing.assert_allclose(
+        got.all_heads[name][0], grown({layer: [*range(n_head)] for layer in layers}), atol=2 * within
+    )
+
+
+@torch.no_grad()
+def test_heads_that_put_out_nothing_cost_nothing(windows):
+    model = model_of("modern, grouped")
+    for block in model.blocks:
+        block.attention.v.weight.zero_()
+    got = ablate(model, windows, mean_outputs(model, windows, silent), ABLATIONS, 0, silent)
+    for name in ABLATIONS:
+        assert np.abs(got.heads[name]).max() <= limit(model, got.clean)
+
+
+class Diagonal(Hooks):
+    """Every query sees itself alone."""
+
+    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
+        return torch.eye(pattern.size(-1)).expand_as(pattern)
+
+
+LIMITED = pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "recurrent between"])
+
+
+@LIMITED
+@torch.no_grad()
+def test_looking_as_far_back_as_the_window_is_long_is_the_full_loss_and_one_token_is_a_diagonal_mask(shape, windows):
+    model = model_of(shape)
+    full, diagonal = losses(model, windows), losses(model, windows, Diagonal())
+    one, whole = limited_losses(model, windows, [1, LENGTH], silent)
+    np.testing.assert_allclose(whole, full, atol=limit(model, full))
+    np.testing.assert_allclose(one, diagonal, atol=limit(model, full))
+    assert float((full - diagonal).abs().max()) > 0.1
+
+
+class Near(Hooks):
+    """Every query sees the last three tokens alone."""
+
+    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
+        pattern = pattern.triu(-2)
+        return pattern / pattern.sum(-1, keepdim=True)
+
+
+@LIMITED
+@torch.no_grad()
+def test_limits_in_between_are_those_of_a_mask(shape, windows):
+    model = model_of(shape)
+    expected = losses(model, windows, Near())
+    (got,) = limited_losses(model, windows, [3], silent)
+    np.testing.assert_allclose(got, expected, atol=limit(model, expected))
+
+
+def test_a_recurrent_layer_cannot_be_limited(windows):
+    with pytest.raises(ValueError, match="a recurrent layer's sight cannot be limited"):
+        limited_losses(model_of("recurrent between"), windows, [1], silent)
+
+
+def test_limits_double_up_to_the_length():
+    assert spans(256) == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert spans(12) == [1, 2, 4, 8, 12]
+    assert spans(1) == [1]

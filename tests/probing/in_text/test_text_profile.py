@@ -1,0 +1,152 @@
+"""All together: roles by rule, none for untrained networks, and JSON that says everything."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import GPT2_SHAPE
+from networks import loud_model
+
+from common.atomic import json_text
+from common.errors import InputError
+from data.stories import write
+from data.text.download import silent
+from data.text.tokenizers import byte_tokenizer
+from model import GPT, GPTConfig
+from probing.in_text import cut_windows, measure_text, to_json
+from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, mean_outputs
+from probing.in_text.certainty import Means
+from probing.in_text.kinds import KINDS, RELATIONS
+from probing.in_text.looks import Looks
+from probing.in_text.roles import LEAST_NATS, roles_by_attention, roles_by_effect
+
+TOKENIZER = byte_tokenizer()
+LENGTH = 32
+TINY = {"block_size": LENGTH, "n_layer": 2, "n_head": 2, "n_embd": 16}
+
+
+@pytest.fixture(scope="module")
+def windows():
+    """Twelve stories, a document each."""
+    text = [*TOKENIZER.encode("\n".join(write("train", 24, seed=0)))]
+    for i in range(1, 12):
+        text[len(text) * i // 12] = TOKENIZER.end
+    return cut_windows(np.array(text), TOKENIZER, LENGTH, 24 * LENGTH)
+
+
+@pytest.fixture(scope="module")
+def profile(windows):
+    return measure_text(loud_model(GPTConfig(TOKENIZER.vocab_size, **TINY)), TOKENIZER, windows)
+
+
+def test_json_has_every_head_kind_and_ablation(profile, windows):
+    found = json.loads(json_text(to_json(profile)))
+    assert [head["head"] for head in found["heads"]] == ["0.0", "0.1", "1.0", "1.1"]
+    assert found["text"]["clusters"] == "documents"
+    assert found["text"]["tokens"] == 24 * LENGTH
+    assert found["relations"] == RELATIONS
+    assert set(found["kinds"]) <= {"all", *KINDS}
+    for head in found["heads"]:
+        assert set(head["effects"]) == set(ABLATIONS)
+        assert sum(one["share"] for one in head["looks"]["relations"].values()) == pytest.approx(1, abs=1e-5)
+        assert head["examples"]
+        for effects in head["effects"].values():
+            assert list(effects) == list(found["kinds"])
+            assert all(one["ci"][0] <= one["nats"] <= one["ci"][1] for one in effects.values())
+    assert found["how_far_back"]["points"][-1]["limit"] == LENGTH
+    assert found["how_far_back"]["points"][-1]["loss"] == pytest.approx(found["kinds"]["all"]["loss"]["nats"])
+    assert found["how_far_back"]["points"][-1]["cost"] == 0
+
+
+def test_the_same_seed_gives_the_same_profile(profile, windows):
+    again = measure_text(loud_model(GPTConfig(TOKENIZER.vocab_size, **TINY)), TOKENIZER, windows)
+    assert json_text(to_json(again)) == json_text(to_json(profile))
+
+
+def test_what_is_not_measured_is_said(windows):
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY, attention="FR")).eval()
+    found = measure_text(model, TOKENIZER, windows, language=None)
+    assert found.how_far_back is None
+    assert found.left_out[0].startswith("Without a language, pronouns and function words")
+    assert "a recurrent layer cannot be limited" in found.left_out[-1]
+    assert "pronoun" not in found.columns
+    assert "function_word" not in found.looks.names
+    assert found.heads == ("0.0", "0.1")
+
+
+def test_an_unknown_language_is_refused(windows):
+    with pytest.raises(InputError, match="language=xx"):
+        measure_text(GPT(GPTConfig(TOKENIZER.vocab_size, **TINY)).eval(), TOKENIZER, windows, language="xx")
+
+
+def test_progress_goes_from_none_to_all(windows):
+    heard = []
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY)).eval()
+    measure_text(model, TOKENIZER, windows, progress=lambda text, done, total: heard.append((done, total)))
+    assert heard == sorted(heard)
+    assert heard[0][0] == 0
+    assert heard[-1][0] == heard[-1][1]
+
+
+def effect(*columns: tuple[float, float, float]) -> tuple[Means, np.ndarray]:
+    """One head's (nats, low end, p) on all tokens and two kinds."""
+    nats, low, p = np.array(columns).T
+    return Means(nats[None], np.stack((low, nats + 1), axis=1)[None]), p[None]
+
+
+NOTHING = (0.0, -1.0, 1.0)
+SURE = (0.3, 0.2, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("columns", "role"),
+    [
+        ((NOTHING, NOTHING, SURE), "pronoun"),
+        ((NOTHING, SURE, (0.4, 0.3, 0.001)), "pronoun"),  # the larger of two
+        ((SURE, NOTHING, NOTHING), None),  # all tokens are no kind
+        ((NOTHING, NOTHING, (0.3, 0.2, 0.02)), None),  # p
+        ((NOTHING, NOTHING, (0.3, 0.09, 0.001)), None),  # not above the bar with its whole interval
+        ((NOTHING, NOTHING, (LEAST_NATS / 2, 0.02, 0.001)), None),  # too little
+        ((NOTHING, SURE, (0.4, -0.3, 0.2)), None),  # its largest effect is not sure
+    ],
+)
+def test_a_role_is_the_kind_that_a_head_is_worth_most_on_if_that_is_sure(columns, role):
+    bar = 0.1 if columns[-1][0] > LEAST_NATS else 0.0
+    (found,) = roles_by_effect(("all", "line_end", "pronoun"), *effect(*columns), bar=bar)
+    assert (found and found.role) == role
+
+
+def looks(share: float, uniform: float) -> Looks:
+    """One head that gives the token before so much."""
+    shape = 1, len(RELATIONS)
+    masses, even = np.zeros(shape), np.full(shape, uniform)
+    masses[0, 2] = share
+    rest = {name: np.zeros(1) for name in Looks.__dataclass_fields__}
+    return Looks(**rest | {"names": tuple(RELATIONS), "where_possible": masses, "uniform_where_possible": even})
+
+
+@pytest.mark.parametrize(
+    ("share", "uniform", "roles"),
+    [(0.5, 0.1, ["token_before"]), (0.39, 0.1, []), (0.5, 0.3, []), (0.6, 0.3, ["token_before"])],
+)
+def test_a_head_that_looks_mostly_at_one_relation_has_its_role(share, uniform, roles):
+    assert [role.role for role in roles_by_attention(looks(share, uniform), 0)] == roles
+
+
+@pytest.mark.parametrize("shape", [{}, GPT2_SHAPE])
+def test_untrained_networks_have_no_role(shape, windows):
+    config = GPTConfig(TOKENIZER.vocab_size, **TINY | shape)
+    profiles = [
+        measure_text(GPT(config, seed).eval(), TOKENIZER, windows, seed=100 * seed, ablations=[PER_POSITION])
+        for seed in range(1, 11)
+    ]
+    assert sum(any(own.roles) for own in profiles) <= 1
+    bars = [own.ablations[PER_POSITION].untrained for own in profiles]
+    assert min(bars) > 0 if shape else max(bars) == 0
+
+
+def test_the_bar_of_heads_that_start_with_nothing_is_what_measuring_them_gives(windows):
+    """They are not measured, for speed."""
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY), seed=3).eval()
+    lost = ablate(model, windows, mean_outputs(model, windows, silent), ABLATIONS, 0, silent)
+    assert not any(grown.any() for grown in lost.heads.values())
