@@ -7,8 +7,8 @@ from random import Random
 import pytest
 import toys
 
-from data.stories import FAMILIES, cases
-from experiments import heads, shuffled, stories, untrained
+from data.stories import FAMILIES, cases, write
+from experiments import heads, shuffled, stories, untrained, untrained_in_text
 from probing import probe, to_json
 
 
@@ -100,3 +100,11 @@ def test_untrained_models_pass_no_rule_that_asks_for_behaviour(finished_run, cap
     last = out.splitlines()[-1]
     assert last.startswith("| any of these |")
     assert last.endswith("| 0 |")
+
+
+def test_untrained_models_have_no_role_in_a_text(finished_run, tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("\n".join(write("train", 200, seed=0)))
+    untrained_in_text.main([str(finished_run), str(tmp_path / "text.txt"), "--seeds", "2"])
+    out = capsys.readouterr().out
+    assert "2 untrained models" in out
+    assert out.splitlines()[-1] == "| 0 | 0 | 0 | 0 | 0 |"

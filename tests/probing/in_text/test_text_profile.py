@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from conftest import GPT2_SHAPE
 from networks import loud_model
 
@@ -150,3 +151,28 @@ def test_the_bar_of_heads_that_start_with_nothing_is_what_measuring_them_gives(w
     model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY), seed=3).eval()
     lost = ablate(model, windows, mean_outputs(model, windows, silent), ABLATIONS, 0, silent)
     assert not any(grown.any() for grown in lost.heads.values())
+
+
+def lines(n: int) -> np.ndarray:
+    """Lines of five random letters: when one ends can only be known by looking back to where it began."""
+    letters = np.random.default_rng(0).integers(ord("a"), ord("z") + 1, size=(n, 6))
+    letters[:, 5] = ord("\n")
+    return letters.ravel()
+
+
+def test_a_model_that_has_learned_to_end_lines_has_a_head_that_ends_them():
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY | {"n_layer": 1, "n_embd": 32}))
+    text = torch.from_numpy(lines(3_000))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, betas=(0.9, 0.98))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        at = torch.randint(len(text) - LENGTH, (16, 1), generator=generator) + torch.arange(LENGTH + 1)
+        loss = model(text[at][:, :-1], text[at][:, 1:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found = measure_text(model.eval(), TOKENIZER, cut_windows(lines(300), TOKENIZER, LENGTH))
+    assert {role.role for own in found.roles for role in own if role.by == "effect"} == {"line_end"}
+    best = max((role for own in found.roles for role in own if role.nats), key=lambda role: role.nats)
+    assert best.nats > 1
+    assert 4 < found.how_far_back.enough <= 16
