@@ -10,7 +10,7 @@ RUN := runs/demo
 demo: $(VENV)/installed
 	$(BIN)/python train.py run=$(RUN) overwrite=true
 	$(BIN)/python sample.py run=$(RUN) n=3 max_new_tokens=60
-	$(BIN)/python probe.py run=$(RUN) film=true
+	$(BIN)/python probe.py run=$(RUN) dynamics=true
 
 test: $(VENV)/browser-looked-for
 	@echo "every test: about 8 minutes on two cores; the last line says how long it took"

@@ -14,8 +14,8 @@ def main(command: ExportCommand) -> None:
     run, folder = Path(command.run), Path(command.to)
     model, tokenizer, state = load_model(run, command.checkpoint, torch.device("cpu"))
     about = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
-    twin = huggingface.export(model, tokenizer, folder, about, command.overwrite)
-    print(f"written: {folder}, step {state['step']:,} of {run} as {twin.architecture}")
+    architecture = huggingface.export(model, tokenizer, folder, about, command.overwrite)
+    print(f"written: {folder}, step {state['step']:,} of {run} as {architecture.name}")
 
 
 if __name__ == "__main__":

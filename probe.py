@@ -15,9 +15,9 @@ from common.errors import InputError
 from data import Case, Tokenizer, read_cases, split_cases
 from data.cases.fit import explain_fit
 from data.cases.minimal_pairs import read_pairs
-from data.stories import FAMILIES, cases
+from data.stories import TASKS, cases
 from model import GPT
-from probing import Findings, encode_families, probe, record_film, write_files
+from probing import Findings, encode_tasks, probe, record_dynamics, write_files
 from probing.pairs import score_pairs, write_pairs
 from probing.sentence import encode_sentence, query_positions
 from probing.splits import Split
@@ -32,7 +32,7 @@ from storage import snapshots
 from storage.weights import load_model
 from training import pick_device
 
-FILM_CASES = 100  # of each family and split
+DYNAMICS_CASES = 100  # of each task and split
 
 
 def main(command: ProbeCommand) -> None:
@@ -48,13 +48,13 @@ def main(command: ProbeCommand) -> None:
     if not model.config.layers_with_heads:
         raise InputError(f"run={run}: attention={model.config.attention} has no heads to probe")
     sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
-    if command.film and not snapshots.saved(run):
-        raise InputError(f"film=true: {run} has no snapshots; train with snapshots=2")
+    if command.dynamics and not snapshots.saved(run):
+        raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
     select, report = read(command, model, tokenizer, console)
     console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
     source |= {"cases": command.cases or "stories", "seed": command.seed}
-    if command.families:
-        source["families"] = list(command.families)
+    if command.tasks:
+        source["tasks"] = list(command.tasks)
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
     print_findings(findings, console)
@@ -62,14 +62,14 @@ def main(command: ProbeCommand) -> None:
         show_sentence(model, tokenizer, findings, sentence, console)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
-    files = write_files(findings, folder)  # first, so that a full disk costs nothing; and whatever becomes of the film
+    files = write_files(findings, folder)  # first, so that a full disk or failing dynamics costs nothing
     (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
     remove_figures(folder)
     own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
-    if command.film:
+    if command.dynamics:
         write_probe_page(findings, tokenizer, folder, own)
         with progress_bar(console) as progress:
-            findings = with_film(findings, run, tokenizer, select, report, command.seed, device, progress)
+            findings = with_dynamics(findings, run, tokenizer, select, report, command.seed, device, progress)
         files = write_files(findings, folder)
     written = [
         *files,
@@ -77,8 +77,8 @@ def main(command: ProbeCommand) -> None:
         *draw_role_map(findings, folder / f"role_map.{command.figures}"),
         *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
         *draw_sites(findings, folder / f"sites.{command.figures}"),
-        *draw_dynamics(findings.film, folder / f"film.{command.figures}"),
-        *write_training_page(run),  # which shows the film, too, or no longer does
+        *draw_dynamics(findings.dynamics, folder / f"dynamics.{command.figures}"),
+        *write_training_page(run),  # which shows the dynamics, too, or no longer does
     ]
     console.print(f"written: {', '.join(map(str, written))}")
 
@@ -97,8 +97,8 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
 def read(command: ProbeCommand, model: GPT, tokenizer: Tokenizer, console: Console) -> tuple[list[Case], list[Case]]:
     """The cases to select and to report: the user's own, or stories."""
     if command.cases is None:
-        families = command.families or tuple(FAMILIES)
-        select, report = (cases(split, command.n_cases, command.seed, families) for split in ("select", "report"))
+        tasks = command.tasks or tuple(TASKS)
+        select, report = (cases(split, command.n_cases, command.seed, tasks) for split in ("select", "report"))
         return select, report
     own = read_cases(Path(command.cases))
     for sentence in explain_fit(own, tokenizer, model.config.block_size):
@@ -106,7 +106,7 @@ def read(command: ProbeCommand, model: GPT, tokenizer: Tokenizer, console: Conso
     return split_cases(own)
 
 
-def with_film(
+def with_dynamics(
     findings: Findings,
     run: Path,
     tokenizer: Tokenizer,
@@ -118,18 +118,18 @@ def with_film(
 ) -> Findings:
     """The findings with what their best heads did at each snapshot of the run, and do now."""
     now = {key: findings.source[key] for key in ("step", "tokens")}
-    families, _ = encode_families(tokenizer, select, report, findings.model.config.block_size, seed)
-    fewer = {name: tuple(Split(part).part(FILM_CASES).cases for part in both) for name, both in families.items()}
-    places = {result.name: (result.best, result.quotes[result.best].site) for result in findings.families}
+    tasks, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, seed)
+    fewer = {name: tuple(Split(part).part(DYNAMICS_CASES).cases for part in both) for name, both in tasks.items()}
+    chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
     n = len(snapshots.saved(run)) + 1
 
     def moments() -> Iterator[tuple[dict, GPT]]:
         for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
-            progress(f"film, step {moment['step']:,}", i, n)
+            progress(f"training dynamics, step {moment['step']:,}", i, n)
             yield moment, model
 
-    by_step = {frame["step"]: frame for frame in record_film(moments(), fewer, places)}
-    return replace(findings, film=[by_step[step] for step in sorted(by_step)])
+    by_step = {moment["step"]: moment for moment in record_dynamics(moments(), fewer, chosen)}
+    return replace(findings, dynamics=[by_step[step] for step in sorted(by_step)])
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from cli.schema import TrainCommand
 from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
 from data import Dataset, EncodedCase, Tokenizer, encode_case, prepare
-from data.stories import STRESS, Stories, cases
+from data.stories import GENERALISATION, Stories, cases
 from model import GPT
-from probing import encode_families, glance
+from probing import encode_tasks, quick_probe
 from probing.dynamics import metrics
 from probing.scoring import referential_metrics
-from probing.splits import Families
+from probing.splits import Tasks
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
@@ -31,10 +31,10 @@ from training.loop import Evaluation, is_finished
 from training.samples import SampleFiles, write_sample
 from training.world import World, join
 
-# Annotated stories a family: at every evaluation, and of each split at the end.
+# Annotated stories a task: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
 BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32
-PROBE_CASES = 40  # a family and split, whenever ``probe_every`` asks for the heads
+PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the heads
 
 
 def main(command: TrainCommand) -> None:
@@ -100,10 +100,10 @@ def make_trainer(command: TrainCommand, folder: Path, console: Console, device: 
         model = new_model(command, dataset, device)
     evaluations, last_evaluations = [partial(write_sample, dataset.tokenizer, command.seed)], []
     if isinstance(command.data, Stories):
-        tell = partial(on_stories, command, dataset.tokenizer, console)
-        evaluations.append(tell("select", CASES, "referential"))
+        measure_answers = partial(on_stories, command, dataset.tokenizer, console)
+        evaluations.append(measure_answers("select", CASES, "referential"))
         if command.max_steps != 0:  # they say what training has come to
-            last_evaluations = [tell(split, LAST_CASES, split) for split in ("report", *STRESS)]
+            last_evaluations = [measure_answers(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
     probes = [look_at_heads(command, dataset.tokenizer)] if command.probe_every else []
     return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, probes, world)
 
@@ -126,7 +126,7 @@ def begin_with(command: TrainCommand, console: Console, device: torch.device, wo
             console.note(sentence)
         with world.in_turn():
             tokenizer = found.get_tokenizer(Path(command.cache))
-        console.note(f"weights from {name}, {found.twin.architecture}")
+        console.note(f"weights from {name}, {found.counterfactual.architecture}")
         if command.max_steps != 0 and command.optimizer.name == "muon":
             console.note(
                 "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"
@@ -158,7 +158,7 @@ def on_stories(
 
     @cache
     def fitting() -> list[EncodedCase]:
-        encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, command.data.families)]
+        encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, command.data.tasks)]
         short = [case for case in encoded if len(case.tokens) <= command.model.block_size]
         if len(short) < len(encoded):
             console.note(f"{len(encoded) - len(short)} of {len(encoded)} {split} stories exceed model.block_size")
@@ -168,16 +168,14 @@ def on_stories(
 
 
 def look_at_heads(command: TrainCommand, tokenizer: Tokenizer) -> Evaluation:
-    """Which head of each family looks best at this moment, and what it costs to change it."""
+    """Which head of each task looks best at this moment, and what it costs to change it."""
 
     @cache
-    def families() -> Families:
-        select, report = (
-            cases(split, PROBE_CASES, command.seed, command.data.families) for split in ("select", "report")
-        )
-        return encode_families(tokenizer, select, report, command.model.block_size, command.seed)[0]
+    def tasks() -> Tasks:
+        select, report = (cases(split, PROBE_CASES, command.seed, command.data.tasks) for split in ("select", "report"))
+        return encode_tasks(tokenizer, select, report, command.model.block_size, command.seed)[0]
 
-    return lambda model: metrics(glance(model, families()))
+    return lambda model: metrics(quick_probe(model, tasks()))
 
 
 def wandb_sink(command: TrainCommand, folder: Path):

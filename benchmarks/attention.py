@@ -1,6 +1,6 @@
 """Time and memory of one attention layer, forward and backward, against the length of the text, for every type.
 
-    python -m benchmarks.attention [--lengths 256 512 ... 16384] [--letters FWSLR] [--rounds 5] [--device cuda]
+    python -m benchmarks.attention [--lengths 256 512 ... 16384] [--types FWSLR] [--rounds 5] [--device cuda]
 
 One sequence, two heads of 64, rotary positions. *explicit* is the definition written down, with its T x T matrix of
 weights; *F* is the same function by PyTorch's fused kernel. W sees 256 tokens, S every 64th, and once every sqrt(T)-th.
@@ -62,7 +62,7 @@ class Variant:
 
     name: str
     words: str
-    letter: str
+    attention_type: str
     stride: int | None = STRIDE
 
     def layer(self, length: int) -> nn.Module:
@@ -71,15 +71,15 @@ class Variant:
             1, block_size=length, n_layer=1, n_head=N_HEAD, n_embd=N_HEAD * HEAD_DIM, window=WINDOW, stride=stride
         )
         torch.manual_seed(0)
-        return (ExplicitAttention if self.name == "explicit" else ATTENTION[self.letter])(config, layer=0)
+        return (ExplicitAttention if self.name == "explicit" else ATTENTION[self.attention_type])(config, layer=0)
 
 
-def variants(letters: str) -> list[Variant]:
+def variants(types: str) -> list[Variant]:
     """The definition first, then every type; S twice."""
     found = [Variant("explicit", "explicit T × T matrix", "F")]
-    for letter in letters:
-        found += [Variant(letter, WORDS[letter], letter)]
-        if letter == "S":
+    for attention_type in types:
+        found += [Variant(attention_type, WORDS[attention_type], attention_type)]
+        if attention_type == "S":
             found += [Variant("S, √T", "S, every √T-th", "S", stride=None)]
     return found
 
@@ -256,7 +256,7 @@ def report(
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attention", description=__doc__.splitlines()[0])
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
-    parser.add_argument("--letters", default="".join(ATTENTION))
+    parser.add_argument("--types", default="".join(ATTENTION))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--figure", type=Path, help="where to draw, such as docs/attention_scaling.png")
@@ -267,12 +267,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(added_memory(Variant(**variant), length, torch.device(device)))
         return
     measuring.require_at_least(options, {"rounds": 1, "lengths": 1})
-    if unknown := set(options.letters) - ATTENTION.keys():
-        sys.exit(f"--letters {options.letters}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
+    if unknown := set(options.types) - ATTENTION.keys():
+        sys.exit(f"--types {options.types}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
     device = torch.device(options.device)
     if device.type == "cpu":
         measuring.require_peak_memory("; or give --device cuda")
-    chosen = variants(options.letters)
+    chosen = variants(options.types)
     memory = measure_memory(chosen, options.lengths, device)
     seconds = measure_time(chosen, memory, options.rounds, device)
     threads = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)

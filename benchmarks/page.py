@@ -54,7 +54,7 @@ def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
         from bertviz import model_view
     except ImportError:
         return []
-    case = findings.families[0].cases[0]
+    case = findings.tasks[0].cases[0]
     recorder = PatternRecorder()
     with torch.inference_mode():
         show_patterns(findings.model, torch.tensor([case.tokens]), recorder)

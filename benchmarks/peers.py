@@ -79,8 +79,8 @@ class Lookback:
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:
         """Changes of log-odds [heads, N], as ``Lens.ablation``, in batches of its own size."""
-        odds = measure(self.model, cases, {"mean": without_sets(single_heads(self.model)[:heads], means)})
-        return odds["mean"] - odds["clean"]
+        odds = measure(self.model, cases, {"mean_ablation": without_sets(single_heads(self.model)[:heads], means)})
+        return odds["mean_ablation"] - odds["clean"]
 
 
 class Lens:

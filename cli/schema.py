@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Discriminator
 
 from data import Files, Named, TokenizerConfig
-from data.stories import Stories, check_families
+from data.stories import Stories, check_tasks
 from model import GPTConfig, Sampling
 from model.config import require_count
 from training import TrainConfig
 
 SNAPSHOTS = 2  # for each doubling of the steps
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
-MOST_CASES = 10_000  # of each family and split: intervals of half a percent
+MOST_CASES = 10_000  # of each task and split: intervals of half a percent
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class ProbeCommand:
     text: str | None = None
     cases: str | None = None
     pairs: str | None = None
-    families: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
     n_cases: int = 400
-    film: bool = False
+    dynamics: bool = False
     figures: Literal["png", "svg", "pdf"] = "png"
     seed: int = 0
     device: str = "auto"
@@ -105,17 +105,17 @@ class ProbeCommand:
         require_count("seed", self.seed)
         if not 20 <= self.n_cases <= MOST_CASES or self.n_cases % 2:
             raise ValueError(
-                f"n_cases={self.n_cases}: must be even, as stories come with twins, and 20 to {MOST_CASES:,}"
+                f"n_cases={self.n_cases}: must be even, as stories come with counterfactuals, and 20 to {MOST_CASES:,}"
             )
-        if self.families is not None:
-            check_families(self.families)
-            written = f"families=[{','.join(self.families)}]"
-            if len(set(self.families)) < len(self.families):
-                raise ValueError(f"{written}: names a family twice, which adds no stories")
+        if self.tasks is not None:
+            check_tasks(self.tasks)
+            written = f"tasks=[{','.join(self.tasks)}]"
+            if len(set(self.tasks)) < len(self.tasks):
+                raise ValueError(f"{written}: names a task twice, which adds no stories")
             if self.cases is not None or self.pairs is not None:
                 raise ValueError(f"{written}: are of stories; leave cases and pairs out")
-        if self.pairs is not None and (self.text is not None or self.cases is not None or self.film):
-            raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and film out")
+        if self.pairs is not None and (self.text is not None or self.cases is not None or self.dynamics):
+            raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and dynamics out")
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')
 

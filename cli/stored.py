@@ -26,7 +26,7 @@ LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earl
 CHANGEABLE = (
     *BUDGETS,
     "patience",
-    "tokens_at_once",
+    "micro_batch",
     "eval_every",
     "checkpoint_every",
     "log_every",
@@ -47,7 +47,7 @@ PICKLED = (*NANOGPT, ".bin")
 
 
 def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
-    """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
+    """What ``run``/config.yaml says; raises InputError where it lacks something of ``necessary_heads``."""
     path = Path(run) / CONFIG
     if not path.is_file():
         raise InputError(f"{purpose}: there is no such run")

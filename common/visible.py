@@ -36,5 +36,5 @@ def visible_text(text: str, keep: str = "") -> str:
 
 
 def visible_name(name: str) -> str:
-    """The name of a family or a role as one reads it: subject verb for subject_verb."""
+    """The name of a task or a role as one reads it: subject verb for subject_verb."""
     return visible_text(name.replace("_", " "))

@@ -11,7 +11,7 @@ from pathlib import Path
 from experiments.tables import Table
 
 COLUMNS = (
-    "family",
+    "task",
     "run",
     "model right",
     "head, site",
@@ -20,7 +20,7 @@ COLUMNS = (
     "mass, times uniform",
     "swap, nats",
     "flips",
-    "cut",
+    "edge_ablation",
     "pattern patching; activation patching",
     "whole head: mean; resample",
     "verdict",
@@ -40,36 +40,36 @@ def share(value: float, ci: Sequence[float]) -> str:
     return f"{value:.1%} ({ci[0]:.1%}-{ci[1]:.1%})"
 
 
-def row(name: str, run: str, family: dict) -> list[str]:
-    best, baseline = family["best"], max(family["baselines"].items(), key=lambda item: item[1])
+def row(name: str, run: str, task: dict) -> list[str]:
+    best, baseline = task["best"], max(task["baselines"].items(), key=lambda item: item[1])
     cells = [
         name,
         run,
-        share(family["model_accuracy"], family["model_ci"]),
+        share(task["model_accuracy"], task["model_ci"]),
         f"{best['head']}, {best['site']}",
         share(best["choice_accuracy"], best["ci"]),
         f"{baseline[1]:.1%} {baseline[0]}",
-        f"{best['mass']:.2f}, {best['engagement']:.1f}",
+        f"{best['mass']:.2f}, {best['lift']:.1f}",
     ]
-    if not family["resolved"]:
+    if not task["resolved"]:
         return [*cells, *["-"] * 5, "not interpreted", "-", "-"]
     drops = {kind: f"{effect['drop']:.1f}" for kind, effect in best["effects"].items()}
     swap = "nothing reads it"
-    if "swap" in drops:
-        low, high = best["swap_ci"]
-        others = "none" if best["swap_reference"] is None else f"{best['swap_reference']:.2f}"
-        swap = f"{drops['swap']} ({low:.1f}-{high:.1f}; others {others})"
+    if "weight_swap" in drops:
+        low, high = best["weight_swap_ci"]
+        others = "none" if best["weight_swap_reference"] is None else f"{best['weight_swap_reference']:.2f}"
+        swap = f"{drops['weight_swap']} ({low:.1f}-{high:.1f}; others {others})"
     verdict = [word for word in ("looks", "matters") if best[word]]
-    counts = (sum(head[word] for head in family["heads"]) for word in ("looks", "matters"))
-    needed = family["needed"]
+    counts = (sum(head[word] for head in task["heads"]) for word in ("looks", "matters"))
+    needed = task["necessary_heads"]
     last = needed["steps"][-1]
     return [
         *cells,
         swap,
-        f"{best['swap_flip']:.0%}" if "swap" in drops else "-",
-        drops.get("cut", "-"),
-        f"{drops.get('pattern', '-')}; {drops.get('output', '-')}",
-        f"{drops['mean']}; {drops['resample']}",
+        f"{best['weight_swap_flip']:.0%}" if "weight_swap" in drops else "-",
+        drops.get("edge_ablation", "-"),
+        f"{drops.get('pattern_patching', '-')}; {drops.get('activation_patching', '-')}",
+        f"{drops['mean_ablation']}; {drops['resample_ablation']}",
         " and ".join(verdict) or "neither",
         "; ".join(map(str, counts)),
         f"{', '.join(needed['heads'])} ({last['preference']:.0%}; {last['drop']:.1f} nats, others "
@@ -81,12 +81,9 @@ def main(runs: Sequence[str]) -> None:
     if not runs:
         sys.exit(f"name at least one run: {__doc__.splitlines()[0]}")
     found = {Path(run).name: read(run) for run in runs}
-    names = dict.fromkeys(name for heads in found.values() for name in heads["families"])
+    names = dict.fromkeys(name for heads in found.values() for name in heads["tasks"])
     rows = [
-        row(name, run, heads["families"][name])
-        for name in names
-        for run, heads in found.items()
-        if name in heads["families"]
+        row(name, run, heads["tasks"][name]) for name in names for run, heads in found.items() if name in heads["tasks"]
     ]
     print(Table(COLUMNS, rows).markdown())
 

@@ -17,7 +17,7 @@ from data.stories import cases
 from experiments.runs import Setup, probe_seeds, train_seeds
 from experiments.tables import Table
 
-FAMILIES = ("agreement", "verb_bias", "cue", "roles", "chains")
+TASKS = ("agreement", "verb_bias", "cue", "roles", "chains")
 N_STORIES = 12_000  # of each task
 KINDS = ("as_they_are", "shuffled")
 
@@ -32,7 +32,7 @@ def with_any_antecedent(case: Case, rng: Random) -> str:
 
 def write_texts(folder: Path) -> dict[str, Path]:
     """A file of stories of each kind, the same ones in the same order."""
-    stories = cases("train", N_STORIES, 0, FAMILIES)
+    stories = cases("train", N_STORIES, 0, TASKS)
     rng = Random(0)
     rng.shuffle(stories)
     texts = {KINDS[0]: [case.text for case in stories], KINDS[1]: [with_any_antecedent(case, rng) for case in stories]}
@@ -44,12 +44,12 @@ def write_texts(folder: Path) -> dict[str, Path]:
 
 def rows_of(kind: str, seed: int, found: dict) -> Iterator[list[object]]:
     """A row for each task, and one for the role."""
-    for name in FAMILIES:
-        family = found["families"][name]
-        best, bar = family["best"], max(family["baselines"].values())
-        looking = sum(head["looks"] for head in family["heads"])
+    for name in TASKS:
+        task = found["tasks"][name]
+        best, bar = task["best"], max(task["baselines"].values())
+        looking = sum(head["looks"] for head in task["heads"])
         shares = (f"{share:.1%}" for share in (best["choice_accuracy"], bar))
-        yield [kind, seed, name, f"{family['model_accuracy']:.1%}", best["head"], *shares, f"{looking} heads"]
+        yield [kind, seed, name, f"{task['model_accuracy']:.1%}", best["head"], *shares, f"{looking} heads"]
     pronoun = sum(role["role"] == "pronoun" for layer in found["all_roles"] for head in layer for role in head)
     yield [kind, seed, "*the role pronoun*", *[""] * 4, f"{pronoun} heads"]
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with cli.one_line_errors():
         found = probe_seeds(train_seeds(variants, setup), setup)
     rows = [row for i, seed in enumerate(setup.seeds) for kind in KINDS for row in rows_of(kind, seed, found[kind][i])]
-    columns = ("antecedents", "seed", "family", "model right", "best head", "picks the right one", "best baseline")
+    columns = ("antecedents", "seed", "task", "model right", "best head", "picks the right one", "best baseline")
     print(Table((*columns, "looks"), rows).markdown())
 
 

@@ -11,18 +11,18 @@ from statistics import mean
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
 from storage.metrics import read_rows
-from training.evaluation import families_of
+from training.evaluation import tasks_of
 
 
 def last_row(run: Path) -> dict:
     rows = read_rows(run / "metrics.jsonl")
-    if not rows or not families_of(rows[-1], "report"):
+    if not rows or not tasks_of(rows[-1], "report"):
         sys.exit(f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget")
     return rows[-1]
 
 
 def cell(name: str, values: Sequence[float]) -> str:
-    if name == "worth":
+    if name == "chance_loss":
         return f"{mean(values):.2f}"
     if name == "loss":
         return f"{mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
@@ -37,10 +37,10 @@ def main(runs: Sequence[str]) -> None:
     tokens = mean(row["tokens"] for row in rows)
     print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes, {tokens:,.0f} tokens each\n")
     table = []
-    for family in families_of(rows[0], "report"):
-        columns = {name: [row.get(key.format(family)) for row in rows] for name, key in STORY_COLUMNS.items()}
-        table.append([family, *("-" if None in values else cell(name, values) for name, values in columns.items())])
-    print(Table(("family", *STORY_COLUMNS), table).markdown())
+    for task in tasks_of(rows[0], "report"):
+        columns = {name: [row.get(key.format(task)) for row in rows] for name, key in STORY_COLUMNS.items()}
+        table.append([task, *("-" if None in values else cell(name, values) for name, values in columns.items())])
+    print(Table(("task", *STORY_COLUMNS), table).markdown())
 
 
 if __name__ == "__main__":

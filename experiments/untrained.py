@@ -17,10 +17,10 @@ from data.cases.case import answer_columns
 from data.stories import cases
 from experiments.tables import Table
 from model import GPT, GPTConfig
-from probing import encode_families, habit_texts
+from probing import encode_tasks, pattern_texts
 from probing.heads import score_heads
 from probing.predictions import sites_of
-from probing.roles import HABITS, habits
+from probing.roles import ATTENTION_PATTERNS, attention_patterns
 from probing.scoring import score_answers
 from probing.splits import Split
 from probing.tasks import (
@@ -65,10 +65,10 @@ def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]])
     found = {
         (name, rule) for name, bar in bars.items() for rule, one in zip(RULES, bar.passed(model), strict=True) if one
     }
-    own = habits(model, *texts)
-    for habit in HABITS:
-        if any(own.has(habit, k) for k in range(len(own.names))):
-            found |= {(habit, rule) for rule in RULES}
+    own = attention_patterns(model, *texts)
+    for pattern in ATTENTION_PATTERNS:
+        if any(own.has(pattern, k) for k in range(len(own.names))):
+            found |= {(pattern, rule) for rule in RULES}
     return found
 
 
@@ -81,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     state, _ = checkpoint.load(options.run, "latest", names=())
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
     stories = (cases(split, options.cases, 0) for split in ("select", "report"))
-    families, _ = encode_families(tokenizer, *stories, config.block_size, seed=0)
-    untrained = quote_untrained(GPT(config).eval(), families, seed=0)
-    bars, texts = {name: Bar(*both, untrained[name]) for name, both in families.items()}, habit_texts(families)
+    tasks, _ = encode_tasks(tokenizer, *stories, config.block_size, seed=0)
+    untrained = quote_untrained(GPT(config).eval(), tasks, seed=0)
+    bars, texts = {name: Bar(*both, untrained[name]) for name, both in tasks.items()}, pattern_texts(tasks)
     counts, any_role = Counter(), Counter()
     with torch.inference_mode():
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
@@ -92,8 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             any_role.update({rule for _, rule in found})
             if (seed - FIRST_SEED + 1) % 10 == 0:
                 print(f"{seed - FIRST_SEED + 1} seeds: {dict(any_role)}", flush=True)
-    print(f"\n{options.seeds} untrained models, {options.cases} cases a family and split: how many have such a head\n")
-    names = sorted({name for name, _ in counts} | families.keys(), key=lambda name: (name not in families, name))
+    print(f"\n{options.seeds} untrained models, {options.cases} cases a task and split: how many have such a head\n")
+    names = sorted({name for name, _ in counts} | tasks.keys(), key=lambda name: (name not in tasks, name))
     bars = {name: f"{quoted.accuracy:.1%}" for name, quoted in untrained.items()}
     rows = [[name, bars.get(name, "-"), *(counts[name, rule] for rule in RULES)] for name in names]
     rows.append(["any of these", "", *(any_role[rule] for rule in RULES)])

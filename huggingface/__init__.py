@@ -1,6 +1,6 @@
 """Models in and out: folders as ``transformers`` writes and reads them, exactly the same function on both sides.
 
-``twin`` says what a model of theirs is in our words, and ``gpt2`` and ``nanochat`` are the two there are;
+``architecture`` says what a model of theirs is in our words, and ``gpt2`` and ``nanochat`` are the two there are;
 ``tokenizer_json`` does the same for tokenizers. ``folder`` reads and writes whole folders, ``hub`` finds them. Nothing
 here imports ``transformers``: these are only names, shapes and files.
 """

@@ -1,4 +1,5 @@
-"""A twin: the architecture in ``transformers`` that computes what one of ours does, key by key and tensor by tensor.
+"""A architecture: the architecture in ``transformers`` that computes what one of ours does, key by key and tensor by
+tensor.
 
 Every table is read in both directions, so that what goes out comes in again as it was.
 """
@@ -38,7 +39,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Row:
-    """A tensor of theirs and the parameters of ours that it holds, one behind the other along their first dimension.
+    """A tensor of theirs and the parameters of ours that it holds, one after the other along their first dimension.
 
     ``turned``: it is stored as inputs x outputs, the transpose of a ``torch.nn.Linear`` weight.
     """
@@ -57,10 +58,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Twin:
-    """``switches``: what a GPTConfig must say to have this twin. ``rows``: its tensors, given the shape. ``prefix``:
-    what stands before all their names but the head's, and is left out in some files. ``derived``: keys whose values
-    follow from the shape; ``dropout``: their keys for it; ``buffers``: ends of names of what are no weights.
+class Architecture:
+    """``switches``: what a GPTConfig must say to have this architecture. ``rows``: its tensors, given the shape.
+    ``prefix``: what stands before all their names but the head's, and is left out in some files. ``derived``: keys
+    whose values follow from the shape; ``dropout``: their keys for it; ``buffers``: ends of names of what are no
+    weights.
     """
 
     model_type: str

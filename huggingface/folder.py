@@ -27,7 +27,7 @@ from common.errors import InputError
 from data import Tokenizer
 from data.text.tokenizers import gpt2_tokenizer
 from huggingface import tokenizer_json
-from huggingface.architecture import Twin
+from huggingface.architecture import Architecture
 from huggingface.gpt2 import GPT2
 from huggingface.hub import locate
 from huggingface.nanochat import NANOCHAT
@@ -44,10 +44,10 @@ ABOUT = "export.json"  # says where an export comes from, and that the folder is
 OWN = {ABOUT, WEIGHTS, "config.json", "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
 
 
-def twin_of(config: GPTConfig, source: str) -> Twin:
+def twin_of(config: GPTConfig, source: str) -> Architecture:
     """The architecture that computes the same; raises InputError naming the settings that stand in the way."""
-    wrong = {twin.architecture: twin.without_place(config) for twin in TWINS}
-    nearest = min(TWINS, key=lambda twin: len(wrong[twin.architecture]))
+    wrong = {architecture.name: architecture.without_place(config) for architecture in TWINS}
+    nearest = min(TWINS, key=lambda architecture: len(wrong[architecture.name]))
     if settings := wrong[nearest.architecture]:
         raise InputError(
             f"{source}: {' and '.join(settings)} {'has' if len(settings) == 1 else 'have'} no place in "
@@ -56,15 +56,20 @@ def twin_of(config: GPTConfig, source: str) -> Twin:
     return nearest
 
 
-def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Twin:
+def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Architecture:
     """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
     config = model.config
-    twin = twin_of(config, f"run={about['run']}")
+    architecture = twin_of(config, f"run={about['run']}")
     check_free(folder, overwrite)
     ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
     contents = {
-        ABOUT: {**about, "architecture": twin.architecture},
-        "config.json": {**twin.to_config(config), "vocab_size": config.vocab_size, **ends, "pad_token_id": None},
+        ABOUT: {**about, "architecture": architecture.name},
+        "config.json": {
+            **architecture.to_config(config),
+            "vocab_size": config.vocab_size,
+            **ends,
+            "pad_token_id": None,
+        },
         "generation_config.json": ends,
         **tokenizer_json.files(tokenizer, config.block_size),
     }
@@ -74,11 +79,13 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
             write_durably(
                 building / name, json.dumps(content, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
             )
-        tensors = twin.to_tensors(config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()})
+        tensors = architecture.to_tensors(
+            config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()}
+        )
         write_durably(building / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
         with replacing(folder, building, KIND, overwrite):
             pass  # what is whole needs no start
-    return twin
+    return architecture
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
@@ -107,7 +114,7 @@ class Import:
 
     folder: Path
     source: str
-    twin: Twin
+    architecture: Architecture
     config: GPTConfig
     tokenizer: Tokenizer | None
     rows: int
@@ -131,7 +138,7 @@ class Import:
                 return file.get_tensor(name)
 
         try:
-            parameters = self.twin.from_tensors(self.config, files, get, self.source)
+            parameters = self.architecture.from_tensors(self.config, files, get, self.source)
         except SafetensorError as error:
             raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
         wrong = f"{self.source}: its weights do not have the shapes that its config.json says"
@@ -140,7 +147,7 @@ class Import:
                 raise InputError(wrong)
             parameters[name] = parameters[name][: self.config.vocab_size]
         if name := not_finite(parameters):
-            theirs = next(row.theirs for row in self.twin.rows(self.config) if name in row.ours)
+            theirs = next(row.theirs for row in self.architecture.rows(self.config) if name in row.ours)
             raise InputError(
                 f"{self.source}: the tensor {theirs} is not finite (NaN or infinity); get the weights anew"
             )
@@ -162,11 +169,13 @@ def read(name: str) -> Import:
     if not (folder / "config.json").is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
     values = tokenizer_json.read_json(folder / "config.json")
-    twins = {twin.model_type: twin for twin in TWINS}
-    if str(values.get("model_type")) not in twins:
-        raise InputError(f"{name}: model_type={values.get('model_type')} cannot be read; {' and '.join(twins)} can")
-    twin = twins[values["model_type"]]
-    config, tokenizer = twin.from_config(values, name), tokenizer_json.read(folder)
+    architectures = {architecture.model_type: architecture for architecture in TWINS}
+    if str(values.get("model_type")) not in architectures:
+        raise InputError(
+            f"{name}: model_type={values.get('model_type')} cannot be read; {' and '.join(architectures)} can"
+        )
+    architecture = architectures[values["model_type"]]
+    config, tokenizer = architecture.from_config(values, name), tokenizer_json.read(folder)
     rows, n_tokens = config.vocab_size, tokenizer.vocab_size if tokenizer else tokenizer_json.N_GPT2
     notes = []
     if tokenizer is None:
@@ -177,7 +186,7 @@ def read(name: str) -> Import:
         raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
     if rows > n_tokens:
         notes.append(f"{name} has {rows:,} rows for {n_tokens:,} tokens; the last {rows - n_tokens} are left out")
-    return Import(folder, name, twin, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
+    return Import(folder, name, architecture, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
 
 
 def weight_files(folder: Path, source: str) -> dict[str, Path]:

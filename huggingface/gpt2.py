@@ -5,7 +5,7 @@ Its linear layers are stored as inputs x outputs, and queries, keys and values a
 
 from collections.abc import Iterator
 
-from huggingface.architecture import Key, Row, Twin
+from huggingface.architecture import Architecture, Key, Row
 from model import GPTConfig
 
 KEYS = (
@@ -59,7 +59,7 @@ def linear(theirs: str, *ours: str) -> Iterator[Row]:
     yield Row(f"{theirs}.bias", tuple(f"{name}.bias" for name in ours))
 
 
-GPT2 = Twin(
+GPT2 = Architecture(
     model_type="gpt2",
     architecture="GPT2LMHeadModel",
     prefix="transformer.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from huggingface.architecture import Key, Row, Twin
+from huggingface.architecture import Architecture, Key, Row
 from model import GPTConfig
 from model.attention import RMS_EPS, ROPE_BASE
 
@@ -51,7 +51,7 @@ def rows(config: GPTConfig) -> Iterator[Row]:
         yield Row("lm_head.weight", ("head.weight",))
 
 
-NANOCHAT = Twin(
+NANOCHAT = Architecture(
     model_type="nanochat",
     architecture="NanoChatForCausalLM",
     prefix="model.",

@@ -80,7 +80,7 @@ class GPTConfig:
             raise ValueError(f"softcap={self.softcap}: must be {low} to {high:,.0f}, or 0 for none")
         unknown = sorted(set(self.attention) - set(ATTENTION_TYPES))
         if unknown or not self.attention:
-            known = ", ".join(f"{letter} ({meaning})" for letter, meaning in ATTENTION_TYPES.items())
+            known = ", ".join(f"{name} ({meaning})" for name, meaning in ATTENTION_TYPES.items())
             raise ValueError(f"attention={self.attention!r}: one letter per layer, out of {known}")
 
     @property

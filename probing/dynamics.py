@@ -1,6 +1,6 @@
 """How heads form: quick looks at a model while it trains, or afterwards at the snapshots of its run.
 
-A glance measures what ``probe`` measures, on fewer cases and without intervals or baselines: heads are chosen on
+a quick probe measures what ``probe`` measures, on fewer cases and without intervals or baselines: heads are chosen on
 *select* and quoted on *report*, at a cost that training can bear.
 """
 
@@ -14,15 +14,15 @@ from probing.heads import score_heads
 from probing.interventions import at_sites, measure, paths_to_answer, resampled, single_heads
 from probing.predictions import sites_of
 from probing.scoring import score_answers
-from probing.splits import Families
-from probing.tasks import best_place
+from probing.splits import Tasks
+from probing.tasks import best_predictor
 
-Place = tuple[str, str]  # head, site
+HeadAtSite = tuple[str, str]  # head, site
 
 
 @dataclass(frozen=True)
-class Glance:
-    """One family at one moment, on *report*.
+class QuickProbe:
+    """One task at one moment, on *report*.
 
     ``model_loss`` on the answer in nats and ``model_accuracy``, the share of answers that were the likeliest of all
     tokens; ``head`` and ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap
@@ -35,52 +35,58 @@ class Glance:
     site: str
     choice_accuracy: float
     mass: float
-    swap_drop: float
-    resample_drop: float
+    weight_swap_drop: float
+    resample_ablation_drop: float
 
 
-def glance(model: GPT, families: Families, places: dict[str, Place] | None = None, seed: int = 0) -> dict[str, Glance]:
-    """A look at each family: at the head and site that *select* says is best, or at the one in ``places``."""
-    return {name: glance_at(model, *both, places[name] if places else None, seed) for name, both in families.items()}
+def quick_probe(
+    model: GPT, tasks: Tasks, chosen: dict[str, HeadAtSite] | None = None, seed: int = 0
+) -> dict[str, QuickProbe]:
+    """A look at each task: at the head and site that *select* says is best, or at the one in ``chosen``."""
+    return {
+        name: quick_probe_task(model, *both, chosen[name] if chosen else None, seed) for name, both in tasks.items()
+    }
 
 
-def glance_at(
-    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], place: Place | None, seed: int
-) -> Glance:
-    """A look at one family: at ``place``, or at the best one of *select*."""
+def quick_probe_task(
+    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], chosen: HeadAtSite | None, seed: int
+) -> QuickProbe:
+    """A look at one task: at ``chosen``, or at the best one of *select*."""
     sites = sites_of((*select, *report))
     quoted = score_heads(model, report, sites)
-    if place:
-        s, k = sites.index(place[1]), quoted.names.index(place[0])
+    if chosen:
+        s, k = sites.index(chosen[1]), quoted.names.index(chosen[0])
     else:
-        s, k = best_place(score_heads(model, select, sites))
+        s, k = best_predictor(score_heads(model, select, sites))
     head, site = quoted.names[k], sites[s]
-    jobs = {"resample": resampled(single_heads(model)[[k]], seed)}
+    jobs = {"resample_ablation": resampled(single_heads(model)[[k]], seed)}
     if any(paths_to_answer(model, report, head, site)):
-        jobs["swap"] = at_sites(model, report, [head], [site], "swap")
+        jobs["weight_swap"] = at_sites(model, report, [head], [site], "weight_swap")
     odds = {name: values.mean().item() for name, values in measure(model, report, jobs).items()}
     behaviour = score_answers(model, *answer_columns(report))
-    return Glance(
+    return QuickProbe(
         model_loss=-float(behaviour.answer.mean()),
         model_accuracy=float(behaviour.right.float().mean()),
         head=head,
         site=site,
         choice_accuracy=float(quoted.accuracy()[s, k]),
         mass=float(quoted.mass()[s, k]),
-        swap_drop=odds["clean"] - odds.get("swap", odds["clean"]),
-        resample_drop=odds["clean"] - odds["resample"],
+        weight_swap_drop=odds["clean"] - odds.get("weight_swap", odds["clean"]),
+        resample_ablation_drop=odds["clean"] - odds["resample_ablation"],
     )
 
 
-def metrics(glances: dict[str, Glance]) -> dict[str, float | str]:
-    """Glances as a row of a run's metrics: probe/FAMILY/NAME."""
-    return {f"probe/{family}/{name}": value for family, look in glances.items() for name, value in asdict(look).items()}
+def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
+    """Glances as a row of a run's metrics: probe/TASK/NAME."""
+    return {
+        f"probe/{task}/{name}": value for task, look in quick_probes.items() for name, value in asdict(look).items()
+    }
 
 
-def record_film(snapshots: Iterable[tuple[dict, GPT]], families: Families, places: dict[str, Place]) -> list[dict]:
-    """For each snapshot ({"step", "tokens"}, model): what it is, and by family a glance at the head in ``places``."""
-    frames = []
+def record_dynamics(snapshots: Iterable[tuple[dict, GPT]], tasks: Tasks, chosen: dict[str, HeadAtSite]) -> list[dict]:
+    """For each snapshot ({"step", "tokens"}, model): and by task a quick probe of the head in ``chosen``."""
+    moments = []
     for described, model in snapshots:
-        glances = glance(model, families, places)
-        frames.append({**described, "families": {name: asdict(look) for name, look in glances.items()}})
-    return frames
+        quick_probes = quick_probe(model, tasks, chosen)
+        moments.append({**described, "tasks": {name: asdict(look) for name, look in quick_probes.items()}})
+    return moments

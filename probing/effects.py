@@ -1,4 +1,5 @@
-"""Which heads matter to the answer: the effect of each intervention on each head, and the smallest set that is needed.
+"""Which heads matter to the answer: the effect of each intervention on each head, and the smallest set that is
+necessary.
 
 An effect is the mean drop of log P(answer) - log P(foil), in nats, with an interval. Its reference is the largest mean
 *size* of a drop, whatever its direction, that the same intervention brings about in any head that does not look: at its
@@ -18,7 +19,7 @@ from model import GPT
 from probing.heads import head_names
 from probing.interventions import (
     AT_A_SITE,
-    FROM_THE_TWIN,
+    FROM_THE_COUNTERFACTUAL,
     Say,
     at_sites,
     measure,
@@ -38,8 +39,8 @@ ENOUGH = 0.55  # the search ends where the answer is preferred hardly more often
 class Effect:
     """What one intervention on one head did to the answers: ``drop`` in nats, its mean and interval.
 
-    ``flip``: how often the preferred of answer and foil changed. ``reference``: see above; None where all
-    heads look. ``directions``, of patches from the twin: the drop in the first and in the second of each pair.
+    ``flip``: how often the preferred of answer and foil changed. ``reference``: see above; None where all heads look.
+    ``directions``, of patches from the counterfactual: the drop in the first and in the second of each pair.
     """
 
     drop: float
@@ -55,7 +56,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class NeededSet:
+class NecessaryHeads:
     """Heads without which a model no longer knows the answer, found on *select* one by one, quoted on *report*.
 
     After each head: ``preference``, how often the answer is still preferred to the foil, with its interval, and
@@ -86,24 +87,32 @@ def measure_effects(
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
-    is left out. Patches need twins that stand beside each other with their sites in the same places.
+    is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.
     """
     cases, singles = split.cases, single_heads(model)
-    places = [*sites.items(), *((name, "A-1") for name, site in sites.items() if site != "A-1")]
-    paths = [np.array(paths_to_answer(model, cases, *place)) for place in places]
+    heads_at_sites = [*sites.items(), *((name, "A-1") for name, site in sites.items() if site != "A-1")]
+    paths = [np.array(paths_to_answer(model, cases, *head_at_site)) for head_at_site in heads_at_sites]
     changes = [
-        Change(*place, path, own=i < len(sites)) for i, (place, path) in enumerate(zip(places, paths, strict=True))
+        Change(*head_at_site, path, own=i < len(sites))
+        for i, (head_at_site, path) in enumerate(zip(heads_at_sites, paths, strict=True))
     ]
     made = [change for change in changes if change.path.any()]
-    kinds = (*AT_A_SITE, *(FROM_THE_TWIN if aligned(cases) else ()))
+    kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(cases) else ()))
     heads, where = [change.head for change in made], [change.site for change in made]
     jobs = {kind: at_sites(model, cases, heads, where, kind) for kind in kinds}
-    jobs |= {"mean": without_sets(singles, means), "resample": resampled(singles, seed)}
+    jobs |= {"mean_ablation": without_sets(singles, means), "resample_ablation": resampled(singles, seed)}
     odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs, say).items()}
     clean = odds.pop("clean")[0]
     whole = [Change(name, None, np.ones(len(cases), dtype=bool), own=True) for name in sites]
     return {
-        kind: compare(made if kind in kinds else whole, clean, after, looking, split, twins=kind in FROM_THE_TWIN)
+        kind: compare(
+            made if kind in kinds else whole,
+            clean,
+            after,
+            looking,
+            split,
+            counterfactuals=kind in FROM_THE_COUNTERFACTUAL,
+        )
         for kind, after in odds.items()
     }
 
@@ -127,7 +136,7 @@ def compare(
     after: np.ndarray,
     looking: Sequence[str],
     split: Split,
-    twins: bool,
+    counterfactuals: bool,
 ) -> dict[str, Effect]:
     """The effect of each head's own change, from log-odds ``clean`` [N] and ``after`` [changes, N].
 
@@ -150,19 +159,19 @@ def compare(
             ci=counted.bootstrap.interval(drop[path]),
             flip=float(((odds > 0) != (clean > 0))[path].mean()),
             reference=max(sizes, default=None),
-            directions=(float(drop[::2].mean()), float(drop[1::2].mean())) if twins and everywhere else None,
+            directions=(float(drop[::2].mean()), float(drop[1::2].mean())) if counterfactuals and everywhere else None,
         )
     return effects
 
 
-def needed_set(
+def find_necessary_heads(
     model: GPT,
     select: Split,
     report: Split,
     means: Tensor,
     seed: int,
     say: Say = silent,
-) -> NeededSet:
+) -> NecessaryHeads:
     """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
 
     Heads share work, and repair each other: single effects do not add up, which is why each is chosen with the earlier
@@ -172,9 +181,9 @@ def needed_set(
     select, report = select.part(SEARCHED), report.part(SEARCHED)
     left, out, chosen = [*range(len(names))], torch.zeros_like(singles[0]), []
     while left and len(chosen) < LARGEST_SET:
-        say(f"which heads are needed together, {len(chosen)} found")
+        say(f"which heads are necessary together, {len(chosen)} found")
         tried = torch.stack([out | singles[k] for k in left])
-        odds = measure(model, select.cases, {"mean": without_sets(tried, means)})["mean"]
+        odds = measure(model, select.cases, {"mean_ablation": without_sets(tried, means)})["mean_ablation"]
         order = odds.mean(1).argsort().tolist()
         out = tried[order[0]]
         chosen.append(left[order[0]])
@@ -196,7 +205,7 @@ def prune(model: GPT, select: Split, chosen: list[int], means: Tensor) -> list[i
     return chosen
 
 
-def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, seed: int) -> NeededSet:
+def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, seed: int) -> NecessaryHeads:
     """The sets of the first 1, 2, ... of ``chosen`` on *report*, beside as many heads at random."""
     names, singles = head_names(model), single_heads(model)
     first = [singles[[names.index(name) for name in chosen[:k]]].any(0) for k in range(1, len(chosen) + 1)]
@@ -214,7 +223,7 @@ def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, 
     random = drops[len(chosen) :].reshape(len(chosen), RANDOM_SETS)
     preferred = (odds[: len(chosen)] > 0).astype(float)
     intervals = [(float(low), float(high)) for low, high in report.intervals(preferred.T)]
-    return NeededSet(
+    return NecessaryHeads(
         heads=tuple(chosen),
         preference=tuple(preferred.mean(1).tolist()),
         preference_ci=tuple(intervals),

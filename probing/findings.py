@@ -9,18 +9,18 @@ from pathlib import Path
 from common.atomic import json_text, replace_durably
 from model import GPT
 from probing.alignment import Alignment
-from probing.effects import Effect, NeededSet
+from probing.effects import Effect, NecessaryHeads
 from probing.heads import head_names, parse_head
-from probing.roles import HABITS, Habits, role_of
+from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
 from probing.splits import Split
-from probing.tasks import FamilyResult, impossible_at, impossible_probe
+from probing.tasks import TaskResult, negative_control, negative_control_at
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a head does most. ``strength`` in [0, 1]: a habit's mass, or a family's accuracy over its best baseline."""
+    """What a head does most. ``strength`` in [0, 1]: a pattern's mass, or a task's accuracy over its best baseline."""
 
     role: str
     score: float
@@ -34,19 +34,23 @@ class Findings:
 
     model: GPT
     source: dict
-    families: Sequence[FamilyResult]
+    tasks: Sequence[TaskResult]
     too_few: Sequence[str]
-    habits: Habits | None
+    attention_patterns: AttentionPatterns | None
     alignment: Alignment | None
-    film: Sequence[dict] = ()
+    dynamics: Sequence[dict] = ()
 
     def roles(self, name: str, k: int) -> list[Role]:
         """Every role that head ``name``, the k-th, has; the strongest first."""
         found = []
-        if self.habits:
-            masses = {habit: float(self.habits.mass[habit][k]) for habit in HABITS}
-            found = [Role(habit, mass, mass, False) for habit, mass in masses.items() if self.habits.has(habit, k)]
-        for result in self.families:
+        if self.attention_patterns:
+            masses = {pattern: float(self.attention_patterns.mass[pattern][k]) for pattern in ATTENTION_PATTERNS}
+            found = [
+                Role(pattern, mass, mass, False)
+                for pattern, mass in masses.items()
+                if self.attention_patterns.has(pattern, k)
+            ]
+        for result in self.tasks:
             quoted = result.quotes[name]
             if result.resolved and quoted.looks:
                 baseline = result.best_baseline[1].accuracy
@@ -68,10 +72,10 @@ class Findings:
         return layers
 
 
-def head_json(result: FamilyResult, name: str) -> dict:
+def head_json(result: TaskResult, name: str) -> dict:
     quoted = result.quotes[name]
     effects = {kind: heads[name] for kind, heads in result.effects.items() if name in heads}
-    swap = effects.get("swap")
+    swap = effects.get("weight_swap")
     return {
         "head": quoted.name,
         "site": quoted.site,
@@ -79,16 +83,16 @@ def head_json(result: FamilyResult, name: str) -> dict:
         "ci": quoted.ci,
         "mass": quoted.mass,
         "contrast": quoted.contrast,
-        "engagement": quoted.engagement,
+        "lift": quoted.lift,
         "p_adj": quoted.p_adj,
         "chain_mass": quoted.chain_mass,
-        "chain_engagement": quoted.chain_engagement,
+        "chain_lift": quoted.chain_lift,
         "looks": quoted.looks,
         "matters": result.matters(name),
-        "swap_flip": swap and swap.flip,
-        "swap_drop": swap and swap.drop,
-        "swap_ci": swap and swap.ci,
-        "swap_reference": swap and swap.reference,
+        "weight_swap_flip": swap and swap.flip,
+        "weight_swap_drop": swap and swap.drop,
+        "weight_swap_ci": swap and swap.ci,
+        "weight_swap_reference": swap and swap.reference,
         "effects": {kind: effect_json(effect) for kind, effect in effects.items()},
     }
 
@@ -98,18 +102,20 @@ def effect_json(effect: Effect) -> dict:
     return record | ({"directions": effect.directions} if effect.directions else {})
 
 
-def needed_json(needed: NeededSet | None) -> dict | None:
-    if needed is None:
+def necessary_json(necessary: NecessaryHeads | None) -> dict | None:
+    if necessary is None:
         return None
-    columns = zip(needed.heads, needed.preference, needed.preference_ci, needed.drop, needed.random, strict=True)
+    columns = zip(
+        necessary.heads, necessary.preference, necessary.preference_ci, necessary.drop, necessary.random, strict=True
+    )
     steps = [
         {"head": head, "preference": preference, "ci": ci, "drop": drop, "random_drop": mean, "random_most": most}
         for head, preference, ci, drop, (mean, most) in columns
     ]
-    return {"complete": needed.complete, "heads": needed.heads, "steps": steps}
+    return {"complete": necessary.complete, "heads": necessary.heads, "steps": steps}
 
 
-def by_site_json(result: FamilyResult) -> dict:
+def by_site_json(result: TaskResult) -> dict:
     """Choice accuracy of every head at every site, with intervals: by head, in the order of ``sites``."""
     choice = result.heads.choice()  # [N, S, K]
     intervals = Split(result.cases).intervals(choice.reshape(len(choice), -1)).reshape(*choice.shape[1:], 2)
@@ -121,22 +127,22 @@ def by_site_json(result: FamilyResult) -> dict:
     }
 
 
-def habits_json(habits: Habits | None) -> dict | None:
-    """By head: each habit's share, the distance of the fixed offset, the relative size of the first token's value."""
-    if habits is None:
+def attention_patterns_json(attention_patterns: AttentionPatterns | None) -> dict | None:
+    """By head: each pattern's share, the distance of the fixed offset, the relative size of the first token's value."""
+    if attention_patterns is None:
         return None
     return {
-        name: {habit: float(mass[k]) for habit, mass in habits.mass.items()}
-        | {"offset": int(habits.offset[k]), "sink_norm": float(habits.sink_norm[k])}
-        for k, name in enumerate(habits.names)
+        name: {pattern: float(mass[k]) for pattern, mass in attention_patterns.mass.items()}
+        | {"offset": int(attention_patterns.offset[k]), "sink_norm": float(attention_patterns.sink_norm[k])}
+        for k, name in enumerate(attention_patterns.names)
     }
 
 
 def to_json(findings: Findings) -> dict:
     """The content of heads.json."""
-    families = {}
-    for result in findings.families:
-        families[result.name] = {
+    tasks = {}
+    for result in findings.tasks:
+        tasks[result.name] = {
             "cases": len(result.cases),
             "model_accuracy": result.accuracy,
             "model_ci": result.accuracy_ci,
@@ -144,33 +150,33 @@ def to_json(findings: Findings) -> dict:
             "resolved": result.resolved,
             "best": head_json(result, result.best),
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},
-            "needed": needed_json(result.needed),
+            "necessary_heads": necessary_json(result.necessary),
             "heads": [head_json(result, name) for name in result.quotes],
             "by_site": by_site_json(result),
-            "impossible_probe": found._asdict() if (found := impossible_at(result)) else None,
+            "negative_control": found._asdict() if (found := negative_control_at(result)) else None,
         }
     config = asdict(findings.model.config)
     roles = [[[asdict(role) for role in head] for head in layer] for layer in findings.role_map()]
     return {
         "model": {**findings.source, **config},
-        "families": families,
-        "impossible_probe": {"accuracy": impossible_probe(findings.families)},
+        "tasks": tasks,
+        "negative_control": {"accuracy": negative_control(findings.tasks)},
         "alignment": asdict(findings.alignment) if findings.alignment else None,
-        "habits": habits_json(findings.habits),
-        "film": list(findings.film),
+        "attention_patterns": attention_patterns_json(findings.attention_patterns),
+        "dynamics": list(findings.dynamics),
         "roles": [[head[0] if head else NO_ROLE for head in layer] for layer in roles],
         "all_roles": roles,
     }
 
 
 def to_csv(findings: Findings) -> str:
-    """One row for each family, site and head: choice accuracy, mass, contrast and engagement on *report*."""
+    """One row for each task, site and head: choice accuracy, mass, contrast and lift on *report*."""
     text = io.StringIO()
     table = csv.writer(text)
-    table.writerow(["family", "site", "head", "choice_accuracy", "mass", "contrast", "engagement"])
-    for result in findings.families:
+    table.writerow(["task", "site", "head", "choice_accuracy", "mass", "contrast", "lift"])
+    for result in findings.tasks:
         heads = result.heads
-        columns = heads.accuracy(), heads.mass(), heads.contrast(), heads.engagement()
+        columns = heads.accuracy(), heads.mass(), heads.contrast(), heads.lift()
         for i, site in enumerate(heads.sites):
             for k, name in enumerate(heads.names):
                 table.writerow([result.name, site, name, *(f"{column[i, k]:.4f}" for column in columns)])

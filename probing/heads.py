@@ -20,9 +20,9 @@ NUMBERS_AT_ONCE = 1 << 26  # that a batch may keep
 
 
 def case_batches(lengths: Sequence[int], numbers_per_token: int) -> Iterator[slice]:
-    """Batches of cases of these ``lengths`` in tokens, as alike in size as can be, of at most BATCH cases.
+    """Batches of cases of these ``lengths`` in tokens, as nearly equal in size as can be, of at most BATCH cases.
 
-    Their sizes are even, so that twins beside each other share one.
+    Their sizes are even, so that counterfactuals beside each other share one.
     """
     n, room = len(lengths), NUMBERS_AT_ONCE // (numbers_per_token * max(lengths))
     n_batches = -(-n // min(BATCH, max(2, room)))
@@ -36,10 +36,10 @@ def head_names(model: GPT) -> tuple[str, ...]:
 
 
 def layer_names(model: GPT) -> list[str]:
-    """The layers' numbers, with their letters where not all are full attention: "0", or "0 W"."""
-    letters = model.config.attention_types
-    plain = set(letters) == {"F"}
-    return [str(layer) if plain else f"{layer} {letter}" for layer, letter in enumerate(letters)]
+    """The layers' numbers, with their attention types where not all are full attention: "0", or "0 W"."""
+    types = model.config.attention_types
+    plain = set(types) == {"F"}
+    return [str(layer) if plain else f"{layer} {name}" for layer, name in enumerate(types)]
 
 
 def parse_head(name: str) -> tuple[int, int]:
@@ -80,11 +80,11 @@ class HeadScores(Predictions):
         """Mean mass on gold less mean mass on the best distractor [S, K], in [-1, 1]."""
         return (self.gold - self.rival).mean(0)
 
-    def engagement(self) -> np.ndarray:
+    def lift(self) -> np.ndarray:
         """Mean mass over the mean mass of uniform attention [S, K]: below 1 a head looks elsewhere."""
         return over_uniform(self.gold, self.uniform)
 
-    def chain_engagement(self) -> np.ndarray:
+    def chain_lift(self) -> np.ndarray:
         """The same for the chain's pronouns."""
         return over_uniform(self.chain, self.chain_uniform)
 
@@ -95,7 +95,7 @@ def over_uniform(mass: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     return np.divide(mass.mean(0), mean, out=np.zeros(mean.shape), where=mean > 0)
 
 
-def even_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
+def uniform_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
     """The mass on marked tokens, ``marks`` [B, M, T], of attention spread evenly over what each head sees from the
     queries ``rows`` [B, S]: [B, S, K, M].
     """
@@ -157,14 +157,14 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]
         show_patterns(model, tokens, hooks)
         mass = torch.stack(hooks.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # [B, S, K, 1 + M]
         masses.append(torch.nn.functional.pad(mass, (0, 1 + n_marks - mass.size(-1))))
-        uniform.append(even_masses(model, rows, marks[:, :2]))  # [B, S, K, 2]
-    mass, even = (torch.cat(parts).cpu().double().numpy() for parts in (masses, uniform))
+        uniform.append(uniform_masses(model, rows, marks[:, :2]))  # [B, S, K, 2]
+    mass, uniform_mass = (torch.cat(parts).cpu().double().numpy() for parts in (masses, uniform))
     return HeadScores(
         head_names(model),
         sites,
         gold=mass[..., 1],
         rival=mass[..., 2:].max(-1),
-        uniform=even[..., 1],
+        uniform=uniform_mass[..., 1],
         chain=mass[..., 0],
-        chain_uniform=even[..., 0],
+        chain_uniform=uniform_mass[..., 0],
     )

@@ -4,8 +4,8 @@ All heads of a layer are changed in one batch, each in a variant of its own (``p
 
 * at one site, one row of one head: *swap* exchanges what gold and the heaviest distractor get; *cut* takes gold's
   weight away and scales the rest up; *pattern* and *output* bring the row's weights, or the head's output there, from
-  the case's twin;
-* a head as a whole, in every row: *mean* puts its mean output in its place, *resample* its output on another case (Chan
+  the case's counterfactual;
+* a head as a whole, in every row: *mean* replaces its output by its mean, *resample* its output on another case (Chan
   et al. 2022, "Causal scrubbing").
 
 What comes out is log P(answer) - log P(foil) in nats.
@@ -25,10 +25,10 @@ from probing.heads import case_batches, mark_spans, parse_head
 from probing.replay import Replay, reach
 from probing.scoring import in_batches, pad
 
-AT_A_SITE = ("swap", "cut")
-FROM_THE_TWIN = ("pattern", "output")
+AT_A_SITE = ("weight_swap", "edge_ablation")
+FROM_THE_COUNTERFACTUAL = ("pattern_patching", "activation_patching")
 PERCEPTIBLE = 0.05  # a change of the residual stream, against its size, that must move some answer
-VARIANTS_AT_ONCE = 1 << 22  # numbers of a feed-forward layer
+NUMBERS_PER_BATCH = 1 << 22  # numbers of a feed-forward layer
 
 
 class NothingChangedError(RuntimeError):
@@ -54,8 +54,8 @@ class Batch:
     def marks(self) -> Tensor:
         return mark_spans(self.cases, self.tokens.size(1), self.tokens.device)
 
-    def twins(self) -> Tensor:
-        """Each case's twin, as its place [B] in this batch: the one beside it."""
+    def counterfactuals(self) -> Tensor:
+        """Each case's counterfactual, as its index [B] in this batch: the one beside it."""
         return torch.arange(len(self.cases), device=self.tokens.device) ^ 1
 
     def log_odds(self, logits: Tensor) -> Tensor:
@@ -69,8 +69,8 @@ class Batch:
         last = self.model.config.layers_with_heads[-1]
         return self.log_odds(self.replay.logits(last, self.asked))[0]
 
-    def variants_at_once(self) -> int:
-        return max(1, VARIANTS_AT_ONCE // (4 * self.model.config.n_embd * self.tokens.numel()))
+    def variants_per_batch(self) -> int:
+        return max(1, NUMBERS_PER_BATCH // (4 * self.model.config.n_embd * self.tokens.numel()))
 
 
 def clean_batches(model: GPT, cases: Sequence[EncodedCase]) -> Iterator[Batch]:
@@ -102,9 +102,11 @@ def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sit
     Cases from whose site nothing leads to the answer stay as they are. Raises ValueError for a head that the model
     lacks, and for a site from which nothing leads to the answer in any of ``cases``; the job, NothingChangedError.
     """
-    groups = by_place(model, heads, sites)
-    if kind not in (*AT_A_SITE, *FROM_THE_TWIN):
-        raise ValueError(f"{kind!r}: heads can be changed at a site by {', '.join((*AT_A_SITE, *FROM_THE_TWIN))}")
+    groups = by_layer_and_site(model, heads, sites)
+    if kind not in (*AT_A_SITE, *FROM_THE_COUNTERFACTUAL):
+        raise ValueError(
+            f"{kind!r}: heads can be changed at a site by {', '.join((*AT_A_SITE, *FROM_THE_COUNTERFACTUAL))}"
+        )
     for head, site in zip(heads, sites, strict=True):
         if not any(paths_to_answer(model, cases, head, site)):
             raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
@@ -112,11 +114,11 @@ def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sit
     def job(batch: Batch) -> Tensor:
         result = torch.empty(len(heads), len(batch.cases), device=batch.tokens.device)
         for (layer, site), group in groups.items():
-            rows, (places, numbers) = batch.rows(site), zip(*group, strict=True)
+            rows, (indices, numbers) = batch.rows(site), zip(*group, strict=True)
             outputs = changed_row(batch, layer, rows, kind)[:, list(numbers)].transpose(0, 1)  # [V, B, d]
-            for some in in_batches(len(group), batch.variants_at_once()):
+            for some in in_batches(len(group), batch.variants_per_batch()):
                 odds = batch.log_odds(replay_row(batch, layer, rows, list(numbers[some]), outputs[some]))
-                result[list(places[some])] = odds
+                result[list(indices[some])] = odds
                 require_change(batch, layer, rows, list(numbers[some]), outputs[some], odds, f"{kind} at {site}")
         return result
 
@@ -151,7 +153,7 @@ def require_change(
     batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
 ) -> None:
     """Raises NothingChangedError where a head whose part of the residual stream is no longer what it was leaves every
-    answer as it was, but for rounding: then it was changed in a place that nothing reads. Only where all later layers
+    answer as it was, but for rounding: then it was changed where nothing reads it. Only where all later layers
     are full attention: others may hand on next to nothing, or forget it.
     """
     if set(batch.model.config.attention_types[layer + 1 :]) - {"F"}:
@@ -169,15 +171,17 @@ def require_change(
             raise NothingChangedError(f"{what} in layer {layer}: head {number} changed, and no answer with it")
 
 
-def by_place(model: GPT, heads: Sequence[str], sites: Sequence[str]) -> dict[tuple[int, str], list[tuple[int, int]]]:
-    """(layer, site) -> (place in ``heads``, number of the head); raises ValueError for a head that the model lacks."""
+def by_layer_and_site(
+    model: GPT, heads: Sequence[str], sites: Sequence[str]
+) -> dict[tuple[int, str], list[tuple[int, int]]]:
+    """(layer, site) -> (index in ``heads``, number of the head); raises ValueError for a head that the model lacks."""
     groups: dict[tuple[int, str], list[tuple[int, int]]] = {}
-    for place, (name, site) in enumerate(zip(heads, sites, strict=True)):
+    for i, (name, site) in enumerate(zip(heads, sites, strict=True)):
         layer, head = parse_head(name)
         if layer not in model.config.layers_with_heads or not 0 <= head < model.config.n_head:
             there = f"layers {', '.join(map(str, model.config.layers_with_heads))} of {model.config.n_head} heads"
             raise ValueError(f"head {name}: the model has {there}")
-        groups.setdefault((layer, site), []).append((place, head))
+        groups.setdefault((layer, site), []).append((i, head))
     return groups
 
 
@@ -185,13 +189,13 @@ def changed_row(batch: Batch, layer: int, rows: Tensor, kind: str) -> Tensor:
     """What every head of a layer puts out at ``rows`` [B] once it is changed: [B, H, d]."""
     values = batch.replay.values(layer)  # [B, H, T, d]
     pattern = batch.replay.pattern(layer, rows[:, None])[:, :, 0]  # [B, H, T]
-    if kind == "output":
-        return (pattern[:, :, None] @ values)[:, :, 0][batch.twins()]
-    if kind == "pattern":
-        pattern = pattern[batch.twins()]
+    if kind == "activation_patching":
+        return (pattern[:, :, None] @ values)[:, :, 0][batch.counterfactuals()]
+    if kind == "pattern_patching":
+        pattern = pattern[batch.counterfactuals()]
     else:
         visible = batch.model.blocks[layer].attention.visible(rows[:, None], pattern.size(-1))  # [B, 1, T]
-        pattern = {"swap": swap_masses, "cut": cut_gold}[kind](pattern, batch.marks() * visible)
+        pattern = {"weight_swap": swap_masses, "edge_ablation": cut_gold}[kind](pattern, batch.marks() * visible)
     return (pattern[:, :, None] @ values)[:, :, 0]
 
 
@@ -278,7 +282,7 @@ def replay_sets(batch: Batch, sets: Tensor, replace: Callable[[int, Tensor, Tens
     first = sets.any(-1).int().argmax(-1).tolist()  # the first layer that each variant changes
     for layer in sorted(set(first)):
         variants = [v for v, own in enumerate(first) if own == layer]
-        for some in in_batches(len(variants), batch.variants_at_once()):
+        for some in in_batches(len(variants), batch.variants_per_batch()):
             chosen = sets[variants[some]]
             edit = partial(replace, chosen=chosen)
             logits = batch.replay.logits(layer, torch.zeros_like(batch.asked), len(chosen), edit)

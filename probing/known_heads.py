@@ -11,7 +11,7 @@ from typing import NamedTuple
 from model import GPTConfig
 from probing.findings import Findings
 from probing.heads import head_names
-from probing.lists import FAMILY
+from probing.lists import TASK
 
 PREVIOUS, DUPLICATE, INDUCTION = "previous token", "duplicate token", "induction"
 KNOWN = {
@@ -19,7 +19,7 @@ KNOWN = {
     INDUCTION: ("5.5", "7.10", "6.9", "5.1", "7.2"),
     DUPLICATE: ("0.1", "3.0"),
 }
-HABIT_OF = {PREVIOUS: "previous_token", DUPLICATE: "same_word"}  # induction is a family of cases
+PATTERN_OF = {PREVIOUS: "previous_token", DUPLICATE: "same_word"}  # induction is a task of cases
 GPT2_SMALL = {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257}
 GPT2_SHAPE = {"norm": "layernorm", "position": "learned", "mlp": "gelu", "attention": "F"}
 
@@ -42,9 +42,9 @@ def is_gpt2_small(config: GPTConfig) -> bool:
 
 def scores(findings: Findings, literature: str) -> Sequence[float] | None:
     """Every head's share of attention for a role of KNOWN; None where it was not measured."""
-    if literature in HABIT_OF:
-        return findings.habits and findings.habits.mass[HABIT_OF[literature]].tolist()
-    lists = [result for result in findings.families if result.name == FAMILY]
+    if literature in PATTERN_OF:
+        return findings.attention_patterns and findings.attention_patterns.mass[PATTERN_OF[literature]].tolist()
+    lists = [result for result in findings.tasks if result.name == TASK]
     return [lists[0].quotes[name].mass for name in head_names(findings.model)] if lists else None
 
 

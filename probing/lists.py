@@ -1,10 +1,10 @@
 """Induction on random lists: after A B ... A, does the model say B, whatever A and B are and however far back?
 
 Cases made of tokens, not of text, for any tokenizer: two lists of random tokens, then the beginning of one of them
-again. The token behind the repeated one is gold, the other list's token in the same place its distractor. The length of
-the lists (the period) and what stands between them (the gap) are random, and a case and its twin differ only in which
-list is repeated, so that a head that looks any fixed distance back is right in exactly one half of the cases.
-(Olsson et al. 2022, "In-context learning and induction heads".)
+again. The token after the repeated one is gold, the other list's token at the same position its distractor. The length
+of the lists (the period) and what stands between them (the gap) are random, and a case and its counterfactual differ
+only in which list is repeated, so that a head that looks any fixed distance back is right in exactly one half of the
+cases. (Olsson et al. 2022, "In-context learning and induction heads".)
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from random import Random
 from data import Case, EncodedCase, Tokenizer
 from data.cases.case import Spans
 
-FAMILY, ROLE = "random_lists", "induction"
+TASK, ROLE = "random_lists", "induction"
 QUESTION = "which token came next in a list of random ones"
 PERIODS, GAPS = (3, 4, 5, 6), (0, 1, 2, 3)
 
 
 def random_lists(tokens: Sequence[int], tokenizer: Tokenizer, split: str, n: int, seed: int) -> list[EncodedCase]:
-    """n cases, n / 2 pairs of twins beside each other, of the distinct ``tokens``; none where these are too few.
+    """n cases, n / 2 counterfactual pairs beside each other, of the distinct ``tokens``; none where these are too few.
 
     No token of one split is in the other. Tokens that are no text of their own (parts of characters) are left out.
     """
@@ -29,7 +29,7 @@ def random_lists(tokens: Sequence[int], tokenizer: Tokenizer, split: str, n: int
     if len(own) < 2 * max(PERIODS) + 3 * max(GAPS):
         return []
     rng = Random(f"lists {split} {seed}")
-    return [case for i in range(n // 2) for case in tell_pair(own, tokenizer, split, rng, f"lists-{split}-{seed}-{i}")]
+    return [case for i in range(n // 2) for case in make_pair(own, tokenizer, split, rng, f"lists-{split}-{seed}-{i}")]
 
 
 def is_text(piece: bytes) -> bool:
@@ -40,7 +40,7 @@ def is_text(piece: bytes) -> bool:
     return True
 
 
-def tell_pair(tokens: Sequence[int], tokenizer: Tokenizer, split: str, rng: Random, id: str) -> list[EncodedCase]:
+def make_pair(tokens: Sequence[int], tokenizer: Tokenizer, split: str, rng: Random, id: str) -> list[EncodedCase]:
     """Both lists, and the beginning of the one and of the other."""
     period, gaps = rng.choice(PERIODS), [rng.choice(GAPS) for _ in range(3)]
     words = iter(rng.sample(list(tokens), 2 * period + sum(gaps)))
@@ -52,15 +52,31 @@ def tell_pair(tokens: Sequence[int], tokenizer: Tokenizer, split: str, rng: Rand
     sequence += words
     at = rng.randrange(1, period)  # at least one token of the list comes before B
     one, other = starts
-    frame = f"period {period}, gap {gaps[1]}"
+    template = f"period {period}, gap {gaps[1]}"
     return [
-        tell([*sequence, *sequence[start : start + at + 1]], start + at, rival + at, tokenizer, split, frame, own, twin)
-        for start, rival, own, twin in ((one, other, f"{id}a", f"{id}b"), (other, one, f"{id}b", f"{id}a"))
+        make_case(
+            [*sequence, *sequence[start : start + at + 1]],
+            start + at,
+            rival + at,
+            tokenizer,
+            split,
+            template,
+            own,
+            counterfactual,
+        )
+        for start, rival, own, counterfactual in ((one, other, f"{id}a", f"{id}b"), (other, one, f"{id}b", f"{id}a"))
     ]
 
 
-def tell(
-    read: list[int], gold: int, rival: int, tokenizer: Tokenizer, split: str, frame: str, id: str, twin: str
+def make_case(
+    read: list[int],
+    gold: int,
+    rival: int,
+    tokenizer: Tokenizer,
+    split: str,
+    template: str,
+    id: str,
+    counterfactual: str,
 ) -> EncodedCase:
     """The case whose last token repeats the one at ``gold``, and not the one at ``rival``."""
     ends = tokenizer.lengths[read].cumsum().tolist()
@@ -68,13 +84,13 @@ def tell(
     case = Case(
         id=id,
         text=tokenizer.decode(read),
-        family=FAMILY,
-        frame=frame,
+        task=TASK,
+        template=template,
         split=split,
         spans=Spans(gold=(span[0],), distractors=(span[1],), answer=span[2]),
         foil=tokenizer.decode([read[rival]]),
-        twin=twin,
-        twin_kind="cue",
+        counterfactual=counterfactual,
+        counterfactual_kind="cue",
     )
     return EncodedCase(
         case,

@@ -65,7 +65,7 @@ def preferred(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> ScoredPairs:
-    """log P of both sentences of each pair, each at the beginning of a document: behind an end token.
+    """log P of both sentences of each pair, each at the beginning of a document: after an end token.
 
     Pairs that do not fit into the model's block are left out and counted; raises InputError where none fits.
     """

@@ -17,10 +17,10 @@ Weight = Callable[[EncodedCase, Span, int], float]  # of one mention, seen from 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Weights of K predictors at S sites of N cases of one family.
+    """Weights of K predictors at S sites of N cases of one task.
 
     ``gold`` [N, S, K]: weight on the right candidate; ``rival``: on the best wrong one. ``names`` [K]. ``sites`` are
-    the S sites that this family has, in the order of ``data.cases.case.SITES``.
+    the S sites that this task has, in the order of ``data.cases.case.SITES``.
     """
 
     names: tuple[str, ...]
@@ -82,7 +82,7 @@ def by_mention(name: str, cases: Sequence[EncodedCase], sites: tuple[str, ...], 
 
 
 def chance(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
-    """Weighs all candidates alike."""
+    """Gives all candidates the same weight."""
     same = np.ones((len(cases), len(sites), 1))
     return Predictions(("chance",), sites, same, same)
 

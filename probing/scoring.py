@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data import EncodedCase
-from data.cases.case import answer_columns, by_family
+from data.cases.case import answer_columns, by_task
 from model import GPT
 
 # Where all tokens of texts are scored: logits held at a time, but those of so many tokens in any case.
@@ -62,20 +62,21 @@ def score_answers(
 
 
 def referential_metrics(model: GPT, cases: Sequence[EncodedCase], prefix: str = "referential") -> dict[str, float]:
-    """What resolving references brought, per family, as PREFIX/FAMILY/NAME.
+    """What resolving references brought, per task, as PREFIX/TASK/NAME.
 
-    ``loss``: mean loss on the answer in nats, which stays at ``worth`` or above where references are not resolved;
-    ``accuracy``: the share of answers that were the likeliest of all tokens; ``preference``: likelier than the foil.
+    ``loss``: mean loss on the answer in nats, which stays at ``chance_loss`` or above where references are not
+    resolved; ``accuracy``: the share of answers that were the likeliest of all tokens; ``preference``: likelier than
+    the foil.
     """
     metrics = {}
-    for family, members in by_family(cases).items():
+    for task, members in by_task(cases).items():
         scores = score_answers(model.eval(), *answer_columns(members))
-        metrics[f"{prefix}/{family}/loss"] = -float(scores.answer.mean())
-        metrics[f"{prefix}/{family}/accuracy"] = float(scores.right.float().mean())
-        metrics[f"{prefix}/{family}/preference"] = float((scores.log_odds > 0).float().mean())
-        known = [case.case.worth for case in members if case.case.worth is not None]
+        metrics[f"{prefix}/{task}/loss"] = -float(scores.answer.mean())
+        metrics[f"{prefix}/{task}/accuracy"] = float(scores.right.float().mean())
+        metrics[f"{prefix}/{task}/preference"] = float((scores.log_odds > 0).float().mean())
+        known = [case.case.chance_loss for case in members if case.case.chance_loss is not None]
         if known:
-            metrics[f"{prefix}/{family}/worth"] = sum(known) / len(known)
+            metrics[f"{prefix}/{task}/chance_loss"] = sum(known) / len(known)
     return metrics
 
 
@@ -88,7 +89,7 @@ def score_sequences(model: GPT, sequences: Sequence[Sequence[int]]) -> Tensor:
     device = model.embed.weight.device
     scores = torch.zeros(len(sequences), dtype=torch.float64)
     n_tokens = max(FEWEST_TOKENS, LOGITS[device.type] // model.config.vocab_size)
-    for chosen in alike(list(map(len, sequences)), n_tokens):
+    for chosen in groups_of_similar_length(list(map(len, sequences)), n_tokens):
         tokens = pad([sequences[i] for i in chosen], device)
         lengths = torch.tensor([len(sequences[i]) for i in chosen], device=device)
         logits = model(tokens[:, :-1])  # [B, T, V]
@@ -98,7 +99,7 @@ def score_sequences(model: GPT, sequences: Sequence[Sequence[int]]) -> Tensor:
     return scores
 
 
-def alike(lengths: Sequence[int], n_tokens: int) -> Iterator[list[int]]:
+def groups_of_similar_length(lengths: Sequence[int], n_tokens: int) -> Iterator[list[int]]:
     """The indices of all sequences in groups of nearly one length, of at most ``n_tokens`` with their padding."""
     group = []
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):

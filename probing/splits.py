@@ -1,4 +1,4 @@
-"""The cases of one family that numbers are quoted on, and how sure a mean over them is."""
+"""The cases of one task that numbers are quoted on, and how sure a mean over them is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from functools import cached_property
 import numpy as np
 
 from data import EncodedCase
-from data.cases.case import twin_groups
+from data.cases.case import counterfactual_groups
 from probing.statistics import Bootstrap, binomial_intervals
 
-Families = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases
+Tasks = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases
 
 
 @dataclass(frozen=True)
 class Split:
-    """Cases of one family and split, with the ways in which they are alike."""
+    """Cases of one task and split, with the clusters that they fall into."""
 
     cases: Sequence[EncodedCase]
 
@@ -25,25 +25,25 @@ class Split:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """The group of each case [N]: twins are in one, and so are all cases about the same words."""
+        """The group of each case [N]: counterfactuals are in one, and so are all cases about the same words."""
         groups = np.unique(self.pairs_of_words, return_inverse=True)[1]
         start = 0
-        for twins in twin_groups(self.cases):
-            own = groups[start : start + len(twins)]
+        for counterfactuals in counterfactual_groups(self.cases):
+            own = groups[start : start + len(counterfactuals)]
             for other in own[1:]:
                 groups = np.where(groups == other, own[0], groups)
-            start += len(twins)
+            start += len(counterfactuals)
         return np.unique(groups, return_inverse=True)[1]
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
-        """Over frames, and over groups of twins and words: cases that share either are alike."""
-        return Bootstrap([case.case.frame for case in self.cases], self.groups)
+        """Over templates, and over groups of counterfactuals and words: cases that share either resemble each other."""
+        return Bootstrap([case.case.template for case in self.cases], self.groups)
 
     def intervals(self, shares: np.ndarray) -> np.ndarray:
         """95 % [K, 2] for the means of ``shares`` [N, K] in [0, 1]; never narrower than for independent stories."""
         bootstrapped = self.bootstrap.intervals(shares)
-        exact = binomial_intervals(shares.mean(0), len(twin_groups(self.cases)))
+        exact = binomial_intervals(shares.mean(0), len(counterfactual_groups(self.cases)))
         return np.stack((np.minimum(bootstrapped[:, 0], exact[:, 0]), np.maximum(bootstrapped[:, 1], exact[:, 1])), 1)
 
     def interval(self, shares: np.ndarray) -> tuple[float, float]:
@@ -52,7 +52,7 @@ class Split:
         return float(low), float(high)
 
     def part(self, n: int) -> "Split":
-        """About n cases, evenly spaced over all; twins together."""
-        groups = twin_groups(self.cases)
+        """About n cases, evenly spaced over all; counterfactuals together."""
+        groups = counterfactual_groups(self.cases)
         n_groups = max(1, n * len(groups) // len(self.cases))
         return Split([case for group in groups[:: max(1, len(groups) // n_groups)] for case in group])

@@ -18,11 +18,12 @@ def require_finite(log_probs: np.ndarray, what: str) -> None:
 
 
 class Bootstrap:
-    """95 % intervals for means over cases, resampling whole clusters of cases, because those of one cluster are alike.
+    """95 % intervals for means over cases, resampling whole clusters of cases, because those of one cluster resemble
+    each other.
 
     The percentile bootstrap over clusters (Davison & Hinkley 1997, section 3.8), its percentiles moved outwards to make
     up for few clusters (Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile
-    interval). With several ways to cluster (frames, word pairs) an interval reaches as far as any of them asks for;
+    interval). With several ways to cluster (templates, word pairs) an interval reaches as far as any of them asks for;
     with a single cluster, as far as its cases do.
     """
 
@@ -79,10 +80,10 @@ def binomial_intervals(shares: np.ndarray, n: int) -> np.ndarray:
 def family_wise_p(choice: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarray:
     """One-sided p of each predictor's accuracy, adjusted for looking at all of them: [S, K] from ``choice`` [N, S, K].
 
-    Null hypothesis: gold and distractor are exchangeable within each group, whose cases all flip together: twins, and
-    all stories about the same two words, since whatever a head has against one of them it has in every story.
-    Each flip turns choices c into 1 - c; the largest accuracy over all sites and predictors is the reference
-    (Westfall & Young 1993). All flips are one matrix product.
+    Null hypothesis: gold and distractor are exchangeable within each group, whose cases all flip together:
+    counterfactuals, and all stories about the same two words, since whatever a head has against one of them it has in
+    every story. Each flip turns choices c into 1 - c; the largest accuracy over all sites and predictors is the
+    reference (Westfall & Young 1993). All flips are one matrix product.
     """
     n, n_sites, n_predictors = choice.shape
     _, group = np.unique(groups, return_inverse=True)

@@ -1,4 +1,4 @@
-"""One family of cases, measured: does the model resolve it, which head looks, and does that head matter?
+"""One task of cases, measured: does the model resolve it, which head looks, and does that head matter?
 
 Heads and baselines are chosen on the *select* cases and quoted on the *report* cases.
 """
@@ -10,21 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 from data import EncodedCase
-from data.cases.case import answer_columns, twin_groups
+from data.cases.case import answer_columns, counterfactual_groups
 from data.text.download import silent
 from model import GPT
-from probing.effects import Effects, NeededSet, measure_effects, needed_set
+from probing.effects import Effects, NecessaryHeads, find_necessary_heads, measure_effects
 from probing.heads import HeadScores, score_heads
 from probing.interventions import Say, mean_outputs
 from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
 from probing.scoring import score_answers
-from probing.splits import Families, Split
+from probing.splits import Split, Tasks
 from probing.statistics import family_wise_p, require_finite
 
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
 LOOKS_P = 0.01
-FEWEST_CASES, FEWEST_FRAMES = 20, 4  # below which an interval says nothing
+FEWEST_CASES, FEWEST_TEMPLATES = 20, 4  # below which an interval says nothing
 SHUFFLES = 50
 UNTRAINED = 8  # one initialisation may be lucky; the luckiest of eight is a baseline to trust
 UNTRAINED_CASES = 100  # of each split; fewer cases make the luckiest only luckier
@@ -32,7 +32,7 @@ UNTRAINED_CASES = 100  # of each split; fewer cases make the luckiest only lucki
 
 @dataclass(frozen=True)
 class Quoted:
-    """One predictor at one site, chosen on *select*, with its number on *report* (``ci``: 95 %, over frames)."""
+    """One predictor at one site, chosen on *select*, with its number on *report* (``ci``: 95 %, over templates)."""
 
     name: str
     site: str
@@ -42,25 +42,25 @@ class Quoted:
 
 @dataclass(frozen=True)
 class HeadQuote(Quoted):
-    """A head's quote, with its mean mass on gold, its contrast to the best distractor, its engagement, and its p
+    """A head's quote, with its mean mass on gold, its contrast to the best distractor, its lift, and its p
     adjusted for all heads and sites; ``chain_mass``: on the pronouns between the pronoun and gold, None without any.
     """
 
     mass: float
     contrast: float
-    engagement: float
+    lift: float
     p_adj: float
     looks: bool
     chain_mass: float | None = None
-    chain_engagement: float | None = None
+    chain_lift: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class FamilyResult:
-    """All that was measured on one family; ``heads``, ``cases`` and every number are of the *report* split.
+class TaskResult:
+    """All that was measured on one task; ``heads``, ``cases`` and every number are of the *report* split.
 
     ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` (by
-    intervention and head) and ``needed`` are empty where the model does not resolve the family.
+    intervention and head) and ``necessary_heads`` are empty where the model does not resolve the task.
     """
 
     name: str
@@ -73,7 +73,7 @@ class FamilyResult:
     quotes: dict[str, HeadQuote]
     best: str
     effects: Effects
-    needed: NeededSet | None
+    necessary: NecessaryHeads | None
 
     @property
     def resolved(self) -> bool:
@@ -85,7 +85,7 @@ class FamilyResult:
 
     def matters(self, head: str) -> bool:
         """Whether what a head looks at decides the answer: asked of heads that look alone."""
-        swaps = self.effects.get("swap", {})
+        swaps = self.effects.get("weight_swap", {})
         return self.quotes[head].looks and head in swaps and swaps[head].matters
 
 
@@ -98,7 +98,7 @@ def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
     return max(baselines.items(), key=lambda item: item[1].accuracy)
 
 
-def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
+def best_predictor(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
     """(site, predictor) of the highest choice accuracy on *select*.
 
     Ties go to A-1, which leads to the answer from every layer, then to more mass, then to the earlier one.
@@ -106,7 +106,7 @@ def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[in
     value = select.accuracy() + 1e-6 * select.gold.mean(0)
     value += 1e-5 * np.array([site == "A-1" for site in select.sites])[:, None]
     if isinstance(select, HeadScores):
-        value = np.where(select.engagement() < 1, value - 2, value)
+        value = np.where(select.lift() < 1, value - 2, value)
     allowed = np.array([site not in NEVER_CHOSEN for site in select.sites])
     value = np.where(allowed[:, None], value, -np.inf)[:, predictors]
     site, predictor = np.unravel_index(value.argmax(), value.shape)
@@ -115,7 +115,7 @@ def best_place(select: Predictions, predictors: slice = slice(None)) -> tuple[in
 
 def quote(select: Predictions, report: Predictions, split: Split) -> Quoted:
     """The best of ``select``, quoted on ``report``, whose cases are those of ``split``."""
-    site, k = best_place(select)
+    site, k = best_predictor(select)
     values = report.choice()[:, site, k]
     return Quoted(report.names[k], report.sites[site], float(values.mean()), split.interval(values))
 
@@ -126,9 +126,9 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
         yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
 
 
-def quote_untrained(model: GPT, families: Families, seed: int, say: Say = silent) -> dict[str, Quoted]:
-    """For each family, given its *select* and *report* cases, the untrained model that quotes best."""
-    parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in families.items()}
+def quote_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) -> dict[str, Quoted]:
+    """For each task, given its *select* and *report* cases, the untrained model that quotes best."""
+    parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in tasks.items()}
     best: dict[str, Quoted] = {}
     for i, other in enumerate(untrained_models(model, seed), start=1):
         for name, (select, report) in parts.items():
@@ -156,7 +156,7 @@ def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dic
 
 
 def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
-    """The same heads with labels that mean nothing: in whole groups of cases, gold and distractor change places."""
+    """The same heads with labels that mean nothing: in whole groups of cases, gold and distractor are exchanged."""
     coins = np.random.default_rng(seed).integers(2, size=split.groups.max() + 1).astype(bool)
     flip = coins[split.groups][:, None, None]
     gold, rival = np.where(flip, scores.rival, scores.gold), np.where(flip, scores.gold, scores.rival)
@@ -168,7 +168,7 @@ def quote_shuffled(select: Split, report: Split, heads: tuple[HeadScores, HeadSc
     accuracies = []
     for i in range(SHUFFLES):
         labelled = [shuffled(scores, split, seed + i) for scores, split in zip(heads, (select, report), strict=True)]
-        site, k = best_place(labelled[0])
+        site, k = best_predictor(labelled[0])
         accuracies.append(labelled[1].choice()[:, site, k].mean())
     low, high = np.quantile(accuracies, (0.025, 0.975))
     return Quoted(f"{SHUFFLES} shuffles", heads[1].sites[site], float(np.mean(accuracies)), (float(low), float(high)))
@@ -179,20 +179,20 @@ def quote_heads(
 ) -> dict[str, HeadQuote]:
     """Each head at the site where *select* says it is best.
 
-    It looks, if the model resolves the family and the head on *report* surely beats every baseline.
+    It looks, if the model resolves the task and the head on *report* surely beats every baseline.
     """
     choice = report.choice()
     allowed = [i for i, site in enumerate(report.sites) if site not in NEVER_CHOSEN]
     p_adj = np.ones(choice.shape[1:])
     p_adj[allowed] = family_wise_p(choice[:, allowed], split.groups)
-    sites = [best_place(select, slice(k, k + 1))[0] for k in range(len(report.names))]
+    sites = [best_predictor(select, slice(k, k + 1))[0] for k in range(len(report.names))]
     intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
     chained = bool(report.chain_uniform.any())
-    mass, contrast, engagement, accuracy = report.mass(), report.contrast(), report.engagement(), report.accuracy()
+    mass, contrast, lift, accuracy = report.mass(), report.contrast(), report.lift(), report.accuracy()
     quotes = {}
     for k, (name, site) in enumerate(zip(report.names, sites, strict=True)):
         low, high = map(float, intervals[k])
-        sure = low > baseline and p_adj[site, k] < LOOKS_P and engagement[site, k] >= 1
+        sure = low > baseline and p_adj[site, k] < LOOKS_P and lift[site, k] >= 1
         quotes[name] = HeadQuote(
             name,
             report.sites[site],
@@ -200,37 +200,37 @@ def quote_heads(
             (low, high),
             mass=float(mass[site, k]),
             contrast=float(contrast[site, k]),
-            engagement=float(engagement[site, k]),
+            lift=float(lift[site, k]),
             p_adj=float(p_adj[site, k]),
             looks=bool(resolved and sure),
             chain_mass=float(report.chain[:, site, k].mean()) if chained else None,
-            chain_engagement=float(report.chain_engagement()[site, k]) if chained else None,
+            chain_lift=float(report.chain_lift()[site, k]) if chained else None,
         )
     return quotes
 
 
 def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
-    """The cases that fit into the block, the short ones first, so that batches need little padding; twins together."""
-    groups = sorted(twin_groups(cases), key=lambda group: max(len(case.tokens) for case in group))
+    """The cases that fit into the block, short ones first, so that batches need little padding; pairs stay together."""
+    groups = sorted(counterfactual_groups(cases), key=lambda group: max(len(case.tokens) for case in group))
     return [case for group in groups if max(len(case.tokens) for case in group) <= block_size for case in group]
 
 
-def measure_family(
+def measure_task(
     model: GPT,
     select: Sequence[EncodedCase],
     report: Sequence[EncodedCase],
     untrained: Quoted,
     seed: int,
     say: Say = silent,
-) -> FamilyResult:
-    """Everything about one family; ``select`` and ``report`` are its cases, twins next to each other.
+) -> TaskResult:
+    """Everything about one task; ``select`` and ``report`` are its cases, counterfactuals next to each other.
 
     ``untrained``: what untrained models quote on it (``quote_untrained``). ``seed`` draws the cases to resample from.
     """
     say("where heads look")
     chosen, split = Split(select), Split(report)
     behaviour = score_answers(model, *answer_columns(report))
-    require_finite(behaviour.answer.cpu().numpy(), f"family {report[0].case.family}")
+    require_finite(behaviour.answer.cpu().numpy(), f"task {report[0].case.task}")
     right = behaviour.right.cpu().double().numpy()
     accuracy_ci = split.interval(right)
     resolved = is_resolved(accuracy_ci)
@@ -241,15 +241,15 @@ def measure_family(
         "untrained": untrained,
     }
     quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
-    effects, needed = {}, None
+    effects, necessary = {}, None
     if resolved:
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
         effects = measure_effects(model, split, own_sites, looking, means, seed, say)
-        needed = needed_set(model, chosen, split, means, seed, say)
-    return FamilyResult(
-        name=report[0].case.family,
+        necessary = find_necessary_heads(model, chosen, split, means, seed, say)
+    return TaskResult(
+        name=report[0].case.task,
         cases=report,
         loss=-float(behaviour.answer.mean()),
         accuracy=float(right.mean()),
@@ -257,35 +257,35 @@ def measure_family(
         heads=report_heads,
         baselines=baselines,
         quotes=quotes,
-        best=report_heads.names[best_place(select_heads)[1]],
+        best=report_heads.names[best_predictor(select_heads)[1]],
         effects=effects,
-        needed=needed,
+        necessary=necessary,
     )
 
 
-class Impossible(NamedTuple):
-    """The accuracy farthest from 1/2 of any head at the pronoun, over ``cases`` whose twins are still identical there:
-    whatever a head sees, it sees in both, so that it must be right in exactly one half.
+class NegativeControl(NamedTuple):
+    """The accuracy farthest from 1/2 of any head at the pronoun, over ``cases`` whose counterfactuals are still
+    identical there: whatever a head sees, it sees in both, so that it must be right in exactly one half.
     """
 
     accuracy: float
     cases: int
 
 
-def impossible_at(result: FamilyResult) -> Impossible | None:
-    """The impossible probe of one family; None where no twins first differ after the pronoun."""
+def negative_control_at(result: TaskResult) -> NegativeControl | None:
+    """The negative control of one task; None where no counterfactuals first differ after the pronoun."""
     if "P" not in result.heads.sites:
         return None
-    same = np.array([same_until_pronoun(group) for group in twin_groups(result.cases) for _ in group])
+    same = np.array([same_until_pronoun(group) for group in counterfactual_groups(result.cases) for _ in group])
     if not same.any():
         return None
     accuracies = result.heads.choice()[same, result.heads.sites.index("P")].mean(0).tolist()
-    return Impossible(max(accuracies, key=from_half), int(same.sum()))
+    return NegativeControl(max(accuracies, key=from_half), int(same.sum()))
 
 
-def impossible_probe(results: Sequence[FamilyResult]) -> float | None:
-    """The accuracy farthest from 1/2 in any family: must be 1/2. None where no family has such twins."""
-    accuracies = [found.accuracy for result in results if (found := impossible_at(result))]
+def negative_control(results: Sequence[TaskResult]) -> float | None:
+    """The accuracy farthest from 1/2 in any task: must be 1/2. None where no task has such counterfactuals."""
+    accuracies = [found.accuracy for result in results if (found := negative_control_at(result))]
     return max(accuracies, key=from_half, default=None)
 
 
@@ -294,7 +294,7 @@ def from_half(accuracy: float) -> float:
 
 
 def same_until_pronoun(group: Sequence[EncodedCase]) -> bool:
-    """Whether twins are the same up to the pronoun, and what is gold in one is the distractor of the other."""
+    """Whether both are the same up to the pronoun, and what is gold in one is the distractor of the other."""
     if len(group) < 2 or not all("P" in case.sites for case in group):
         return False
     one, other = group

@@ -141,13 +141,13 @@ function keyEntry(kind, text) {
 }
 
 function followPointer(node, spec, x) {
-  const places = [...new Set(spec.lines.flatMap((line) => line.points.map(([at]) => at)))];
+  const points = [...new Set(spec.lines.flatMap((line) => line.points.map(([at]) => at)))];
   let pointed = null; // where the pointer was last, until the next frame is drawn
   const answer = () => {
     const at = pointed - node.getBoundingClientRect().left;
     pointed = null;
     if (!node.isConnected) return; // drawn anew meanwhile
-    spec.onpoint(places.reduce((best, place) => (Math.abs(x(place) - at) < Math.abs(x(best) - at) ? place : best)));
+    spec.onpoint(points.reduce((best, point) => (Math.abs(x(point) - at) < Math.abs(x(best) - at) ? point : best)));
   };
   node.addEventListener("pointermove", (event) => {
     if (pointed === null) requestAnimationFrame(answer);

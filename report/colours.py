@@ -1,6 +1,6 @@
 """Colours that figures, pages and the terminal share, and the ink that can be read on them."""
 
-from data.stories import FAMILIES
+from data.stories import TASKS
 
 RGB = tuple[float, float, float]  # red, green, blue in [0, 1]
 
@@ -21,14 +21,14 @@ ROLE_COLOURS = {
     "same_word": "#CC79A7",
 }
 SPARE_COLOURS = ("#7B4FB5", "#A0522D", "#4D7F17")  # for roles of stories that have none of their own
-OTHER_ROLE = "#6f6f6f"  # roles of the user's own families
+OTHER_ROLE = "#6f6f6f"  # roles of the user's own tasks
 # Terminals may be dark or light: what is weak on both is grey, what is strong has all of its colour.
 GREY = "#7C7C7C"
 
 
 def role_colours() -> dict[str, str]:
     """The colour of every role that is known; one that a task of the stories brings along gets a spare colour."""
-    of_stories = dict.fromkeys(family.role or name for name, family in FAMILIES.items())
+    of_stories = dict.fromkeys(task.role or name for name, task in TASKS.items())
     new = (role for role in of_stories if role not in ROLE_COLOURS)
     return ROLE_COLOURS | dict(zip(new, SPARE_COLOURS, strict=False))
 

@@ -96,7 +96,7 @@ function table(caption, columns, rows) {
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, whole);
 }
 
-/** A value of a map by a name that anybody may have given: a family may be called "constructor". */
+/** A value of a map by a name that anybody may have given: a task may be called "constructor". */
 const lookup = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined);
 
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;

@@ -1,43 +1,43 @@
-/* The film of a run: when its references were resolved, and when the heads that resolve them formed. */
+/* Training dynamics: when the references of a run were resolved, and when the heads that resolve them formed. */
 
 const PANELS = [
   { key: "model_accuracy", title: "the model's answer is right", share: true },
   { key: "choice_accuracy", title: "the head picks what is meant", share: true },
-  { key: "resample_drop", title: "cost of another case's head output, nats", share: false },
+  { key: "resample_ablation_drop", title: "cost of another case's head output, nats", share: false },
 ];
 
 const SNAPSHOTS =
-  "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen family; thin: the others.";
+  "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen task; thin: the others.";
 
-/** `frames` as in heads.json; the section highlights the view's family and has a slider over the frames. */
-function filmSection(view, frames, without, explanation = SNAPSHOTS) {
-  if (frames.length < 2) return section("film", "When the heads formed", without);
-  const last = frames.length - 1;
-  const panels = PANELS.map((panel) => ({ ...panel, chart: chart(filmSpec(panel, frames, view)) }));
-  const range = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "moment of the film" });
+/** `moments` as in heads.json; the section highlights the view's task and has a slider over the moments. */
+function dynamicsSection(view, moments, without, explanation = SNAPSHOTS) {
+  if (moments.length < 2) return section("dynamics", "When the heads formed", without);
+  const last = moments.length - 1;
+  const panels = PANELS.map((panel) => ({ ...panel, chart: chart(dynamicsSpec(panel, moments, view)) }));
+  const range = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "step of training" });
   const play = h("button", { type: "button" }, "Play");
   const status = h("p", { class: "status", "aria-live": "polite" });
-  const film = new View({ frame: last });
-  range.addEventListener("input", () => film.set({ frame: +range.value }));
-  playback(play, film, last, status);
+  const slider = new View({ at: last });
+  range.addEventListener("input", () => slider.set({ at: +range.value }));
+  playback(play, slider, last, status);
   const draw = () => {
-    const { frame } = film.state;
-    range.value = frame;
-    status.textContent = describeFrame(frames[frame], view.state.family);
+    const { at } = slider.state;
+    range.value = at;
+    status.textContent = describeMoment(moments[at], view.state.task);
     range.setAttribute("aria-valuetext", status.textContent);
     for (const panel of panels)
       panel.chart.draw({
-        ...filmSpec(panel, frames, view),
-        cursor: frames[frame].tokens,
+        ...dynamicsSpec(panel, moments, view),
+        cursor: moments[at].tokens,
         onpoint: moveTo,
       });
   };
   const moveTo = (tokens) =>
-    tokens !== null && film.set({ frame: frames.findIndex((frame) => frame.tokens === tokens) });
-  view.watch((state, changed) => changed("family") && draw());
-  film.watch(draw);
+    tokens !== null && slider.set({ at: moments.findIndex((moment) => moment.tokens === tokens) });
+  view.watch((state, changed) => changed("task") && draw());
+  slider.watch(draw);
   return section(
-    "film",
+    "dynamics",
     "When the heads formed",
     explanation,
     h(
@@ -45,35 +45,35 @@ function filmSection(view, frames, without, explanation = SNAPSHOTS) {
       { class: "panels" },
       panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)),
     ),
-    h("div", { class: "controls film" }, play, range),
+    h("div", { class: "controls dynamics" }, play, range),
     status,
   );
 }
 
-function filmSpec({ key, title, share }, frames, view) {
-  const { family } = view.state;
-  const names = Object.keys(frames.at(-1).families).filter((name) => name !== family);
+function dynamicsSpec({ key, title, share }, moments, view) {
+  const { task } = view.state;
+  const names = Object.keys(moments.at(-1).tasks).filter((name) => name !== task);
   const line = (name, kind) => ({
     name: words(name),
     kind,
-    dots: kind === "chosen" && frames.length <= MANY,
-    points: frames
-      .filter(({ families }) => lookup(families, name))
-      .map(({ tokens: at, families }) => [at, families[name][key]]),
+    dots: kind === "chosen" && moments.length <= MANY,
+    points: moments
+      .filter(({ tasks }) => lookup(tasks, name))
+      .map(({ tokens: at, tasks }) => [at, tasks[name][key]]),
   });
   const lines = [
     ...names.map((name) => line(name, "other")),
-    ...(lookup(frames.at(-1).families, family) ? [line(family, "chosen")] : []),
+    ...(lookup(moments.at(-1).tasks, task) ? [line(task, "chosen")] : []),
   ];
   const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
   const high = share ? 1 : 1.06 * Math.max(1, ...values);
   const low = share || Math.min(...values) > -0.02 * high ? 0 : Math.min(...values);
-  const floor = frames[1].tokens / 2; // where the beginning, 0 tokens, stands on a logarithmic axis
+  const floor = moments[1].tokens / 2; // where the beginning, 0 tokens, stands on a logarithmic axis
   const tokens = (value) => Math.log10(Math.max(value, floor));
-  const end = frames.at(-1).tokens;
+  const end = moments.at(-1).tokens;
   const ticks = Array.from({ length: 16 }, (_, i) => 10 ** i).filter((tick) => tick > floor && tick <= end);
   return {
-    label: `${title}, ${words(family)} and ${names.length} other families`,
+    label: `${title}, ${words(task)} and ${names.length} other tasks`,
     height: 220,
     x: { min: floor, max: end, map: tokens, ticks: [[floor, "0"], ...ticks.map((tick) => [tick, compact(tick)])] },
     y: {
@@ -86,15 +86,15 @@ function filmSpec({ key, title, share }, frames, view) {
   };
 }
 
-function describeFrame({ step, tokens, families }, family) {
-  const look = lookup(families, family);
+function describeMoment({ step, tokens, tasks }, task) {
+  const look = lookup(tasks, task);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens`;
-  if (!look) return `${when}: nothing was seen of ${words(family)}`;
-  return `${when}, ${words(family)}: right ${percent(look.model_accuracy)}, head ${look.head} picks what is meant in ${percent(look.choice_accuracy)} with ${look.mass.toFixed(2)} of its attention, resampling it costs ${look.resample_drop.toFixed(1)} nats`;
+  if (!look) return `${when}: nothing was seen of ${words(task)}`;
+  return `${when}, ${words(task)}: right ${percent(look.model_accuracy)}, head ${look.head} picks what is meant in ${percent(look.choice_accuracy)} with ${look.mass.toFixed(2)} of its attention, resampling it costs ${look.resample_ablation_drop.toFixed(1)} nats`;
 }
 
-/** Plays the film; `quiet` says nothing to a screen reader meanwhile. */
-function playback(button, film, last, quiet) {
+/** Moves the slider on; `quiet` says nothing to a screen reader meanwhile. */
+function playback(button, slider, last, quiet) {
   let timer = null;
   const stop = () => {
     clearInterval(timer);
@@ -106,7 +106,7 @@ function playback(button, film, last, quiet) {
     if (timer) return stop();
     button.textContent = "Stop";
     quiet.setAttribute("aria-live", "off"); // a screen reader cannot follow
-    if (film.state.frame === last) film.set({ frame: 0 });
-    timer = setInterval(() => (film.state.frame < last ? film.set({ frame: film.state.frame + 1 }) : stop()), 250);
+    if (slider.state.at === last) slider.set({ at: 0 });
+    timer = setInterval(() => (slider.state.at < last ? slider.set({ at: slider.state.at + 1 }) : stop()), 250);
   });
 }

@@ -8,14 +8,14 @@ import torch
 
 from common.visible import START, visible
 from data import EncodedCase, Tokenizer
-from data.cases.case import SITES, Span, answer_columns, twin_groups
+from data.cases.case import SITES, Span, answer_columns, counterfactual_groups
 from model import GPT
 from model.hooks import PatternRecorder
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.patterns import show_patterns
 from probing.scoring import score_answers
-from probing.tasks import FamilyResult
+from probing.tasks import TaskResult
 from report.pages import pack
 
 LEVELS = 255  # of a weight in a page, which has a byte
@@ -49,20 +49,20 @@ class Text:
 
 @dataclass(frozen=True)
 class Example:
-    """A counterfactual pair, or one text; ``family`` is None for the user's own; ``kind``: why this one is shown."""
+    """A counterfactual pair, or one text; ``task`` is None for the user's own; ``kind``: why this one is shown."""
 
-    family: str | None
+    task: str | None
     kind: str
     texts: list[Text]
 
 
-def typical_and_hardest(result: FamilyResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
+def typical_and_hardest(result: TaskResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
     """The counterfactual pair, or lone case, whose contrast in the best head is the median, and the lowest one."""
     heads, quoted = result.heads, result.quotes[result.best]
     s, k = heads.sites.index(quoted.site), heads.names.index(quoted.name)
     contrast = (heads.gold - heads.rival)[:, s, k]
     ranked, start = [], 0
-    for group in twin_groups(result.cases):
+    for group in counterfactual_groups(result.cases):
         ranked.append((contrast[start : start + len(group)].mean(), start, group))
         start += len(group)
     ranked.sort(key=lambda item: item[:2])
@@ -102,10 +102,10 @@ def own_text(tokenizer: Tokenizer, tokens: Sequence[int], positions: Sequence[in
 
 
 def choose_examples(findings: Findings, tokenizer: Tokenizer, first: str | None, own: Text | None) -> list[Example]:
-    """The user's own text, then a typical pair of each family, that of the ``first`` before all, then the hardest."""
+    """The user's own text, then a typical pair of each task, that of the ``first`` before all, then the hardest."""
     examples = [Example(None, "yours", [own])] if own else []
     by_kind: dict[str, list[Example]] = {}
-    for result in sorted(findings.families, key=lambda result: result.name != first):
+    for result in sorted(findings.tasks, key=lambda result: result.name != first):
         for kind, group in typical_and_hardest(result):
             texts = [text_of_case(findings.model, tokenizer, case) for case in group]
             by_kind.setdefault(kind, []).append(Example(result.name, kind, texts))
@@ -141,7 +141,7 @@ def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tupl
     described = zip(rows, blocks, strict=True)
     records = [
         {
-            "family": example.family,
+            "task": example.task,
             "kind": example.kind,
             "texts": [text_json(text, *next(described)) for text in example.texts],
         }

@@ -25,22 +25,22 @@ from matplotlib.ticker import EngFormatter
 from common.atomic import replace_durably
 from common.visible import visible_name
 from data import EncodedCase, Tokenizer
-from data.cases.case import SITES, twin_groups
+from data.cases.case import SITES, counterfactual_groups
 from model import GPT
 from probing.findings import Findings, Role
 from probing.heads import attention_row, layer_names
 from probing.roles import role_of
 from probing.splits import Split
-from probing.tasks import NEVER_CHOSEN, FamilyResult, HeadQuote, impossible_at
+from probing.tasks import NEVER_CHOSEN, HeadQuote, TaskResult, negative_control_at
 from report.colours import FAINT, INK, MATTERS, PAPER, RGB, TINT, blend, rgb, role_colour
 from report.probe_summary import percent
 from report.role_table import label_of
 from report.tinted_text import split_words
 from storage.metrics import Row
-from training.evaluation import families_of
+from training.evaluation import tasks_of
 
 FORMATS = ("png", "svg", "pdf")
-NAMES = ("role_map", "stories", "sites", "film")  # the figures of a probe
+NAMES = ("role_map", "stories", "sites", "dynamics")  # the figures of a probe
 DPI = 150
 POINT = 1 / 72  # inches
 STYLE = {
@@ -181,9 +181,9 @@ class DrawnWord:
 
 
 def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[Path]:
-    """For each role one resolved family; boxed: the site, underlined: gold, pale: what comes after the site."""
-    by_role: dict[str, FamilyResult] = {}
-    for result in findings.families:
+    """For each role one resolved task; boxed: the site, underlined: gold, pale: what comes after the site."""
+    by_role: dict[str, TaskResult] = {}
+    for result in findings.tasks:
         if result.resolved:
             by_role.setdefault(role_of(result.name), result)
     if not by_role:
@@ -192,7 +192,7 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
         parts = []
         for result in by_role.values():
             quoted = result.quotes[result.best]
-            shortest = min(twin_groups(result.cases), key=lambda group: len(group[0].case.text))
+            shortest = min(counterfactual_groups(result.cases), key=lambda group: len(group[0].case.text))
             stories = [lay_out(findings.model, tokenizer, case, quoted) for case in shortest]
             parts.append((heading(result, quoted), stories))
         return draw_parts(parts, path)
@@ -214,7 +214,7 @@ def draw_parts(parts: Sequence[tuple[str, Sequence[Sequence[DrawnWord]]]], path:
     return save(figure, path)
 
 
-def heading(result: FamilyResult, quoted: HeadQuote) -> str:
+def heading(result: TaskResult, quoted: HeadQuote) -> str:
     right = f"picks the right one in {percent(quoted.accuracy)} of {len(result.cases)} held-out cases"
     return f"{visible_name(result.name)}: head {quoted.name} at {quoted.site}, {right}"
 
@@ -268,8 +268,8 @@ CONTROL = {"color": INK, "marker": "D", "markersize": 6, "markerfacecolor": "non
 
 
 def draw_sites(findings: Findings, path: Path) -> list[Path]:
-    """One panel for each resolved family."""
-    resolved = [result for result in findings.families if result.resolved]
+    """One panel for each resolved task."""
+    resolved = [result for result in findings.tasks if result.resolved]
     if not resolved:
         return []
     sites = [site for site in SITES if any(site in result.heads.sites for result in resolved)]
@@ -283,11 +283,11 @@ def draw_sites(findings: Findings, path: Path) -> list[Path]:
         for axes in list(panels)[len(resolved) :]:
             axes.remove()
         figure.supylabel("choice accuracy", fontsize=8)
-        draw_legend(figure, sites, any(impossible_at(result) for result in resolved), wide=columns > 2)
+        draw_legend(figure, sites, any(negative_control_at(result) for result in resolved), wide=columns > 2)
         return save(figure, path)
 
 
-def draw_panel(axes: Axes, result: FamilyResult, sites: list[str]) -> None:
+def draw_panel(axes: Axes, result: TaskResult, sites: list[str]) -> None:
     heads, quoted, (name, baseline) = result.heads, result.quotes[result.best], result.best_baseline
     chosen = heads.names.index(result.best)
     accuracy = heads.accuracy()  # [S, K]
@@ -301,7 +301,7 @@ def draw_panel(axes: Axes, result: FamilyResult, sites: list[str]) -> None:
     low, high = Split(result.cases).intervals(heads.choice()[:, :, chosen]).T
     axes.vlines(x, low, high, color=TINT, linewidth=1.2, zorder=2)
     axes.plot(x, accuracy[:, chosen], zorder=3, **CHOSEN)
-    if control := impossible_at(result):
+    if control := negative_control_at(result):
         axes.plot([sites.index("P")], [control.accuracy], zorder=4, **CONTROL)
     axes.text(0.03, 0.05, f"baseline: {name}, {percent(baseline.accuracy)}", fontsize=7, transform=axes.transAxes)
     title = textwrap.fill(visible_name(result.name), TITLE_WIDTH)
@@ -322,7 +322,7 @@ def draw_legend(figure: Figure, sites: list[str], control: bool, wide: bool) -> 
         (Patch(color=FAINT), "the answer itself is read: never chosen"),
     ]
     if control:
-        entries.append((Line2D([], [], **CONTROL), "the impossible probe: any head before the cue, must be 50 %"))
+        entries.append((Line2D([], [], **CONTROL), "the negative control: any head before the cue, must be 50 %"))
     handles, labels = zip(*entries, strict=True)
     meanings = "; ".join(f"{site}: {SITES[site]}".replace(" ", NO_BREAK) for site in sites)
     meanings = textwrap.fill(meanings, 120 if wide else 60, break_on_hyphens=False)
@@ -334,7 +334,7 @@ def draw_legend(figure: Figure, sites: list[str], control: bool, wide: bool) -> 
 DYNAMICS = (
     ("model_accuracy", "the model's answer is right", "share of answers"),
     ("choice_accuracy", "the head picks what is meant", "choice accuracy"),
-    ("resample_drop", "cost of another case's head output, nats", "nats of log-odds"),
+    ("resample_ablation_drop", "cost of another case's head output, nats", "nats of log-odds"),
 )
 LOSSES = {
     "train_loss": {"label": "training, one batch", "color": "#b8c4d6"},
@@ -342,44 +342,44 @@ LOSSES = {
 }
 
 
-def draw_dynamics(frames: Sequence[dict], path: Path) -> list[Path]:
-    """One panel for behaviour, looking and mattering; one line a family. Nothing for fewer than two moments."""
-    if len(frames) < 2:
+def draw_dynamics(moments: Sequence[dict], path: Path) -> list[Path]:
+    """One panel for behaviour, looking and mattering; one line a task. Nothing for fewer than two moments."""
+    if len(moments) < 2:
         return []
     with drawing(**{"font.size": 9}):
         figure = new_figure(13, 3.9, layout="constrained")
         for axes, (key, title, label) in zip(figure.subplots(1, len(DYNAMICS)), DYNAMICS, strict=True):
-            for i, family in enumerate(frames[-1]["families"]):
-                known = [frame for frame in frames if family in frame["families"]]
-                looks = [frame["families"][family] for frame in known]
-                name = f"{visible_name(family)}, head {looks[-1]['head']}"  # one that began with _ would be left out
-                x, y = [frame["tokens"] for frame in known], [look[key] for look in looks]
+            for i, task in enumerate(moments[-1]["tasks"]):
+                known = [moment for moment in moments if task in moment["tasks"]]
+                looks = [moment["tasks"][task] for moment in known]
+                name = f"{visible_name(task)}, head {looks[-1]['head']}"  # one that began with _ would be left out
+                x, y = [moment["tokens"] for moment in known], [look[key] for look in looks]
                 axes.plot(x, y, marker=".", label=name, **line_style(i))
             axes.set(title=title, ylabel=label, xlabel="tokens seen")
-            axes.set_xscale("symlog", linthresh=max(1, frames[1]["tokens"]))
+            axes.set_xscale("symlog", linthresh=max(1, moments[1]["tokens"]))
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            if key != "resample_drop":
+            if key != "resample_ablation_drop":
                 axes.set_ylim(-0.03, 1.03)
         axes.legend(fontsize=8, bbox_to_anchor=(1.02, 0.5), loc="center left")
         return save(figure, path)
 
 
 def draw_curves(rows: Sequence[Row], path: Path) -> list[Path]:
-    """Loss against tokens, and for stories each family's share of right answers. Nothing before two evaluations."""
+    """Loss against tokens, and for stories each task's share of right answers. Nothing before two evaluations."""
     evaluations = [row for row in rows if row.get("val_loss") is not None]
     if len(evaluations) < 2:
         return []
-    families = families_of(evaluations[-1], "referential")
+    tasks = tasks_of(evaluations[-1], "referential")
     with drawing():
-        figure = new_figure(10 if families else 5.5, 3.6, layout="constrained")
-        losses, *right = figure.subplots(1, 2 if families else 1, squeeze=False)[0]
+        figure = new_figure(10 if tasks else 5.5, 3.6, layout="constrained")
+        losses, *right = figure.subplots(1, 2 if tasks else 1, squeeze=False)[0]
         for key, style in LOSSES.items():
             plot_column(losses, rows, key, style)
         losses.set(ylabel="loss, nats per token", ylim=loss_limits(rows))
         losses.legend()
         for axes in right:
-            for i, family in enumerate(families):
-                plot_column(axes, evaluations, f"referential/{family}/accuracy", {"label": family} | line_style(i))
+            for i, task in enumerate(tasks):
+                plot_column(axes, evaluations, f"referential/{task}/accuracy", {"label": task} | line_style(i))
             axes.set(ylabel="right answers", ylim=(-0.02, 1.02))
             axes.legend(fontsize=7, ncols=2, loc="lower right")
         for axes in (losses, *right):

@@ -4,7 +4,7 @@
 const bestBaseline = ({ baselines }) =>
   Object.entries(baselines).reduce((best, other) => (other[1] > best[1] ? other : best));
 
-/** What may be said of a head in a family. */
+/** What may be said of a head in a task. */
 function verdictOf({ resolved }, { looks, matters }) {
   if (!resolved) return "not interpreted";
   if (!looks) return "";

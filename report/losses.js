@@ -1,8 +1,8 @@
 /* The loss of a run: of one batch after another while training, and of all validation text at evaluations. */
 
 const MEASURES = {
-  val_loss: { name: "nats per token", told: ({ val_loss }) => `${digits(val_loss)} nats per token` },
-  val_bpb: { name: "bits per byte", told: ({ val_bpb }) => `${digits(val_bpb)} bits per byte` },
+  val_loss: { name: "nats per token", text: ({ val_loss }) => `${digits(val_loss)} nats per token` },
+  val_bpb: { name: "bits per byte", text: ({ val_bpb }) => `${digits(val_bpb)} bits per byte` },
 };
 const PARTS = [
   ["1", "all steps"],
@@ -10,7 +10,7 @@ const PARTS = [
   ["0.1", "the last tenth"],
 ];
 
-const digits = (value) => (value === null ? "no number" : value.toFixed(4));
+const digits = (value) => (value === null ? "not finite" : value.toFixed(4));
 
 /** The last entry of ascending `steps` that is at most `step`. */
 const latest = (steps, step) =>
@@ -27,8 +27,8 @@ const span = (seconds) => (seconds >= 120 ? `${(seconds / 60).toFixed(1)} minute
 /** What a chart does with the step that is pointed at: all sections follow it. */
 const follow = (view) => (step) => step !== null && view.set({ step });
 
-/** A range over some steps of the run, which shows and sets the view's step; `told(i)`: what it says of the i-th. */
-function stepSlider(view, steps, label, told) {
+/** A range over some steps of the run, which shows and sets the view's step; `text(i)`: what it says of the i-th. */
+function stepSlider(view, steps, label, text) {
   const range = h("input", {
     type: "range",
     min: 0,
@@ -41,7 +41,7 @@ function stepSlider(view, steps, label, told) {
   view.watch(({ step }, changed) => {
     if (!changed("step")) return;
     range.value = latest(steps, step);
-    range.setAttribute("aria-valuetext", told(latest(steps, step)));
+    range.setAttribute("aria-valuetext", text(latest(steps, step)));
   });
   return h("div", { class: "slider wide" }, range);
 }
@@ -134,12 +134,12 @@ function describeStep(step, run) {
   const evaluation = rowOf(run.evaluations, latest(run.evaluations.step, step));
   const batch = run.train.findLast(([at]) => at <= step);
   const time = evaluation.seconds ? `, ${span(evaluation.seconds)}` : "";
-  const told = Object.values(MEASURES)
-    .map((measure) => measure.told(evaluation))
+  const text = Object.values(MEASURES)
+    .map((measure) => measure.text(evaluation))
     .join(", ");
   const lowest = evaluation.step === run.best ? ", the lowest" : "";
   const trained = batch ? `; training ${digits(batch[1])} at step ${thousands(batch[0])}` : "";
-  return `step ${thousands(evaluation.step)} (${compact(evaluation.tokens)} tokens${time}): validation ${told}${lowest}${trained}`;
+  return `step ${thousands(evaluation.step)} (${compact(evaluation.tokens)} tokens${time}): validation ${text}${lowest}${trained}`;
 }
 
 function evaluationsTable({ evaluations }) {

@@ -1,7 +1,7 @@
 /* All numbers as a table, and as the files that hold them. */
 
 const COLUMNS = [
-  "family",
+  "task",
   "model right",
   "head, site",
   "picks what is meant",
@@ -9,15 +9,15 @@ const COLUMNS = [
   "mass",
   "× uniform",
   "p",
-  "swap, nats",
-  "swap in heads that do not look",
+  "weight swap, nats",
+  "weight swap in heads that do not look",
   "verdict",
 ];
 
 function numbersRow(name, found) {
   const best = found.best;
   const [baseline, value] = bestBaseline(found);
-  const { swap } = best.effects;
+  const { weight_swap: swap } = best.effects;
   const nats = (effect) =>
     effect ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)})` : "–";
   return [
@@ -28,7 +28,7 @@ function numbersRow(name, found) {
           `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
           `${percent(value, 1)} ${baseline}`,
           best.mass.toFixed(2),
-          best.engagement.toFixed(1),
+          best.lift.toFixed(1),
           best.p_adj.toFixed(4),
           nats(swap),
           (swap?.reference ?? null) === null ? "–" : swap.reference.toFixed(1),
@@ -39,29 +39,29 @@ function numbersRow(name, found) {
 }
 
 function numbersSection(view, { heads, page }) {
-  const names = Object.keys(heads.families);
+  const names = Object.keys(heads.tasks);
   const buttons = names.map((name) =>
     h(
       "button",
-      { type: "button", onclick: () => view.set({ family: name, head: heads.families[name].best.head }) },
+      { type: "button", onclick: () => view.set({ task: name, head: heads.tasks[name].best.head }) },
       words(name),
     ),
   );
   const node = table(
-    "The chosen head of every family",
+    "The chosen head of every task",
     COLUMNS,
-    names.map((name, i) => [buttons[i], ...numbersRow(name, heads.families[name])]),
+    names.map((name, i) => [buttons[i], ...numbersRow(name, heads.tasks[name])]),
   );
-  node.classList.add("families");
-  view.watch(({ family }, changed) => {
-    if (!changed("family")) return;
+  node.classList.add("tasks");
+  view.watch(({ task }, changed) => {
+    if (!changed("task")) return;
     buttons.forEach((button, i) => {
-      button.setAttribute("aria-pressed", names[i] === family);
-      button.closest("tr").classList.toggle("on", names[i] === family);
+      button.setAttribute("aria-pressed", names[i] === task);
+      button.closest("tr").classList.toggle("on", names[i] === task);
     });
   });
   const notes = page.too_few.map((reason) => h("p", { class: "what" }, `Not measured: ${reason}.`));
-  const probe = heads.impossible_probe.accuracy;
+  const probe = heads.negative_control.accuracy;
   return section(
     "numbers",
     "All numbers",
@@ -72,8 +72,8 @@ function numbersSection(view, { heads, page }) {
       "p",
       { class: "what" },
       probe === null
-        ? "No impossible probe: no twins are the same up to a pronoun."
-        : `Impossible probe: ${percent(probe, 2)}, must be 50 %.`,
+        ? "No negative control: no counterfactuals are the same up to a pronoun."
+        : `Negative control: ${percent(probe, 2)}, must be 50 %.`,
     ),
     h(
       "p",

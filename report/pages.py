@@ -15,7 +15,7 @@ from common.atomic import replace_durably
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics")
 SCRIPTS = {
-    "probe": (*SHARED, "found", "patterns", "roles", "telling", "story", "sites", "numbers", "method", "probe"),
+    "probe": (*SHARED, "found", "patterns", "roles", "tinted", "story", "sites", "numbers", "method", "probe"),
     "training": (*SHARED, "losses", "references", "samples", "training"),
 }
 
@@ -35,7 +35,7 @@ def counted(n: int, thing: str) -> str:
 
 
 def shape_of(n_layer: int, n_head: int, attention: str) -> str:
-    """2 layers of 4 heads; where the tiled letters of ``attention`` have recurrent layers (R) among them, how many."""
+    """2 layers of 4 heads; and how many of them are recurrent (R), where any is."""
     recurrent = (attention * n_layer)[:n_layer].count("R")
     if recurrent == n_layer:
         return counted(n_layer, "recurrent layer")

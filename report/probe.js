@@ -4,12 +4,12 @@ async function drawProbe() {
   const [heads, page] = await Promise.all([unpackJson("heads.json"), unpackJson("page.json")]);
   const names = heads.all_roles.flatMap((layer, l) => layer.map((_, k) => `${l}.${k}`));
   const found = { heads, page, names };
-  const family = page.first ?? Object.keys(heads.families)[0];
+  const task = page.first ?? Object.keys(heads.tasks)[0];
   const example =
-    page.examples.find((other) => other.family === null) ?? page.examples.find((other) => other.family === family);
-  const best = heads.families[family]?.best;
+    page.examples.find((other) => other.task === null) ?? page.examples.find((other) => other.task === task);
+  const best = heads.tasks[task]?.best;
   const view = new View({
-    family,
+    task,
     head: best?.head ?? names[0],
     example,
     site: best?.site ?? example?.texts[0].sites.at(-1).name,
@@ -20,9 +20,9 @@ async function drawProbe() {
   keepTogether(view, found);
   const sections = [rolesSection(view, found)];
   if (example) sections.push(storySection(view, found));
-  if (family) sections.push(sitesSection(view, found));
+  if (task) sections.push(sitesSection(view, found));
   sections.push(
-    filmSection(view, heads.film, "No film yet: python probe.py run=... film=true looks at the snapshots of the run."),
+    dynamicsSection(view, heads.dynamics, "Not measured yet: python probe.py run=... dynamics=true looks at the snapshots of the run."),
   );
   sections.push(numbersSection(view, found));
   sections.push(methodSection(found));
@@ -32,15 +32,15 @@ async function drawProbe() {
   );
 }
 
-/** Another family brings its own text and site; another text brings its own sites. */
+/** Another task brings its own text and site; another text brings its own sites. */
 function keepTogether(view, { heads, page }) {
-  view.watch(({ family, example, site }, changed) => {
-    if (changed("family") && example && example.family !== family && !(changed("example") && example.family === null)) {
-      const own = page.examples.find((other) => other.family === family);
-      if (own) view.set({ example: own, site: heads.families[family].best.site, pinned: null, hovered: null });
+  view.watch(({ task, example, site }, changed) => {
+    if (changed("task") && example && example.task !== task && !(changed("example") && example.task === null)) {
+      const own = page.examples.find((other) => other.task === task);
+      if (own) view.set({ example: own, site: heads.tasks[task].best.site, pinned: null, hovered: null });
     } else if (changed("example") && example && !example.texts[0].sites.some(({ name }) => name === site)) {
       view.set({
-        site: example.family === null ? example.texts[0].sites.at(-1).name : heads.families[example.family].best.site,
+        site: example.task === null ? example.texts[0].sites.at(-1).name : heads.tasks[example.task].best.site,
       });
     }
   });

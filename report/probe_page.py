@@ -5,7 +5,7 @@ from pathlib import Path
 from common.atomic import json_text
 from data import Tokenizer
 from probing.findings import Findings
-from probing.roles import family_roles
+from probing.roles import task_roles
 from report import probe_summary as summary
 from report.colours import OTHER_ROLE, role_colours
 from report.examples import LEVELS, Text, choose_examples, pack_examples
@@ -23,8 +23,8 @@ def page_json(findings: Findings, examples: list[dict], left_out: int, first: st
         "levels": LEVELS,
         "colours": role_colours(),
         "other_role": OTHER_ROLE,
-        "family_roles": family_roles(),
-        "families": summary.questions(),
+        "task_roles": task_roles(),
+        "tasks": summary.questions(),
         "baselines": summary.BASELINES,
         "first": first,
         "too_few": list(findings.too_few),

@@ -8,7 +8,7 @@ from data.cases.case import SITES
 from probing import lists
 from probing.findings import Findings
 from probing.roles import role_of
-from probing.tasks import FamilyResult, impossible_probe
+from probing.tasks import TaskResult, negative_control
 from report.pages import shape_of
 
 BASELINES = {
@@ -26,12 +26,12 @@ NEARLY = 0.05
 NBSP = "\u00a0"
 
 
-def clearest(findings: Findings) -> FamilyResult | None:
-    """The family that shows best that its chosen head looks and matters: of pronouns, if there is one.
+def clearest(findings: Findings) -> TaskResult | None:
+    """The task that shows best that its chosen head looks and matters: of pronouns, if there is one.
 
     Of those that are nearly as clear as the clearest, the first, which is the simplest. None if no chosen head looks.
     """
-    looking = [result for result in findings.families if result.quotes[result.best].looks]
+    looking = [result for result in findings.tasks if result.quotes[result.best].looks]
     pronouns = [result for result in looking if is_pronoun(result)]
     clarity = {
         result.name: result.matters(result.best) + result.quotes[result.best].ci[0] - result.best_baseline[1].accuracy
@@ -42,7 +42,7 @@ def clearest(findings: Findings) -> FamilyResult | None:
     )
 
 
-def is_pronoun(result: FamilyResult) -> bool:
+def is_pronoun(result: TaskResult) -> bool:
     return role_of(result.name) == "pronoun"
 
 
@@ -52,7 +52,7 @@ def about(findings: Findings) -> str:
     shape = shape_of(config.n_layer, config.n_head, config.attention)
     size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
     run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
-    some = f" · only stories of {', '.join(map(visible_name, source['families']))}" if "families" in source else ""
+    some = f" · only stories of {', '.join(map(visible_name, source['tasks']))}" if "tasks" in source else ""
     return f"{run} · {shape}, {size}{some}"
 
 
@@ -70,13 +70,13 @@ def sentences(findings: Findings) -> list[str]:
     """The numbers that support the title."""
     result = clearest(findings)
     return [
-        *(about_head(result) if result else about_nothing(findings.families)),
-        *about_families(findings.families, result),
-        *about_negative_control(findings.families),
+        *(about_head(result) if result else about_nothing(findings.tasks)),
+        *about_tasks(findings.tasks, result),
+        *about_negative_control(findings.tasks),
     ]
 
 
-def about_head(result: FamilyResult) -> list[str]:
+def about_head(result: TaskResult) -> list[str]:
     quoted, (name, baseline) = result.quotes[result.best], result.best_baseline
     site = f"the word that {SITES[quoted.site]}" if quoted.site in PREDICTING else SITES[quoted.site]
     found = [
@@ -85,7 +85,7 @@ def about_head(result: FamilyResult) -> list[str]:
         f"interval {interval(quoted.ci)}). The best baseline, {BASELINES.get(name, name)}, picks the right one in "
         f"{percent(baseline.accuracy)}."
     ]
-    if swap := result.effects["swap"].get(result.best):
+    if swap := result.effects["weight_swap"].get(result.best):
         low, high = swap.ci
         others = "there is no head that does not look to compare it with"
         if swap.reference is not None:
@@ -97,30 +97,30 @@ def about_head(result: FamilyResult) -> list[str]:
     return found
 
 
-def about_nothing(families: Sequence[FamilyResult]) -> list[str]:
-    if not families:
-        return ["No family of cases could be measured."]
-    best = max(families, key=lambda result: result.accuracy)
+def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
+    if not tasks:
+        return ["No task of cases could be measured."]
+    best = max(tasks, key=lambda result: result.accuracy)
     found = [
         f"The model is right most often in {describe(best.name)}: {percent(best.accuracy)} of {len(best.cases)} cases."
     ]
-    others = sorted({name for result in families for name, quoted in result.quotes.items() if quoted.looks})
+    others = sorted({name for result in tasks for name, quoted in result.quotes.items() if quoted.looks})
     if others:
         found.append(f"Other heads than those chosen on the cases to select do look: {', '.join(others)}.")
     return found
 
 
-def about_families(families: Sequence[FamilyResult], shown: FamilyResult | None) -> list[str]:
-    """How many families there are beside the one shown."""
-    if len(families) < 2:
+def about_tasks(tasks: Sequence[TaskResult], shown: TaskResult | None) -> list[str]:
+    """How many tasks there are beside the one shown."""
+    if len(tasks) < 2:
         return []
-    looking = [result for result in families if result.quotes[result.best].looks]
+    looking = [result for result in tasks if result.quotes[result.best].looks]
     resolved, matter = (
-        sum(result.resolved for result in families),
+        sum(result.resolved for result in tasks),
         sum(result.matters(result.best) for result in looking),
     )
     found = (
-        f"Of {len(families)} families of cases the model resolves {resolved}; the chosen head looks in {len(looking)} "
+        f"Of {len(tasks)} tasks of cases the model resolves {resolved}; the chosen head looks in {len(looking)} "
         f"and matters in {matter}."
     )
     same_kind = [result for result in looking if shown and is_pronoun(result) == is_pronoun(shown)]
@@ -128,24 +128,24 @@ def about_families(families: Sequence[FamilyResult], shown: FamilyResult | None)
     return [found + (f" Quoted is one of the clearest{of_pronouns}." if len(same_kind) > 1 else "")]
 
 
-def about_negative_control(families: Sequence[FamilyResult]) -> list[str]:
-    control = impossible_probe(families)
+def about_negative_control(tasks: Sequence[TaskResult]) -> list[str]:
+    control = negative_control(tasks)
     if control is None:
         return []
     read = f"{100 * control:.2f}{NBSP}%"
     if control != 0.5:
-        return [f"The impossible probe reads {read} instead of 50{NBSP}%: a bug; do not trust these numbers."]
-    return [f"Where nobody could know, no head does: the impossible probe reads {read}."]
+        return [f"The negative control reads {read} instead of 50{NBSP}%: a bug; do not trust these numbers."]
+    return [f"Where nobody could know, no head does: the negative control reads {read}."]
 
 
 def questions() -> dict[str, str]:
-    """What has to be found out in each family that is known (docs/stories.md has a story of each)."""
-    return {name: family.question for name, family in stories.FAMILIES.items()} | {lists.FAMILY: lists.QUESTION}
+    """What has to be found out in each task that is known (docs/stories.md has a story of each)."""
+    return {name: task.question for name, task in stories.TASKS.items()} | {lists.TASK: lists.QUESTION}
 
 
-def describe(family: str) -> str:
-    question = questions().get(family)
-    return f"“{visible_name(family)}”" + (f" ({question})" if question else "")
+def describe(task: str) -> str:
+    question = questions().get(task)
+    return f"“{visible_name(task)}”" + (f" ({question})" if question else "")
 
 
 def percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""What a probe prints: each family in words, the role map, the known heads of GPT-2 small; or minimal pairs."""
+"""What a probe prints: each task in words, the role map, the known heads of GPT-2 small; or minimal pairs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,19 +8,19 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
 from common.visible import visible_name, visible_text
-from probing.effects import NeededSet
+from probing.effects import NecessaryHeads
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
 from probing.pairs import ScoredPairs
 from probing.splits import Split
-from probing.tasks import LOOKS_P, FamilyResult, impossible_probe
+from probing.tasks import LOOKS_P, TaskResult, negative_control
 from report import probe_summary as summary
 from report.role_table import role_table
 from report.terminal import new_bar
 
 HEADINGS = (
-    "family",
+    "task",
     "model\nright",
     "head\nsite",
     "picks the\nright one, %",
@@ -44,24 +44,24 @@ def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         yield lambda text, done, total: bar.update(task, description=visible_name(text), completed=done, total=total)
 
 
-def family_table(families: Sequence[FamilyResult], wide: bool) -> Table:
-    """One line a family: the head that *select* chose, quoted on *report*. heads.json has the rest.
+def task_table(tasks: Sequence[TaskResult], wide: bool) -> Table:
+    """One line a task: the head that *select* chose, quoted on *report*. heads.json has the rest.
 
     80 columns; ``wide``: 110, with the heads without which the answer is not known.
     """
     table = Table(title="who looks back, and does it matter", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for heading in HEADINGS if wide else HEADINGS[:-1]:
         table.add_column(heading, no_wrap=True)
-    for result in families:
+    for result in tasks:
         cells = [visible_name(result.name), f"{result.accuracy:.0%}", *head_cells(result)]
         table.add_row(*cells[: len(table.columns)])
     return table
 
 
-def head_cells(result: FamilyResult) -> list[str]:
+def head_cells(result: TaskResult) -> list[str]:
     if not result.resolved:
         return ["-", "-", "-", "-", "not interpreted", "-"]
-    quoted, swap = result.quotes[result.best], result.effects["swap"].get(result.best)
+    quoted, swap = result.quotes[result.best], result.effects["weight_swap"].get(result.best)
     low, high = quoted.ci
     return [
         f"{quoted.name} {quoted.site}",
@@ -69,7 +69,7 @@ def head_cells(result: FamilyResult) -> list[str]:
         f"{result.best_baseline[1].accuracy:.0%}",
         f"{swap.drop:.1f} ({'none' if swap.reference is None else f'{swap.reference:.1f}'})" if swap else "-",
         verdict(quoted.looks, result.matters(result.best)),
-        needed(result.needed),
+        needed(result.necessary),
     ]
 
 
@@ -79,22 +79,22 @@ def verdict(looks: bool, matters: bool) -> str:
     return "looks, matters" if matters else "looks"
 
 
-def needed(found: NeededSet) -> str:
+def needed(found: NecessaryHeads) -> str:
     """The set of heads without which the answer is not known, and how often it is then preferred to the foil."""
     heads, preference = ", ".join(found.heads), found.preference[-1]
     return f"{heads} ({preference:.0%})" if found.complete else f"shared: {preference:.0%} without {heads}"
 
 
-def habit_notes(findings: Findings) -> list[str]:
+def pattern_notes(findings: Findings) -> list[str]:
     """What the role map leaves out: distances, sinks, and the error of the best aligner."""
     notes = []
-    if habits := findings.habits:
-        for k, name in enumerate(habits.names):
-            if habits.has("fixed_offset", k):
-                notes.append(f"head {name} looks {int(habits.offset[k])} tokens back")
-            if habits.has("first_token", k):
+    if found := findings.attention_patterns:
+        for k, name in enumerate(found.names):
+            if found.has("fixed_offset", k):
+                notes.append(f"head {name} looks {int(found.offset[k])} tokens back")
+            if found.has("first_token", k):
                 notes.append(
-                    f"head {name} rests on the first token, whose value is {habits.sink_norm[k]:.2f} times as large "
+                    f"head {name} rests on the first token, whose value is {found.sink_norm[k]:.2f} times as large "
                     "as the others'"
                 )
     if found := findings.alignment:
@@ -106,23 +106,23 @@ def habit_notes(findings: Findings) -> list[str]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
-    """Prints the one sentence, the families, what could not be measured, the negative control and the role map;
+    """Prints the one sentence, the tasks, what could not be measured, the negative control and the role map;
     for GPT-2 small also what is known of its heads.
     """
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
-    console.print(family_table(findings.families, wide=console.width >= 110))
+    console.print(task_table(findings.tasks, wide=console.width >= 110))
     for reason in findings.too_few:
         console.print(f"not measured  {visible_text(reason)}")
-    for result in findings.families:
+    for result in findings.tasks:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
             few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"
             console.print(f"note   {visible_name(result.name)} has {few}")
-    control = impossible_probe(findings.families)
+    control = negative_control(findings.tasks)
     if control is not None:
         bug = "" if control == 0.5 else ": A BUG; do not trust any of these numbers"
-        console.print(f"\nimpossible probe (twins still identical): {control:.2%}, must be 50.00%{bug}\n")
+        console.print(f"\nimpossible probe (counterfactuals still identical): {control:.2%}, must be 50.00%{bug}\n")
     console.print(role_table(findings, console))
-    for note in habit_notes(findings):
+    for note in pattern_notes(findings):
         console.print(note)
     if known := known_head_table(findings):
         console.print(known)

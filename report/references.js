@@ -1,4 +1,4 @@
-/* When references were resolved: the loss that only the referent can lower, family by family. */
+/* When references were resolved: the loss that only the referent can lower, task by task. */
 
 const REFERENCES = [
   { key: "loss", title: "loss on the answer, nats", height: 230 },
@@ -6,19 +6,19 @@ const REFERENCES = [
 ];
 
 function referencesSection(view, run) {
-  const names = Object.keys(run.families);
+  const names = Object.keys(run.tasks);
   const panels = REFERENCES.map((panel) => ({ ...panel, chart: chart(referenceSpec(panel, view, run)) }));
   const key = h("p", { class: "key" });
   const status = h("p", { class: "status", "aria-live": "polite" });
-  view.watch(({ family, step }, changed) => {
-    if (!changed("family", "step")) return;
+  view.watch(({ task, step }, changed) => {
+    if (!changed("task", "step")) return;
     for (const panel of panels) panel.chart.draw(referenceSpec(panel, view, run));
     key.replaceChildren(
-      keyEntry("line chosen", words(family)),
-      keyEntry("line", "other families"),
+      keyEntry("line chosen", words(task)),
+      keyEntry("line", "other tasks"),
       keyEntry("rule half", `guessing between the candidates`),
     );
-    status.textContent = describeReference(family, step, run);
+    status.textContent = describeReference(task, step, run);
   });
   return section(
     "references",
@@ -27,7 +27,7 @@ function referencesSection(view, run) {
     h(
       "div",
       { class: "columns references" },
-      familyTable(view, run, names),
+      taskTable(view, run, names),
       h(
         "div",
         {},
@@ -40,18 +40,18 @@ function referencesSection(view, run) {
 }
 
 function referenceSpec({ key, title, height }, view, run) {
-  const { family, step } = view.state;
+  const { task, step } = view.state;
   const end = lastStep(run);
   const steps = run.evaluations.step;
-  const others = Object.keys(run.families).filter((name) => name !== family);
+  const others = Object.keys(run.tasks).filter((name) => name !== task);
   const line = (name, kind) => ({
     name: words(name),
     kind,
     dots: kind === "chosen" && steps.length <= MANY,
-    points: steps.map((at, i) => [at, run.families[name][key][i]]),
+    points: steps.map((at, i) => [at, run.tasks[name][key][i]]),
   });
-  const lines = [...others.map((name) => line(name, "other")), line(family, "chosen")];
-  const { worth } = run.families[family];
+  const lines = [...others.map((name) => line(name, "other")), line(task, "chosen")];
+  const { chance_loss } = run.tasks[task];
   const high =
     key === "loss"
       ? Math.max(
@@ -59,11 +59,11 @@ function referenceSpec({ key, title, height }, view, run) {
             lines.flatMap(({ points }) => points),
             end,
           )[1],
-          1.1 * (worth ?? 0),
+          1.1 * (chance_loss ?? 0),
         )
       : 1;
   return {
-    label: `${title}: ${words(family)} and ${others.length} other families`,
+    label: `${title}: ${words(task)} and ${others.length} other tasks`,
     height,
     x: stepAxis(end),
     y: {
@@ -73,23 +73,23 @@ function referenceSpec({ key, title, height }, view, run) {
       text: key === "loss" ? (value) => `${value}` : (value) => percent(value),
     },
     lines,
-    rules: key === "loss" && worth !== null ? [{ y: worth, kind: "half" }] : [],
+    rules: key === "loss" && chance_loss !== null ? [{ y: chance_loss, kind: "half" }] : [],
     cursor: step,
     onpoint: follow(view),
   };
 }
 
-/** The families with their numbers at the view's step; a button in each row chooses it. */
-function familyTable(view, run, names) {
+/** The tasks with their numbers at the view's step; a button in each row chooses it. */
+function taskTable(view, run, names) {
   const buttons = names.map((name) =>
-    h("button", { type: "button", onclick: () => view.set({ family: name }) }, words(name)),
+    h("button", { type: "button", onclick: () => view.set({ task: name }) }, words(name)),
   );
   const loss = names.map(() => h("span"));
   const right = names.map(() => h("span"));
-  const since = names.map((name) => run.families[name].since);
+  const since = names.map((name) => run.tasks[name].since);
   const whole = table(
-    "Families of references at the chosen step; a button highlights one",
-    ["family", ["loss", { class: "number" }], ["right", { class: "number" }], "below guessing from"],
+    "Tasks of references at the chosen step; a button highlights one",
+    ["task", ["loss", { class: "number" }], ["right", { class: "number" }], "below guessing from"],
     names.map((_, i) => [
       buttons[i],
       [loss[i], { class: "number" }],
@@ -97,46 +97,46 @@ function familyTable(view, run, names) {
       since[i] === null ? "not yet" : `step ${thousands(since[i])}`,
     ]),
   );
-  whole.classList.add("families");
-  view.watch(({ family, step }, changed) => {
-    if (!changed("family", "step")) return;
+  whole.classList.add("tasks");
+  view.watch(({ task, step }, changed) => {
+    if (!changed("task", "step")) return;
     const i = latest(run.evaluations.step, step);
     names.forEach((name, k) => {
-      const numbers = run.families[name];
+      const numbers = run.tasks[name];
       loss[k].textContent = numbers.loss[i] === null ? "–" : numbers.loss[i].toFixed(3);
       right[k].textContent = numbers.accuracy[i] === null ? "–" : percent(numbers.accuracy[i]);
-      buttons[k].setAttribute("aria-pressed", name === family);
-      buttons[k].closest("tr").classList.toggle("on", name === family);
+      buttons[k].setAttribute("aria-pressed", name === task);
+      buttons[k].closest("tr").classList.toggle("on", name === task);
     });
   });
   return whole;
 }
 
-function describeReference(family, step, run) {
+function describeReference(task, step, run) {
   const i = latest(run.evaluations.step, step);
-  const { loss, accuracy, worth, since } = run.families[family];
-  const when = `step ${thousands(run.evaluations.step[i])}, ${words(family)}`;
+  const { loss, accuracy, chance_loss, since } = run.tasks[task];
+  const when = `step ${thousands(run.evaluations.step[i])}, ${words(task)}`;
   if (loss[i] === null || accuracy[i] === null) return `${when}: was not measured`;
-  const known = worth === null ? "" : ` (guessing: ${worth.toFixed(2)})`;
+  const known = chance_loss === null ? "" : ` (guessing: ${chance_loss.toFixed(2)})`;
   const resolved = since === null ? "not below guessing yet" : `below guessing from step ${thousands(since)} on`;
   return `${when}: loss ${loss[i].toFixed(3)}${known}, right ${percent(accuracy[i])}; ${resolved}`;
 }
 
 /** What the end of training measured where stories are harder than any in training. */
-function stressSection({ stress }) {
-  const shown = { loss: (value) => value.toFixed(3), worth: (value) => value.toFixed(2) };
+function generalisationSection({ generalisation }) {
+  const shown = { loss: (value) => value.toFixed(3), chance_loss: (value) => value.toFixed(2) };
   const cell = (value, column) => (value === null ? "–" : (shown[column] ?? ((share) => percent(share, 1)))(value));
-  const rows = Object.entries(stress.families).map(([name, values]) => [
+  const rows = Object.entries(generalisation.tasks).map(([name, values]) => [
     words(name),
-    ...values.map((value, i) => [cell(value, stress.columns[i]), { class: "number" }]),
+    ...values.map((value, i) => [cell(value, generalisation.columns[i]), { class: "number" }]),
   ]);
   return section(
-    "stress",
+    "generalisation",
     "Harder than in training",
-    "Measured with the last weights, on stories that were never used before. Right, loss and worth: stories as in training, of other people and things. The rest: openings and endings never seen; more sentences in between than ever seen; words that were never candidates; and for these, whether the answer is at least likelier than the other candidate.",
+    "Measured with the last weights, on stories that were never used before. Right, loss and chance_loss: stories as in training, of other people and things. The rest: openings and endings never seen; more sentences in between than ever seen; words that were never candidates; and for these, whether the answer is at least likelier than the other candidate.",
     table(
-      "Held-out stories and stress",
-      ["family", ...stress.columns.map((name) => [name, { class: "number" }])],
+      "Held-out stories and generalisation",
+      ["task", ...generalisation.columns.map((name) => [name, { class: "number" }])],
       rows,
     ),
   );

@@ -1,4 +1,4 @@
-/* The role map: layers x heads, and beside it what the chosen head does in each family. */
+/* The role map: layers x heads, and beside it what the chosen head does in each task. */
 
 const SHORT = {
   pronoun: "pro",
@@ -15,7 +15,7 @@ const SHORT = {
 };
 const MEANING = {
   pronoun: "looks from where a pronoun's meaning is asked for to what it means",
-  key_value: "finds the name that belongs to a thing told before",
+  key_value: "finds the name that belongs to a thing mentioned before",
   copying: "looks at what came next the last time",
   induction: "looks at what came next the last time, in lists of random words",
   subject_verb: "looks from the verb to its subject, over other nouns",
@@ -41,7 +41,7 @@ function roleMap(view, { heads, page }) {
   const map = heads.all_roles;
   const { n_head: n, attention } = heads.model;
   const dense = n > NARROW;
-  const letters = /[^F]/.test(attention) ? map.map((_, l) => ` ${attention[l % attention.length]}`) : map.map(() => "");
+  const types = /[^F]/.test(attention) ? map.map((_, l) => ` ${attention[l % attention.length]}`) : map.map(() => "");
   const cells = new Map();
   const rows = map.map((layer, l) => {
     const own = layer.map((roles, k) => {
@@ -54,7 +54,7 @@ function roleMap(view, { heads, page }) {
     return h(
       "div",
       { role: "row" },
-      h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${letters[l]}`),
+      h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${types[l]}`),
       own.length ? own : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
     );
   });
@@ -143,7 +143,7 @@ function roleLegend({ heads, page }) {
       {},
       h("span", { class: "chip", "--role": roleColour(role, page) }),
       h("b", {}, words(role)),
-      ` ${lookup(MEANING, role) ?? "looks at what is meant in this family"}`,
+      ` ${lookup(MEANING, role) ?? "looks at what is meant in this task"}`,
     ),
   );
   if (!items.length) return h("p", { class: "what" }, "No head is given a role.");
@@ -155,13 +155,13 @@ function roleLegend({ heads, page }) {
   );
 }
 
-/** For the chosen head, each family as a bar of choice accuracy from 0 to 100 %; a family is chosen here. */
-function familyBars(view, { heads, page }) {
-  const items = Object.entries(heads.families).map(([name, found]) =>
-    familyBar(name, found, page, () => view.set({ family: name })),
+/** For the chosen head, each task as a bar of choice accuracy from 0 to 100 %; a task is chosen here. */
+function taskBars(view, { heads, page }) {
+  const items = Object.entries(heads.tasks).map(([name, found]) =>
+    taskBar(name, found, page, () => view.set({ task: name })),
   );
-  view.watch(({ head, family }, changed) => {
-    if (changed("head", "family")) items.forEach((item) => item.update(head, family));
+  view.watch(({ head, task }, changed) => {
+    if (changed("head", "task")) items.forEach((item) => item.update(head, task));
   });
   return h(
     "ul",
@@ -170,8 +170,8 @@ function familyBars(view, { heads, page }) {
   );
 }
 
-function familyBar(name, found, page, onclick) {
-  const colour = roleColour(lookup(page.family_roles, name) ?? name, page);
+function taskBar(name, found, page, onclick) {
+  const colour = roleColour(lookup(page.task_roles, name) ?? name, page);
   const [bar, value, verdict] = ["bar", "value", "verdict"].map((kind) => h("span", { class: kind }));
   const button = h(
     "button",
@@ -182,10 +182,10 @@ function familyBar(name, found, page, onclick) {
     verdict,
   );
   return {
-    node: h("li", { "data-family": name }, button),
-    update(head, family) {
+    node: h("li", { "data-task": name }, button),
+    update(head, task) {
       const quoted = found.heads.find((other) => other.head === head);
-      button.setAttribute("aria-pressed", name === family);
+      button.setAttribute("aria-pressed", name === task);
       bar.style.setProperty("--share", quoted.choice_accuracy);
       bar.classList.toggle("looks", quoted.looks);
       value.textContent = percent(quoted.choice_accuracy);
@@ -197,14 +197,14 @@ function familyBar(name, found, page, onclick) {
 function rolesSection(view, found) {
   const title = h("h3", {});
   const roles = h("p", { class: "what" });
-  const habits = h("p", { class: "what" });
+  const attention_patterns = h("p", { class: "what" });
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;
     const [layer, k] = head.split(".").map(Number);
     title.textContent = `Head ${head}`;
     roles.textContent = describeRoles(found.heads.all_roles[layer][k]);
-    const own = found.heads.habits?.[head];
-    habits.textContent = own
+    const own = found.heads.attention_patterns?.[head];
+    attention_patterns.textContent = own
       ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the token ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
       : "";
   });
@@ -218,8 +218,8 @@ function rolesSection(view, found) {
       { class: "what" },
       "Bars: how often it gives what is meant more attention than the other candidate, at its own best site; ticks: the best baseline.",
     ),
-    familyBars(view, found),
-    habits,
+    taskBars(view, found),
+    attention_patterns,
   );
   return section(
     "roles",

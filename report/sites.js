@@ -5,18 +5,18 @@ function sitesSection(view, { heads }) {
   const note = h("p", { class: "status" });
   const numbers = h("div", {});
   const area = chart({ label: "", height: 300, ...emptyAxes(), lines: [] });
-  view.watch(({ family, head }, changed) => {
-    if (!changed("family", "head")) return;
-    const found = heads.families[family];
-    area.draw(sitesSpec(family, head, found));
+  view.watch(({ task, head }, changed) => {
+    if (!changed("task", "head")) return;
+    const found = heads.tasks[task];
+    area.draw(sitesSpec(task, head, found));
     key.replaceChildren(...sitesKey(head, found));
-    note.textContent = describeSites(family, head, found);
-    numbers.replaceChildren(sitesTable(family, head, found));
+    note.textContent = describeSites(task, head, found);
+    numbers.replaceChildren(sitesTable(task, head, found));
   });
   return section(
     "sites",
     "From where it can know",
-    "How often a head gives what is meant more attention than the other candidate, looked at from each site: P-1 predicts the pronoun, P is the pronoun, C the cue, A-1 predicts the answer, A is the answer, where no head is chosen. Twins that differ only later are the same text at the pronoun: there every head must be at 50 %, the impossible probe.",
+    "How often a head gives what is meant more attention than the other candidate, looked at from each site: P-1 predicts the pronoun, P is the pronoun, C the cue, A-1 predicts the answer, A is the answer, where no head is chosen. Counterfactuals that differ only later are the same text at the pronoun: there every head must be at 50 %, the negative control.",
     h("figure", {}, key, area.node, h("figcaption", {}, note)),
     h("details", {}, h("summary", {}, "The same in numbers"), numbers),
   );
@@ -27,7 +27,7 @@ const emptyAxes = () => ({
   y: { min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1], text: (value) => percent(value) },
 });
 
-function sitesSpec(family, head, found) {
+function sitesSpec(task, head, found) {
   const { sites, choice_accuracy: accuracy, ci } = found.by_site;
   const line = (name, kind) => ({
     name: `head ${name}`,
@@ -36,10 +36,10 @@ function sitesSpec(family, head, found) {
     points: accuracy[name].map((value, i) => [i, value]),
   });
   const others = Object.keys(accuracy).filter((name) => name !== head);
-  const impossible = found.impossible_probe;
+  const impossible = found.negative_control;
   return {
     ...emptyAxes(),
-    label: describeSites(family, head, found),
+    label: describeSites(task, head, found),
     x: { min: -0.35, max: sites.length - 0.65, ticks: sites.map((site, i) => [i, site]) },
     lines: [...others.map((other) => line(other, "other")), line(head, "chosen")],
     bands: [{ points: ci[head].map(([low, high], i) => [i, low, high]) }],
@@ -52,7 +52,7 @@ function sitesSpec(family, head, found) {
           {
             x: sites.indexOf("P"),
             y: impossible.accuracy,
-            text: `impossible probe: ${percent(impossible.accuracy, 2)}`,
+            text: `negative control: ${percent(impossible.accuracy, 2)}`,
           },
         ]
       : [],
@@ -67,25 +67,25 @@ function sitesKey(head, found) {
     keyEntry("rule half", "50 %"),
     keyEntry("rule baseline", `best baseline at its own best site: ${name}, ${percent(value)}`),
   ];
-  if (found.impossible_probe)
-    entries.push(keyEntry("mark", `impossible probe: ${percent(found.impossible_probe.accuracy, 2)}`));
+  if (found.negative_control)
+    entries.push(keyEntry("mark", `negative control: ${percent(found.negative_control.accuracy, 2)}`));
   return entries;
 }
 
-function describeSites(family, head, found) {
+function describeSites(task, head, found) {
   const { sites, choice_accuracy: accuracy } = found.by_site;
   const each = sites.map((site, i) => `${site} ${percent(accuracy[head][i])}`).join(", ");
-  const impossible = found.impossible_probe;
+  const impossible = found.negative_control;
   const probe = impossible
-    ? ` Impossible probe, over ${impossible.cases} cases whose twins are still the same at P: ${percent(impossible.accuracy, 2)}.`
-    : " No twins of this family are the same up to the pronoun, so there is no impossible probe.";
-  return `${words(family)}, head ${head}: ${each}.${probe}`;
+    ? ` Negative control, over ${impossible.cases} cases whose counterfactuals are still the same at P: ${percent(impossible.accuracy, 2)}.`
+    : " No counterfactuals of this task are the same up to the pronoun, so there is no negative control.";
+  return `${words(task)}, head ${head}: ${each}.${probe}`;
 }
 
-function sitesTable(family, head, found) {
+function sitesTable(task, head, found) {
   const { sites, choice_accuracy: accuracy, ci } = found.by_site;
   return table(
-    `Choice accuracy by site in ${words(family)}`,
+    `Choice accuracy by site in ${words(task)}`,
     ["head", ...sites],
     Object.keys(accuracy).map((name) => [
       name === head ? `${name} (chosen)` : name,

@@ -1,4 +1,4 @@
-/* A story, its twin beneath, the sites to look from, and the patterns of all heads on it. */
+/* A story, its counterfactual beneath, the sites to look from, and the patterns of all heads on it. */
 
 const KINDS = {
   typical:
@@ -6,7 +6,7 @@ const KINDS = {
   hardest: "The pair on which the best head does worst",
   yours: "Your own text",
 };
-const exampleName = ({ family, kind }) => (family === null ? "your own text" : `${words(family)}, ${kind}`);
+const exampleName = ({ task, kind }) => (task === null ? "your own text" : `${words(task)}, ${kind}`);
 
 /** A range over the sites, each with its name beneath. */
 function siteSlider(view) {
@@ -86,32 +86,32 @@ function bigPattern(view, found) {
   const canvas = h("canvas", { class: "big", role: "img" });
   const caption = h("figcaption", {});
   const row = h("div", { class: "row" });
-  let telling = null;
-  const place = (event) => {
+  let shownText = null;
+  const position = (event) => {
     const box = canvas.getBoundingClientRect();
-    const n = telling.words.length;
+    const n = shownText.words.length;
     return [event.clientY - box.top, event.clientX - box.left].map((at) =>
       Math.max(0, Math.min(n - 1, Math.floor((at / box.width) * n))),
     );
   };
   canvas.addEventListener("pointermove", (event) => {
-    const [query, key] = place(event);
-    view.set({ hovered: telling.place(query) });
-    const weights = telling.patterns.row(found.names.indexOf(view.state.head), query);
-    const { tokens } = telling.text;
+    const [query, key] = position(event);
+    view.set({ hovered: shownText.position(query) });
+    const weights = shownText.patterns.row(found.names.indexOf(view.state.head), query);
+    const { tokens } = shownText.text;
     if (key <= query && weights)
       caption.textContent = `${tokens[query].trim()} → ${tokens[key].trim()}: ${weights[key].toFixed(2)}`;
   });
   canvas.addEventListener("pointerleave", () => view.set({ hovered: null }));
-  canvas.addEventListener("click", (event) => view.set({ pinned: telling.place(place(event)[0]), hovered: null }));
+  canvas.addEventListener("click", (event) => view.set({ pinned: shownText.position(position(event)[0]), hovered: null }));
   return {
     node: h("figure", { class: "pattern" }, h("div", { class: "frame" }, canvas, row), caption),
     show(one, state, redraw) {
-      telling = one;
-      const n = telling.words.length;
-      if (redraw) drawPattern(canvas, telling.patterns, found.names.indexOf(state.head), n);
+      shownText = one;
+      const n = shownText.words.length;
+      if (redraw) drawPattern(canvas, shownText.patterns, found.names.indexOf(state.head), n);
       canvas.setAttribute("aria-label", `attention pattern of head ${state.head}, ${n} by ${n} tokens`);
-      const query = telling.query(state);
+      const query = shownText.query(state);
       row.style.setProperty("--at", query ?? -1);
       row.style.setProperty("--n", n);
       row.hidden = query === null;
@@ -128,7 +128,7 @@ function storyControls(view, found) {
     examples.map((example, i) => [i, exampleName(example)]),
     (i) => {
       const example = examples[i];
-      view.set({ example, family: example.family ?? view.state.family, pinned: null, hovered: null });
+      view.set({ example, task: example.task ?? view.state.task, pinned: null, hovered: null });
     },
   );
   const [head, headSelect] = chooser(
@@ -148,26 +148,26 @@ function storyControls(view, found) {
 }
 
 function storySection(view, found) {
-  const tell = (example) => example.texts.map((text, i) => new Telling(text, example.texts[1 - i], found, view));
-  const tellingsOf = new Map(found.page.examples.map((example) => [example, tell(example)]));
+  const textsOfExample = (example) => example.texts.map((text, i) => new TintedText(text, example.texts[1 - i], found, view));
+  const textsOf = new Map(found.page.examples.map((example) => [example, textsOfExample(example)]));
   const [controls, strip, big] = [storyControls(view, found), headStrip(view, found), bigPattern(view, found)];
   const kind = h("p", { class: "what kind" });
   const texts = h("div", { class: "texts" });
-  let before = null; // the telling whose pattern is drawn
+  let before = null; // the text whose pattern is drawn
   view.watch(async (state, changed) => {
     const { example } = state;
-    const tellings = tellingsOf.get(example);
+    const shownTexts = textsOf.get(example);
     if (changed("example")) {
       kind.textContent = describeExample(example, found);
-      texts.replaceChildren(...tellings.flatMap(({ node, status, model }) => [node, status, model]));
+      texts.replaceChildren(...shownTexts.flatMap(({ node, status, model }) => [node, status, model]));
     }
     controls.show(state, changed);
     if (changed("head")) strip.choose(state.head);
-    await Promise.all(tellings.map((telling) => telling.load()));
+    await Promise.all(shownTexts.map((shownText) => shownText.load()));
     if (view.state.example !== example) return; // the reader has gone on meanwhile
-    for (const telling of tellings) telling.draw(view.state);
-    if (changed("example", "scheme")) strip.draw(tellings[0]);
-    const shown = tellings.find(({ text }) => text === view.state.hovered?.text) ?? tellings[0];
+    for (const shownText of shownTexts) shownText.draw(view.state);
+    if (changed("example", "scheme")) strip.draw(shownTexts[0]);
+    const shown = shownTexts.find(({ text }) => text === view.state.hovered?.text) ?? shownTexts[0];
     big.show(shown, view.state, changed("example", "head", "scheme") || shown !== before);
     before = shown;
   });
@@ -175,7 +175,7 @@ function storySection(view, found) {
   return section(
     "story",
     "Where it looks",
-    "Boxed: the word that looks. Tinted: what it looks at. Underlined: what is meant; dotted: the other candidate. Bold: what differs between the twins. Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.",
+    "Boxed: the word that looks. Tinted: what it looks at. Underlined: what is meant; dotted: the other candidate. Bold: what differs between the counterfactuals. Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.",
     controls.node,
     kind,
     h("div", { class: "columns story" }, texts, big.node),
@@ -185,13 +185,13 @@ function storySection(view, found) {
   );
 }
 
-function describeExample({ family, kind }, { heads, page }) {
-  const found = lookup(heads.families, family);
+function describeExample({ task, kind }, { heads, page }) {
+  const found = lookup(heads.tasks, task);
   const unresolved = found && !found.resolved;
-  const what = lookup(page.families, family);
-  const asks = what ? ` In “${words(family)}”: ${what}.` : "";
+  const what = lookup(page.tasks, task);
+  const asks = what ? ` In “${words(task)}”: ${what}.` : "";
   const doubt = unresolved
-    ? ` The model is right in ${percent(found.model_accuracy)} of ${words(family)}: it does not resolve it, and what its heads do here is not interpreted.`
+    ? ` The model is right in ${percent(found.model_accuracy)} of ${words(task)}: it does not resolve it, and what its heads do here is not interpreted.`
     : "";
   return `${KINDS[kind] ?? kind}.${asks}${doubt}`;
 }

@@ -106,10 +106,10 @@ def show_sentence(
 ) -> None:
     """Prints what heads look at from every pronoun and from the last token.
 
-    The heads are the best ones of the families that the model resolves; all of them, if it resolves none.
+    The heads are the best ones of the tasks that the model resolves; all of them, if it resolves none.
     """
     best_on: dict[str, list[str]] = {}
-    for result in findings.families:
+    for result in findings.tasks:
         if result.resolved:
             best_on.setdefault(result.best, []).append(visible_name(result.name))
     for head in best_on or head_names(model):

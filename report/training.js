@@ -1,20 +1,20 @@
 /* report.html of a run: what its record says, while it trains and afterwards. */
 
 const LIVE =
-  "A look at every family each time that training looked at its heads, against tokens seen (logarithmic); the head is the one that was best at that moment. Thick: the chosen family; thin: the others.";
-const NO_FILM =
-  "Not seen yet: python train.py ... probe_every=250 looks at the heads while it trains; python probe.py run=... film=true looks at the snapshots of a run.";
+  "A look at every task each time that training looked at its heads, against tokens seen (logarithmic); the head is the one that was best at that moment. Thick: the chosen task; thin: the others.";
+const NO_DYNAMICS =
+  "Not seen yet: python train.py ... probe_every=250 looks at the heads while it trains; python probe.py run=... dynamics=true looks at the snapshots of a run.";
 
 async function drawTraining() {
   const run = await unpackJson("page.json");
-  const names = Object.keys(run.families);
-  const slowest = names.toSorted((a, b) => (run.families[b].since ?? Infinity) - (run.families[a].since ?? Infinity));
-  const view = new View({ step: run.evaluations.step.at(-1), family: slowest[0], measure: "val_loss", part: 1 });
+  const names = Object.keys(run.tasks);
+  const slowest = names.toSorted((a, b) => (run.tasks[b].since ?? Infinity) - (run.tasks[a].since ?? Infinity));
+  const view = new View({ step: run.evaluations.step.at(-1), task: slowest[0], measure: "val_loss", part: 1 });
   const sections = [lossSection(view, run)];
   if (names.length) sections.push(referencesSection(view, run));
   if (run.samples.length) sections.push(samplesSection(view, run));
-  if (names.length) sections.push(filmSection(view, run.film.frames, NO_FILM, run.film.live ? LIVE : undefined));
-  if (Object.keys(run.stress.families).length) sections.push(stressSection(run));
+  if (names.length) sections.push(dynamicsSection(view, run.dynamics.moments, NO_DYNAMICS, run.dynamics.live ? LIVE : undefined));
+  if (Object.keys(run.generalisation.tasks).length) sections.push(generalisationSection(run));
   sections.push(settingsSection(run));
   document.getElementById("page").replaceChildren(...sections);
 }
@@ -23,7 +23,7 @@ function settingsSection({ config }) {
   return section(
     "settings",
     "Settings",
-    "All that this run was told. metrics.jsonl beside this page has every number of its record.",
+    "The configuration of this run. metrics.jsonl beside this page has every number of its record.",
     h("details", {}, h("summary", {}, "config.yaml"), h("pre", { class: "config" }, config)),
   );
 }

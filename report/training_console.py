@@ -10,7 +10,7 @@ from report.terminal import new_bar, open_console
 from report.training_summary import STORY_COLUMNS
 from storage.checkpoint import saved_steps
 from storage.metrics import Row
-from training.evaluation import families_of
+from training.evaluation import tasks_of
 from training.loop import Trainer
 
 BAR = 1_000
@@ -100,27 +100,27 @@ class Console:
 
 
 def evaluation_line(row: Row) -> str:
-    """One evaluation in words: loss in nats per token, bits per byte, and how often each family's answer is right."""
+    """One evaluation in words: loss in nats per token, bits per byte, and how often each task's answer is right."""
     line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}  bits/byte {row['val_bpb']:.4f}"
-    right = [f"{family} {row[f'referential/{family}/accuracy']:.0%}" for family in families_of(row, "referential")]
+    right = [f"{task} {row[f'referential/{task}/accuracy']:.0%}" for task in tasks_of(row, "referential")]
     return line + ("  right: " + " ".join(right) if right else "")
 
 
 def story_table(row: Row) -> Table | None:
-    """How the stories were understood at the end, on held-out cases and under stress; None without stories."""
-    if not families_of(row, "report"):
+    """How the stories were understood at the end, on held-out cases and under generalisation; None without stories."""
+    if not tasks_of(row, "report"):
         return None
     table = Table(
         title="references resolved in held-out stories", title_justify="left", show_edge=False, pad_edge=False
     )
-    table.add_column("family", no_wrap=True)
+    table.add_column("task", no_wrap=True)
     for heading in STORY_COLUMNS:
         table.add_column(heading, justify="right")
-    formats = {"loss": "{:.3f}", "worth": "{:.2f}"}
-    for family in families_of(row, "report"):
-        values = {heading: row.get(key.format(family)) for heading, key in STORY_COLUMNS.items()}
+    formats = {"loss": "{:.3f}", "chance_loss": "{:.2f}"}
+    for task in tasks_of(row, "report"):
+        values = {heading: row.get(key.format(task)) for heading, key in STORY_COLUMNS.items()}
         cells = (
             "-" if value is None else formats.get(heading, "{:.1%}").format(value) for heading, value in values.items()
         )
-        table.add_row(family, *cells)
+        table.add_row(task, *cells)
     return table

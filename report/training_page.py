@@ -15,14 +15,14 @@ from storage import checkpoint
 from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
 from storage.run import CONFIG, PAGE, read_config
 from training.config import TrainConfig
-from training.evaluation import families_of
+from training.evaluation import tasks_of
 from training.loop import Trainer
 
 REDRAW_SECONDS = 60
 SHARE = 0.02  # of the time of a run that writing its page may take
 
 # What a page carries at most, so that it stays small however long the run was.
-TRAIN_POINTS, EVALUATIONS, FRAMES, SAMPLES, SAMPLE_CHARACTERS = 1_000, 400, 200, 40, 2_000
+TRAIN_POINTS, EVALUATIONS, MOST_MOMENTS, SAMPLES, SAMPLE_CHARACTERS = 1_000, 400, 200, 40, 2_000
 
 BUDGET = ("max_steps", "max_tokens", "max_minutes", "patience")
 
@@ -108,12 +108,16 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
         summary.title(config, rows),
         summary.sentences(config, rows, run, state),
     )
-    data = {**page_json(rows), "film": film_json(run, rows), "config": (run / CONFIG).read_text(encoding="utf-8")}
+    data = {
+        **page_json(rows),
+        "dynamics": dynamics_json(run, rows),
+        "config": (run / CONFIG).read_text(encoding="utf-8"),
+    }
     return write_page(run / PAGE, "training", heading, {"page.json": json_text(data).encode()})
 
 
 def page_json(rows: Sequence[Row]) -> dict:
-    """The record as columns, thinned; losses in nats per token, families by name. None: not finite, or not measured."""
+    """The record as columns, thinned; losses in nats per token, tasks by name. None: not finite, or not measured."""
     every = evaluations_of(rows)
     best = best_evaluation(rows)
     evaluations = spread(every, EVALUATIONS, keep=best)
@@ -123,18 +127,18 @@ def page_json(rows: Sequence[Row]) -> dict:
         "train": thin([(step, rounded(loss)) for step, loss in losses], TRAIN_POINTS),
         "evaluations": {key: [rounded(row.get(key)) for row in evaluations] for key in columns},
         "best": best["step"] if best else None,
-        "families": {
-            family: {
-                "worth": every[-1].get(f"referential/{family}/worth"),
-                "since": summary.below_worth_since(every, family),
+        "tasks": {
+            task: {
+                "chance_loss": every[-1].get(f"referential/{task}/chance_loss"),
+                "since": summary.below_chance_since(every, task),
                 **{
-                    name: [rounded(row.get(f"referential/{family}/{name}")) for row in evaluations]
+                    name: [rounded(row.get(f"referential/{task}/{name}")) for row in evaluations]
                     for name in ("loss", "accuracy")
                 },
             }
-            for family in families_of(every[-1], "referential")
+            for task in tasks_of(every[-1], "referential")
         },
-        "stress": stress_json(every[-1]),
+        "generalisation": generalisation_json(every[-1]),
         "samples": [
             {"step": row["step"], "text": row["sample"][:SAMPLE_CHARACTERS], "length": len(row["sample"])}
             for row in spread([row for row in rows if "sample" in row], SAMPLES)
@@ -142,47 +146,47 @@ def page_json(rows: Sequence[Row]) -> dict:
     }
 
 
-def stress_json(row: Row) -> dict:
-    """What the evaluation at the end of the budget says of held-out stories and of each stress split."""
+def generalisation_json(row: Row) -> dict:
+    """What the evaluation at the end of the budget says of held-out stories and of each generalisation split."""
     return {
         "columns": list(summary.STORY_COLUMNS),
-        "families": {
-            family: [rounded(row.get(key.format(family))) for key in summary.STORY_COLUMNS.values()]
-            for family in families_of(row, "report")
+        "tasks": {
+            task: [rounded(row.get(key.format(task))) for key in summary.STORY_COLUMNS.values()]
+            for task in tasks_of(row, "report")
         },
     }
 
 
-def film_json(run: Path, rows: Sequence[Row]) -> dict:
-    """Training dynamics: the quick probes made while training, or else what ``probe.py film=true`` saw."""
+def dynamics_json(run: Path, rows: Sequence[Row]) -> dict:
+    """Training dynamics: the quick probes made while training, or else what ``probe.py dynamics=true`` saw."""
     seen = [frame_of(row) for row in rows if "probe_seconds" in row]
-    frames = [without_unknown(frame) for frame in seen or recorded_film(run / "probe" / "heads.json")]
-    return {"live": bool(seen), "frames": spread(frames, FRAMES)}
+    moments = [without_unknown(moment) for moment in seen or recorded_dynamics(run / "probe" / "heads.json")]
+    return {"live": bool(seen), "moments": spread(moments, MOST_MOMENTS)}
 
 
-def recorded_film(heads: Path) -> list[dict]:
+def recorded_dynamics(heads: Path) -> list[dict]:
     """The training dynamics in a heads.json; none before there are any."""
     try:
-        return json.loads(heads.read_bytes()).get("film", []) if heads.exists() else []
+        return json.loads(heads.read_bytes()).get("dynamics", []) if heads.exists() else []
     except json.JSONDecodeError:  # probe.py is writing it at this moment, and writes the page after it
         return []
 
 
 def frame_of(row: Row) -> dict:
-    """The probe/FAMILY/NAME of a row, by family, as one moment of training dynamics."""
-    families: dict[str, dict] = {}
+    """The probe/TASK/NAME of a row, by task, as one moment of training dynamics."""
+    tasks: dict[str, dict] = {}
     for key, value in row.items():
         group, _, rest = key.partition("/")
         if group == "probe":
-            family, _, name = rest.rpartition("/")
-            families.setdefault(family, {})[name] = rounded(value)
-    return {"step": row["step"], "tokens": row["tokens"], "families": families}
+            task, _, name = rest.rpartition("/")
+            tasks.setdefault(task, {})[name] = rounded(value)
+    return {"step": row["step"], "tokens": row["tokens"], "tasks": tasks}
 
 
-def without_unknown(frame: dict) -> dict:
-    """A frame without the families of which something was not finite, as in a model that has diverged."""
-    known = {family: look for family, look in frame["families"].items() if None not in look.values()}
-    return {**frame, "families": known}
+def without_unknown(moment: dict) -> dict:
+    """A moment without the tasks of which something was not finite, as in a model that has diverged."""
+    known = {task: look for task, look in moment["tasks"].items() if None not in look.values()}
+    return {**moment, "tasks": known}
 
 
 def rounded(value: float | str | None) -> float | str | None:

@@ -11,27 +11,27 @@ from report.pages import shape_of
 from storage.metrics import Row, best_evaluation, evaluations_of
 from training import schedule
 from training.config import TrainConfig
-from training.evaluation import families_of
+from training.evaluation import tasks_of
 
 State = Literal["training", "stopped", "failed", "ended"]
-# What is reported of stories at the end of a run: heading -> key of the metrics row, for a family.
+# What is reported of stories at the end of a run: heading -> key of the metrics row, for a task.
 STORY_COLUMNS = {
     "right": "report/{}/accuracy",
     "loss": "report/{}/loss",
-    "worth": "report/{}/worth",
-    "new frames": "frames/{}/accuracy",
+    "chance_loss": "report/{}/chance_loss",
+    "new templates": "templates/{}/accuracy",
     "longer gaps": "gaps/{}/accuracy",
     "new words": "names/{}/accuracy",
     "over the foil": "names/{}/preference",
 }
 
 
-def below_worth_since(rows: Sequence[Row], family: str) -> int | None:
-    """The first evaluation from which on the loss on a family's answers is below what resolving them is worth."""
+def below_chance_since(rows: Sequence[Row], task: str) -> int | None:
+    """The first evaluation from which on the loss on a task's answers is below what resolving them is worth."""
     since = None
     for row in evaluations_of(rows):
-        loss, worth = (row.get(f"referential/{family}/{name}") for name in ("loss", "worth"))
-        below = loss is not None and worth is not None and loss < worth
+        loss, chance_loss = (row.get(f"referential/{task}/{name}") for name in ("loss", "chance_loss"))
+        below = loss is not None and chance_loss is not None and loss < chance_loss
         since = (row["step"] if since is None else since) if below else None
     return since
 
@@ -63,7 +63,7 @@ def title(config: TrainConfig, rows: Sequence[Row]) -> str:
     """How good the model is at the latest evaluation, as one sentence."""
     row = evaluations_of(rows)[-1]
     if row["val_loss"] is None:
-        return f"{position(config, row)}: the validation loss is no number"
+        return f"{position(config, row)}: the validation loss is not finite"
     loss = f"validation loss {row['val_loss']:.4f} nats per token, {row['val_bpb']:.4f} bits per byte"
     return f"{position(config, row)}: {loss}"
 
@@ -90,7 +90,7 @@ def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State 
     lines = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows)]
     skipped = rows[-1].get("skipped", 0)
     if skipped:
-        lines.append(f"{skipped:,} steps were skipped: their loss or gradient was no number.")
+        lines.append(f"{skipped:,} steps were skipped: their loss or gradient was not finite.")
     return lines
 
 
@@ -128,19 +128,16 @@ def about_best(rows: Sequence[Row]) -> list[str]:
 
 
 def about_references(rows: Sequence[Row]) -> list[str]:
-    families = families_of(evaluations_of(rows)[-1], "referential")
-    if not families:
+    tasks = tasks_of(evaluations_of(rows)[-1], "referential")
+    if not tasks:
         return []
-    above = [visible_name(family) for family in families if below_worth_since(rows, family) is None]
+    above = [visible_name(task) for task in tasks if below_chance_since(rows, task) is None]
     what = "the loss on the word that only the referent decides is below that of guessing between the candidates"
-    if len(above) == len(families):
-        return [f"In no family of references {what}."]
+    if len(above) == len(tasks):
+        return [f"In no task of references {what}."]
     if not above:
-        return [f"In all {len(families)} families of references {what}."]
-    return [
-        f"In {len(families) - len(above)} of {len(families)} families of references {what}. "
-        f"Not yet: {', '.join(above)}."
-    ]
+        return [f"In all {len(tasks)} tasks of references {what}."]
+    return [f"In {len(tasks) - len(above)} of {len(tasks)} tasks of references {what}. Not yet: {', '.join(above)}."]
 
 
 def millions(n: float) -> str:

@@ -20,7 +20,7 @@ import sample
 import train
 from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from data import Dataset, Tokenizer, TokenizerConfig, prepare
-from data.stories import FAMILIES, Stories, write
+from data.stories import TASKS, Stories, write
 from data.text.tokenizers import train_bpe
 
 pytest_plugins = ("browser",)
@@ -33,7 +33,7 @@ SCRIPTS = {
 }
 QUICK = (
     *("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1"),
-    "data.families=[agreement,cue]",  # every evaluation has cases of each
+    "data.tasks=[agreement,cue]",  # every evaluation has cases of each
 )
 SMALL = ("model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=32")
 LONGEST = ("test_training_scripts", "test_scripts", "test_world", "test_shortcuts", "test_loop", "test_probing_scripts")
@@ -144,7 +144,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        every = f"data.families=[{','.join(FAMILIES)}]"
+        every = f"data.tasks=[{','.join(TASKS)}]"
         run_script("train", "run=run", "max_steps=20", "eval_every=10", "checkpoint_every=10", *QUICK, *SMALL, every)
     finally:
         os.chdir(before)

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-FAMILIES = ("cue", "verb_bias")
+TASKS = ("cue", "verb_bias")
 LN2 = math.log(2)
 CONFIG = """max_steps: {max_steps}
 max_tokens: {max_tokens}
@@ -30,25 +30,25 @@ def evaluation(step: int, loss: float, **more: float | str) -> dict:
 
 
 def references(loss: float, prefix: str = "referential") -> dict:
-    """Of two families, of which the second is always ahead by 0.4 nats."""
+    """Of two tasks, of which the second is always ahead by 0.4 nats."""
     told = {}
-    for family, ahead in zip(FAMILIES, (0, 0.4), strict=True):
-        told[f"{prefix}/{family}/loss"] = max(0.01, loss - ahead)
-        told[f"{prefix}/{family}/accuracy"] = 1 / (1 + max(0.01, loss - ahead))
-        told[f"{prefix}/{family}/preference"] = 0.75
-        told[f"{prefix}/{family}/worth"] = LN2
+    for task, ahead in zip(TASKS, (0, 0.4), strict=True):
+        told[f"{prefix}/{task}/loss"] = max(0.01, loss - ahead)
+        told[f"{prefix}/{task}/accuracy"] = 1 / (1 + max(0.01, loss - ahead))
+        told[f"{prefix}/{task}/preference"] = 0.75
+        told[f"{prefix}/{task}/chance_loss"] = LN2
     return told
 
 
 def look(step: int) -> dict:
-    """What probes say, of the first family."""
+    """What probes say, of the first task."""
     told = {"model_loss": 1.0, "model_accuracy": step / 500, "head": "1.0", "site": "A-1", "choice_accuracy": 0.5}
-    told |= {"mass": 0.25, "swap_drop": 0.5, "resample_drop": step / 100}
-    return {**{f"probe/{FAMILIES[0]}/{name}": value for name, value in told.items()}, "probe_seconds": 0.5}
+    told |= {"mass": 0.25, "weight_swap_drop": 0.5, "resample_ablation_drop": step / 100}
+    return {**{f"probe/{TASKS[0]}/{name}": value for name, value in told.items()}, "probe_seconds": 0.5}
 
 
 def record(last: int = 400, every: int = 100, logged: int = 10, plain: bool = False, looks: bool = False) -> list[dict]:
-    """Rows of a run up to step ``last``, evaluated ``every`` so many steps; ``plain``: on text without families."""
+    """Rows of a run up to step ``last``, evaluated ``every`` so many steps; ``plain``: on text without tasks."""
     rows = []
     for step in range(0, last + 1, logged):
         row = {"step": step, "tokens": 64 * step}

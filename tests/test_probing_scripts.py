@@ -1,4 +1,4 @@
-"""What probing adds to the scripts: films of a run, looks while it trains, the user's own cases."""
+"""What probing adds to the scripts: training dynamics, quick probes while it trains, the user's own cases."""
 
 import json
 import subprocess
@@ -32,22 +32,22 @@ def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_f
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
     pictures = {path.name for path in (finished_run / "probe").iterdir() if path.suffix in (".png", ".svg", ".pdf")}
     assert pictures == {"role_map.svg"}, "nothing is resolved, and what an earlier probe drew is gone"
-    assert found["families"].keys() == {"cue", "agreement", "random_lists"}
-    assert found["families"]["cue"]["cases"] == 20
+    assert found["tasks"].keys() == {"cue", "agreement", "random_lists"}
+    assert found["tasks"]["cue"]["cases"] == 20
     assert "40 cases to select, 40 to report" in capsys.readouterr().out
 
 
 def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_run, capsys):
     found = {}
     for names in ("cue,recall", "cue"):
-        script("probe", f"run={finished_run}", f"families=[{names}]", *FEW)
+        script("probe", f"run={finished_run}", f"tasks=[{names}]", *FEW)
         found[names] = json.loads((finished_run / "probe" / "heads.json").read_text())
-        assert found[names]["families"].keys() == {*names.split(","), "random_lists"}
-        assert found[names]["model"]["families"] == names.split(",")
+        assert found[names]["tasks"].keys() == {*names.split(","), "random_lists"}
+        assert found[names]["model"]["tasks"] == names.split(",")
         assert f"only stories of {names.replace(',', ', ')}" in (finished_run / "probe" / "report.html").read_text()
-    assert found["cue"]["families"]["cue"] == found["cue,recall"]["families"]["cue"]
+    assert found["cue"]["tasks"]["cue"] == found["cue,recall"]["tasks"]["cue"]
     assert "untrained network" not in capsys.readouterr().out, "which is for terminals"
-    assert "unknown family of stories 'cues'" in error_of("probe", f"run={finished_run}", "families=[cues]")
+    assert "unknown task of stories 'cues'" in error_of("probe", f"run={finished_run}", "tasks=[cues]")
 
 
 def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):
@@ -60,9 +60,9 @@ def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):
     assert "line 5" in message
 
 
-def test_a_mix_of_all_letters_trains_resumes_samples_and_is_probed(script, error_of, capsys):
-    letters = ("model.attention=RWSLF", "model.n_layer=5", "model.window=12", "model.stride=4")
-    script("train", "run=run", "max_steps=4", *QUICK, *SMALL[:1], *SMALL[2:], *letters)
+def test_a_mix_of_all_types_trains_resumes_samples_and_is_probed(script, error_of, capsys):
+    types = ("model.attention=RWSLF", "model.n_layer=5", "model.window=12", "model.stride=4")
+    script("train", "run=run", "max_steps=4", *QUICK, *SMALL[:1], *SMALL[2:], *types)
     script("train", "run=run", "resume=true", "max_steps=6")
     script("sample", "run=run", "max_new_tokens=80", "show=2.1", "prompt=Tom met Anna")
     assert "head 2.1 when the last word was chosen" in capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_a_mix_of_all_letters_trains_resumes_samples_and_is_probed(script, error
     assert "0 R" in capsys.readouterr().out
     found = json.loads(Path("run/probe/heads.json").read_text())
     assert [len(layer) for layer in found["all_roles"]] == [0, 2, 2, 2, 2]
-    assert found["impossible_probe"]["accuracy"] == 0.5
+    assert found["negative_control"]["accuracy"] == 0.5
 
 
 def test_a_model_without_any_heads_says_so(script, error_of):
@@ -94,41 +94,47 @@ def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):
     assert "nowhere.jsonl" in error_of("probe", f"run={finished_run}", "cases=nowhere.jsonl")
 
 
-def test_a_run_is_looked_at_while_it_trains_and_filmed_afterwards(script, error_of):
+def test_a_run_is_looked_at_while_it_trains_and_afterwards(script, error_of):
     arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", *QUICK, *SMALL)
     script("train", "run=run", *arguments)
     before = Path("run/report.html").stat().st_ino
     looks = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe/cue/choice_accuracy" in row]
     assert [row["step"] for row in looks] == [0, 2, 4]
     assert {key.split("/")[1] for row in looks for key in row if key.startswith("probe/")} >= {"cue", "agreement"}
-    script("probe", "run=run", "film=true", *FEW)
-    film = json.loads(Path("run/probe/heads.json").read_text())["film"]
-    assert [frame["step"] for frame in film] == [0, 1, 2, 3, 4]
-    assert Path("run/probe/film.png").exists()
-    assert Path("run/report.html").stat().st_ino != before, "it shows the film, too"
+    script("probe", "run=run", "dynamics=true", *FEW)
+    moments = json.loads(Path("run/probe/heads.json").read_text())["dynamics"]
+    assert [moment["step"] for moment in moments] == [0, 1, 2, 3, 4]
+    assert Path("run/probe/dynamics.png").exists()
+    assert Path("run/report.html").stat().st_ino != before, "it shows the dynamics, too"
     script("train", "run=bare", "snapshots=0", *arguments)
-    assert "has no snapshots; train with snapshots=2" in error_of("probe", "run=bare", "film=true", *FEW)
+    assert "has no snapshots; train with snapshots=2" in error_of("probe", "run=bare", "dynamics=true", *FEW)
 
 
-def test_a_film_that_cannot_be_made_leaves_the_findings(script, error_of):
+def test_dynamics_that_cannot_be_made_leaves_the_findings(script, error_of):
     script("train", "run=run", "max_steps=2", *QUICK, *SMALL)
     first = sorted(Path("run/snapshots").iterdir())[0]
     first.write_bytes(first.read_bytes()[:100])
-    assert "step_000000.safetensors is damaged" in error_of("probe", "run=run", "film=true", *FEW)
+    assert "step_000000.safetensors is damaged" in error_of("probe", "run=run", "dynamics=true", *FEW)
     found = json.loads(Path("run/probe/heads.json").read_text())
-    assert found["film"] == []
+    assert found["dynamics"] == []
     assert found["model"]["cases"] == "stories"
 
 
-def test_a_family_of_few_cases_or_frames_says_how_many_it_has(script, finished_run, tmp_path, capsys):
+def test_a_task_of_few_cases_or_templates_says_how_many_it_has(script, finished_run, tmp_path, capsys):
     told = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue",))]
-    same = [replace(case, family="same", frame=case.split, id=f"s{case.id}", twin=f"s{case.twin}") for case in told]
-    few = [replace(case, family="few", id=f"f{case.id}", twin=f"f{case.twin}") for case in (*told[:4], *told[20:24])]
+    same = [
+        replace(case, task="same", template=case.split, id=f"s{case.id}", counterfactual=f"s{case.counterfactual}")
+        for case in told
+    ]
+    few = [
+        replace(case, task="few", id=f"f{case.id}", counterfactual=f"f{case.counterfactual}")
+        for case in (*told[:4], *told[20:24])
+    ]
     path = tmp_path / "mine (all).jsonl"
     path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in (*told, *same, *few)))
     script("probe", f"run={finished_run}", f"cases={path}")
     out = capsys.readouterr().out
-    assert "same: 20 cases to select and 20 to report, of at least 1 frames" in out
+    assert "same: 20 cases to select and 20 to report, of at least 1 templates" in out
     assert "few: 4 cases to select and 4 to report" in out
 
 
@@ -146,8 +152,8 @@ def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_ru
     out = capsys.readouterr().out
     assert ("86 of 360 cases are left out" in out) == (input_folder == inputs.REAL), "made ones are short"
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
-    assert found["families"]["winogender"]["resolved"] is False
-    assert found["impossible_probe"] == {"accuracy": 0.5}, "of the pairs that are the same up to the pronoun"
+    assert found["tasks"]["winogender"]["resolved"] is False
+    assert found["negative_control"] == {"accuracy": 0.5}, "of the pairs that are the same up to the pronoun"
 
 
 def test_minimal_pairs_are_compared_instead_of_heads(script, error_of, finished_run, tmp_path, capsys):
@@ -163,4 +169,4 @@ def test_minimal_pairs_are_compared_instead_of_heads(script, error_of, finished_
     assert found["all"]["pairs"] == 1
     assert (heads.read_bytes() if heads.exists() else None) == before, "what the heads do is left as it was"
     message = error_of("probe", f"run={finished_run}", f"pairs={path}", "text=Tom slept.")
-    assert "leave text, cases and film out" in message
+    assert "leave text, cases and dynamics out" in message

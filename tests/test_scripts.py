@@ -15,7 +15,7 @@ from conftest import QUICK, ROOT, SMALL
 from file_server import Server
 
 from data import Tokenizer, encode_case
-from data.stories import FAMILIES, cases
+from data.stories import TASKS, cases
 from data.text.catalog import CATALOG, SHAKESPEARE, Source
 from data.text.tokenizers import GPT2_VOCABULARY, byte_tokenizer
 from storage import checkpoint
@@ -46,7 +46,7 @@ def test_a_run_holds_all_that_is_needed(finished_run):
     assert [row["step"] for row in rows] == list(range(21))
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
     assert {"referential/cue/loss", "referential/agreement/accuracy"} <= rows[10].keys()
-    for split in ("report", "frames", "gaps", "names"):
+    for split in ("report", "templates", "gaps", "names"):
         assert f"{split}/cue/accuracy" in rows[-1], "the last row says how the stories were understood in the end"
         assert f"{split}/cue/accuracy" not in rows[10]
     assert {path.name for path in (finished_run / "checkpoints" / "step_000020").iterdir()} == {
@@ -183,13 +183,13 @@ def test_a_terminal_gets_no_escape_sequence_and_a_file_gets_the_text_itself(scri
 def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, capsys):
     script("probe", f"run={finished_run}", "n_cases=40", "text=Tom met <b>Anna</b>. She said")
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
-    assert found["impossible_probe"] == {"accuracy": 0.5}
-    assert found["families"].keys() == {*FAMILIES, "random_lists"}
-    for family in found["families"].values():
-        assert {"head", "site", "choice_accuracy", "ci", "mass", "engagement", "p_adj", "looks", "matters"} <= family[
+    assert found["negative_control"] == {"accuracy": 0.5}
+    assert found["tasks"].keys() == {*TASKS, "random_lists"}
+    for task in found["tasks"].values():
+        assert {"head", "site", "choice_accuracy", "ci", "mass", "lift", "p_adj", "looks", "matters"} <= task[
             "best"
         ].keys()
-        assert family["baselines"].keys() == {
+        assert task["baselines"].keys() == {
             "chance",
             "nearest",
             "first",
@@ -199,8 +199,8 @@ def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, cap
             "shuffled",
             "untrained",
         }
-        assert family["best"]["site"] != "A"
-        assert not family["best"]["looks"] or family["resolved"]
+        assert task["best"]["site"] != "A"
+        assert not task["best"]["looks"] or task["resolved"]
     assert [len(layer) for layer in found["roles"]] == [2, 2]
     assert {"role", "score"} <= found["roles"][0][0].keys()
     table = (finished_run / "probe" / "heads.csv").read_text().splitlines()
@@ -300,7 +300,7 @@ def test_stories_too_long_for_the_block_are_said_to_be(script, capsys):
     assert "stories exceed model.block_size" in capsys.readouterr().out
     script("probe", "run=run", "n_cases=20", "text=Tom sat. He")
     out = capsys.readouterr().out
-    assert "fit into the block of 64 tokens; 20 of 4 frames are needed in each" in out
+    assert "fit into the block of 64 tokens; 20 of 4 templates are needed in each" in out
     assert "head 1.1:" in out
 
 

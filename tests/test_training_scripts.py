@@ -124,7 +124,7 @@ def test_side_by_side_a_bad_job_takes_no_good_one_with_it(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     arguments = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "optimizer=adamw,muon", "max_steps=2")
     process = start_training(
-        tmp_path, *arguments, *QUICK, *SMALL, "model.n_head=2,3", "data.families=[agreement]", "wandb.project=1.10"
+        tmp_path, *arguments, *QUICK, *SMALL, "model.n_head=2,3", "data.tasks=[agreement]", "wandb.project=1.10"
     )
     out, err = process.communicate(timeout=280)
     assert process.returncode == 1, err
@@ -163,7 +163,7 @@ def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys,
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe", "gpt2"])
 def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, made_inputs, kind):
-    settings = (*PLAIN, "data.path=one.txt", f"tokenizer={kind}", "model.dropout=0.1", "tokens_at_once=64")
+    settings = (*PLAIN, "data.path=one.txt", f"tokenizer={kind}", "model.dropout=0.1", "micro_batch=64")
     with inputs.gpt2_from(made_inputs):
         script("train", *settings, "run=whole", "max_steps=4", "eval_every=2")
         script("train", *settings, "run=half", "max_steps=4", "eval_every=2", "checkpoint_every=2")
@@ -179,7 +179,7 @@ def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, made_input
 
 def test_a_run_killed_at_random_moments_becomes_what_it_would_have(tmp_path):
     """The first run has another seed for the hashes of strings."""
-    settings = (*QUICK, *SMALL, "data.families=[agreement]", "max_steps=60", "eval_every=20", "checkpoint_every=5")
+    settings = (*QUICK, *SMALL, "data.tasks=[agreement]", "max_steps=60", "eval_every=20", "checkpoint_every=5")
     seed = time.time_ns()  # other moments at every test
     (tmp_path / "alone").mkdir()
     run_in_peace(start_training, tmp_path / "alone", settings)

@@ -1,4 +1,4 @@
-"""The page of the hand-set model on its own language: one head looks and matters, one family is not resolved."""
+"""The page of the hand-set model on its own language: one head looks and matters, one task is not resolved."""
 
 import json
 from dataclasses import replace
@@ -17,18 +17,18 @@ UNRESOLVED = "the_other_way"
 
 
 def with_unresolved(cases: list[Case]) -> list[Case]:
-    """The cases, and the same ones with the other name for an answer, as a family that nobody can resolve."""
+    """The cases, and the same ones with the other name for an answer, as a task that nobody can resolve."""
     turned = []
     for case in cases:
         spans = replace(case.spans, gold=case.spans.distractors, distractors=case.spans.gold)
         text, answer = case.text[:-1] + case.foil, case.text[-1]
-        own = {"id": f"{case.id}!", "twin": f"{case.twin}!", "family": UNRESOLVED}
+        own = {"id": f"{case.id}!", "counterfactual": f"{case.counterfactual}!", "task": UNRESOLVED}
         turned.append(replace(case, text=text, spans=spans, foil=answer, **own))
     return cases + turned
 
 
 def toy_findings() -> Findings:
-    """The hand-set model on its own language, and a film that was never shot."""
+    """The hand-set model on its own language, and dynamics that were never measured."""
     told = (with_unresolved(toy_cases(split, 40)) for split in ("select", "report"))
     found = probe(hand_set_model(), TOKENIZER, *told, source={"run": "toy", "step": 7})
     look = {
@@ -39,20 +39,20 @@ def toy_findings() -> Findings:
         "choice_accuracy": 0.5,
         "mass": 0.2,
     }
-    look |= {"swap_drop": 0.1, "resample_drop": 0.0}
-    frames = [
-        {"step": step, "tokens": 100 * step, "families": {"agreement": look | {"model_accuracy": step / 7}}}
+    look |= {"weight_swap_drop": 0.1, "resample_ablation_drop": 0.0}
+    templates = [
+        {"step": step, "tokens": 100 * step, "tasks": {"agreement": look | {"model_accuracy": step / 7}}}
         for step in (0, 1, 3, 7)
     ]
-    return replace(found, film=frames)
+    return replace(found, dynamics=templates)
 
 
 def write_toy_report(findings: Findings, folder: Path) -> None:
     write_files(findings, folder)
     found = json.loads((folder / "heads.json").read_text())  # by hand all numbers are 0, 1/2 or 1
     found["all_roles"][0][1] = [{"role": "copying", "score": 0.8, "strength": 0.37, "matters": False}]
-    found["families"]["agreement"]["best"] |= {"choice_accuracy": 0.91, "mass": 0.42, "swap_drop": 7.3}
-    found["families"]["agreement"]["best"]["effects"]["swap"]["drop"] = 7.3
+    found["tasks"]["agreement"]["best"] |= {"choice_accuracy": 0.91, "mass": 0.42, "weight_swap_drop": 7.3}
+    found["tasks"]["agreement"]["best"]["effects"]["weight_swap"]["drop"] = 7.3
     (folder / "heads.json").write_text(json.dumps(found))
     write_probe_page(findings, TOKENIZER, folder, own_text(TOKENIZER, [TOKENIZER.end, *b"AKh?"], [3, 4]))
 

@@ -1,7 +1,7 @@
 """A language of single letters in which everything about a head can be known: cases, and two models that resolve them.
 
-``A.k..h.?A``: two names, one of each gender, some dots, a pronoun, and at the question mark the name it means. Twins
-differ in the pronoun. Texts are read by the byte tokenizer, so that a letter is a token.
+``A.k..h.?A``: two names, one of each gender, some dots, a pronoun, and at the question mark the name it means.
+Counterfactuals differ in the pronoun. Texts are read by the byte tokenizer, so that a letter is a token.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def split_of(man: str, woman: str) -> str:
 
 
 def toy_cases(split: str, n: int, seed: int = 0) -> list[Case]:
-    """n cases, n / 2 pairs of twins."""
+    """n cases, n / 2 counterfactual pairs."""
     rng = Random(f"{split} {seed}")
     cases = []
     while len(cases) < n:
@@ -48,8 +48,8 @@ def toy_cases(split: str, n: int, seed: int = 0) -> list[Case]:
                 Case(
                     id=id + own,
                     text=f"{text}?{gold}",
-                    family="agreement",
-                    frame=f"gaps {gaps[:3]}",
+                    task="agreement",
+                    template=f"gaps {gaps[:3]}",
                     split=split,
                     spans=Spans(
                         gold=(span[gold],),
@@ -58,8 +58,8 @@ def toy_cases(split: str, n: int, seed: int = 0) -> list[Case]:
                         pronoun=span[PRONOUNS[who]],
                     ),
                     foil=foil,
-                    twin=id + other,
-                    twin_kind="gender",
+                    counterfactual=id + other,
+                    counterfactual_kind="gender",
                 )
             )
     return cases

@@ -58,7 +58,7 @@ class OptimizerConfig:
 class TrainConfig:
     """Budgets are maxima, whichever comes first; with none given, DEFAULT_MAX_STEPS. ``max_minutes`` counts evaluation.
 
-    ``tokens_per_step`` is the global batch; micro-batches, of at most ``tokens_at_once``, follow from it.
+    ``tokens_per_step`` is the global batch; micro-batches, of at most ``micro_batch``, follow from it.
     ``patience``: so many evaluations without a better validation loss end the run, too. ``snapshots``: how many to
     keep for each doubling of the steps; ``probe_every``: steps between looks at the heads; 0: never. ``max_steps`` of 0
     evaluates and saves what is there, and trains nothing.
@@ -70,7 +70,7 @@ class TrainConfig:
     max_minutes: float | None = None
     patience: int | None = None
     tokens_per_step: int = 1_024
-    tokens_at_once: int | None = None
+    micro_batch: int | None = None
     eval_every: int = 250
     checkpoint_every: int = 250
     log_every: int = 10
@@ -86,7 +86,7 @@ class TrainConfig:
             object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
         if self.max_minutes is not None:
             require_positive("max_minutes", self.max_minutes)
-        counts = ("max_tokens", "tokens_at_once", "eval_every", "checkpoint_every", "log_every", "patience")
+        counts = ("max_tokens", "micro_batch", "eval_every", "checkpoint_every", "log_every", "patience")
         for name in ("max_steps", "snapshots", "probe_every", "seed", *counts):
             if vars(self)[name] is not None:
                 require_count(name, vars(self)[name], least=int(name in counts))

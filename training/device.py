@@ -75,14 +75,14 @@ def peak_flops(config: TrainConfig, device: torch.device) -> float | None:
     return PEAK_FLOPS.get(torch.cuda.get_device_name(device))
 
 
-def sequences_at_once(block_size: int, tokens_at_once: int | None, device: torch.device) -> int:
-    """How many whole blocks go through the model at once: ``tokens_at_once``, or what usually fits; one at least."""
-    return max(1, (tokens_at_once or MICRO_BATCH_TOKENS.get(device.type, 16_384)) // block_size)
+def sequences_per_batch(block_size: int, micro_batch: int | None, device: torch.device) -> int:
+    """How many whole blocks go through the model at once: ``micro_batch``, or what usually fits; one at least."""
+    return max(1, (micro_batch or MICRO_BATCH_TOKENS.get(device.type, 16_384)) // block_size)
 
 
-def micro_batch(sequences: int, block_size: int, tokens_at_once: int | None, device: torch.device) -> int:
+def micro_batch_size(sequences: int, block_size: int, micro_batch: int | None, device: torch.device) -> int:
     """How many of a batch of ``sequences`` go through the model at once; the last part may be smaller."""
-    return min(sequences, sequences_at_once(block_size, tokens_at_once, device))
+    return min(sequences, sequences_per_batch(block_size, micro_batch, device))
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:
@@ -105,7 +105,7 @@ def readable_out_of_memory(sequences: int, block_size: int) -> Iterator[None]:
     except RuntimeError as error:
         if not re.search("out of memory|can't allocate memory", str(error)):
             raise
-        fewer = f"tokens_at_once={sequences // 2 * block_size} (the steps stay what they are), "
+        fewer = f"micro_batch={sequences // 2 * block_size} (the steps stay what they are), "
         raise InputError(
             f"out of memory with {sequences} x {block_size} tokens going through the model at once; give "
             f"{fewer if sequences > 1 else ''}a shorter model.block_size or a smaller model"

@@ -7,12 +7,12 @@ import torch
 
 from data.text.shards import Tokens
 from model import GPT
-from training.device import readable_out_of_memory, sequences_at_once
+from training.device import readable_out_of_memory, sequences_per_batch
 from training.world import ALONE, World
 
 
-def families_of(row: Mapping[str, float], prefix: str) -> list[str]:
-    """The families that a metrics row has numbers of under PREFIX/FAMILY/..."""
+def tasks_of(row: Mapping[str, float], prefix: str) -> list[str]:
+    """The tasks that a metrics row has numbers of under PREFIX/TASK/..."""
     keys = [key.split("/") for key in row]
     return [key[1] for key in keys if key[0] == prefix and key[-1] == "accuracy"]
 
@@ -24,7 +24,7 @@ def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]
 
 
 @torch.inference_mode()
-def validation_loss(model: GPT, tokens: Tokens, tokens_at_once: int | None = None, world: World = ALONE) -> float:
+def validation_loss(model: GPT, tokens: Tokens, micro_batch: int | None = None, world: World = ALONE) -> float:
     """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic.
 
     Several processes share the windows and all return the same number.
@@ -33,7 +33,7 @@ def validation_loss(model: GPT, tokens: Tokens, tokens_at_once: int | None = Non
     device, block_size = model.embed.weight.device, model.config.block_size
     windows = validation_windows(tokens, block_size)
     full = [window for window in windows if window[1] == block_size]
-    at_once = min(sequences_at_once(block_size, limit, device) for limit in (tokens_at_once, None))
+    at_once = min(sequences_per_batch(block_size, limit, device) for limit in (micro_batch, None))
     batches = [full[start : start + at_once] for start in range(0, len(full), at_once)]
     batches += [[window] for window in windows if window[1] != block_size]
     total = torch.zeros((), dtype=torch.float64)

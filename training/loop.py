@@ -22,7 +22,7 @@ from storage.metrics import Metrics, Row, Sink, evaluations_of, forget_after, re
 from storage.run import METRICS
 from storage.weights import get_parameters, set_parameters
 from training.config import TrainConfig
-from training.device import autocast, micro_batch, peak_flops, readable_out_of_memory
+from training.device import autocast, micro_batch_size, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss
 from training.loader import Loader
 from training.optimizer import Optimizers
@@ -66,9 +66,9 @@ class Trainer:
         self.peak_flops = peak_flops(config, self.device)
         block_size, rank, size = model.config.block_size, world.rank, world.size
         self.sequences = sequences_per_step(config.tokens_per_step, block_size, size)
-        if config.tokens_at_once and config.tokens_at_once < block_size:
-            raise InputError(f"tokens_at_once={config.tokens_at_once}: must be at least model.block_size={block_size}")
-        self.micro = micro_batch(self.sequences // size, block_size, config.tokens_at_once, self.device)
+        if config.micro_batch and config.micro_batch < block_size:
+            raise InputError(f"micro_batch={config.micro_batch}: must be at least model.block_size={block_size}")
+        self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
         batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
@@ -199,7 +199,7 @@ class Trainer:
         }
 
     def require_finite_steps(self) -> None:
-        """Several steps in a row whose loss or gradient is no number end the run."""
+        """Several steps in a row whose loss or gradient is not finite end the run."""
         if int(self.bad_in_a_row) >= BAD_STEPS_IN_A_ROW:
             self.diverged(f"loss or gradient was not finite at {int(self.bad_in_a_row)} steps in a row, up to")
 
@@ -223,7 +223,7 @@ class Trainer:
     def evaluate(self) -> Row:
         """Loss over the whole validation set, and what ``evaluations`` say; all of them once the budget is used up."""
         with autocast(self.config, self.device):
-            loss = validation_loss(self.model, self.dataset.val, self.config.tokens_at_once, self.world)
+            loss = validation_loss(self.model, self.dataset.val, self.config.micro_batch, self.world)
             self.count_evaluation(loss)
             extra = {}
             if self.world.first:

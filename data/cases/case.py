@@ -43,22 +43,22 @@ class Spans:
 class Case:
     """A text in which one word, the answer, depends on one reference. ``foil`` is the answer had it been the other.
 
-    ``twin`` is the id of the case that differs in what ``twin_kind`` names: the word that points to the antecedent
-    (*cue*, *gender*, *verb*; the answer flips), the *order* of the candidates, an *attribute* of the antecedent (it
-    stays, the answer flips), or something that must not matter (*null*). ``worth``: nats that resolving the reference
-    is worth at the answer, compared with a guess among all that it could be.
+    ``counterfactual`` is the id of the case that differs in what ``counterfactual_kind`` names: the word that points to
+    the antecedent (*cue*, *gender*, *verb*; the answer flips), the *order* of the candidates, an *attribute* of the
+    antecedent (it stays, the answer flips), or something that must not matter (*null*). ``chance_loss``: nats that
+    resolving the reference is worth at the answer, compared with a guess among all that it could be.
     """
 
     id: str
     text: str
-    family: str
-    frame: str
+    task: str
+    template: str
     split: str
     spans: Spans
     foil: str
-    twin: str | None = None
-    twin_kind: str | None = None
-    worth: float | None = None
+    counterfactual: str | None = None
+    counterfactual_kind: str | None = None
+    chance_loss: float | None = None
 
     @property
     def candidates(self) -> str:
@@ -162,25 +162,25 @@ def answer_columns(cases: Sequence[EncodedCase]) -> tuple[list, list[int], list[
     return *columns, [case.answer for case in cases], [case.foil for case in cases]
 
 
-def by_family(cases: Sequence[EncodedCase]) -> dict[str, list[EncodedCase]]:
-    """Cases by the name of their family, in the order of their first mention."""
-    families: dict[str, list[EncodedCase]] = {}
+def by_task(cases: Sequence[EncodedCase]) -> dict[str, list[EncodedCase]]:
+    """Cases by the name of their task, in the order of their first mention."""
+    tasks: dict[str, list[EncodedCase]] = {}
     for case in cases:
-        families.setdefault(case.case.family, []).append(case)
-    return families
+        tasks.setdefault(case.case.task, []).append(case)
+    return tasks
 
 
-def twin_groups(cases: Sequence[EncodedCase]) -> list[tuple[EncodedCase, ...]]:
-    """Cases with their twins, which stand next to each other, as pairs; a case without its twin alone."""
+def counterfactual_groups(cases: Sequence[EncodedCase]) -> list[tuple[EncodedCase, ...]]:
+    """Cases beside their counterfactuals, as pairs; a case without one is alone."""
     groups, i = [], 0
     while i < len(cases):
         two = tuple(cases[i : i + 2])
-        together = len(two) == 2 and two[0].case.twin == two[1].case.id
+        together = len(two) == 2 and two[0].case.counterfactual == two[1].case.id
         groups.append(two if together else two[:1])
         i += len(groups[-1])
     return groups
 
 
 def aligned(cases: Sequence[EncodedCase]) -> bool:
-    """Whether every case has its twin beside it, with all sites in the same places."""
-    return all(len(group) == 2 and group[0].sites == group[1].sites for group in twin_groups(cases))
+    """Whether every case has its counterfactual beside it, with all sites at the same positions."""
+    return all(len(group) == 2 and group[0].sites == group[1].sites for group in counterfactual_groups(cases))

@@ -1,6 +1,6 @@
 """A user's own annotated sentences: a JSON-lines file in the case format, checked line by line and split in two.
 
-docs/your-own-sentences.md describes the format. Everything wrong with a file is said at once, in one line.
+docs/your-own-sentences.md describes the format. All that is wrong with a file is reported together, in one line.
 """
 
 import difflib
@@ -19,11 +19,11 @@ from data.text.files import LONE_SURROGATE
 OWN_SPLITS = ("select", "report")
 KEYS = tuple(field.name for field in fields(Case))
 SPAN_KEYS = tuple(field.name for field in fields(Spans))
-REQUIRED = ("text", "family", "frame", "spans", "foil")
+REQUIRED = ("text", "task", "template", "spans", "foil")
 REQUIRED_SPANS = ("gold", "distractors", "answer")
 LISTS = ("gold", "distractors", "chain")
 SHOWN = 5  # of all that is wrong, in one message
-LARGEST_WORTH = 1_000  # nats; no guess among real words is that hard
+LARGEST_CHANCE_LOSS = 1_000  # nats; no guess among real words is that hard
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -95,29 +95,33 @@ def parse_case(line: str, number: int) -> Case:
     record = given(record, KEYS, REQUIRED)
     if record.get("split") == "":  # a case that was read and written again before it was split
         del record["split"]
-    texts = {key: plain_text(key, record[key]) for key in KEYS if key in record and key not in ("spans", "worth")}
+    texts = {key: plain_text(key, record[key]) for key in KEYS if key in record and key not in ("spans", "chance_loss")}
     if "split" in texts and texts["split"] not in OWN_SPLITS:
         raise InputError(none_of_splits(texts["split"]))
     spans = parse_spans(record["spans"], texts["text"].encode(), texts["foil"])
-    return Case(**{"id": f"line-{number}", "split": ""} | texts, spans=spans, worth=parse_worth(record.get("worth")))
+    return Case(
+        **{"id": f"line-{number}", "split": ""} | texts,
+        spans=spans,
+        chance_loss=parse_chance_loss(record.get("chance_loss")),
+    )
 
 
-def given(record: dict, known: Sequence[str], required: Sequence[str], place: str = "") -> dict:
+def given(record: dict, known: Sequence[str], required: Sequence[str], where: str = "") -> dict:
     """The keys that have a value, none unknown and none missing; null is the same as leaving a key out."""
     for key in record:
         if key not in known:
-            raise InputError(f"unknown key {reprlib.repr(place + key)}; {remedy(key, known, place)}")
+            raise InputError(f"unknown key {reprlib.repr(where + key)}; {remedy(key, known, where)}")
     for key in required:
         if record.get(key) is None:
-            raise InputError(f"{place}{key} is missing")
+            raise InputError(f"{where}{key} is missing")
     return {key: value for key, value in record.items() if value is not None}
 
 
-def remedy(key: str, known: Sequence[str], place: str) -> str:
-    if not place and key in SPAN_KEYS:
+def remedy(key: str, known: Sequence[str], where: str) -> str:
+    if not where and key in SPAN_KEYS:
         return f"it belongs into spans, as spans.{key}"
     close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {place}{close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"did you mean {where}{close[0]}?" if close else f"known are {', '.join(known)}"
 
 
 def plain_text(key: str, value: object) -> str:
@@ -128,11 +132,11 @@ def plain_text(key: str, value: object) -> str:
     return value
 
 
-def parse_worth(value: object) -> float | None:
+def parse_chance_loss(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_WORTH:
-        raise InputError(f"worth must be nats from 0 to {LARGEST_WORTH}, not {reprlib.repr(value)}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_CHANCE_LOSS:
+        raise InputError(f"chance_loss must be nats from 0 to {LARGEST_CHANCE_LOSS}, not {reprlib.repr(value)}")
     return float(value)
 
 
@@ -167,18 +171,18 @@ def list_of(name: str, value: object, what: str) -> list:
 
 
 def parse_span(name: str, value: object, raw: bytes) -> Span:
-    if not isinstance(value, list) or len(value) != 2 or any(type(place) is not int for place in value):
+    if not isinstance(value, list) or len(value) != 2 or any(type(where) is not int for where in value):
         raise InputError(f"{name} must be [start, end] in bytes, not {reprlib.repr(value)}")
     start, end = value
     shown = f"{name} {reprlib.repr(value)}"
     if start < 0:
         raise InputError(f"{shown} begins before the text")
     if end > len(raw):
-        raise InputError(f"{shown} ends behind the text ({len(raw)} bytes)")
+        raise InputError(f"{shown} ends after the text ({len(raw)} bytes)")
     if start >= end:
-        raise InputError(f"{shown} is empty; the end is the byte behind the last")
-    for place, what in ((start, "begins"), (end, "ends")):
-        if place < len(raw) and raw[place] & 0xC0 == 0x80:  # a byte that continues a character (RFC 3629)
+        raise InputError(f"{shown} is empty; the end is the byte after the last")
+    for where, what in ((start, "begins"), (end, "ends")):
+        if where < len(raw) and raw[where] & 0xC0 == 0x80:  # a byte that continues a character (RFC 3629)
             raise InputError(f"{shown} {what} inside a character; offsets count UTF-8 bytes, not characters")
     return start, end
 
@@ -209,22 +213,26 @@ def check_places(spans: Spans) -> None:
 
 
 def faults_between(cases: Sequence[Case], complete: bool = True) -> dict[int, str]:
-    """What is wrong with a case only beside the others, by its place.
+    """What is wrong with a case only beside the others, by its index.
 
-    Not ``complete``: some cases could not be read, and a twin that is not there may be one of them.
+    Not ``complete``: some cases could not be read, and a counterfactual that is not there may be one of them.
     """
     faults = {}
     first_with = {case.id: i for i, case in reversed(list(enumerate(cases)))}
     any_split = any(case.split for case in cases)
     for i, case in enumerate(cases):
-        twin = cases[first_with[case.twin]] if case.twin in first_with else None
+        counterfactual = cases[first_with[case.counterfactual]] if case.counterfactual in first_with else None
         if first_with[case.id] != i:
             faults[i] = f"id {reprlib.repr(case.id)} stands twice"
         elif case.split not in (*OWN_SPLITS, ""):
             faults[i] = none_of_splits(case.split)
         elif any_split and not case.split:
             faults[i] = f"no split, though others have one; give every case {' or '.join(OWN_SPLITS)}, or none"
-        elif case.twin is not None and (twin or complete) and (reason := fault_of_twins(case, twin, any_split)):
+        elif (
+            case.counterfactual is not None
+            and (counterfactual or complete)
+            and (reason := fault_of_pair(case, counterfactual, any_split))
+        ):
             faults[i] = reason
     return faults
 
@@ -233,67 +241,68 @@ def none_of_splits(split: str) -> str:
     return f"split {reprlib.repr(split)} is none of {', '.join(OWN_SPLITS)}"
 
 
-def fault_of_twins(case: Case, twin: Case | None, any_split: bool) -> str | None:
-    """Why ``twin`` cannot be the twin of ``case``; None if it can."""
-    name = f"twin {reprlib.repr(case.twin)}"
-    if twin is None:
+def fault_of_pair(case: Case, other: Case | None, any_split: bool) -> str | None:
+    """Why ``other`` cannot be the counterfactual of ``case``; None if it can."""
+    name = f"counterfactual {reprlib.repr(case.counterfactual)}"
+    if other is None:
         return f"{name} is not there"
-    if twin.id == case.id:
+    if other.id == case.id:
         return f"{name} is the case itself"
-    if twin.twin != case.id:
-        return f"{name} names {'no twin' if twin.twin is None else reprlib.repr(twin.twin)}; twins name each other"
-    if twin.family != case.family:
-        return f"{name} is of another family, {reprlib.repr(twin.family)}"
-    if twin.split != case.split:
-        return f"{name} is in another split; twins stay together"
-    if not any_split and twin.frame != case.frame:
-        return f"{name} has another frame; whole frames are dealt to splits, and twins stay together"
+    if other.counterfactual != case.id:
+        named = "no counterfactual" if other.counterfactual is None else reprlib.repr(other.counterfactual)
+        return f"{name} names {named}; counterfactuals name each other"
+    if other.task != case.task:
+        return f"{name} is of another task, {reprlib.repr(other.task)}"
+    if other.split != case.split:
+        return f"{name} is in another split; counterfactuals stay together"
+    if not any_split and other.template != case.template:
+        return f"{name} has another template; whole templates are dealt to splits, and counterfactuals stay together"
     return None
 
 
 def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     """The cases to choose heads on and those to quote them on: (select, report).
 
-    Splits that the cases carry are kept. If none carries one, each family's frames are dealt to the two in turn, in an
-    order that depends on their names alone, so that no frame of a family stands in both. Families come in the order of
-    their first mention, cases as given, but twins next to each other. Raises InputError, in one line, for cases that do
-    not go together and for a family that is in one split only.
+    Splits that the cases carry are kept. If none carries one, each task's templates are dealt to the two in turn, in an
+    order that depends on their names alone, so that no template of a task stands in both. Tasks come in the order of
+    their first mention, cases as given, but counterfactuals next to each other. Raises InputError, in one line, for
+    cases that do not go together and for a task that is in one split only.
     """
     faults = faults_between(cases)
     if faults:
         reasons = one_line([f"case {reprlib.repr(cases[i].id)}: {reason}" for i, reason in faults.items()])
         raise InputError(f"{len(faults)} of {len(cases)} cases cannot be used: {reasons}")
     ordered = side_by_side(cases if any(case.split for case in cases) else deal(cases))
-    present = {(case.family, case.split) for case in ordered}
-    for family, split in product(dict.fromkeys(case.family for case in ordered), OWN_SPLITS):
-        if (family, split) not in present:
+    present = {(case.task, case.split) for case in ordered}
+    for task, split in product(dict.fromkeys(case.task for case in ordered), OWN_SPLITS):
+        if (task, split) not in present:
             raise InputError(
-                f"family {reprlib.repr(family)} has no cases in split {split}; heads are chosen on select and quoted "
-                "on report: give it at least two frames, and cases of both splits or no splits at all"
+                f"task {reprlib.repr(task)} has no cases in split {split}; heads are chosen on select and quoted "
+                "on report: give it at least two templates, and cases of both splits or no splits at all"
             )
     return tuple([case for case in ordered if case.split == split] for split in OWN_SPLITS)
 
 
 def deal(cases: Sequence[Case]) -> list[Case]:
-    """The cases with their splits, whole frames in turn within each family."""
-    frames: dict[str, set[str]] = {}
+    """The cases with their splits, whole templates in turn within each task."""
+    templates: dict[str, set[str]] = {}
     for case in cases:
-        frames.setdefault(case.family, set()).add(case.frame)
+        templates.setdefault(case.task, set()).add(case.template)
     split_of = {}
-    for family, names in frames.items():
+    for task, names in templates.items():
         # Neither the order in the file nor its alphabet may decide: either may go with what the sentences are about.
-        shuffled = sorted(names, key=lambda frame: (zlib.crc32(frame.encode()), frame))
-        split_of |= {(family, frame): OWN_SPLITS[i % 2] for i, frame in enumerate(shuffled)}
-    return [replace(case, split=split_of[case.family, case.frame]) for case in cases]
+        shuffled = sorted(names, key=lambda template: (zlib.crc32(template.encode()), template))
+        split_of |= {(task, template): OWN_SPLITS[i % 2] for i, template in enumerate(shuffled)}
+    return [replace(case, split=split_of[case.task, case.template]) for case in cases]
 
 
 def side_by_side(cases: Sequence[Case]) -> list[Case]:
-    """Family by family, each case followed by its twin."""
+    """Task by task, each case followed by its counterfactual."""
     by_id = {case.id: case for case in cases}
-    rank = {family: i for i, family in enumerate(dict.fromkeys(case.family for case in cases))}
+    rank = {task: i for i, task in enumerate(dict.fromkeys(case.task for case in cases))}
     ordered: dict[str, Case] = {}
-    for case in sorted(cases, key=lambda case: rank[case.family]):
+    for case in sorted(cases, key=lambda case: rank[case.task]):
         ordered.setdefault(case.id, case)
-        if case.twin is not None:
-            ordered.setdefault(case.twin, by_id[case.twin])
+        if case.counterfactual is not None:
+            ordered.setdefault(case.counterfactual, by_id[case.counterfactual])
     return list(ordered.values())

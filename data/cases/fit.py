@@ -37,7 +37,7 @@ def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
         encoded = encode_case(case, tokenizer)
     except ValueError:
         raise InputError(
-            f"answer {answer!r} and foil {case.foil!r} part only where the text ends; put a full stop behind the answer"
+            f"answer {answer!r} and foil {case.foil!r} part only where the text ends; put a full stop after the answer"
         ) from None
     gold = list(zip(case.spans.gold, encoded.gold, strict=True))
     distractors = list(zip(case.spans.distractors, encoded.distractors, strict=True))
@@ -65,7 +65,7 @@ def words_at(case: Case, span: Span) -> str:
 def explain_fit(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) -> list[str]:
     """What this tokenizer and block mean for the cases, as sentences; none where all is as it should be.
 
-    Cases that `encode_cases` refuses are told by it, not here.
+    Cases that `encode_cases` refuses are reported by it, not here.
     """
     encoded = []
     for case in cases:
@@ -74,28 +74,28 @@ def explain_fit(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) ->
         except InputError:
             continue
     said = (
-        tell_long(encoded, len(cases), block_size),
-        tell_cut(cases, tokenizer),
-        tell_parted(encoded, len(cases), tokenizer),
-        tell_pieces(cases, tokenizer),
+        note_long(encoded, len(cases), block_size),
+        note_cut(cases, tokenizer),
+        note_parted(encoded, len(cases), tokenizer),
+        note_pieces(cases, tokenizer),
     )
     return [sentence for sentence in said if sentence]
 
 
-def tell_long(encoded: Sequence[EncodedCase], total: int, block_size: int) -> str:
-    """How many cases do not fit; a twin alone is not measured either."""
+def note_long(encoded: Sequence[EncodedCase], total: int, block_size: int) -> str:
+    """How many cases do not fit; a counterfactual alone is not measured either."""
     long = {case.case.id for case in encoded if len(case.tokens) > block_size}
     if not long:
         return ""
-    left_out = [case for case in encoded if case.case.id in long or case.case.twin in long]
+    left_out = [case for case in encoded if case.case.id in long or case.case.counterfactual in long]
     longest = max(encoded, key=lambda case: len(case.tokens))
     return (
-        f"{len(left_out)} of {total} cases are left out: up to the answer, they or their twins are longer than the "
-        f"model's block of {block_size} tokens ({longest.case.id} has {len(longest.tokens)})"
+        f"{len(left_out)} of {total} cases are left out: up to the answer, they or their counterfactuals are longer "
+        f"than the model's block of {block_size} tokens ({longest.case.id} has {len(longest.tokens)})"
     )
 
 
-def tell_cut(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
+def note_cut(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     """How many cases have spans that end where no token does."""
     cut = {case.id: spans for case in cases if (spans := cut_spans(case, tokenizer))}
     if not cut:
@@ -121,8 +121,8 @@ def cut_spans(case: Case, tokenizer: Tokenizer) -> list[Span]:
     return cut
 
 
-def tell_parted(encoded: Sequence[EncodedCase], total: int, tokenizer: Tokenizer) -> str:
-    """How many answers begin like their foils; with bytes, where single letters are asked for, that is no news."""
+def note_parted(encoded: Sequence[EncodedCase], total: int, tokenizer: Tokenizer) -> str:
+    """How many answers begin like their foils; with bytes, where single letters are asked for, that says nothing."""
     if tokenizer.kind == "bytes":
         return ""
     parted = [case for case in encoded if parts_late(case, tokenizer)]
@@ -141,7 +141,7 @@ def parts_late(encoded: EncodedCase, tokenizer: Tokenizer) -> bool:
     return read > encoded.case.spans.answer[0]
 
 
-def tell_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
+def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     """How many cases have words of several tokens; with bytes all are, and it says nothing."""
     if tokenizer.kind == "bytes":
         return ""

@@ -1,7 +1,7 @@
 """The Winogender templates as annotated cases: ``python -m data.cases.winogender templates.tsv > winogender.jsonl``.
 
 Rudinger, Naradowsky, Leonard and Van Durme (2018), "Gender bias in coreference resolution". Every occupation has two
-sentences, in which the pronoun means the occupation or the other participant; they are each other's twins.
+sentences, in which the pronoun means the occupation or the other participant; they are each other's counterfactuals.
 """
 
 import argparse
@@ -67,20 +67,20 @@ def read_templates(path: Path) -> list[tuple[Template, Template]]:
     return [(pair[0], pair[1]) for pair in found.values()]
 
 
-def parse_template(line: str, place: str) -> Template:
+def parse_template(line: str, source: str) -> Template:
     columns = line.split("\t")
     if len(columns) != COLUMNS:
-        raise InputError(f"{place}: has {len(columns)} columns instead of occupation, participant, answer, sentence")
+        raise InputError(f"{source}: has {len(columns)} columns instead of occupation, participant, answer, sentence")
     occupation, participant, answer, sentence = columns
     if answer not in ("0", "1") or not occupation or not participant or occupation == participant:
-        raise InputError(f"{place}: needs an occupation, another participant, and 0 or 1 for which of them is meant")
+        raise InputError(f"{source}: needs an occupation, another participant, and 0 or 1 for which of them is meant")
     names = sorted(PLACEHOLDER.findall(sentence))
     if len(names) != 3 or not {"OCCUPATION", "PARTICIPANT"} < set(names) <= {*FORMS["he"], "OCCUPATION", "PARTICIPANT"}:
-        raise InputError(f"{place}: the sentence needs $OCCUPATION, $PARTICIPANT and one pronoun, each once")
+        raise InputError(f"{source}: the sentence needs $OCCUPATION, $PARTICIPANT and one pronoun, each once")
     return Template((occupation, participant), int(answer), sentence)
 
 
-def tell(template: Template, pronoun: str) -> Case:
+def make_case(template: Template, pronoun: str) -> Case:
     """One template with one gender's pronoun, and the question what it means."""
     sentence = template.sentence
     if pronoun == "they":
@@ -95,8 +95,8 @@ def tell(template: Template, pronoun: str) -> Case:
     return Case(
         id=f"{name}-{template.answer}",
         text=text,
-        family="winogender",
-        frame=template.candidates[0],
+        task="winogender",
+        template=template.candidates[0],
         split="",
         spans=Spans(
             gold=(mentions[template.answer],),
@@ -107,8 +107,8 @@ def tell(template: Template, pronoun: str) -> Case:
             subject=next((span for span in mentions if span[0] == len("The ")), None),
         ),
         foil=foil,
-        twin=f"{name}-{1 - template.answer}",
-        twin_kind="cue",
+        counterfactual=f"{name}-{1 - template.answer}",
+        counterfactual_kind="cue",
     )
 
 
@@ -133,12 +133,12 @@ def rest_of_sentence(text: str, start: int) -> Span | None:
 
 
 def cases(templates: Sequence[tuple[Template, Template]], pronouns: Sequence[str]) -> list[Case]:
-    """Every pair with every pronoun, twins next to each other."""
-    return [tell(template, pronoun) for pair in templates for pronoun in pronouns for template in pair]
+    """Every pair with every pronoun, counterfactuals next to each other."""
+    return [make_case(template, pronoun) for pair in templates for pronoun in pronouns for template in pair]
 
 
 def parting(one: Case, other: Case) -> str:
-    """How a case and its twin differ up to and including the pronoun: one of PARTINGS."""
+    """How a case and its counterfactual differ up to and including the pronoun: one of PARTINGS."""
     (start, end), (other_start, other_end) = one.spans.pronoun, other.spans.pronoun
     raw, other_raw = one.text.encode(), other.text.encode()
     if raw[:start] == other_raw[:other_start]:

@@ -1,18 +1,18 @@
 """Stories: a corpus in which some words of every story can only be known by resolving a reference.
 
 Everything follows from a seed, on every platform: the training text and the annotated cases that probing measures.
-``python -m data.stories --show FAMILY --n N`` prints some, ``--cases N --split SPLIT`` writes them as JSON lines.
+``python -m data.stories --show TASK --n N`` prints some, ``--cases N --split SPLIT`` writes them as JSON lines.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from data.stories.tasks import FAMILIES
-from data.stories.writing import SPLITS, STRESS, TWIN_KINDS, cases, check_families, write
+from data.stories.tasks import TASKS
+from data.stories.writing import COUNTERFACTUAL_KINDS, GENERALISATION, SPLITS, cases, check_tasks, write
 from data.text.files import Piece
 
-__all__ = ["FAMILIES", "SPLITS", "STRESS", "TWIN_KINDS", "Stories", "cases", "check_families", "write"]
+__all__ = ["COUNTERFACTUAL_KINDS", "GENERALISATION", "SPLITS", "TASKS", "Stories", "cases", "check_tasks", "write"]
 
 GRAMMAR_VERSION = 6
 MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing, and of each evaluation
@@ -22,30 +22,30 @@ MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing,
 class Stories:
     """The stories as a corpus: ``n_train`` to train on; ``n_val`` of the *select* split as its validation text.
 
-    ``families``: the tasks that they pose, by default all.
+    ``tasks``: the tasks that they pose, by default all.
     """
 
     name: Literal["stories"] = "stories"
     n_train: int = 115_000
     n_val: int = 1_000
     seed: int = 0
-    families: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.families is None:
-            object.__setattr__(self, "families", tuple(FAMILIES))
-        check_families(self.families)
+        if self.tasks is None:
+            object.__setattr__(self, "tasks", tuple(TASKS))
+        check_tasks(self.tasks)
         for name, most in MOST_STORIES.items():
             if not 1 <= vars(self)[name] <= most:
                 raise ValueError(f"{name}={vars(self)[name]}: must be 1 to {most:,}")
 
     def fingerprint(self, cache: object, progress: object) -> dict:
-        settings = [self.n_train, self.n_val, self.seed, list(self.families)]
+        settings = [self.n_train, self.n_val, self.seed, list(self.tasks)]
         return {"corpus": self.name, "grammar": GRAMMAR_VERSION, "settings": settings}
 
     def pieces(self, cache: object, replaced: object, total: object, progress: object) -> Iterator[tuple[str, Piece]]:
         for label, split, n in (("train", "train", self.n_train), ("val", "select", self.n_val)):
-            for story in write(split, n, self.seed, self.families):
+            for story in write(split, n, self.seed, self.tasks):
                 yield label, Piece(story, ends_document=True)
 
     def total_bytes(self, cache: object, progress: object) -> None:

@@ -1,6 +1,7 @@
 """Stories to read, or as JSON lines: ``python -m data.stories --show cue --n 3``, ``--cases 100 --split report``.
 
-Stories come with their twins, which differ in the word that points to the antecedent, or in what --twin says.
+Stories come with their counterfactuals, which differ in the word that points to the antecedent, or in what
+--counterfactual says.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import sys
 
 from common.piped import run
 from data.cases.case import Case
-from data.stories import FAMILIES, SPLITS, TWIN_KINDS, cases
+from data.stories import COUNTERFACTUAL_KINDS, SPLITS, TASKS, cases
 
 MARKS = {
     "gold": "\033[1;32m",
@@ -25,11 +26,11 @@ RESET = "\033[0m"
 def marked(case: Case, colour: bool) -> str:
     """The text with every span named in brackets, in colour where the terminal has it."""
     spans = case.spans
-    places = [("gold", span) for span in spans.gold] + [("distractors", span) for span in spans.distractors]
-    places += [("chain", span) for span in spans.chain]
-    places += [(name, span) for name, span in (("pronoun", spans.pronoun), ("cue", spans.cue)) if span]
+    marks = [("gold", span) for span in spans.gold] + [("distractors", span) for span in spans.distractors]
+    marks += [("chain", span) for span in spans.chain]
+    marks += [(name, span) for name, span in (("pronoun", spans.pronoun), ("cue", spans.cue)) if span]
     raw, out, at = case.text.encode(), "", 0
-    for name, (start, end) in sorted([*places, ("answer", spans.answer)], key=lambda place: place[1]):
+    for name, (start, end) in sorted([*marks, ("answer", spans.answer)], key=lambda mark: mark[1]):
         word = f"{raw[start:end].decode()}[{name.removesuffix('s')}]"
         out += raw[at:start].decode() + (MARKS[name] + word + RESET if colour else word)
         at = end
@@ -38,29 +39,34 @@ def marked(case: Case, colour: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m data.stories", description=__doc__)
-    parser.add_argument("--show", metavar="FAMILY", choices=FAMILIES, help="print stories with their spans marked")
+    parser.add_argument("--show", metavar="TASK", choices=TASKS, help="print stories with their spans marked")
     parser.add_argument("--n", type=int, default=4, help="how many stories to show")
-    parser.add_argument("--cases", type=int, metavar="N", help="write N cases of each family as JSON lines")
-    parser.add_argument("--family", choices=FAMILIES, help="only this family")
-    parser.add_argument("--twin", metavar="KIND", choices=TWIN_KINDS, help=f"one of {', '.join(TWIN_KINDS)}")
+    parser.add_argument("--cases", type=int, metavar="N", help="write N cases of each task as JSON lines")
+    parser.add_argument("--task", choices=TASKS, help="only this task")
+    parser.add_argument(
+        "--counterfactual",
+        metavar="KIND",
+        choices=COUNTERFACTUAL_KINDS,
+        help=f"one of {', '.join(COUNTERFACTUAL_KINDS)}",
+    )
     parser.add_argument("--split", choices=SPLITS, default="report")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if (arguments.show is None) == (arguments.cases is None):
-        parser.error("give either --show FAMILY or --cases N")
+        parser.error("give either --show TASK or --cases N")
     if arguments.n < 1 or (arguments.cases is not None and arguments.cases < 1):
         parser.error("--n and --cases must be at least 1")
-    if arguments.show and arguments.family:
-        parser.error("--show FAMILY says the family; leave --family out")
-    family = arguments.show or arguments.family
+    if arguments.show and arguments.task:
+        parser.error("--show TASK says the task; leave --task out")
+    task = arguments.show or arguments.task
     n = arguments.n + arguments.n % 2 if arguments.show else arguments.cases
-    names = (family,) if family else tuple(FAMILIES)
+    names = (task,) if task else tuple(TASKS)
     try:
-        drawn = cases(arguments.split, n, arguments.seed, names, arguments.twin)
+        drawn = cases(arguments.split, n, arguments.seed, names, arguments.counterfactual)
     except ValueError as error:
         parser.error(str(error))
     if not drawn:
-        parser.error(f"--twin {arguments.twin}: {family} has no such twins")
+        parser.error(f"--counterfactual {arguments.counterfactual}: {task} has no such counterfactuals")
     for case in drawn[: arguments.n] if arguments.show else drawn:
         print(marked(case, sys.stdout.isatty()) if arguments.show else json.dumps(case.to_json()))
 

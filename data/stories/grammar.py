@@ -1,4 +1,4 @@
-"""What a family of stories is made of: forms, frames, and words drawn for their slots."""
+"""What a task of stories is made of: templates, and words drawn for their slots."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ def pick_two(rng: Random, words: Sequence) -> tuple:
 
 
 @dataclass(frozen=True)
-class Form:
-    """One way to tell a story of a family. A story is an opening and an ending; any opening goes with any ending.
+class Template:
+    """One way to tell a story of a task. A story is an opening and an ending; any opening goes with any ending.
 
-    Templates have slots. ``draw`` fills those that do not depend on the reference; ``told(slots, gold)`` the rest,
-    when the story means the candidate in slot ``gold``: its ``key``, the one word that points to that candidate, and
-    its ``answer``. ``{slot:subject}`` marks the grammatical subject of the opening. The slots ``pronoun``, ``cue``,
-    ``chain``, ``answer`` and the two ``candidates`` are annotated. ``{gap}`` takes up to a few of ``gaps`` (behind the
-    opening, where it does not say). Slots that begin with a candidate's name and ``_`` go with it when two change
-    places.
+    Openings and endings have slots. ``draw`` fills those that do not depend on the reference; ``words_for(slots,
+    gold)`` the rest, when the story means the candidate in slot ``gold``: its ``key``, the one word that points to that
+    candidate, and its ``answer``. ``{slot:subject}`` marks the grammatical subject of the opening. The slots
+    ``pronoun``, ``cue``, ``chain``, ``answer`` and the two ``candidates`` are annotated. ``{gap}`` takes up to a few of
+    ``gaps`` (after the opening, where it does not say). Slots that begin with a candidate's name and ``_`` go with it
+    when two change places.
 
-    The last opening and the last ending are never told in training. ``questions``: how many more endings a story has
-    in training, each with its own reference. A form that is not ``measured`` is practice: it is told, but there are no
-    cases of it.
+    The last opening and the last ending are never in training. ``questions``: how many more endings a story has in
+    training, each with its own reference. A template that is not ``measured`` is auxiliary: it is trained on, but there
+    are no cases of it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Form:
     openings: Mapping[str, str]
     endings: Mapping[str, str]
     draw: Callable[[Random, Cast], Slots]
-    told: Callable[[Slots, str], Slots]
+    words_for: Callable[[Slots, str], Slots]
     candidates: tuple[str, str] = ("first", "second")
     gaps: tuple[str, ...] = lexicon.GAPS
     questions: int = 0
@@ -56,7 +56,7 @@ class Form:
 
     def __post_init__(self) -> None:
         if self.measured and min(len(self.openings), len(self.endings)) < 3:
-            raise ValueError(f"form {self.name!r}: needs at least 3 openings and 3 endings, one of each held out")
+            raise ValueError(f"template {self.name!r}: needs at least 3 openings and 3 endings, one of each held out")
 
     @cached_property
     def opening_texts(self) -> dict[str, str]:
@@ -75,7 +75,7 @@ class Form:
         return tuple(self.endings)[:-1]
 
     def next_ending(self, ending: str, step: int) -> str:
-        """The ending that training has ``step`` places further on, round and round."""
+        """The ending that training has ``step`` further on, round and round."""
         return self.trained_endings[(tuple(self.endings).index(ending) + step) % len(self.trained_endings)]
 
     def subject(self, opening: str) -> str | None:
@@ -89,16 +89,16 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Family:
+class Task:
     """Stories that pose one question, which is all that a page has to know of them.
 
     ``question``: what has to be found out, in words. ``role``: what a head that looks here is called, by default as the
-    family. ``twin_kind``: what changes with the key. ``share``: how often the stories occur.
+    task. ``counterfactual_kind``: what changes with the key. ``share``: how often the stories occur.
     """
 
     name: str
     question: str
-    twin_kind: str
-    forms: tuple[Form, ...]
+    counterfactual_kind: str
+    templates: tuple[Template, ...]
     role: str = ""
     share: int = 1

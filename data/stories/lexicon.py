@@ -63,7 +63,7 @@ CAST = Cast(
 )
 
 # They occur in training too, but only in passing: no ordinary story is about them. The split `names` is.
-STRANGERS = Cast(
+HELD_OUT_WORDS = Cast(
     men=("Dan", "Joe", "Pete"),
     women=("Tina", "Vera", "Joan"),
     persons=(("queen", "queens"),),
@@ -114,7 +114,7 @@ ADVERBS = tuple("really often always never still once".split())
 WILD_DEEDS = tuple("swam slept jumped drank yawned grew dug sneezed crawled barked".split())
 MADE_DEEDS = tuple("rusted cracked leaked bent melted faded shone snapped tore creaked".split())
 
-# Olin, a language that nobody speaks. Its verb comes first, its adjectives behind their nouns, and a small word behind
+# Olin, a language that nobody speaks. Its verb comes first, its adjectives after their nouns, and a small word after
 # the verb says who is named first: "ka" the one who acts, "mo" the one to whom it is done.
 OLIN_NOUNS = {
     "girl": "lumi",
@@ -155,13 +155,19 @@ PLACE_GAPS = tuple(
 )
 
 
-def passing_remarks() -> tuple[str, ...]:
-    """Sentences with a stranger each, for the end of a story, where nothing refers to them."""
-    things = (*STRANGERS.animals, *STRANGERS.ways, *STRANGERS.things, *STRANGERS.boxes, *STRANGERS.ambiguous)
-    remarks = [f" We waved to {person}." for person in STRANGERS.people]
-    remarks += [f" {person} was late." for person in STRANGERS.people]
-    remarks += [f" We saw the {thing}." for thing in things]
-    remarks += [f" The {many} were happy." for _, many in STRANGERS.nouns]
-    remarks += [f" The {one} was happy." for one, _ in STRANGERS.nouns]
-    remarks += [f" In Olin a {one} is a {OLIN_NOUNS[one]}." for one, _ in STRANGERS.nouns]
-    return tuple(dict.fromkeys(remarks))
+def distractor_sentences() -> tuple[str, ...]:
+    """Sentences with a held-out word each, for the end of a story, where nothing refers to them."""
+    things = (
+        *HELD_OUT_WORDS.animals,
+        *HELD_OUT_WORDS.ways,
+        *HELD_OUT_WORDS.things,
+        *HELD_OUT_WORDS.boxes,
+        *HELD_OUT_WORDS.ambiguous,
+    )
+    sentences = [f" We waved to {person}." for person in HELD_OUT_WORDS.people]
+    sentences += [f" {person} was late." for person in HELD_OUT_WORDS.people]
+    sentences += [f" We saw the {thing}." for thing in things]
+    sentences += [f" The {many} were happy." for _, many in HELD_OUT_WORDS.nouns]
+    sentences += [f" The {one} was happy." for one, _ in HELD_OUT_WORDS.nouns]
+    sentences += [f" In Olin a {one} is a {OLIN_NOUNS[one]}." for one, _ in HELD_OUT_WORDS.nouns]
+    return tuple(dict.fromkeys(sentences))

@@ -171,7 +171,7 @@ def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progr
 
 
 def is_built(folder: Path) -> bool:
-    """Whether a folder is whole, although it has not come to its place."""
+    """Whether a folder is whole, although it has not been moved into position."""
     return (folder / MANIFEST).is_file() and not (folder / JOURNAL).exists()
 
 
@@ -196,7 +196,7 @@ def jobs(pieces: Iterable[tuple[str, Piece]]) -> Iterator[Job]:
 def in_order(jobs: Iterable[Job], tokenizer: Tokenizer) -> Iterator[Encoded]:
     """The ids of the jobs, made on all cores while the next ones are read: tiktoken lets go of the interpreter.
 
-    A few jobs a core are in memory at once, no more.
+    A few jobs a core are in memory together, no more.
     """
 
     def encode(job: Job) -> Encoded:

@@ -2,7 +2,7 @@
 
 Adding one is an entry here and a file in ``configs/data``. Sizes and sha256 were taken from what others measured or
 from what Hugging Face lists (docs/corpora.md says which); addresses on Hugging Face name a revision, so that the files
-behind them cannot change.
+after them cannot change.
 """
 
 from dataclasses import dataclass

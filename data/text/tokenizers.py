@@ -2,7 +2,7 @@
 
 Encoding is always done by tiktoken, or by numpy for bytes; Hugging Face's ``tokenizers`` only trains the merges.
 Every tokenizer covers all 256 bytes, so that any text can be encoded, and has one more id, the end token, that stands
-behind every document. Text that merely looks like a special token is plain text.
+after every document. Text that merely looks like a special token is plain text.
 """
 
 import base64
@@ -69,7 +69,7 @@ class Tokenizer:
         return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
-        """The ids of texts, one behind the other, with the end token behind each text that ends a document.
+        """The ids of texts, one after the other, with the end token after each text that ends a document.
 
         Each text has the ids that ``encode`` gives it alone. Documents are handed to tiktoken many at a time, with the
         end token between them spelled out: what a call costs would be a tenth of the time for short ones.

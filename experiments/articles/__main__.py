@@ -13,11 +13,11 @@ from pathlib import Path
 import cli
 from common.atomic import replace_durably
 from experiments.articles import (
+    attention_types,
     causality,
     distance,
     explanations,
     heads,
-    letters,
     pronouns,
     scaling,
     sense,
@@ -27,7 +27,7 @@ from experiments.articles.doc import filled, section
 from experiments.runs import SEEDS, Setup
 
 # In the order of docs/articles.md; a claim is added with an import and a position here.
-MODULES = (pronouns, sense, distance, scaling, causality, heads, explanations, translation, letters)
+MODULES = (pronouns, sense, distance, scaling, causality, heads, explanations, translation, attention_types)
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in MODULES}
 
 

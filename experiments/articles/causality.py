@@ -46,7 +46,7 @@ def run(setup: Setup) -> Result:
     known = f"{100 * min(everywhere):.1f} to {100 * max(everywhere):.1f} %, which cannot be and is a bug"
     known = "exactly 50 %" if exact else known
     because = (
-        f"at “it” all {len(everywhere)} heads, families and seeds are right in {known}, at the cue the chosen heads in "
+        f"at “it” all {len(everywhere)} heads, tasks and seeds are right in {known}, at the cue the chosen heads in "
         f"{100 * mean(cue):.1f} % (any head in {100 * luckiest:.1f} % at most), and where the answer is predicted in "
         f"{100 * mean(last):.1f} %; where an earlier verb decides, the chosen heads know at the pronoun, in "
         f"{100 * mean(before):.1f} %"
@@ -57,13 +57,13 @@ def run(setup: Setup) -> Result:
         f"at “it” {known}, where the answer is predicted: {share_over_seeds(last)}; lowest end of an interval within a "
         f"seed {lowest_end(found, AFTER):.1f} %",
         [table(found), leak_table(leaks, setup.seeds)],
-        {"by_site": at, "at_pronoun": everywhere, "twins": leaks},
+        {"by_site": at, "at_pronoun": everywhere, "counterfactuals": leaks},
         draw(found, setup.picture("causality")),
     )
 
 
 def sites_of(found: Sequence[Found], name: str) -> list[str]:
-    sites = found[0]["families"][name]["by_site"]["sites"]
+    sites = found[0]["tasks"][name]["by_site"]["sites"]
     return [site for site in SHOWN if site in sites]
 
 
@@ -76,7 +76,7 @@ def table(found: Sequence[Found]) -> Table:
             extremes = f"{100 * min(map(min, others)):.1f} to {100 * max(map(max, others)):.1f}"
             chosen = listed([100 * value for value in at_site(found, name, site)])
             rows.append([visible_name(name), f"{site}: {SITES[site]}", chosen, extremes])
-    return Table(("family", "site", "chosen head, %, by seed", "all heads, %"), rows)
+    return Table(("task", "site", "chosen head, %, by seed", "all heads, %"), rows)
 
 
 def leak_table(leaks: Sequence[tuple[float, float]], seeds: Sequence[int]) -> Table:
@@ -137,8 +137,8 @@ def draw_panel(axes: Axes, found: Sequence[Found], name: str) -> None:
     sites = sites_of(found, name)
     title = {BEFORE: "a verb before it decides"}.get(name, "a word after it decides")
     for one in found:
-        family = one["families"][name]
-        by_site, best = family["by_site"], family["best"]["head"]
+        task = one["tasks"][name]
+        by_site, best = task["by_site"], task["best"]["head"]
         columns = [by_site["sites"].index(site) for site in sites]
         for head, accuracy in by_site["choice_accuracy"].items():
             chosen = head == best

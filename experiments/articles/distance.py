@@ -32,15 +32,15 @@ from probing.splits import Split
 from report.figures import drawing, new_figure, save
 from storage.weights import load_model
 
-LETTERS = {
+TYPES = {
     "F": "full",
     "W": "window",
     "S": "strided",
     "L": "gated linear",
     "R": "recurrent (GRU)",
 }
-COLOURS = dict(zip(LETTERS, ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7"), strict=True))
-FAMILY = "recall"
+COLOURS = dict(zip(TYPES, ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7"), strict=True))
+TASK = "recall"
 GAPS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)  # sentences in between
 TRAINED = 2  # the longest gap of training
 STORIES = 400  # for each gap
@@ -71,21 +71,21 @@ Curves = Mapping[str, Sequence[Curve]]  # by attention type, one a seed
 
 def run(setup: Setup) -> Result:
     runs = train_seeds(
-        {f"distance-{letters}": ["experiment=distance", f"model.attention={letters}"] for letters in LETTERS}, setup
+        {f"distance-{types}": ["experiment=distance", f"model.attention={types}"] for types in TYPES}, setup
     )
-    curves = {letters: list(map(measure, runs[f"distance-{letters}"], setup.seeds)) for letters in LETTERS}
-    others = [letters for letters in LETTERS if letters != "F"]
-    kept = {asked: {letters: reach(of, asked) for letters, of in curves.items()} for asked in ASKED}
-    far = {letters: [curve.connected[-1] for curve in of] for letters, of in curves.items()}
+    curves = {types: list(map(measure, runs[f"distance-{types}"], setup.seeds)) for types in TYPES}
+    others = [types for types in TYPES if types != "F"]
+    kept = {asked: {types: reach(of, asked) for types, of in curves.items()} for asked in ASKED}
+    far = {types: [curve.connected[-1] for curve in of] for types, of in curves.items()}
     farthest = curves["F"][0].tokens[-1]
     return Result(
-        judge([kept[asked]["F"] > kept[asked][letters] for asked in ASKED for letters in others]),
+        judge([kept[asked]["F"] > kept[asked][types] for asked in ASKED for types in others]),
         f"names and trades stay connected (at least {100 * KEPT:.0f} % right) over {span(kept['connected'])} and names "
         f"are remembered over {span(kept['remembered'])}; at {farthest:.0f} tokens F is right in "
         f"{share_over_seeds(far['F'])}, a window in {share_over_seeds(far['W'])}; a coin in 50 %",
         f"tokens over which a name and its trade stay connected: {span(kept['connected'])}",
         [table(curves, asked) for asked in ASKED],
-        {letters: [curve._asdict() for curve in of] for letters, of in curves.items()},
+        {types: [curve._asdict() for curve in of] for types, of in curves.items()},
         draw(curves, setup.picture("distance")),
     )
 
@@ -94,7 +94,7 @@ def measure(run: Path, seed: int) -> Curve:
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
     tokens, shares, intervals = [], {asked: [] for asked in ASKED}, {asked: [] for asked in ASKED}
     for gap in GAPS:
-        plain = cases("report", STORIES, seed, (FAMILY,), gap=gap)
+        plain = cases("report", STORIES, seed, (TASK,), gap=gap)
         for asked, stories in (("connected", plain), ("remembered", with_names_of_others(plain, seed))):
             encoded = [encode_case(case, tokenizer) for case in stories]
             longest = max(len(case.tokens) for case in encoded)
@@ -127,19 +127,19 @@ def reach(curves: Sequence[Curve], asked: str) -> float:
 
 
 def span(kept: Mapping[str, float]) -> str:
-    return ", ".join(f"{letters} {tokens:.0f}" for letters, tokens in kept.items()) + " tokens"
+    return ", ".join(f"{types} {tokens:.0f}" for types, tokens in kept.items()) + " tokens"
 
 
 def table(curves: Curves, asked: str) -> Table:
     """One row a kind of attention: means over seeds in per cent, and how far the lowest and the highest seed are."""
     columns = [f"{tokens:.0f}" for tokens in next(iter(curves.values()))[0].tokens]
     rows = []
-    for letters, of in curves.items():
+    for types, of in curves.items():
         cells = []
         for right in zip(*(getattr(curve, asked) for curve in of), strict=True):
             low, middle, high = (f"{100 * share:.0f}" for share in (min(right), mean(right), max(right)))
             cells.append(middle if low == high else f"{middle} ({low}-{high})")
-        rows.append([f"{letters}: {LETTERS[letters]}", f"{of[0].parameters:,}", *cells])
+        rows.append([f"{types}: {TYPES[types]}", f"{of[0].parameters:,}", *cells])
     what = f"{asked}: {ASKED[asked]}, % (lowest-highest seed), by tokens in between"
     return Table((what, "parameters", *columns), rows)
 
@@ -153,14 +153,14 @@ def draw(curves: Curves, path: Path) -> list[Path]:
             draw_panel(axes, curves, asked)
         panels[0].set_ylabel("share of stories")
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(LETTERS))
+        figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(TYPES))
         figure.suptitle("Names over a distance: two layers of each kind of attention", x=0.01, ha="left", weight="bold")
         return save(figure, path)
 
 
 def draw_panel(axes: Axes, curves: Curves, asked: str) -> None:
-    for letters, of in curves.items():
-        draw_line(axes, letters, of[0].tokens, [getattr(curve, asked) for curve in of])
+    for types, of in curves.items():
+        draw_line(axes, types, of[0].tokens, [getattr(curve, asked) for curve in of])
     first = curves["F"][0]
     axes.axvline(first.sight, color="#555555", linewidth=0.8, linestyle=":")
     axes.annotate("two windows\nsee no further", (first.sight, 0.04), xytext=(4, 0), textcoords="offset points")
@@ -177,11 +177,11 @@ def draw_panel(axes: Axes, curves: Curves, asked: str) -> None:
     axes.set_title(textwrap.fill(ASKED[asked], 48), loc="left", fontsize=10)
 
 
-def draw_line(axes: Axes, letters: str, tokens: Sequence[float], seeds: Sequence[Sequence[float]]) -> None:
+def draw_line(axes: Axes, types: str, tokens: Sequence[float], seeds: Sequence[Sequence[float]]) -> None:
     by_gap = [*zip(*seeds, strict=True)]
-    axes.fill_between(tokens, [*map(min, by_gap)], [*map(max, by_gap)], color=COLOURS[letters], alpha=0.15, linewidth=0)
-    line = {"color": COLOURS[letters], "marker": "o", "markersize": 3.5, "linewidth": 1.6}
-    axes.plot(tokens, [*map(mean, by_gap)], label=f"{letters}: {LETTERS[letters]}", **line)
+    axes.fill_between(tokens, [*map(min, by_gap)], [*map(max, by_gap)], color=COLOURS[types], alpha=0.15, linewidth=0)
+    line = {"color": COLOURS[types], "marker": "o", "markersize": 3.5, "linewidth": 1.6}
+    axes.plot(tokens, [*map(mean, by_gap)], label=f"{types}: {TYPES[types]}", **line)
 
 
 CLAIM = Claim(

@@ -1,6 +1,6 @@
-"""Puts what was measured into docs/articles.md, so that no number is copied by hand.
+"""Puts what was measured into docs/articles.md, so that numbers are not copied by hand.
 
-A claim has a place between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row of the first table that begins with
+A claim has a section between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row of the first table that begins with
 ``| [NAME](``. The text around them is written by people.
 """
 
@@ -29,11 +29,14 @@ def row(claim: Claim, result: Result, seeds: Sequence[int] = SEEDS) -> str:
 
 
 def filled(text: str, claim: Claim, result: Result, seeds: Sequence[int] = SEEDS) -> str:
-    """``text`` with a claim's place and row filled anew; raises InputError where it has none."""
-    place = re.compile(rf"(<!-- {claim.name} -->\n).*?(<!-- /{claim.name} -->)", re.DOTALL)
+    """``text`` with a claim's section and row filled anew; raises InputError where it has none."""
+    section_of_claim = re.compile(rf"(<!-- {claim.name} -->\n).*?(<!-- /{claim.name} -->)", re.DOTALL)
     line = re.compile(rf"^\| \[{claim.name}\]\(.*$", re.MULTILINE)
-    for pattern, what in ((place, f"<!-- {claim.name} --> and <!-- /{claim.name} -->"), (line, f"| [{claim.name}](")):
+    for pattern, what in (
+        (section_of_claim, f"<!-- {claim.name} --> and <!-- /{claim.name} -->"),
+        (line, f"| [{claim.name}]("),
+    ):
         if not pattern.search(text):
-            raise InputError(f"the document has no place for {claim.name}: it lacks {what}")
-    text = place.sub(lambda found: f"{found[1]}{section(claim, result, seeds)}\n{found[2]}", text)
+            raise InputError(f"the document has no section for {claim.name}: it lacks {what}")
+    text = section_of_claim.sub(lambda found: f"{found[1]}{section(claim, result, seeds)}\n{found[2]}", text)
     return line.sub(lambda _: row(claim, result, seeds), text)

@@ -1,7 +1,7 @@
 """Do attention weights explain the answer? The mass on what is meant beside what it costs to change the head.
 
 Jain & Wallace 2019, "Attention is not Explanation", and Wiegreffe & Pinter 2019, "Attention is not not Explanation",
-asked this of one layer. Here every head of every family has its mass on gold, at its own site, and the drop of log
+asked this of one layer. Here every head of every task has its mass on gold, at its own site, and the drop of log
 P(answer) - log P(foil) under four interventions, from what it gives to gold alone to the head as a whole.
 """
 
@@ -25,10 +25,10 @@ from report.colours import GREY, INK, TINT
 from report.figures import drawing, new_figure, save
 
 EFFECTS = {
-    "swap": "swap: gold and the distractor exchange their weights",
-    "cut": "cut: gold gets no weight",
-    "resample": "resample: the whole head does what it did elsewhere",
-    "mean": "mean: the whole head does what it does on average",
+    "weight_swap": "weight swap: gold and the distractor exchange their weights",
+    "edge_ablation": "edge ablation: gold gets no weight",
+    "resample_ablation": "resample ablation: the whole head does what it did elsewhere",
+    "mean_ablation": "mean ablation: the whole head does what it does on average",
 }
 HEADS = {"all heads": None, "last layer": -1, "first layer": 0}
 NOTHING, MUCH = 0.5, 2.0  # nats
@@ -39,35 +39,37 @@ def run(setup: Setup) -> Result:
     found = default_found(setup)
     points = [point for seed, one in zip(setup.seeds, found, strict=True) for point in points_of(one, seed)]
     if not points:
-        raise InputError("no run resolves a family, so that no head can be compared; train longer")
+        raise InputError("no run resolves a task, so that no head can be compared; train longer")
     table = {which: {kind: correlate(points, kind, layer) for kind in EFFECTS} for which, layer in HEADS.items()}
     whole = table["all heads"]
     idle, busy = largest_idle(points), busiest_blind(points)
     because = (
-        f"the rank correlation between mass and effect is {rho(whole['swap'])} for exchanging the two weights and "
-        f"{rho(whole['cut'])} for cutting them, but {rho(whole['resample'])} for resampling the whole head and "
-        f"{rho(whole['mean'])} for its mean: {example(busy)} (b), while {example(idle)} (a)"
+        f"the rank correlation between mass and effect is {rho(whole['weight_swap'])} for exchanging the two "
+        f"weights and {rho(whole['edge_ablation'])} for ablating gold's edge, but "
+        f"{rho(whole['resample_ablation'])} for resampling the whole head and "
+        f"{rho(whole['mean_ablation'])} for its mean: {example(busy)} (b), while {example(idle)} (a)"
     )
     rows = [[which, *(rho(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
     return Result(
         judge_weights({kind: value[0] for kind, value in whole.items()}),
         because,
-        f"Spearman {rho(whole['swap'])} with a swap, {rho(whole['resample'])} with resampling the head",
-        [Table(("Spearman, within families", *EFFECTS), rows), by_family(points)],
+        f"Spearman {rho(whole['weight_swap'])} with a weight swap, "
+        f"{rho(whole['resample_ablation'])} with resampling the head",
+        [Table(("Spearman, within tasks", *EFFECTS), rows), by_task(points)],
         {"correlations": table, "points": points, "idle": idle, "blind": busy},
         draw(points, (idle, busy), setup.picture("explanations")),
     )
 
 
 def points_of(found: Found, seed: int) -> list[dict]:
-    """One for each head of each resolved family. A site from which nothing leads to the answer has an effect of 0."""
-    last = max(parse_head(head["head"])[0] for head in next(iter(found["families"].values()))["heads"])
+    """One for each head of each resolved task. A site from which nothing leads to the answer has an effect of 0."""
+    last = max(parse_head(head["head"])[0] for head in next(iter(found["tasks"].values()))["heads"])
     return [
-        {"seed": seed, "family": name, "head": head["head"], "site": head["site"], "mass": head["mass"]}
+        {"seed": seed, "task": name, "head": head["head"], "site": head["site"], "mass": head["mass"]}
         | {"layer": parse_head(head["head"])[0] - last - 1, "looks": head["looks"]}
         | {kind: head["effects"].get(kind, {"drop": 0.0})["drop"] for kind in EFFECTS}
         for name in resolved(found)
-        for head in found["families"][name]["heads"]
+        for head in found["tasks"][name]["heads"]
     ]
 
 
@@ -77,11 +79,11 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     return 0.0 if ties else float(spearmanr(one, other).statistic)
 
 
-def within_families(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str], float]:
-    """Spearman between mass and effect over the heads of each (seed, family)."""
+def within_tasks(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str], float]:
+    """Spearman between mass and effect over the heads of each (seed, task)."""
     groups: dict[tuple[int, str], list[Mapping]] = {}
     for point in points:
-        groups.setdefault((point["seed"], point["family"]), []).append(point)
+        groups.setdefault((point["seed"], point["task"]), []).append(point)
     return {
         key: spearman([point["mass"] for point in group], [point[kind] for point in group])
         for key, group in groups.items()
@@ -89,13 +91,13 @@ def within_families(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str
 
 
 def correlate(points: Sequence[Mapping], kind: str, layer: int | None) -> tuple[float, float, float]:
-    """The mean over seeds and families, with the wider of two 95 % bootstraps: over families, and over seeds."""
+    """The mean over seeds and tasks, with the wider of two 95 % bootstraps: over tasks, and over seeds."""
     n_layer = len({point["layer"] for point in points})
     kept = [point for point in points if layer is None or point["layer"] % n_layer == layer % n_layer]
-    values = within_families(kept, kind)
-    seeds, families = zip(*values, strict=True)
+    values = within_tasks(kept, kind)
+    seeds, tasks = zip(*values, strict=True)
     numbers = np.array(list(values.values()))
-    ways = [families, list(map(str, seeds))] if len(set(seeds)) > 1 else [families]
+    ways = [tasks, list(map(str, seeds))] if len(set(seeds)) > 1 else [tasks]
     return float(numbers.mean()), *Bootstrap(*ways).interval(numbers)
 
 
@@ -112,13 +114,13 @@ def largest_idle(points: Sequence[Mapping]) -> Mapping:
 
 def busiest_blind(points: Sequence[Mapping]) -> Mapping:
     """Of the heads that do not look, and whose swap costs nothing, the one that costs most when it is resampled."""
-    blind = [point for point in points if not point["looks"] and abs(point["swap"]) < NOTHING]
-    return max(blind, key=lambda point: point["resample"])
+    blind = [point for point in points if not point["looks"] and abs(point["weight_swap"]) < NOTHING]
+    return max(blind, key=lambda point: point["resample_ablation"])
 
 
 def example(point: Mapping) -> str:
-    where = f"head {point['head']} of seed {point['seed']} in {visible_name(point['family'])}"
-    cost = f"costs {point['resample']:.1f} nats when it is resampled"
+    where = f"head {point['head']} of seed {point['seed']} in {visible_name(point['task'])}"
+    cost = f"costs {point['resample_ablation']:.1f} nats when it is resampled"
     return f"{where} gives gold {point['mass']:.2f} of its attention and {cost}"
 
 
@@ -127,22 +129,22 @@ def rho(correlation: Sequence[float]) -> str:
     return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
-def by_family(points: Sequence[Mapping]) -> Table:
-    """Means over seeds, a row a family."""
-    values = {kind: within_families(points, kind) for kind in EFFECTS}
-    families = list(dict.fromkeys(point["family"] for point in points))
+def by_task(points: Sequence[Mapping]) -> Table:
+    """Means over seeds, a row a task."""
+    values = {kind: within_tasks(points, kind) for kind in EFFECTS}
+    tasks = list(dict.fromkeys(point["task"] for point in points))
     rows = [
         [
-            visible_name(family),
-            *(f"{np.mean([value for (_, of), value in values[kind].items() if of == family]):.2f}" for kind in EFFECTS),
+            visible_name(task),
+            *(f"{np.mean([value for (_, of), value in values[kind].items() if of == task]):.2f}" for kind in EFFECTS),
         ]
-        for family in families
+        for task in tasks
     ]
-    return Table(("family, mean over seeds", *EFFECTS), rows)
+    return Table(("task, mean over seeds", *EFFECTS), rows)
 
 
 def draw(points: Sequence[Mapping], marked: Sequence[Mapping], path: Path) -> list[Path]:
-    """Mass against effect, a panel an intervention, a dot a head, family and seed."""
+    """Mass against effect, a panel an intervention, a dot a head, task and seed."""
     with drawing():
         figure = new_figure(9.0, 6.0, layout="constrained")
         for axes, (kind, meaning) in zip(figure.subplots(2, 2, sharex=True).flat, EFFECTS.items(), strict=True):
@@ -163,7 +165,7 @@ def draw_panel(axes: Axes, points: Sequence[Mapping], marked: Sequence[Mapping],
         axes.scatter(point["mass"], point[kind], s=34, facecolors="none", edgecolors=INK, linewidths=1)
     axes.axhline(0, color=INK, linewidth=0.6, zorder=0)
     axes.margins(y=0.12)
-    if kind == "swap":
+    if kind == "weight_swap":
         named = Line2D([], [], color=INK, marker="o", markersize=6, markerfacecolor="none", linestyle="none")
         handles, labels = axes.get_legend_handles_labels()
         heads = [*labels, "a, b: the two heads that the verdict names"]

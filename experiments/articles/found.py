@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.visible import visible_name
-from data.stories import FAMILIES
+from data.stories import TASKS
 from experiments.articles.claim import Verdict
 from experiments.runs import Setup, probe_all, train_seeds
 from experiments.tables import Table
@@ -13,7 +13,7 @@ from probing.findings import Role
 Found = Mapping
 PRONOUNS = ("agreement", "verb_bias", "cue", "roles", "chains")
 COLUMNS = (
-    "family",
+    "task",
     "model right, %",
     "head, site",
     "picks the right one, %",
@@ -34,8 +34,8 @@ def default_found(setup: Setup) -> list[Found]:
     return probe_all(default_runs(setup), setup.jobs)
 
 
-def best_baseline(family: Mapping) -> tuple[str, float]:
-    return max(family["baselines"].items(), key=lambda item: item[1])
+def best_baseline(task: Mapping) -> tuple[str, float]:
+    return max(task["baselines"].items(), key=lambda item: item[1])
 
 
 def roles_of(found: Found) -> list[list[list[Role]]]:
@@ -45,13 +45,13 @@ def roles_of(found: Found) -> list[list[list[Role]]]:
 
 def resolved(found: Found) -> list[str]:
     """The tasks of stories that the model resolves."""
-    return [name for name in FAMILIES if name in found["families"] and found["families"][name]["resolved"]]
+    return [name for name in TASKS if name in found["tasks"] and found["tasks"][name]["resolved"]]
 
 
-def shown(family: Mapping) -> bool:
+def shown(task: Mapping) -> bool:
     """Whether one task is resolved by the model, and through a head that looks and matters."""
-    best = family["best"]
-    return bool(family["resolved"] and best["looks"] and best["matters"])
+    best = task["best"]
+    return bool(task["resolved"] and best["looks"] and best["matters"])
 
 
 def judge(outcomes: Sequence[bool]) -> Verdict:
@@ -61,22 +61,22 @@ def judge(outcomes: Sequence[bool]) -> Verdict:
     return "holds in part" if any(outcomes) else "does not hold"
 
 
-def row(name: str, families: Sequence[Mapping]) -> list[str]:
+def row(name: str, tasks: Sequence[Mapping]) -> list[str]:
     """One task in the runs of all seeds."""
-    bests = [family["best"] for family in families]
-    swaps = [best["swap_drop"] for best in bests]
-    others = [best["swap_reference"] for best in bests]
-    n_shown = sum(map(shown, families))
+    bests = [task["best"] for task in tasks]
+    swaps = [best["weight_swap_drop"] for best in bests]
+    others = [best["weight_swap_reference"] for best in bests]
+    n_shown = sum(map(shown, tasks))
     return [
         visible_name(name),
-        listed([100 * family["model_accuracy"] for family in families]),
+        listed([100 * task["model_accuracy"] for task in tasks]),
         ", ".join(f"{best['head']} {best['site']}" for best in bests),
         listed([100 * best["choice_accuracy"] for best in bests]),
         f"{100 * min(best['ci'][0] for best in bests):.1f}",
-        listed([100 * best_baseline(family)[1] for family in families]),
+        listed([100 * best_baseline(task)[1] for task in tasks]),
         listed(swaps),
         listed(others),
-        f"{n_shown} of {len(families)} seeds",
+        f"{n_shown} of {len(tasks)} seeds",
     ]
 
 
@@ -86,47 +86,56 @@ def listed(values: Sequence[float | None], digits: int = 1) -> str:
 
 
 def every_head(found: Found, name: str, site: str) -> list[float]:
-    by_site = found["families"][name]["by_site"]
+    by_site = found["tasks"][name]["by_site"]
     column = by_site["sites"].index(site)
     return [accuracy[column] for accuracy in by_site["choice_accuracy"].values()]
 
 
 def at_site(found: Sequence[Found], name: str, site: str) -> list[float]:
     """The choice accuracy of each seed's chosen head of a task, at any of its sites."""
-    families = [one["families"][name] for one in found]
-    columns = [family["by_site"]["sites"].index(site) for family in families]
+    tasks = [one["tasks"][name] for one in found]
+    columns = [task["by_site"]["sites"].index(site) for task in tasks]
     return [
-        family["by_site"]["choice_accuracy"][family["best"]["head"]][column]
-        for family, column in zip(families, columns, strict=True)
+        task["by_site"]["choice_accuracy"][task["best"]["head"]][column]
+        for task, column in zip(tasks, columns, strict=True)
     ]
 
 
-def family_table(found: Sequence[Found], names: Sequence[str]) -> Table:
-    return Table(COLUMNS, [row(name, [one["families"][name] for one in found]) for name in names])
+def task_table(found: Sequence[Found], names: Sequence[str]) -> Table:
+    return Table(COLUMNS, [row(name, [one["tasks"][name] for one in found]) for name in names])
 
 
-def family_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
+def task_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
     """By task, each with one entry a seed."""
 
-    def numbers(family: Mapping) -> dict:
-        best, (baseline, bar) = family["best"], best_baseline(family)
-        kept = ("head", "site", "choice_accuracy", "ci", "mass", "swap_drop", "swap_ci", "swap_reference")
-        record = {key: family[key] for key in ("model_accuracy", "model_ci", "resolved")}
+    def numbers(task: Mapping) -> dict:
+        best, (baseline, bar) = task["best"], best_baseline(task)
+        kept = (
+            "head",
+            "site",
+            "choice_accuracy",
+            "ci",
+            "mass",
+            "weight_swap_drop",
+            "weight_swap_ci",
+            "weight_swap_reference",
+        )
+        record = {key: task[key] for key in ("model_accuracy", "model_ci", "resolved")}
         record |= {key: best[key] for key in (*kept, "looks", "matters")}
         return record | {"baseline": baseline, "baseline_accuracy": bar}
 
-    return {name: [numbers(one["families"][name]) for one in found] for name in names}
+    return {name: [numbers(one["tasks"][name]) for one in found] for name in names}
 
 
 def because(found: Sequence[Found], names: Sequence[str]) -> str:
     """How many of these tasks are shown, and the weakest numbers of all of them."""
-    families = [one["families"][name] for one in found for name in names]
-    swaps = [family["best"]["swap_drop"] for family in families if shown(family)]
-    right = min(family["model_accuracy"] for family in families)
-    picked = min(family["best"]["choice_accuracy"] for family in families)
-    bar = max(best_baseline(family)[1] for family in families)
+    tasks = [one["tasks"][name] for one in found for name in names]
+    swaps = [task["best"]["weight_swap_drop"] for task in tasks if shown(task)]
+    right = min(task["model_accuracy"] for task in tasks)
+    picked = min(task["best"]["choice_accuracy"] for task in tasks)
+    bar = max(best_baseline(task)[1] for task in tasks)
     return (
-        f"in {sum(map(shown, families))} of {len(families)} families and seeds the model resolves them through a head "
+        f"in {sum(map(shown, tasks))} of {len(tasks)} tasks and seeds the model resolves them through a head "
         f"that looks and matters: the model is right in at least {100 * right:.1f} %, the chosen head picks the right "
         f"candidate in at least {100 * picked:.1f} %, no baseline in more than {100 * bar:.1f} %"
         + (f", and exchanging what the head gives to the two costs at least {min(swaps):.1f} nats" if swaps else "")
@@ -135,4 +144,4 @@ def because(found: Sequence[Found], names: Sequence[str]) -> str:
 
 def lowest_end(found: Sequence[Found], names: Sequence[str]) -> float:
     """The lowest end of all intervals within a seed, of the chosen heads' choice accuracies, in %."""
-    return 100 * min(one["families"][name]["best"]["ci"][0] for one in found for name in names)
+    return 100 * min(one["tasks"][name]["best"]["ci"][0] for one in found for name in names)

@@ -6,24 +6,24 @@ from pathlib import Path
 from statistics import mean
 
 from common.visible import visible_name
-from data.stories import FAMILIES
+from data.stories import TASKS
 from experiments.articles.claim import Claim, Result, Verdict, over_seeds
 from experiments.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_all, train_seeds
 from experiments.tables import Table
-from probing.roles import HABITS
+from probing.roles import ATTENTION_PATTERNS
 
 ROWS = {
-    "families resolved": f"families resolved, of {len(FAMILIES)}",
-    "right": "right answers, mean over families, %",
+    "tasks resolved": f"tasks resolved, of {len(TASKS)}",
+    "right": "right answers, mean over tasks, %",
     "val loss": "validation loss, nats",
     "heads": "heads with a role",
     "roles": "different roles",
     "roles a head": "roles of a head that has any, mean",
-    "leaders": "different heads that are best in some family",
-    "led": "families in which one head is best, at most",
-    "sole": "families in which a single head matters",
+    "leaders": "different heads that are best in some task",
+    "led": "tasks in which one head is best, at most",
+    "sole": "tasks in which a single head matters",
 }
 
 
@@ -41,8 +41,8 @@ def run(setup: Setup) -> Result:
     return Result(
         verdict,
         explain(four, one),
-        f"families resolved: {over_seeds(column(four, 'families resolved'), '{:.1f}'.format)} with four heads, "
-        f"{over_seeds(column(one, 'families resolved'), '{:.1f}'.format)} with one",
+        f"tasks resolved: {over_seeds(column(four, 'tasks resolved'), '{:.1f}'.format)} with four heads, "
+        f"{over_seeds(column(one, 'tasks resolved'), '{:.1f}'.format)} with one",
         [Table(("by seed", "four heads of 32", "one head of 128"), rows), jobs_table(found, setup.seeds)],
         {"four heads": four, "one head": one},
         draw_role_maps(maps, "What heads do: four a layer, and one of equal width", setup.picture("heads")),
@@ -52,19 +52,19 @@ def run(setup: Setup) -> Result:
 def measure(found: Found, run: Path) -> dict[str, float]:
     """ROWS of one run."""
     heads = [roles for layer in roles_of(found) for roles in layer]
-    families = [found["families"][name] for name in resolved(found)]
-    leaders = [family["best"]["head"] for family in families]
+    tasks = [found["tasks"][name] for name in resolved(found)]
+    leaders = [task["best"]["head"] for task in tasks]
     having = [roles for roles in heads if roles]
     return {
-        "families resolved": len(families),
-        "right": 100 * mean(found["families"][name]["model_accuracy"] for name in FAMILIES),
+        "tasks resolved": len(tasks),
+        "right": 100 * mean(found["tasks"][name]["model_accuracy"] for name in TASKS),
         "val loss": best_loss(run),
         "heads": len(having),
         "roles": len({role.role for role in chain(*heads)}),
         "roles a head": mean(map(len, having)) if having else 0.0,
         "leaders": len(set(leaders)),
         "led": max(map(leaders.count, leaders), default=0),
-        "sole": sum(sum(head["matters"] for head in family["heads"]) == 1 for family in families),
+        "sole": sum(sum(head["matters"] for head in task["heads"]) == 1 for task in tasks),
     }
 
 
@@ -78,18 +78,18 @@ def listed_by_seed(measured: Sequence[Mapping], key: str) -> str:
 
 
 def judge_heads(four: Sequence[Mapping], one: Sequence[Mapping]) -> Verdict:
-    """Both halves of the claim in each seed: several heads lead in some family; a single one resolves fewer."""
-    pairs = zip(column(four, "families resolved"), column(one, "families resolved"), strict=True)
+    """Both halves of the claim in each seed: several heads lead in some task; a single one resolves fewer."""
+    pairs = zip(column(four, "tasks resolved"), column(one, "tasks resolved"), strict=True)
     return judge([*(run["leaders"] > 1 for run in four), *(many > few for many, few in pairs)])
 
 
 def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:
-    leaders, led, sole, many = (mean(column(four, key)) for key in ("leaders", "led", "sole", "families resolved"))
-    few, roles, right = (mean(column(one, key)) for key in ("families resolved", "roles a head", "right"))
+    leaders, led, sole, many = (mean(column(four, key)) for key in ("leaders", "led", "sole", "tasks resolved"))
+    few, roles, right = (mean(column(one, key)) for key in ("tasks resolved", "roles a head", "right"))
     return (
-        f"where a layer has four heads, {leaders:.1f} of them lead in some family (one in {led:.1f} of {many:.1f}) and "
-        f"{sole:.1f} families rest on a single head; but one head a layer, as wide as four, resolves {few:.1f} "
-        f"families with {roles:.1f} roles a head, right in {right:.1f} % instead of {mean(column(four, 'right')):.1f} %"
+        f"where a layer has four heads, {leaders:.1f} of them lead in some task (one in {led:.1f} of {many:.1f}) and "
+        f"{sole:.1f} tasks rest on a single head; but one head a layer, as wide as four, resolves {few:.1f} "
+        f"tasks with {roles:.1f} roles a head, right in {right:.1f} % instead of {mean(column(four, 'right')):.1f} %"
     )
 
 
@@ -98,12 +98,14 @@ def jobs_table(found: Sequence[Found], seeds: Sequence[int]) -> Table:
     rows = []
     for seed, one in zip(seeds, found, strict=True):
         jobs = {
-            f"{layer}.{head}": [visible_name(role.role) for role in roles if role.matters or role.role in HABITS]
+            f"{layer}.{head}": [
+                visible_name(role.role) for role in roles if role.matters or role.role in ATTENTION_PATTERNS
+            ]
             for layer, heads in enumerate(roles_of(one))
             for head, roles in enumerate(heads)
         }
         rows.append([str(seed), "; ".join(f"{head}: {', '.join(roles)}" for head, roles in jobs.items() if roles)])
-    return Table(("seed", "heads with a role that matters, and their habits"), rows)
+    return Table(("seed", "heads with a role that matters, and their attention_patterns"), rows)
 
 
 CLAIM = Claim("heads", "Several heads do different jobs, and several are needed.", 30, run)

@@ -15,12 +15,12 @@ from experiments.articles.found import (
     because,
     best_baseline,
     default_found,
-    family_numbers,
-    family_table,
     judge,
     listed,
     lowest_end,
     shown,
+    task_numbers,
+    task_table,
 )
 from experiments.runs import Setup
 from experiments.tables import Table
@@ -34,25 +34,25 @@ MODEL = {"color": INK, "marker": "|", "markersize": 11, "linestyle": "none"}
 
 def run(setup: Setup) -> Result:
     found = default_found(setup)
-    accuracy = [mean(one["families"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for one in found]
+    accuracy = [mean(one["tasks"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for one in found]
     at_pronoun = [value for name in PRONOUNS for value in at_site(found, name, "P")]
-    by_task = family_numbers(found, PRONOUNS)
-    bar = max(best_baseline(one["families"][name])[1] for one in found for name in PRONOUNS)
+    by_task = task_numbers(found, PRONOUNS)
+    bar = max(best_baseline(one["tasks"][name])[1] for one in found for name in PRONOUNS)
     return Result(
-        judge([shown(one["families"][name]) for one in found for name in PRONOUNS]),
+        judge([shown(one["tasks"][name]) for one in found for name in PRONOUNS]),
         f"{because(found, PRONOUNS)}; it looks from the word before the answer, while at the pronoun itself the same "
         f"heads are right in {100 * mean(at_pronoun):.1f} % only",
         f"heads pick the antecedent: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
         f"{lowest_end(found, PRONOUNS):.1f} %; best baseline {100 * bar:.1f} %",
         [table(found)],
-        {name: {"families": numbers, "at the pronoun": at_site(found, name, "P")} for name, numbers in by_task.items()},
+        {name: {"tasks": numbers, "at the pronoun": at_site(found, name, "P")} for name, numbers in by_task.items()},
         draw(found, PRONOUNS, setup.picture("pronouns")),
     )
 
 
 def table(found: Sequence[Found]) -> Table:
     """Beside what the table of any task has: the same heads, looked at from the pronoun."""
-    usual = family_table(found, PRONOUNS)
+    usual = task_table(found, PRONOUNS)
     extra = [listed([100 * value for value in at_site(found, name, "P")]) for name in PRONOUNS]
     rows = [[*row, more] for row, more in zip(usual.rows, extra, strict=True)]
     return Table((*usual.columns, "the same at the pronoun, %"), rows)
@@ -65,12 +65,12 @@ def draw(found: Sequence[Found], names: Sequence[str], path: Path) -> list[Path]
         axes = figure.subplots()
         for i, name in enumerate(names):
             for j, one in enumerate(found):
-                family = one["families"][name]
-                best, y = family["best"], i + 0.22 * (j - (len(found) - 1) / 2)
+                task = one["tasks"][name]
+                best, y = task["best"], i + 0.22 * (j - (len(found) - 1) / 2)
                 axes.plot([100 * end for end in best["ci"]], [y, y], color=TINT, linewidth=1.4)
                 axes.plot(100 * best["choice_accuracy"], y, **HEAD)
-                axes.plot(100 * best_baseline(family)[1], y, **BASELINE)
-                axes.plot(100 * family["model_accuracy"], y, **MODEL)
+                axes.plot(100 * best_baseline(task)[1], y, **BASELINE)
+                axes.plot(100 * task["model_accuracy"], y, **MODEL)
         axes.axvline(50, color=INK, linewidth=0.7)
         axes.set_yticks(range(len(names)), map(visible_name, names))
         axes.set_xticks(range(40, 101, 10), [f"{tick} %" for tick in range(40, 101, 10)])

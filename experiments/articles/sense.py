@@ -13,42 +13,42 @@ from experiments.articles.found import (
     best_baseline,
     default_found,
     default_runs,
-    family_numbers,
-    family_table,
     judge,
     lowest_end,
     shown,
+    task_numbers,
+    task_table,
 )
 from experiments.runs import Setup
 from probing.tasks import Quoted
 from report.figures import draw_parts, drawing, lay_out
 from storage.weights import load_model
 
-FAMILY = "sense"
+TASK = "sense"
 STORIES = 400  # as many as probe.py quotes
 SHOWN = 3  # pairs
 
 
 def run(setup: Setup) -> Result:
     found = default_found(setup)
-    families = [one["families"][FAMILY] for one in found]
-    accuracy = [family["best"]["choice_accuracy"] for family in families]
-    bar = mean(best_baseline(family)[1] for family in families)
+    tasks = [one["tasks"][TASK] for one in found]
+    accuracy = [task["best"]["choice_accuracy"] for task in tasks]
+    bar = mean(best_baseline(task)[1] for task in tasks)
     return Result(
-        judge([shown(family) for family in families]),
-        because(found, (FAMILY,)),
+        judge([shown(task) for task in tasks]),
+        because(found, (TASK,)),
         f"the head picks the sense: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
-        f"{lowest_end(found, (FAMILY,)):.1f} %; best baseline {100 * bar:.1f} %",
-        [family_table(found, (FAMILY,))],
-        family_numbers(found, (FAMILY,)),
-        draw(default_runs(setup)[0], families[0]["best"], setup.seeds[0], setup.picture("sense")),
+        f"{lowest_end(found, (TASK,)):.1f} %; best baseline {100 * bar:.1f} %",
+        [task_table(found, (TASK,))],
+        task_numbers(found, (TASK,)),
+        draw(default_runs(setup)[0], tasks[0]["best"], setup.seeds[0], setup.picture("sense")),
     )
 
 
 def draw(run: Path, best: dict, seed: int, path: Path) -> list[Path]:
     """Pairs of stories that differ in the ambiguous word asked for, evenly spaced over those that numbers are of."""
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
-    pairs = list(zip(*[iter(cases("report", STORIES, seed, (FAMILY,)))] * 2, strict=True))
+    pairs = list(zip(*[iter(cases("report", STORIES, seed, (TASK,)))] * 2, strict=True))
     pairs = pairs[:: len(pairs) // SHOWN][:SHOWN]
     quoted = Quoted(best["head"], best["site"], best["choice_accuracy"], best["ci"])
     with drawing():

@@ -26,7 +26,7 @@ from report.figures import drawing, new_figure, save
 from report.tinted_text import WORTH_SHOWING, decimals
 from storage.weights import load_model
 
-FAMILY = "translation"
+TASK = "translation"
 STORIES = 400  # as many as probe.py quotes
 
 
@@ -51,7 +51,7 @@ def run(setup: Setup) -> Result:
         layer_error(run, one["sites"][one["best"]], seed)
         for run, one, seed in zip(runs, aligned, setup.seeds, strict=True)
     ]
-    diagonals, answers = [one["diagonal"] for one in aligned], [one["families"][FAMILY] for one in found]
+    diagonals, answers = [one["diagonal"] for one in aligned], [one["tasks"][TASK] for one in found]
     rows = [
         [
             str(seed),
@@ -115,7 +115,7 @@ def matrix(weights: torch.Tensor, text: LinkedText) -> Matrix:
 def layer_error(run: Path, site: str, seed: int) -> float:
     """The alignment error rate of the last layer's heads added up, over all words of all sentences."""
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
-    texts = linked_texts(cases("report", STORIES, seed, (FAMILY,)), tokenizer, model.config.block_size)
+    texts = linked_texts(cases("report", STORIES, seed, (TASK,)), tokenizer, model.config.block_size)
     n_head = model.config.n_head
     rates = [matrix(patterns(model, text, site)[-n_head:].sum(0), text).error_rate for text in texts]
     return float(np.average(rates, weights=[len(text.links) for text in texts]))
@@ -124,7 +124,7 @@ def layer_error(run: Path, site: str, seed: int) -> float:
 def draw(run: Path, head: str, site: str, setup: Setup) -> list[Path]:
     """The sentence whose error rate is nearest to the mean over all, the longest of such: one head, and one layer."""
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
-    texts = linked_texts(cases("report", STORIES, setup.seeds[0], (FAMILY,)), tokenizer, model.config.block_size)
+    texts = linked_texts(cases("report", STORIES, setup.seeds[0], (TASK,)), tokenizer, model.config.block_size)
     k, n_head = head_names(model).index(head), model.config.n_head
     found = [matrix(patterns(model, text, site)[k], text) for text in texts]
     usual = float(np.mean([one.error_rate for one in found]))
@@ -146,8 +146,8 @@ def draw(run: Path, head: str, site: str, setup: Setup) -> list[Path]:
 def draw_matrix(axes: Axes, shown: Matrix, source: Sequence[str], target: Sequence[str], title: str) -> None:
     axes.imshow(np.array([[blend(TINT, weight) for weight in row] for row in shown.weights]), aspect="auto")
     for row, (start, end) in enumerate(shown.gold):
-        place = {"xy": (start - 0.5, row - 0.5), "width": end - start, "height": 1}
-        axes.add_patch(Rectangle(**place, facecolor="none", edgecolor=rgb(INK), linewidth=1.4, clip_on=False))
+        corner = {"xy": (start - 0.5, row - 0.5), "width": end - start, "height": 1}
+        axes.add_patch(Rectangle(**corner, facecolor="none", edgecolor=rgb(INK), linewidth=1.4, clip_on=False))
         for column, weight in enumerate(shown.weights[row]):
             if weight >= WORTH_SHOWING:
                 axes.text(column, row, decimals(weight), ha="center", va="center", fontsize=8)

@@ -24,7 +24,7 @@ def test_the_definition_and_the_fused_kernel_are_one_function():
     assert_near(*gradients, n_terms=2 * (3 * 128 + 48))
 
 
-def test_every_letter_can_be_measured():
+def test_every_attention_type_can_be_measured():
     for variant in variants("".join(attention.ATTENTION)):
         make_step(variant, 300, CPU)()
     assert [variant.name for variant in variants("SF")] == ["explicit", "S", "S, √T", "F"]
@@ -71,7 +71,7 @@ def test_the_whole_table_at_toy_size(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(attention, "in_own_process", attention.added_memory)
     monkeypatch.setattr(attention, "BURST", 0.0)
     picture = tmp_path / "scaling.png"
-    attention.main(["--lengths", "64", "128", "256", "--letters", "FW", "--rounds", "2", "--figure", str(picture)])
+    attention.main(["--lengths", "64", "128", "256", "--types", "FW", "--rounds", "2", "--figure", str(picture)])
     lines = capsys.readouterr().out.splitlines()
     header = lines.index("| ms, forward and backward | explicit | F | W |")
     assert [line.split(" | ")[0] for line in lines[header + 2 : header + 6]] == ["| 64", "| 128", "| 256", "| exponent"]
@@ -91,6 +91,6 @@ def test_what_would_not_fit_is_left_out_and_said(monkeypatch, capsys):
     assert "F at 64: left out; 0 MiB of memory were not enough" in capsys.readouterr().out
 
 
-def test_an_unknown_letter_is_answered():
-    with pytest.raises(SystemExit, match=r"--letters FX: X is none of F"):
-        attention.main(["--letters", "FX"])
+def test_an_unknown_attention_type_is_answered():
+    with pytest.raises(SystemExit, match=r"--types FX: X is none of F"):
+        attention.main(["--types", "FX"])

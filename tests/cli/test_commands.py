@@ -18,7 +18,7 @@ from cli.paths import FREE_TEXT, PATHS, decode_text, encode_text
 from cli.schema import SNAPSHOTS, ProbeCommand, SampleCommand, TrainCommand
 from common.errors import InputError
 from data import Named, TokenizerConfig
-from data.stories import FAMILIES, Stories
+from data.stories import TASKS, Stories
 from data.text.catalog import CATALOG
 from model import GPT, GPTConfig
 from training import OptimizerConfig, TrainConfig
@@ -59,10 +59,10 @@ def test_the_defaults_are_stories_and_tiny():
 
 
 def test_stories_pose_every_task_that_is_registered(monkeypatch):
-    assert train().data.families == tuple(FAMILIES)
-    monkeypatch.setitem(FAMILIES, "gifts", dataclasses.replace(FAMILIES["cue"], name="gifts"))
-    assert train().data.families[-1] == "gifts"
-    assert train("data.families=[cue]").data.families == ("cue",)
+    assert train().data.tasks == tuple(TASKS)
+    monkeypatch.setitem(TASKS, "gifts", dataclasses.replace(TASKS["cue"], name="gifts"))
+    assert train().data.tasks[-1] == "gifts"
+    assert train("data.tasks=[cue]").data.tasks == ("cue",)
 
 
 def test_configurations_are_frozen():
@@ -107,7 +107,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
         ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
         ("optimizer.betas=[0.9]", "optimizer.betas"),
-        ("data.families=[agrement]", "unknown family of stories 'agrement'; known are agreement, verb_bias, cue"),
+        ("data.tasks=[agrement]", "unknown task of stories 'agrement'; known are agreement, verb_bias, cue"),
         ("data=files", "data.path is missing; give data.path=..."),
         ("data.n_files=2", "data.n_files: there is no such key; it belongs to data=fineweb_edu: add that"),
         ("max_minutes=0", "max_minutes=0"),
@@ -118,15 +118,15 @@ def test_a_budget_given_replaces_the_default_budget():
         ("max_minutes=nan", "max_minutes=nan"),
         ("optimizer.matrix_lr=nan", "matrix_lr=nan"),
         ("optimizer.betas=[1.5,0.9]", "betas=[1.5, 0.9]"),
-        ("data.families=[]", "name at least one of"),
+        ("data.tasks=[]", "name at least one of"),
         ("data.path=a.txt", "data.path: there is no such key; it belongs to data=files: add that"),
         ("precision=fp16", "precision=fp16: must be 'auto', 'fp32' or 'bf16'"),
-        ("data.families.x=cue", "data.families.x: there is no such key; did you mean data.families?"),
+        ("data.tasks.x=cue", "data.tasks.x: there is no such key; did you mean data.tasks?"),
         ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
         ("=3", ": there is no such key"),
-        ("data.families=cue", "data.families=cue: must be a list, as in data.families=[cue]"),
+        ("data.tasks=cue", "data.tasks=cue: must be a list, as in data.tasks=[cue]"),
         ("optimizer.betas=null", "optimizer.betas=null: must be a list, as in optimizer.betas=[A,B]"),
-        ("data.families=cue,recall", "data.families=cue,recall: a list is written data.families=[cue,recall]"),
+        ("data.tasks=cue,recall", "data.tasks=cue,recall: a list is written data.tasks=[cue,recall]"),
         ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
     ],
 )
@@ -161,12 +161,10 @@ def test_sampling_and_probing_check_their_settings_too():
     assert "has no tokens" in refusal("sample", SampleCommand, "run=x", "prompt=")
     assert "must be even" in refusal("probe", ProbeCommand, "run=x", "n_cases=31")
     for other in ("cases=mine.jsonl", "pairs=blimp/data"):
-        assert "families=[cue]: are of stories" in refusal("probe", ProbeCommand, "run=x", "families=[cue]", other)
-    assert "names a family twice" in refusal("probe", ProbeCommand, "run=x", "families=[cue,cue]")
-    assert "name at least one of" in refusal("probe", ProbeCommand, "run=x", "families=[]")
-    assert "families=cue: must be a list, as in families=[cue]" in refusal(
-        "probe", ProbeCommand, "run=x", "families=cue"
-    )
+        assert "tasks=[cue]: are of stories" in refusal("probe", ProbeCommand, "run=x", "tasks=[cue]", other)
+    assert "names a task twice" in refusal("probe", ProbeCommand, "run=x", "tasks=[cue,cue]")
+    assert "name at least one of" in refusal("probe", ProbeCommand, "run=x", "tasks=[]")
+    assert "tasks=cue: must be a list, as in tasks=[cue]" in refusal("probe", ProbeCommand, "run=x", "tasks=cue")
 
 
 TEXTS = (
@@ -199,7 +197,7 @@ def test_any_text_at_all_survives_what_hydra_makes_of_it(key, text):
         (),
         ("data=files", "data.path=a b,c", "model=small", "model.n_head=4", "run=a=b", "optimizer=adamw"),
         ("experiment=race_cpu", "max_steps=7"),
-        ("++seed=3", "data.families=[cue,recall]", "optimizer.betas=[0.5,0.6]", "max_minutes=2"),
+        ("++seed=3", "data.tasks=[cue,recall]", "optimizer.betas=[0.5,0.6]", "max_minutes=2"),
     ],
 )
 def test_a_command_is_what_hydra_itself_makes_of_it(settings):

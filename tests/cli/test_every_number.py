@@ -37,7 +37,7 @@ LISTS = (
 TINY = {
     "n_train": 60,
     "n_val": 10,
-    "families": ["agreement", "cue"],
+    "tasks": ["agreement", "cue"],
     "block_size": 64,
     "n_layer": 2,
     "attention": "WS",
@@ -48,7 +48,7 @@ TINY = {
     "snapshots": 0,
     "mode": "disabled",
 }
-OF_A_RUN = {"sample": {"n": 2, "max_new_tokens": 20}, "probe": {"families": ["agreement"], "n_cases": 20}, "export": {}}
+OF_A_RUN = {"sample": {"n": 2, "max_new_tokens": 20}, "probe": {"tasks": ["agreement"], "n_cases": 20}, "export": {}}
 
 
 def numeric_keys(schema: type, prefix: str = "") -> Iterator[tuple[str, type, bool]]:

@@ -32,7 +32,7 @@ def make_run(folder: Path, *arguments: str, steps: tuple[int, ...] = (4,)) -> Tr
     [
         ("seed=5", *FILES, "tokenizer=bytes", "model=small", "optimizer=adamw", "data.val_fraction=0.2"),
         ("experiment=race_cpu", "max_minutes=2", "optimizer.betas=[0.5,0.6]"),
-        ("model.n_kv_head=null", "max_steps=1e3", "snapshots=null", "data.families=[cue,recall]", "init_from=null"),
+        ("model.n_kv_head=null", "max_steps=1e3", "snapshots=null", "data.tasks=[cue,recall]", "init_from=null"),
         ("data=shakespeare", "optimizer=finetune", "++seed=3"),
     ],
 )

@@ -12,17 +12,17 @@ from networks import loud_model
 
 from common.errors import InputError
 from data import encode_case
-from data.stories import FAMILIES, cases
+from data.stories import TASKS, cases
 from experiments import runs, tables
 from experiments.articles import __main__ as command
 from experiments.articles import (
+    attention_types,
     causality,
     claim,
     doc,
     explanations,
     found,
     heads,
-    letters,
     pronouns,
     role_maps,
     sense,
@@ -40,16 +40,16 @@ PNG = b"\x89PNG"
 
 @pytest.fixture(scope="module")
 def toy_found() -> dict:
-    """heads.json as of a model that resolves every family with the same head, from toys that can be known."""
+    """heads.json as of a model that resolves every task with the same head, from toys that can be known."""
     told = to_json(probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(s, 60) for s in ("select", "report"))))
-    family = told["families"]["agreement"]
-    cued = copy.deepcopy(family)  # twins of which nobody can know at the pronoun
+    task = told["tasks"]["agreement"]
+    cued = copy.deepcopy(task)  # counterfactuals of which nobody can know at the pronoun
     cued["by_site"]["sites"] = ["P-1", "P", "C", "A-1", "A"]
     for values, unknown in ((cued["by_site"]["choice_accuracy"], 0.5), (cued["by_site"]["ci"], [0.4, 0.6])):
         for head, (_, _, predicting, answer) in values.items():
             values[head] = [unknown, unknown, unknown, predicting, answer]
-    families = {name: cued if name in causality.AFTER else family for name in FAMILIES}
-    return json.loads(json.dumps(told | {"families": families}))
+    tasks = {name: cued if name in causality.AFTER else task for name in TASKS}
+    return json.loads(json.dumps(told | {"tasks": tasks}))
 
 
 def test_intervals_over_seeds_are_students():
@@ -87,8 +87,8 @@ def test_a_claim_holds_wholly_in_part_or_not():
     ("leaders", "few", "verdict"), [(2, 10, "holds"), (2, 11, "holds in part"), (1, 11, "does not hold")]
 )
 def test_several_heads_are_needed_where_one_resolves_less(leaders, few, verdict):
-    four = [{"leaders": leaders, "families resolved": 12}, {"leaders": leaders, "families resolved": 11}]
-    assert heads.judge_heads(four, [{"families resolved": few + 1}, {"families resolved": few}]) == verdict
+    four = [{"leaders": leaders, "tasks resolved": 12}, {"leaders": leaders, "tasks resolved": 11}]
+    assert heads.judge_heads(four, [{"tasks resolved": few + 1}, {"tasks resolved": few}]) == verdict
 
 
 def test_ranks_share_places_where_values_are_equal():
@@ -99,24 +99,26 @@ def test_ranks_share_places_where_values_are_equal():
 
 
 def point(mass: float, cost: float, layer: int = -1, **more) -> dict:
-    usual = {"seed": 0, "family": "cue", "head": "0.0", "site": "A-1", "mass": mass, "layer": layer, "looks": False}
+    usual = {"seed": 0, "task": "cue", "head": "0.0", "site": "A-1", "mass": mass, "layer": layer, "looks": False}
     return usual | dict.fromkeys(explanations.EFFECTS, cost) | more
 
 
-def test_heads_are_ranked_within_their_family_and_layer():
+def test_heads_are_ranked_within_their_task_and_layer():
     points = [point(0.1, 1, -2), point(0.2, 2, -2), point(0.8, 9), point(0.9, 8)]
-    points += [point(p["mass"], -p["swap"], p["layer"], family="roles") for p in points]
-    assert explanations.within_families(points, "swap") == {
+    points += [point(p["mass"], -p["weight_swap"], p["layer"], task="roles") for p in points]
+    assert explanations.within_tasks(points, "weight_swap") == {
         (0, "cue"): pytest.approx(0.8),
         (0, "roles"): pytest.approx(-0.8),
     }
-    assert explanations.correlate(points, "swap", None)[0] == pytest.approx(0)
-    assert explanations.within_families([p for p in points if p["layer"] == -1], "swap")[0, "cue"] == pytest.approx(-1)
+    assert explanations.correlate(points, "weight_swap", None)[0] == pytest.approx(0)
+    assert explanations.within_tasks([p for p in points if p["layer"] == -1], "weight_swap")[0, "cue"] == pytest.approx(
+        -1
+    )
 
 
 def test_counter_examples_are_the_clearest_of_their_kind():
     idle, weak = point(0.4, 0.1), point(0.3, 0.0)
-    nothing_reads_it, blind = point(0.6, 0.0, site="P"), point(0.01, 0.0, resample=9.0)
+    nothing_reads_it, blind = point(0.6, 0.0, site="P"), point(0.01, 0.0, resample_ablation=9.0)
     looking = point(0.9, 10.0, looks=True)
     points = [weak, idle, nothing_reads_it, blind, looking]
     assert explanations.largest_idle(points) is idle
@@ -139,7 +141,7 @@ def test_patterns_of_a_translation_are_those_that_its_error_rate_is_of(story_tok
     assert len(translation.matrix(before[0], text).gold) == len(text.links)
 
 
-def test_logits_of_twins_are_equal_until_they_differ(story_tokenizer):
+def test_logits_of_counterfactuals_are_equal_until_they_differ(story_tokenizer):
     model = loud_model(GPTConfig(story_tokenizer.vocab_size, block_size=64, n_layer=2, n_head=2, n_embd=32))
     one, other = (encode_case(case, story_tokenizer) for case in cases("report", 2, 0, ("cue",)))
     before, after = causality.leaks(model, one, other)
@@ -179,7 +181,7 @@ def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path
 
 def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, monkeypatch):
     told = copy.deepcopy(toy_found)
-    told["families"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
+    told["tasks"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
     monkeypatch.setattr(causality, "default_found", lambda setup: [told])
     monkeypatch.setattr(causality, "default_runs", lambda setup: [tmp_path])
     monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
@@ -191,21 +193,21 @@ def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, mon
 def test_runs_are_measured_by_their_heads(toy_found, tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 0, "val_loss": 9.0}\n{"step": 3, "val_loss": 1.5}\n')
     four = heads.measure(toy_found, tmp_path)
-    assert four["families resolved"] == len(FAMILIES)
-    assert (four["val loss"], four["leaders"], four["led"], four["sole"]) == (1.5, 1, len(FAMILIES), len(FAMILIES))
-    (tmp_path / "config.yaml").write_text("data: {families: [cue, recall]}")
-    told = letters.measure(toy_found, tmp_path)
+    assert four["tasks resolved"] == len(TASKS)
+    assert (four["val loss"], four["leaders"], four["led"], four["sole"]) == (1.5, 1, len(TASKS), len(TASKS))
+    (tmp_path / "config.yaml").write_text("data: {tasks: [cue, recall]}")
+    told = attention_types.measure(toy_found, tmp_path)
     assert (told["trained"], told["resolved"], told["unseen"]) == (2, 2, 0)
-    tables = letters.summary_table({"F": [told, told]}), letters.roles_table({"F": [told, told]})
+    tables = attention_types.summary_table({"F": [told, told]}), attention_types.roles_table({"F": [told, told]})
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
 
 
 def test_a_kind_of_attention_keeps_up_with_the_full_one_to_one_answer_in_a_hundred():
-    assert letters.keep_up({"F": 99.0, "WWWF": 98.5, "WS": 97.0, "L": 99.9}) == [True, False, True]
+    assert attention_types.keep_up({"F": 99.0, "WWWF": 98.5, "WS": 97.0, "L": 99.9}) == [True, False, True]
 
 
 def test_role_maps_of_any_size_are_drawn(monkeypatch):
-    """Every role of every head has its bar and its letters, and all of it lies inside the picture."""
+    """Every role of every head has its bar and its attention_types, and all of it lies inside the picture."""
     monkeypatch.setattr(role_maps, "save", lambda figure, _: [figure])
     role = Role("pronoun", 1.0, 0.9, True)
     own = Role("my own", 0.9, 0.5, False)
@@ -232,7 +234,7 @@ def executed(monkeypatch) -> list[list[str]]:
 
 QUICK = ["data.n_train=300", "data.n_val=40", "tokens_per_step=256", "log_every=1", "eval_every=10", "max_steps=20"]
 SMALL = ["model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=32", "checkpoint_every=10"]
-EVERY = [*QUICK, *SMALL, f"data.families=[{','.join(FAMILIES)}]"]
+EVERY = [*QUICK, *SMALL, f"data.tasks=[{','.join(TASKS)}]"]
 
 
 def test_a_run_that_reached_its_end_is_not_trained_again(finished_run, executed):
@@ -335,7 +337,7 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
         document.read_text()
         == f"| [mine](#mine) | One is more. | holds | 1 |\n\nKept.\n<!-- mine -->\n{said}<!-- /mine -->\n"
     )
-    with pytest.raises(InputError, match=r"the document has no place for mine: it lacks <!-- mine -->"):
+    with pytest.raises(InputError, match=r"the document has no section for mine: it lacks <!-- mine -->"):
         doc.filled("nothing", CLAIMS["mine"], run(runs.Setup(tmp_path, (0, 5))))
     record = json.loads((tmp_path / "f" / "mine.json").read_text())
     assert record == {

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import toys
 
-from data.stories import FAMILIES, cases, write
+from data.stories import TASKS, cases, write
 from experiments import heads, shuffled, stories, untrained, untrained_in_text
 from probing import probe, to_json
 
@@ -44,16 +44,16 @@ def test_the_table_of_heads_reads_what_a_probe_writes(script, finished_run, caps
     capsys.readouterr()
     heads.main([str(finished_run)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + len(FAMILIES) + 1
+    assert len(lines) == 2 + len(TASKS) + 1
     assert lines[2].startswith("| agreement | run | 0.0%")
     assert all(line.count("|") == lines[0].count("|") for line in lines)
     with pytest.raises(SystemExit, match=r"heads.json is missing: python probe.py run=nowhere"):
         heads.main(["nowhere"])
 
 
-def test_a_row_says_which_heads_look_matter_and_are_needed():
+def test_a_row_says_which_heads_look_matter_and_are_necessary():
     found = probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(split, 60) for split in ("select", "report")))
-    cells = heads.row("agreement", "run", to_json(found)["families"]["agreement"])
+    cells = heads.row("agreement", "run", to_json(found)["tasks"]["agreement"])
     assert len(cells) == len(heads.COLUMNS)
     assert "looks and matters" in cells
     assert "1; 1" in cells
@@ -80,23 +80,23 @@ def test_both_kinds_of_stories_are_trained_on_with_every_seed(tmp_path, monkeypa
     found = to_json(
         probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(split, 60) for split in ("select", "report")))
     )
-    found["families"] = dict.fromkeys(shuffled.FAMILIES, found["families"]["agreement"])
+    found["tasks"] = dict.fromkeys(shuffled.TASKS, found["tasks"]["agreement"])
     monkeypatch.setattr(shuffled, "train_seeds", train_seeds)
     monkeypatch.setattr(shuffled, "probe_seeds", lambda runs, setup: {name: [found] * len(runs[name]) for name in runs})
     shuffled.main([str(tmp_path), "--seeds", "2", "--steps", "7"])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 2 * 2 * (len(shuffled.FAMILIES) + 1)
+    assert len(lines) == 2 + 2 * 2 * (len(shuffled.TASKS) + 1)
     assert lines[2].startswith("| as_they_are | 0 | agreement | 100.0% | 1.0 | 100.0% | ")
     for kind, settings in wanted.items():
         text = tmp_path / f"{kind}.jsonl"
         assert {"max_steps=7", f"data.path={text}"} <= set(settings)
-        assert len(text.read_text().splitlines()) == 20 * len(shuffled.FAMILIES)
+        assert len(text.read_text().splitlines()) == 20 * len(shuffled.TASKS)
 
 
 def test_untrained_models_pass_no_rule_that_asks_for_behaviour(finished_run, capsys):
     untrained.main([str(finished_run), "--seeds", "2", "--cases", "20"])
     out = capsys.readouterr().out
-    assert "2 untrained models, 20 cases a family and split" in out
+    assert "2 untrained models, 20 cases a task and split" in out
     last = out.splitlines()[-1]
     assert last.startswith("| any of these |")
     assert last.endswith("| 0 |")

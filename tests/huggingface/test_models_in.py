@@ -301,7 +301,7 @@ def test_a_name_is_fetched_with_the_needed_files_alone(theirs, tmp_path, monkeyp
 
 
 def test_a_folder_becomes_a_run_that_samples_is_probed_trains_on_and_stands_alone(script, error_of, theirs, capsys):
-    train = ("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "data.families=[agreement]")
+    train = ("wandb.mode=disabled", "data.n_train=300", "data.n_val=40", "data.tasks=[agreement]")
     train += ("tokens_per_step=96", "run=run", "init_from=hf:theirs")
     for override in ("model.n_layer=2", "tokenizer=bytes", "model=small"):
         message = error_of("train", *train, override, "max_steps=0")

@@ -93,7 +93,7 @@ def test_the_bridge_of_transformer_lens_shows_our_patterns(pair):
         (GPT2_SHAPE | {"scale_attention": False}, "model.scale_attention=false has no place in GPT2LMHeadModel"),
     ],
 )
-def test_what_has_no_twin_names_the_setting_and_writes_nothing(tmp_path, shape, message):
+def test_what_has_no_architecture_names_the_setting_and_writes_nothing(tmp_path, shape, message):
     model = GPT(GPTConfig(VOCABULARY, **SIZES, **shape))
     with pytest.raises(InputError) as caught:
         export(model, tmp_path / "out")
@@ -117,7 +117,7 @@ def test_a_run_that_waits_beside_an_export_is_not_touched(tmp_path):
     assert waiting.exists()
 
 
-def test_a_letter_that_no_layer_has_is_no_hindrance(tmp_path):
+def test_an_attention_type_that_no_layer_has_is_no_hindrance(tmp_path):
     config = GPTConfig(VOCABULARY, **{**SIZES, "n_layer": 1}, attention="FW", window=3)
     ours = loud_model(config)
     assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out")))

@@ -1,4 +1,4 @@
-"""Every letter computes its definition: against explicit weights over all keys, forward, backward and step by step."""
+"""Every attention type computes its definition: explicit weights over all keys, forward, backward, step by step."""
 
 import math
 
@@ -20,9 +20,9 @@ LENGTHS = (1, 2, 5, 6, 7, 12, 13, 64, 65, 130)
 SHAPES = {"plain": {}, "grouped": {"n_kv_head": 2}, "one key": {"n_kv_head": 1}, "gpt2": GPT2_SHAPE}
 
 
-def layer_of(letter: str, **shape: object) -> tuple[torch.nn.Module, Tensor | None]:
+def layer_of(attention_type: str, **shape: object) -> tuple[torch.nn.Module, Tensor | None]:
     """One layer with random weights, in double precision, and the rotary tables for LONGEST tokens."""
-    config = GPTConfig(10, LONGEST, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5, **shape)
+    config = GPTConfig(10, LONGEST, 1, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5, **shape)
     model = loud_model(config, queries=0.5).double()
     return model.blocks[0].attention, model.rotary
 
@@ -36,16 +36,16 @@ def inputs(length: int) -> Tensor:
     return torch.randn(2, length, WIDTH, generator=generator, dtype=torch.float64).requires_grad_()
 
 
-def allowed(letter: str, length: int) -> Tensor:
+def allowed(attention_type: str, length: int) -> Tensor:
     """Which key (column) each query (row) may look at, one pair at a time."""
     rules = {"F": lambda q, k: True, "W": lambda q, k: q - k < 6, "S": lambda q, k: (q - k) % 5 == 0}
-    return torch.tensor([[k <= q and rules[letter](q, k) for k in range(length)] for q in range(length)])
+    return torch.tensor([[k <= q and rules[attention_type](q, k) for k in range(length)] for q in range(length)])
 
 
-def masked_reference(letter: str, attention: torch.nn.Module, x: Tensor, rotary) -> Tensor:
+def masked_reference(attention_type: str, attention: torch.nn.Module, x: Tensor, rotary) -> Tensor:
     """Equation 1 of Vaswani et al. 2017, all T x T scores, one query head at a time."""
     queries, keys, values = attention.project(x, rotary)
-    mask, outputs = allowed(letter, x.size(1)), []
+    mask, outputs = allowed(attention_type, x.size(1)), []
     for h in range(N_HEAD):
         own = h * keys.size(1) // N_HEAD
         scores = queries[:, h] @ keys[:, own].mT / math.sqrt(WIDTH / N_HEAD)
@@ -84,12 +84,12 @@ def assert_same_function(attention: torch.nn.Module, x: Tensor, got: Tensor, exp
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-@pytest.mark.parametrize("letter", "FWS")
-def test_softmax_letters_are_the_masked_definition_forward_and_backward(letter, shape):
-    attention, rotary = layer_of(letter, **shape)
+@pytest.mark.parametrize("attention_type", "FWS")
+def test_softmax_types_are_the_masked_definition_forward_and_backward(attention_type, shape):
+    attention, rotary = layer_of(attention_type, **shape)
     for length in LENGTHS:
         x, positions = inputs(length), span(rotary, 0, length)
-        expected = masked_reference(letter, attention, x, positions)
+        expected = masked_reference(attention_type, attention, x, positions)
         assert_same_function(attention, x, attention(x, positions), expected)
 
 
@@ -133,9 +133,11 @@ def test_a_whole_sequence_and_one_token_after_another_give_the_same_logits(patte
     assert_near(torch.stack(stepped, dim=1), whole[:, read_first - 1 :], additions(config, 96))
 
 
-@pytest.mark.parametrize("letter", "FWSLR")
-def test_sequences_of_unequal_length_share_a_context(letter):
-    model = loud_model(GPTConfig(40, 64, 2, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
+@pytest.mark.parametrize("attention_type", "FWSLR")
+def test_sequences_of_unequal_length_share_a_context(attention_type):
+    model = loud_model(
+        GPTConfig(40, 64, 2, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5), queries=0.5
+    )
     tokens = torch.randint(40, (3, 64), generator=torch.Generator().manual_seed(0))
     lengths = (1, 17, 40)
     with torch.inference_mode():
@@ -152,10 +154,11 @@ def test_sequences_of_unequal_length_share_a_context(letter):
 
 
 @pytest.mark.parametrize(
-    ("letter", "short", "long"), [("F", 64, 640), ("W", 12, 12), ("S", 70, 640), ("L", None, None), ("R", None, None)]
+    ("attention_type", "short", "long"),
+    [("F", 64, 640), ("W", 12, 12), ("S", 70, 640), ("L", None, None), ("R", None, None)],
 )
-def test_caches_are_as_large_as_their_letter_needs(letter, short, long):
-    model = GPT(GPTConfig(40, 320, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+def test_caches_are_as_large_as_their_type_needs(attention_type, short, long):
+    model = GPT(GPTConfig(40, 320, 1, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5))
     sizes = []
     for capacity in (32, 320):
         context = model.new_context(1, capacity)
@@ -164,11 +167,11 @@ def test_caches_are_as_large_as_their_letter_needs(letter, short, long):
         sizes.append(sum(tensor.numel() for tensor in context.caches[0].tensors))
     head_dim = WIDTH // N_HEAD
     constant = {"L": N_HEAD * 2 * head_dim * (head_dim + 1), "R": round(WIDTH * 2 / 3)}
-    assert sizes == ([constant[letter]] * 2 if letter in constant else [short * WIDTH, long * WIDTH])
+    assert sizes == ([constant[attention_type]] * 2 if attention_type in constant else [short * WIDTH, long * WIDTH])
 
 
-@pytest.mark.parametrize(("letter", "scores"), [("W", 516 * 2 * 6), ("S", 515 * 103), ("F", 512 * 512)])
-def test_no_more_scores_than_a_letter_needs(letter, scores, monkeypatch):
+@pytest.mark.parametrize(("attention_type", "scores"), [("W", 516 * 2 * 6), ("S", 515 * 103), ("F", 512 * 512)])
+def test_no_more_scores_than_a_type_needs(attention_type, scores, monkeypatch):
     seen = []
     kernel = torch.nn.functional.scaled_dot_product_attention
 
@@ -177,7 +180,7 @@ def test_no_more_scores_than_a_letter_needs(letter, scores, monkeypatch):
         return kernel(q, k, v, **options)
 
     monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", counted)
-    model = GPT(GPTConfig(40, 512, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+    model = GPT(GPTConfig(40, 512, 1, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5))
     model(torch.zeros(1, 512, dtype=torch.long))
     assert scores * 0.9 <= sum(seen) <= scores
 
@@ -193,9 +196,9 @@ def test_a_stride_beyond_the_text_costs_nothing(stride, kept):
     assert context.caches[0].tensors[0].numel() == 2 * kept * WIDTH
 
 
-@pytest.mark.parametrize("letter", "FWSLR")
-def test_a_context_takes_what_it_has_space_for_in_the_order_that_it_can(letter):
-    model = loud_model(GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5))
+@pytest.mark.parametrize("attention_type", "FWSLR")
+def test_a_context_takes_what_it_has_space_for_in_the_order_that_it_can(attention_type):
+    model = loud_model(GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5))
     tokens = torch.arange(8)[None]
     with pytest.raises(ValueError, match="8 tokens do not fit into a context for 4"):
         model(tokens, context=model.new_context(1, capacity=4))
@@ -209,9 +212,11 @@ def test_a_context_takes_what_it_has_space_for_in_the_order_that_it_can(letter):
     assert context.lengths == [8]
 
 
-@pytest.mark.parametrize("letter", "FWSLR")
-def test_generation_under_autocast_moves_on_and_takes_unequal_prompts(letter):
-    model = loud_model(GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
+@pytest.mark.parametrize("attention_type", "FWSLR")
+def test_generation_under_autocast_moves_on_and_takes_unequal_prompts(attention_type):
+    model = loud_model(
+        GPTConfig(40, 16, 1, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5), queries=0.5
+    )
     prompts = [torch.arange(3), torch.arange(9)]
     with torch.autocast("cpu", torch.bfloat16):
         drawn = torch.stack(list(generate(model, prompts, 1, 30, Sampling(temperature=0), seed=0)), dim=1)
@@ -222,9 +227,11 @@ def test_generation_under_autocast_moves_on_and_takes_unequal_prompts(letter):
             assert logits[text[end]] > logits.max() - 0.1 * logits.abs().max(), "the likeliest, as far as bfloat16 goes"
 
 
-@pytest.mark.parametrize("letter", "FWSLR")
-def test_each_letter_works_in_double_precision(letter):
-    model = loud_model(GPTConfig(40, 32, 1, N_HEAD, n_embd=WIDTH, attention=letter, window=6, stride=5), queries=0.5)
+@pytest.mark.parametrize("attention_type", "FWSLR")
+def test_each_type_works_in_double_precision(attention_type):
+    model = loud_model(
+        GPTConfig(40, 32, 1, N_HEAD, n_embd=WIDTH, attention=attention_type, window=6, stride=5), queries=0.5
+    )
     tokens = torch.arange(32)[None]
     with torch.inference_mode():
         single = model(tokens)
@@ -244,9 +251,9 @@ def test_linear_attention_bears_large_queries_and_keys():
     assert all(weight.grad.isfinite().all() for weight in (x, *attention.parameters()))
 
 
-@pytest.mark.parametrize("letter", "WSLR")
-def test_letters_have_as_many_parameters_as_full_attention(letter):
-    full, other = (GPT(GPTConfig(40, n_embd=192, attention=each)).n_parameters() for each in ("F", letter))
+@pytest.mark.parametrize("attention_type", "WSLR")
+def test_types_have_as_many_parameters_as_full_attention(attention_type):
+    full, other = (GPT(GPTConfig(40, n_embd=192, attention=each)).n_parameters() for each in ("F", attention_type))
     assert abs(other / full - 1) < 0.01
 
 
@@ -282,9 +289,9 @@ def test_recorders_pass_over_recurrent_layers():
     assert list(recorder.patterns) == list(shown.patterns) == [1, 3]
 
 
-@pytest.mark.parametrize("letter", "FWSLR")
-def test_each_letter_trains(letter):
-    model = GPT(GPTConfig(12, 32, 1, 2, n_embd=16, attention=letter, window=6, stride=5))
+@pytest.mark.parametrize("attention_type", "FWSLR")
+def test_each_type_trains(attention_type):
+    model = GPT(GPTConfig(12, 32, 1, 2, n_embd=16, attention=attention_type, window=6, stride=5))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     tokens = torch.arange(33).remainder(7).expand(4, -1)
     losses = []
@@ -298,9 +305,11 @@ def test_each_letter_trains(letter):
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("letter", "FWSLR")
-def test_half_precision_stays_close(letter):
-    model = loud_model(GPTConfig(12, 128, 1, 2, n_embd=16, attention=letter, window=6, stride=5), queries=0.3, rest=0.2)
+@pytest.mark.parametrize("attention_type", "FWSLR")
+def test_half_precision_stays_close(attention_type):
+    model = loud_model(
+        GPTConfig(12, 128, 1, 2, n_embd=16, attention=attention_type, window=6, stride=5), queries=0.3, rest=0.2
+    )
     tokens = torch.randint(12, (2, 128), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         exact = model(tokens)

@@ -1,58 +1,58 @@
-"""Glances and films say what a whole probe says, of the moments of a run."""
+"""Quick probes and training dynamics say what a whole probe says."""
 
 import pytest
 import toys
 from tolerance import additions, tolerance
 from torch import nn
 
-from probing import encode_families, glance, probe, record_film
+from probing import encode_tasks, probe, quick_probe, record_dynamics
 from probing.dynamics import metrics
 
 
 @pytest.fixture(scope="module")
-def families():
+def tasks():
     told = (toys.toy_cases(split, 60) for split in ("select", "report"))
-    return encode_families(toys.TOKENIZER, *told, toys.BLOCK, seed=0)[0]
+    return encode_tasks(toys.TOKENIZER, *told, toys.BLOCK, seed=0)[0]
 
 
-def test_a_glance_says_what_a_probe_says(families):
+def test_a_quick_probe_says_what_a_probe_says(tasks):
     model = toys.hand_set_model()
-    look = glance(model, families)["agreement"]
+    look = quick_probe(model, tasks)["agreement"]
     found = probe(model, toys.TOKENIZER, *(toys.toy_cases(split, 60) for split in ("select", "report")))
-    (result,) = found.families
+    (result,) = found.tasks
     quoted = result.quotes[result.best]
     assert (look.head, look.site, look.choice_accuracy, look.model_accuracy) == ("1.0", "A-1", 1.0, 1.0)
     rounding = tolerance(n_terms=additions(model.config, toys.BLOCK), scale=30)  # of log-probabilities down to -30
     assert look.mass == pytest.approx(quoted.mass, abs=rounding)
     assert look.model_loss == pytest.approx(result.loss, abs=rounding)
-    assert look.swap_drop == pytest.approx(result.effects["swap"]["1.0"].drop, abs=rounding)
-    assert look.resample_drop == pytest.approx(result.effects["resample"]["1.0"].drop, abs=rounding)
+    assert look.weight_swap_drop == pytest.approx(result.effects["weight_swap"]["1.0"].drop, abs=rounding)
+    assert look.resample_ablation_drop == pytest.approx(result.effects["resample_ablation"]["1.0"].drop, abs=rounding)
 
 
-def test_a_film_follows_one_head(families):
+def test_training_dynamics_follow_one_head(tasks):
     before, after = toys.hand_set_model(), toys.hand_set_model()
     nn.init.zeros_(before.blocks[1].attention.q.weight)  # the head looks at everything alike
-    frames = record_film(
+    moments = record_dynamics(
         [({"step": 0, "tokens": 0}, before), ({"step": 8, "tokens": 800}, after)],
-        families,
+        tasks,
         {"agreement": ("1.0", "A-1")},
     )
-    assert [frame["tokens"] for frame in frames] == [0, 800]
-    first, last = (frame["families"]["agreement"] for frame in frames)
+    assert [moment["tokens"] for moment in moments] == [0, 800]
+    first, last = (moment["tasks"]["agreement"] for moment in moments)
     assert first["head"] == last["head"] == "1.0"
     assert (first["choice_accuracy"], last["choice_accuracy"]) == (0.5, 1.0)
-    assert first["resample_drop"] == pytest.approx(0, abs=0.5)
-    assert last["resample_drop"] > 5
+    assert first["resample_ablation_drop"] == pytest.approx(0, abs=0.5)
+    assert last["resample_ablation_drop"] > 5
 
 
-def test_a_head_that_nothing_reads_costs_nothing(families):
+def test_a_head_that_nothing_reads_costs_nothing(tasks):
     """In the last layer, at the pronoun: no path leads from there to the answer."""
-    look = glance(toys.hand_set_model(), families, {"agreement": ("1.1", "P")})["agreement"]
-    assert look.swap_drop == 0
+    look = quick_probe(toys.hand_set_model(), tasks, {"agreement": ("1.1", "P")})["agreement"]
+    assert look.weight_swap_drop == 0
     assert look.choice_accuracy == 0.5
 
 
-def test_metrics_are_named_by_family(families):
-    row = metrics(glance(toys.hand_set_model(), families))
+def test_metrics_are_named_by_task(tasks):
+    row = metrics(quick_probe(toys.hand_set_model(), tasks))
     assert row["probe/agreement/head"] == "1.0"
     assert row["probe/agreement/choice_accuracy"] == 1.0

@@ -8,14 +8,14 @@ import pytest
 import toys
 
 from data.cases.case import encode_case
-from data.stories import FAMILIES, cases
+from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
 from probing.effects import measure_effects
 from probing.interventions import mean_outputs
-from probing.lists import FAMILY as LISTS
+from probing.lists import TASK as LISTS
 from probing.splits import Split
-from probing.tasks import HeadQuote, impossible_probe, measure_family, quote_untrained
+from probing.tasks import HeadQuote, measure_task, negative_control, quote_untrained
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -27,11 +27,11 @@ def found() -> Findings:
 
 
 def test_the_head_that_decides_is_named_and_no_other(found):
-    (family,) = to_json(found)["families"].values()
-    assert family["model_accuracy"] == 1
-    assert family["resolved"]
-    heads = {head["head"]: head for head in family["heads"]}
-    assert family["best"] == heads["1.0"]
+    (task,) = to_json(found)["tasks"].values()
+    assert task["model_accuracy"] == 1
+    assert task["resolved"]
+    heads = {head["head"]: head for head in task["heads"]}
+    assert task["best"] == heads["1.0"]
     best = heads.pop("1.0")
     assert best["site"] == "A-1"
     assert best["choice_accuracy"] == 1
@@ -39,13 +39,13 @@ def test_the_head_that_decides_is_named_and_no_other(found):
     assert best["contrast"] == pytest.approx(1, abs=0.01)
     assert best["looks"]
     assert best["matters"]
-    assert best["swap_flip"] == 1
-    assert best["swap_drop"] == pytest.approx(20.24, abs=0.1)
+    assert best["weight_swap_flip"] == 1
+    assert best["weight_swap_drop"] == pytest.approx(20.24, abs=0.1)
     for name, head in heads.items():
         assert not head["looks"]
         assert not head["matters"]
         if name != "1.1":  # of the last layer, best at the pronoun, from where nothing leads to the answer
-            assert head["swap_drop"] == pytest.approx(0, abs=1e-3)
+            assert head["weight_swap_drop"] == pytest.approx(0, abs=1e-3)
     roles = to_json(found)["all_roles"]
     assert [[[role["role"] for role in head] for head in layer] for layer in roles] == [[[], []], [["pronoun"], []]]
 
@@ -53,42 +53,49 @@ def test_the_head_that_decides_is_named_and_no_other(found):
 def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 10)
     both = [toys.toy_cases(split, 20) for split in ("select", "report")]
-    both = [[*cases, *(replace(case, family="second") for case in cases)] for cases in both]
-    first, told = both[0][0].family, []
+    both = [[*cases, *(replace(case, task="second") for case in cases)] for cases in both]
+    first, told = both[0][0].task, []
     probe(toys.hand_set_model(), toys.TOKENIZER, *both, progress=lambda *now: told.append(now))
     assert told[0] == (f"untrained network 1 of 8, {first}", 0, 2)
     assert told[-6:] == [
-        (f"{first}: which heads are needed together, 0 found", 0, 2),
+        (f"{first}: which heads are necessary together, 0 found", 0, 2),
         ("second: where heads look", 1, 2),
         ("second: changing heads, 0 of 20 cases", 1, 2),
         ("second: changing heads, 10 of 20 cases", 1, 2),
-        ("second: which heads are needed together, 0 found", 1, 2),
-        ("habits of all heads", 2, 2),
+        ("second: which heads are necessary together, 0 found", 1, 2),
+        ("attention patterns of all heads", 2, 2),
     ]
 
 
 def test_every_change_to_the_head_that_decides_costs_the_answer(found):
-    (result,) = found.families
+    (result,) = found.tasks
     by_kind = {kind: effects["1.0"] for kind, effects in result.effects.items()}
-    assert by_kind.keys() == {"swap", "cut", "pattern", "output", "mean", "resample"}
+    assert by_kind.keys() == {
+        "weight_swap",
+        "edge_ablation",
+        "pattern_patching",
+        "activation_patching",
+        "mean_ablation",
+        "resample_ablation",
+    }
     assert all(effect.drop > 5 for effect in by_kind.values())
-    for kind in ("swap", "pattern", "output"):  # the whole preference turns round
+    for kind in ("weight_swap", "pattern_patching", "activation_patching"):  # the whole preference turns round
         assert by_kind[kind].flip == 1
-    assert by_kind["pattern"].directions == pytest.approx((by_kind["pattern"].drop,) * 2, abs=1e-3)
+    assert by_kind["pattern_patching"].directions == pytest.approx((by_kind["pattern_patching"].drop,) * 2, abs=1e-3)
 
 
 def test_a_head_that_only_carries_the_gender_is_needed_but_neither_looks_nor_matters(found):
-    (result,) = found.families
-    assert result.effects["mean"]["0.0"].drop > 5
+    (result,) = found.tasks
+    assert result.effects["mean_ablation"]["0.0"].drop > 5
     assert not result.quotes["0.0"].looks
-    assert result.needed.complete
-    assert set(result.needed.heads) <= {"0.0", "1.0"}
-    assert result.needed.preference[-1] <= 0.5
+    assert result.necessary.complete
+    assert set(result.necessary.heads) <= {"0.0", "1.0"}
+    assert result.necessary.preference[-1] <= 0.5
 
 
 def test_what_is_told_by_site_is_what_the_table_has(found, tmp_path):
     write_files(found, tmp_path)
-    by_site = json.loads((tmp_path / "heads.json").read_text())["families"]["agreement"]["by_site"]
+    by_site = json.loads((tmp_path / "heads.json").read_text())["tasks"]["agreement"]["by_site"]
     with open(tmp_path / "heads.csv") as file:
         rows = [row for row in csv.DictReader(file) if row["head"] == "1.0"]
     assert [row["site"] for row in rows] == by_site["sites"]
@@ -103,19 +110,19 @@ def test_a_head_is_quoted_at_its_own_site_or_not_at_all(found):
     report, sites = Split(toys.encoded("report", 40)), {"0.0": "A-1", "0.1": "P", "1.0": "P", "1.1": "P"}
     means = mean_outputs(found.model, report.cases)
     effects = measure_effects(found.model, report, sites, ("0.0",), means, seed=0)
-    assert effects["swap"].keys() == {"0.0", "0.1"}
-    assert effects["swap"]["0.0"].reference == pytest.approx(20.24, abs=0.1)
-    assert effects["mean"].keys() == sites.keys()
+    assert effects["weight_swap"].keys() == {"0.0", "0.1"}
+    assert effects["weight_swap"]["0.0"].reference == pytest.approx(20.24, abs=0.1)
+    assert effects["mean_ablation"].keys() == sites.keys()
 
 
 def test_a_head_that_looks_at_the_man_always_is_right_in_one_half(found):
-    (result,) = found.families
+    (result,) = found.tasks
     assert result.heads.mass()[result.heads.sites.index("A-1"), 3] > 0.4
     assert result.heads.accuracy()[result.heads.sites.index("A-1"), 3] == 0.5
 
 
 def test_no_interval_of_successes_is_without_width(found):
-    (result,) = found.families
+    (result,) = found.tasks
     low, high = result.quotes["1.0"].ci
     assert 0.9 < low < 0.95  # 50 independent stories exclude no less
     assert high == 1
@@ -126,17 +133,17 @@ def test_a_model_trained_on_shuffled_antecedents_gets_no_pronoun_head():
     select, report = (toys.encoded(split, 100) for split in ("select", "report"))
     model = toys.train(seed=0, steps=100, shuffled=True)
     untrained = quote_untrained(model, {"agreement": (select, report)}, seed=0)["agreement"]
-    result = measure_family(model, select, report, untrained, seed=0)
+    result = measure_task(model, select, report, untrained, seed=0)
     assert not result.resolved
     bar = result.best_baseline[1].accuracy
     assert not any(passes(quoted, bar) for quoted in result.quotes.values())
-    control = measure_family(toys.hand_set_model(), select, report, untrained, seed=0)
+    control = measure_task(toys.hand_set_model(), select, report, untrained, seed=0)
     assert [name for name, quoted in control.quotes.items() if passes(quoted, bar)] == ["1.0"]
 
 
 def passes(quoted: HeadQuote, bar: float) -> bool:
     """All that is asked of a head that looks, but for the model's behaviour."""
-    return quoted.ci[0] > bar and quoted.p_adj < 0.01 and quoted.engagement >= 1
+    return quoted.ci[0] > bar and quoted.p_adj < 0.01 and quoted.lift >= 1
 
 
 def test_the_files_have_the_findings(found, tmp_path):
@@ -148,16 +155,16 @@ def test_a_model_that_resolves_nothing_has_no_head_named(stories):
     tokenizer = stories.tokenizer
     model = GPT(GPTConfig(tokenizer.vocab_size), seed=0).eval()
     found = probe(model, tokenizer, *(cases(split, N_CASES, 0, SOME) for split in ("select", "report")))
-    families = to_json(found)["families"]
-    assert families.keys() == {*SOME, LISTS}
-    for family in families.values():
-        assert not family["resolved"]
-        assert not any(head["looks"] or head["matters"] for head in family["heads"])
-    assert impossible_probe(found.families) == 0.5
+    tasks = to_json(found)["tasks"]
+    assert tasks.keys() == {*SOME, LISTS}
+    for task in tasks.values():
+        assert not task["resolved"]
+        assert not any(head["looks"] or head["matters"] for head in task["heads"])
+    assert negative_control(found.tasks) == 0.5
 
 
 def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
-    """Even without asking whether the model resolves the family, which none of these does."""
+    """Even without asking whether the model resolves the task, which none of these does."""
     tokenizer = stories.tokenizer
     select, report = (
         [encode_case(case, tokenizer) for case in cases(split, 100, 0, ("agreement",))]
@@ -167,16 +174,16 @@ def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
     lucky = 0
     for seed in range(10):
         model = GPT(GPTConfig(tokenizer.vocab_size), seed=seed).eval()
-        result = measure_family(model, select, report, untrained["agreement"], seed=0)
+        result = measure_task(model, select, report, untrained["agreement"], seed=0)
         bar = result.best_baseline[1].accuracy
         lucky += any(passes(quoted, bar) for quoted in result.quotes.values())
     assert lucky <= 1
 
 
 @pytest.mark.parametrize("split", ["select", "report"])
-def test_every_family_has_pairs_and_frames_enough_to_be_sure(split):
+def test_every_task_has_pairs_and_templates_enough_to_be_sure(split):
     """With fewer than eight groups no p can fall below .01, whatever a head does."""
-    for family in FAMILIES:
-        told = cases(split, 400, 0, (family,))
-        assert len({case.candidates for case in told}) >= 8, family
-        assert len({case.frame for case in told}) >= 7, family
+    for task in TASKS:
+        told = cases(split, 400, 0, (task,))
+        assert len({case.candidates for case in told}) >= 8, task
+        assert len({case.template for case in told}) >= 7, task

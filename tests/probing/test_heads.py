@@ -17,7 +17,7 @@ from probing import tasks
 from probing.heads import HeadScores, score_heads
 from probing.predictions import sites_of
 from probing.splits import Split
-from probing.tasks import impossible_probe, measure_family, quote_untrained
+from probing.tasks import measure_task, negative_control, quote_untrained
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def model(stories) -> GPT:
 @pytest.fixture(scope="module")
 def encoded(stories) -> dict[str, list]:
     drawn = [encode_case(case, stories.tokenizer) for case in cases("report", 40, 0)]
-    return {name: [case for case in drawn if case.case.family == name] for name in ("agreement", "cue", "recall")}
+    return {name: [case for case in drawn if case.case.task == name] for name in ("agreement", "cue", "recall")}
 
 
 def near(model: GPT, mass: float) -> object:
@@ -55,15 +55,15 @@ def test_masses_are_sums_of_the_pattern(model, encoded, monkeypatch):
             np.testing.assert_allclose(scores.uniform[i, s], 1 / (case.sites[site] + 1), rtol=1e-5)
 
 
-def test_uniform_attention_has_engagement_one(encoded, stories):
+def test_uniform_attention_has_lift_one(encoded, stories):
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_embd=32)).eval()
     torch.nn.init.zeros_(model.blocks[0].attention.q.weight)
     scores = score_heads(model, encoded["recall"], ("C", "A-1"))
-    np.testing.assert_allclose(scores.engagement(), 1, rtol=1e-5)
+    np.testing.assert_allclose(scores.lift(), 1, rtol=1e-5)
     np.testing.assert_array_equal(scores.accuracy(), 0.5)
 
 
-def test_engagement_is_over_what_a_head_has_in_sight(encoded, stories):
+def test_lift_is_over_what_a_head_has_in_sight(encoded, stories):
     shape = {"attention": "WF", "window": 9, "n_layer": 2, "n_embd": 32}
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, **shape)).eval()
     for block in model.blocks:
@@ -74,23 +74,23 @@ def test_engagement_is_over_what_a_head_has_in_sight(encoded, stories):
         np.testing.assert_allclose(scores.uniform[i, 0, :4], len(seen) / 9, rtol=1e-5)
         np.testing.assert_allclose(scores.uniform[i, 0, 4:], 1 / (case.sites["A-1"] + 1), rtol=1e-5)
     assert 0 < scores.uniform[:, 0, 0].mean() < 1 / 9, "some are in sight"
-    np.testing.assert_allclose(scores.engagement(), 1, rtol=1e-5)
+    np.testing.assert_allclose(scores.lift(), 1, rtol=1e-5)
 
 
-def impossible(model, encoded, family) -> float | None:
-    cases = encoded[family]
-    untrained = quote_untrained(model, {family: (cases, cases)}, seed=0)[family]
-    return impossible_probe([measure_family(model, cases, cases, untrained, seed=0)])
+def impossible(model, encoded, task) -> float | None:
+    cases = encoded[task]
+    untrained = quote_untrained(model, {task: (cases, cases)}, seed=0)[task]
+    return negative_control([measure_task(model, cases, cases, untrained, seed=0)])
 
 
-def test_the_impossible_probe_is_exactly_one_half_for_any_model(model, encoded):
+def test_the_negative_control_is_exactly_one_half_for_any_model(model, encoded):
     scores = score_heads(model, encoded["cue"], ("P",))
     assert scores.gold.std() > 0.01
     assert (scores.accuracy() == 0.5).all()
     assert impossible(model, encoded, "cue") == 0.5
 
 
-def test_a_family_in_which_some_case_has_no_pronoun_is_not_asked_either(model, encoded):
+def test_a_task_in_which_some_case_has_no_pronoun_is_not_asked_either(model, encoded):
     *others, one, other = encoded["cue"]
     without = [
         replace(case, sites={name: at for name, at in case.sites.items() if name != "P"}) for case in (one, other)
@@ -98,7 +98,7 @@ def test_a_family_in_which_some_case_has_no_pronoun_is_not_asked_either(model, e
     assert impossible(model, {"cue": [*others, *without]}, "cue") is None
 
 
-def test_families_whose_twins_differ_earlier_are_not_asked_the_impossible(model, encoded):
+def test_tasks_whose_counterfactuals_differ_earlier_are_not_asked_the_impossible(model, encoded):
     assert impossible(model, encoded, "agreement") is None
 
 
@@ -138,7 +138,7 @@ def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess
 
 
 def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, stories):
-    """Twins in which one candidate is named twice: uniform attention takes it in both, and is right in one half."""
+    """One candidate is named twice: uniform attention takes it in both, and is right in one half."""
     text = "The dog saw a road, and the dog liked it. So we saw the {}."
     dogs, road = ((4, 7), (28, 31)), ((14, 18),)
     cases = [
@@ -146,12 +146,12 @@ def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, sto
             Case(
                 id=answer,
                 text=text.format(answer),
-                family="twice",
-                frame="one",
+                task="twice",
+                template="one",
                 split="report",
                 spans=Spans(gold=gold, distractors=rival, answer=(56, 56 + len(answer))),
                 foil=foil,
-                twin=foil,
+                counterfactual=foil,
             ),
             stories.tokenizer,
         )
@@ -164,7 +164,7 @@ def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, sto
     assert (scores.choice()[:, 0] == [[1], [0]]).all()
 
 
-def test_twins_are_in_one_group_whatever_their_words(encoded):
+def test_counterfactuals_are_in_one_group_whatever_their_words(encoded):
     one, other = encoded["cue"][:2]
     renamed = replace(other, case=replace(other.case, text=other.case.text.upper()))
     split = Split([one, renamed, *encoded["cue"][2:6]])
@@ -182,10 +182,10 @@ def planted_scores(accuracies: dict[str, float], n: int, mass: float = 0.5) -> H
     return HeadScores(names, sites, gold, rival, np.full((n, 2, 2), 0.1), np.zeros((n, 2, 2)), np.zeros((n, 2, 2)))
 
 
-def test_the_head_is_chosen_on_select_never_at_the_answer_and_not_below_engagement_one():
+def test_the_head_is_chosen_on_select_never_at_the_answer_and_not_below_lift_one():
     accuracies = {("P", "0.0"): 0.8, ("P", "0.1"): 0.9, ("A", "0.0"): 1.0, ("A", "0.1"): 0.2}
-    assert tasks.best_place(planted_scores(accuracies, 10)) == (0, 1)
+    assert tasks.best_predictor(planted_scores(accuracies, 10)) == (0, 1)
     faint = planted_scores(accuracies, 10)
     faint.gold[:, 0, 1] = 0.01
     faint.rival[:, 0, 1] = 0.0
-    assert tasks.best_place(faint) == (0, 0)
+    assert tasks.best_predictor(faint) == (0, 0)

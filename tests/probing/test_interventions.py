@@ -44,7 +44,7 @@ def model(request, stories) -> GPT:
 
 @pytest.fixture(scope="module")
 def encoded(stories) -> list:
-    """Cases of many lengths; twins next to each other."""
+    """Cases of many lengths; counterfactuals next to each other."""
     return [encode_case(case, stories.tokenizer) for case in cases("report", 6, 0, ("cue", "agreement"))]
 
 
@@ -83,17 +83,17 @@ def recorded(model: GPT, case) -> ByHand:
 
 
 def by_hand(model: GPT, case, other: ByHand, site: str, head: str, kind: str) -> float:
-    """Log-odds with this change of one row; ``other``: what was recorded of the twin."""
+    """Log-odds with this change of one row; ``other``: what was recorded of the counterfactual."""
     layer, h = parse_head(head)
     row, (gold, _), (rival, _) = case.sites[site], case.gold[0], case.distractors[0]
 
     def pattern(new: Tensor) -> Tensor:
         line = new[0, h, row]
-        if kind == "swap" and (line[[gold, rival]] == 0).any():
+        if kind == "weight_swap" and (line[[gold, rival]] == 0).any():
             return new  # one of them is out of sight
-        if kind == "swap":
+        if kind == "weight_swap":
             line[[gold, rival]] = line[[rival, gold]]
-        elif kind == "cut":
+        elif kind == "edge_ablation":
             line[gold] = 0
             line /= line.sum()
         else:
@@ -104,10 +104,10 @@ def by_hand(model: GPT, case, other: ByHand, site: str, head: str, kind: str) ->
         new[0, h, row] = other.outputs[layer][0, h, row]
         return new
 
-    return odds(model, case, ByHand(layer, z=z) if kind == "output" else ByHand(layer, pattern=pattern))
+    return odds(model, case, ByHand(layer, z=z) if kind == "activation_patching" else ByHand(layer, pattern=pattern))
 
 
-@pytest.mark.parametrize("kind", ["swap", "cut", "pattern", "output"])
+@pytest.mark.parametrize("kind", ["weight_swap", "edge_ablation", "pattern_patching", "activation_patching"])
 def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 8)  # batches whose cases differ in length
     places = [(head, "A-1") for head in head_names(model)] + [(head, "P") for head in head_names(model)[:8]]
@@ -123,12 +123,12 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
 
 def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 8)
-    monkeypatch.setattr("probing.interventions.VARIANTS_AT_ONCE", 1)  # one variant at a time
+    monkeypatch.setattr("probing.interventions.NUMBERS_PER_BATCH", 1)  # one variant at a time
     means = mean_outputs(model, encoded)
     rows = [torch.cat([z[0, :, :-1].mT for z in recorded(model, case).outputs], 0) for case in encoded]
     expected = torch.cat(rows, -1).mean(-1).view(means.shape)  # every row up to A-1, of every case
     assert_near(means, expected, additions(model.config, 64) + len(encoded) * 64)
-    got = measure(model, encoded, {"mean": without_sets(single_heads(model), means)})["mean"]
+    got = measure(model, encoded, {"mean_ablation": without_sets(single_heads(model), means)})["mean_ablation"]
     for k, name in enumerate(head_names(model)):
         layer, h = parse_head(name)
 
@@ -162,7 +162,7 @@ def test_several_heads_out_at_once_are_the_same_by_hand(model, encoded):
 def test_resampling_takes_the_output_of_another_case_counted_from_its_end(model, encoded):
     pair = [encoded[0], encoded[-1]]
     assert len(pair[0].tokens) != len(pair[1].tokens)
-    got = measure(model, pair, {"resample": resampled(single_heads(model), seed=0)})["resample"]
+    got = measure(model, pair, {"resample_ablation": resampled(single_heads(model), seed=0)})["resample_ablation"]
     for i, (case, donor) in enumerate(zip(pair, pair[::-1], strict=True)):
         outputs = recorded(model, donor).outputs
         shift = donor.sites["A-1"] - case.sites["A-1"]
@@ -199,17 +199,17 @@ def test_a_cut_scales_up_what_is_left():
 
 def test_no_path_and_no_such_head_are_errors(model, encoded):
     with pytest.raises(ValueError, match=r"head 2\.1 at P: nothing leads from there to the answer"):
-        measure(model, encoded, {"swap": at_sites(model, encoded, ["2.1"], ["P"], "swap")})
+        measure(model, encoded, {"weight_swap": at_sites(model, encoded, ["2.1"], ["P"], "weight_swap")})
     with pytest.raises(ValueError, match="'twist': heads can be changed at a site by swap, cut, pattern, output"):
         at_sites(model, encoded, ["0.0"], ["P"], "twist")
     with pytest.raises(ValueError, match=r"head 3\.0: the model has layers 0, 1, 2 of 4 heads"):
-        measure(model, encoded, {"swap": at_sites(model, encoded, ["3.0"], ["P"], "swap")})
+        measure(model, encoded, {"weight_swap": at_sites(model, encoded, ["3.0"], ["P"], "weight_swap")})
     with pytest.raises(ValueError, match=r"head 0\.0 at A: nothing leads from there to the answer"):
-        at_sites(model, encoded, ["0.0"], ["A"], "swap")
+        at_sites(model, encoded, ["0.0"], ["A"], "weight_swap")
 
 
 @pytest.mark.parametrize("head", ["0.2", "1.3", "2.1"])
-@pytest.mark.parametrize("kind", ["cut", "output"])
+@pytest.mark.parametrize("kind", ["edge_ablation", "activation_patching"])
 def test_a_site_may_be_a_1_in_some_cases_of_a_batch(model, encoded, head, kind):
     """In the last layer only those have a path; the others stay as they are."""
     moved = [replace(case, sites=case.sites | {"P": case.sites["A-1"]}) for case in encoded[:2]] + encoded[2:4]
@@ -224,11 +224,13 @@ def test_a_site_may_be_a_1_in_some_cases_of_a_batch(model, encoded, head, kind):
 def test_what_comes_after_the_row_is_never_looked_at(model, encoded):
     """A swap in a row before the rival, and a cut before gold, change nothing."""
     early = [replace(case, sites=case.sites | {"P": min(case.gold[0][0], case.distractors[0][0])}) for case in encoded]
-    got = measure(model, early, {kind: at_sites(model, early, ["0.0"], ["P"], kind) for kind in ("swap", "cut")})
-    assert_near(got["swap"], got["clean"], additions(model.config, 64), scale=30)
+    got = measure(
+        model, early, {kind: at_sites(model, early, ["0.0"], ["P"], kind) for kind in ("weight_swap", "edge_ablation")}
+    )
+    assert_near(got["weight_swap"], got["clean"], additions(model.config, 64), scale=30)
     gold_later = torch.tensor([case.gold[0][0] > case.sites["P"] for case in early])
     assert gold_later.any()
-    assert_near(got["cut"][0, gold_later], got["clean"][0, gold_later], additions(model.config, 64), scale=30)
+    assert_near(got["edge_ablation"][0, gold_later], got["clean"][0, gold_later], additions(model.config, 64), scale=30)
 
 
 def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch):
@@ -236,7 +238,7 @@ def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch
     run = Replay.run
     monkeypatch.setattr(Replay, "run", lambda self, layer, rows, n, edit: run(self, layer, rows, n, lambda _, z, __: z))
     sparse = "W" in model.config.attention
-    layer, kind = (1, "output") if sparse else (0, "cut")  # behind it is full attention alone
+    layer, kind = (1, "activation_patching") if sparse else (0, "edge_ablation")  # behind it is full attention alone
     job = {kind: at_sites(model, encoded, [f"{layer}.{h}" for h in range(4)], ["A-1"] * 4, kind)}
     if model.config.attention_types[-1] == "L":
         measure(model, encoded, job)  # a memory may have dropped it
@@ -256,6 +258,6 @@ def test_changes_that_no_later_layer_sees_have_no_path(stories, encoded, attenti
     for site in ("P", "C"):
         told = [case for case in encoded if site in case.sites]
         heads = [head for head in head_names(model) if any(paths_to_answer(model, told, head, site))]
-        for kind in ("swap", "cut", "pattern", "output"):
+        for kind in ("weight_swap", "edge_ablation", "pattern_patching", "activation_patching"):
             if heads:
                 measure(model, told, {kind: at_sites(model, told, heads, [site] * len(heads), kind)})

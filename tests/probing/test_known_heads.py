@@ -11,7 +11,7 @@ from model import GPT, GPTConfig
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
-from probing.roles import HABITS, Habits
+from probing.roles import ATTENTION_PATTERNS, AttentionPatterns
 
 SMALL = GPTConfig(50257, block_size=1024, n_layer=12, n_head=12, n_embd=768, **GPT2_SHAPE)
 HEADS = 144
@@ -23,13 +23,15 @@ def findings_of(config: GPTConfig) -> Findings:
         model = GPT(config)
     names = head_names(model)
     rising = torch.arange(len(names)) / len(names)
-    mass = dict.fromkeys(HABITS, torch.zeros(len(names))) | {"previous_token": rising.clone()}
+    mass = dict.fromkeys(ATTENTION_PATTERNS, torch.zeros(len(names))) | {"previous_token": rising.clone()}
     mass["previous_token"][26] = 1.0
-    even = dict.fromkeys(HABITS, torch.zeros(len(names)))
-    habits = Habits(names, mass, even, torch.ones(len(names), dtype=torch.int64), torch.ones(len(names)))
+    uniform = dict.fromkeys(ATTENTION_PATTERNS, torch.zeros(len(names)))
+    attention_patterns = AttentionPatterns(
+        names, mass, uniform, torch.ones(len(names), dtype=torch.int64), torch.ones(len(names))
+    )
     quotes = {name: SimpleNamespace(mass=float(1 - k / 200), looks=False) for k, name in enumerate(names)}
     lists = SimpleNamespace(name="random_lists", quotes=quotes, resolved=False)
-    return Findings(model, {}, [lists], (), habits, None)
+    return Findings(model, {}, [lists], (), attention_patterns, None)
 
 
 def test_each_known_head_has_its_score_its_rank_and_our_role():
@@ -44,7 +46,7 @@ def test_each_known_head_has_its_score_its_rank_and_our_role():
 
 
 def test_what_was_not_measured_is_said_to_be_missing():
-    rows = {row.head: row for row in known_heads(replace(findings_of(SMALL), families=[], habits=None))}
+    rows = {row.head: row for row in known_heads(replace(findings_of(SMALL), tasks=[], attention_patterns=None))}
     assert all((row.score, row.rank, row.role) == (None, None, None) for row in rows.values())
 
 

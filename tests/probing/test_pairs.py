@@ -15,7 +15,7 @@ from data.cases.minimal_pairs import Pair, read_pairs
 from data.text.tokenizers import byte_tokenizer
 from model import GPTConfig
 from probing.pairs import score_pairs, write_pairs
-from probing.scoring import alike, score_sequences
+from probing.scoring import groups_of_similar_length, score_sequences
 
 TOKENIZER = byte_tokenizer()
 
@@ -44,7 +44,7 @@ def test_scores_of_unequal_texts_are_those_that_transformers_gives():
 
 def test_texts_of_nearly_one_length_are_scored_together_within_the_room_there_is():
     lengths = [5, 9, 2, 9, 30, 2]
-    groups = list(alike(lengths, 18))
+    groups = list(groups_of_similar_length(lengths, 18))
     assert groups == [[2, 5, 0], [1, 3], [4]], "a text that is too long for the room still goes, alone"
 
 
@@ -68,7 +68,7 @@ def test_the_score_is_of_every_token_at_the_beginning_of_a_document(model):
     assert scored.good_tokens.tolist() == [2]
 
 
-def test_intervals_are_exact_and_paradigms_weigh_alike(model):
+def test_intervals_are_exact_and_paradigms_weigh_the_same(model):
     pairs = [Pair("a" * 5, "a" * 6, "longer", "x")] * 30 + [Pair("a" * 6, "a" * 5, "shorter", "x")] * 10
     scored = score_pairs(model, TOKENIZER, pairs)
     found = scored.accuracy()

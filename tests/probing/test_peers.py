@@ -133,10 +133,10 @@ def lens_ablation(
 def test_ablating_any_head_by_its_mean_changes_the_log_odds_alike(ours, bridge, tokens):
     answers, foils = draw(4, BATCH), draw(5, BATCH)
     means = torch.stack([z.mean(dim=(0, 2)) for z in head_outputs(ours, draw(6, 2 * BATCH, LENGTH))])  # [L, H, d]
-    odds = measure(ours, cases_of(tokens, answers, foils), {"mean": without_sets(single_heads(ours), means)})
+    odds = measure(ours, cases_of(tokens, answers, foils), {"mean_ablation": without_sets(single_heads(ours), means)})
     logits = bridge(tokens, return_type="logits")
     reference = log_odds(logits, answers, foils)
-    for (layer, head), after in zip(HEADS, odds["mean"], strict=True):
+    for (layer, head), after in zip(HEADS, odds["mean_ablation"], strict=True):
         change = after - odds["clean"][0]
         assert change.abs().max() > 0.01, "the head matters"
         expected = lens_ablation(bridge, tokens, layer, head, means[layer, head], answers, foils) - reference

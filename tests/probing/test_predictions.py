@@ -13,7 +13,7 @@ from probing.predictions import Predictions, chance, first, frequent, nearest, o
 def encoded(gold: int, distractors: tuple[int, ...], site: int, id: str = "a") -> EncodedCase:
     """A case whose candidates are single tokens at these places."""
     spans = Spans(gold=((0, 1),), distractors=((1, 2),), answer=(3, 4))
-    case = Case(id=id, text="text", family="f", frame="g", split="report", spans=spans, foil="x")
+    case = Case(id=id, text="text", task="f", template="g", split="report", spans=spans, foil="x")
     ranges = tuple((place, place + 1) for place in distractors)
     return EncodedCase(case, tuple(range(20)), ((gold, gold + 1),), ranges, {"A-1": site}, answer=1, foil=2)
 

@@ -1,4 +1,4 @@
-"""Habits and roles, against patterns that were made by hand."""
+"""AttentionPatterns and roles, against patterns that were made by hand."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from tolerance import assert_near
 from torch import Tensor
 
 from data import encode_case
-from data.cases.case import by_family
+from data.cases.case import by_task
 from data.stories import cases
 from model import GPT, GPTConfig
 from probing.alignment import diagonal_errors, error_rates, linked_texts, measure_alignment
 from probing.heads import score_heads
 from probing.lists import random_lists
-from probing.roles import HABIT_THRESHOLD, HABITS, habits
+from probing.roles import ATTENTION_PATTERNS, PATTERN_THRESHOLD, attention_patterns
 
 N_HEAD = 4
 
@@ -54,7 +54,7 @@ def texts(stories) -> list[tuple[int, ...]]:
     return [encode_case(case, stories.tokenizer).tokens for case in cases("report", 20, 0, ("agreement", "cue"))]
 
 
-def test_habits_of_planted_patterns_are_one_over_eligible_rows(planted, texts):
+def test_attention_patterns_of_planted_patterns_are_one_over_eligible_rows(planted, texts):
     """Head 0 looks at the previous token, 1 five back, 2 at the first token."""
 
     def make(tokens: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def test_habits_of_planted_patterns_are_one_over_eligible_rows(planted, texts):
         pattern[:, 3] = torch.where(some > 0, same / some.clamp(min=1), pattern[:, 3])
         return pattern
 
-    found = habits(planted(make), texts, texts)
+    found = attention_patterns(planted(make), texts, texts)
     assert found.mass["previous_token"].tolist() == pytest.approx([1, 0, 0, 0], abs=0.05)
     assert found.mass["fixed_offset"][1] == pytest.approx(1)
     assert found.offset[1] == 5
@@ -78,16 +78,16 @@ def test_habits_of_planted_patterns_are_one_over_eligible_rows(planted, texts):
 def test_distances_that_only_longer_texts_have_are_not_chosen(planted, texts):
     """The texts to choose on are shorter: the first token, where head 2 always looks, is no distance."""
     model = planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0)))
-    found = habits(model, [text[:8] for text in texts], texts)
+    found = attention_patterns(model, [text[:8] for text in texts], texts)
     assert found.offset.max() <= 7
     assert found.offset[1] == 5
 
 
-def test_habits_do_not_depend_on_batches(planted, texts, monkeypatch):
+def test_attention_patterns_do_not_depend_on_batches(planted, texts, monkeypatch):
     model = planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0)))
-    whole = habits(model, texts, texts)
-    monkeypatch.setattr("probing.roles.WEIGHTS_AT_ONCE", 1)
-    one_by_one = habits(model, texts, texts)
+    whole = attention_patterns(model, texts, texts)
+    monkeypatch.setattr("probing.roles.WEIGHTS_PER_BATCH", 1)
+    one_by_one = attention_patterns(model, texts, texts)
     n_rows = sum(map(len, texts))
     for name, mass in whole.mass.items():
         assert_near(one_by_one.mass[name], mass, n_rows, scale=1)
@@ -100,7 +100,7 @@ def test_the_size_of_the_first_value_is_what_the_weights_say(stories, texts):
         model.embed.weight[stories.tokenizer.end] = 0
         model.embed.weight[stories.tokenizer.end, 0] = 1
         model.blocks[0].attention.v.weight[:8, 0] = 0  # head 0 puts out nothing for the end token
-    sizes = habits(model, texts, texts).sink_norm
+    sizes = attention_patterns(model, texts, texts).sink_norm
     assert sizes[0] == 0
     assert (sizes[1:] > 0.1).all()
 
@@ -121,12 +121,12 @@ def test_random_lists_repeat_one_list_and_share_no_token_between_splits(stories)
     tokens = sorted({int(token) for token in stories.tokenizer.encode("".join(stories_words(stories)))})
     select, report = (random_lists(tokens, stories.tokenizer, split, 100, 0) for split in ("select", "report"))
     assert not {t for case in select for t in case.tokens[1:]} & {t for case in report for t in case.tokens[1:]}
-    for case, twin in zip(report[::2], report[1::2], strict=True):
+    for case, counterfactual in zip(report[::2], report[1::2], strict=True):
         site, ((gold, _),), ((rival, _),) = case.sites["A-1"], case.gold, case.distractors
         assert case.tokens[gold - 1] == case.tokens[site] != case.tokens[rival - 1]
-        assert case.tokens[gold] == case.answer == case.tokens[site + 1] == twin.foil
-        assert case.sites == twin.sites
-        assert case.gold == twin.distractors
+        assert case.tokens[gold] == case.answer == case.tokens[site + 1] == counterfactual.foil
+        assert case.sites == counterfactual.sites
+        assert case.gold == counterfactual.distractors
         raw = case.case.text.encode()
         start, end = case.case.spans.gold[0]
         assert stories.tokenizer.encode(raw[start:end].decode()).tolist()[-1] == case.answer
@@ -172,20 +172,20 @@ def test_the_diagonal_errs_where_the_order_changes(stories):
 
 def test_texts_too_long_for_the_block_are_left_out(stories):
     told = cases("report", 20, 0, ("translation", "cue"))
-    assert len(by_family([encode_case(case, stories.tokenizer) for case in told])) == 2
+    assert len(by_task([encode_case(case, stories.tokenizer) for case in told])) == 2
     assert linked_texts(told, stories.tokenizer, 8) == []
     assert len(linked_texts(told, stories.tokenizer, 128)) == 20
 
 
 @pytest.mark.parametrize("sight", [{"attention": "W", "window": 2}, {"attention": "S", "stride": 16}])
-def test_an_untrained_head_that_sees_two_tokens_has_no_habit(sight, texts, stories):
+def test_an_untrained_head_that_sees_two_tokens_has_no_attention_pattern(sight, texts, stories):
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32, **sight)).eval()
-    found = habits(model, texts, texts)
+    found = attention_patterns(model, texts, texts)
     mass = found.mass["previous_token" if "window" in sight else "fixed_offset"]
-    assert (mass > HABIT_THRESHOLD).any(), "it half looks there, having little else to look at"
-    assert not any(found.has(habit, k) for habit in HABITS for k in range(N_HEAD))
+    assert (mass > PATTERN_THRESHOLD).any(), "it half looks there, having little else to look at"
+    assert not any(found.has(pattern, k) for pattern in ATTENTION_PATTERNS for k in range(N_HEAD))
 
 
-def test_a_planted_habit_is_one(planted, texts):
-    found = habits(planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0))), texts, texts)
+def test_a_planted_attention_pattern_is_one(planted, texts):
+    found = attention_patterns(planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0))), texts, texts)
     assert [found.has("previous_token", k) for k in range(N_HEAD)] == [True, False, False, False]

@@ -6,7 +6,7 @@ import torch
 from tolerance import additions, tolerance
 
 from data import encode_case
-from data.stories import FAMILIES, cases
+from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing.scoring import referential_metrics
 
@@ -19,18 +19,18 @@ def test_referential_metrics_are_the_answers_own(stories):
         model.head.weight[[encoded[0].answer, encoded[12].answer, encoded[12].foil]] *= 5
     rounding = tolerance(n_terms=additions(model.config, 64) + 6)
     metrics = referential_metrics(model, encoded, prefix="select")
-    for family in FAMILIES:
-        losses, right, preferred, worth = [], [], [], []
-        for case in (case for case in encoded if case.case.family == family):
+    for task in TASKS:
+        losses, right, preferred, chance_loss = [], [], [], []
+        for case in (case for case in encoded if case.case.task == task):
             logits = model(torch.tensor([case.tokens[: case.sites["A-1"] + 1]]))[0, -1]
             losses.append(-logits.log_softmax(-1)[case.answer].item())
             right.append(int(logits.argmax()) == case.answer)
             preferred.append(bool(logits[case.answer] > logits[case.foil]))
-            worth.append(case.case.worth)
-        assert metrics[f"select/{family}/loss"] == pytest.approx(np.mean(losses), rel=rounding)
-        assert metrics[f"select/{family}/accuracy"] == pytest.approx(np.mean(right))
-        assert metrics[f"select/{family}/preference"] == pytest.approx(np.mean(preferred))
-        assert metrics[f"select/{family}/worth"] == pytest.approx(np.mean(worth))
+            chance_loss.append(case.case.chance_loss)
+        assert metrics[f"select/{task}/loss"] == pytest.approx(np.mean(losses), rel=rounding)
+        assert metrics[f"select/{task}/accuracy"] == pytest.approx(np.mean(right))
+        assert metrics[f"select/{task}/preference"] == pytest.approx(np.mean(preferred))
+        assert metrics[f"select/{task}/chance_loss"] == pytest.approx(np.mean(chance_loss))
     accuracies = [value for key, value in metrics.items() if key.endswith("/accuracy")]
     assert max(accuracies) > 0
     assert min(accuracies) < 1

@@ -6,24 +6,24 @@ import pytest
 from probing.statistics import Bootstrap, binomial_intervals, family_wise_p
 
 
-@pytest.mark.parametrize("n_frames", [7, 30])
-def test_intervals_cover_the_truth_about_as_often_as_they_say(n_frames):
-    """Also with few frames, where percentiles that are not moved outwards cover in 88 % only."""
+@pytest.mark.parametrize("n_templates", [7, 30])
+def test_intervals_cover_the_truth_about_as_often_as_they_say(n_templates):
+    """Also with few templates, where percentiles that are not moved outwards cover in 88 % only."""
     rng = np.random.default_rng(0)
     covered = 0
     for trial in range(400):
-        frame_means = rng.normal(0.7, 0.1, size=n_frames)
-        values = (frame_means[:, None] + rng.normal(0, 0.2, size=(n_frames, 10))).ravel()
-        low, high = Bootstrap(np.repeat(np.arange(n_frames), 10).astype(str), seed=trial).interval(values)
+        template_means = rng.normal(0.7, 0.1, size=n_templates)
+        values = (template_means[:, None] + rng.normal(0, 0.2, size=(n_templates, 10))).ravel()
+        low, high = Bootstrap(np.repeat(np.arange(n_templates), 10).astype(str), seed=trial).interval(values)
         covered += low <= 0.7 <= high
     assert 0.92 <= covered / 400 <= 0.98
 
 
-def test_frames_that_agree_within_themselves_widen_the_interval():
+def test_templates_that_agree_within_themselves_widen_the_interval():
     values = np.repeat([0.0, 1.0] * 10, 20)
-    frames, each = np.repeat(np.arange(20), 20).astype(str), np.arange(400).astype(str)
-    assert np.ptp(Bootstrap(frames).interval(values)) > 3 * np.ptp(Bootstrap(each).interval(values))
-    assert Bootstrap(each, frames).interval(values) == Bootstrap(frames).interval(values)
+    templates, each = np.repeat(np.arange(20), 20).astype(str), np.arange(400).astype(str)
+    assert np.ptp(Bootstrap(templates).interval(values)) > 3 * np.ptp(Bootstrap(each).interval(values))
+    assert Bootstrap(each, templates).interval(values) == Bootstrap(templates).interval(values)
 
 
 def test_a_single_cluster_says_no_more_than_its_cases():
@@ -64,7 +64,7 @@ def test_a_perfect_head_among_useless_ones_is_found_alone():
     assert np.delete(p[0], 7).min() > 0.05
 
 
-def test_twins_flip_together():
-    """A head that always takes the first candidate is right in one twin and wrong in the other: no evidence at all."""
+def test_counterfactuals_flip_together():
+    """A head that always takes the first candidate is right in just one case of each pair: no evidence."""
     choice = np.tile([1.0, 0.0], 50).reshape(100, 1, 1)
     assert family_wise_p(choice, [str(i // 2) for i in range(100)]).item() == 1

@@ -1,4 +1,4 @@
-"""Pictures say what was measured, in any format, whatever a family is called, and leave nothing of an earlier time."""
+"""Pictures say what was measured, in any format, whatever a task is called, and leave nothing of an earlier time."""
 
 import re
 import warnings
@@ -16,7 +16,7 @@ from records import record
 from data.text.tokenizers import train_bpe
 from probing import Findings
 from probing.findings import Role
-from probing.tasks import FamilyResult, Impossible, Quoted, measure_family
+from probing.tasks import NegativeControl, Quoted, TaskResult, measure_task
 from report.colours import INK, ROLE_COLOURS, contrast, rgb
 from report.figures import (
     FORMATS,
@@ -40,11 +40,11 @@ HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
 
 
 @pytest.fixture(scope="module")
-def result() -> FamilyResult:
-    """The toy family, on which the hand-set model is right in every case."""
+def result() -> TaskResult:
+    """The toy task, on which the hand-set model is right in every case."""
     select, report = (toys.encoded(split, 20) for split in ("select", "report"))
     untrained = Quoted("0.1", "A-1", 0.6, (0.5, 0.7))
-    return measure_family(toys.hand_set_model(), select, report, untrained, seed=0)
+    return measure_task(toys.hand_set_model(), select, report, untrained, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,9 @@ def found(result) -> Findings:
     return Findings(toys.hand_set_model(), {}, [result], (), None, None)
 
 
-def film(family: str) -> list[dict]:
-    values = {"head": "1.0", "model_accuracy": 0.5, "choice_accuracy": 0.5, "resample_drop": 0.0}
-    return [{"step": i, "tokens": 100 * i, "families": {family: values}} for i in range(3)]
+def dynamics(task: str) -> list[dict]:
+    values = {"head": "1.0", "model_accuracy": 0.5, "choice_accuracy": 0.5, "resample_ablation_drop": 0.0}
+    return [{"step": i, "tokens": 100 * i, "tasks": {task: values}} for i in range(3)]
 
 
 def draw_all(found: Findings, folder: Path, suffix: str) -> list[Path]:
@@ -62,7 +62,7 @@ def draw_all(found: Findings, folder: Path, suffix: str) -> list[Path]:
         *draw_role_map(found, folder / f"role_map.{suffix}"),
         *draw_stories(found, toys.TOKENIZER, folder / f"stories.{suffix}"),
         *draw_sites(found, folder / f"sites.{suffix}"),
-        *draw_dynamics(film(found.families[0].name), folder / f"film.{suffix}"),
+        *draw_dynamics(dynamics(found.tasks[0].name), folder / f"dynamics.{suffix}"),
     ]
 
 
@@ -73,7 +73,7 @@ def texts_of(path: Path) -> list[str]:
 
 
 def test_a_panel_has_every_head_and_the_chosen_one_with_its_interval(result, monkeypatch):
-    monkeypatch.setattr("report.figures.impossible_at", lambda _: None)
+    monkeypatch.setattr("report.figures.negative_control_at", lambda _: None)
     axes = Figure().add_subplot()
     draw_panel(axes, result, list(result.heads.sites))
     thick = [line for line in axes.lines if line.get_linewidth() > 2]
@@ -89,18 +89,18 @@ def test_a_panel_has_every_head_and_the_chosen_one_with_its_interval(result, mon
     assert any(set(np.ravel(line.get_ydata())) == {0.5} for line in axes.lines if len(line.get_ydata()) == 2)
 
 
-def test_the_impossible_probe_stands_at_the_pronoun_where_there_is_one(result, monkeypatch):
+def test_the_negative_control_stands_at_the_pronoun_where_there_is_one(result, monkeypatch):
     def diamonds() -> list[tuple[list, list]]:
         axes = Figure().add_subplot()
         draw_panel(axes, result, list(result.heads.sites))
         return [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if line.get_marker() == "D"]
 
-    assert diamonds() == [], "twins that differ at the pronoun itself"
-    monkeypatch.setattr("report.figures.impossible_at", lambda _: Impossible(0.75, 40))
+    assert diamonds() == [], "counterfactuals that differ at the pronoun itself"
+    monkeypatch.setattr("report.figures.negative_control_at", lambda _: NegativeControl(0.75, 40))
     assert diamonds() == [([result.heads.sites.index("P")], [0.75])]
 
 
-@pytest.mark.parametrize("role", [*ROLE_COLOURS, "a family of one's own"])
+@pytest.mark.parametrize("role", [*ROLE_COLOURS, "a task of one's own"])
 def test_a_role_can_be_read_at_every_strength(role):
     fills = [fill_of(Role(role, 1.0, strength / 20, True)) for strength in range(-1, 22)]
     assert min(contrast(rgb(INK), fill) for fill in fills) >= 4.5
@@ -125,10 +125,10 @@ def test_text_stays_text_in_formats_that_scale(found, tmp_path):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_no_name_and_no_word_breaks_a_picture(found, tmp_path, suffix):
-    (result,) = found.families
+    (result,) = found.tasks
     words = tuple(toys.TOKENIZER.encode("$\\\x1b").tolist())
     cases = [replace(case, tokens=(*case.tokens, *words)) for case in result.cases]
-    hostile = replace(found, families=[replace(result, name=HOSTILE, cases=cases)])
+    hostile = replace(found, tasks=[replace(result, name=HOSTILE, cases=cases)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         paths = draw_all(hostile, tmp_path, suffix)
@@ -140,7 +140,7 @@ def test_no_name_and_no_word_breaks_a_picture(found, tmp_path, suffix):
 
 
 def test_a_long_story_goes_on_in_the_next_line(found):
-    (result,) = found.families
+    (result,) = found.tasks
     case = min(result.cases, key=lambda case: len(case.tokens))
     dots = tuple(toys.TOKENIZER.encode("word " * 4).tolist())
     longer = replace(case, tokens=(*case.tokens, *dots[: toys.BLOCK - len(case.tokens)]))
@@ -156,7 +156,7 @@ def test_a_long_story_goes_on_in_the_next_line(found):
 
 
 def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found, monkeypatch):
-    (result,) = found.families
+    (result,) = found.tasks
     tokenizer = train_bpe(["Tom met Anna. Tom met"] * 3, 270)
     tokens = (tokenizer.end, *tokenizer.encode("Tom met Anna. Tom met").tolist())
     case = replace(result.cases[0], tokens=tokens, gold=(), sites={"A-1": 1})
@@ -169,24 +169,24 @@ def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found,
 
 
 def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):
-    for name in ("sites.svg", "role_map.png", "film.pdf", "stories.png", "mine.png", "heads.json"):
+    for name in ("sites.svg", "role_map.png", "dynamics.pdf", "stories.png", "mine.png", "heads.json"):
         (tmp_path / name).touch()
     remove_figures(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"mine.png", "heads.json"}
 
 
 def test_there_is_no_figure_of_what_nobody_measured(found, tmp_path):
-    (result,) = found.families
-    unresolved = replace(found, families=[replace(result, accuracy_ci=(0.4, 0.6))])
+    (result,) = found.tasks
+    unresolved = replace(found, tasks=[replace(result, accuracy_ci=(0.4, 0.6))])
     assert draw_stories(unresolved, toys.TOKENIZER, tmp_path / "stories.png") == []
     assert draw_sites(unresolved, tmp_path / "sites.png") == []
-    assert draw_dynamics(film("cue")[:1], tmp_path / "film.png") == []
+    assert draw_dynamics(dynamics("cue")[:1], tmp_path / "dynamics.png") == []
     assert draw_curves([row for row in record() if row["step"] == 0], tmp_path / "curves.png") == []
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_curves_are_the_losses_and_on_stories_the_right_answers_of_each_family(tmp_path, plain):
+def test_curves_are_the_losses_and_on_stories_the_right_answers_of_each_task(tmp_path, plain):
     (path,) = draw_curves(record(plain=plain), tmp_path / "curves.svg")
     texts = set(texts_of(path))
     assert {"training, one batch", "validation, all of it"} <= texts

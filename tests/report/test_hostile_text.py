@@ -32,7 +32,7 @@ PIECES = {
     "\u00a0\ufeff".encode(): "\\xa0\\ufeff",
     b"W" * 300: "W" * 300,
 }
-FAMILY = "</script><img src=x onerror=window.acted=1> __proto__"
+TASK = "</script><img src=x onerror=window.acted=1> __proto__"
 OTHER_FAMILY = "constructor"  # what every object of a script has
 
 
@@ -46,7 +46,7 @@ def tokenizer() -> Tokenizer:
 
 
 def hostile_cases(split: str) -> list[Case]:
-    """Pairs of twins in which the text before the question is hostile."""
+    """Pairs of counterfactuals in which the text before the question is hostile."""
     dirt = "|".join(piece.decode() for piece in PIECES if piece != b"\xe2\x82")
     cases = []
     for i in range(20):
@@ -56,11 +56,13 @@ def hostile_cases(split: str) -> list[Case]:
         start = len(before.encode())
         spans = {"A": (start, start + 1), "B": (start + 2, start + 3)}
         answer = (start + 6, start + 7)
-        case = Case(f"{split}{i}", f"{before}A|B|{gold.lower()}|{gold}", FAMILY, f"f{i % 5}", split, Spans(
+        case = Case(f"{split}{i}", f"{before}A|B|{gold.lower()}|{gold}", TASK, f"f{i % 5}", split, Spans(
             gold=(spans[gold],), distractors=(spans[foil],), answer=answer, pronoun=(start + 4, start + 5)
-        ), foil, twin=f"{split}{i ^ 1}", twin_kind="gender")  # fmt: skip
+        ), foil, counterfactual=f"{split}{i ^ 1}", counterfactual_kind="gender")  # fmt: skip
         cases.append(case)
-    others = [replace(case, id=f"{case.id}!", twin=f"{case.twin}!", family=OTHER_FAMILY) for case in cases]
+    others = [
+        replace(case, id=f"{case.id}!", counterfactual=f"{case.counterfactual}!", task=OTHER_FAMILY) for case in cases
+    ]
     return cases + others
 
 
@@ -85,19 +87,19 @@ def test_a_piece_is_made_visible(piece, text):
 def test_hostile_text_is_shown_as_text(open_page, folder):
     page = open_page(folder / "report.html", width=390)
     page.wait_for_selector(".strip canvas")
-    words = page.locator(".telling").first.locator(".word").all_inner_texts()
+    words = page.locator(".tinted").first.locator(".word").all_inner_texts()
     assert words[1:] == [text.removeprefix(" ") for text in PIECES.values()]
     assert page.evaluate("window.acted") is None
     assert page.locator("main img, main script, main b[onclick]").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") == 390, "a long token is broken, not the page"
-    assert page.locator("#roles .bars li").first.get_attribute("data-family") == FAMILY
+    assert page.locator("#roles .bars li").first.get_attribute("data-task") == TASK
     assert "<img src=x onerror=window.acted=1> proto" in page.locator("#numbers tbody th").first.inner_text()
     assert "<b onclick=x>run</b>" in page.locator(".about").inner_text()
     page.locator("#roles .bars button", has_text=OTHER_FAMILY).click()
     assert "native code" not in page.locator("main").inner_text()
     page.get_by_label("Text", exact=True).select_option(index=1)
-    assert "</script><script>" in page.locator(".telling").first.inner_text()
-    page.locator(".telling").first.locator('[data-i="3"]').hover()
+    assert "</script><script>" in page.locator(".tinted").first.inner_text()
+    page.locator(".tinted").first.locator('[data-i="3"]').hover()
     assert page.evaluate("window.acted") is None
 
 
@@ -105,7 +107,7 @@ def test_the_page_has_the_very_bytes_of_its_files(open_page, folder):
     page = open_page(folder / "report.html")
     with page.expect_download() as download:
         page.get_by_text("Save heads.json").click()
-    assert FAMILY in json.loads(download.value.path().read_text())["families"]
+    assert TASK in json.loads(download.value.path().read_text())["tasks"]
 
 
 def test_were_a_script_to_get_in_it_would_not_run(browser, folder):

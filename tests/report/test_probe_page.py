@@ -33,17 +33,17 @@ def page(open_page, folder: Path) -> Page:
     page = open_page(folder / "report.html")
     page.set_default_timeout(5_000)
     choose_text(page, "agreement, typical")
-    expect(page.locator(".telling .gold[style*=weight]").first).to_be_visible()
+    expect(page.locator(".tinted .gold[style*=weight]").first).to_be_visible()
     return page
 
 
-def tints(page: Page, telling: int = 0) -> list[float]:
-    words = page.locator(".telling").nth(telling).locator(".word")
+def tints(page: Page, text: int = 0) -> list[float]:
+    words = page.locator(".tinted").nth(text).locator(".word")
     return words.evaluate_all("words => words.map(word => +word.style.getPropertyValue('--weight'))")
 
 
-def from_word(page: Page, telling: int = 0) -> int:
-    return int(page.locator(".telling").nth(telling).locator(".from").get_attribute("data-i"))
+def from_word(page: Page, text: int = 0) -> int:
+    return int(page.locator(".tinted").nth(text).locator(".from").get_attribute("data-i"))
 
 
 def test_the_heading_is_there_before_any_script(open_page, folder):
@@ -67,13 +67,13 @@ def test_the_role_map_is_that_of_heads_json(page, found):
 
 def test_the_bars_are_the_chosen_heads_numbers(page, found):
     page.click('.cell[data-head="0.1"]')
-    for name, family in found["families"].items():
-        quoted = next(head for head in family["heads"] if head["head"] == "0.1")
-        row = page.locator(f'.bars li[data-family="{name}"]')
+    for name, task in found["tasks"].items():
+        quoted = next(head for head in task["heads"] if head["head"] == "0.1")
+        row = page.locator(f'.bars li[data-task="{name}"]')
         share = row.locator(".bar").evaluate("bar => +bar.style.getPropertyValue('--share')")
         assert share == pytest.approx(quoted["choice_accuracy"])
         baseline = row.locator("button").evaluate("row => +row.style.getPropertyValue('--baseline')")
-        assert baseline == pytest.approx(max(family["baselines"].values()))
+        assert baseline == pytest.approx(max(task["baselines"].values()))
         filled = row.locator(".bar").evaluate(
             "bar => parseFloat(getComputedStyle(bar, '::before').width) / bar.clientWidth"
         )
@@ -81,7 +81,7 @@ def test_the_bars_are_the_chosen_heads_numbers(page, found):
 
 
 def test_the_curve_is_drawn_where_its_numbers_are(page, found):
-    by_site = found["families"]["agreement"]["by_site"]
+    by_site = found["tasks"]["agreement"]["by_site"]
     box = page.locator("#sites .chart svg")
     assert box.locator(".line").count() == len(by_site["choice_accuracy"])
     dots = box.locator(".chosen circle")
@@ -100,19 +100,19 @@ def test_the_curve_is_drawn_where_its_numbers_are(page, found):
     )
 
 
-def test_the_table_has_the_chosen_head_of_every_family(page, found):
-    for name, family in found["families"].items():
+def test_the_table_has_the_chosen_head_of_every_task(page, found):
+    for name, task in found["tasks"].items():
         row = page.locator("#numbers tbody tr").filter(
             has=page.get_by_role("rowheader", name=name.replace("_", " "), exact=True)
         )
         cells = row.locator("td").all_inner_texts()
-        best = family["best"]
-        if not family["resolved"]:
+        best = task["best"]
+        if not task["resolved"]:
             assert cells[1:] == [*["–"] * 8, "not interpreted"]
             continue
         assert cells[1] == f"{best['head']} {best['site']}"
         assert float(cells[2].split()[0]) == pytest.approx(100 * best["choice_accuracy"], abs=0.05)
-        assert float(cells[7].split()[0]) == pytest.approx(best["swap_drop"], abs=0.05)
+        assert float(cells[7].split()[0]) == pytest.approx(best["weight_swap_drop"], abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["heads.json", "heads.csv"])
@@ -125,18 +125,18 @@ def test_the_files_can_be_saved_as_they_are(page, folder, name):
 
 def test_words_are_tinted_by_the_weights_of_the_head(page, findings):
     weights = tints(page)
-    case = next(case for case in findings.families[0].cases if page_text(page) == shown(case))
+    case = next(case for case in findings.tasks[0].cases if page_text(page) == shown(case))
     [[start, end]] = case.gold
     assert from_word(page) == case.sites["A-1"]
     assert sum(weights[start:end]) > 0.9, "by hand, the head looks at the name alone"
     assert sum(weights) == pytest.approx(1, abs=0.05)
-    assert "gold" in page.locator(".telling").first.locator(f'[data-i="{start}"]').get_attribute("class")
+    assert "gold" in page.locator(".tinted").first.locator(f'[data-i="{start}"]').get_attribute("class")
     page.click('.cell[data-head="0.0"]')
     assert sum(tints(page)[start:end]) < 0.1
 
 
 def page_text(page: Page) -> str:
-    return "".join(page.locator(".telling").first.locator(".word").all_inner_texts()[1:])
+    return "".join(page.locator(".tinted").first.locator(".word").all_inner_texts()[1:])
 
 
 def shown(case) -> str:
@@ -146,7 +146,7 @@ def shown(case) -> str:
 def test_pointing_at_a_word_shows_where_the_head_looks_from_there(page):
     before = tints(page)
     site = from_word(page)
-    page.locator(".telling").first.locator('[data-i="2"]').hover()
+    page.locator(".tinted").first.locator('[data-i="2"]').hover()
     assert from_word(page) == 2
     assert sum(tints(page)[3:]) == 0, "a causal model cannot look ahead"
     page.locator("h1").hover()
@@ -178,7 +178,7 @@ def test_arrow_keys_choose_heads_and_words(page):
         "there is no head to the right"
     )
     at = from_word(page)
-    page.locator(".telling").first.focus()
+    page.locator(".tinted").first.focus()
     page.keyboard.press("ArrowLeft")
     assert from_word(page) == at - 1
     assert page.locator(".status").first.inner_text().startswith("from “.”: ")
@@ -186,22 +186,22 @@ def test_arrow_keys_choose_heads_and_words(page):
     assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == MATTERS
 
 
-def test_a_family_brings_its_story_and_its_curve(page):
-    page.locator('.bars li[data-family="the_other_way"] button').click()
+def test_a_task_brings_its_story_and_its_curve(page):
+    page.locator('.bars li[data-task="the_other_way"] button').click()
     assert "not interpreted" in page.locator(".kind").inner_text()
     assert page.get_by_label("Text", exact=True).locator("option:checked").inner_text() == "the other way, typical"
     assert "the other way" in page.locator("#sites figcaption").inner_text()
-    assert "nothing was seen of the other way" in page.locator("#film .status").inner_text()
+    assert "nothing was seen of the other way" in page.locator("#dynamics .status").inner_text()
 
 
 def test_ones_own_text_is_shown_first(open_page, folder):
     page = open_page(folder / "report.html")
     page.wait_for_selector(".strip canvas")
     assert page.get_by_label("Text", exact=True).locator("option:checked").inner_text() == "your own text"
-    assert page.locator(".telling").count() == 1
+    assert page.locator(".tinted").count() == 1
     assert from_word(page) == 4, "from its last word"
     choose_text(page, "agreement, hardest")
-    assert page.locator(".telling").count() == 2
+    assert page.locator(".tinted").count() == 2
 
 
 ALPHAS = """(canvas, row) => {
@@ -222,8 +222,8 @@ def test_the_pattern_is_drawn_from_the_same_weights(page):
     assert from_word(page) == 0
 
 
-def test_the_film_is_moved_by_slider_and_by_play(page, found):
-    slider, status = page.get_by_label("moment of the film"), page.locator("#film .status")
+def test_training_dynamics_are_moved_by_slider_and_by_play(page, found):
+    slider, status = page.get_by_label("step of training"), page.locator("#dynamics .status")
     assert "step 7" in status.inner_text()
     slider.focus()
     page.keyboard.press("ArrowLeft")
@@ -231,6 +231,6 @@ def test_the_film_is_moved_by_slider_and_by_play(page, found):
     page.get_by_text("Play").click()
     expect(page.get_by_text("Play")).to_be_visible()
     assert "step 7" in status.inner_text()
-    dots = page.locator("#film .chart").first.locator(".chosen circle")
+    dots = page.locator("#dynamics .chart").first.locator(".chosen circle")
     values = dots.evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
-    assert values == pytest.approx([frame["families"]["agreement"]["model_accuracy"] for frame in found["film"]])
+    assert values == pytest.approx([moment["tasks"]["agreement"]["model_accuracy"] for moment in found["dynamics"]])

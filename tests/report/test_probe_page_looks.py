@@ -49,7 +49,7 @@ def test_nothing_moves_once_it_is_there(open_page, folder):
     })"""
     assert page.evaluate(shift) < 0.01
     height = page.evaluate("document.documentElement.scrollHeight")
-    page.locator(".telling").first.locator('[data-i="2"]').hover()
+    page.locator(".tinted").first.locator('[data-i="2"]').hover()
     page.locator("canvas.big").hover()
     assert page.evaluate("document.documentElement.scrollHeight") == height, "pointing at something moves nothing"
     for cell in page.locator(".cell").all():
@@ -65,7 +65,7 @@ def test_it_prints(open_page, folder):
     page.wait_for_selector(".strip canvas")
     assert len(page.pdf()) > 10_000
     page.emulate_media(media="print")
-    assert not page.locator("#film .controls").is_visible()
+    assert not page.locator("#dynamics .controls").is_visible()
     columns = page.locator(".columns").first.evaluate("e => getComputedStyle(e).gridTemplateColumns.split(' ').length")
     assert columns == 2, "paper is no phone"
     sizes = [

@@ -23,7 +23,7 @@ def found() -> Findings:
     return probe(toys.hand_set_model(), toys.TOKENIZER, toys.toy_cases("select", 100), toys.toy_cases("report", 100))
 
 
-def test_the_family_the_roles_and_the_sentence_are_printed(found):
+def test_the_task_the_roles_and_the_sentence_are_printed(found):
     console = Console(file=io.StringIO(), width=200)
     print_findings(found, console)
     show_sentence(found.model, toys.TOKENIZER, found, encode_sentence("A.k.h?", found.model, toys.TOKENIZER), console)
@@ -31,7 +31,7 @@ def test_the_family_the_roles_and_the_sentence_are_printed(found):
     assert re.search(
         r"agreement +100% +1\.0 A-1 +100\.0% \(93-100\) +\d\d% +20\.2 \(.*\) +looks, matters +0\.0 \(0%\)", text
     )
-    assert "impossible probe" not in text  # its twins differ at the pronoun itself
+    assert "negative control" not in text  # its counterfactuals differ at the pronoun itself
     assert "pronoun 1.00 ●" in text
     assert "head 1.0, the best on agreement:" in text
 
@@ -44,7 +44,7 @@ def test_known_heads_are_printed_with_what_they_check(found, monkeypatch):
     for known, shown in ((rows, True), ([], False)):
         monkeypatch.setattr(probe_terminal, "known_heads", lambda _, known=known: known)
         console = Console(width=100, record=True, file=io.StringIO())
-        print_findings(replace(found, families=[]), console)
+        print_findings(replace(found, tasks=[]), console)
         text = " ".join(console.export_text().split())
         assert ("4.11 previous token 0.41 86 previous_token 5.5 induction - - ·" in text) == shown
         assert ("With GPT-2's own weights this checks the probe" in text) == shown
@@ -55,6 +55,6 @@ def test_known_heads_are_printed_with_what_they_check(found, monkeypatch):
 def test_a_terminal_shows_a_bar_and_a_file_none(terminal):
     shown = io.StringIO()
     with progress_bar(Console(file=shown, force_terminal=terminal, width=120)) as tell:
-        tell("bad\x1b[2J_family: where heads look", 1, 2)
-    assert ("bad␛[2J family: where heads look" in shown.getvalue()) == terminal
+        tell("bad\x1b[2J_task: where heads look", 1, 2)
+    assert ("bad␛[2J task: where heads look" in shown.getvalue()) == terminal
     assert ("1/2" in shown.getvalue()) == terminal

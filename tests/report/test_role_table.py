@@ -97,7 +97,7 @@ def test_no_two_roles_share_their_letters():
         "__",
         "",
         "$\n",
-        *(f"family {i}" for i in range(300)),
+        *(f"task {i}" for i in range(300)),
         *("pronoun" + "s" * i for i in range(9)),
     ]
     letters = abbreviations(own)
@@ -105,7 +105,7 @@ def test_no_two_roles_share_their_letters():
     assert all(len(code) == 2 and code.isascii() and code.isalnum() for code in letters.values())
 
 
-def test_names_of_families_cannot_act_on_the_terminal():
+def test_names_of_tasks_cannot_act_on_the_terminal():
     text = drawn(found(1, 2, ["a\x1b[31m\nb", "ordinary"]), 60)
     assert "\x1b" not in text
     assert "a␛[31m↵b" in text

@@ -159,7 +159,7 @@ def test_a_head_that_is_not_there_is_named_with_those_that_are(name):
     require_head("1.0", model, "show")
 
 
-def test_of_many_families_two_are_named_and_the_rest_counted():
+def test_of_many_tasks_two_are_named_and_the_rest_counted():
     assert few(["cue"]) == "cue"
     assert few(["cue", "roles", "facts"]) == "cue, roles, facts"
     assert few(["cue", "roles", "facts", "chains"]) == "cue, roles and 2 more"

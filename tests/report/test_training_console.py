@@ -13,9 +13,9 @@ ROW = {
     "referential/cue/loss": 0.1,
     "referential/cue/accuracy": 0.98,
     "report/cue/loss": 0.2,
-    "report/cue/worth": 0.6931,
+    "report/cue/chance_loss": 0.6931,
     "report/cue/accuracy": 0.97,
-    "frames/cue/accuracy": 0.96,
+    "templates/cue/accuracy": 0.96,
     "names/cue/accuracy": 0.0,
     "names/cue/preference": 0.51,
 }

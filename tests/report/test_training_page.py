@@ -77,7 +77,7 @@ def test_a_slider_shows_what_the_model_wrote_at_each_evaluation(open_run):
     assert text.inner_text() == "written at 400\nin two lines"
     slider.focus()
     for key, step in (("Home", 0), ("ArrowRight", 100), ("ArrowRight", 200), ("ArrowLeft", 100), ("End", 400)):
-        before = page.locator("#film").bounding_box()
+        before = page.locator("#dynamics").bounding_box()
         page.keyboard.press(key)
         assert text.inner_text() == f"written at {step}\nin two lines"
         assert slider.get_attribute("aria-valuetext") == f"step {step}"
@@ -85,7 +85,7 @@ def test_a_slider_shows_what_the_model_wrote_at_each_evaluation(open_run):
         assert f"step {step} " in page.locator("#loss .status").inner_text()
         assert f"validation {row['val_loss']:.4f} nats per token" in page.locator("#loss .status").inner_text()
         assert page.get_by_label("evaluation", exact=True).input_value() == str(step // 100)
-        assert page.locator("#film").bounding_box() == before, "nothing moves"
+        assert page.locator("#dynamics").bounding_box() == before, "nothing moves"
 
 
 def test_what_is_pointed_at_is_read_out(open_run):
@@ -102,16 +102,16 @@ def test_what_is_pointed_at_is_read_out(open_run):
     assert page.locator("#loss .status").inner_text() == status
 
 
-def test_a_family_is_chosen_by_pointer_and_by_keyboard(open_run):
+def test_a_task_is_chosen_by_pointer_and_by_keyboard(open_run):
     rows = record()
     page = open_run(rows)
     loss, right = page.locator("#references .chart").all()
 
-    def expect(family: str, name: str) -> None:
-        assert page.locator(".families [aria-pressed=true]").all_inner_texts() == [name]
+    def expect(task: str, name: str) -> None:
+        assert page.locator(".tasks [aria-pressed=true]").all_inner_texts() == [name]
         for chart, key in ((loss, "loss"), (right, "accuracy")):
             assert chart.locator(".line.chosen").get_attribute("data-name") == name
-            assert drawn(chart.locator(".line.chosen")) == close(evaluations(rows, f"referential/{family}/{key}"))
+            assert drawn(chart.locator(".line.chosen")) == close(evaluations(rows, f"referential/{task}/{key}"))
             assert chart.locator(".line.other").count() == 1
         assert float(loss.locator(".rule.half").get_attribute("data-y")) == pytest.approx(LN2)
         assert page.locator("#references .status").inner_text().startswith(f"step 400, {name}: loss ")
@@ -124,16 +124,16 @@ def test_a_family_is_chosen_by_pointer_and_by_keyboard(open_run):
     expect("cue", "cue")
 
 
-def test_the_list_of_families_has_the_numbers_of_the_step(open_run):
+def test_the_list_of_tasks_has_the_numbers_of_the_step(open_run):
     rows = record()
     page = open_run(rows)
     page.get_by_label("evaluation", exact=True).focus()
     page.keyboard.press("ArrowLeft")
-    cells = [row.locator("th, td").all_inner_texts() for row in page.locator(".families tbody tr").all()]
+    cells = [row.locator("th, td").all_inner_texts() for row in page.locator(".tasks tbody tr").all()]
     row = rows[30]
-    for told, family, since in zip(cells, ("cue", "verb_bias"), ("step 400", "step 300"), strict=True):
-        assert told[1] == f"{row[f'referential/{family}/loss']:.3f}"
-        assert told[2] == f"{100 * row[f'referential/{family}/accuracy']:.0f}\u00a0%"
+    for told, task, since in zip(cells, ("cue", "verb_bias"), ("step 400", "step 300"), strict=True):
+        assert told[1] == f"{row[f'referential/{task}/loss']:.3f}"
+        assert told[2] == f"{100 * row[f'referential/{task}/accuracy']:.0f}\u00a0%"
         assert told[3] == since
 
 
@@ -155,17 +155,17 @@ def test_long_samples_are_cut_and_say_so(open_run):
     assert page.locator("#samples .status").inner_text() == "step 400; the first 2,000 of 3,000 characters"
     assert len(page.locator("pre.sample").text_content()) == 2_000
     page.get_by_label("sample", exact=True).focus()
-    before = page.locator("#film").bounding_box()
+    before = page.locator("#dynamics").bounding_box()
     page.keyboard.press("Home")
     assert page.locator("pre.sample").inner_text() == "written at 0\nin two lines"
-    assert page.locator("#film").bounding_box() == before, "nothing moves"
+    assert page.locator("#dynamics").bounding_box() == before, "nothing moves"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(open_run, scheme):
     rows = record(looks=True)
     rows[-1]["sample"] = "x" * 500
-    for split in ("report", "frames", "gaps", "names"):
+    for split in ("report", "templates", "gaps", "names"):
         rows[-1] |= references(1.0, split)
     page = open_run(rows, width=390, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -201,8 +201,8 @@ def test_losses_that_are_no_numbers_leave_a_gap(open_run):
     page.get_by_label("evaluation", exact=True).focus()
     for _ in range(2):
         page.keyboard.press("ArrowLeft")
-    assert "validation no number" in page.locator("#loss .status").inner_text()
-    assert page.locator(".families tbody td").first.inner_text() == "–"
+    assert "validation not finite" in page.locator("#loss .status").inner_text()
+    assert page.locator(".tasks tbody td").first.inner_text() == "–"
     assert "NaN" not in page.content()
 
 
@@ -211,47 +211,47 @@ def test_a_run_without_any_finite_loss_still_has_a_page(open_run):
         {"step": step, "tokens": step, **evaluation(step, 1.0), "val_loss": None, "val_bpb": None} for step in (0, 5)
     ]
     page = open_run(rows)
-    assert page.locator("h1").inner_text() == "Step 5 of 400: the validation loss is no number"
+    assert page.locator("h1").inner_text() == "Step 5 of 400: the validation loss is not finite"
     assert "NaN" not in page.content()
 
 
-def test_the_film_is_what_training_saw(open_run):
+def test_training_dynamics_are_what_training_saw(open_run):
     page = open_run(record(looks=True))
-    assert drawn(page.locator("#film .chart .line.chosen").first) == [0, 0.2, 0.4, 0.6, 0.8]
-    assert "each time that training looked" in page.locator("#film .what").inner_text()
-    assert "step 400, 25.6\u00a0k tokens, cue: right 80\u00a0%" in page.locator("#film .status").inner_text()
+    assert drawn(page.locator("#dynamics .chart .line.chosen").first) == [0, 0.2, 0.4, 0.6, 0.8]
+    assert "each time that training looked" in page.locator("#dynamics .what").inner_text()
+    assert "step 400, 25.6\u00a0k tokens, cue: right 80\u00a0%" in page.locator("#dynamics .status").inner_text()
 
 
-def test_what_a_film_could_not_measure_leaves_a_gap(open_run):
+def test_what_dynamics_could_not_measure_leaves_a_gap(open_run):
     rows = record(looks=True)
     for row in (rows[20], rows[-1]):
-        row["probe/cue/resample_drop"] = None
+        row["probe/cue/resample_ablation_drop"] = None
     page = open_run(rows)
-    assert "nothing was seen of cue" in page.locator("#film .status").inner_text()
+    assert "nothing was seen of cue" in page.locator("#dynamics .status").inner_text()
     assert "NaN" not in page.content()
 
 
-def test_a_film_that_probing_recorded_stands_in(open_run):
-    look = {"model_accuracy": 0.5, "head": "1.0", "choice_accuracy": 0.5, "mass": 0.2, "resample_drop": 1.0}
-    frames = [{"step": step, "tokens": 9 * step, "families": {"cue": look | {"mass": step / 10}}} for step in (0, 1, 2)]
-    page = open_run(record(), heads={"film": frames})
-    assert page.locator("#film .chart .line.chosen").first.locator("circle").count() == 3
-    assert "snapshots" in page.locator("#film .what").inner_text()
+def test_dynamics_that_probing_recorded_stand_in(open_run):
+    look = {"model_accuracy": 0.5, "head": "1.0", "choice_accuracy": 0.5, "mass": 0.2, "resample_ablation_drop": 1.0}
+    moments = [{"step": step, "tokens": 9 * step, "tasks": {"cue": look | {"mass": step / 10}}} for step in (0, 1, 2)]
+    page = open_run(record(), heads={"dynamics": moments})
+    assert page.locator("#dynamics .chart .line.chosen").first.locator("circle").count() == 3
+    assert "snapshots" in page.locator("#dynamics .what").inner_text()
 
 
-def test_without_a_film_it_says_how_to_get_one(open_run):
-    assert "film=true" in open_run(record()).locator("#film").inner_text()
+def test_without_dynamics_it_says_how_to_get_one(open_run):
+    assert "dynamics=true" in open_run(record()).locator("#dynamics").inner_text()
 
 
-def test_stress_is_not_told_of_before_the_end(open_run):
+def test_generalisation_is_not_told_of_before_the_end(open_run):
     rows = record()
-    assert open_run(rows[:-1]).locator("#stress").count() == 0
+    assert open_run(rows[:-1]).locator("#generalisation").count() == 0
 
 
-def test_stress_has_a_number_for_each_split(open_run):
+def test_generalisation_has_a_number_for_each_split(open_run):
     rows = record()
-    rows[-1] |= references(0.5, "report") | references(1.0, "frames") | references(3.0, "names")
-    cells = open_run(rows).locator("#stress tbody tr").first.locator("th, td").all_inner_texts()
+    rows[-1] |= references(0.5, "report") | references(1.0, "templates") | references(3.0, "names")
+    cells = open_run(rows).locator("#generalisation tbody tr").first.locator("th, td").all_inner_texts()
     assert cells == ["cue", "66.7\u00a0%", "0.500", "0.69", "50.0\u00a0%", "–", "25.0\u00a0%", "75.0\u00a0%"]
 
 

@@ -48,17 +48,17 @@ def test_few_are_kept_all_and_many_evenly():
     assert {"step": 7} in page.spread(rows, 40, keep=rows[7])
 
 
-def test_a_loss_counts_from_where_it_stays_below_its_worth():
+def test_a_loss_counts_from_where_it_stays_below_chance():
     def rows(*losses: float) -> list[dict]:
         return [{"step": i, **evaluation(i, 1.0), **references(loss)} for i, loss in enumerate(losses)]
 
-    assert summary.below_worth_since(rows(3, 0.6, 0.8, 0.69, 0.1), "cue") == 3
-    assert summary.below_worth_since(rows(3, 0.6, 0.8), "cue") is None
-    assert summary.below_worth_since(rows(3, 0.7), "cue") is None
+    assert summary.below_chance_since(rows(3, 0.6, 0.8, 0.69, 0.1), "cue") == 3
+    assert summary.below_chance_since(rows(3, 0.6, 0.8), "cue") is None
+    assert summary.below_chance_since(rows(3, 0.7), "cue") is None
     lost = rows(3, 0.6, 0.5)
     lost[1]["referential/cue/loss"] = None
-    assert summary.below_worth_since(lost, "cue") == 2
-    assert summary.below_worth_since(rows(0.1), "facts") is None
+    assert summary.below_chance_since(lost, "cue") == 2
+    assert summary.below_chance_since(rows(0.1), "facts") is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_title_says_where_the_run_stands_and_how_good_it_is(budget, expected
 def test_a_loss_that_is_no_number_is_called_that():
     rows = record()
     rows[-1] |= {"val_loss": None, "val_bpb": None}
-    assert summary.title(TrainConfig(max_steps=400), rows) == "Step 400 of 400: the validation loss is no number"
+    assert summary.title(TrainConfig(max_steps=400), rows) == "Step 400 of 400: the validation loss is not finite"
     best = rows[30]["val_loss"]
     told = " ".join(summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended"))
     assert f"The best validation loss, {best:.4f}, was at step 300, 1 evaluation ago" in told
@@ -127,18 +127,18 @@ def test_it_counts_references_and_skipped_steps():
     rows = record()
     rows[-1]["skipped"] = 3
     told = summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended")
-    assert any("families of references the loss on the word" in sentence for sentence in told)
+    assert any("tasks of references the loss on the word" in sentence for sentence in told)
     assert "3 steps were skipped" in told[-1]
     early = summary.sentences(TrainConfig(max_steps=400), record(last=100), Path("runs/x"), None)
-    assert any(sentence.startswith("In no family of references the loss") for sentence in early)
+    assert any(sentence.startswith("In no task of references the loss") for sentence in early)
     half = summary.sentences(TrainConfig(max_steps=400), record(last=300), Path("runs/x"), None)
-    assert any(sentence.startswith("In 1 of 2 families") and sentence.endswith("Not yet: cue.") for sentence in half)
+    assert any(sentence.startswith("In 1 of 2 tasks") and sentence.endswith("Not yet: cue.") for sentence in half)
 
 
-def test_on_plain_text_there_are_no_families():
+def test_on_plain_text_there_are_no_tasks():
     made = page.page_json(record(plain=True))
-    assert made["families"] == {}
-    assert made["stress"]["families"] == {}
+    assert made["tasks"] == {}
+    assert made["generalisation"]["tasks"] == {}
     told = summary.sentences(TrainConfig(max_steps=400), record(plain=True), Path("runs/x"), "ended")
     assert not any("famil" in sentence for sentence in told)
 
@@ -177,19 +177,19 @@ def test_nothing_is_written_of_a_run_that_was_never_evaluated(tmp_path):
     assert not (tmp_path / "a run" / "report.html").exists()
 
 
-def test_the_film_is_what_training_saw_or_else_what_probing_saw(tmp_path):
+def test_training_dynamics_are_what_training_saw_or_else_what_probing_saw(tmp_path):
     run = write_run(tmp_path, [])
-    assert page.film_json(run, record()) == {"live": False, "frames": []}
+    assert page.dynamics_json(run, record()) == {"live": False, "moments": []}
     (run / "probe").mkdir()
-    frames = [{"step": 3, "tokens": 9, "families": {}}]
-    (run / "probe" / "heads.json").write_text(json.dumps({"film": frames}))
-    assert page.film_json(run, record()) == {"live": False, "frames": frames}
-    seen = page.film_json(run, record(looks=True))
+    moments = [{"step": 3, "tokens": 9, "tasks": {}}]
+    (run / "probe" / "heads.json").write_text(json.dumps({"dynamics": moments}))
+    assert page.dynamics_json(run, record()) == {"live": False, "moments": moments}
+    seen = page.dynamics_json(run, record(looks=True))
     assert seen["live"]
-    assert [frame["step"] for frame in seen["frames"]] == [0, 100, 200, 300, 400]
-    assert seen["frames"][2]["families"]["cue"]["resample_drop"] == 2
-    (run / "probe" / "heads.json").write_text('{"film": [')
-    assert page.film_json(run, record())["frames"] == []
+    assert [moment["step"] for moment in seen["moments"]] == [0, 100, 200, 300, 400]
+    assert seen["moments"][2]["tasks"]["cue"]["resample_ablation_drop"] == 2
+    (run / "probe" / "heads.json").write_text('{"dynamics": [')
+    assert page.dynamics_json(run, record())["moments"] == []
 
 
 class Clock:

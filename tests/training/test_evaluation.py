@@ -22,7 +22,7 @@ def test_every_token_but_the_first_is_a_target_once(n_tokens):
 
 
 def test_validation_loss_is_the_mean_over_all_targets(monkeypatch):
-    monkeypatch.setattr(evaluation, "sequences_at_once", lambda *_: 2)
+    monkeypatch.setattr(evaluation, "sequences_per_batch", lambda *_: 2)
     model = GPT(GPTConfig(50, block_size=16, n_layer=1, n_head=2, n_embd=16))
     torch.nn.init.normal_(model.head.weight)
     ids = np.random.default_rng(0).integers(50, size=100)

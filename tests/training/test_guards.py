@@ -93,22 +93,20 @@ def test_a_disk_that_is_really_full(tmp_path):
     ],
 )
 def test_too_little_memory_names_the_knob(tmp_path, stories, error):
-    trainer = new_run(tmp_path / "run", stories, max_steps=4, tokens_at_once=128)
+    trainer = new_run(tmp_path / "run", stories, max_steps=4, micro_batch=128)
 
     def loss(*_):
         raise error
 
     trainer.loss = loss
-    with pytest.raises(
-        InputError, match=r"out of memory with 4 x 32 tokens .* give tokens_at_once=64 \(the steps stay"
-    ):
+    with pytest.raises(InputError, match=r"out of memory with 4 x 32 tokens .* give micro_batch=64 \(the steps stay"):
         trainer.train()
 
 
 def test_the_knob_is_not_named_where_it_can_turn_no_further(tmp_path, stories):
-    trainer = new_run(tmp_path / "run", stories, max_steps=4, tokens_at_once=32)
-    with pytest.raises(InputError, match=r"tokens_at_once=31: must be at least model\.block_size=32"):
-        make_trainer(tmp_path / "run", stories, max_steps=4, tokens_at_once=31)
+    trainer = new_run(tmp_path / "run", stories, max_steps=4, micro_batch=32)
+    with pytest.raises(InputError, match=r"micro_batch=31: must be at least model\.block_size=32"):
+        make_trainer(tmp_path / "run", stories, max_steps=4, micro_batch=31)
 
     def loss(*_):
         raise RuntimeError("MPS backend out of memory")

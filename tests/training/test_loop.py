@@ -17,7 +17,7 @@ from common.errors import InputError
 from storage import checkpoint, run
 from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
-from training.device import micro_batch
+from training.device import micro_batch_size
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -150,7 +150,7 @@ def test_a_changed_corpus_cannot_be_resumed(tmp_path, stories):
     [(32, 64, None, 32), (513, 64, None, 256), (7, 16_384, None, 1), (12, 512, 1_024, 2), (1, 10**6, 10, 1)],
 )
 def test_micro_batches_fit(sequences, block, at_once, expected):
-    assert micro_batch(sequences, block, at_once, torch.device("cpu")) == expected
+    assert micro_batch_size(sequences, block, at_once, torch.device("cpu")) == expected
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

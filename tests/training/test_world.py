@@ -24,7 +24,7 @@ from storage.metrics import read_rows
 from training.loop import sequences_per_step
 
 STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-SETTINGS = (*QUICK, *SMALL, "data.families=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")
+SETTINGS = (*QUICK, *SMALL, "data.tasks=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")
 
 
 def train(folder: Path, processes: int, *arguments: str) -> tuple[int, str, str]:

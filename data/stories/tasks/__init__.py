@@ -1,13 +1,13 @@
-"""The families of stories. To add one: write its templates, what to draw and what to tell, and add it here."""
+"""The tasks of stories. To add one: write its templates, which words to draw, and add it here."""
 
-from data.stories.grammar import Family
+from data.stories.grammar import Task
 from data.stories.tasks.language import COPYING, RECALL, SUBJECT_VERB, TRANSLATION
 from data.stories.tasks.people import AGREEMENT, CHAINS, FACTS, REASONS, VERB_BIAS
 from data.stories.tasks.things import CUE, ROLES, SENSE
 
-FAMILIES: dict[str, Family] = {
-    family.name: family
-    for family in (
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
         AGREEMENT,
         VERB_BIAS,
         CUE,

@@ -1,13 +1,13 @@
-"""Families about words themselves: agreement of verbs, recall of names, repeated words, a foreign language."""
+"""Tasks about words themselves: agreement of verbs, recall of names, repeated words, a foreign language."""
 
 from dataclasses import replace
 from random import Random
 
 from data.stories import lexicon
-from data.stories.grammar import Family, Form, Slots, pick, pick_two
+from data.stories.grammar import Slots, Task, Template, pick, pick_two
 from data.stories.lexicon import Cast
 
-SINGULAR = {many: one for cast in (lexicon.CAST, lexicon.STRANGERS) for one, many in cast.nouns}
+SINGULAR = {many: one for cast in (lexicon.CAST, lexicon.HELD_OUT_WORDS) for one, many in cast.nouns}
 PLURAL = {one: many for many, one in SINGULAR.items()}
 
 
@@ -19,7 +19,7 @@ def draw_subject(rng: Random, cast: Cast) -> Slots:
 
 
 def draw_alike(rng: Random, cast: Cast) -> Slots:
-    """Two nouns of the same number: either of them tells the verb."""
+    """Two nouns of the same number: either decides the verb."""
     number = int(rng.random() * 2)
     first, second = pick_two(rng, cast.nouns)
     return clause(rng, first[number], second[number])
@@ -43,7 +43,7 @@ def change_number(rng: Random, slots: Slots, gold: str) -> Slots:
     return {**slots, gold: SINGULAR.get(noun) or PLURAL[noun]}
 
 
-ATTRACTOR = Form(
+ATTRACTOR = Template(
     "attractor",
     key="link",
     openings={
@@ -61,15 +61,18 @@ ATTRACTOR = Form(
         "too": " {adverb} {answer} too {mood}.",
     },
     draw=draw_subject,
-    told=lambda slots, gold: {"link": slots[f"link_{gold}"], "answer": "were" if slots[gold] in SINGULAR else "was"},
+    words_for=lambda slots, gold: {
+        "link": slots[f"link_{gold}"],
+        "answer": "were" if slots[gold] in SINGULAR else "was",
+    },
     gaps=lexicon.PLACE_GAPS,
     change_attribute=change_number,
 )
-SUBJECT_VERB = Family(
+SUBJECT_VERB = Task(
     "subject_verb",
     question="which of two nouns is a verb's subject",
-    twin_kind="verb",
-    forms=(ATTRACTOR, replace(ATTRACTOR, name="practice", draw=draw_alike, measured=False)),
+    counterfactual_kind="verb",
+    templates=(ATTRACTOR, replace(ATTRACTOR, name="auxiliary", draw=draw_alike, measured=False)),
     share=2,
 )
 
@@ -87,14 +90,14 @@ def draw_recall(rng: Random, cast: Cast) -> Slots:
     }
 
 
-RECALL = Family(
+RECALL = Task(
     "recall",
     question="a pair of words, seen once",
     role="key_value",
-    twin_kind="cue",
+    counterfactual_kind="cue",
     share=2,
-    forms=(
-        Form(
+    templates=(
+        Template(
             "trade",
             key="cue",
             openings={
@@ -112,7 +115,7 @@ RECALL = Family(
                 "later asked": " Later we asked {cue} {answer}.",
             },
             draw=draw_recall,
-            told=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
+            words_for=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
             questions=2,
         ),
     ),
@@ -141,20 +144,20 @@ def draw_words(rng: Random, cast: Cast) -> Slots:
     }
 
 
-def tell_next(slots: Slots, gold: str) -> Slots:
+def next_words(slots: Slots, gold: str) -> Slots:
     before, after = ("head", f" {slots['middle']}") if gold == "first" else ("middle", slots["tail"])
     return {"cue": slots[before].split()[-1], "answer": slots[gold], "rest": after}
 
 
 LIST = "{head} {first} {middle} {second}{tail}"
 
-COPYING = Family(
+COPYING = Task(
     "copying",
     question="which word came next in a list, when it is said again",
-    twin_kind="cue",
+    counterfactual_kind="cue",
     share=2,
-    forms=(
-        Form(
+    templates=(
+        Template(
             "list",
             key="cue",
             openings={
@@ -172,7 +175,7 @@ COPYING = Family(
                 "then": " Then everyone sang {cue} {answer}{rest}.",
             },
             draw=draw_words,
-            told=tell_next,
+            words_for=next_words,
             questions=1,
             n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
         ),
@@ -193,7 +196,7 @@ def draw_sentence(rng: Random, cast: Cast) -> Slots:
     }
 
 
-def tell_translation(slots: Slots, gold: str) -> Slots:
+def translation_words(slots: Slots, gold: str) -> Slots:
     foil = "other" if gold == "doer" else "doer"
     adjectives = (lexicon.OLIN_ADJECTIVES.get(slots[f"{name}_adjective"].strip()) for name in (gold, foil))
     answer_adjective, rest_adjective = (f" {word}" if word else "" for word in adjectives)
@@ -221,7 +224,7 @@ def olin_links(gold: str) -> tuple[tuple[str, str], ...]:
 
 OLIN = "{olin_verb} {cue} {answer}{answer_adjective} {rest}{rest_adjective}."
 
-SENTENCE = Form(
+SENTENCE = Template(
     "sentence",
     key="cue",
     candidates=("doer", "other"),
@@ -240,12 +243,12 @@ SENTENCE = Form(
         "it is": " In Olin it is " + OLIN,
     },
     draw=draw_sentence,
-    told=tell_translation,
+    words_for=translation_words,
     gaps=(),
     questions=1,
     links=olin_links,
 )
-WORD = Form(
+WORD = Template(
     "word",
     key="cue",
     candidates=("doer", "other"),
@@ -260,15 +263,15 @@ WORD = Form(
         "say": " In Olin we say {answer}{answer_adjective}.",
     },
     draw=draw_sentence,
-    told=lambda slots, gold: tell_translation(slots, "doer"),
+    words_for=lambda slots, gold: translation_words(slots, "doer"),
     gaps=(),
     measured=False,
 )
-TRANSLATION = Family(
+TRANSLATION = Task(
     "translation",
     question="a particle says who is named first in a made-up language",
     role="alignment",
-    twin_kind="cue",
-    forms=(SENTENCE, WORD),
+    counterfactual_kind="cue",
+    templates=(SENTENCE, WORD),
     share=2,
 )

@@ -1,9 +1,9 @@
-"""Families about people: whom a pronoun means, by gender, by number, through another pronoun, or by what was done."""
+"""Tasks about people: whom a pronoun means, by gender, by number, through another pronoun, or by what was done."""
 
 from random import Random
 
 from data.stories import lexicon
-from data.stories.grammar import Family, Form, Slots, pick, pick_two
+from data.stories.grammar import Slots, Task, Template, pick, pick_two
 from data.stories.lexicon import Cast
 
 PRONOUNS = {"man": "He", "woman": "She", "one": "It", "many": "They", "thing": "It"}
@@ -43,7 +43,7 @@ def draw_animacy(rng: Random, cast: Cast) -> Slots:
     return {**draw_kinds(rng, (person, kind), (thing, "thing")), "look": pick(rng, lexicon.LOOKS)}
 
 
-def tell_kind(slots: Slots, gold: str) -> Slots:
+def kind_words(slots: Slots, gold: str) -> Slots:
     return {"pronoun": PRONOUNS[slots[f"{gold}_kind"]], "answer": slots[gold]}
 
 
@@ -63,14 +63,14 @@ COMMON_OPENINGS = {
     "near": "{opener} we found the {first} next to the {second} near the {place}.",
 }
 
-AGREEMENT = Family(
+AGREEMENT = Task(
     "agreement",
     question="gender, number or animacy says which candidate a pronoun means",
     role="pronoun",
-    twin_kind="gender",
+    counterfactual_kind="gender",
     share=2,
-    forms=(
-        Form(
+    templates=(
+        Template(
             "gender",
             key="pronoun",
             openings=NAMED_OPENINGS,
@@ -83,10 +83,10 @@ AGREEMENT = Family(
                 "asked": " {pronoun} was {mood}, and everyone asked {answer}.",
             },
             draw=draw_gender,
-            told=tell_kind,
+            words_for=kind_words,
             questions=1,
         ),
-        Form(
+        Template(
             "number",
             key="pronoun",
             openings=COMMON_OPENINGS,
@@ -98,10 +98,10 @@ AGREEMENT = Family(
                 "looked and woke": " {pronoun} looked {look}, and we woke the {answer}.",
             },
             draw=draw_number,
-            told=tell_kind,
+            words_for=kind_words,
             questions=1,
         ),
-        Form(
+        Template(
             "animacy",
             key="pronoun",
             openings=COMMON_OPENINGS,
@@ -113,7 +113,7 @@ AGREEMENT = Family(
                 "was missed": " {pronoun} was {look}, and we missed the {answer}.",
             },
             draw=draw_animacy,
-            told=tell_kind,
+            words_for=kind_words,
             questions=1,
         ),
     ),
@@ -128,7 +128,7 @@ def with_trades(rng: Random, slots: Slots, one: str, other: str) -> Slots:
     return slots
 
 
-def tell_fact(slots: Slots, gold: str) -> Slots:
+def fact_words(slots: Slots, gold: str) -> Slots:
     return {
         "pronoun": PRONOUNS[slots[f"{gold}_kind"]],
         "answer": slots[f"{gold}_did"],
@@ -136,14 +136,14 @@ def tell_fact(slots: Slots, gold: str) -> Slots:
     }
 
 
-FACTS = Family(
+FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
-    twin_kind="gender",
+    counterfactual_kind="gender",
     share=2,
-    forms=(
-        Form(
+    templates=(
+        Template(
             "gender",
             key="pronoun",
             openings=NAMED_OPENINGS,
@@ -154,24 +154,24 @@ FACTS = Family(
                 "night": " {pronoun} {answer} all night, so we woke {name}.",
             },
             draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast), "first", "second"),
-            told=tell_fact,
+            words_for=fact_words,
             questions=1,
         ),
     ),
 )
 
 
-def tell_chain(slots: Slots, gold: str) -> Slots:
+def chain_words(slots: Slots, gold: str) -> Slots:
     return {"chain": PRONOUNS[slots[f"{gold}_kind"]], "pronoun": "I", "answer": slots[gold]}
 
 
-CHAINS = Family(
+CHAINS = Task(
     "chains",
     question="a pronoun leads to a name through another pronoun",
     role="pronoun",
-    twin_kind="gender",
-    forms=(
-        Form(
+    counterfactual_kind="gender",
+    templates=(
+        Template(
             "gender",
             key="chain",
             openings=NAMED_OPENINGS,
@@ -183,7 +183,7 @@ CHAINS = Family(
                 "live": " {chain} said, {pronoun} lost my {thing}, so please call me {answer}.",
             },
             draw=draw_gender,
-            told=tell_chain,
+            words_for=chain_words,
             questions=1,
         ),
     ),
@@ -205,19 +205,19 @@ def draw_deed(rng: Random, cast: Cast) -> Slots:
     }
 
 
-def tell_deed(slots: Slots, gold: str) -> Slots:
+def deed_words(slots: Slots, gold: str) -> Slots:
     return {"verb": slots[f"blames_{gold}"], "answer": slots[gold]}
 
 
 TRAIT = " because {pronoun} was {trait}."
 
-VERB_BIAS = Family(
+VERB_BIAS = Task(
     "verb_bias",
     question="the verb before a pronoun says whom it means",
     role="pronoun",
-    twin_kind="verb",
-    forms=(
-        Form(
+    counterfactual_kind="verb",
+    templates=(
+        Template(
             "verb",
             key="verb",
             candidates=("doer", "other"),
@@ -236,23 +236,23 @@ VERB_BIAS = Family(
                 "everyone called": " Later everyone called {answer}.",
             },
             draw=draw_deed,
-            told=tell_deed,
+            words_for=deed_words,
         ),
     ),
 )
 
 
-def tell_reason(slots: Slots, gold: str) -> Slots:
+def reason_words(slots: Slots, gold: str) -> Slots:
     return {"verb": slots[f"blames_{gold}"], "answer": slots[f"{gold}_did"], "name": slots[f"{gold}_name"]}
 
 
-REASONS = Family(
+REASONS = Task(
     "reasons",
     question="three steps: from a verb to a pronoun's person to what that person did",
     role="pronoun",
-    twin_kind="verb",
-    forms=(
-        Form(
+    counterfactual_kind="verb",
+    templates=(
+        Template(
             "verb",
             key="verb",
             candidates=("doer", "other"),
@@ -271,7 +271,7 @@ REASONS = Family(
                 "night": " {answer} all night. So everyone asked {name}.",
             },
             draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast), "doer", "other"),
-            told=tell_reason,
+            words_for=reason_words,
             gaps=lexicon.PLACE_GAPS,
         ),
     ),

@@ -1,10 +1,10 @@
-"""Families about animals and things: what *it* means, as a later word says; which sense a word has in its place."""
+"""Tasks about animals and things: what *it* means, as a later word says; which sense a word has."""
 
 from dataclasses import replace
 from random import Random
 
 from data.stories import lexicon
-from data.stories.grammar import Family, Form, Slots, pick, pick_two
+from data.stories.grammar import Slots, Task, Template, pick, pick_two
 from data.stories.lexicon import Cast
 
 THE_ENDINGS = {
@@ -43,14 +43,14 @@ def draw_chase(rng: Random, cast: Cast) -> Slots:
 
 WAS = " because {pronoun} was {cue}."
 
-CUE = Family(
+CUE = Task(
     "cue",
     question="a word after a pronoun says which of two things it means",
     role="pronoun",
-    twin_kind="cue",
+    counterfactual_kind="cue",
     share=3,
-    forms=(
-        Form(
+    templates=(
+        Template(
             "crossing",
             key="cue",
             candidates=("animal", "way"),
@@ -63,10 +63,10 @@ CUE = Family(
             },
             endings=THE_ENDINGS,
             draw=draw_crossing,
-            told=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
+            words_for=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
             exchangeable=False,
         ),
-        Form(
+        Template(
             "chase",
             key="cue",
             candidates=("prey", "hunter"),
@@ -79,7 +79,7 @@ CUE = Family(
             },
             endings=THE_ENDINGS,
             draw=draw_chase,
-            told=lambda slots, gold: {"cue": slots[f"cue_{gold}"], "answer": slots[gold]},
+            words_for=lambda slots, gold: {"cue": slots[f"cue_{gold}"], "answer": slots[gold]},
         ),
     ),
 )
@@ -93,14 +93,14 @@ def draw_boxes(rng: Random, cast: Cast) -> Slots:
 TOO = " because {pronoun} was too {cue}."
 SIZES = {"content": "big", "holder": "small"}
 
-ROLES = Family(
+ROLES = Task(
     "roles",
     question="a word after a pronoun, and who does what, say which of two things it means",
     role="pronoun",
-    twin_kind="cue",
+    counterfactual_kind="cue",
     share=2,
-    forms=(
-        Form(
+    templates=(
+        Template(
             "size",
             key="cue",
             candidates=("content", "holder"),
@@ -113,7 +113,7 @@ ROLES = Family(
             },
             endings=THE_ENDINGS,
             draw=draw_boxes,
-            told=lambda slots, gold: {"cue": SIZES[gold], "answer": slots[gold]},
+            words_for=lambda slots, gold: {"cue": SIZES[gold], "answer": slots[gold]},
         ),
     ),
 )
@@ -128,7 +128,7 @@ def draw_senses(rng: Random, cast: Cast) -> Slots:
 
 
 def draw_one_sense(rng: Random, cast: Cast) -> Slots:
-    """Two of one kind: either deed tells the sense of both words."""
+    """Two of one kind: either deed decides the sense of both words."""
     kind, deeds = pick(rng, (("wild", lexicon.WILD_DEEDS), ("made", lexicon.MADE_DEEDS)))
     first, second = pick_two(rng, deeds)
     return senses(rng, cast, (first, kind), (second, kind))
@@ -154,7 +154,7 @@ def change_deed(rng: Random, slots: Slots, gold: str) -> Slots:
     return {**slots, gold: pick(rng, lexicon.WILD_DEEDS), f"{gold}_kind": "wild"}
 
 
-DEED = Form(
+DEED = Template(
     "deed",
     key="cue",
     openings={
@@ -172,15 +172,15 @@ DEED = Form(
         "we think": " We think the {cue} {answer}.",
     },
     draw=draw_senses,
-    told=lambda slots, gold: {"cue": slots[f"{gold}_word"], "answer": DID[slots[f"{gold}_kind"]]},
+    words_for=lambda slots, gold: {"cue": slots[f"{gold}_word"], "answer": DID[slots[f"{gold}_kind"]]},
     change_attribute=change_deed,
     questions=2,
 )
-SENSE = Family(
+SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
-    twin_kind="cue",
-    forms=(DEED, replace(DEED, name="practice", draw=draw_one_sense, measured=False)),
+    counterfactual_kind="cue",
+    templates=(DEED, replace(DEED, name="auxiliary", draw=draw_one_sense, measured=False)),
     share=3,
 )

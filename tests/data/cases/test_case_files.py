@@ -15,7 +15,7 @@ from data import Tokenizer, read_cases, split_cases
 from data.cases.case import Case
 from data.cases.files import parse_cases
 from data.cases.fit import encode_cases, explain_fit
-from data.stories import FAMILIES, TWIN_KINDS, cases
+from data.stories import COUNTERFACTUAL_KINDS, TASKS, cases
 from data.text.tokenizers import byte_tokenizer, train_bpe
 
 TEXT = "Tom met Anna. He said, my name is Tom."
@@ -26,7 +26,7 @@ def record(**changes) -> dict:
     spans = {"gold": [[0, 3]], "distractors": [[8, 12]], "pronoun": [14, 16], "answer": [34, 37]}
     spans |= {key.removeprefix("spans_"): changes.pop(key) for key in list(changes) if key.startswith("spans_")}
     spans = {key: value for key, value in spans.items() if value is not None}
-    good = {"text": TEXT, "family": "names", "frame": "met", "foil": "Anna", "spans": spans}
+    good = {"text": TEXT, "task": "names", "template": "met", "foil": "Anna", "spans": spans}
     return {key: value for key, value in (good | changes).items() if value is not None}
 
 
@@ -38,9 +38,11 @@ def parse(*records: dict) -> list[Case]:
     return parse_cases(lines(*records), "cases=mine.jsonl")
 
 
-def pair(frame: str, **changes) -> tuple[dict, dict]:
-    one, other = f"{frame}a", f"{frame}b"
-    return record(frame=frame, id=one, twin=other, **changes), record(frame=frame, id=other, twin=one, **changes)
+def pair(template: str, **changes) -> tuple[dict, dict]:
+    one, other = f"{template}a", f"{template}b"
+    return record(template=template, id=one, counterfactual=other, **changes), record(
+        template=template, id=other, counterfactual=one, **changes
+    )
 
 
 def words(case: Case) -> list[str]:
@@ -63,7 +65,7 @@ def bpe() -> Tokenizer:
 
 def test_a_record_without_optional_keys_becomes_a_case():
     (case,) = parse(record())
-    assert (case.id, case.split, case.twin, case.worth) == ("line-1", "", None, None)
+    assert (case.id, case.split, case.counterfactual, case.chance_loss) == ("line-1", "", None, None)
     assert (case.spans.gold, case.spans.answer, case.spans.cue) == (((0, 3),), (34, 37), None)
 
 
@@ -72,9 +74,9 @@ def test_a_case_that_was_not_split_can_be_written_and_read_again():
     assert parse(*(case.to_json() for case in read)) == read
 
 
-@pytest.mark.parametrize("kind", TWIN_KINDS)
+@pytest.mark.parametrize("kind", COUNTERFACTUAL_KINDS)
 def test_every_story_survives_being_written_and_read(kind):
-    told = cases("report", 20, 0, tuple(FAMILIES), kind)
+    told = cases("report", 20, 0, tuple(TASKS), kind)
     assert parse(*(case.to_json() for case in told)) == told
 
 
@@ -82,7 +84,7 @@ def test_the_example_in_the_documentation_can_be_pasted(tmp_path):
     page = (ROOT / "docs" / "your-own-sentences.md").read_text()
     (tmp_path / "mine.jsonl").write_text(re.search(r"```jsonl\n(.*?)```", page, re.S)[1])
     one, other = read_cases(tmp_path / "mine.jsonl")
-    assert (one.twin, other.twin) == (other.id, one.id)
+    assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
     assert [words(one), words(other)] == [["dog", "road", "it", "tired", "dog"], ["road", "dog", "it", "wide", "road"]]
 
 
@@ -99,8 +101,8 @@ def test_byte_order_marks_windows_line_ends_and_blank_lines_do_no_harm():
 
 
 def test_a_line_separator_inside_a_string_ends_no_line():
-    (case,) = parse_cases(json.dumps(record(family="a\u2028b"), ensure_ascii=False).encode(), "")
-    assert case.family == "a\u2028b"
+    (case,) = parse_cases(json.dumps(record(task="a\u2028b"), ensure_ascii=False).encode(), "")
+    assert case.task == "a\u2028b"
 
 
 @pytest.mark.parametrize(
@@ -111,13 +113,13 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"foils": "Anna"}, "unknown key 'foils'; did you mean foil?"),
         ({"gold": [[0, 3]]}, "unknown key 'gold'; it belongs into spans, as spans.gold"),
         ({"spans_distractor": [[8, 12]]}, "unknown key 'spans.distractor'; did you mean spans.distractors?"),
-        ({"family": 3}, "family must be a text that is not empty, not 3"),
-        ({"frame": ""}, "frame must be a text that is not empty, not ''"),
+        ({"task": 3}, "task must be a text that is not empty, not 3"),
+        ({"template": ""}, "template must be a text that is not empty, not ''"),
         ({"foil": "\ud800"}, "foil has half of a surrogate pair"),
         ({"split": "train"}, "split 'train' is none of select, report"),
-        ({"worth": float("nan")}, "worth must be nats"),
-        ({"worth": True}, "worth must be nats"),
-        ({"worth": 10**400}, "worth must be nats"),
+        ({"chance_loss": float("nan")}, "chance_loss must be nats"),
+        ({"chance_loss": True}, "chance_loss must be nats"),
+        ({"chance_loss": 10**400}, "chance_loss must be nats"),
         ({"foil": "Tom"}, "foil 'Tom' is the answer itself"),
         ({"spans": [1]}, "spans must be a JSON object"),
         ({"spans_gold": [0, 3]}, "spans.gold must be a list of [start, end], not [0, 3]"),
@@ -125,7 +127,7 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"spans_answer": [[34, 37]]}, "spans.answer must be [start, end] in bytes, not [[34, 37]]"),
         ({"spans_answer": [34, 37.0]}, "spans.answer must be [start, end] in bytes"),
         ({"spans_links": [[[0, 3]]]}, "spans.links must be a list of [word, original]"),
-        ({"spans_gold": [[10, 99]]}, "spans.gold [10, 99] ends behind the text (38 bytes)"),
+        ({"spans_gold": [[10, 99]]}, "spans.gold [10, 99] ends after the text (38 bytes)"),
         ({"spans_gold": [[-1, 3]]}, "spans.gold [-1, 3] begins before the text"),
         ({"spans_gold": [[3, 3]]}, "spans.gold [3, 3] is empty"),
         (
@@ -138,8 +140,8 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"spans_answer": [0, 3], "foil": "Ben"}, "spans.gold [0, 3] does not end before spans.answer [0, 3] begins"),
         ({"spans_pronoun": [36, 38]}, "spans.pronoun [36, 38] does not end before spans.answer"),
         ({"spans_cue": [37, 38]}, "spans.cue [37, 38] does not end before spans.answer"),
-        ({"twin": "b"}, "twin 'b' is not there"),
-        ({"id": "a", "twin": "a"}, "twin 'a' is the case itself"),
+        ({"counterfactual": "b"}, "counterfactual 'b' is not there"),
+        ({"id": "a", "counterfactual": "a"}, "counterfactual 'a' is the case itself"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_answered_with_its_line_and_the_reason(changes, reason):
@@ -156,16 +158,16 @@ def test_a_line_that_is_no_json_object_is_named(line):
 
 
 def test_many_bad_lines_are_counted_and_the_first_are_told():
-    told = message(parse, *[record(frame="") for _ in range(8)], record())
+    told = message(parse, *[record(template="") for _ in range(8)], record())
     assert "8 of 9 lines" in told
     assert "line 5: " in told
     assert "line 6: " not in told
     assert told.endswith("; and 3 more")
 
 
-def test_a_twin_that_could_not_be_read_is_not_reported_as_missing():
+def test_a_counterfactual_that_could_not_be_read_is_not_reported_as_missing():
     one, other = pair("x")
-    assert "1 of 2 lines cannot be used: line 2: frame" in message(parse, one, other | {"frame": ""})
+    assert "1 of 2 lines cannot be used: line 2: template" in message(parse, one, other | {"template": ""})
 
 
 @pytest.mark.parametrize(
@@ -173,11 +175,14 @@ def test_a_twin_that_could_not_be_read_is_not_reported_as_missing():
     [
         ([record(id="a"), record(id="a")], "line 2: id 'a' stands twice"),
         ([record(id="line-2"), record()], "line 2: id 'line-2' stands twice"),
-        ([record(id="a", twin="b"), record(id="b")], "line 1: twin 'b' names no twin"),
-        ([*pair("x"), record(id="c", twin="xa")], "line 3: twin 'xa' names 'xb'"),
-        ([pair("x")[0], pair("x")[1] | {"family": "other"}], "line 1: twin 'xb' is of another family, 'other'"),
-        ([pair("x")[0], pair("x")[1] | {"frame": "other"}], "line 1: twin 'xb' has another frame"),
-        ([pair("x", split="select")[0], pair("x", split="report")[1]], "line 1: twin 'xb' is in another split"),
+        ([record(id="a", counterfactual="b"), record(id="b")], "line 1: counterfactual 'b' names no counterfactual"),
+        ([*pair("x"), record(id="c", counterfactual="xa")], "line 3: counterfactual 'xa' names 'xb'"),
+        ([pair("x")[0], pair("x")[1] | {"task": "other"}], "line 1: counterfactual 'xb' is of another task, 'other'"),
+        ([pair("x")[0], pair("x")[1] | {"template": "other"}], "line 1: counterfactual 'xb' has another template"),
+        (
+            [pair("x", split="select")[0], pair("x", split="report")[1]],
+            "line 1: counterfactual 'xb' is in another split",
+        ),
         ([record(split="select"), record(), record()], "2 of 3 lines cannot be used: line 2: no split, though others"),
     ],
 )
@@ -241,11 +246,15 @@ KEYS = st.sampled_from(["gold", "distractors", "answer", "pronoun", "cue", "subj
     SPANS,
     st.text("aé T", min_size=1, max_size=2),
     st.dictionaries(KEYS, SPAN_VALUES, max_size=2),
-    st.dictionaries(st.sampled_from(["id", "twin", "split", "worth", "frame", "foil", "text", "x"]), ANY, max_size=1),
+    st.dictionaries(
+        st.sampled_from(["id", "counterfactual", "split", "chance_loss", "template", "foil", "text", "x"]),
+        ANY,
+        max_size=1,
+    ),
 )
 def test_any_record_is_a_case_or_a_message(bpe, text, gold, distractor, answer, foil, spans, others):
     spans = {"gold": [sorted(gold)], "distractors": [sorted(distractor)], "answer": sorted(answer)} | spans
-    made = {"text": text, "family": "f", "frame": "g", "foil": foil, "spans": spans} | others
+    made = {"text": text, "task": "f", "template": "g", "foil": foil, "spans": spans} | others
     survive(lines(made), bpe)
 
 
@@ -263,46 +272,47 @@ def test_any_well_placed_spans_are_measured_or_refused_by_name(bpe, text, places
         survive(lines(record(text=text, foil=foil) | {"spans": spans}), tokenizer)
 
 
-def test_given_splits_are_kept_and_twins_brought_together():
+def test_given_splits_are_kept_and_counterfactuals_brought_together():
     a, b, c = pair("a", split="select"), pair("b", split="report"), pair("c", split="select")
     select, report = split_cases(parse(a[0], c[1], b[0], c[0], b[1], a[1]))
     assert [case.id for case in select] == ["aa", "ab", "cb", "ca"]
     assert [case.id for case in report] == ["ba", "bb"]
 
 
-def test_twins_of_different_frames_are_allowed_where_splits_are_given():
+def test_counterfactuals_of_different_templates_are_allowed_where_splits_are_given():
     one, other = pair("a", split="select")
-    select, _ = split_cases(parse(one, other | {"frame": "another"}, record(split="report")))
-    assert [case.frame for case in select] == ["a", "another"]
+    select, _ = split_cases(parse(one, other | {"template": "another"}, record(split="report")))
+    assert [case.template for case in select] == ["a", "another"]
 
 
-def test_whole_frames_are_dealt_in_halves_family_by_family():
-    made = [twin for i in range(7) for family in "qp" for twin in pair(f"{family}{i}", family=family)]
+def test_whole_templates_are_dealt_in_halves_task_by_task():
+    made = [counterfactual for i in range(7) for task in "qp" for counterfactual in pair(f"{task}{i}", task=task)]
     select, report = split_cases(parse(*made))
-    frames = [{case.frame for case in part} for part in (select, report)]
-    assert not frames[0] & frames[1]
-    assert [len(part) for part in frames] == [8, 6]
+    templates = [{case.template for case in part} for part in (select, report)]
+    assert not templates[0] & templates[1]
+    assert [len(part) for part in templates] == [8, 6]
     for split, part in (("select", select), ("report", report)):
         assert all(case.split == split for case in part)
-        assert [case.family for case in part] == sorted((case.family for case in part), reverse=True)
-        assert all(one.twin == other.id for one, other in zip(part[::2], part[1::2], strict=True))
+        assert [case.task for case in part] == sorted((case.task for case in part), reverse=True)
+        assert all(one.counterfactual == other.id for one, other in zip(part[::2], part[1::2], strict=True))
 
 
-def test_the_same_frames_are_dealt_alike_whatever_the_order_of_the_file():
-    made = [twin for i in range(6) for twin in pair(f"frame {i}")]
+def test_the_same_templates_are_dealt_the_same_way_whatever_the_order_of_the_file():
+    made = [counterfactual for i in range(6) for counterfactual in pair(f"template {i}")]
     one, other = (split_cases(parse(*records)) for records in (made, made[::-1]))
-    assert [{case.frame for case in part} for part in one] == [{case.frame for case in part} for part in other]
-    assert {case.frame for case in one[0]} == {"frame 0", "frame 3", "frame 5"}  # for good, on every machine
+    assert [{case.template for case in part} for part in one] == [{case.template for case in part} for part in other]
+    always = {"template 1", "template 2", "template 4"}  # on every machine
+    assert {case.template for case in one[0]} == always
 
 
-def test_cases_without_twins_keep_their_order():
-    select, report = split_cases(parse(*(record(frame=f"{i}", id=f"{i}") for i in range(6))))
+def test_cases_without_counterfactuals_keep_their_order():
+    select, report = split_cases(parse(*(record(template=f"{i}", id=f"{i}") for i in range(6))))
     assert [case.id for case in select] == sorted(case.id for case in select)
     assert len(select) == len(report) == 3
 
 
-def test_a_family_in_one_split_only_is_named():
-    assert "family 'names' has no cases in split report" in message(split_cases, parse(*pair("x")))
+def test_a_task_in_one_split_only_is_named():
+    assert "task 'names' has no cases in split report" in message(split_cases, parse(*pair("x")))
     only = parse(record(split="report"))
     assert "has no cases in split select" in message(split_cases, only)
 

@@ -13,7 +13,7 @@ from data.text.tokenizers import byte_tokenizer, train_bpe
 
 TEXT = "Tom met Anna. He said, my name is Tom."
 SPANS = Spans(gold=((0, 3),), distractors=((8, 12),), pronoun=(14, 16), answer=(34, 37))
-CASE = Case("good", TEXT, family="names", frame="met", split="", spans=SPANS, foil="Anna")
+CASE = Case("good", TEXT, task="names", template="met", split="", spans=SPANS, foil="Anna")
 
 
 def changed(text: str = TEXT, foil: str = "Anna", **spans) -> Case:
@@ -63,9 +63,9 @@ def test_what_fits_needs_no_explanation(story_tokenizer, kind):
     assert explain_fit(cases("report", 20, 0), tokenizer, block_size) == []
 
 
-def test_long_cases_are_counted_with_their_twins(bpe):
-    one = replace(CASE, id="one", twin="longer")
-    longer = replace(changed("Now " + TEXT, answer=(38, 41)), id="longer", twin="one")
+def test_long_cases_are_counted_with_their_counterfactuals(bpe):
+    one = replace(CASE, id="one", counterfactual="longer")
+    longer = replace(changed("Now " + TEXT, answer=(38, 41)), id="longer", counterfactual="one")
     size = len(encode_cases([one], bpe)[0].tokens)
     (told,) = sentences(explain_fit([one, longer, CASE], bpe, size), "left out")
     assert told.startswith("2 of 3 cases are left out")

@@ -1,4 +1,4 @@
-"""Winogender becomes cases: spans point at the right words, twins at each other, and what parts them is counted."""
+"""Winogender becomes cases: spans point at the right words, pairs at each other, and what parts them is counted."""
 
 import json
 import subprocess
@@ -62,11 +62,11 @@ def test_pronouns_have_the_form_that_the_sentence_asks_for(told):
     assert "because they were kind." in told[3].text
 
 
-def test_twins_stand_next_to_each_other_with_the_same_pronoun_and_the_other_answer(told):
+def test_counterfactuals_stand_next_to_each_other_with_the_same_pronoun_and_the_other_answer(told):
     for one, other in zip(told[::2], told[1::2], strict=True):
-        assert (one.twin, other.twin) == (other.id, one.id)
+        assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
         assert word(one, "answer") == other.foil != one.foil == word(other, "answer")
-        assert one.frame == other.frame
+        assert one.template == other.template
 
 
 def test_what_parts_a_pair_before_the_pronoun_is_told(told):
@@ -114,7 +114,7 @@ def test_all_templates_become_valid_cases_in_two_halves(whole):
     read = parse_cases("\n".join(json.dumps(case.to_json()) for case in whole).encode(), "")
     select, report = split_cases(read)
     assert len(select) == len(report) == len(whole) / 2 >= 24
-    assert not {case.frame for case in select} & {case.frame for case in report}
+    assert not {case.template for case in select} & {case.template for case in report}
     assert all(case.spans.cue and case.spans.subject for case in whole)
 
 

@@ -1,4 +1,4 @@
-"""No shortcut finds the answer: whatever does not resolve the reference is at chance, in every family and split."""
+"""No shortcut finds the answer: whatever does not resolve the reference is at chance, in every task and split."""
 
 import math
 import re
@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from data import Case, EncodedCase, Tokenizer, encode_case
-from data.stories import FAMILIES, SPLITS, cases, write
+from data.stories import SPLITS, TASKS, cases, write
 from probing.predictions import first, frequent, nearest, offsets, sites_of, subject
 
 N = 1_000
 TWO_ERRORS = 2 * 0.5 / math.sqrt(N)
-FAMILY_AND_SPLIT = [(family, split) for family in FAMILIES for split in SPLITS if cases(split, 2, 0, (family,))]
-BY_ROLE = [form for family in FAMILIES.values() for form in family.forms if form.candidates != ("first", "second")]
+FAMILY_AND_SPLIT = [(task, split) for task in TASKS for split in SPLITS if cases(split, 2, 0, (task,))]
+BY_ROLE = [
+    template for task in TASKS.values() for template in task.templates if template.candidates != ("first", "second")
+]
 
 LONGEST = 60  # offset in tokens
 
 
-def drawn(split: str, n: int, family: str) -> list[Case]:
-    """n cases without their twins."""
-    return cases(split, 2 * n, 1, (family,))[::2]
+def drawn(split: str, n: int, task: str) -> list[Case]:
+    """n cases without their counterfactuals."""
+    return cases(split, 2 * n, 1, (task,))[::2]
 
 
 def accuracies(encoded: Sequence[EncodedCase]) -> dict[str, np.ndarray]:
@@ -53,10 +55,10 @@ def trigram_accuracy(counts: Counter, encoded: Sequence[EncodedCase]) -> float:
 
 @pytest.fixture(scope="module")
 def told(story_tokenizer) -> dict[tuple[str, str], list[EncodedCase]]:
-    """Stories without their twins: with them, any rule about places would be right in exactly one half."""
+    """Stories without their counterfactuals: with them, any rule about places would be right in exactly one half."""
     return {
-        (family, split): [encode_case(case, story_tokenizer) for case in drawn(split, N, family)]
-        for family, split in FAMILY_AND_SPLIT
+        (task, split): [encode_case(case, story_tokenizer) for case in drawn(split, N, task)]
+        for task, split in FAMILY_AND_SPLIT
     }
 
 
@@ -71,65 +73,68 @@ def trigrams(story_tokenizer) -> Counter:
     return count_trigrams(story_tokenizer, 20_000)
 
 
-@pytest.mark.parametrize(("family", "split"), FAMILY_AND_SPLIT)
-def test_no_rule_about_places_finds_the_antecedent(right, family, split):
+@pytest.mark.parametrize(("task", "split"), FAMILY_AND_SPLIT)
+def test_no_rule_about_places_finds_the_antecedent(right, task, split):
     """Nearest, first, subject, most frequent and every fixed offset, from every site before the answer.
 
-    These are thousands of numbers over all families and splits, so the bound of each is four standard errors.
+    These are thousands of numbers over all tasks and splits, so the bound of each is four standard errors.
     """
-    for rule, accuracy in right[family, split].items():
+    for rule, accuracy in right[task, split].items():
         assert np.abs(accuracy - 0.5).max() <= 2 * TWO_ERRORS, rule
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_nor_does_any_over_all_splits_together(right, family):
+@pytest.mark.parametrize("task", TASKS)
+def test_nor_does_any_over_all_splits_together(right, task):
     """Of more cases the bound is closer."""
-    by_split = [right[family, split] for split in SPLITS if (family, split) in right]
+    by_split = [right[task, split] for split in SPLITS if (task, split) in right]
     for rule in by_split[0]:
         together = np.mean([found[rule] for found in by_split], axis=0)
         assert np.abs(together - 0.5).max() <= 2 * TWO_ERRORS / math.sqrt(len(by_split)), rule
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_over_twins_every_rule_about_places_is_right_in_exactly_one_half(family, story_tokenizer):
-    encoded = [encode_case(case, story_tokenizer) for case in cases("report", 200, 1, (family,))]
+@pytest.mark.parametrize("task", TASKS)
+def test_over_counterfactuals_every_rule_about_places_is_right_in_exactly_one_half(task, story_tokenizer):
+    encoded = [encode_case(case, story_tokenizer) for case in cases("report", 200, 1, (task,))]
     for rule, accuracy in accuracies(encoded).items():
         assert (accuracy == 0.5).all(), rule
 
 
-@pytest.mark.parametrize(("family", "split"), FAMILY_AND_SPLIT)
-def test_a_trigram_model_does_not_find_the_answer(told, trigrams, family, split):
+@pytest.mark.parametrize(("task", "split"), FAMILY_AND_SPLIT)
+def test_a_trigram_model_does_not_find_the_answer(told, trigrams, task, split):
     """The words before the answer have followed some answers more often than others, by chance, and cases about the
     same words share that chance: they are fewer than they seem, so four standard errors.
     """
-    assert abs(trigram_accuracy(trigrams, told[family, split]) - 0.5) <= 2 * TWO_ERRORS
+    assert abs(trigram_accuracy(trigrams, told[task, split]) - 0.5) <= 2 * TWO_ERRORS
 
 
-@pytest.mark.parametrize("form", BY_ROLE, ids=lambda form: form.name)
-def test_a_role_stands_first_in_one_half_of_the_frames(form):
+@pytest.mark.parametrize("template", BY_ROLE, ids=lambda template: template.name)
+def test_a_role_stands_first_in_one_half_of_the_templates(template):
     """Else a word that points by role (a verb, a size, *ka*) would point to a place, in training or in a split."""
-    if not form.measured:
+    if not template.measured:
         return
-    place = [text.index("{" + form.candidates[0]) < text.index("{" + form.candidates[1]) for text in trained(form)]
+    place = [
+        text.index("{" + template.candidates[0]) < text.index("{" + template.candidates[1])
+        for text in trained(template)
+    ]
     for parity in (None, 0, 1):
         chosen = [
             leads
             for i, leads in enumerate(place)
-            for j in range(len(form.trained_endings))
+            for j in range(len(template.trained_endings))
             if parity is None or (i + j) % 2 == parity
         ]
         assert sum(chosen) * 2 == len(chosen)
 
 
-def trained(form) -> list[str]:
-    plain = [form.opening_texts[name] for name in form.trained_openings]
+def trained(template) -> list[str]:
+    plain = [template.opening_texts[name] for name in template.trained_openings]
     return [re.sub(r"\{\w+_adjective\}", "", text) for text in plain]
 
 
 def test_the_text_that_models_train_on_asks_for_either_candidate_and_each_time_anew():
     """Read in *recall*, where a trade and a name say all."""
     asked_first, same = [], []
-    for story in write("train", N, seed=3, families=("recall",)):
+    for story in write("train", N, seed=3, tasks=("recall",)):
         pairs = re.findall(r"([a-z]+er|sailor) ([A-Z][a-z]+)", story)
         assert len(pairs) == 5, story
         assert set(pairs[2:]) <= set(pairs[:2])

@@ -1,4 +1,4 @@
-"""Stories: annotations point where they say, twins differ in what they name, and the same seed tells the same."""
+"""Stories: annotations point where they say, counterfactuals differ in one word, and a seed repeats them."""
 
 import json
 import math
@@ -12,11 +12,11 @@ import pytest
 from data import encode_case
 from data.cases.case import Case, Span
 from data.cases.files import parse_case
-from data.stories import FAMILIES, SPLITS, STRESS, TWIN_KINDS, Stories, cases, lexicon, write
+from data.stories import COUNTERFACTUAL_KINDS, GENERALISATION, SPLITS, TASKS, Stories, cases, lexicon, write
 
 N = 400
 WORD = re.compile(r"\w+|[^\w\s]")
-KEY_KINDS = {family.twin_kind for family in FAMILIES.values()}
+KEY_KINDS = {task.counterfactual_kind for task in TASKS.values()}
 
 
 def words(case: Case, *spans: Span) -> list[str]:
@@ -28,16 +28,16 @@ def before_answer(case: Case) -> list[str]:
 
 
 @cache
-def twins(family: str, kind: str | None = None, split: str = "report") -> list[tuple[Case, Case]]:
-    told = cases(split, N, 1, (family,), kind)
+def counterfactuals(task: str, kind: str | None = None, split: str = "report") -> list[tuple[Case, Case]]:
+    told = cases(split, N, 1, (task,), kind)
     return list(zip(told[::2], told[1::2], strict=True))
 
 
-def kinds_of(family: str) -> list[str]:
-    return [kind for kind in TWIN_KINDS if twins(family, kind)]
+def kinds_of(task: str) -> list[str]:
+    return [kind for kind in COUNTERFACTUAL_KINDS if counterfactuals(task, kind)]
 
 
-FAMILY_AND_KIND = [(family, kind) for family in FAMILIES for kind in kinds_of(family)]
+FAMILY_AND_KIND = [(task, kind) for task in TASKS for kind in kinds_of(task)]
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def text() -> str:
     return " ".join(write("train", 30_000, seed=0))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_spans_hold_the_candidates_and_the_answer(family):
-    for case in (case for pair in twins(family) for case in pair):
+@pytest.mark.parametrize("task", TASKS)
+def test_spans_hold_the_candidates_and_the_answer(task):
+    for case in (case for pair in counterfactuals(task) for case in pair):
         (gold,), (distractor,) = words(case, *case.spans.gold), words(case, *case.spans.distractors)
         assert gold != distractor
         assert words(case, case.spans.answer) != [case.foil]
@@ -58,76 +58,85 @@ def test_spans_hold_the_candidates_and_the_answer(family):
             assert span is None or (span[1] < case.spans.answer[0] and words(case, span)[0].isalpha())
 
 
-@pytest.mark.parametrize("family", ["agreement", "verb_bias", "cue", "roles", "chains", "recall", "copying"])
-def test_the_answer_is_the_antecedents_own_word(family):
-    for case in (case for pair in twins(family) for case in pair):
+@pytest.mark.parametrize("task", ["agreement", "verb_bias", "cue", "roles", "chains", "recall", "copying"])
+def test_the_answer_is_the_antecedents_own_word(task):
+    for case in (case for pair in counterfactuals(task) for case in pair):
         assert words(case, case.spans.answer) == words(case, *case.spans.gold)
         assert [case.foil] == words(case, *case.spans.distractors)
 
 
-def test_every_kind_of_twin_is_told():
-    assert {kind for _, kind in FAMILY_AND_KIND} == set(TWIN_KINDS)
+def test_every_kind_of_counterfactual_is_told():
+    assert {kind for _, kind in FAMILY_AND_KIND} == set(COUNTERFACTUAL_KINDS)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_twin_by_its_key_differs_in_one_word_and_has_the_other_answer(family):
-    for story, twin in twins(family):
-        assert (story.twin, twin.twin, story.frame) == (twin.id, story.id, twin.frame)
-        assert words(story, *story.spans.gold) == words(twin, *twin.spans.distractors)
-        assert words(twin, *twin.spans.gold) == words(story, *story.spans.distractors)
-        assert [story.foil, twin.foil] == words(twin, twin.spans.answer) + words(story, story.spans.answer)
-        pairs = list(zip(before_answer(story), before_answer(twin), strict=True))
+@pytest.mark.parametrize("task", TASKS)
+def test_the_counterfactual_by_its_key_differs_in_one_word_and_has_the_other_answer(task):
+    for story, counterfactual in counterfactuals(task):
+        assert (story.counterfactual, counterfactual.counterfactual, story.template) == (
+            counterfactual.id,
+            story.id,
+            counterfactual.template,
+        )
+        assert words(story, *story.spans.gold) == words(counterfactual, *counterfactual.spans.distractors)
+        assert words(counterfactual, *counterfactual.spans.gold) == words(story, *story.spans.distractors)
+        assert [story.foil, counterfactual.foil] == words(counterfactual, counterfactual.spans.answer) + words(
+            story, story.spans.answer
+        )
+        pairs = list(zip(before_answer(story), before_answer(counterfactual), strict=True))
         assert sum(one != other for one, other in pairs) == 1
 
 
-@pytest.mark.parametrize("family", [family for family, kind in FAMILY_AND_KIND if kind == "order"])
-def test_the_twin_by_order_has_the_candidates_in_each_others_place(family):
-    for story, twin in twins(family, "order"):
-        assert sorted(before_answer(story)) == sorted(before_answer(twin))
-        assert before_answer(story) != before_answer(twin)
-        same_answer = words(story, story.spans.answer) == words(twin, twin.spans.answer)
-        assert same_answer == (words(story, *story.spans.gold) == words(twin, *twin.spans.gold))
-        starts = [[span[0] for span in (*case.spans.gold, *case.spans.distractors)] for case in (story, twin)]
+@pytest.mark.parametrize("task", [task for task, kind in FAMILY_AND_KIND if kind == "order"])
+def test_the_counterfactual_by_order_has_the_candidates_in_each_others_place(task):
+    for story, counterfactual in counterfactuals(task, "order"):
+        assert sorted(before_answer(story)) == sorted(before_answer(counterfactual))
+        assert before_answer(story) != before_answer(counterfactual)
+        same_answer = words(story, story.spans.answer) == words(counterfactual, counterfactual.spans.answer)
+        assert same_answer == (words(story, *story.spans.gold) == words(counterfactual, *counterfactual.spans.gold))
+        starts = [[span[0] for span in (*case.spans.gold, *case.spans.distractors)] for case in (story, counterfactual)]
         assert (starts[0][0] < starts[0][1]) == ((starts[1][0] < starts[1][1]) != same_answer)
 
 
-@pytest.mark.parametrize("family", [family for family, kind in FAMILY_AND_KIND if kind == "attribute"])
-def test_the_twin_by_attribute_keeps_the_antecedent_and_flips_the_answer(family):
-    for story, twin in twins(family, "attribute"):
-        pairs = list(zip(before_answer(story), before_answer(twin), strict=True))
+@pytest.mark.parametrize("task", [task for task, kind in FAMILY_AND_KIND if kind == "attribute"])
+def test_the_counterfactual_by_attribute_keeps_the_antecedent_and_flips_the_answer(task):
+    for story, counterfactual in counterfactuals(task, "attribute"):
+        pairs = list(zip(before_answer(story), before_answer(counterfactual), strict=True))
         assert [pair for pair in pairs if pair[0] != pair[1]] == [
-            tuple(words(c, *c.spans.gold)[0] for c in (story, twin))
+            tuple(words(c, *c.spans.gold)[0] for c in (story, counterfactual))
         ]
-        assert words(twin, twin.spans.answer) == [story.foil]
+        assert words(counterfactual, counterfactual.spans.answer) == [story.foil]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_null_twin_differs_where_it_must_not_matter(family):
-    for story, twin in twins(family, "null"):
-        assert story.text != twin.text
-        assert words(story, *story.spans.gold, story.spans.answer) == words(twin, *twin.spans.gold, twin.spans.answer)
-        assert story.foil == twin.foil
+@pytest.mark.parametrize("task", TASKS)
+def test_the_null_counterfactual_differs_where_it_must_not_matter(task):
+    for story, counterfactual in counterfactuals(task, "null"):
+        assert story.text != counterfactual.text
+        assert words(story, *story.spans.gold, story.spans.answer) == words(
+            counterfactual, *counterfactual.spans.gold, counterfactual.spans.answer
+        )
+        assert story.foil == counterfactual.foil
         assert (
-            before_answer(story)[2:] == before_answer(twin)[2:] or before_answer(story)[:2] == before_answer(twin)[:2]
+            before_answer(story)[2:] == before_answer(counterfactual)[2:]
+            or before_answer(story)[:2] == before_answer(counterfactual)[:2]
         )
 
 
-@pytest.mark.parametrize("family", ["cue", "roles"])
-def test_twins_by_a_later_cue_are_the_same_up_to_the_pronoun(family):
-    for story, twin in twins(family):
+@pytest.mark.parametrize("task", ["cue", "roles"])
+def test_counterfactuals_by_a_later_cue_are_the_same_up_to_the_pronoun(task):
+    for story, counterfactual in counterfactuals(task):
         end = story.spans.pronoun[1]
         assert story.spans.cue[0] > end
-        assert story.text[:end] == twin.text[:end]
+        assert story.text[:end] == counterfactual.text[:end]
 
 
-@pytest.mark.parametrize(("family", "kind"), FAMILY_AND_KIND)
-def test_twins_are_equally_long_in_tokens(family, kind, story_tokenizer):
-    for pair in twins(family, kind):
+@pytest.mark.parametrize(("task", "kind"), FAMILY_AND_KIND)
+def test_counterfactuals_are_equally_long_in_tokens(task, kind, story_tokenizer):
+    for pair in counterfactuals(task, kind):
         one, other = (encode_case(case, story_tokenizer) for case in pair)
         assert one.sites == other.sites
         assert len(one.tokens) == len(other.tokens)
         assert all(
-            end - start == 1 + (case.case.family in ("facts", "reasons"))
+            end - start == 1 + (case.case.task in ("facts", "reasons"))
             for case in (one, other)
             for start, end in case.gold
         )
@@ -160,25 +169,25 @@ def test_no_pair_of_candidates_is_in_two_splits_and_no_frame_in_select_and_repor
     """Except that in `names`, *sense* has known candidates: there the ambiguous words are the strangers."""
     pairs = {
         split: {
-            (case.family, case.frame.split(":")[0], case.candidates)
+            (case.task, case.template.split(":")[0], case.candidates)
             for case in told(split)
-            if (split, case.family) != ("names", "sense")
+            if (split, case.task) != ("names", "sense")
         }
         for split in SPLITS
     }
     for split in SPLITS[1:]:
         assert not pairs["train"] & pairs[split]
     assert not pairs["select"] & pairs["report"]
-    frames = {split: {(case.family, case.frame) for case in told(split)} for split in SPLITS}
-    assert not frames["select"] & frames["report"]
-    assert not frames["frames"] & (frames["train"] | frames["select"] | frames["report"])
-    assert frames["select"] | frames["report"] == frames["train"]
+    templates = {split: {(case.task, case.template) for case in told(split)} for split in SPLITS}
+    assert not templates["select"] & templates["report"]
+    assert not templates["templates"] & (templates["train"] | templates["select"] | templates["report"])
+    assert templates["select"] | templates["report"] == templates["train"]
 
 
 def test_strangers_occur_in_training_but_never_as_candidates(text):
     strangers = {
         word
-        for words in vars(lexicon.STRANGERS).values()
+        for words in vars(lexicon.HELD_OUT_WORDS).values()
         for entry in words
         for word in ([entry] if isinstance(entry, str) else entry)
     }
@@ -187,15 +196,15 @@ def test_strangers_occur_in_training_but_never_as_candidates(text):
     for case in told("train"):
         assert not strangers & set(words(case, *case.spans.gold, *case.spans.distractors))
     for case in told("names"):
-        if case.family == "sense":
+        if case.task == "sense":
             assert words(case, case.spans.cue)[0] in strangers
-        elif "animacy" not in case.frame:
+        elif "animacy" not in case.template:
             assert all(word.split()[-1] in strangers for word in words(case, *case.spans.gold, *case.spans.distractors))
 
 
 def test_every_word_of_every_split_occurs_in_training(text):
     in_training = set(WORD.findall(text))
-    for split in STRESS:
+    for split in GENERALISATION:
         for case in told(split):
             assert set(WORD.findall(case.text)) <= in_training, case.text
 
@@ -204,16 +213,16 @@ def test_gaps_are_longer_than_training_ever_has():
     def sentences(case: Case) -> int:
         return case.text.count(".")
 
-    longest = max(sentences(case) for case in told("train") if case.family == "agreement")
-    assert min(sentences(case) for case in told("gaps") if case.family == "agreement") > longest
+    longest = max(sentences(case) for case in told("train") if case.task == "agreement")
+    assert min(sentences(case) for case in told("gaps") if case.task == "agreement") > longest
 
 
 def test_resolving_is_worth_ln_2_or_the_number_of_words_to_copy_from():
     for case in told("report"):
-        if case.family == "copying":
-            assert math.log(2) <= case.worth <= math.log(5)
+        if case.task == "copying":
+            assert math.log(2) <= case.chance_loss <= math.log(5)
         else:
-            assert case.worth == math.log(2)
+            assert case.chance_loss == math.log(2)
 
 
 def test_stories_are_the_same_on_every_platform_and_in_every_process():
@@ -231,7 +240,7 @@ def test_stories_are_the_same_on_every_platform_and_in_every_process():
         for _ in range(2)
     ]
     assert printed[0] == printed[1]
-    assert printed[0].strip() == "b7f127b9f4dde9e52c8e39be13fa268bc7fda7888e5b21fe7cd0fcd91d9d3b7c"
+    assert printed[0].strip() == "4ca303ef33eef8c8e44a751e054de6bb6c70429fe1b88731785d55178f5192be"
 
 
 def test_another_seed_tells_other_stories():
@@ -243,18 +252,18 @@ def test_cases_survive_json():
         assert parse_case(json.dumps(case.to_json()), 1) == case
 
 
-@pytest.mark.parametrize("wrong", [{"families": ("agrement",)}, {"n_train": 0}])
+@pytest.mark.parametrize("wrong", [{"tasks": ("agrement",)}, {"n_train": 0}])
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"unknown family|must be 1 to"):
+    with pytest.raises(ValueError, match=r"unknown task|must be 1 to"):
         Stories(**wrong)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", 3, 0), r"3 cases a family: must be an even number"),
-        (("test", 2, 0), r"unknown split 'test'; known are train, select, report, frames, gaps, names"),
-        (("report", 2, 0, ("cue",), "tense"), r"unknown kind of twin 'tense'"),
+        (("report", 3, 0), r"3 cases a task: must be an even number"),
+        (("test", 2, 0), r"unknown split 'test'; known are train, select, report, templates, gaps, names"),
+        (("report", 2, 0, ("cue",), "tense"), r"unknown kind of counterfactual 'tense'"),
     ],
 )
 def test_impossible_cases_are_refused(arguments, message):
@@ -271,9 +280,9 @@ def test_the_command_shows_and_writes_stories():
     assert shown.returncode == 0
     assert shown.stdout.count("[gold]") == 3
     assert run_module("--show", "chains").stdout.count("[chain]") == 4
-    written = run_module("--cases", "4", "--split", "select", "--family", "recall", "--twin", "null")
+    written = run_module("--cases", "4", "--split", "select", "--task", "recall", "--counterfactual", "null")
     records = [json.loads(line) for line in written.stdout.splitlines()]
-    assert [(record["family"], record["twin_kind"]) for record in records] == [("recall", "null")] * 4
+    assert [(record["task"], record["counterfactual_kind"]) for record in records] == [("recall", "null")] * 4
     assert run_module("--cases", "3").returncode == 2
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from data.cases.case import Case
-from data.stories import FAMILIES, SPLITS, cases
+from data.stories import SPLITS, TASKS, cases
 
 MEN = set("Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik".split())
 MEN |= {"Dan", "Joe", "Pete"}
@@ -109,17 +109,17 @@ READERS: dict[str, list[Callable[[Case, str, str], bool]]] = {
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_reader_finds_the_same_antecedent(family):
+@pytest.mark.parametrize("task", TASKS)
+def test_a_reader_finds_the_same_antecedent(task):
     for split in SPLITS:
         for kind in (None, "order", "null"):
-            for case in cases(split, 200, 3, (family,), kind):
+            for case in cases(split, 200, 3, (task,), kind):
                 gold, foil = word(case, case.spans.gold[0]), word(case, case.spans.distractors[0])
-                assert all(reads(case, gold, foil) for reads in READERS[family]), case.text
+                assert all(reads(case, gold, foil) for reads in READERS[task]), case.text
 
 
 def test_the_subject_is_who_the_sentence_is_about():
-    for family in ("agreement", "verb_bias", "roles", "chains", "facts"):
-        for case in cases("report", 200, 3, (family,)):
+    for task in ("agreement", "verb_bias", "roles", "chains", "facts"):
+        for case in cases("report", 200, 3, (task,)):
             if case.spans.subject:
                 assert case.spans.subject == min(*case.spans.gold, *case.spans.distractors), case.text

@@ -76,7 +76,7 @@ def test_a_damaged_tokenizer_is_named(tmp_path, content):
 
 
 def test_merges_agree_with_the_library_that_trained_them():
-    """Hugging Face's own encoder, applied to the merges it learned, is the trusted twin of our tiktoken encoding."""
+    """Hugging Face's own encoder, applied to the merges it learned, is the reference for our tiktoken encoding."""
     from tokenizers import Regex, decoders, models, pre_tokenizers
     from tokenizers import Tokenizer as Reference
 

@@ -10,12 +10,12 @@ const chance = (p) => (p < 0.0005 ? "< 0.1\u00a0%" : percent(p, 1));
 const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
 
 /** One text with its own words, status line and pattern. `query(state)` says which token looks; null: none that is here. */
-class Telling {
-  constructor(text, twin, found, view) {
+class TintedText {
+  constructor(text, counterfactual, found, view) {
     this.text = text;
     this.found = found;
     this.view = view;
-    this.words = text.tokens.map((token, i) => this.word(token, i, twin));
+    this.words = text.tokens.map((token, i) => this.word(token, i, counterfactual));
     const body = this.words.flatMap((word, i) => [
       text.tokens[i].startsWith(" ") || i === 1 ? " " : "",
       word,
@@ -25,7 +25,7 @@ class Telling {
     this.node = h(
       "p",
       {
-        class: "telling",
+        class: "tinted",
         tabindex: 0,
         role: "group",
         "aria-label": `${text.tokens.slice(1).join("")}. Arrow keys move the word that looks.`,
@@ -40,8 +40,8 @@ class Telling {
     this.node.addEventListener("click", (event) => this.pin(event.target));
   }
 
-  word(token, i, twin) {
-    const differs = twin && twin.tokens.length === this.text.tokens.length && twin.tokens[i] !== token;
+  word(token, i, counterfactual) {
+    const differs = counterfactual && counterfactual.tokens.length === this.text.tokens.length && counterfactual.tokens[i] !== token;
     const marks = [
       "word",
       i === 0 && "start",
@@ -53,11 +53,11 @@ class Telling {
   }
 
   hover(target) {
-    if (target.dataset.i !== undefined) this.view.set({ hovered: this.place(+target.dataset.i) });
+    if (target.dataset.i !== undefined) this.view.set({ hovered: this.position(+target.dataset.i) });
   }
 
   pin(target) {
-    if (target.dataset.i !== undefined) this.view.set({ pinned: this.place(+target.dataset.i), hovered: null });
+    if (target.dataset.i !== undefined) this.view.set({ pinned: this.position(+target.dataset.i), hovered: null });
   }
 
   onkey(event) {
@@ -66,11 +66,11 @@ class Telling {
     const next = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    this.view.set({ pinned: this.place(Math.max(0, Math.min(last, next))), hovered: null });
+    this.view.set({ pinned: this.position(Math.max(0, Math.min(last, next))), hovered: null });
   }
 
-  /** A token pointed at in this text, or in a twin that has as many. */
-  place(i) {
+  /** A token pointed at in this text, or in a counterfactual that has as many. */
+  position(i) {
     return { text: this.text, i, n: this.words.length };
   }
 

@@ -40,20 +40,20 @@ def page(findings, open_page, tmp_path) -> Page:
     write_probe_page(findings, TOKENIZER, tmp_path)
     page = open_page(tmp_path / "report.html")
     choose_text(page, "agreement, typical")
-    expect(page.locator(".telling .gold[style*=weight]").first).to_be_visible()
+    expect(page.locator(".tinted .gold[style*=weight]").first).to_be_visible()
     return page
 
 
 def test_heads_behind_a_recurrent_layer_are_judged_as_ever(findings, tmp_path):
     write_files(findings, tmp_path)
     found = json.loads((tmp_path / "heads.json").read_text())
-    best = found["families"]["agreement"]["best"]
+    best = found["tasks"]["agreement"]["best"]
     assert (best["head"], best["looks"], best["matters"]) == ("2.0", True, True)
     assert [len(layer) for layer in found["all_roles"]] == [2, 0, 2]
     assert draw_role_map(findings, tmp_path / "map.png")
 
 
-def test_layers_say_their_letters_in_the_terminal(findings):
+def test_layers_say_their_types_in_the_terminal(findings):
     console = Console(file=io.StringIO(), width=80)
     console.print(role_table(findings, console))
     rows = [line.split() for line in console.file.getvalue().splitlines()[1:]]
