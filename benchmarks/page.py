@@ -21,9 +21,8 @@ from benchmarks.measuring import print_table
 from data.stories import cases
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
-from model.hooks import PatternRecorder
 from probing import Findings, probe, write_files
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 from report.probe_page import write_probe_page
 
 TOKENS, SIDE, N_CASES = 256, 12, 20

@@ -12,9 +12,8 @@ from torch import Tensor
 from data.cases.case import EncodedCase, answer_columns
 from huggingface import gpt2
 from model import GPT, GPTConfig
-from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 from probing.scoring import in_batches, pad
 from storage.weights import get_parameters
 

@@ -31,15 +31,3 @@ class Hooks:
     def z(self, layer: int, z: Tensor) -> Tensor:
         """Each head's output [B, H, T, d] of ``layer``, before W_O."""
         return z
-
-
-class PatternRecorder(Hooks):
-    """Keeps the pattern of every layer that has one: ``patterns[layer]`` is [B, H, R, T]."""
-
-    def __init__(self, rows: Tensor | None = None) -> None:
-        super().__init__(rows)
-        self.patterns: dict[int, Tensor] = {}
-
-    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        self.patterns[layer] = pattern
-        return pattern

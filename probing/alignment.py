@@ -14,9 +14,8 @@ import torch
 from data import Case, Tokenizer
 from data.cases.case import Span, token_spans
 from model import GPT
-from model.hooks import PatternRecorder
 from probing.heads import case_batches, head_names
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 from probing.scoring import pad
 
 SITES = ("A-1", "A")

@@ -10,8 +10,7 @@ from torch import Tensor
 from data import EncodedCase
 from data.cases.case import Span
 from model import GPT, Hooks
-from model.hooks import PatternRecorder
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 from probing.predictions import Predictions
 from probing.scoring import in_batches, pad
 

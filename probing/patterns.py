@@ -1,4 +1,4 @@
-"""Attention patterns of texts, shown to hooks."""
+"""Attention patterns of texts, shown to hooks or kept."""
 
 from torch import Tensor
 
@@ -13,3 +13,15 @@ def show_patterns(model: GPT, tokens: Tensor, hooks: Hooks) -> None:
     if not model.config.layers_with_heads:
         raise ValueError(f"attention={model.config.attention}: this model has no attention to be seen")
     model(tokens, rows=tokens.new_zeros(len(tokens), 1), hooks=hooks)
+
+
+class PatternRecorder(Hooks):
+    """Keeps the pattern of every layer that has one: ``patterns[layer]`` is [B, H, R, T]."""
+
+    def __init__(self, rows: Tensor | None = None) -> None:
+        super().__init__(rows)
+        self.patterns: dict[int, Tensor] = {}
+
+    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
+        self.patterns[layer] = pattern
+        return pattern

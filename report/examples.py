@@ -10,10 +10,9 @@ from common.visible import START, visible
 from data import EncodedCase, Tokenizer
 from data.cases.case import SITES, Span, answer_columns, counterfactual_groups
 from model import GPT
-from model.hooks import PatternRecorder
 from probing.findings import Findings
 from probing.heads import head_names
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 from probing.scoring import score_answers
 from probing.tasks import TaskResult
 from report.pages import pack

@@ -23,7 +23,7 @@ from experiments.articles.found import judge, listed
 from experiments.runs import Setup, best_loss, train_seeds
 from experiments.tables import Table
 from model import GPT
-from model.hooks import PatternRecorder
+from probing.patterns import PatternRecorder
 from report.figures import drawing, new_figure, save
 from storage.weights import load_model
 

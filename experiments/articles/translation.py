@@ -17,10 +17,9 @@ from experiments.articles.found import best_baseline, default_found, default_run
 from experiments.runs import Setup
 from experiments.tables import Table
 from model import GPT
-from model.hooks import PatternRecorder
 from probing.alignment import SITES, LinkedText, linked_texts
 from probing.heads import head_names
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 from report.colours import INK, TINT, blend, rgb
 from report.figures import drawing, new_figure, save
 from report.tinted_text import WORTH_SHOWING, decimals

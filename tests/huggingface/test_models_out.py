@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from common.errors import InputError
 from model import GPT, GPTConfig, Sampling, generate
-from model.hooks import PatternRecorder
+from probing.patterns import PatternRecorder
 from storage import run
 
 ARCHITECTURES = {"gpt2": "GPT2LMHeadModel", "modern": "NanoChatForCausalLM"}

@@ -6,7 +6,7 @@ from conftest import GPT2_SHAPE
 from tolerance import additions, assert_near, largest, tolerance
 
 from model import GPT, GPTConfig, Hooks
-from model.hooks import PatternRecorder
+from probing.patterns import PatternRecorder
 
 CONFIGS = {
     "modern": {},

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from model import GPT, GPTConfig, Hooks, Sampling, generate
 from model.generate import context_start
-from model.hooks import PatternRecorder
 from model.linear import CHUNK, features
-from probing.patterns import show_patterns
+from probing.patterns import PatternRecorder, show_patterns
 
 WIDTH, N_HEAD, LONGEST = 32, 4, 200
 LENGTHS = (1, 2, 5, 6, 7, 12, 13, 64, 65, 130)

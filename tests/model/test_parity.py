@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, NanoChatConfig, NanoChatForCausalLM
 
 from model import GPT, GPTConfig
-from model.hooks import PatternRecorder
+from probing.patterns import PatternRecorder
 
 BATCH, LENGTH, VOCABULARY = 3, 24, 101
 

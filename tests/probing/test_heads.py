@@ -12,9 +12,9 @@ from data import encode_case
 from data.cases.case import Case, Spans
 from data.stories import cases
 from model import GPT, GPTConfig
-from model.hooks import PatternRecorder
 from probing import tasks
 from probing.heads import HeadScores, score_heads
+from probing.patterns import PatternRecorder
 from probing.predictions import sites_of
 from probing.splits import Split
 from probing.tasks import measure_task, negative_control, quote_untrained

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from data.cases.case import Case, EncodedCase, Spans
 from model import GPT, GPTConfig, Hooks
-from model.hooks import PatternRecorder
 from probing.interventions import measure, single_heads, without_sets
+from probing.patterns import PatternRecorder
 
 CONFIG = GPTConfig(VOCABULARY, **SIZES, **GPT2_SHAPE)
 BATCH, LENGTH = 6, 30

@@ -7,7 +7,7 @@ from networks import loud_model
 from tolerance import additions, assert_near, largest, tolerance
 
 from model import GPTConfig
-from model.hooks import PatternRecorder
+from probing.patterns import PatternRecorder
 from probing.replay import Replay, reach
 
 SHAPES = {

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
-from model.hooks import PatternRecorder
 from probing.in_text import cut_windows
 from probing.in_text.examples import BETWEEN, in_context, text_pieces
 from probing.in_text.kinds import RELATIONS, relation_codes, token_kinds
 from probing.in_text.looks import NEAR, Looks, Strongest, measure_looks
+from probing.patterns import PatternRecorder
 
 N_HEAD, LENGTH = 4, 64
 TOKENIZER = byte_tokenizer()
