@@ -1,6 +1,9 @@
 """Heads in any text: where each looks, what it is worth by kind of token, how far back the model has to look.
 
-Everything starts at ``cut_windows`` and ``measure_text``.
+plan = affordable(model)
+windows = cut_windows(text, tokenizer, plan.length, plan.n_tokens)
+profile = measure_text(model, tokenizer, windows, language="en", ablations=plan.ablations)
+to_json(profile)
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +16,7 @@ from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
+from probing.in_text.budget import affordable
 from probing.in_text.certainty import Columns
 from probing.in_text.examples import in_context
 from probing.in_text.how_far_back import limited_losses, spans
@@ -24,9 +28,9 @@ from probing.in_text.windows import Windows, cut_windows
 from probing.statistics import require_finite
 from probing.tasks import UNTRAINED, untrained_models
 
-__all__ = ["TextProfile", "Windows", "cut_windows", "measure_text", "to_json"]
+__all__ = ["TextProfile", "Windows", "affordable", "cut_windows", "measure_text", "to_json"]
 
-UNTRAINED_TOKENS = 2_000  # that untrained networks read; fewer make the luckiest only luckier
+UNTRAINED_TOKENS = 2_000  # without heads of each untrained network; fewer make the luckiest only luckier
 TOLERANCE = 0.02  # nats per token that may be lost where a model is said to use so many tokens
 PARTS = 4  # of the work, for progress
 
@@ -123,8 +127,10 @@ def sentences(columns: Columns, language: object | None) -> list[str]:
 
 
 def untrained_part(windows: Windows) -> np.ndarray:
-    """The indices of the windows that untrained networks read, spread evenly."""
-    n = min(len(windows), max(2, UNTRAINED_TOKENS // windows.length))
+    """The indices of the windows that untrained networks read without heads, spread evenly: all networks together take
+    no longer than the trained one.
+    """
+    n = max(2, min(len(windows) // UNTRAINED, UNTRAINED_TOKENS // windows.length))
     return np.linspace(0, len(windows) - 1, n).astype(int)
 
 
@@ -147,7 +153,7 @@ def untrained_bars(
         if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):
             continue  # heads that start by putting out nothing cost exactly nothing
         say(f"untrained network {i} of {UNTRAINED}")
-        lost = ablate(other, few, mean_outputs(other, few, silent), ablations, seed, silent, sets_too=False)
+        lost = ablate(other, few, mean_outputs(other, windows, silent), ablations, seed, silent, sets_too=False)
         for name, grown in lost.heads.items():
             bars[name] = max(bars[name], *(float(grown[:, own].mean(1).max()) for own in kinds))
     return bars

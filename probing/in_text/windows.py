@@ -7,7 +7,7 @@ import numpy as np
 from common.errors import InputError
 from data import Tokenizer
 
-TOKENS = 50_000  # that are predicted, in all windows together
+TOKENS = 50_000  # more show nothing else
 FEWEST_DOCUMENTS = 10  # 2^10 sign flips reach p < 0.001; fewer documents could never show anything
 
 
@@ -50,20 +50,19 @@ class Windows:
         return Windows(self.tokens[chosen], self.starts[chosen], self.documents[chosen])
 
 
-def cut_windows(text: np.ndarray, tokenizer: Tokenizer, block_size: int, n_tokens: int = TOKENS) -> Windows:
-    """Full windows of ``block_size + 1`` of the ids ``text`` [n], spread evenly: at most ``n_tokens`` predicted, but
-    two windows in any case. ``tokenizer.end`` ends documents.
+def cut_windows(text: np.ndarray, tokenizer: Tokenizer, length: int, n_tokens: int = TOKENS) -> Windows:
+    """Full windows of ``length + 1`` of the ids ``text`` [n], spread evenly: at most ``n_tokens`` predicted, but two
+    windows in any case. ``tokenizer.end`` ends documents.
 
     Raises InputError for a text that is too short for two windows.
     """
-    n = min((len(text) - 1) // block_size, max(2, n_tokens // block_size))
+    n = min((len(text) - 1) // length, max(2, n_tokens // length))
     if n < 2:
         raise InputError(
-            f"the text has {len(text)} tokens, too few for two windows of {block_size}; give at least "
-            f"{2 * block_size + 1}"
+            f"the text has {len(text)} tokens, too few for two windows of {length}; give at least {2 * length + 1}"
         )
-    starts = np.linspace(0, len(text) - 1 - block_size, n).astype(int)
-    rows = starts[:, None] + np.arange(block_size + 1)
+    starts = np.linspace(0, len(text) - 1 - length, n).astype(int)
+    rows = starts[:, None] + np.arange(length + 1)
     ends = np.cumsum(text == tokenizer.end)
     document = np.concatenate(([0], ends[:-1]))  # the end token belongs to the document that it ends
     documents = [int(np.bincount(own - own[0]).argmax() + own[0]) for own in document[rows]]

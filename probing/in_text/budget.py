@@ -1,0 +1,42 @@
+"""How much text can be read in minutes: taking away every head of a large network is long work on a CPU."""
+
+from dataclasses import dataclass
+
+from model import GPT, GPTConfig
+from probing.in_text.ablation import ABLATIONS
+from probing.in_text.windows import TOKENS
+
+WORK = {"cpu": 1e13, "cuda": 1e15, "mps": 1e14}  # additions and multiplications in two minutes, or so
+FEWEST_WINDOWS, SHORTEST = 12, 64  # below which nothing can be shown: 2^12 sign flips reach p < 0.001
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to read: windows of ``length`` tokens, ``n_tokens`` in all, and which ways to take heads away."""
+
+    length: int
+    n_tokens: int
+    ablations: tuple[str, ...]
+
+
+def work_per_token(config: GPTConfig, ablations: int) -> float:
+    """Additions and multiplications for one token without each head and each layer's heads, in so many ways: two for
+    each weight that comes after what was changed.
+    """
+    block, vocabulary = 12 * config.n_embd**2, config.vocab_size * config.n_embd
+    later = [config.n_layer - layer for layer in config.layers_with_heads]
+    return 2 * ablations * (config.n_head + 1) * sum(block * n + vocabulary for n in later)
+
+
+def affordable(model: GPT) -> Plan:
+    """As much as can be read in minutes: up to TOKENS in windows as long as the block. Where that would be fewer than
+    FEWEST_WINDOWS, windows are shorter, down to SHORTEST; where it still is, only the first of ABLATIONS is measured.
+    """
+    config, work = model.config, WORK[model.embed.weight.device.type]
+    fewest = FEWEST_WINDOWS * min(SHORTEST, config.block_size)
+    for n in (len(ABLATIONS), 1):
+        n_tokens = min(TOKENS, int(work / work_per_token(config, n)))
+        if n_tokens >= fewest:
+            break
+    n_tokens = max(n_tokens, fewest)
+    return Plan(min(config.block_size, n_tokens // FEWEST_WINDOWS), n_tokens, ABLATIONS[:n])

@@ -1,0 +1,40 @@
+"""Small networks read all that is asked for; large ones what minutes allow, and never too little to show anything."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from model import GPTConfig
+from probing.in_text.ablation import ABLATIONS, PER_POSITION
+from probing.in_text.budget import FEWEST_WINDOWS, TOKENS, WORK, affordable, work_per_token
+
+
+def plan_for(**shape):
+    """Weights are not needed for it, only where they are."""
+    model = SimpleNamespace(config=GPTConfig(**shape), embed=torch.nn.Embedding(1, 1))
+    return model.config, affordable(model)
+
+
+def test_a_small_network_reads_everything_in_windows_as_long_as_its_block():
+    _, plan = plan_for(vocab_size=4096, block_size=256, n_layer=3, n_head=4, n_embd=128)
+    assert plan == type(plan)(256, TOKENS, ABLATIONS)
+
+
+def test_a_larger_one_reads_less_and_stays_within_the_work():
+    config, plan = plan_for(vocab_size=8192, block_size=512, n_layer=6, n_head=6, n_embd=384)
+    assert plan.length * FEWEST_WINDOWS <= plan.n_tokens < TOKENS
+    assert plan.n_tokens * work_per_token(config, len(plan.ablations)) <= WORK["cpu"]
+
+
+def test_gpt2_on_a_cpu_reads_enough_short_windows_in_one_way():
+    _, plan = plan_for(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)
+    assert plan.ablations == (PER_POSITION,)
+    assert plan.n_tokens >= FEWEST_WINDOWS * plan.length
+    assert plan.length == 64
+
+
+@pytest.mark.parametrize("block_size", [8, 40])
+def test_windows_are_never_longer_than_the_block(block_size):
+    _, plan = plan_for(vocab_size=50257, block_size=block_size, n_layer=12, n_head=12, n_embd=768)
+    assert plan.length <= block_size
