@@ -1,4 +1,4 @@
-"""Heads in any text: where each looks, what it is worth by kind of token, how far back the model has to look.
+"""Heads in any text: where each looks, what the loss grows by without it, how far back the model has to look.
 
 plan = affordable(model)
 windows = cut_windows(text, tokenizer, plan.length, plan.n_tokens)

@@ -1,4 +1,4 @@
-"""What heads are worth in a text: the loss without one, without all of a layer, and without any.
+"""What it costs a model to do without heads in a text: without one, without all of a layer, without any.
 
 Three ways to take a head away, each in every row at once:
 

@@ -84,7 +84,7 @@ def row_statistics(pattern: Tensor, marks: Tensor) -> Tensor:
 
 
 class LooksHooks(Hooks):
-    """Adds up a batch's patterns. ``sums`` [H, R + 2] and ``even`` [1, R + 2] of each layer as ``row_statistics`` has
+    """A batch's patterns, added up. ``sums`` [H, R + 2], ``uniform`` [1, R + 2] of each layer as ``row_statistics`` has
     them, ``possible`` [R] the rows that have a key of each relation in sight, ``sizes`` [2, H] the mean size of first
     and of other values, ``largest`` the weights, queries and keys [B, H, C] of the largest weights.
     """
@@ -93,7 +93,7 @@ class LooksHooks(Hooks):
         super().__init__()
         self.model, n = model, codes.size(1)
         rows = torch.arange(n, device=codes.device)[None]
-        self.sums, self.even, self.possible, self.sizes, self.largest = [], [], [], [], []
+        self.sums, self.uniform, self.possible, self.sizes, self.largest = [], [], [], [], []
         self.by_type = {}  # all layers of a type see the same
         for layer in model.config.layers_with_heads:
             kind = model.config.attention_types[layer]
@@ -103,13 +103,13 @@ class LooksHooks(Hooks):
                 possible = marks[:, 1:].any(2).sum((0, 1))
                 spread = (visible / visible.sum(-1, keepdim=True)).float()
                 marks = marks.float()
-                even = row_statistics(spread[:, None].expand(len(codes), -1, -1, -1), marks)
-                self.by_type[kind] = marks, even, possible
+                uniform = row_statistics(spread[:, None].expand(len(codes), -1, -1, -1), marks)
+                self.by_type[kind] = marks, uniform, possible
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        marks, even, possible = self.by_type[self.model.config.attention_types[layer]]
+        marks, uniform, possible = self.by_type[self.model.config.attention_types[layer]]
         self.sums.append(row_statistics(pattern, marks))
-        self.even.append(even)
+        self.uniform.append(uniform)
         self.possible.append(possible)
         n = pattern.size(-1)
         early = min(EARLY, n // 4)
@@ -134,7 +134,7 @@ def measure_looks(
     """Where all heads look; ``say`` is given how many windows have been read."""
     device, (n, length) = model.embed.weight.device, kinds.key.shape
     indices = [list(RELATIONS).index(name) for name in relations]
-    sums = even = possible = sizes = 0.0
+    sums = uniform = possible = sizes = 0.0
     candidates: list[list[tuple]] = [[] for _ in head_names(model)]
     done = 0
     for chosen in window_batches(windows, WEIGHTS_AT_ONCE // (model.config.n_head * length**2)):
@@ -142,7 +142,7 @@ def measure_looks(
         hooks = LooksHooks(model, relation_codes(tokens, torch.from_numpy(kinds.key[chosen]).to(device)), indices)
         show_patterns(model, tokens, hooks)
         sums = sums + torch.cat(hooks.sums).double().cpu().numpy()  # [K, R + 2]
-        even = even + np.repeat(torch.cat(hooks.even).double().cpu().numpy(), model.config.n_head, axis=0)
+        uniform = uniform + np.repeat(torch.cat(hooks.uniform).double().cpu().numpy(), model.config.n_head, axis=0)
         possible = possible + np.repeat(torch.stack(hooks.possible).cpu().numpy(), model.config.n_head, axis=0)
         sizes = sizes + len(chosen) * torch.cat(hooks.sizes, dim=1).double().cpu().numpy()
         collect(candidates, hooks.largest, chosen)
@@ -151,17 +151,17 @@ def measure_looks(
     rows = n * (length - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         first_value = sizes[0] / sizes[1]
-        where_possible, uniform_where_possible = sums[:, :-2] / possible, even[:, :-2] / possible
+        where_possible, uniform_where_possible = sums[:, :-2] / possible, uniform[:, :-2] / possible
     return Looks(
         names=tuple(relations),
         share=sums[:, :-2] / rows,
-        uniform=even[:, :-2] / rows,
+        uniform=uniform[:, :-2] / rows,
         where_possible=where_possible,
         uniform_where_possible=uniform_where_possible,
         distance=sums[:, -2] / rows,
-        uniform_distance=even[:, -2] / rows,
+        uniform_distance=uniform[:, -2] / rows,
         effective=2 ** (sums[:, -1] / rows),
-        uniform_effective=2 ** (even[:, -1] / rows),
+        uniform_effective=2 ** (uniform[:, -1] / rows),
         first_value=first_value,
         strongest=tuple(map(apart, candidates)),
     )

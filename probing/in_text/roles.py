@@ -9,7 +9,7 @@ from probing.in_text.certainty import ALL, Means
 from probing.in_text.looks import Looks
 
 ROLE_P = 0.01
-LEAST_NATS = 0.05  # a role must be worth so much on its kind of token
+LEAST_NATS = 0.05  # that a role must cost on its kind of token
 LEAST_SHARE, LEAST_LIFT = 0.4, 2.0  # of attention where there is something to look at, and over uniform attention
 LOOKING_ROLES = ("token_before", "after_same_token", "same_token", "first_token")
 
@@ -37,7 +37,7 @@ class TextRole:
 
 
 def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: float) -> list[TextRole | None]:
-    """For each head the kind of token that it is worth most on, if that is at least LEAST_NATS, surely above 0 among
+    """For each head the kind of token that costs most without it, if that is at least LEAST_NATS, surely above 0 among
     all heads and kinds (p below ROLE_P), and its whole interval above the ``bar`` of untrained networks.
     """
     kinds = [c for c, name in enumerate(columns) if name != ALL]

@@ -111,7 +111,7 @@ SURE = (0.3, 0.2, 0.001)
         ((NOTHING, SURE, (0.4, -0.3, 0.2)), None),  # its largest effect is not sure
     ],
 )
-def test_a_role_is_the_kind_that_a_head_is_worth_most_on_if_that_is_sure(columns, role):
+def test_a_role_is_the_kind_that_costs_most_without_a_head_if_that_is_sure(columns, role):
     bar = 0.1 if columns[-1][0] > LEAST_NATS else 0.0
     (found,) = roles_by_effect(("all", "line_end", "pronoun"), *effect(*columns), bar=bar)
     assert (found and found.role) == role
@@ -120,10 +120,10 @@ def test_a_role_is_the_kind_that_a_head_is_worth_most_on_if_that_is_sure(columns
 def looks(share: float, uniform: float) -> Looks:
     """One head that gives the token before so much."""
     shape = 1, len(RELATIONS)
-    masses, even = np.zeros(shape), np.full(shape, uniform)
+    masses, equal = np.zeros(shape), np.full(shape, uniform)
     masses[0, 2] = share
     rest = {name: np.zeros(1) for name in Looks.__dataclass_fields__}
-    return Looks(**rest | {"names": tuple(RELATIONS), "where_possible": masses, "uniform_where_possible": even})
+    return Looks(**rest | {"names": tuple(RELATIONS), "where_possible": masses, "uniform_where_possible": equal})
 
 
 @pytest.mark.parametrize(
