@@ -16,9 +16,10 @@ import yaml
 import huggingface
 from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
+from common.atomic import waiting_path
 from common.errors import InputError
 from storage import checkpoint
-from storage.run import CONFIG, begins_anew, bring_back, is_run, read_config, runs_beside, waiting_path
+from storage.run import CONFIG, KIND, begins_anew, bring_back, is_run, read_config, runs_beside
 from training.world import processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -113,7 +114,7 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
     if processes()[0] == 0:
         bring_back(Path(run))
-    while waiting_path(Path(run)).exists():  # the first process is bringing it back
+    while waiting_path(Path(run), KIND).exists():  # the first process is bringing it back
         time.sleep(0.05)
     if checkpoint.saved_steps(Path(run)):
         return {"resume": True, "overwrite": False}

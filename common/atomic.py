@@ -185,15 +185,6 @@ def require_writable(folder: Path, key: str | None = None) -> None:
         raise InputError(f"{there} cannot be written ({error.strerror}); make room there, or {other}") from None
 
 
-def is_utf8(path: Path) -> bool:
-    """Whether a path's name is text; on Linux it may be any bytes."""
-    try:
-        str(path.absolute()).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 @contextmanager
 def parents_made(folder: Path) -> Iterator[None]:
     """Folders above ``folder`` that the work inside makes are gone again if it fails, unless something is in them."""

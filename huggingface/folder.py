@@ -12,17 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from common.atomic import (
-    bring_back,
-    is_free,
-    is_utf8,
-    new_folder,
-    parents_made,
-    replacing,
-    require_outside,
-    require_writable,
-    write_durably,
-)
+from common import atomic
+from common.atomic import is_free, new_folder, parents_made, replacing, require_outside, require_writable, write_durably
 from common.errors import InputError
 from data import Tokenizer
 from data.text.tokenizers import gpt2_tokenizer
@@ -93,7 +84,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
     ``overwrite``.
     """
     require_outside(folder, "to", "to=NAME")
-    bring_back(folder, KIND)
+    atomic.bring_back(folder, KIND)
     if is_free(folder):
         return
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in OWN) if folder.is_dir() else []
@@ -197,8 +188,10 @@ def weight_files(folder: Path, source: str) -> dict[str, Path]:
     else:
         paths = [folder / WEIGHTS]
     files = {}
-    if not is_utf8(folder):
-        raise InputError(f"{source}: safetensors opens only paths that are UTF-8; rename the folder")
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{source}: safetensors opens only paths that are UTF-8; rename the folder") from None
     for path in paths:
         if not path.is_file():
             raise InputError(f"{source}: {path.name} is missing; only safetensors files are read")

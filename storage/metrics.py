@@ -10,13 +10,7 @@ from common.errors import InputError
 
 Row = dict[str, float | str]
 Sink = Callable[[Row], None]
-CLOCK = (
-    "seconds",
-    "train_seconds",
-    "probe_seconds",
-    "tokens_per_second",
-    "mfu",
-)  # the keys that differ when a run is repeated
+CLOCK = ("seconds", "train_seconds", "probe_seconds", "tokens_per_second", "mfu")  # differ when a run is repeated
 
 
 class Metrics:

@@ -76,11 +76,6 @@ def bring_back(folder: Path) -> None:
     atomic.bring_back(folder, KIND, lambda run: bool(checkpoint.saved_steps(run)))
 
 
-def waiting_path(folder: Path) -> Path:
-    """Where an earlier run waits until the one that replaces it has started."""
-    return atomic.waiting_path(folder, KIND)
-
-
 @contextmanager
 def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> Iterator[None]:
     """Makes a run's folder, then lets the caller start the run; should that fail, everything is as it was before.

@@ -1,6 +1,6 @@
 """Text to token shards: read by one thread, encoded by as many as there are cores, written down as it goes.
 
-A folder that is being built has a journal, which says how much of the corpus is in its shards. After a kill the next
+A folder that is being built has a progress file: how much of the corpus is in its shards. After a kill the next
 process reads on from there, so that the folder becomes what it would have become in one go, byte for byte.
 """
 
@@ -26,17 +26,17 @@ from data.text.files import END, Counts, Piece, utf8_length
 from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
 from data.text.tokenizers import Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
 
-JOURNAL = "journal.json"
+PROGRESS_FILE = "progress.json"
 TOKENIZER = "tokenizer.json"
-JOURNAL_BYTES = 64 << 20  # of text between two entries: what a kill can cost
-JOB_CHARACTERS = 1 << 18
-MOST_THREADS = 16  # one thread that reads has no work for more, and each holds jobs in memory
+SAVED_BYTES = 64 << 20  # of text between two writes of the progress file: what a kill can cost
+ITEM_CHARACTERS = 1 << 18
+MOST_THREADS = 16  # one thread that reads has no work for more, and each holds items in memory
 BPE_SAMPLE_BYTES = 64 << 20
 ENDLESS_WORD = re.compile(r"\S{1000}")
 ENDLESS_SPACE = re.compile(r"\s{1000,}")
 
 
-class Job(NamedTuple):
+class WorkItem(NamedTuple):
     """Some pieces of one split, worth a thread's while."""
 
     split: str
@@ -50,12 +50,12 @@ class Encoded(NamedTuple):
     ids: np.ndarray
 
 
-class Journal:
+class ProgressFile:
     """How much of a corpus is in the shards of a folder, and on the disk; ``folder`` is emptied where none of it can
-    be gone on with."""
+    be continued."""
 
     def __init__(self, folder: Path, description: dict) -> None:
-        self.path = folder / JOURNAL
+        self.path = folder / PROGRESS_FILE
         self.saved = read_json(self.path)
         same = self.saved.get("description") == json.loads(json.dumps(description))
         self.begun = (
@@ -91,7 +91,7 @@ class Journal:
         self.saved["n_pieces"] += encoded.n_pieces
         self.saved["n_bytes"][encoded.split] += encoded.n_bytes
         self.since_saved += encoded.n_bytes
-        if self.since_saved >= JOURNAL_BYTES:
+        if self.since_saved >= SAVED_BYTES:
             self.save(writers)
 
     def save(self, writers: dict[str, ShardWriter]) -> None:
@@ -110,12 +110,12 @@ def build(
 ) -> None:
     """Writes tokenizer, shards and manifest of one corpus, or what is missing of them; memory does not grow with it.
 
-    Where it fails, ``folder`` holds a journal if there is something in it to go on with.
+    Where it fails, ``folder`` holds a progress file if there is something in it to continue.
     """
-    journal = Journal(folder, description)
+    reached = ProgressFile(folder, description)
     (folder / MANIFEST).unlink(missing_ok=True)  # of a start that was killed at its very end
-    saved, counts = journal.saved, Counts()
-    if journal.begun:
+    saved, counts = reached.saved, Counts()
+    if reached.begun:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
     else:
         saved["total"] = corpus.total_bytes(cache, progress)
@@ -123,17 +123,17 @@ def build(
             tokenizer = make_tokenizer(corpus, tokenizer, cache, saved["total"], progress)
         write_durably(folder / TOKENIZER, tokenizer.to_json().encode())
         saved["tokenizer"] = file_sha256(folder / TOKENIZER)
-    writers = journal.open_writers(tokenizer.vocab_size)
-    journal.save(writers)
+    writers = reached.open_writers(tokenizer.vocab_size)
+    reached.save(writers)
     pieces = count_ends(corpus.pieces(cache, counts, saved["total"], progress), counts)
-    skip(pieces, saved["n_pieces"], journal.done, progress)
-    for encoded in in_order(jobs(pieces), tokenizer):
+    skip(pieces, saved["n_pieces"], reached.done, progress)
+    for encoded in in_order(work_items(pieces), tokenizer):
         writers[encoded.split].write(encoded.ids)
-        journal.count(encoded, writers)
-        progress("tokenizing", journal.done, saved["total"])
+        reached.count(encoded, writers)
+        progress("tokenizing", reached.done, saved["total"])
     changed = corpus.fingerprint(cache, silent) != description["source"]
-    if changed or not journal.done:
-        journal.path.unlink()  # there is no going on with this text
+    if changed or not reached.done:
+        reached.path.unlink()  # this text cannot be continued
         raise InputError(
             f"the corpus {corpus.name} {'changed while it was read; start again' if changed else 'has no text'}"
         )
@@ -148,7 +148,7 @@ def build(
         n_tokens = sum(shard["tokens"] for shard in shards)
         manifest[split] = {"bytes": saved["n_bytes"][split], "tokens": n_tokens, "shards": shards}
     write_manifest(folder, manifest)
-    journal.path.unlink()
+    reached.path.unlink()
 
 
 def count_ends(pieces: Iterable[tuple[str, Piece]], counts: Counts) -> Iterator[tuple[str, Piece]]:
@@ -165,50 +165,54 @@ def skip(pieces: Iterator[tuple[str, Piece]], n_pieces: int, n_bytes: int, progr
     done, reported = 0, 0
     for _, piece in islice(pieces, n_pieces):
         done += utf8_length(piece.text)
-        if done - reported >= JOB_CHARACTERS or done == n_bytes:  # a report costs as much as a short document
+        if done - reported >= ITEM_CHARACTERS or done == n_bytes:  # a report costs as much as a short document
             progress("reading what is done", done, n_bytes)
             reported = done
 
 
 def is_built(folder: Path) -> bool:
     """Whether a folder is whole, although it has not been moved into position."""
-    return (folder / MANIFEST).is_file() and not (folder / JOURNAL).exists()
+    return (folder / MANIFEST).is_file() and not (folder / PROGRESS_FILE).exists()
 
 
 def can_go_on(folder: Path) -> bool:
-    return (folder / JOURNAL).is_file() or is_built(folder)
+    return (folder / PROGRESS_FILE).is_file() or is_built(folder)
 
 
-def jobs(pieces: Iterable[tuple[str, Piece]]) -> Iterator[Job]:
-    """Pieces of one split together, about JOB_CHARACTERS of them."""
+def work_items(pieces: Iterable[tuple[str, Piece]]) -> Iterator[WorkItem]:
+    """Pieces of one split together, about ITEM_CHARACTERS of them."""
     together, size, last = [], 0, None
     for split, piece in pieces:
-        if together and (split != last or size >= JOB_CHARACTERS):
-            yield Job(last, together)
+        if together and (split != last or size >= ITEM_CHARACTERS):
+            yield WorkItem(last, together)
             together, size = [], 0
         together.append(piece)
         size += len(piece.text)
         last = split
     if together:
-        yield Job(last, together)
+        yield WorkItem(last, together)
 
 
-def in_order(jobs: Iterable[Job], tokenizer: Tokenizer) -> Iterator[Encoded]:
-    """The ids of the jobs, made on all cores while the next ones are read: tiktoken lets go of the interpreter.
+def in_order(items: Iterable[WorkItem], tokenizer: Tokenizer) -> Iterator[Encoded]:
+    """The ids of the items, made on all cores while the next ones are read: tiktoken lets go of the interpreter.
 
+<<<<<<< HEAD
     A few jobs a core are in memory together, no more.
+=======
+    A few items a core are in memory at the same time, no more.
+>>>>>>> 520cd76 (Plain words in the storage files; no helper with one caller)
     """
 
-    def encode(job: Job) -> Encoded:
-        n_bytes = sum(utf8_length(piece.text) for piece in job.pieces)
-        ids = tokenizer.encode_pieces(job.pieces).astype(dtype)
-        return Encoded(job.split, len(job.pieces), n_bytes, ids)
+    def encode(item: WorkItem) -> Encoded:
+        n_bytes = sum(utf8_length(piece.text) for piece in item.pieces)
+        ids = tokenizer.encode_pieces(item.pieces).astype(dtype)
+        return Encoded(item.split, len(item.pieces), n_bytes, ids)
 
     dtype, threads = dtype_of(tokenizer.vocab_size), min(usable_cores(), MOST_THREADS)
     waiting = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for job in jobs:
-            waiting.append(pool.submit(encode, job))
+        for item in items:
+            waiting.append(pool.submit(encode, item))
             if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
         while waiting:

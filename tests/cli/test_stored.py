@@ -11,7 +11,8 @@ from test_commands import refusal, train
 import cli
 from cli.schema import TrainCommand
 from cli.stored import decide
-from storage.run import waiting_path
+from common.atomic import waiting_path
+from storage import run
 
 FILES = ("data=files", "data.path=x.txt")
 
@@ -110,7 +111,7 @@ def test_auto_says_in_a_line_that_the_settings_of_a_run_without_a_checkpoint_are
 def test_other_processes_wait_until_the_first_has_brought_an_earlier_run_back(tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    earlier = waiting_path(tmp_path / "run")
+    earlier = waiting_path(tmp_path / "run", run.KIND)
     make_run(earlier)
     back = threading.Timer(0.2, earlier.rename, [tmp_path / "run"])
     back.start()

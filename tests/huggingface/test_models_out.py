@@ -13,6 +13,7 @@ from networks import loud_model
 from tolerance import additions, assert_near
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from common.atomic import waiting_path
 from common.errors import InputError
 from model import GPT, GPTConfig, Sampling, generate
 from probing.patterns import PatternRecorder
@@ -110,7 +111,7 @@ def test_a_mixture_names_every_setting_that_stands_in_the_way(tmp_path):
 
 def test_a_run_that_waits_beside_an_export_is_not_touched(tmp_path):
     """``storage.run`` keeps what it is about to replace under such a name."""
-    waiting = run.waiting_path(tmp_path / "out")
+    waiting = waiting_path(tmp_path / "out", run.KIND)
     waiting.mkdir()
     export(make({}), tmp_path / "out")
     export(make({}), tmp_path / "out", overwrite=True)

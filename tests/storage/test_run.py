@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from kills import kill_at_every_moment
 
+from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import byte_tokenizer
 from storage import run
@@ -32,7 +33,7 @@ def test_a_new_run_killed_at_any_moment_of_its_start_leaves_the_earlier_one_or_i
         with pytest.raises(InputError, match="exists; resume="):
             run.check_free(folder, overwrite=False)
         seen.add(run.read_config(folder)["name"])
-        assert not run.waiting_path(folder).exists()
+        assert not waiting_path(folder, run.KIND).exists()
         shutil.rmtree(folder)
         begin_with_checkpoint(folder, "earlier")
     assert seen == {"earlier", "new"}

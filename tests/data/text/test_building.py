@@ -22,9 +22,9 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """A journal entry every so many bytes, shards of so few tokens, that a small corpus has several of each."""
-    monkeypatch.setattr(building, "JOURNAL_BYTES", 2_000)
-    monkeypatch.setattr(building, "JOB_CHARACTERS", 300)
+    """So few bytes between two writes of the progress file, and tokens a shard, that a small corpus has several."""
+    monkeypatch.setattr(building, "SAVED_BYTES", 2_000)
+    monkeypatch.setattr(building, "ITEM_CHARACTERS", 300)
     monkeypatch.setattr(shards, "SHARD_TOKENS", 5_000)
     monkeypatch.setattr(shards, "FLUSH_TOKENS", 700)
 
@@ -92,16 +92,16 @@ def test_documents_between_separators_are_the_same_after_a_kill(tmp_path, separa
 
 
 @pytest.mark.parametrize("calls", [0, 2, 9, 25, 45])
-def test_a_kill_costs_no_more_than_one_entry_of_the_journal(tmp_path, corpus, calls):
+def test_a_kill_costs_no_more_than_what_came_since_the_progress_file(tmp_path, corpus, calls):
     assert killed(corpus, BYTES, tmp_path, calls)
-    (journal,) = (tmp_path / "tokens").glob(".building-*/journal.json")
-    n_saved = sum(json.loads(journal.read_text())["n_bytes"].values())
-    said = []
-    prepare(corpus, BYTES, tmp_path, lambda *now: said.append(now))
-    done = [n for text, n, _ in said if text == "tokenizing"]
-    assert done[0] >= 300 * calls - 2 * building.JOURNAL_BYTES
-    again = [now for now in said if now[0] == "reading what is done"]
-    assert any("going on with an earlier start" in text for text, *_ in said) == bool(again) == (calls >= 9)
+    (reached,) = (tmp_path / "tokens").glob(".building-*/progress.json")
+    n_saved = sum(json.loads(reached.read_text())["n_bytes"].values())
+    reports = []
+    prepare(corpus, BYTES, tmp_path, lambda *now: reports.append(now))
+    done = [n for text, n, _ in reports if text == "tokenizing"]
+    assert done[0] >= 300 * calls - 2 * building.SAVED_BYTES
+    again = [now for now in reports if now[0] == "reading what is done"]
+    assert any("going on with an earlier start" in text for text, *_ in reports) == bool(again) == (calls >= 9)
     assert not again or again[-1][1:] == (n_saved, n_saved)
 
 
@@ -112,9 +112,9 @@ def test_an_interrupt_keeps_what_is_done(tmp_path, corpus):
 
     with pytest.raises(KeyboardInterrupt):
         prepare(corpus, BYTES, tmp_path, interrupt)
-    said = []
-    prepare(corpus, BYTES, tmp_path, lambda *now: said.append(now))
-    assert min(done for text, done, _ in said if text == "tokenizing") > 6_000
+    reports = []
+    prepare(corpus, BYTES, tmp_path, lambda *now: reports.append(now))
+    assert min(done for text, done, _ in reports if text == "tokenizing") > 6_000
 
 
 def test_an_error_that_may_pass_keeps_what_is_done(tmp_path, corpus, monkeypatch):
@@ -137,7 +137,7 @@ def iter_of_error():
 def test_a_kill_between_the_manifest_and_the_end_leaves_nothing_that_looks_whole(tmp_path, corpus, monkeypatch):
     unlink = Path.unlink
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda self, **how: unlink_but_journal(unlink, self, how))
+        patch.setattr(Path, "unlink", lambda self, **how: unlink_but_progress(unlink, self, how))
         with pytest.raises(KeyboardInterrupt):
             prepare(corpus, BYTES, tmp_path / "killed")
     (half_made,) = (tmp_path / "killed" / "tokens").glob(".building-*")
@@ -148,8 +148,8 @@ def test_a_kill_between_the_manifest_and_the_end_leaves_nothing_that_looks_whole
     assert files_in(again.folder) == files_in(fresh.folder)
 
 
-def unlink_but_journal(unlink, path: Path, how: dict) -> None:
-    if path.name == building.JOURNAL:
+def unlink_but_progress(unlink, path: Path, how: dict) -> None:
+    if path.name == building.PROGRESS_FILE:
         raise KeyboardInterrupt
     unlink(path, **how)
 
@@ -178,7 +178,7 @@ def test_a_changed_source_starts_over(tmp_path, corpus):
     assert files_in(again.folder) == files_in(fresh.folder)
 
 
-@pytest.mark.parametrize("name", ["train_*.bin", "tokenizer.json", "journal.json"])
+@pytest.mark.parametrize("name", ["train_*.bin", "tokenizer.json", "progress.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"{")], ids=["gone", "damaged"])
 def test_half_made_tokens_that_were_damaged_are_made_anew(tmp_path, corpus, name, damage):
     assert killed(corpus, BPE, tmp_path / "killed", calls=40)
@@ -220,14 +220,14 @@ def test_a_corpus_that_changes_while_it_is_read_is_refused(tmp_path, corpus):
 
 
 def prepare_counting(corpus: Files, cache: Path, answers: object) -> None:
-    said = []
+    reports = []
 
     def progress(text: str, *_: object) -> None:
         time.sleep(0.002)
-        said.append(text)
+        reports.append(text)
 
     made: Dataset = prepare(corpus, BYTES, cache, progress)
-    answers.put((made.key, "tokenizing" in said, any("waiting for another process" in text for text in said)))
+    answers.put((made.key, "tokenizing" in reports, any("waiting for another process" in text for text in reports)))
 
 
 def test_of_two_processes_one_makes_the_tokens_and_the_other_waits(tmp_path, corpus):

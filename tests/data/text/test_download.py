@@ -176,10 +176,10 @@ def test_a_killed_download_leaves_nothing_that_looks_whole_and_the_next_one_clea
 
 
 def fetch_listening(remote: Remote, folder: Path, start: object, answers: object) -> None:
-    said = []
+    reports = []
     start.wait()
-    fetch_all("it", [remote], folder, lambda text, *_: said.append(text))
-    answers.put(any("waiting for another process" in text for text in said))
+    fetch_all("it", [remote], folder, lambda text, *_: reports.append(text))
+    answers.put(any("waiting for another process" in text for text in reports))
 
 
 def test_two_processes_fetch_a_file_once(tmp_path, server, remote):
@@ -197,26 +197,26 @@ def test_two_processes_fetch_a_file_once(tmp_path, server, remote):
 
 
 def test_the_size_of_all_is_reported_before_the_first_byte_and_then_what_has_come(tmp_path, server):
-    said, remotes = [], [server.web_file("a/one"), hub_file("a/two")]
-    fetch_all("it", remotes, tmp_path, lambda *now: said.append((now, len(server.asked))))
-    assert said[0] == ((f"downloading it: 2.0 MB in 2 files to {tmp_path}", 0, 2 * len(CONTENT)), 0)
-    done = [now[1] for now, _ in said[1:]]
+    reports, remotes = [], [server.web_file("a/one"), hub_file("a/two")]
+    fetch_all("it", remotes, tmp_path, lambda *now: reports.append((now, len(server.asked))))
+    assert reports[0] == ((f"downloading it: 2.0 MB in 2 files to {tmp_path}", 0, 2 * len(CONTENT)), 0)
+    done = [now[1] for now, _ in reports[1:]]
     assert done[0] > 0, "0 would announce another download"
     assert done[-1] == 2 * len(CONTENT)
-    assert all(text == "downloading it" and total == 2 * len(CONTENT) for (text, _, total), _ in said[1:])
+    assert all(text == "downloading it" and total == 2 * len(CONTENT) for (text, _, total), _ in reports[1:])
     fetch_all("it", remotes, tmp_path, pytest.fail)
 
 
 def test_the_bar_is_what_the_hubs_own_transfer_reports_to():
-    said = []
+    reports = []
     with XetDownloadProgressReporter(
-        reconstruction_desc="it", total=9, log_level=30, tqdm_class=Bar(said.append)
+        reconstruction_desc="it", total=9, log_level=30, tqdm_class=Bar(reports.append)
     ) as it:
         for done in (4, 9):
             report = {"total_bytes_completed": done, "total_transfer_bytes_completed": done + 1, "total_bytes": 9}
             rates = {"total_bytes_completion_rate": 1.0, "total_transfer_bytes_completion_rate": 1.0}
             it.update_progress(SimpleNamespace(**report, **rates))
-    assert said == [4, 9]
+    assert reports == [4, 9]
 
 
 def test_a_hash_that_the_catalog_does_not_know_is_the_one_that_the_hub_declares(tmp_path, server):
