@@ -196,11 +196,7 @@ def work_items(pieces: Iterable[tuple[str, Piece]]) -> Iterator[WorkItem]:
 def in_order(items: Iterable[WorkItem], tokenizer: Tokenizer) -> Iterator[Encoded]:
     """The ids of the items, made on all cores while the next ones are read: tiktoken lets go of the interpreter.
 
-<<<<<<< HEAD
-    A few jobs a core are in memory together, no more.
-=======
-    A few items a core are in memory at the same time, no more.
->>>>>>> 520cd76 (Plain words in the storage files; no helper with one caller)
+    A few items a core are in memory together, no more.
     """
 
     def encode(item: WorkItem) -> Encoded:
