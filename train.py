@@ -126,7 +126,7 @@ def begin_with(command: TrainCommand, console: Console, device: torch.device, wo
             console.note(sentence)
         with world.in_turn():
             tokenizer = found.get_tokenizer(Path(command.cache))
-        console.note(f"weights from {name}, {found.counterfactual.architecture}")
+        console.note(f"weights from {name}, {found.architecture.name}")
         if command.max_steps != 0 and command.optimizer.name == "muon":
             console.note(
                 "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"

@@ -1,5 +1,4 @@
-"""A architecture: the architecture in ``transformers`` that computes what one of ours does, key by key and tensor by
-tensor.
+"""An architecture of ``transformers`` that computes what one of ours does, key by key and tensor by tensor.
 
 Every table is read in both directions, so that what goes out comes in again as it was.
 """
@@ -66,7 +65,7 @@ class Architecture:
     """
 
     model_type: str
-    architecture: str
+    name: str
     prefix: str
     switches: Values
     keys: tuple[Key, ...]
@@ -92,7 +91,7 @@ class Architecture:
         """Their config.json, but for what concerns tokens."""
         written = [key for key in self.keys if key.written]
         values = {key.theirs: key.to_theirs(vars(config)[key.ours]) if key.ours else key.value for key in written}
-        about = {"architectures": [self.architecture], "model_type": self.model_type, "dtype": "float32"}
+        about = {"architectures": [self.name], "model_type": self.model_type, "dtype": "float32"}
         return {**about, **values, **self.derived(config), **dict.fromkeys(self.dropout, config.dropout)}
 
     def from_config(self, values: Values, source: str) -> GPTConfig:
@@ -133,7 +132,7 @@ class Architecture:
         tied = found.pop(HEAD, None) if config.tie_embeddings else None
         foreign = [name for name in found if name not in rows and not (self.buffers and name.endswith(self.buffers))]
         if foreign:
-            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.architecture}")
+            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.name}")
         parameters = {}
         for name, row in rows.items():
             if name not in found:

@@ -29,20 +29,20 @@ from storage.weights import get_parameters, set_parameters
 
 SCHEME = "hf:"
 KIND = "export"
-TWINS = (GPT2, NANOCHAT)
+ARCHITECTURES = (GPT2, NANOCHAT)
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 ABOUT = "export.json"  # says where an export comes from, and that the folder is one
 OWN = {ABOUT, WEIGHTS, "config.json", "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
 
 
-def twin_of(config: GPTConfig, source: str) -> Architecture:
+def architecture_of(config: GPTConfig, source: str) -> Architecture:
     """The architecture that computes the same; raises InputError naming the settings that stand in the way."""
-    wrong = {architecture.name: architecture.without_place(config) for architecture in TWINS}
-    nearest = min(TWINS, key=lambda architecture: len(wrong[architecture.name]))
-    if settings := wrong[nearest.architecture]:
+    wrong = {architecture.name: architecture.without_place(config) for architecture in ARCHITECTURES}
+    nearest = min(ARCHITECTURES, key=lambda architecture: len(wrong[architecture.name]))
+    if settings := wrong[nearest.name]:
         raise InputError(
             f"{source}: {' and '.join(settings)} {'has' if len(settings) == 1 else 'have'} no place in "
-            f"{nearest.architecture}, the nearest architecture of transformers; nothing was written"
+            f"{nearest.name}, the nearest architecture of transformers; nothing was written"
         )
     return nearest
 
@@ -50,7 +50,7 @@ def twin_of(config: GPTConfig, source: str) -> Architecture:
 def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Architecture:
     """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
     config = model.config
-    architecture = twin_of(config, f"run={about['run']}")
+    architecture = architecture_of(config, f"run={about['run']}")
     check_free(folder, overwrite)
     ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
     contents = {
@@ -160,7 +160,7 @@ def read(name: str) -> Import:
     if not (folder / "config.json").is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
     values = tokenizer_json.read_json(folder / "config.json")
-    architectures = {architecture.model_type: architecture for architecture in TWINS}
+    architectures = {architecture.model_type: architecture for architecture in ARCHITECTURES}
     if str(values.get("model_type")) not in architectures:
         raise InputError(
             f"{name}: model_type={values.get('model_type')} cannot be read; {' and '.join(architectures)} can"

@@ -61,7 +61,7 @@ def linear(theirs: str, *ours: str) -> Iterator[Row]:
 
 GPT2 = Architecture(
     model_type="gpt2",
-    architecture="GPT2LMHeadModel",
+    name="GPT2LMHeadModel",
     prefix="transformer.",
     switches=SWITCHES,
     keys=KEYS,

@@ -53,7 +53,7 @@ def rows(config: GPTConfig) -> Iterator[Row]:
 
 NANOCHAT = Architecture(
     model_type="nanochat",
-    architecture="NanoChatForCausalLM",
+    name="NanoChatForCausalLM",
     prefix="model.",
     switches=SWITCHES,
     keys=KEYS,
