@@ -1,0 +1,369 @@
+"""Cases from any text: ``python -m data.cases.mine TEXT... > cases.jsonl``. TEXT: files, folders or globs.
+
+A *repeated name* (which of two names comes again?), *he or she* after one man's and one woman's name, and, for texts with
+few names, a *repeated word*. Each case stands beside its counterfactual, the same excerpt with the two names exchanged
+throughout, so that the more frequent name is right in exactly one of them. Cases are left out until the candidate that is
+mentioned last is right in exactly one half. docs/your-own-sentences.md describes the file.
+"""
+
+import argparse
+import json
+import sys
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import InputError
+from common.piped import run
+from data.cases.case import Case, Span, Spans
+from data.cases.files import OWN_SPLITS, deal
+from data.cases.names import Name, Names, People, Tokens, cut_words
+from data.text.corpora import Files
+from data.text.files import Counts, read_pieces
+from data.text.finding import KNOWN
+
+REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD = (
+    "repeated_name",
+    "he_or_she",
+    "he_or_she_after_pronouns",
+    "repeated_word",
+)
+TASKS = (REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD)
+GOLD, OTHER, ANSWER = 0, 1, 2
+WINDOW = 100  # words and punctuation marks of an excerpt, at most
+PRONOUN_WINDOW = 60  # in which exactly one man and one woman are named
+FEW_NAMES = 50  # cases; with fewer of them repeated words are mined, too
+FEWEST_DOCUMENTS = 20  # for documents to be clusters; else parts of them are
+PART = 20_000  # characters, about a chapter
+RARE = 1 / 1_000  # a word that is more frequent says little of what a text is about
+MATCHED = 1.5  # two words' frequencies differ by this factor at most
+SHORTEST_WORD = 4  # letters
+EXCHANGED = "exchanged"
+FOILS = {"he": "she", "He": "She", "she": "he", "She": "He"}
+
+
+class Segment(NamedTuple):
+    """Characters ``start`` to ``end`` of a document: what stands there, and what does after the exchange."""
+
+    start: int
+    end: int
+    texts: tuple[str, str]
+    role: int  # GOLD, OTHER, or ANSWER
+
+
+class Find(NamedTuple):
+    """An excerpt, characters ``start`` to ``end``, in which all ``segments`` are exchanged; the answer is the last one.
+
+    ``last_pronoun``: whom the pronoun before the answer means if its gender decides, GOLD or OTHER; None without one.
+    """
+
+    task: str
+    start: int
+    end: int
+    segments: tuple[Segment, ...]
+    last_pronoun: int | None = None
+
+    @property
+    def nearest_is_right(self) -> bool:
+        return self.segments[-2].role == GOLD
+
+
+def segment(tokens: Tokens, first: int, end: int, other: str, role: int) -> Segment:
+    """Tokens ``first`` to ``end``, which become ``other`` in the counterfactual."""
+    start, stop = tokens.starts[first], tokens.ends[end - 1]
+    return Segment(start, stop, (tokens.text[start:stop], other), role)
+
+
+def excerpt(tokens: Tokens, task: str, first: int, segments: Sequence[Segment], last: int) -> Find:
+    """From token ``first`` to the one after the answer's ``last``, where answer and foil have surely parted."""
+    return Find(task, tokens.starts[first], tokens.ends[last + 1], tuple(segments))
+
+
+def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
+    """Names that come again in an excerpt with exactly one other name; the excerpt begins after any third one."""
+    found = list(names.find(tokens))
+    for k, name in enumerate(found):
+        first, other, j = max(0, name.first - window), None, k - 1
+        while j >= 0 and found[j].first >= first:
+            if found[j].form != name.form:
+                if other and found[j].form != other.form:
+                    first = found[j].end
+                    break
+                other = other or found[j]
+            j -= 1
+        start = tokens.sentence_from(first)
+        mentions = [mention for mention in found[max(j, 0) : k] if mention.first >= start]
+        if {mention.form for mention in mentions} != {name.form, other and other.form} or len(mentions) < 2:
+            continue
+        both = {name.form: other.form, other.form: name.form}
+        roles = {name.form: GOLD, other.form: OTHER}
+        segments = [segment(tokens, m.first, m.end, both[m.form], roles[m.form]) for m in mentions]
+        segments.append(segment(tokens, name.first, name.end, other.form, ANSWER))
+        if (
+            name.end < len(tokens.words)
+            and may_change_places(names, name, other)
+            and (not genders_differ(name, other) or not gendered(tokens, names.people, start, name.first, mentions))
+            and not left_over(tokens, start, name.end, [*mentions, name])
+        ):
+            yield excerpt(tokens, REPEATED_NAME, start, segments, name.end - 1)
+
+
+def may_change_places(names: Names, one: Name, other: Name) -> bool:
+    """Whether two names are of different bearers, as far as one can see, and of one kind: two persons or two places."""
+    bare = [names.without_title(name.form.split(" ")) for name in (one, other)]
+    apart = not set(bare[0]) & set(bare[1]) or genders_differ(one, other)
+    return apart and (one.form in names.places) == (other.form in names.places)
+
+
+def genders_differ(one: Name, other: Name) -> bool:
+    return {one.gender, other.gender} == {"she", "he"}
+
+
+def gendered(tokens: Tokens, people: People, start: int, end: int, names: Sequence[Name]) -> list[tuple[int, str]]:
+    """Where words that say whether a woman or a man is meant stand outside ``names``, and which of the two."""
+    inside = {i for name in names for i in range(name.first, name.end)}
+    found = []
+    for i in range(start, end):
+        word = tokens.words[i].lower()
+        gender = people.pronouns.get(word) or people.nouns.get(word)
+        if gender and i not in inside:
+            found.append((i, gender))
+    return found
+
+
+def left_over(tokens: Tokens, start: int, end: int, names: Sequence[Name]) -> bool:
+    """Whether a word of the names stands outside of them, as in a heading, where no exchange would reach it."""
+    inside = {i for name in names for i in range(name.first, name.end)}
+    words = {tokens.words[i].lower() for i in inside} - {"."}
+    return any(tokens.words[i].lower() in words for i in range(start, end) if i not in inside)
+
+
+def he_or_she(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
+    """*he* and *she* of the narrator after the names of exactly one man and one woman, and of nobody else."""
+    people, found = names.people, list(names.find(tokens))
+    firsts = [name.first for name in found]
+    for i, word in enumerate(tokens.words[:-1]):
+        if word not in FOILS or tokens.quoted[i]:
+            continue
+        first = max(0, i - min(window, PRONOUN_WINDOW))
+        begin = tokens.sentence_before(first)
+        start = begin if i - begin <= window else tokens.sentence_from(first)
+        seen = found[bisect_left(firsts, min(start, first)) : bisect_left(firsts, i)]
+        persons = [name for name in seen if name.gender or name.form not in names.places]
+        couple = {gender: [name for name in persons if name.gender == gender] for gender in ("she", "he")}
+        if not all(couple.values()) or not all(one_person(names, mentions) for mentions in couple.values()):
+            continue
+        meant = word.lower()
+        if any(name.first < start or (not name.gender and name.first > couple[meant][-1].first) for name in persons):
+            continue  # somebody of unknown gender was named since, and may be meant
+        persons = [name for name in persons if name.gender]
+        around = gendered(tokens, people, min(start, first), i, persons)
+        introduced = couple[meant][0].first
+        if (
+            any(tokens.words[k].lower() in people.nouns and gender == meant for k, gender in around)
+            or any(k < introduced and gender == meant for k, gender in around)  # then it means somebody else
+            or left_over(tokens, start, i, persons)
+        ):
+            continue
+        other_form = {"she": couple["he"][-1].form, "he": couple["she"][-1].form}
+        segments = [
+            segment(tokens, name.first, name.end, other_form[name.gender], GOLD if name.gender == meant else OTHER)
+            for name in persons
+        ]
+        segments.append(segment(tokens, i, i + 1, FOILS[word], ANSWER))
+        before = [gender for k, gender in around if k >= start and tokens.words[k].lower() in people.pronouns]
+        last = (GOLD if before[-1] == meant else OTHER) if before else None
+        task = AFTER_PRONOUNS if before else HE_OR_SHE
+        yield excerpt(tokens, task, start, segments, i)._replace(last_pronoun=last)
+
+
+def one_person(names: Names, mentions: Sequence[Name]) -> bool:
+    """Whether names of one gender can all mean one person: *Emma* and *Miss Emma Woodhouse*."""
+    words = [set(names.without_title(name.form.split(" "))) for name in mentions]
+    return all(own & max(words, key=len) for own in words)
+
+
+def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
+    """Words that come again in an excerpt with another word that is about as frequent in the text.
+
+    The other word is the one that ends in the same two letters, if any does, and is nearest in frequency.
+    """
+    rare = {word: n for word, n in names.lower.items() if len(word) >= SHORTEST_WORD and n <= RARE * names.n_words}
+    words = tokens.words
+    for i in range(len(words) - 1):
+        word, first = words[i], max(0, i - window)
+        if word not in rare or word not in words[first:i]:
+            continue
+        start = tokens.sentence_from(first)
+        start = start if word in words[start:i] else first
+        others = {
+            other: (other[-2:] != word[-2:], abs(log(rare[other] / rare[word])), other)
+            for other in words[start:i]
+            if other in rare and other != word
+        }
+        other = min(others, key=others.get, default=None)
+        if other is None or others[other][1] > log(MATCHED):
+            continue
+        places = [k for k in range(start, i) if words[k] in (word, other)]
+        if any(words[k].lower() in (word, other) for k in range(start, i) if k not in places):
+            continue  # in capitals, where the exchange would not reach it
+        roles, both = {word: GOLD, other: OTHER}, {word: other, other: word}
+        segments = [segment(tokens, k, k + 1, both[words[k]], roles[words[k]]) for k in places]
+        yield excerpt(tokens, REPEATED_WORD, start, [*segments, segment(tokens, i, i + 1, other, ANSWER)], i)
+
+
+@dataclass(frozen=True)
+class Mined:
+    """``cases``, each beside its counterfactual, and for each task how many references there were before the balance:
+    those whose nearest candidate is right, and the others.
+    """
+
+    cases: list[Case]
+    found: dict[str, tuple[int, int]]
+
+
+class Miner:
+    """Finds references in documents, whose names are known by how they are written in all of them.
+
+    ``language``: whose words about people are used (``data/languages``). ``window``: words of an excerpt, at most.
+    """
+
+    def __init__(self, documents: Sequence[str], language: str = "en", window: int = WINDOW) -> None:
+        people = People(language)
+        self.window = window
+        self.documents = [cut_words(text, people.titles) for text in documents]
+        self.names = Names(self.documents, people)
+
+    def finds(self) -> Iterator[tuple[int, Find]]:
+        """Every find with the number of its document; repeated words only where names are few."""
+        found = list(self.finds_by(repeated_names, he_or_she))
+        yield from found
+        if sum(find.task == REPEATED_NAME for _, find in found) < FEW_NAMES:
+            yield from self.finds_by(repeated_words)
+
+    def finds_by(self, *ways: Callable[[Tokens, Names, int], Iterator[Find]]) -> Iterator[tuple[int, Find]]:
+        for way in ways:
+            for number, tokens in enumerate(self.documents):
+                for find in way(tokens, self.names, self.window):
+                    yield number, find
+
+    def mine(self, most: int | None = None) -> Mined:
+        """All finds as balanced cases; ``most``: references of each task and split, evenly over the text."""
+        found = list(self.finds())
+        parts = len({number for number, _ in found}) < FEWEST_DOCUMENTS
+        cases: list[Case] = []
+        right: dict[str, bool] = {}
+        for number, find in found:
+            cluster = f"document {number + 1}" + (f", part {find.start // PART + 1}" if parts else "")
+            pair = write_pair(self.documents[number].text, find, cluster, f"{number + 1}-{find.start}")
+            cases += pair
+            right |= {case.id: find.nearest_is_right for case in pair}
+        counts = Counter((find.task, find.nearest_is_right) for _, find in found)
+        tallies = {task: (counts[task, True], counts[task, False]) for task in TASKS}
+        return Mined(balance(deal(cases), right, most), {task: tally for task, tally in tallies.items() if any(tally)})
+
+
+def write_pair(text: str, find: Find, cluster: str, place: str) -> list[Case]:
+    """The excerpt as it stands, and with all of its segments exchanged."""
+    answer = find.segments[-1]
+    names = [f"{find.task}-{place}-{answer.start - find.start}", ""]
+    names[1] = f"{names[0]}-exchanged"
+    return [write_case(text, find, version, names, cluster) for version in (0, 1)]
+
+
+def write_case(text: str, find: Find, version: int, names: Sequence[str], cluster: str) -> Case:
+    """The excerpt (``version`` 0) or its counterfactual (1), with offsets in bytes."""
+    raw, at = b"", find.start
+    spans: dict[int, list[Span]] = {GOLD: [], OTHER: [], ANSWER: []}
+    for one in find.segments:
+        raw += text[at : one.start].encode()
+        word = one.texts[version].encode()
+        spans[one.role].append((len(raw), len(raw) + len(word)))
+        raw, at = raw + word, one.end
+    raw += text[at : find.end].encode()
+    (answer,) = spans[ANSWER]
+    return Case(
+        id=names[version],
+        text=raw.decode(),
+        family=find.task,
+        frame=cluster,
+        split="",
+        spans=Spans(
+            gold=tuple(spans[GOLD]),
+            distractors=tuple(spans[OTHER]),
+            answer=answer,
+            pronoun=answer if find.task in (HE_OR_SHE, AFTER_PRONOUNS) else None,
+        ),
+        foil=find.segments[-1].texts[1 - version],
+        twin=names[1 - version],
+        twin_kind=EXCHANGED,
+    )
+
+
+def balance(cases: Sequence[Case], right: Mapping[str, bool], most: int | None) -> list[Case]:
+    """Of each task and split as many pairs whose nearest candidate is right as others, spread evenly over the text.
+
+    ``cases``: each beside its counterfactual. ``right``: by case, whether the nearest candidate is. ``most``: pairs of
+    a task and split.
+    """
+    pairs: dict[tuple[str, str], dict[bool, list[int]]] = {}
+    for i in range(0, len(cases), 2):
+        sides = pairs.setdefault((cases[i].family, cases[i].split), {True: [], False: []})
+        sides[right[cases[i].id]].append(i)
+    kept = []
+    for sides in pairs.values():
+        n = min(map(len, sides.values()))
+        n = n if most is None else min(n, most // 2)
+        kept += [side[len(side) * k // n] for side in sides.values() for k in range(n)]
+    return [case for i in sorted(kept) for case in cases[i : i + 2]]
+
+
+def read_documents(paths: Sequence[str]) -> list[str]:
+    """The documents of files, folders and globs, in sorted order, as training reads them."""
+    documents, counts = [""], Counts()
+    for path in paths:
+        corpus = Files(path)
+        for file in corpus.files(Path())["train"]:
+            for piece in read_pieces(file, corpus.field, counts, corpus.separator):
+                documents[-1] += piece.text
+                if piece.ends_document:
+                    documents.append("")
+    return [document for document in documents if document]
+
+
+def describe(mined: Mined) -> str:
+    """How many references of each task were found, and how many are left once the nearest is right in one half."""
+    lines = []
+    for task, (right, wrong) in mined.found.items():
+        n = Counter(case.split for case in mined.cases if case.family == task)
+        clusters = len({case.frame for case in mined.cases if case.family == task})
+        kept = ", ".join(f"{n[split] // 2} pairs in {split}" for split in OWN_SPLITS)
+        lines.append(
+            f"{task}: {right + wrong} found, in {right} of them the nearest candidate is right; {kept}, "
+            f"of {clusters} documents or parts"
+        )
+    return "\n".join(lines) or "no references were found"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m data.cases.mine", description=__doc__.splitlines()[0])
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help=f"a file, folder or glob ({KNOWN})")
+    parser.add_argument("--window", type=int, default=WINDOW, help=f"words of an excerpt, at most (default: {WINDOW})")
+    parser.add_argument("--most", type=int, help="pairs of each task and split, at most (default: all)")
+    arguments = parser.parse_args()
+    try:
+        mined = Miner(read_documents(arguments.texts), window=arguments.window).mine(arguments.most)
+    except InputError as error:
+        sys.exit(str(error))
+    for case in mined.cases:
+        print(json.dumps({key: value for key, value in case.to_json().items() if value}, ensure_ascii=False))
+    sys.stdout.flush()
+    print(describe(mined), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

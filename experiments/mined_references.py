@@ -1,0 +1,95 @@
+"""How often mined references are right, against annotation: ``python -m experiments.mined_references LITBANK/coref``.
+
+LitBank (Bamman, Lewke and Mansoor 2020) says of about 2,000 words of each of its novels which mentions mean the same. A
+mined case is *right* if its answer means what the mined gold means, and means the *other name* or *neither* else.
+Documents are dealt to two halves in turn, by name: rules were tried on the first half only.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from data.cases.mine import GOLD, TASKS, Find, Miner
+from experiments.tables import Table
+
+VERDICTS = ("right", "other name", "neither", "not annotated")
+HALVES = ("tried on", "kept aside")
+
+
+class Annotated(NamedTuple):
+    """A text and its mentions: (first character, end, entity)."""
+
+    name: str
+    text: str
+    mentions: list[tuple[int, int, str]]
+
+
+def read_annotated(path: Path) -> Annotated:
+    """One text of LitBank, a sentence a line, tokens parted by blanks, with the annotation beside it."""
+    text = path.read_text(encoding="utf-8")
+    places, start = [], 0  # of each sentence's tokens
+    for line in text.split("\n"):
+        tokens, at = [], start
+        for token in line.split(" "):
+            tokens.append((at, at + len(token)))
+            at += len(token) + 1
+        places.append(tokens)
+        start += len(line) + 1
+    spans, entities = {}, {}
+    for line in path.with_suffix(".ann").read_text(encoding="utf-8").splitlines():
+        kind, name, *rest = line.split("\t")
+        if kind == "MENTION":
+            sentence, first, last_sentence, last = map(int, rest[:4])
+            spans[name] = (places[sentence][first][0], places[last_sentence][last][1])
+        elif kind == "COREF":
+            entities[name] = rest[0]
+    return Annotated(path.stem, text, [(*spans[name], whom) for name, whom in entities.items()])
+
+
+def entity(document: Annotated, start: int, end: int) -> str | None:
+    """Whom characters ``start`` to ``end`` mean, by the shortest mention that begins or ends with them."""
+    holding = [
+        (stop - begin, whom)
+        for begin, stop, whom in document.mentions
+        if begin <= start and end <= stop and (begin == start or stop == end)
+    ]
+    return min(holding)[1] if holding else None
+
+
+def verdict(document: Annotated, find: Find) -> str:
+    """One of VERDICTS for a mined case."""
+    *mentions, answer = find.segments
+    meant = entity(document, answer.start, answer.end)
+    candidates = [(entity(document, one.start, one.end), one.role) for one in mentions]
+    if meant is None or all(whom is None for whom, role in candidates if role == GOLD):
+        return "not annotated"
+    roles = [role for whom, role in candidates if whom == meant]
+    # The nearest mention decides where one form has two bearers.
+    return "neither" if not roles else "right" if roles[-1] == GOLD else "other name"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.mined_references", description=__doc__.splitlines()[0])
+    parser.add_argument("coref", type=Path, help="LitBank's folder of *.txt with *.ann beside them")
+    options = parser.parse_args(arguments)
+    documents = [read_annotated(path) for path in sorted(options.coref.glob("*.txt"))]
+    if not documents:
+        raise SystemExit(f"{options.coref}: has no .txt files; give LitBank's coref/brat folder")
+    miner = Miner([document.text for document in documents])
+    counts = Counter()
+    for number, find in miner.finds():
+        counts[find.task, HALVES[number % 2], verdict(documents[number], find)] += 1
+    rows = []
+    for task in TASKS:
+        for half in HALVES:
+            found = [counts[task, half, verdict] for verdict in VERDICTS]
+            judged = sum(found[:-1])
+            if judged:
+                rows.append((task, half, sum(found), f"{found[0] / judged:.0%}", *found))
+    print(Table(("task", "documents", "cases", "right of the annotated", *VERDICTS), rows).markdown())
+
+
+if __name__ == "__main__":
+    main()
