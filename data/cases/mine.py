@@ -1,9 +1,9 @@
 """Cases from any text: ``python -m data.cases.mine TEXT... > cases.jsonl``. TEXT: files, folders or globs.
 
-A *repeated name* (which of two names comes again?), *he or she* after one man's and one woman's name, and, for texts with
-few names, a *repeated word*. Each case stands beside its counterfactual, the same excerpt with the two names exchanged
-throughout, so that the more frequent name is right in exactly one of them. Cases are left out until the candidate that is
-mentioned last is right in exactly one half. docs/your-own-sentences.md describes the file.
+A *repeated name* (which of two names comes again?), *he or she* after one man's and one woman's name, and, for texts
+with few names, a *repeated word*. Each case stands beside its counterfactual, the same excerpt with the two names
+exchanged throughout, so that the more frequent name is right in exactly one of them. Cases are left out until the
+candidate that is mentioned last is right in exactly one half. docs/your-own-sentences.md describes the file.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +40,7 @@ FEWEST_DOCUMENTS = 20  # for documents to be clusters; else parts of them are
 PART = 20_000  # characters, about a chapter
 RARE = 1 / 1_000  # a word that is more frequent says little of what a text is about
 MATCHED = 1.5  # two words' frequencies differ by this factor at most
+FEW = 5  # times are never too many
 SHORTEST_WORD = 4  # letters
 EXCHANGED = "exchanged"
 FOILS = {"he": "she", "He": "She", "she": "he", "She": "He"}
@@ -192,7 +192,8 @@ def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
 
     The other word is the one that ends in the same two letters, if any does, and is nearest in frequency.
     """
-    rare = {word: n for word, n in names.lower.items() if len(word) >= SHORTEST_WORD and n <= RARE * names.n_words}
+    most = max(FEW, RARE * names.n_words)
+    rare = {word: n for word, n in names.lower.items() if len(word) >= SHORTEST_WORD and n <= most}
     words = tokens.words
     for i in range(len(words) - 1):
         word, first = words[i], max(0, i - window)
@@ -201,12 +202,12 @@ def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         start = tokens.sentence_from(first)
         start = start if word in words[start:i] else first
         others = {
-            other: (other[-2:] != word[-2:], abs(log(rare[other] / rare[word])), other)
+            other: (other[-2:] != word[-2:], ratio(rare[other], rare[word]), other)
             for other in words[start:i]
             if other in rare and other != word
         }
         other = min(others, key=others.get, default=None)
-        if other is None or others[other][1] > log(MATCHED):
+        if other is None or others[other][1] > MATCHED:
             continue
         places = [k for k in range(start, i) if words[k] in (word, other)]
         if any(words[k].lower() in (word, other) for k in range(start, i) if k not in places):
@@ -214,6 +215,11 @@ def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         roles, both = {word: GOLD, other: OTHER}, {word: other, other: word}
         segments = [segment(tokens, k, k + 1, both[words[k]], roles[words[k]]) for k in places]
         yield excerpt(tokens, REPEATED_WORD, start, [*segments, segment(tokens, i, i + 1, other, ANSWER)], i)
+
+
+def ratio(one: int, other: int) -> float:
+    """Of two counts, the larger by the smaller."""
+    return max(one, other) / min(one, other)
 
 
 @dataclass(frozen=True)

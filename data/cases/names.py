@@ -20,6 +20,7 @@ from common.errors import InputError
 LANGUAGES = Path(__file__).resolve().parents[1] / "languages"
 GENDERS = ("she", "he")
 TOKEN = re.compile(r"(?:[OD]['’](?=[A-Z]))?[^\W\d_]+(?:-[^\W\d_]+)*|\d+|\n[^\S\n]*\n|[^\w\s]")
+QUOTES = {'"': '"', "“": "”", "‘": "’"}
 SPACE = re.compile(r"\s+")
 RARELY_LOWER = 0.1  # of all times that a name's letters stand in the text
 SEEN_CAPITALISED = 2  # times within sentences, for a word that is no known first name
@@ -118,12 +119,10 @@ def cut_words(text: str, titles: Iterable[str] = ()) -> Tokens:
             continue
         if verse and not fresh and "\n" in text[ends[-1] : match.start()]:
             fresh = True
-        closes = bool(opened) and word == opened and not (word == "’" and inside_word(text, match.start()))
-        if closes:
+        if word == opened and not inside_word(text, match.start()):
             opened = ""
-        elif not opened and word in ('"', "“", "‘"):
-            opened = {'"': '"', "“": "”", "‘": "’"}[word]
-            fresh = True
+        elif not opened and word in QUOTES:
+            opened, fresh = QUOTES[word], True
         words.append(sys.intern(word))
         starts.append(match.start())
         ends.append(match.end())

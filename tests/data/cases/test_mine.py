@@ -1,0 +1,274 @@
+"""References mined from texts whose cases are known by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from common.errors import InputError
+from data.cases.case import Case
+from data.cases.files import parse_cases
+from data.cases.mine import AFTER_PRONOUNS, HE_OR_SHE, REPEATED_NAME, REPEATED_WORD, Find, Miner, write_pair
+from data.cases.names import Names, People, cut_words
+from experiments.mined_references import read_annotated, verdict
+
+ROOT = Path(__file__).resolve().parents[3]
+LITBANK = ROOT.parent / "shared/data/litbank/coref"
+PEOPLE = People()
+# One more use each, within a sentence, of names that are no first names.
+SURNAMES = " We know Darcy and Bingley. We saw Darcy and Bingley."
+
+
+def finds(text: str, task: str) -> list[Find]:
+    return [find for _, find in Miner([text]).finds() if find.task == task]
+
+
+def pairs(text: str, task: str) -> list[tuple[Case, Case]]:
+    return [tuple(write_pair(text, find, "document 1", str(i))) for i, find in enumerate(finds(text, task))]
+
+
+def words(case: Case) -> dict[str, list[str]]:
+    """What stands at gold, distractors and answer."""
+    raw = case.text.encode()
+    spans = {"gold": case.spans.gold, "distractors": case.spans.distractors, "answer": [case.spans.answer]}
+    return {name: [raw[start:end].decode() for start, end in found] for name, found in spans.items()}
+
+
+def names_in(text: str) -> list[tuple[str, str]]:
+    tokens = cut_words(text, PEOPLE.titles)
+    return [(name.form, name.gender) for name in Names([tokens], PEOPLE).find(tokens)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Then Emma's aunt saw John.", [("Emma", "she"), ("John", "he")]),
+        ("We met Mr. Darcy and Mrs. Darcy there.", [("Mr. Darcy", "he"), ("Mrs. Darcy", "she")]),
+        ("We met Mary Darcy and Sir John de Darcy.", [("Mary Darcy", "she"), ("Sir John de Darcy", "he")]),
+        ("We met Dr. Darcy and Dr. Mary Darcy.", [("Dr. Darcy", ""), ("Dr. Mary Darcy", "she")]),
+        ("Mr. Darcy came. Then Darcy went, for Darcy had to.", [("Mr. Darcy", "he"), ("Darcy", "he"), ("Darcy", "he")]),
+        ("Mr. Darcy, Mrs. Darcy and Darcy", [("Mr. Darcy", "he"), ("Mrs. Darcy", "she"), ("Darcy", "")]),
+        ("so Mr.\nDarcy and\nhis\nEmma", [("Mr. Darcy", "he"), ("Emma", "she")]),
+        ("The rose is red. Rose came. The rose is blue.", []),
+        ("HENRY and EMMA went away in May, on Monday.", []),
+    ],
+)
+def test_names_are_known_with_titles_and_by_how_they_are_written(text: str, expected: list[tuple[str, str]]) -> None:
+    more = " We know of Darcy, of that Darcy." if "Darcy" in text else ""
+    assert names_in(text + more)[: len(expected)] == expected
+    assert len(names_in(text + more)) == len(expected) + 2 * bool(more)
+
+
+def test_a_sentence_start_is_no_name_by_its_capital_alone() -> None:
+    assert names_in("Walking is good. Walking helps. They went, and Gwen walked.") == [("Gwen", "she")]
+
+
+def test_the_full_stop_of_a_title_ends_no_sentence() -> None:
+    tokens = cut_words("I saw Mr. Darcy. He went.", PEOPLE.titles)
+    assert [tokens.words[i] for i in tokens.sentences] == ["I", "He"]
+
+
+def test_line_starts_begin_sentences_in_verse_but_not_in_wrapped_prose() -> None:
+    verse = cut_words("And thus I clothe\nMy naked villany\nWith old odd ends\nStolen out of holy writ")
+    prose = cut_words("And thus I clothe\nmy naked villany\nwith Emma's ends\nstolen from John")
+    assert [verse.words[i] for i in verse.sentences] == ["And", "My", "With", "Stolen"]
+    assert [prose.words[i] for i in prose.sentences] == ["And"]
+
+
+def test_a_name_that_comes_again_has_its_earlier_mentions_as_gold() -> None:
+    ((one, other),) = pairs(
+        "Emma met Harriet at home. Later Emma's bag was open. A day went by and Emma left.", REPEATED_NAME
+    )[-1:]
+    assert words(one) == {"gold": ["Emma", "Emma"], "distractors": ["Harriet"], "answer": ["Emma"]}
+    assert words(other) == {"gold": ["Harriet", "Harriet"], "distractors": ["Emma"], "answer": ["Harriet"]}
+    assert one.foil == "Harriet"
+    assert other.foil == "Emma"
+
+
+def test_an_excerpt_begins_after_a_third_name() -> None:
+    (find, *_) = finds("Jane and Harriet met Emma. Now Emma saw Harriet. They talked, and Emma left.", REPEATED_NAME)[
+        -1:
+    ]
+    text = "Jane and Harriet met Emma. Now Emma saw Harriet. They talked, and Emma left."
+    assert text[find.start : find.end].startswith("Now Emma")
+
+
+def test_a_person_and_a_place_are_not_exchanged() -> None:
+    text = (
+        "We live in London. Emma came to London, and then Emma saw it. All is well in London, said Emma. Go to London."
+    )
+    assert not finds(text, REPEATED_NAME)
+
+
+def test_two_forms_of_one_name_are_no_two_names() -> None:
+    assert not finds(
+        "Emma Darcy came. Then Emma went, and Emma Darcy stayed." + SURNAMES.replace("Bingley", "Darcy"), REPEATED_NAME
+    )
+
+
+def test_she_after_a_woman_and_a_man_means_the_woman() -> None:
+    ((one, other),) = pairs("Emma saw John in the garden. She was tired.", HE_OR_SHE)
+    assert words(one) == {"gold": ["Emma"], "distractors": ["John"], "answer": ["She"]}
+    assert words(other) == {"gold": ["John"], "distractors": ["Emma"], "answer": ["He"]}
+    assert one.spans.pronoun == one.spans.answer
+    assert other.text == "John saw Emma in the garden. He was"
+
+
+def test_titles_are_exchanged_with_their_names() -> None:
+    ((_, other),) = pairs("Mrs. Darcy's dog bit Mr. Bingley at noon, so he ran." + SURNAMES, HE_OR_SHE)
+    assert other.text == "Mr. Bingley's dog bit Mrs. Darcy at noon, so she ran"
+
+
+def test_all_forms_of_a_name_are_exchanged() -> None:
+    ((_, other),) = pairs("John Darcy met Emma at noon. Now John slept, so she ran." + SURNAMES, HE_OR_SHE)
+    assert other.text == "Emma met John at noon. Now Emma slept, so he ran"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Emma saw Jane and John. She was tired.", "two women"),
+        ("John went home. Later he slept.", "no woman"),
+        ("Emma saw John and a girl. She was tired.", "a girl may be meant"),
+        ("She saw Emma and John. She was tired.", "the first pronoun means somebody else"),
+        ('Emma saw John. "She was tired," we said.', "a pronoun in a speech"),
+        ("Emma saw John and then Darcy. He was tired." + SURNAMES, "somebody named since may be meant"),
+        ("Emma saw John under a tree. EMMA! She was tired.", "a heading is not exchanged"),
+    ],
+)
+def test_a_pronoun_that_may_mean_somebody_else_is_no_case(text: str, why: str) -> None:
+    assert not finds(text, HE_OR_SHE) + finds(text, AFTER_PRONOUNS), why
+
+
+def test_the_pronoun_before_says_whom_it_means() -> None:
+    (his,) = finds("Emma took John by his hand. She was tired.", AFTER_PRONOUNS)
+    (hers,) = finds("Emma took John by her hand. She was tired.", AFTER_PRONOUNS)
+    assert (his.last_pronoun, hers.last_pronoun) == (1, 0)
+
+
+def test_speech_of_the_text_may_stand_between_name_and_pronoun() -> None:
+    ((one, _),) = pairs('Emma met John. "Well," said John, "it is late!" She ran.', HE_OR_SHE)
+    assert words(one)["gold"] == ["Emma"]
+
+
+WORDS = "the stone and the river lay there. " + "some say that a thing is so and so. " * 120
+
+
+def test_texts_without_names_have_repeated_words() -> None:
+    text = WORDS + "we saw the stone, then the river and one more stone today."
+    found = {tuple(words(one)["answer"]): words(one) for one, _ in pairs(text, REPEATED_WORD)}
+    assert found["stone",]["gold"] == ["stone"]
+    assert found["stone",]["distractors"] == ["river"]
+
+
+def story(n: int) -> str:
+    """Many cases, in more of which the nearest name is wrong."""
+    women, men = ("Emma", "Harriet", "Jane", "Anne"), ("John", "George", "Frank", "Henry")
+    parts = []
+    for i in range(n):
+        she, he = women[i % 4], men[i // 4 % 4]
+        parts.append(
+            f"{she} saw {he} at noon. {'She' if i % 3 else 'He'} was tired. Then {he} left {she}, and {he} ran."
+        )
+    return ("\n\n" + "So it went on for a long while, and nobody was there to see it happen again. " * 9).join(parts)
+
+
+def test_the_nearest_candidate_is_right_in_one_half_of_each_split() -> None:
+    mined = Miner([story(40), story(40), story(40)]).mine()
+    tally = Counter()
+    for case in mined.cases:
+        nearest = max((*case.spans.gold, *case.spans.distractors))
+        tally[case.family, case.split, nearest in case.spans.gold] += 1
+    assert {(task, split) for task, split, _ in tally} >= {(HE_OR_SHE, "select"), (HE_OR_SHE, "report")}
+    assert all(tally[task, split, True] == tally[task, split, False] for task, split, _ in tally)
+    right, wrong = mined.found[HE_OR_SHE]
+    assert right != wrong
+
+
+def test_no_more_cases_than_asked_for() -> None:
+    mined = Miner([story(40)] * 3).mine(most=4)
+    assert max(Counter((case.family, case.split) for case in mined.cases).values()) == 8
+
+
+def test_a_counterfactual_differs_in_the_exchanged_words_alone() -> None:
+    cases = Miner([story(20)]).mine().cases
+    assert cases
+    for one, other in zip(cases[::2], cases[1::2], strict=True):
+        assert (one.twin, other.twin) == (other.id, one.id)
+        assert between(one) == between(other)
+        assert words(one)["answer"] == [other.foil]
+
+
+def between(case: Case) -> list[bytes]:
+    """The text outside of all spans."""
+    raw, at, parts = case.text.encode(), 0, []
+    for start, end in sorted((*case.spans.gold, *case.spans.distractors, case.spans.answer)):
+        parts.append(raw[at:start])
+        at = end
+    return [*parts, raw[at:]]
+
+
+def test_many_documents_are_the_clusters_and_parts_of_few() -> None:
+    few, many = Miner([story(20)] * 2).mine().cases, Miner([story(6)] * 40).mine().cases
+    assert all("part" in case.frame for case in few)
+    assert not any("part" in case.frame for case in many)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n\n",
+        "\0\ufffd\x01\x7f" * 50,
+        "我们在花园里看见了她。她很累。" * 30,
+        "EMMA SAW JOHN. SHE WAS TIRED. " * 20,
+        "Emma " * 300,
+        "Mr.",
+        "He",
+    ],
+)
+def test_texts_without_references_have_no_cases_and_no_errors(text: str) -> None:
+    assert Miner([text]).mine().cases == []
+
+
+def test_no_documents_have_no_cases() -> None:
+    assert Miner([]).mine().cases == []
+
+
+def test_an_unknown_language_is_named() -> None:
+    with pytest.raises(InputError, match="language=tlh: there is no list of names for it"):
+        People("tlh")
+
+
+def test_the_command_writes_the_same_readable_cases_each_time(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text(story(30))
+    command = [sys.executable, "-m", "data.cases.mine", str(tmp_path), "--most", "10"]
+    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ) for _ in range(2)]
+    assert runs[0].stdout == runs[1].stdout
+    assert {json.loads(line)["family"] for line in runs[0].stdout.splitlines()} == {HE_OR_SHE}
+    assert len(parse_cases(runs[0].stdout, "mined")) == len(runs[0].stdout.splitlines())
+    assert b"he_or_she: 30 found, in 10 of them the nearest candidate is right" in runs[0].stderr
+
+
+def test_a_path_that_is_not_there_is_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "data.cases.mine", "nowhere.txt"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "nowhere.txt" in done.stderr
+
+
+@pytest.mark.skipif(not LITBANK.exists(), reason="LitBank is not there")
+def test_mined_references_are_right_by_litbanks_annotation() -> None:
+    documents = [read_annotated(path) for path in sorted(LITBANK.glob("*.txt"))]
+    tally = Counter()
+    for number, find in Miner([document.text for document in documents]).finds():
+        tally[find.task == REPEATED_NAME, verdict(documents[number], find)] += 1
+    for repeated_name in (True, False):
+        wrong = tally[repeated_name, "other name"] + tally[repeated_name, "neither"]
+        assert tally[repeated_name, "right"] > 9 * wrong
