@@ -295,8 +295,8 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
     return Case(
         id=names[version],
         text=raw.decode(),
-        family=find.task,
-        frame=cluster,
+        task=find.task,
+        template=cluster,
         split="",
         spans=Spans(
             gold=tuple(spans[GOLD]),
@@ -305,8 +305,8 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
             pronoun=answer if find.task in (HE_OR_SHE, AFTER_PRONOUNS) else None,
         ),
         foil=find.segments[-1].texts[1 - version],
-        twin=names[1 - version],
-        twin_kind=EXCHANGED,
+        counterfactual=names[1 - version],
+        counterfactual_kind=EXCHANGED,
     )
 
 
@@ -318,7 +318,7 @@ def balance(cases: Sequence[Case], right: Mapping[str, bool], most: int | None) 
     """
     pairs: dict[tuple[str, str], dict[bool, list[int]]] = {}
     for i in range(0, len(cases), 2):
-        sides = pairs.setdefault((cases[i].family, cases[i].split), {True: [], False: []})
+        sides = pairs.setdefault((cases[i].task, cases[i].split), {True: [], False: []})
         sides[right[cases[i].id]].append(i)
     kept = []
     for sides in pairs.values():
@@ -345,8 +345,8 @@ def describe(mined: Mined) -> str:
     """How many references of each task were found, and how many are left once the nearest is right in one half."""
     lines = []
     for task, (right, wrong) in mined.found.items():
-        n = Counter(case.split for case in mined.cases if case.family == task)
-        clusters = len({case.frame for case in mined.cases if case.family == task})
+        n = Counter(case.split for case in mined.cases if case.task == task)
+        clusters = len({case.template for case in mined.cases if case.task == task})
         kept = ", ".join(f"{n[split] // 2} pairs in {split}" for split in OWN_SPLITS)
         lines.append(
             f"{task}: {right + wrong} found, in {right} of them the nearest candidate is right; {kept}, "

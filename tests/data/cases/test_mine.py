@@ -182,7 +182,7 @@ def test_the_nearest_candidate_is_right_in_one_half_of_each_split() -> None:
     tally = Counter()
     for case in mined.cases:
         nearest = max((*case.spans.gold, *case.spans.distractors))
-        tally[case.family, case.split, nearest in case.spans.gold] += 1
+        tally[case.task, case.split, nearest in case.spans.gold] += 1
     assert {(task, split) for task, split, _ in tally} >= {(HE_OR_SHE, "select"), (HE_OR_SHE, "report")}
     assert all(tally[task, split, True] == tally[task, split, False] for task, split, _ in tally)
     right, wrong = mined.found[HE_OR_SHE]
@@ -191,14 +191,14 @@ def test_the_nearest_candidate_is_right_in_one_half_of_each_split() -> None:
 
 def test_no_more_cases_than_asked_for() -> None:
     mined = Miner([story(40)] * 3).mine(most=4)
-    assert max(Counter((case.family, case.split) for case in mined.cases).values()) == 8
+    assert max(Counter((case.task, case.split) for case in mined.cases).values()) == 8
 
 
 def test_a_counterfactual_differs_in_the_exchanged_words_alone() -> None:
     cases = Miner([story(20)]).mine().cases
     assert cases
     for one, other in zip(cases[::2], cases[1::2], strict=True):
-        assert (one.twin, other.twin) == (other.id, one.id)
+        assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
         assert between(one) == between(other)
         assert words(one)["answer"] == [other.foil]
 
@@ -214,8 +214,8 @@ def between(case: Case) -> list[bytes]:
 
 def test_many_documents_are_the_clusters_and_parts_of_few() -> None:
     few, many = Miner([story(20)] * 2).mine().cases, Miner([story(6)] * 40).mine().cases
-    assert all("part" in case.frame for case in few)
-    assert not any("part" in case.frame for case in many)
+    assert all("part" in case.template for case in few)
+    assert not any("part" in case.template for case in many)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_the_command_writes_the_same_readable_cases_each_time(tmp_path: Path) ->
     command = [sys.executable, "-m", "data.cases.mine", str(tmp_path), "--most", "10"]
     runs = [subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ) for _ in range(2)]
     assert runs[0].stdout == runs[1].stdout
-    assert {json.loads(line)["family"] for line in runs[0].stdout.splitlines()} == {HE_OR_SHE}
+    assert {json.loads(line)["task"] for line in runs[0].stdout.splitlines()} == {HE_OR_SHE}
     assert len(parse_cases(runs[0].stdout, "mined")) == len(runs[0].stdout.splitlines())
     assert b"he_or_she: 30 found, in 10 of them the nearest candidate is right" in runs[0].stderr
 
