@@ -18,6 +18,7 @@ from data.stories import cases
 from experiments.tables import Table
 from model import GPT, GPTConfig
 from probing import encode_tasks, pattern_texts
+from probing.behaviour import is_resolved
 from probing.heads import score_heads
 from probing.predictions import sites_of
 from probing.roles import ATTENTION_PATTERNS, attention_patterns
@@ -26,7 +27,6 @@ from probing.splits import Split
 from probing.tasks import (
     LOOKS_P,
     Quoted,
-    is_resolved,
     plain_baselines,
     quote_heads,
     quote_shuffled,

@@ -16,6 +16,7 @@ from torch import Tensor
 from data.cases.case import aligned
 from data.text.download import silent
 from model import GPT
+from probing.behaviour import preferred
 from probing.heads import head_names
 from probing.interventions import (
     AT_A_SITE,
@@ -169,13 +170,14 @@ def find_necessary_heads(
     select: Split,
     report: Split,
     means: Tensor,
+    judged_by: str,
     seed: int,
     say: Say = silent,
 ) -> NecessaryHeads:
     """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
 
     Heads share work, and repair each other: single effects do not add up, which is why each is chosen with the earlier
-    ones already out. Only the CANDIDATES with the largest single effects are tried.
+    ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: see `behaviour`.
     """
     names, singles = head_names(model), single_heads(model)
     select, report = select.part(SEARCHED), report.part(SEARCHED)
@@ -188,24 +190,27 @@ def find_necessary_heads(
         out = tried[order[0]]
         chosen.append(left[order[0]])
         left = [left[i] for i in order[1:CANDIDATES]]
-        if (odds[order[0]] > 0).double().mean() <= ENOUGH:
+        if preferred(odds[order[0]].numpy(), judged_by).mean() <= ENOUGH:
             break
-    return quote_sets(model, report, [names[k] for k in prune(model, select, chosen, means)], means, seed)
+    needed = [names[k] for k in prune(model, select, chosen, means, judged_by)]
+    return quote_sets(model, report, needed, means, judged_by, seed)
 
 
-def prune(model: GPT, select: Split, chosen: list[int], means: Tensor) -> list[int]:
+def prune(model: GPT, select: Split, chosen: list[int], means: Tensor, judged_by: str) -> list[int]:
     """What is left of a set of heads when those are put back, the first chosen first, that it does not need."""
     singles = single_heads(model)
     for k in list(chosen):
         fewer = [other for other in chosen if other != k]
         if fewer:
             odds = measure(model, select.cases, {"set": without_sets(singles[fewer].any(0)[None], means)})["set"]
-            if (odds > 0).double().mean() <= ENOUGH:
+            if preferred(odds.numpy(), judged_by).mean() <= ENOUGH:
                 chosen = fewer
     return chosen
 
 
-def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, seed: int) -> NecessaryHeads:
+def quote_sets(
+    model: GPT, report: Split, chosen: Sequence[str], means: Tensor, judged_by: str, seed: int
+) -> NecessaryHeads:
     """The sets of the first 1, 2, ... of ``chosen`` on *report*, beside as many heads at random."""
     names, singles = head_names(model), single_heads(model)
     first = [singles[[names.index(name) for name in chosen[:k]]].any(0) for k in range(1, len(chosen) + 1)]
@@ -221,11 +226,11 @@ def quote_sets(model: GPT, report: Split, chosen: Sequence[str], means: Tensor, 
     odds, clean = (measured[name].double().numpy() for name in ("sets", "clean"))
     drops = (clean - odds).mean(1)
     random = drops[len(chosen) :].reshape(len(chosen), RANDOM_SETS)
-    preferred = (odds[: len(chosen)] > 0).astype(float)
-    intervals = [(float(low), float(high)) for low, high in report.intervals(preferred.T)]
+    shares = preferred(odds[: len(chosen)], judged_by)
+    intervals = [(float(low), float(high)) for low, high in report.intervals(shares.T)]
     return NecessaryHeads(
         heads=tuple(chosen),
-        preference=tuple(preferred.mean(1).tolist()),
+        preference=tuple(shares.mean(1).tolist()),
         preference_ci=tuple(intervals),
         drop=tuple(drops[: len(chosen)].tolist()),
         random=tuple((float(row.mean()), float(row.max())) for row in random),

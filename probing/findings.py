@@ -144,9 +144,12 @@ def to_json(findings: Findings) -> dict:
     for result in findings.tasks:
         tasks[result.name] = {
             "cases": len(result.cases),
-            "model_accuracy": result.accuracy,
-            "model_ci": result.accuracy_ci,
-            "model_loss": result.loss,
+            "judged_by": result.behaviour.judged_by,
+            "model_accuracy": result.behaviour.accuracy,
+            "model_ci": result.behaviour.ci,
+            "model_preference": result.behaviour.preference,
+            "model_preference_ci": result.behaviour.preference_ci,
+            "model_loss": result.behaviour.loss,
             "resolved": result.resolved,
             "best": head_json(result, result.best),
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},

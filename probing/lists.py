@@ -9,6 +9,7 @@ cases. (Olsson et al. 2022, "In-context learning and induction heads".)
 
 from collections.abc import Sequence
 from itertools import islice
+from math import log
 from random import Random
 
 from data import Case, EncodedCase, Tokenizer
@@ -88,6 +89,7 @@ def make_case(
         template=template,
         split=split,
         spans=Spans(gold=(span[0],), distractors=(span[1],), answer=span[2]),
+        chance_loss=log(len(set(read))),
         foil=tokenizer.decode([read[rival]]),
         counterfactual=counterfactual,
         counterfactual_kind="cue",

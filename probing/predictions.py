@@ -57,6 +57,11 @@ def subject(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions
     return by_mention("subject", cases, sites, lambda case, span, site: span == case.subject)
 
 
+def last_pronoun(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
+    """Chooses whom the pronoun before the answer means; none of them, where there is no such pronoun."""
+    return by_mention("last pronoun", cases, sites, lambda case, span, site: span == case.last_pronoun)
+
+
 def frequent(cases: Sequence[EncodedCase], sites: tuple[str, ...]) -> Predictions:
     """Chooses the candidate whose words occur most often before the site."""
 

@@ -10,16 +10,26 @@ from typing import NamedTuple
 import numpy as np
 
 from data import EncodedCase
-from data.cases.case import answer_columns, counterfactual_groups
+from data.cases.case import counterfactual_groups
 from data.text.download import silent
 from model import GPT
+from probing.behaviour import Behaviour, judge
 from probing.effects import Effects, NecessaryHeads, find_necessary_heads, measure_effects
 from probing.heads import HeadScores, score_heads
 from probing.interventions import Say, mean_outputs
-from probing.predictions import Predictions, chance, first, frequent, nearest, offsets, sites_of, subject
-from probing.scoring import score_answers
+from probing.predictions import (
+    Predictions,
+    chance,
+    first,
+    frequent,
+    last_pronoun,
+    nearest,
+    offsets,
+    sites_of,
+    subject,
+)
 from probing.splits import Split, Tasks
-from probing.statistics import family_wise_p, require_finite
+from probing.statistics import family_wise_p
 
 # At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
 NEVER_CHOSEN = ("A",)
@@ -65,9 +75,7 @@ class TaskResult:
 
     name: str
     cases: Sequence[EncodedCase]
-    loss: float
-    accuracy: float
-    accuracy_ci: tuple[float, float]
+    behaviour: Behaviour
     heads: HeadScores
     baselines: dict[str, Quoted]
     quotes: dict[str, HeadQuote]
@@ -77,7 +85,7 @@ class TaskResult:
 
     @property
     def resolved(self) -> bool:
-        return is_resolved(self.accuracy_ci)
+        return self.behaviour.resolved
 
     @property
     def best_baseline(self) -> tuple[str, Quoted]:
@@ -87,11 +95,6 @@ class TaskResult:
         """Whether what a head looks at decides the answer: asked of heads that look alone."""
         swaps = self.effects.get("weight_swap", {})
         return self.quotes[head].looks and head in swaps and swaps[head].matters
-
-
-def is_resolved(accuracy_ci: tuple[float, float]) -> bool:
-    """Whether a model is surely better than one that takes either candidate at random; else no head is interpreted."""
-    return accuracy_ci[0] > 0.5
 
 
 def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
@@ -152,6 +155,8 @@ def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dic
         "frequent": lambda cases: frequent(cases, sites),
         "offset": lambda cases: offsets(cases, sites, longest),
     }
+    if any(case.last_pronoun for case in (*select.cases, *report.cases)):
+        makers["last pronoun"] = lambda cases: last_pronoun(cases, sites)
     return {name: quote(make(select.cases), make(report.cases), report) for name, make in makers.items()}
 
 
@@ -229,31 +234,25 @@ def measure_task(
     """
     say("where heads look")
     chosen, split = Split(select), Split(report)
-    behaviour = score_answers(model, *answer_columns(report))
-    require_finite(behaviour.answer.cpu().numpy(), f"task {report[0].case.task}")
-    right = behaviour.right.cpu().double().numpy()
-    accuracy_ci = split.interval(right)
-    resolved = is_resolved(accuracy_ci)
+    behaviour = judge(model, report)
     sites = sites_of((*select, *report))
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
     baselines = plain_baselines(chosen, split, sites) | {
         "shuffled": quote_shuffled(chosen, split, (select_heads, report_heads), seed),
         "untrained": untrained,
     }
-    quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, resolved)
+    quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, behaviour.resolved)
     effects, necessary = {}, None
-    if resolved:
+    if behaviour.resolved:
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
         effects = measure_effects(model, split, own_sites, looking, means, seed, say)
-        necessary = find_necessary_heads(model, chosen, split, means, seed, say)
+        necessary = find_necessary_heads(model, chosen, split, means, behaviour.judged_by, seed, say)
     return TaskResult(
         name=report[0].case.task,
         cases=report,
-        loss=-float(behaviour.answer.mean()),
-        accuracy=float(right.mean()),
-        accuracy_ci=accuracy_ci,
+        behaviour=behaviour,
         heads=report_heads,
         baselines=baselines,
         quotes=quotes,
@@ -294,9 +293,12 @@ def from_half(accuracy: float) -> float:
 
 
 def same_until_pronoun(group: Sequence[EncodedCase]) -> bool:
-    """Whether both are the same up to the pronoun, and what is gold in one is the distractor of the other."""
+    """Whether both are the same up to the pronoun, which has one position, and what is gold in one is the distractor of
+    the other.
+    """
     if len(group) < 2 or not all("P" in case.sites for case in group):
         return False
     one, other = group
     end = one.sites["P"] + 1
-    return one.tokens[:end] == other.tokens[:end] and one.gold == other.distractors
+    same = end == other.sites["P"] + 1 and one.tokens[:end] == other.tokens[:end]
+    return same and one.gold == other.distractors

@@ -21,7 +21,7 @@ function numbersRow(name, found) {
   const nats = (effect) =>
     effect ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)})` : "–";
   return [
-    percent(found.model_accuracy, 1),
+    percent(found.model_accuracy, 1) + (found.judged_by === "pairs" ? " of pairs" : ""),
     ...(found.resolved
       ? [
           `${best.head} ${best.site}`,

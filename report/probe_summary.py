@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from common.visible import visible_name
 from data import stories
+from data.cases import mine
 from data.cases.case import SITES
 from probing import lists
+from probing.behaviour import PAIRS
 from probing.findings import Findings
 from probing.roles import role_of
 from probing.tasks import TaskResult, negative_control
@@ -16,6 +18,7 @@ BASELINES = {
     "nearest": "the nearest candidate",
     "first": "the candidate named first",
     "subject": "the grammatical subject",
+    "last pronoun": "the candidate that the last pronoun means",
     "frequent": "the candidate named most often",
     "offset": "the best fixed distance",
     "shuffled": "the same heads with shuffled labels",
@@ -100,10 +103,11 @@ def about_head(result: TaskResult) -> list[str]:
 def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
     if not tasks:
         return ["No task of cases could be measured."]
-    best = max(tasks, key=lambda result: result.accuracy)
-    found = [
-        f"The model is right most often in {describe(best.name)}: {percent(best.accuracy)} of {len(best.cases)} cases."
-    ]
+    best = max(tasks, key=lambda result: result.behaviour.accuracy)
+    behaviour, n = best.behaviour, f"{len(best.cases)} cases"
+    if behaviour.judged_by == PAIRS:
+        n = f"{len(best.cases) // 2} pairs of counterfactuals"
+    found = [f"The model is right most often in {describe(best.name)}: {percent(behaviour.accuracy)} of {n}."]
     others = sorted({name for result in tasks for name, quoted in result.quotes.items() if quoted.looks})
     if others:
         found.append(f"Other heads than those chosen on the cases to select do look: {', '.join(others)}.")
@@ -140,7 +144,7 @@ def about_negative_control(tasks: Sequence[TaskResult]) -> list[str]:
 
 def questions() -> dict[str, str]:
     """What has to be found out in each task that is known (docs/stories.md has a story of each)."""
-    return {name: task.question for name, task in stories.TASKS.items()} | {lists.TASK: lists.QUESTION}
+    return {name: task.question for name, task in stories.TASKS.items()} | mine.QUESTIONS | {lists.TASK: lists.QUESTION}
 
 
 def describe(task: str) -> str:

@@ -8,6 +8,7 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
 from common.visible import visible_name, visible_text
+from probing.behaviour import LIKELIEST, MEANINGS
 from probing.effects import NecessaryHeads
 from probing.findings import Findings
 from probing.heads import head_names
@@ -53,7 +54,7 @@ def task_table(tasks: Sequence[TaskResult], wide: bool) -> Table:
     for heading in HEADINGS if wide else HEADINGS[:-1]:
         table.add_column(heading, no_wrap=True)
     for result in tasks:
-        cells = [visible_name(result.name), f"{result.accuracy:.0%}", *head_cells(result)]
+        cells = [visible_name(result.name), f"{result.behaviour.accuracy:.0%}", *head_cells(result)]
         table.add_row(*cells[: len(table.columns)])
     return table
 
@@ -85,6 +86,17 @@ def needed(found: NecessaryHeads) -> str:
     return f"{heads} ({preference:.0%})" if found.complete else f"shared: {preference:.0%} without {heads}"
 
 
+def behaviour_notes(tasks: Sequence[TaskResult]) -> list[str]:
+    """What *right* means in tasks in which it is not that the answer is the likeliest of all tokens."""
+    return [
+        f"model right  in {visible_name(result.name)}: {MEANINGS[found.judged_by]}, {found.accuracy:.1%} "
+        f"({100 * found.ci[0]:.0f}-{100 * found.ci[1]:.0f}); the answer is likelier than the foil in "
+        f"{found.preference:.1%} of {len(result.cases)} cases"
+        for result in tasks
+        if (found := result.behaviour).judged_by != LIKELIEST
+    ]
+
+
 def pattern_notes(findings: Findings) -> list[str]:
     """What the role map leaves out: distances, sinks, and the error of the best aligner."""
     notes = []
@@ -111,6 +123,8 @@ def print_findings(findings: Findings, console: Console) -> None:
     """
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     console.print(task_table(findings.tasks, wide=console.width >= 110))
+    for note in behaviour_notes(findings.tasks):
+        console.print(note)
     for reason in findings.too_few:
         console.print(f"not measured  {visible_text(reason)}")
     for result in findings.tasks:

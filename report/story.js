@@ -191,7 +191,7 @@ function describeExample({ task, kind }, { heads, page }) {
   const what = lookup(page.tasks, task);
   const asks = what ? ` In “${words(task)}”: ${what}.` : "";
   const doubt = unresolved
-    ? ` The model is right in ${percent(found.model_accuracy)} of ${words(task)}: it does not resolve it, and what its heads do here is not interpreted.`
+    ? ` The model is right in ${percent(found.model_accuracy)} of ${found.judged_by === "pairs" ? "pairs of " : ""}${words(task)}: it does not resolve it, and what its heads do here is not interpreted.`
     : "";
   return `${KINDS[kind] ?? kind}.${asks}${doubt}`;
 }

@@ -25,8 +25,9 @@ SITES = {
 class Spans:
     """Where things stand, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to.
 
-    ``subject``: the candidate that is the grammatical subject of its sentence. ``chain``: other pronouns on the way
-    from ``pronoun`` to gold. ``links``: (word of a translation, word of its original), the gold alignment.
+    ``subject``: the candidate that is the grammatical subject of its sentence. ``last_pronoun``: the candidate that the
+    last pronoun before the answer means, if its gender decides. ``chain``: other pronouns on the way from ``pronoun``
+    to gold. ``links``: (word of a translation, word of its original), the gold alignment.
     """
 
     gold: tuple[Span, ...]
@@ -35,6 +36,7 @@ class Spans:
     pronoun: Span | None = None
     cue: Span | None = None
     subject: Span | None = None
+    last_pronoun: Span | None = None
     chain: tuple[Span, ...] = ()
     links: tuple[tuple[Span, Span], ...] = ()
 
@@ -78,9 +80,9 @@ class Case:
 class EncodedCase:
     """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before.
 
-    ``gold``, ``distractors``, ``subject`` and ``chain`` are token ranges [start, end). ``sites`` gives positions by
-    name, those of SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens in which the two
-    continuations differ.
+    ``gold``, ``distractors``, ``subject``, ``last_pronoun`` and ``chain`` are token ranges [start, end). ``sites``
+    gives positions by name, those of SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens
+    in which the two continuations differ.
     """
 
     case: Case
@@ -91,6 +93,7 @@ class EncodedCase:
     answer: int
     foil: int
     subject: Span | None = None
+    last_pronoun: Span | None = None
     chain: tuple[Span, ...] = ()
 
     @property
@@ -135,6 +138,7 @@ def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
         answer=int(tokens[answer]),
         foil=foil,
         subject=token_range(case.spans.subject) if case.spans.subject else None,
+        last_pronoun=token_range(case.spans.last_pronoun) if case.spans.last_pronoun else None,
         chain=tuple(map(token_range, case.spans.chain)),
     )
 

@@ -32,6 +32,12 @@ REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD = (
     "repeated_word",
 )
 TASKS = (REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD)
+QUESTIONS = {
+    REPEATED_NAME: "which of two names comes again",
+    HE_OR_SHE: "whether he or she comes after a man's and a woman's name",
+    AFTER_PRONOUNS: "the same, where other pronouns stand between",
+    REPEATED_WORD: "which of two words comes again",
+}
 GOLD, OTHER, ANSWER = 0, 1, 2
 WINDOW = 100  # words and punctuation marks of an excerpt, at most
 PRONOUN_WINDOW = 60  # in which exactly one man and one woman are named
@@ -225,11 +231,11 @@ def ratio(one: int, other: int) -> float:
 @dataclass(frozen=True)
 class Mined:
     """``cases``, each beside its counterfactual, and for each task how many references there were before the balance:
-    those whose nearest candidate is right, and the others.
+    all, those whose nearest candidate is right, and those in which the last pronoun has the gender of what is meant.
     """
 
     cases: list[Case]
-    found: dict[str, tuple[int, int]]
+    found: dict[str, tuple[int, int, int]]
 
 
 class Miner:
@@ -268,9 +274,13 @@ class Miner:
             pair = write_pair(self.documents[number].text, find, cluster, f"{number + 1}-{find.start}")
             cases += pair
             right |= {case.id: find.nearest_is_right for case in pair}
-        counts = Counter((find.task, find.nearest_is_right) for _, find in found)
-        tallies = {task: (counts[task, True], counts[task, False]) for task in TASKS}
-        return Mined(balance(deal(cases), right, most), {task: tally for task, tally in tallies.items() if any(tally)})
+        tallies = {}
+        for task in TASKS:
+            own = [find for _, find in found if find.task == task]
+            if own:
+                last = sum(find.last_pronoun == GOLD for find in own)
+                tallies[task] = (len(own), sum(find.nearest_is_right for find in own), last)
+        return Mined(balance(deal(cases), right, most), tallies)
 
 
 def write_pair(text: str, find: Find, cluster: str, place: str) -> list[Case]:
@@ -303,6 +313,7 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
             distractors=tuple(spans[OTHER]),
             answer=answer,
             pronoun=answer if find.task in (HE_OR_SHE, AFTER_PRONOUNS) else None,
+            last_pronoun=None if find.last_pronoun is None else spans[find.last_pronoun ^ version][-1],
         ),
         foil=find.segments[-1].texts[1 - version],
         counterfactual=names[1 - version],
@@ -344,13 +355,14 @@ def read_documents(paths: Sequence[str]) -> list[str]:
 def describe(mined: Mined) -> str:
     """How many references of each task were found, and how many are left once the nearest is right in one half."""
     lines = []
-    for task, (right, wrong) in mined.found.items():
+    for task, (n_found, nearest, last_pronoun) in mined.found.items():
         n = Counter(case.split for case in mined.cases if case.task == task)
         clusters = len({case.template for case in mined.cases if case.task == task})
         kept = ", ".join(f"{n[split] // 2} pairs in {split}" for split in OWN_SPLITS)
+        pronoun = f", in {last_pronoun} the last pronoun has its gender" if task == AFTER_PRONOUNS else ""
         lines.append(
-            f"{task}: {right + wrong} found, in {right} of them the nearest candidate is right; {kept}, "
-            f"of {clusters} documents or parts"
+            f"{task}: {n_found} found, in {nearest} of them the nearest candidate is right{pronoun}; balanced: {kept}, "
+            f"from {clusters} documents or parts"
         )
     return "\n".join(lines) or "no references were found"
 

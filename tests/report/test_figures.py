@@ -177,7 +177,7 @@ def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):
 
 def test_there_is_no_figure_of_what_nobody_measured(found, tmp_path):
     (result,) = found.tasks
-    unresolved = replace(found, tasks=[replace(result, accuracy_ci=(0.4, 0.6))])
+    unresolved = replace(found, tasks=[replace(result, behaviour=replace(result.behaviour, ci=(0.4, 0.6)))])
     assert draw_stories(unresolved, toys.TOKENIZER, tmp_path / "stories.png") == []
     assert draw_sites(unresolved, tmp_path / "sites.png") == []
     assert draw_dynamics(dynamics("cue")[:1], tmp_path / "dynamics.png") == []
