@@ -13,7 +13,7 @@ import numpy as np
 from data import EncodedCase
 from data.cases.case import answer_columns, counterfactual_groups
 from model import GPT
-from probing.scoring import score_answers
+from probing.scoring import AnswerScores, score_answers
 from probing.splits import Split
 from probing.statistics import require_finite
 
@@ -74,6 +74,13 @@ def preferred(log_odds: np.ndarray, judged_by: str) -> np.ndarray:
     return (1 + np.sign(log_odds)) / 2
 
 
+def verdicts(scores: AnswerScores, judged_by: str) -> np.ndarray:
+    """1 where a model is right, 0 where not, 1/2 for ties: [N]."""
+    if judged_by == LIKELIEST:
+        return scores.right.cpu().double().numpy()
+    return preferred(scores.log_odds.cpu().double().numpy(), judged_by)
+
+
 def judge(model: GPT, cases: Sequence[EncodedCase]) -> Behaviour:
     """How often the model is right on the cases of one task, pairs next to each other.
 
@@ -81,9 +88,7 @@ def judge(model: GPT, cases: Sequence[EncodedCase]) -> Behaviour:
     """
     scores, judged_by, split = score_answers(model, *answer_columns(cases)), how_to_judge(cases), Split(cases)
     require_finite(scores.answer.cpu().numpy(), f"task {cases[0].case.task}")
-    log_odds = scores.log_odds.cpu().double().numpy()
-    preference = preferred(log_odds, PREFERRED)
-    right = scores.right.cpu().double().numpy() if judged_by == LIKELIEST else preferred(log_odds, judged_by)
+    right, preference = verdicts(scores, judged_by), verdicts(scores, PREFERRED)
     return Behaviour(
         judged_by,
         float(right.mean()),

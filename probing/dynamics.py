@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from data import EncodedCase
 from data.cases.case import answer_columns
 from model import GPT
+from probing.behaviour import how_to_judge, verdicts
 from probing.heads import score_heads
 from probing.interventions import at_sites, measure, paths_to_answer, resampled, single_heads
 from probing.predictions import sites_of
@@ -24,8 +25,7 @@ HeadAtSite = tuple[str, str]  # head, site
 class QuickProbe:
     """One task at one moment, on *report*.
 
-    ``model_loss`` on the answer in nats and ``model_accuracy``, the share of answers that were the likeliest of all
-    tokens; ``head`` and ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap
+    ``model_loss`` on the answer in nats and ``model_accuracy``, how often it is right (`behaviour`); ``head`` and ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap
     the masses of the two candidates there and to resample the whole head.
     """
 
@@ -66,7 +66,7 @@ def quick_probe_task(
     behaviour = score_answers(model, *answer_columns(report))
     return QuickProbe(
         model_loss=-float(behaviour.answer.mean()),
-        model_accuracy=float(behaviour.right.float().mean()),
+        model_accuracy=float(verdicts(behaviour, how_to_judge(report)).mean()),
         head=head,
         site=site,
         choice_accuracy=float(quoted.accuracy()[s, k]),

@@ -24,7 +24,7 @@ def test_a_quick_probe_says_what_a_probe_says(tasks):
     assert (look.head, look.site, look.choice_accuracy, look.model_accuracy) == ("1.0", "A-1", 1.0, 1.0)
     rounding = tolerance(n_terms=additions(model.config, toys.BLOCK), scale=30)  # of log-probabilities down to -30
     assert look.mass == pytest.approx(quoted.mass, abs=rounding)
-    assert look.model_loss == pytest.approx(result.loss, abs=rounding)
+    assert look.model_loss == pytest.approx(result.behaviour.loss, abs=rounding)
     assert look.weight_swap_drop == pytest.approx(result.effects["weight_swap"]["1.0"].drop, abs=rounding)
     assert look.resample_ablation_drop == pytest.approx(result.effects["resample_ablation"]["1.0"].drop, abs=rounding)
 
