@@ -25,8 +25,9 @@ HeadAtSite = tuple[str, str]  # head, site
 class QuickProbe:
     """One task at one moment, on *report*.
 
-    ``model_loss`` on the answer in nats and ``model_accuracy``, how often it is right (`behaviour`); ``head`` and ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap
-    the masses of the two candidates there and to resample the whole head.
+    ``model_loss`` on the answer in nats and ``model_accuracy``, how often it is right (`behaviour`); ``head`` and
+    ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap the masses of the two
+    candidates there and to resample the whole head.
     """
 
     model_loss: float
