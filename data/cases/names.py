@@ -1,11 +1,12 @@
 """Names in any text: which words are names, where they stand, and whether a woman or a man is meant.
 
 A name is a word that is capitalised within sentences and rarely lower case anywhere in the text. The words about people
-of a language (first names, titles, pronouns) are data: ``data/languages/LANGUAGE/people.txt``.
+of a language (first names, titles, pronouns) are data: ``data/languages/people/LANGUAGE.toml``.
 """
 
 import re
 import sys
+import tomllib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -17,8 +18,8 @@ from typing import NamedTuple
 
 from common.errors import InputError
 
-LANGUAGES = Path(__file__).resolve().parents[1] / "languages"
-GENDERS = ("she", "he")
+FOLDER = Path(__file__).resolve().parents[1] / "languages/people"
+GENDERS, ANY = ("she", "he"), ("titles", "not_names", "before_places", "inside_names")
 TOKEN = re.compile(r"(?:[OD]['’](?=[A-Z]))?[^\W\d_]+(?:-[^\W\d_]+)*|\d+|\n[^\S\n]*\n|[^\w\s]")
 QUOTES = {'"': '"', "“": "”", "‘": "’"}
 SPACE = re.compile(r"\s+")
@@ -33,35 +34,19 @@ class People:
     """The words about people of one language. ``titles``, ``nouns``, ... give "she", "he" or, for titles, ""."""
 
     def __init__(self, language: str = "en") -> None:
-        path = LANGUAGES / language / "people.txt"
+        path = FOLDER / f"{language}.toml"
         if not path.is_file():
-            known = ", ".join(sorted(found.parent.name for found in LANGUAGES.glob("*/people.txt")))
-            raise InputError(f"language={language}: there is no list of names for it; there is one for {known}")
-        sections = read_sections(path)
+            known = ", ".join(sorted(found.stem for found in FOLDER.glob("*.toml")))
+            raise InputError(f"language={language}: there is no list of names for it; give one of these: {known}")
+        lists = tomllib.loads(path.read_text(encoding="utf-8"))
 
-        def gendered(kind: str, lower: bool = False) -> dict[str, str]:
-            return {
-                word.lower() if lower else word: gender for gender in GENDERS for word in sections[f"{gender}: {kind}"]
-            }
+        def gendered(kind: str) -> dict[str, str]:
+            return {word: gender for gender in GENDERS for word in lists[gender][kind].split()}
 
-        self.first_names = gendered("first names")
-        self.titles = dict.fromkeys(sections["titles"], "") | gendered("titles")
-        self.pronouns, self.nouns = gendered("pronouns"), gendered("nouns", lower=True)
-        self.not_names = frozenset(sections["not names"])
-        self.before_places = frozenset(sections["before places"])
-        self.inside_names = frozenset(sections["inside names"])
-
-
-def read_sections(path: Path) -> dict[str, list[str]]:
-    """The words of a file under each ``[heading]``; lines that begin with ``#`` are for people."""
-    sections: dict[str, list[str]] = {}
-    words: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            words = sections.setdefault(line.strip("[] "), [])
-        elif not line.startswith("#"):
-            words += line.split()
-    return sections
+        self.first_names, self.pronouns, self.nouns = map(gendered, ("first_names", "pronouns", "nouns"))
+        titles, *others = (lists["any"][kind].split() for kind in ANY)
+        self.titles = dict.fromkeys(titles, "") | gendered("titles")
+        self.not_names, self.before_places, self.inside_names = map(frozenset, others)
 
 
 class Name(NamedTuple):

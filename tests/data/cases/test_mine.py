@@ -240,7 +240,7 @@ def test_no_documents_have_no_cases() -> None:
 
 
 def test_an_unknown_language_is_named() -> None:
-    with pytest.raises(InputError, match="language=tlh: there is no list of names for it"):
+    with pytest.raises(InputError, match="language=tlh: there is no list of names for it; give one of these: en"):
         People("tlh")
 
 
