@@ -57,7 +57,7 @@ def test_a_row_says_which_heads_look_matter_and_are_necessary():
     assert len(cells) == len(heads.COLUMNS)
     assert "looks and matters" in cells
     assert "1; 1" in cells
-    assert cells[-1].startswith("0.0 (0%; 10.")
+    assert cells[-1].startswith("0.0 (50%; 10.")
 
 
 def test_shuffled_antecedents_are_right_in_half_of_the_stories():

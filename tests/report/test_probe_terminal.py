@@ -29,7 +29,7 @@ def test_the_task_the_roles_and_the_sentence_are_printed(found):
     show_sentence(found.model, toys.TOKENIZER, found, encode_sentence("A.k.h?", found.model, toys.TOKENIZER), console)
     text = console.file.getvalue()
     assert re.search(
-        r"agreement +100% +1\.0 A-1 +100\.0% \(93-100\) +\d\d% +20\.2 \(.*\) +looks, matters +0\.0 \(0%\)", text
+        r"agreement +100% +1\.0 A-1 +100\.0% \(93-100\) +\d\d% +20\.2 \(.*\) +looks, matters +0\.0 \(50%\)", text
     )
     assert "negative control" not in text  # its counterfactuals differ at the pronoun itself
     assert "pronoun 1.00 ●" in text
