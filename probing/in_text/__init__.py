@@ -24,7 +24,7 @@ from probing.in_text.kinds import KINDS, NEED_LANGUAGE, RELATIONS, names_for, to
 from probing.in_text.looks import measure_looks
 from probing.in_text.profile import Ablation, HowFarBack, TextProfile, to_json
 from probing.in_text.roles import roles_by_attention, roles_by_effect
-from probing.in_text.windows import Windows, cut_windows
+from probing.in_text.windows import FEWEST_FLIPPED, Windows, cut_windows
 from probing.statistics import require_finite
 from probing.tasks import UNTRAINED, untrained_models
 
@@ -55,7 +55,8 @@ def measure_text(
     known = load_language(language) if language else None
     kinds = token_kinds(windows.tokens, tokenizer, known)
     names = names_for(KINDS, known)
-    columns = Columns(kinds.kind, names, [[*KINDS].index(name) for name in names], windows.clusters, seed)
+    (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
+    columns = Columns(kinds.kind, names, [[*KINDS].index(name) for name in names], clusters, flipped, seed)
 
     def part(i: int, what: str) -> Callable[[int], None]:
         progress(what, i, PARTS)
@@ -92,8 +93,8 @@ def measure_text(
         block_size=windows.length,
         n_windows=len(windows),
         n_documents=windows.n_documents,
-        clusters="documents" if windows.by_document else "windows",
-        n_clusters=len(np.unique(windows.clusters)),
+        clusters=unit,
+        flipped=flipped_unit,
         language=language,
         columns=tuple(columns.names),
         n_tokens=tuple(columns.n_tokens),

@@ -25,10 +25,19 @@ class Columns:
     ``names``: ALL and the kinds, in order; ``n_tokens`` of each; ``too_few``: the kinds that were left out.
     """
 
-    def __init__(self, kind: np.ndarray, names: Sequence[str], codes: Sequence[int], clusters: np.ndarray, seed: int):
-        """``kind`` [N, T] has ``codes[i]`` where a token is of the kind ``names[i]``; ``clusters`` [N]."""
-        cluster = np.repeat(clusters, kind.shape[1])
-        self.clusters = np.unique(cluster, return_inverse=True)[1]
+    def __init__(
+        self,
+        kind: np.ndarray,
+        names: Sequence[str],
+        codes: Sequence[int],
+        clusters: np.ndarray,
+        flipped: np.ndarray,
+        seed: int,
+    ) -> None:
+        """``kind`` [N, T] has ``codes[i]`` where a token is of the kind ``names[i]``; ``clusters`` [N] and ``flipped``
+        [N], numbers from 0 on: what intervals resample, and what flips its sign for p.
+        """
+        cluster, self.flipped = (np.repeat(units, kind.shape[1]) for units in (clusters, flipped))
         self.names, self.tokens, self.too_few = [], [], []
         for name, code in ((ALL, None), *zip(names, codes, strict=True)):
             tokens = np.arange(kind.size) if code is None else np.flatnonzero(kind == code)
@@ -38,7 +47,7 @@ class Columns:
                 self.tokens.append(tokens)
             else:
                 self.too_few.append(name)
-        self.bootstraps = [Bootstrap(self.clusters[tokens], seed=seed) for tokens in self.tokens]
+        self.bootstraps = [Bootstrap(cluster[tokens], seed=seed) for tokens in self.tokens]
 
     @property
     def n_tokens(self) -> list[int]:
@@ -59,9 +68,9 @@ class Columns:
     def p_adjusted(self, values: np.ndarray) -> np.ndarray:
         """One-sided p that a mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""
         flat = values.reshape(len(values), -1)
-        n = self.clusters.max() + 1
+        n = self.flipped.max() + 1
         sums = np.stack(
-            [[np.bincount(self.clusters[tokens], own[tokens], minlength=n) for own in flat] for tokens in self.tokens],
+            [[np.bincount(self.flipped[tokens], own[tokens], minlength=n) for own in flat] for tokens in self.tokens],
             axis=-1,
         )  # [V, clusters, C]
         return flip_p(sums.transpose(1, 0, 2).reshape(n, -1)).reshape(len(values), -1)

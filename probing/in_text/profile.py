@@ -52,7 +52,7 @@ class TextProfile:
     ``loss``: the model's own, nats per token [1, C]. ``looks``: where heads look; ``examples``: of each head.
     ``ablations``: by name of probing.in_text.ablation.ABLATIONS; ``shown``: the one that roles are given by.
     ``how_far_back``: None where it cannot be measured. ``roles``: of each head, the largest effect first.
-    ``clusters``: "documents" or "windows", what intervals and p resample, and how many of them.
+    ``clusters``: "documents" or "windows", what intervals resample; ``flipped``: what flips its sign for p.
     ``left_out``: a sentence on everything that was not measured, and why.
     """
 
@@ -62,7 +62,7 @@ class TextProfile:
     n_windows: int
     n_documents: int
     clusters: str
-    n_clusters: int
+    flipped: str
     language: str | None
     columns: tuple[str, ...]
     n_tokens: tuple[int, ...]
@@ -137,7 +137,7 @@ def to_json(profile: TextProfile) -> dict:
             "tokens": profile.n_tokens[0],
             "documents": profile.n_documents,
             "clusters": profile.clusters,
-            "n_clusters": profile.n_clusters,
+            "flipped": profile.flipped,
             "language": profile.language,
         },
         "left_out": list(profile.left_out),

@@ -8,7 +8,8 @@ from common.errors import InputError
 from data import Tokenizer
 
 TOKENS = 50_000  # more show nothing else
-FEWEST_DOCUMENTS = 10  # 2^10 sign flips reach p < 0.001; fewer documents could never show anything
+FEWEST_DOCUMENTS = 10  # for intervals over documents
+FEWEST_FLIPPED = 24  # for p, which few documents cannot bring below 0.01 among a hundred heads and kinds
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,13 @@ class Windows:
     def n_documents(self) -> int:
         return len(np.unique(self.documents))
 
-    @property
-    def by_document(self) -> bool:
-        """Whether documents are the clusters: there are enough of them."""
-        return self.n_documents >= FEWEST_DOCUMENTS
-
-    @property
-    def clusters(self) -> np.ndarray:
-        """The cluster of each window [N], the unit that intervals and p resample: its document, or itself."""
-        return np.unique(self.documents, return_inverse=True)[1] if self.by_document else np.arange(len(self))
+    def clusters(self, fewest: int = FEWEST_DOCUMENTS) -> tuple[str, np.ndarray]:
+        """The unit that statistics resample, and which of them each window belongs to [N]: "documents" if there are at
+        least ``fewest``, else "windows".
+        """
+        if self.n_documents >= fewest:
+            return "documents", np.unique(self.documents, return_inverse=True)[1]
+        return "windows", np.arange(len(self))
 
     def take(self, chosen: np.ndarray) -> "Windows":
         """The windows of these indices."""

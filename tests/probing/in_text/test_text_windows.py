@@ -42,10 +42,11 @@ def test_a_window_belongs_to_the_document_that_most_of_its_tokens_are_in():
 
 def test_documents_are_clusters_where_there_are_ten_and_windows_are_otherwise():
     ten, nine = (cut_windows(documents(*[22] * n), TOKENIZER, 10) for n in (10, 9))
-    assert ten.by_document
-    assert len(np.unique(ten.clusters)) == 10 < len(ten)
-    assert not nine.by_document
-    assert nine.clusters.tolist() == [*range(len(nine))]
+    name, clusters = ten.clusters()
+    assert name == "documents"
+    assert len(np.unique(clusters)) == 10 < len(ten)
+    assert ten.clusters(fewest=11)[0] == nine.clusters()[0] == "windows"
+    assert nine.clusters()[1].tolist() == [*range(len(nine))]
 
 
 def test_a_text_too_short_for_two_windows_is_refused():
