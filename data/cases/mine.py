@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from common.errors import InputError
 from common.piped import run
 from data.cases.case import Case, Span, Spans
@@ -24,6 +26,7 @@ from data.cases.names import Name, Names, People, Tokens, cut_words
 from data.text.corpora import Files
 from data.text.files import Counts, read_pieces
 from data.text.finding import KNOWN
+from data.text.tokenizers import Tokenizer
 
 REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD = (
     "repeated_name",
@@ -40,6 +43,7 @@ QUESTIONS = {
 }
 GOLD, OTHER, ANSWER = 0, 1, 2
 WINDOW = 100  # words and punctuation marks of an excerpt, at most
+FITTING = 0.8  # of the words that a block of tokens holds on average: names are spelled in more tokens than other words
 PRONOUN_WINDOW = 60  # in which exactly one man and one woman are named
 FEW_NAMES = 50  # cases; with fewer of them repeated words are mined, too
 FEWEST_DOCUMENTS = 20  # for documents to be clusters; else parts of them are
@@ -241,10 +245,10 @@ class Mined:
 class Miner:
     """Finds references in documents, whose names are known by how they are written in all of them.
 
-    ``language``: whose words about people are used (``data/languages``). ``window``: words of an excerpt, at most.
+    ``language``: whose words about people are used, or None (see `People`). ``window``: words of an excerpt, at most.
     """
 
-    def __init__(self, documents: Sequence[str], language: str = "en", window: int = WINDOW) -> None:
+    def __init__(self, documents: Sequence[str], language: str | None = "en", window: int = WINDOW) -> None:
         people = People(language)
         self.window = window
         self.documents = [cut_words(text, people.titles) for text in documents]
@@ -337,6 +341,20 @@ def balance(cases: Sequence[Case], right: Mapping[str, bool], most: int | None) 
         n = n if most is None else min(n, most // 2)
         kept += [side[len(side) * k // n] for side in sides.values() for k in range(n)]
     return [case for i in sorted(kept) for case in cases[i : i + 2]]
+
+
+def mine_tokens(
+    tokens: np.ndarray, tokenizer: Tokenizer, block_size: int, language: str | None = "en", most: int | None = None
+) -> Mined:
+    """Mines a text that is kept as ids [n], such as a run's validation split, in which the end token ends documents.
+
+    Excerpts are as long as most of them may be to fit into ``block_size`` tokens.
+    """
+    documents = [tokenizer.decode(part) for part in np.split(tokens, np.flatnonzero(tokens == tokenizer.end) + 1)]
+    documents = [document.removesuffix(tokenizer.decode([tokenizer.end])) for document in documents]
+    n_words = sum(len(cut_words(document).words) for document in documents)
+    window = round(FITTING * block_size * n_words / max(1, len(tokens)))
+    return Miner(documents, language, min(WINDOW, window)).mine(most)
 
 
 def read_documents(paths: Sequence[str]) -> list[str]:

@@ -31,22 +31,30 @@ LONGEST_NAME = 5  # words
 
 
 class People:
-    """The words about people of one language. ``titles``, ``nouns``, ... give "she", "he" or, for titles, ""."""
+    """The words about people of one language. ``titles``, ``nouns``, ... give "she", "he" or, for titles, "".
 
-    def __init__(self, language: str = "en") -> None:
-        path = FOLDER / f"{language}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(found.stem for found in FOLDER.glob("*.toml")))
-            raise InputError(f"language={language}: there is no list of names for it; give one of these: {known}")
-        lists = tomllib.loads(path.read_text(encoding="utf-8"))
+    ``language`` None: there are no such words; names are then known by their capitals alone, and have no gender.
+    """
+
+    def __init__(self, language: str | None = "en") -> None:
+        lists = read_lists(language) if language else {}
 
         def gendered(kind: str) -> dict[str, str]:
-            return {word: gender for gender in GENDERS for word in lists[gender][kind].split()}
+            return {word: gender for gender in GENDERS for word in lists.get(gender, {}).get(kind, "").split()}
 
         self.first_names, self.pronouns, self.nouns = map(gendered, ("first_names", "pronouns", "nouns"))
-        titles, *others = (lists["any"][kind].split() for kind in ANY)
+        titles, *others = (lists.get("any", {}).get(kind, "").split() for kind in ANY)
         self.titles = dict.fromkeys(titles, "") | gendered("titles")
         self.not_names, self.before_places, self.inside_names = map(frozenset, others)
+
+
+def read_lists(language: str) -> dict[str, dict[str, str]]:
+    """The word lists of a language; raises InputError where there are none."""
+    path = FOLDER / f"{language}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in FOLDER.glob("*.toml")))
+        raise InputError(f"language={language}: there is no list of names for it; give one of these, or null: {known}")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 class Name(NamedTuple):
