@@ -46,8 +46,8 @@ WINDOW = 100  # words and punctuation marks of an excerpt, at most
 FITTING = 0.8  # of the words that a block of tokens holds on average: names are spelled in more tokens than other words
 PRONOUN_WINDOW = 60  # in which exactly one man and one woman are named
 FEW_NAMES = 50  # cases; with fewer of them repeated words are mined, too
-FEWEST_DOCUMENTS = 20  # for documents to be clusters; else parts of them are
-PART = 20_000  # characters, about a chapter
+FEWEST_DOCUMENTS = 20  # for documents to be clusters, half of them in each split; else parts of them are
+PART, PARTS = 20_000, 40  # characters, about a chapter; of a shorter text a PARTS-th
 RARE = 1 / 1_000  # a word that is more frequent says little of what a text is about
 MATCHED = 1.5  # two words' frequencies differ by this factor at most
 FEW = 5  # times are never too many
@@ -271,10 +271,11 @@ class Miner:
         """All finds as balanced cases; ``most``: references of each task and split, evenly over the text."""
         found = list(self.finds())
         parts = len({number for number, _ in found}) < FEWEST_DOCUMENTS
+        length = 1 + min(PART, sum(len(tokens.text) for tokens in self.documents) // PARTS)
         cases: list[Case] = []
         right: dict[str, bool] = {}
         for number, find in found:
-            cluster = f"document {number + 1}" + (f", part {find.start // PART + 1}" if parts else "")
+            cluster = f"document {number + 1}" + (f", part {find.start // length + 1}" if parts else "")
             pair = write_pair(self.documents[number].text, find, cluster, f"{number + 1}-{find.start}")
             cases += pair
             right |= {case.id: find.nearest_is_right for case in pair}

@@ -161,6 +161,12 @@ def test_the_pronoun_before_says_whom_it_means() -> None:
     assert (his.last_pronoun, hers.last_pronoun) == (1, 0)
 
 
+def test_the_pronoun_before_means_the_same_gender_after_the_exchange() -> None:
+    ((one, other),) = pairs("Emma took John by his hand. She was tired.", AFTER_PRONOUNS)
+    assert one.spans.last_pronoun == one.spans.distractors[0]
+    assert other.spans.last_pronoun == other.spans.gold[0]
+
+
 def test_speech_of_the_text_may_stand_between_name_and_pronoun() -> None:
     ((one, _),) = pairs('Emma met John. "Well," said John, "it is late!" She ran.', HE_OR_SHE)
     assert words(one)["gold"] == ["Emma"]
@@ -198,6 +204,16 @@ def test_the_nearest_candidate_is_right_in_one_half_of_each_split() -> None:
     assert all(tally[task, split, True] == tally[task, split, False] for task, split, _ in tally)
     found, nearest, _ = mined.found[HE_OR_SHE]
     assert 2 * nearest != found
+
+
+def test_a_task_in_which_the_nearest_is_always_right_has_no_cases() -> None:
+    mined = Miner(["John saw Emma in the garden. She was tired.\n\n" * 9]).mine()
+    assert not [case for case in mined.cases if case.task == HE_OR_SHE]
+
+
+def test_a_short_text_has_parts_enough_for_both_splits() -> None:
+    cases = Miner([story(40)]).mine().cases
+    assert min(len({case.template for case in cases if case.split == split}) for split in ("select", "report")) >= 4
 
 
 def test_no_more_cases_than_asked_for() -> None:
@@ -267,9 +283,7 @@ def test_ids_are_mined_document_by_document_in_excerpts_that_fit() -> None:
 
 
 def test_an_unknown_language_is_named() -> None:
-    with pytest.raises(
-        InputError, match="language=tlh: there is no list of names for it; .*: en"
-    ):
+    with pytest.raises(InputError, match=r"language=tlh: there is no list of names for it; .*: en"):
         People("tlh")
 
 
