@@ -67,18 +67,18 @@ def test_a_disk_that_is_really_full(tmp_path):
             "snapshots=0",
         )
         process = Training(tmp_path, *arguments, "max_steps=20")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         (disk / "ballast").write_bytes(bytes(max(0, os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 40_000)))
         process = Training(tmp_path, "run=disk/run", "resume=true", "max_steps=40", "checkpoint_every=10")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 1
         assert "No space left on device); the last good checkpoint is step 20. Put that right" in err
         assert err.count("\n") == 1
         assert checkpoint.newest_good(disk / "run", checkpoint.FILES).name == "step_000020"
         (disk / "ballast").unlink()
         process = Training(tmp_path, "run=disk/run", "resume=true", "max_steps=40", "checkpoint_every=10")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert [row["step"] for row in read_rows(disk / "run" / "metrics.jsonl")] == list(range(41))
     finally:

@@ -39,11 +39,11 @@ def train(folder: Path, processes: int, *arguments: str) -> tuple[int, str, str]
             for rank in range(processes)
         ]
     started = [Training(folder, *arguments, **environment) for environment in ranks or [{}]]
-    (out, err), status = started[0].communicate(timeout=120), started[0].returncode
+    (out, err), status = started[0].communicate(timeout=300), started[0].returncode
     for process in started[1:]:
         if status:
             process.send_signal(signal.SIGTERM)
-        more = process.communicate(timeout=120)
+        more = process.communicate(timeout=300)
         out, err, status = out + more[0], err + more[1], status or process.returncode
     return status, out, err
 
@@ -109,14 +109,14 @@ def test_a_signal_to_all_processes_saves_once(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not checkpoint.saved_steps(tmp_path / "run"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     for pid in (*map(int, children), process.pid):  # as a scheduler does; torchrun passes it on once more
         os.kill(pid, signal.SIGTERM)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=300)
     assert out.count("stopped by signal at step") == 1
     assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == checkpoint.saved_steps(tmp_path / "run")[-1]
 
