@@ -74,8 +74,8 @@ class Architecture:
     dropout: tuple[str, ...]
     buffers: tuple[str, ...] = ()
 
-    def without_place(self, config: GPTConfig) -> list[str]:
-        """The settings of ``config`` that this architecture has no place for, as KEY=VALUE."""
+    def unmatched(self, config: GPTConfig) -> list[str]:
+        """The settings of ``config`` that this architecture does not have, as KEY=VALUE."""
         wrong = [name for name, value in self.switches.items() if vars(config)[name] != value]
         if set(config.attention_types) != {"F"}:
             wrong.insert(0, "attention")

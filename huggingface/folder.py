@@ -37,7 +37,7 @@ OWN = {ABOUT, WEIGHTS, "config.json", "generation_config.json", tokenizer_json.F
 
 def architecture_of(config: GPTConfig, source: str) -> Architecture:
     """The architecture that computes the same; raises InputError naming the settings that stand in the way."""
-    wrong = {architecture.name: architecture.without_place(config) for architecture in ARCHITECTURES}
+    wrong = {architecture.name: architecture.unmatched(config) for architecture in ARCHITECTURES}
     nearest = min(ARCHITECTURES, key=lambda architecture: len(wrong[architecture.name]))
     if settings := wrong[nearest.name]:
         raise InputError(

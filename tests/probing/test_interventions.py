@@ -200,7 +200,10 @@ def test_a_cut_scales_up_what_is_left():
 def test_no_path_and_no_such_head_are_errors(model, encoded):
     with pytest.raises(ValueError, match=r"head 2\.1 at P: nothing leads from there to the answer"):
         measure(model, encoded, {"weight_swap": at_sites(model, encoded, ["2.1"], ["P"], "weight_swap")})
-    with pytest.raises(ValueError, match="'twist': heads can be changed at a site by swap, cut, pattern, output"):
+    with pytest.raises(
+        ValueError,
+        match="'twist': heads can be changed at a site by weight_swap, edge_ablation, pattern_patching, ",
+    ):
         at_sites(model, encoded, ["0.0"], ["P"], "twist")
     with pytest.raises(ValueError, match=r"head 3\.0: the model has layers 0, 1, 2 of 4 heads"):
         measure(model, encoded, {"weight_swap": at_sites(model, encoded, ["3.0"], ["P"], "weight_swap")})
