@@ -107,7 +107,8 @@ class Architecture:
         try:
             shape["vocab_size"] = values["vocab_size"]
             for name, value in shape.items():
-                if isinstance(kinds[name], (type, UnionType)) and not isinstance(value, kinds[name]):
+                kind = kinds[name]
+                if isinstance(kind, (type, UnionType)) and not isinstance(value, kind):
                     raise TypeError(f"{name}={value!r}")
             config = GPTConfig(**shape)
         except (ValueError, TypeError, KeyError) as error:

@@ -34,12 +34,13 @@ def pair_of(piece: bytes, ranks: dict[bytes, int]) -> Pair | None:
             return None
         place = joined.index(lowest)
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
-    return tuple(parts)
+    first, second = parts
+    return first, second
 
 
 def pairs(ranks: dict[bytes, int]) -> list[Pair | None]:
     """The pair of every token of more than one byte, in the order of their ranks."""
-    return [pair_of(piece, ranks) for piece in sorted(ranks, key=ranks.get) if len(piece) > 1]
+    return [pair_of(piece, ranks) for piece in sorted(ranks, key=ranks.__getitem__) if len(piece) > 1]
 
 
 def files(tokenizer: Tokenizer, block_size: int) -> dict[str, dict]:
@@ -173,7 +174,7 @@ def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
 
 def cuts(content: dict, config: dict, source: Path) -> str:
     """The pattern by which ``content`` cuts text; raises InputError for anything that ours does not do."""
-    template = content.get("post_processor")
+    template = content.get("post_processor") or {}
     plain = not template or template["type"] == "ByteLevel"
     adds = not plain and any("SpecialToken" in part for part in template.get("single", ["SpecialToken"]))
     for key, value in (("normalizer", content.get("normalizer")), ("post_processor", template if adds else None)):

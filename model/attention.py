@@ -38,10 +38,10 @@ class CausalSelfAttention(nn.Module):
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.layer, self.n_head, self.n_kv_head, self.head_dim = layer, config.n_head, config.n_kv_head, config.head_dim
+        self.layer, self.n_head, self.n_kv_head, self.head_dim = layer, config.n_head, config.kv_heads, config.head_dim
         self.scale = config.head_dim**-0.5 if config.scale_attention else 1.0
         self.qk_norm, self.dropout = config.qk_norm, config.dropout
-        kv_width = config.n_kv_head * config.head_dim
+        kv_width = config.kv_heads * config.head_dim
         self.q = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.k = nn.Linear(config.n_embd, kv_width, bias=config.bias)
         self.v = nn.Linear(config.n_embd, kv_width, bias=config.bias)
@@ -108,8 +108,9 @@ class CausalSelfAttention(nn.Module):
         """An empty cache for ``batch`` sequences of up to ``capacity`` tokens."""
         return KVCache.empty((batch, self.n_kv_head, 1, capacity, self.head_dim), like=self.k.weight)
 
-    def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, cache: KVCache) -> Tensor:
+    def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, cache: Cache) -> Tensor:
         """``attend`` for the first tokens of all sequences, or one more of each; they are in the cache afterwards."""
+        assert isinstance(cache, KVCache)  # as new_cache makes it
         if q.size(2) > 1:
             cache.fill(k, v)
             return self.attend(q, k, v)

@@ -59,13 +59,13 @@ class KVCache(Cache):
         """
         stride, n_slots = self.tensors[0].shape[2:4]
         row, index = self.position % stride, self.position // stride
-        slot, n, same = index % n_slots, min(self.longest // stride + 1, n_slots), isinstance(index, int)
-        each = slice(None) if same else torch.arange(len(index), device=index.device)
+        slot, n = index % n_slots, min(self.longest // stride + 1, n_slots)
+        each = slice(None) if isinstance(index, int) else torch.arange(len(index), device=index.device)
         for kept, new in zip(self.tensors, (k, v), strict=True):
             kept[each, :, row, slot] = new[:, :, 0].type_as(kept)  # under autocast in half precision
         # One row for all need not be copied.
         keys, values = (kept[:, :, 0, :n] if stride == 1 else kept[each, :, row, :n] for kept in self.tensors)
-        if same:
+        if isinstance(index, int):
             return keys, values, None
         return keys, values, (torch.arange(n, device=k.device) <= index[:, None])[:, None, None]
 
@@ -98,7 +98,7 @@ class Context:
         position = longest if same else torch.tensor(self.lengths, device=device)
         for cache in self.caches:
             cache.position, cache.longest = position, longest
-        return slice(longest, longest + n) if same else position[:, None]
+        return slice(longest, longest + n) if isinstance(position, int) else position[:, None]
 
     def select(self, sequences: Tensor) -> "Context":
         """A copy that holds ``sequences`` [n] of this one: read a prompt once, continue it n times."""

@@ -67,7 +67,7 @@ class GPTConfig:
             raise ValueError(f"n_layer={self.n_layer}: must be at most {MOST_LAYERS:,}")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd={self.n_embd} does not divide into n_head={self.n_head} equal heads")
-        if self.n_head % self.n_kv_head:
+        if self.n_head % self.kv_heads:
             raise ValueError(f"n_head={self.n_head} is not a multiple of n_kv_head={self.n_kv_head}")
         if self.position == "rope" and self.head_dim % 2:
             raise ValueError(
@@ -84,13 +84,18 @@ class GPTConfig:
             raise ValueError(f"attention={self.attention!r}: one letter per layer, out of {known}")
 
     @property
+    def kv_heads(self) -> int:
+        """``n_kv_head``, whose None stands for ``n_head``."""
+        return self.n_kv_head or self.n_head
+
+    @property
     def head_dim(self) -> int:
         return self.n_embd // self.n_head
 
     def n_weights(self) -> int:
         """How many numbers the network's matrices hold, to within a few percent: enough to know whether they fit."""
         width, positions = self.n_embd, self.block_size * (self.position == "learned")
-        attention = 2 * width + 2 * width * self.n_kv_head // self.n_head
+        attention = 2 * width + 2 * width * self.kv_heads // self.n_head
         vocabulary = self.vocab_size * (1 if self.tie_embeddings else 2)
         return width * (vocabulary + positions + self.n_layer * (attention + 8 * width))
 

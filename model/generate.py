@@ -143,7 +143,8 @@ class Decoder:
     """The same with a cache for ``capacity`` tokens a sequence, filled anew for those whose context has moved on."""
 
     def __init__(self, model: GPT, capacity: int) -> None:
-        self.model, self.capacity, self.context, self.starts = model, capacity, None, []
+        self.model, self.capacity, self.starts = model, capacity, []
+        self.context: Context | None = None
 
     def next_logits(self, batch: Batch) -> Tensor:
         before, self.starts = self.starts, batch.starts()

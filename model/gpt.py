@@ -1,5 +1,7 @@
 """The decoder-only transformer: embeddings, blocks of attention and feed-forward, and a head over the vocabulary."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,7 +16,7 @@ from model.recurrent import Recurrent
 from model.sparse import StridedAttention, WindowAttention
 
 LAYER_NORM_EPS = 1e-5
-ATTENTION = {
+ATTENTION: dict[str, type[CausalSelfAttention] | type[Recurrent]] = {
     "F": CausalSelfAttention,
     "W": WindowAttention,
     "S": StridedAttention,
@@ -76,12 +78,16 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """A causal language model. Weights are drawn from ``seed`` by ``model.init.initialize``."""
 
+    blocks: Sequence[Block]
+    rotary: Tensor | None
+
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.n_embd)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.blocks = blocks  # type: ignore[bad-assignment] a ModuleList forgets the type of its modules
         self.norm = make_norm(config)
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         if config.tie_embeddings:
@@ -139,9 +145,7 @@ class GPT(nn.Module):
         The first tokens are read in one pass, as long as all sequences have as many; later ones one by one.
         """
         if tokens.size(1) > 1 and any(context.lengths):
-            for token in tokens.split(1, dim=1):
-                logits = self.step(token, context)
-            return logits
+            return [self.step(token, context) for token in tokens.split(1, dim=1)][-1]
         last = tokens.new_full((len(tokens), 1), tokens.size(1) - 1)
         return self(tokens, rows=last, context=context)[:, 0]
 
@@ -161,7 +165,7 @@ class GPT(nn.Module):
         """
         config = self.config
         lookups = 0 if config.tie_embeddings else self.embed.weight.numel()
-        if config.position == "learned":
+        if self.position is not None:
             lookups += self.position.weight.numel()
         mixing = sum(block.attention.flops_per_token(config.block_size) for block in self.blocks)
         return 6 * (self.n_parameters() - lookups) + mixing

@@ -1,6 +1,7 @@
 """Every initial weight of every network, in one function."""
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +9,15 @@ from torch import Tensor, nn
 from model.linear import LinearAttention
 from model.recurrent import Recurrent
 
+if TYPE_CHECKING:
+    from model.gpt import GPT
+
 # Tokens after which 1/e of what was read is left: in the first and the last head of L, unit of R.
 MEMORY = {"L": (8, 1024), "R": (2, 128)}
 
 
 @torch.no_grad()
-def initialize(model: nn.Module, seed: int) -> None:
+def initialize(model: "GPT", seed: int) -> None:
     """Draws all weights of a GPT from ``seed`` alone, whatever the global generator's state.
 
     ==================  =====================================  ==========================================
@@ -38,10 +42,10 @@ def initialize(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     modern = config.norm == "rmsnorm"
 
-    def normal(weight: nn.Parameter, std: float) -> None:
+    def normal(weight: Tensor, std: float) -> None:
         weight.copy_(torch.randn(weight.shape, generator=generator) * std)
 
-    def uniform(weight: nn.Parameter) -> None:
+    def uniform(weight: Tensor) -> None:
         std = weight.size(1) ** -0.5
         weight.copy_((torch.rand(weight.shape, generator=generator) * 2 - 1) * math.sqrt(3) * std)
 
@@ -52,14 +56,14 @@ def initialize(model: nn.Module, seed: int) -> None:
             module.reset_parameters()
     embedding_std = 1.0 if modern and not config.tie_embeddings else 0.02
     normal(model.embed.weight, embedding_std)
-    if config.position == "learned":
+    if model.position is not None:
         normal(model.position.weight, embedding_std)
     for block in model.blocks:
         attention, mlp = block.attention, block.mlp
         if isinstance(attention, Recurrent):
             for parameter in attention.gru.parameters():
                 uniform(parameter) if parameter.ndim == 2 else parameter.zero_()
-            _, update, _ = attention.gru.bias_ih_l0.chunk(3)
+            _, update, _ = attention.gru.get_parameter("bias_ih_l0").chunk(3)
             update.copy_(keeping(MEMORY["R"], len(update)))
         else:
             for linear in (attention.q, attention.k, attention.v):

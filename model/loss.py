@@ -3,6 +3,8 @@
 Where the logits are few it would only cost time, and PyTorch's cross-entropy is used.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,16 +58,16 @@ class HeadLoss(torch.autograd.Function):
     """Computes the gradients in the forward pass, while each chunk of logits is at hand."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
         n, wanted = len(x), any(ctx.needs_input_grad)
         rows = chunk_rows(weight)
         total = x.new_zeros((), dtype=torch.float32)
-        x_parts, weight_gradient = [], torch.zeros_like(weight, dtype=torch.float32) if wanted else None
+        x_parts, weight_gradient = [], torch.zeros_like(weight if wanted else weight[:0], dtype=torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             for part, target in zip(x.split(rows), targets.split(rows), strict=True):
                 loss, gradient = chunk_loss((part @ weight.T).float(), target, softcap, wanted)
                 total = total + loss
-                if wanted:
+                if gradient is not None:
                     gradient = gradient.div_(n).to(x.dtype)
                     x_parts.append(gradient @ weight)
                     weight_gradient += gradient.T @ part
@@ -74,6 +76,6 @@ class HeadLoss(torch.autograd.Function):
         return total / n
 
     @staticmethod
-    def backward(ctx, by_loss: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, by_loss: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x_gradient, weight_gradient = ctx.saved_tensors
         return x_gradient * by_loss, weight_gradient * by_loss, None, None

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from common.atomic import flush, json_text, replace_durably
 from common.errors import InputError
 
-Row = dict[str, float | str]
+Row = dict[str, Any]  # numbers, and some text
 Sink = Callable[[Row], None]
 CLOCK = ("seconds", "train_seconds", "probe_seconds", "tokens_per_second", "mfu")  # differ when a run is repeated
 

@@ -19,17 +19,18 @@ class Loader:
         self.position = batches.state()
 
     def next(self) -> Tensor:
-        if self.ahead is None:
-            self.fetch()
-        batch, self.ahead = self.ahead, None
+        batch = self.fetch() if self.ahead is None else self.ahead
+        self.ahead = None
         self.position = self.batches.state()
         return batch
 
-    def fetch(self) -> None:
+    def fetch(self) -> Tensor:
+        """Reads the next batch, [sequences, T + 1], ahead of time."""
         ids = torch.from_numpy(self.batches.next())
         if self.device.type == "cuda":
             ids = ids.pin_memory()
         self.ahead = ids.to(self.device, non_blocking=True)
+        return self.ahead
 
     def state(self) -> dict[str, int]:
         """Where the next batch begins."""

@@ -179,7 +179,7 @@ class Trainer:
             part.backward()
             loss += part.detach()
         self.loader.fetch()  # a GPU is still busy with this batch
-        gradients = [parameter.grad for parameter in self.parameters]
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         self.world.sum_([loss, *gradients])
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights

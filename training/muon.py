@@ -5,7 +5,8 @@ together, because a small GPT is many small matrices.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,11 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
@@ -62,7 +67,7 @@ class Muon(torch.optim.Optimizer):
     def step_together(self, weights: list[nn.Parameter], buffer: Tensor, finite: Tensor | None, group: dict) -> None:
         """One update of weights that have one shape, up to transposition."""
         momentum = group["momentum"]
-        gradient = flat_stack([weight.grad for weight in weights])
+        gradient = flat_stack([weight.grad for weight in weights if weight.grad is not None])
         if finite is not None:
             gradient = torch.where(finite, gradient, buffer)
         buffer.add_(gradient - buffer, alpha=1 - momentum)  # in this form, exactly nothing where both are equal
@@ -82,6 +87,6 @@ def is_tall(matrix: Tensor) -> bool:
     return matrix.size(0) > matrix.size(1)
 
 
-def flat_stack(matrices: list[Tensor]) -> Tensor:
+def flat_stack(matrices: Sequence[Tensor]) -> Tensor:
     """[m, n] or [n, m] each, m <= n -> [N, m, n], the tall ones transposed."""
     return torch.stack([matrix.mT if is_tall(matrix) else matrix for matrix in matrices])

@@ -32,7 +32,7 @@ class Optimizers:
     def __init__(self, model: GPT, config: OptimizerConfig) -> None:
         self.config = config
         self.device_decides = model.embed.weight.is_cuda
-        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         groups = parameter_groups(model)
         rates = {"embeddings": config.embedding_lr, "head": config.head_lr, "scalars": config.scalar_lr}
         adamw = [
@@ -75,7 +75,7 @@ class Optimizers:
         if self.muon:
             self.muon.param_groups[0]["momentum"] = muon_momentum(step)
             self.muon.step(finite)
-        self.adamw.found_inf = None if finite is None else (~finite).float()  # as torch.amp.GradScaler tells it
+        self.adamw.found_inf = None if finite is None else (~finite).float()  # type: ignore[missing-attribute] GradScaler sets it so
         self.adamw.step()
         self.zero_grad()
 

@@ -4,7 +4,7 @@ import os
 import uuid
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from common.atomic import replace_durably
 from common.errors import InputError
@@ -24,7 +24,7 @@ class WandbSink:
     Offline runs lie in ``RUN/wandb`` until ``wandb sync``; a resumed run goes on, all its parts under one id.
     """
 
-    def __init__(self, run: Path, mode: str, project: str, config: dict) -> None:
+    def __init__(self, run: Path, mode: Literal["online", "offline", "disabled"], project: str, config: dict) -> None:
         try:
             import wandb
         except ImportError:

@@ -72,9 +72,10 @@ class World:
 
 def processes() -> tuple[int, int, int]:
     """(rank, size, rank on this machine) as torchrun says them in the environment; (0, 1, 0) without it."""
-    return tuple(
-        int(os.environ.get(key, default)) for key, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+    rank, size, local_rank = (
+        int(os.environ.get(*known)) for known in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
     )
+    return rank, size, local_rank
 
 
 ALONE = World()
