@@ -1,4 +1,4 @@
-"""From a corpus to a verdict, as users go: train, sample, probe. Half a minute of one core in all."""
+"""From a corpus to a verdict, as users go: train, sample, probe. Less than a minute of one core in all."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,13 @@ from storage.metrics import read_rows
 SHAPE = ("model.block_size=64", "model.n_layer=2", "model.n_head=2", "model.n_embd=64", "tokenizer.vocab_size=512")
 FAST = ("optimizer.matrix_lr=0.02", "optimizer.embedding_lr=0.3", "optimizer.head_lr=0.01")
 QUIET = ("wandb.mode=disabled", "snapshots=0", "eval_every=1000", "checkpoint_every=1000")
-# "fox 3 runs; fox 3 hides": what a number is, and what is written after a word, has to be looked up or learned.
 ANIMALS, DEEDS = ("fox", "hen", "cat", "owl"), ("runs", "hides", "sleeps", "sings", "eats")
 
 
 def test_a_trained_model_resolves_a_task_and_its_head_looks_and_matters(script):
-    """Three seeds had 100 % right, choice accuracy 1.0 and drops 10 times the reference; the bounds are half way."""
+    """Each of three seeds had 100 % right and a choice accuracy of 1.0, the best baseline 0.55; the bounds lie
+    between, so that other processors pass, too.
+    """
     corpus = ("data.tasks=[translation]", "data.n_train=15000", "data.n_val=50")
     script("train", "run=run", "max_steps=450", *corpus, *SHAPE, *FAST, *QUIET)
     script("probe", "run=run", "tasks=[translation]", "n_cases=100")
