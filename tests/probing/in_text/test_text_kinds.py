@@ -80,6 +80,11 @@ def test_keys_of_byte_pairs():
     assert by_piece[" "] == "space"
 
 
+def test_a_word_is_a_name_again_only_if_it_had_its_capital_before():
+    assert sort_tokens("rose.Rose.", BYTES)[1][4] == "word_again"
+    assert sort_tokens("Rose.Rose.", BYTES)[1][4] == "name_again"
+
+
 def test_a_capitalised_function_word_is_no_name():
     assert sort_tokens("The.The.", BYTES)[1][3] == "word_again"
     assert sort_tokens("The.The.", BYTES, language=None)[1][3] == "name_again"

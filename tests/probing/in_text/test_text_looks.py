@@ -91,6 +91,22 @@ def test_a_key_of_every_other_relation_is_counted_where_it_stands(planted, windo
     assert (expected > 0).sum() > 4
 
 
+def test_a_head_that_finds_the_same_token_wherever_there_is_one_gets_all_where_possible(planted, windows):
+    key, relation = torch.from_numpy(token_kinds(windows.tokens, TOKENIZER, None).key), NAMES.index("same_token")
+    earlier = (relation_codes(torch.from_numpy(windows.tokens[:, :-1]), key) == relation).float().tril()  # [N, T, T]
+    there = earlier.any(-1)
+
+    def make(tokens: Tensor) -> Tensor:
+        same = (relation_codes(tokens, torch.full_like(tokens, len(NAMES) - 1)) == relation).float().tril()
+        pattern = torch.where(same.any(-1, keepdim=True), same, torch.eye(LENGTH))
+        return (pattern / pattern.sum(-1, keepdim=True))[:, None].expand(-1, N_HEAD, -1, -1)
+
+    found = looks_of(planted(make), windows)
+    assert found.where_possible[0, relation] == pytest.approx(1)
+    assert found.share[0, relation] == pytest.approx(float(there[:, 1:].float().mean()))
+    assert 0.1 < found.share[0, relation] < 0.9
+
+
 @pytest.mark.parametrize("attention", ["F", "FWSL"])
 def test_shares_sum_to_one_and_those_of_uniform_attention_do(attention, windows):
     model = loud_model(small_model(attention=attention, n_layer=4, window=8, stride=4).config)
