@@ -31,6 +31,7 @@ ABLATIONS = (PER_POSITION, OVER_POSITIONS, RESAMPLE)  # the first is what roles 
 WINDOWS_AT_ONCE = 1 << 20  # numbers of a feed-forward layer in a clean pass
 VARIANTS_AT_ONCE = 1 << 22  # and with all variants
 LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}  # on a CPU, what stays in its cache
+FEWEST_ROWS = 128  # of logits, for which a large vocabulary's weights are worth reading
 
 Say = Callable[[int], None]  # how many windows have been read
 
@@ -67,7 +68,7 @@ def split_windows(model: GPT, windows: Windows, chosen: np.ndarray) -> tuple[Ten
 
 def token_losses(model: GPT, x: Tensor, targets: Tensor) -> Tensor:
     """Loss in nats of ``targets`` [B, T] at every row of the last residual stream x [V * B, T, D]: [V * B, T]."""
-    rows = max(1, LOGITS_AT_ONCE[x.device.type] // model.config.vocab_size)
+    rows = max(FEWEST_ROWS, LOGITS_AT_ONCE[x.device.type] // model.config.vocab_size)
     targets = targets.repeat(len(x) // len(targets), 1)
     parts = zip(x.flatten(0, 1).split(rows), targets.flatten().split(rows), strict=True)
     return torch.cat([F.cross_entropy(model.logits(some), own, reduction="none") for some, own in parts]).view_as(
