@@ -126,7 +126,9 @@ def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
     sites = {"A-1": answer - 1, "A": answer}
     if case.spans.pronoun:
         first, end = token_range(case.spans.pronoun)
-        sites |= {"P-1": first - 1} | ({"P": end - 1} if end - 1 != answer else {})
+        sites["P-1"] = first - 1
+        if case.spans.pronoun != case.spans.answer and end - 1 != answer:
+            sites["P"] = end - 1
     if case.spans.cue:
         sites["C"] = token_range(case.spans.cue)[1] - 1
     return EncodedCase(

@@ -125,7 +125,8 @@ def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
 def may_change_places(names: Names, one: Name, other: Name) -> bool:
     """Whether two names are of different bearers, as far as one can see, and of one kind: two persons or two places."""
     bare = [names.without_title(name.form.split(" ")) for name in (one, other)]
-    apart = not set(bare[0]) & set(bare[1]) or genders_differ(one, other)
+    alike = any(word.startswith(own) or own.startswith(word) for own in bare[0] for word in bare[1])  # Kate, Kates
+    apart = not alike or genders_differ(one, other)
     return apart and (one.form in names.places) == (other.form in names.places)
 
 

@@ -13,6 +13,7 @@ import pytest
 from common.errors import InputError
 from data.cases.case import Case
 from data.cases.files import parse_cases
+from data.cases.fit import encode_cases
 from data.cases.mine import (
     AFTER_PRONOUNS,
     HE_OR_SHE,
@@ -127,6 +128,20 @@ def test_she_after_a_woman_and_a_man_means_the_woman() -> None:
     assert words(other) == {"gold": ["John"], "distractors": ["Emma"], "answer": ["He"]}
     assert one.spans.pronoun == one.spans.answer
     assert other.text == "John saw Emma in the garden. He was"
+
+
+@pytest.mark.parametrize(
+    "text", ["Emma saw John in the garden. She was tired.", "Emma saw John and said he was tired."]
+)
+def test_pronouns_are_asked_for_before_they_are_read_even_byte_by_byte(text: str) -> None:
+    for case in encode_cases([case for pair in pairs(text, HE_OR_SHE) for case in pair], byte_tokenizer()):
+        assert case.sites["P-1"] == case.sites["A-1"] == case.sites["A"] - 1
+        assert "P" not in case.sites
+
+
+def test_a_name_and_its_plural_are_no_two_names() -> None:
+    text = "All liked Darcy and the Darcys. We met Darcy and saw the Darcys. Then Darcy came with the Darcys to Darcy."
+    assert not finds(text, REPEATED_NAME)
 
 
 def test_titles_are_exchanged_with_their_names() -> None:
