@@ -16,7 +16,7 @@ def documents(*lengths: int) -> np.ndarray:
     return np.concatenate([[*[ord("a")] * (length - 1), END] for length in lengths])
 
 
-@pytest.mark.parametrize("n_tokens", [20, 55, 1_000_000])
+@pytest.mark.parametrize("n_tokens", [5, 20, 55, 1_000_000])
 @pytest.mark.parametrize("length", [21, 100, 1_001])
 def test_windows_are_pieces_of_the_text_from_its_first_to_its_last_token(n_tokens, length):
     text = np.arange(length) % 251
@@ -38,6 +38,11 @@ def test_a_window_belongs_to_the_document_that_most_of_its_tokens_are_in():
     windows = cut_windows(documents(4, 30, 9, 18), TOKENIZER, 10)
     assert windows.starts.tolist() == [0, 10, 20, 30, 40, 50]
     assert windows.documents.tolist() == [1, 1, 1, 2, 3, 3]
+
+
+def test_the_end_token_belongs_to_the_document_that_it_ends():
+    assert cut_windows(documents(6, 30), TOKENIZER, 10).documents[0] == 0
+    assert cut_windows(documents(5, 30), TOKENIZER, 10).documents[0] == 1
 
 
 def test_documents_are_clusters_where_there_are_ten_and_windows_are_otherwise():
