@@ -37,18 +37,17 @@ class TextRole:
 
 
 def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: float) -> list[TextRole | None]:
-    """For each head the kind of token that costs most without it, if that is at least LEAST_NATS, surely above 0 among
-    all heads and kinds (p below ROLE_P), and its whole interval above the ``bar`` of untrained networks.
+    """For each head the kind of token that costs most without it, of those that cost at least LEAST_NATS, surely more
+    than nothing among all heads and kinds (p below ROLE_P), with their whole interval above the ``bar`` of untrained
+    networks. A rare kind that may have cost more by chance hides none that is sure.
     """
-    kinds = [c for c, name in enumerate(columns) if name != ALL]
+    sure = (effects.nats >= LEAST_NATS) & (effects.ci[..., 0] > max(0.0, bar)) & (p < ROLE_P)
+    sure[:, [name == ALL for name in columns]] = False
     found: list[TextRole | None] = []
-    for nats, ci, own_p in zip(effects.nats, effects.ci, p, strict=True):
-        c = max(kinds, key=lambda c: nats[c], default=None)
-        sure = c is not None and nats[c] >= LEAST_NATS and ci[c, 0] > max(0.0, bar) and own_p[c] < ROLE_P
-        numbers = (
-            {"nats": float(nats[c]), "ci": tuple(ci[c].tolist()), "p": float(own_p[c]), "bar": bar} if sure else {}
-        )
-        found.append(TextRole(columns[c], "effect", **numbers) if sure else None)
+    for nats, ci, own_p, own in zip(effects.nats, effects.ci, p, sure, strict=True):
+        c = int(np.where(own, nats, -np.inf).argmax())
+        numbers = {"nats": float(nats[c]), "ci": tuple(ci[c].tolist()), "p": float(own_p[c]), "bar": bar}
+        found.append(TextRole(columns[c], "effect", **numbers) if own[c] else None)
     return found
 
 

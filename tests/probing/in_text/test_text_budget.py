@@ -38,3 +38,9 @@ def test_gpt2_on_a_cpu_reads_enough_short_windows_in_one_way():
 def test_windows_are_never_longer_than_the_block(block_size):
     _, plan = plan_for(vocab_size=50257, block_size=block_size, n_layer=12, n_head=12, n_embd=768)
     assert plan.length <= block_size
+
+
+def test_work_is_two_for_each_weight_after_each_change():
+    """A block has 12 * 2^2 = 48 weights, the vocabulary 3 * 2; two variants of each layer read two blocks, or one."""
+    config = GPTConfig(vocab_size=3, n_layer=2, n_head=1, n_embd=2)
+    assert work_per_token(config, ablations=5) == 5 * 2 * 2 * ((2 * 48 + 6) + (48 + 6))

@@ -108,7 +108,7 @@ SURE = (0.3, 0.2, 0.001)
         ((NOTHING, NOTHING, (0.3, 0.2, 0.02)), None),  # p
         ((NOTHING, NOTHING, (0.3, 0.09, 0.001)), None),  # not above the bar with its whole interval
         ((NOTHING, NOTHING, (LEAST_NATS / 2, 0.02, 0.001)), None),  # too little
-        ((NOTHING, SURE, (0.4, -0.3, 0.2)), None),  # its largest effect is not sure
+        ((NOTHING, SURE, (0.4, -0.3, 0.2)), "line_end"),  # what is larger by chance hides nothing
     ],
 )
 def test_a_role_is_the_kind_that_costs_most_without_a_head_if_that_is_sure(columns, role):
