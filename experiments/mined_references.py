@@ -29,20 +29,20 @@ class Annotated(NamedTuple):
 def read_annotated(path: Path) -> Annotated:
     """One text of LitBank, a sentence a line, tokens parted by blanks, with the annotation beside it."""
     text = path.read_text(encoding="utf-8")
-    places, start = [], 0  # of each sentence's tokens
+    positions, start = [], 0  # of each sentence's tokens
     for line in text.split("\n"):
         tokens, at = [], start
         for token in line.split(" "):
             tokens.append((at, at + len(token)))
             at += len(token) + 1
-        places.append(tokens)
+        positions.append(tokens)
         start += len(line) + 1
     spans, entities = {}, {}
     for line in path.with_suffix(".ann").read_text(encoding="utf-8").splitlines():
         kind, name, *rest = line.split("\t")
         if kind == "MENTION":
             sentence, first, last_sentence, last = map(int, rest[:4])
-            spans[name] = (places[sentence][first][0], places[last_sentence][last][1])
+            spans[name] = (positions[sentence][first][0], positions[last_sentence][last][1])
         elif kind == "COREF":
             entities[name] = rest[0]
     return Annotated(path.stem, text, [(*spans[name], whom) for name, whom in entities.items()])

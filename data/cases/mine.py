@@ -115,18 +115,18 @@ def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         segments.append(segment(tokens, name.first, name.end, other.form, ANSWER))
         if (
             name.end < len(tokens.words)
-            and may_change_places(names, name, other)
+            and may_be_exchanged(names, name, other)
             and (not genders_differ(name, other) or not gendered(tokens, names.people, start, name.first, mentions))
             and not left_over(tokens, start, name.end, [*mentions, name])
         ):
             yield excerpt(tokens, REPEATED_NAME, start, segments, name.end - 1)
 
 
-def may_change_places(names: Names, one: Name, other: Name) -> bool:
-    """Whether two names are of different bearers, as far as one can see, and of one kind: two persons or two places."""
+def may_be_exchanged(names: Names, one: Name, other: Name) -> bool:
+    """Whether two names seem to be of different bearers, and are of one kind: two persons or two places."""
     bare = [names.without_title(name.form.split(" ")) for name in (one, other)]
-    alike = any(word.startswith(own) or own.startswith(word) for own in bare[0] for word in bare[1])  # Kate, Kates
-    apart = not alike or genders_differ(one, other)
+    related = any(word.startswith(own) or own.startswith(word) for own in bare[0] for word in bare[1])  # Kate, Kates
+    apart = not related or genders_differ(one, other)
     return apart and (one.form in names.places) == (other.form in names.places)
 
 
@@ -220,11 +220,11 @@ def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         other = min(others, key=others.get, default=None)
         if other is None or others[other][1] > MATCHED:
             continue
-        places = [k for k in range(start, i) if words[k] in (word, other)]
-        if any(words[k].lower() in (word, other) for k in range(start, i) if k not in places):
+        positions = [k for k in range(start, i) if words[k] in (word, other)]
+        if any(words[k].lower() in (word, other) for k in range(start, i) if k not in positions):
             continue  # in capitals, where the exchange would not reach it
         roles, both = {word: GOLD, other: OTHER}, {word: other, other: word}
-        segments = [segment(tokens, k, k + 1, both[words[k]], roles[words[k]]) for k in places]
+        segments = [segment(tokens, k, k + 1, both[words[k]], roles[words[k]]) for k in positions]
         yield excerpt(tokens, REPEATED_WORD, start, [*segments, segment(tokens, i, i + 1, other, ANSWER)], i)
 
 
@@ -289,10 +289,10 @@ class Miner:
         return Mined(balance(deal(cases), right, most), tallies)
 
 
-def write_pair(text: str, find: Find, cluster: str, place: str) -> list[Case]:
+def write_pair(text: str, find: Find, cluster: str, where: str) -> list[Case]:
     """The excerpt as it stands, and with all of its segments exchanged."""
     answer = find.segments[-1]
-    names = [f"{find.task}-{place}-{answer.start - find.start}", ""]
+    names = [f"{find.task}-{where}-{answer.start - find.start}", ""]
     names[1] = f"{names[0]}-exchanged"
     return [write_case(text, find, version, names, cluster) for version in (0, 1)]
 
