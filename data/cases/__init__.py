@@ -1,1 +1,1 @@
-"""Annotated cases: their type, their file format, what a tokenizer makes of them, converters, cases mined from text, minimal pairs."""
+"""Annotated cases: type, file format, what a tokenizer makes of them, converters, mined from text, minimal pairs."""
