@@ -52,7 +52,9 @@ def main(command: TrainCommand) -> None:
             run.check_free(folder, command.overwrite)
         if world.first:
             require_writable(folder if command.resume else folder.parent)
-        trainer = make_trainer(compiled_if_possible(command, console, device), folder, console, device, world)
+        command, origin = with_origin(command, world)
+        compiled = compiled_if_possible(command, console, device)
+        trainer = make_trainer(compiled, folder, console, device, world, origin)
         if command.resume:
             trainer.restore()
         with ExitStack() as starting:
@@ -87,13 +89,30 @@ def compiled_if_possible(command: TrainCommand, console: Console, device: torch.
     return replace(command, compile=False)
 
 
-def make_trainer(command: TrainCommand, folder: Path, console: Console, device: torch.device, world: World) -> Trainer:
+def with_origin(command: TrainCommand, world: World) -> tuple[TrainCommand, huggingface.Import | None]:
+    """``command`` with the model and tokenizer of what ``init_from=hf:...`` names, and that model, weights unread."""
+    if command.resume or not (command.init_from or "").startswith(huggingface.SCHEME):
+        return command, None
+    with world.in_turn():  # the first may have to download it
+        origin = huggingface.read(command.init_from)
+    model = replace(origin.config, **command.init_changes)
+    return replace(command, model=model, tokenizer=origin.tokenizer_config), origin
+
+
+def make_trainer(
+    command: TrainCommand,
+    folder: Path,
+    console: Console,
+    device: torch.device,
+    world: World,
+    origin: huggingface.Import | None = None,
+) -> Trainer:
     """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
     tokenizer, model = command.tokenizer, None
     if command.init_from and command.resume:
         tokenizer = Tokenizer.load(folder / run.TOKENIZER)
     elif command.init_from:
-        model, tokenizer = begin_with(command, console, device, world)
+        model, tokenizer = begin_with(command, origin, console, device, world)
     with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:
@@ -117,21 +136,22 @@ def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> 
     return GPT(config, seed=command.seed).to(device)
 
 
-def begin_with(command: TrainCommand, console: Console, device: torch.device, world: World) -> tuple[GPT, Tokenizer]:
+def begin_with(
+    command: TrainCommand, origin: huggingface.Import | None, console: Console, device: torch.device, world: World
+) -> tuple[GPT, Tokenizer]:
     """The weights and the tokenizer of what ``init_from`` names: a run, or a folder of ``transformers``."""
     name, dropout = command.init_from, command.model.dropout
-    if name.startswith(huggingface.SCHEME):
-        found = huggingface.read(name)
-        for sentence in found.notes:
+    if origin:
+        for sentence in origin.notes:
             console.note(sentence)
         with world.in_turn():
-            tokenizer = found.get_tokenizer(Path(command.cache))
-        console.note(f"weights from {name}, {found.architecture.name}")
+            tokenizer = origin.get_tokenizer(Path(command.cache))
+        console.note(f"weights from {name}, {origin.architecture.name}")
         if command.max_steps != 0 and command.optimizer.name == "muon":
             console.note(
                 "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"
             )
-        return fit_block(found.load(device, dropout), command.model.block_size), tokenizer
+        return fit_block(origin.load(device, dropout), command.model.block_size), tokenizer
     if not checkpoint.saved_steps(Path(name)):
         raise InputError(f"init_from={name}: has no checkpoint yet")
     which = "best" if checkpoint.has_best(Path(name)) else "latest"

@@ -1,5 +1,6 @@
 """What each command takes, as frozen dataclasses; the packages' own configurations are their parts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,6 +40,7 @@ class TrainCommand(TrainConfig):
     resume: bool = False
     overwrite: bool = False
     init_from: str | None = None
+    init_changes: Mapping[str, int | float] = field(default_factory=dict)  # of the model that init_from=hf: brings
     snapshots: int | None = None
     cache: str = "cache"
     wandb: WandbConfig = field(default_factory=WandbConfig)

@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-import huggingface
 from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
 from common.atomic import waiting_path
 from common.errors import InputError
+from huggingface import SCHEME
 from storage import checkpoint
 from storage.run import CONFIG, KIND, begins_anew, bring_back, is_run, read_config, runs_beside
 from training.world import processes
@@ -41,14 +41,14 @@ CHANGEABLE = (
     "data.val_path",
 )
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
-NOT_REMEMBERED = ("run", "resume", "overwrite")
+NOT_REMEMBERED = ("run", "resume", "overwrite", "init_changes")
 MISSING = "???"
 NANOGPT = (".pt", ".pth", ".ckpt")
 PICKLED = (*NANOGPT, ".bin")
 
 
 def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
-    """What ``run``/config.yaml says; raises InputError where it lacks something of ``necessary_heads``."""
+    """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
     path = Path(run) / CONFIG
     if not path.is_file():
         raise InputError(f"{purpose}: there is no such run")
@@ -126,7 +126,7 @@ def resumed(values: dict, overrides: list[str], validated: Callable[[dict], Any]
 
     Those that say what is stored anyway are accepted, so that the command which began a run goes on with it, too.
     """
-    run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED}
+    run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED if key in values}
     stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
     known = dict(leaves(stored))
     stored = {key: values[key] for key in LOOKING} | stored | now
@@ -182,21 +182,24 @@ def refusal(key: str, given: Any, stored: Any, override: str) -> InputError:
 
 
 def initialized(values: dict, overrides: list[str]) -> dict:
-    """``values`` with the model and the tokenizer of what ``init_from`` names; only FITTED may be others."""
+    """``values`` with the model and the tokenizer of the run that ``init_from`` names; only FITTED may be others.
+
+    What ``hf:`` names is not read here, because it may have to be downloaded: ``init_changes`` says which of FITTED are
+    others, and train.py reads the rest.
+    """
     name = values["init_from"]
-    if name.startswith(huggingface.SCHEME):
-        stored = huggingface.read(name).settings()
-    else:
-        if not (Path(name) / "config.yaml").is_file():
-            raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
-        stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
-        if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
-            raise InputError(f"init_from={name}: its config.yaml is damaged")
     setters = single_keys(overrides, values)
     for key, override in setters.items():
         if key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED:
             raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
     given = {key.partition(".")[2]: value for key, value in leaves(values) if key in FITTED and key in setters}
+    if name.startswith(SCHEME):
+        return values | {"init_changes": given}
+    if not (Path(name) / CONFIG).is_file():
+        raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
+    stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
+    if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
+        raise InputError(f"init_from={name}: its config.yaml is damaged")
     return values | {"model": stored["model"] | given, "tokenizer": stored["tokenizer"]}
 
 

@@ -4,7 +4,7 @@ Nothing is ever unpickled.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from common import atomic
 from common.atomic import is_free, new_folder, parents_made, replacing, require_outside, require_writable, write_durably
 from common.errors import InputError
-from data import Tokenizer
+from data import Tokenizer, TokenizerConfig
 from data.text.tokenizers import gpt2_tokenizer
 from huggingface import tokenizer_json
 from huggingface.architecture import Architecture
@@ -111,10 +111,10 @@ class Import:
     rows: int
     notes: tuple[str, ...]
 
-    def settings(self) -> dict[str, dict]:
-        """Model and tokenizer as a run's configuration has them."""
-        kind = self.tokenizer.kind if self.tokenizer else "gpt2"
-        return {"model": asdict(self.config), "tokenizer": {"kind": kind, "vocab_size": self.config.vocab_size}}
+    @property
+    def tokenizer_config(self) -> TokenizerConfig:
+        """The tokenizer as a run's configuration has it."""
+        return TokenizerConfig(self.tokenizer.kind if self.tokenizer else "gpt2", self.config.vocab_size)
 
     def get_tokenizer(self, cache: Path) -> Tokenizer:
         return self.tokenizer or gpt2_tokenizer(cache)

@@ -24,7 +24,7 @@ def test_the_home_folder_is_expanded_in_every_path_and_in_no_other_text(monkeypa
     assert (probed.run, probed.cases, probed.text) == ("/home/ann/r", "/home/ann/c", "~/t")
     assert command("probe", ProbeCommand, "run=r", "pairs=~/p").pairs == "/home/ann/p"
     assert command("export", ExportCommand, "run=r", "to=~/t").to == "/home/ann/t"
-    assert "hf:/home/ann/m: " in refusal("train", TrainCommand, "init_from=hf:~/m")
+    assert train("init_from=hf:~/m").init_from == "hf:/home/ann/m"
     assert train("run=a/~").run == "a/~"
     assert "~nobody-here has no home folder" in refusal("train", TrainCommand, "run=~nobody-here/x")
 

@@ -1,6 +1,7 @@
 """What a command takes from an earlier run: which settings go on with it, which are refused, and what auto comes to."""
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from test_commands import refusal, train
 
 import cli
+import huggingface
 from cli.schema import TrainCommand
 from cli.stored import decide
 from common.atomic import waiting_path
+from common.errors import InputError
 from storage import run
 
 FILES = ("data=files", "data.path=x.txt")
@@ -165,4 +168,15 @@ def test_what_is_no_run_is_named_with_what_to_write(tmp_path, monkeypatch, name,
     for file in (*theirs, "config.json", "mine/config.json", "mine/x.pt", "out/ckpt.pt", "notes/a.txt"):
         Path(file).parent.mkdir(exist_ok=True)
         Path(file).touch()
-    assert message in refusal("train", TrainCommand, f"init_from={name}")
+    if name.startswith(huggingface.SCHEME):  # is read when the run begins
+        with pytest.raises(InputError, match=re.escape(message)):
+            huggingface.read(name)
+    else:
+        assert message in refusal("train", TrainCommand, f"init_from={name}")
+
+
+def test_a_command_line_is_read_without_reading_or_downloading_a_model(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("asked the Hub"))
+    command = cli.read("train", TrainCommand, ["init_from=hf:someone/a-model", "model.dropout=0.1", "max_steps=0"])
+    assert command.init_changes == {"dropout": 0.1}

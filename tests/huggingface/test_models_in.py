@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM
 
 import huggingface
 from common.errors import InputError
-from data.text.tokenizers import gpt2_tokenizer
+from data.text.tokenizers import TokenizerConfig, gpt2_tokenizer
 from huggingface import tokenizer_json
 from model import GPT
 from storage.metrics import read_rows
@@ -143,7 +143,7 @@ def test_rows_that_no_token_has_are_left_out_and_said_to_be(tmp_path):
 def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, input_folder):
     random_gpt2(vocab_size=50257, n_embd=8, n_layer=1, n_head=1).save_pretrained(tmp_path)
     found = huggingface.read(f"hf:{tmp_path}")
-    assert found.settings()["tokenizer"] == {"kind": "gpt2", "vocab_size": 50257}
+    assert found.tokenizer_config == TokenizerConfig("gpt2", 50257)
     assert "has no tokenizer files; its 50,257 tokens are taken to be GPT-2's" in found.notes[0]
     with inputs.gpt2_from(input_folder):
         assert found.get_tokenizer(tmp_path).to_json() == gpt2_tokenizer(tmp_path).to_json()
