@@ -20,6 +20,17 @@ ROLE_COLOURS = {
     "first_token": "#8C8C8C",
     "same_word": "#CC79A7",
 }
+RELATION_COLOURS = {  # what a head looks at in a text
+    "first_token": "#8C8C8C",
+    "itself": "#B9A44C",
+    "token_before": "#0072B2",
+    "after_same_token": "#117733",
+    "same_token": "#CC79A7",
+    "punctuation": "#D55E00",
+    "space": "#E69F00",
+    "function_word": "#56B4E9",
+    "rest": "#D4D0C8",
+}
 SPARE_COLOURS = ("#7B4FB5", "#A0522D", "#4D7F17")  # for roles of stories that have none of their own
 OTHER_ROLE = "#6f6f6f"  # roles of the user's own tasks
 # Terminals may be dark or light: what is weak on both is grey, what is strong has all of its colour.

@@ -29,28 +29,31 @@ function termsOf({ heads: { model, tasks }, page }) {
   };
 }
 
-function factsOf({ heads: { model, tasks } }) {
+function factsOf({ heads: { model, tasks }, text }) {
   const cases = Object.values(tasks).reduce((sum, { cases: n }) => sum + n, 0);
   const shape = `${counted(model.n_layer, "layer")} (${model.attention}), ${counted(model.n_head, "head")} each, ${model.n_embd} wide, block of ${model.block_size} tokens`;
   const facts = {
     run: model.run,
     step: model.step === undefined ? null : thousands(model.step),
     checkpoint: model.checkpoint,
-    cases: model.cases,
+    cases: cases ? model.cases : null,
     seed: model.seed,
-    "quoted on": `${thousands(cases)} cases of ${Object.keys(tasks).length} tasks`,
+    "quoted on": cases ? `${thousands(cases)} cases of ${Object.keys(tasks).length} tasks` : null,
+    ...(text ? textFacts(text) : {}),
     network: `${shape}, vocabulary of ${thousands(model.vocab_size)}`,
   };
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined && value !== null));
 }
 
 function methodSection(found) {
+  const ofTasks = Object.keys(found.heads.tasks).length || !found.text ? { ...TERMS, ...termsOf(found) } : {};
+  const limits = { "What attention does not say": TERMS["What attention does not say"] };
   const list = (pairs) => Object.entries(pairs).map(([term, text]) => [h("dt", {}, term), h("dd", {}, `${text}`)]);
   return section(
     "method",
     "How this was measured",
     "The formulas, and what may be concluded from them, stand in docs/how-heads-are-measured.md.",
-    h("dl", {}, list({ ...TERMS, ...termsOf(found) })),
+    h("dl", {}, list({ ...(found.text ? TEXT_TERMS : {}), ...ofTasks, ...limits })),
     h("h3", {}, "This run"),
     h("dl", {}, list(factsOf(found))),
   );

@@ -38,6 +38,15 @@ function numbersRow(name, found) {
   ];
 }
 
+/** The files alone, where there are no tasks. */
+const filesSection = () =>
+  section(
+    "numbers",
+    "All numbers",
+    "The file has every head, every interval and every way to take heads away.",
+    h("p", { class: "controls" }, downloadButton("heads.json", "application/json")),
+  );
+
 function numbersSection(view, { heads, page }) {
   const names = Object.keys(heads.tasks);
   const buttons = names.map((name) =>

@@ -15,7 +15,10 @@ from common.atomic import replace_durably
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics")
 SCRIPTS = {
-    "probe": (*SHARED, "found", "patterns", "roles", "tinted", "story", "sites", "numbers", "method", "probe"),
+    "probe": (
+        *(*SHARED, "found", "patterns", "roles", "tinted", "story", "sites", "numbers"),
+        *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", "probe"),
+    ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
 }
 

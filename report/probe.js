@@ -1,16 +1,21 @@
 /* probe/report.html: everything that probe.py found. */
 
+const NOT_MEASURED =
+  "Not measured yet: python probe.py run=... dynamics=true looks at the snapshots of the run.";
+
 async function drawProbe() {
   const [heads, page] = await Promise.all([unpackJson("heads.json"), unpackJson("page.json")]);
   const names = heads.all_roles.flatMap((layer, l) => layer.map((_, k) => `${l}.${k}`));
-  const found = { heads, page, names };
+  const found = { heads, page, names, text: heads.text };
+  if (page.text?.leads)
+    heads.tasks = Object.fromEntries(Object.entries(heads.tasks).filter(([, { resolved }]) => resolved));
   const task = page.first ?? Object.keys(heads.tasks)[0];
   const example =
     page.examples.find((other) => other.task === null) ?? page.examples.find((other) => other.task === task);
   const best = heads.tasks[task]?.best;
   const view = new View({
     task,
-    head: best?.head ?? names[0],
+    head: (page.text?.leads && page.text.head) || (best?.head ?? names[0]),
     example,
     site: best?.site ?? example?.texts[0].sites.at(-1).name,
     pinned: null,
@@ -18,18 +23,30 @@ async function drawProbe() {
     scheme: 0,
   });
   keepTogether(view, found);
-  const sections = [rolesSection(view, found)];
-  if (example) sections.push(storySection(view, found));
-  if (task) sections.push(sitesSection(view, found));
-  sections.push(
-    dynamicsSection(view, heads.dynamics, "Not measured yet: python probe.py run=... dynamics=true looks at the snapshots of the run."),
-  );
-  sections.push(numbersSection(view, found));
+  const ofText = found.text ? textSections(view, found) : [];
+  const ofTasks = taskSections(view, found, task, example);
+  const sections = page.text?.leads ? [...ofText, ...ofTasks] : [...ofTasks, ...ofText];
+  sections.push(task || !found.text ? numbersSection(view, found) : filesSection());
   sections.push(methodSection(found));
   document.getElementById("page").replaceChildren(...sections);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     view.set({ scheme: view.state.scheme + 1 }),
   );
+}
+
+function taskSections(view, found, task, example) {
+  const { dynamics } = found.heads;
+  const sections = task || !found.text ? [rolesSection(view, found)] : [];
+  if (example) sections.push(storySection(view, found));
+  if (task) sections.push(sitesSection(view, found));
+  if (task || dynamics.length > 1) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
+  return sections;
+}
+
+function textSections(view, found) {
+  const sections = [textHeadsSection(view, found), textEffectsSection(view, found)];
+  if (found.text.how_far_back) sections.push(reachSection(found));
+  return [...sections, textExamplesSection(view, found)];
 }
 
 /** Another task brings its own text and site; another text brings its own sites. */

@@ -1,22 +1,32 @@
 """The page of a probe, RUN/probe/report.html: what was found about heads, to be seen."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from common.atomic import json_text
 from data import Tokenizer
 from probing.findings import Findings
 from probing.roles import task_roles
+from probing.heads import head_names
 from report import probe_summary as summary
-from report.colours import OTHER_ROLE, role_colours
-from report.examples import LEVELS, Text, choose_examples, pack_examples
+from report import text_summary
+from report.colours import OTHER_ROLE, RELATION_COLOURS, role_colours
+from report.examples import LEVELS, Example, Text, choose_examples, own_text, pack_examples
 from report.pages import Heading, pack, write_page
 
 PAGE = "report.html"
 LARGEST = 4_800_000  # characters that the data of a page may take; the rest of it takes some 60,000
+EXCERPT_TOKENS, EXCERPT_WEIGHTS = 256, 2_000_000  # of the beginning of a window, at most
 
 
-def page_json(findings: Findings, examples: list[dict], left_out: int, first: str | None) -> dict:
-    """What the page needs beside heads.json; ``left_out``: examples that would make it too large."""
+def page_json(
+    findings: Findings, examples: list[dict], left_out: int, first: str | None, text: Mapping | None = None
+) -> dict:
+    """What the page needs beside heads.json; ``left_out``: examples that would make it too large; ``text``: see
+    ``text_json``.
+    """
     return {
         "examples": examples,
         "left_out": left_out,
@@ -28,16 +38,68 @@ def page_json(findings: Findings, examples: list[dict], left_out: int, first: st
         "baselines": summary.BASELINES,
         "first": first,
         "too_few": list(findings.too_few),
+        "text": text,
     }
 
 
-def write_probe_page(findings: Findings, tokenizer: Tokenizer, folder: Path, own: Text | None = None) -> list[Path]:
-    """Writes FOLDER/report.html, out of heads.json and heads.csv in the same folder and of what the heads see now."""
-    parts = {name: pack((folder / name).read_bytes()) for name in ("heads.json", "heads.csv")}
+def text_json(text: Mapping, leads: bool) -> dict:
+    """What the page needs beside ``text`` of heads.json: names in words, colours, and the head and the kind of token
+    to begin with. ``leads``: whether the text comes first.
+    """
+    head, role = text_summary.clearest(text) or (text["heads"][0], {"by": None})
+    return {
+        "leads": leads,
+        "head": head["head"],
+        "kind": role["role"] if role["by"] == "effect" else None,
+        "kinds": {name: text_summary.kind_in_words(name) for name in text["kinds"]},
+        "relations": {name: text_summary.relation_in_words(name) for name in text["relations"]},
+        "colours": RELATION_COLOURS,
+    }
+
+
+def example_of_window(findings: Findings, tokenizer: Tokenizer, window: Sequence[int]) -> Example:
+    """The beginning of a window, to be looked at from its last token; as long as a page can hold with all heads."""
+    n = min(len(window), EXCERPT_TOKENS, int((2 * EXCERPT_WEIGHTS / len(head_names(findings.model))) ** 0.5))
+    return Example(None, "held_out", [own_text(tokenizer, window[:n], [n - 1])])
+
+
+def heading_of(findings: Findings, text: Mapping | None, leads: bool) -> Heading:
+    """Of the text, of tasks, or of both: what leads gives the title."""
+    about = summary.about(findings)
+    if not text:
+        return Heading(about, summary.title(findings), summary.sentences(findings))
+    title, sentences = text_summary.title(text), text_summary.sentences(text)
+    if leads:
+        tasks = [f"{summary.title(findings)}.", *summary.sentences(findings)] if findings.tasks else []
+        return Heading(about, title, [*sentences, *tasks])
+    return Heading(about, summary.title(findings), [*summary.sentences(findings), f"In a text: {title}."])
+
+
+def write_probe_page(
+    findings: Findings,
+    tokenizer: Tokenizer,
+    folder: Path,
+    own: Text | None = None,
+    window: Sequence[int] | None = None,
+) -> list[Path]:
+    """Writes FOLDER/report.html, out of heads.json and heads.csv in the same folder and of what the heads see now.
+
+    ``own``: a text of the user's own; ``window``: tokens of the text that heads were measured in. Both can be looked at
+    word by word.
+    """
+    files = {name: (folder / name).read_bytes() for name in ("heads.json", "heads.csv")}
+    parts = {name: pack(content) for name, content in files.items()}
+    heads = json.loads(files["heads.json"])
+    text, leads = heads.get("text"), text_summary.leads(heads)
+    if leads:
+        findings = replace(findings, tasks=[result for result in findings.tasks if result.resolved])
     clearest = summary.clearest(findings)
     first = clearest.name if clearest else None
     examples = choose_examples(findings, tokenizer, first, own)
+    if window is not None:
+        examples.insert(0 if leads and not own else len(examples), example_of_window(findings, tokenizer, window))
     records, patterns = pack_examples(findings.model, examples, LARGEST - sum(map(len, parts.values())))
-    parts["page.json"] = pack(json_text(page_json(findings, records, len(examples) - len(records), first)).encode())
-    heading = Heading(summary.about(findings), summary.title(findings), summary.sentences(findings))
-    return write_page(folder / PAGE, "probe", heading, parts | patterns)
+    of_text = text_json(text, leads) if text else None
+    page = page_json(findings, records, len(examples) - len(records), first, of_text)
+    parts["page.json"] = pack(json_text(page).encode())
+    return write_page(folder / PAGE, "probe", heading_of(findings, text, leads), parts | patterns)

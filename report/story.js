@@ -5,8 +5,10 @@ const KINDS = {
     "A typical pair: of all pairs, the middle one in how much more attention the best head gives to what is meant",
   hardest: "The pair on which the best head does worst",
   yours: "Your own text",
+  held_out: "The beginning of a window of the text that heads were measured in",
 };
-const exampleName = ({ task, kind }) => (task === null ? "your own text" : `${words(task)}, ${kind}`);
+const OWN_TEXTS = { yours: "your own text", held_out: "the text that was measured" };
+const exampleName = ({ task, kind }) => (task === null ? OWN_TEXTS[kind] : `${words(task)}, ${kind}`);
 
 /** A range over the sites, each with its name beneath. */
 function siteSlider(view) {
@@ -15,10 +17,12 @@ function siteSlider(view) {
   const meaning = h("p", { class: "meaning" });
   let sites = [];
   range.addEventListener("input", () => view.set({ site: sites[+range.value].name, pinned: null, hovered: null }));
+  const node = h("div", { class: "slider" }, range, ticks, meaning);
   return {
-    node: h("div", { class: "slider" }, range, ticks, meaning),
+    node,
     show(own, { site, pinned }) {
       sites = own;
+      node.hidden = sites.length < 2;
       const chosen = sites.findIndex(({ name, position }) => (pinned ? position === pinned.i : name === site));
       const i =
         chosen >= 0
@@ -138,7 +142,7 @@ function storyControls(view, found) {
   );
   const slider = siteSlider(view);
   return {
-    node: h("div", { class: "controls" }, text, head, slider.node),
+    node: h("div", { class: "controls" }, examples.length > 1 && text, head, slider.node),
     show(state, changed) {
       textSelect.value = examples.indexOf(state.example);
       headSelect.value = state.head;
@@ -175,7 +179,7 @@ function storySection(view, found) {
   return section(
     "story",
     "Where it looks",
-    "Boxed: the word that looks. Tinted: what it looks at. Underlined: what is meant; dotted: the other candidate. Bold: what differs between the counterfactuals. Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.",
+    `Boxed: the word that looks. Tinted: what it looks at.${found.page.examples.some(({ task }) => task !== null) ? " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the counterfactuals." : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.`,
     controls.node,
     kind,
     h("div", { class: "columns story" }, texts, big.node),

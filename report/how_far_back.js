@@ -1,0 +1,65 @@
+/* How far back a model has to look: its loss when no head may look further than so many tokens. */
+
+function reachSpec({ points, enough }, onpoint) {
+  const [low, high] = [Math.min, Math.max].map((pick) => pick(...points.flatMap(({ ci }) => ci)));
+  const last = points.at(-1).limit;
+  const mark = points.find(({ limit }) => limit === enough);
+  return {
+    label: describeReach({ points, enough }),
+    height: 280,
+    x: { min: 1, max: last, map: Math.log2, ticks: points.map(({ limit }) => [limit, `${limit}`]) },
+    y: { min: low, max: high, ticks: ticksBetween(low, high), text: (value) => `${value}` },
+    lines: [{ name: "loss", kind: "chosen", dots: true, points: points.map(({ limit, loss }) => [limit, loss]) }],
+    bands: [{ points: points.map(({ limit, ci }) => [limit, ...ci]) }],
+    rules: [{ y: points.at(-1).loss, kind: "baseline" }],
+    marks: [{ x: enough, y: mark.loss, text: `about ${enough} tokens` }],
+    onpoint,
+  };
+}
+
+const describeReach = ({ points, enough, tolerance = 0 }) =>
+  enough === points.at(-1).limit
+    ? `This model uses nearly all of the ${enough} tokens that it can see.`
+    : `This model uses about ${enough} tokens${tolerance ? `: with no more in sight its loss grows by less than ${tolerance} nats per token` : ""}.`;
+
+const describePoint = ({ limit, loss, ci, cost, cost_ci: costs }) =>
+  `The last ${counted(limit, "token")} in sight: ${loss.toFixed(2)} nats per token (${natsInterval(ci)}), ${nats(cost)} more than with all (${natsInterval(costs)}).`;
+
+function reachSection({ text: { how_far_back: back } }) {
+  const status = h("p", { class: "status" }, describeReach(back));
+  const area = chart(
+    reachSpec(back, (limit) => {
+      const point = back.points.find((other) => other.limit === limit);
+      status.textContent = point ? describePoint(point) : describeReach(back);
+    }),
+  );
+  const rows = back.points.map(({ limit, loss, ci, cost, cost_ci: costs }) => [
+    `${limit}`,
+    `${loss.toFixed(3)} (${natsInterval(ci)})`,
+    `${nats(cost, 3)} (${natsInterval(costs)})`,
+  ]);
+  return section(
+    "reach",
+    "How far back",
+    "Loss in nats per token when no head may look further back than so many tokens, the token itself among them (logarithmic). Lower is better.",
+    h(
+      "figure",
+      {},
+      h(
+        "p",
+        { class: "key" },
+        keyEntry("line chosen", "loss, 95 % interval"),
+        keyEntry("rule baseline", "all tokens in sight"),
+        keyEntry("mark", `about ${back.enough} tokens: as good as all`),
+      ),
+      area.node,
+      h("figcaption", {}, status),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "The same in numbers"),
+      table("Loss by how many tokens are in sight", ["tokens", "loss, nats", "more than with all"], rows),
+    ),
+  );
+}

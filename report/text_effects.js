@@ -1,0 +1,177 @@
+/* What heads are worth in a text: how much the loss grows without each, by kind of predicted token. */
+
+const ABLATIONS = {
+  mean_per_position: "its mean at each position",
+  mean_over_positions: "its mean over all positions",
+  resample: "its output in another window",
+};
+
+/** Rows of the map: the heads of each layer, all of the layer together, and all heads. */
+function effectRows({ heads, layers, all_heads: all }) {
+  const whole = new Map(layers.map(({ layer, effects }) => [layer, { name: `layer ${layer}`, effects }]));
+  const rows = byLayer(heads).flatMap(([layer, own]) => [
+    ...own.map(({ head, effects }) => ({ name: head, head, effects })),
+    whole.get(layer),
+  ]);
+  return [...rows, { name: "all heads", effects: all.effects }];
+}
+
+const called = ({ name, head }) => (head ? `head ${head}` : head === undefined && name !== "all heads" ? `all heads of ${name}` : name);
+
+/** Why an entry is not to be believed, or "". */
+function whyUnsure({ nats: lost, ci: [low, high] }, bar) {
+  if (low <= 0 && high >= 0) return "its interval includes 0";
+  return Math.abs(lost) < bar ? `heads of untrained networks reach ${nats(bar)}` : "";
+}
+
+function describeEffect(row, kind, ablation, found) {
+  const own = row.effects[ablation][kind];
+  const unsure = whyUnsure(own, found.text.untrained.most[ablation]);
+  const p = own.p === undefined ? "" : `, p ${own.p.toFixed(4)}`;
+  const lost = own.nats < 0 ? `${nats(-own.nats)} nats less` : `${nats(own.nats)} nats more`;
+  return `${called(row)}, ${kindName(kind, found)}: ${lost} without (${natsInterval(own.ci)}${p})${unsure ? `; ${unsure}` : ""}`;
+}
+
+/** The largest effect of one head under an ablation, to which the strength of colours is relative. */
+const largestEffect = ({ heads }, ablation) =>
+  Math.max(1e-3, ...heads.flatMap(({ effects }) => Object.values(effects[ablation]).map((own) => Math.abs(own.nats))));
+
+/** The map as a grid of cells; arrow keys move over it. `state` is a View of {row, kind, ablation}. */
+function effectMap(state, rows, kinds, found) {
+  const cells = rows.map((row, i) =>
+    kinds.map((kind, j) => h("div", { role: "gridcell", "data-row": i, "data-kind": kind, "data-column": j })),
+  );
+  const header = h(
+    "div",
+    { role: "row", class: "head" },
+    h("span", { role: "columnheader" }, h("span", { class: "unseen" }, "head")),
+    kinds.map((kind) =>
+      h("span", { role: "columnheader", title: found.text.kinds[kind].what }, h("span", {}, kindName(kind, found))),
+    ),
+  );
+  const lines = rows.map((row, i) =>
+    h(
+      "div",
+      { role: "row", class: row.head ? "" : "together" },
+      h("span", { role: "rowheader", class: "layer" }, row.name),
+      cells[i],
+    ),
+  );
+  const grid = h(
+    "div",
+    {
+      role: "grid",
+      class: found.text.heads.length > MANY_HEADS ? "effects dense" : "effects",
+      "aria-label": "change of loss in nats without each head, by kind of predicted token; arrow keys move",
+      "--kinds": kinds.length,
+    },
+    header,
+    lines,
+  );
+  const at = (target) => (target.dataset.kind === undefined ? null : { row: +target.dataset.row, kind: target.dataset.kind });
+  grid.addEventListener("pointerover", (event) => state.set({ pointed: at(event.target) }));
+  grid.addEventListener("pointerleave", () => state.set({ pointed: null }));
+  grid.addEventListener("click", (event) => state.set(at(event.target) ?? {}));
+  grid.addEventListener("focusin", (event) => state.set({ ...at(event.target), pointed: null }));
+  grid.addEventListener("keydown", (event) => {
+    const { row, kind } = state.state;
+    const j = kinds.indexOf(kind);
+    const move = {
+      ArrowLeft: [row, j - 1],
+      ArrowRight: [row, j + 1],
+      ArrowUp: [row - 1, j],
+      ArrowDown: [row + 1, j],
+      Home: [row, 0],
+      End: [row, kinds.length - 1],
+    }[event.key];
+    const next = move && cells[move[0]]?.[move[1]];
+    if (move) event.preventDefault();
+    next?.focus();
+  });
+  state.watch(({ row, kind, ablation }, changed) => {
+    if (changed("ablation")) cells.forEach((own, i) => own.forEach((cell) => paint(cell, rows[i], ablation, found)));
+    if (!changed("row", "kind")) return;
+    cells.flat().forEach((cell) => {
+      const here = +cell.dataset.row === row && cell.dataset.kind === kind;
+      cell.tabIndex = here ? 0 : -1;
+      cell.setAttribute("aria-selected", here);
+    });
+    lines.forEach((line, i) => line.classList.toggle("on", i === row));
+  });
+  return grid;
+}
+
+function paint(cell, row, ablation, found) {
+  const own = row.effects[ablation][cell.dataset.kind];
+  const unsure = whyUnsure(own, found.text.untrained.most[ablation]);
+  cell.className = `effect${own.nats < 0 ? " less" : ""}${unsure ? " unsure" : ""}`;
+  cell.style.setProperty("--strength", Math.min(1, Math.sqrt(Math.abs(own.nats) / largestEffect(found.text, ablation))).toFixed(3));
+  cell.textContent = nats(own.nats, Math.abs(own.nats) < 9.995 ? 2 : 1);
+  cell.setAttribute("aria-label", describeEffect(row, cell.dataset.kind, ablation, found));
+}
+
+function effectTable(rows, kinds, ablation, found) {
+  return table(
+    "Change of loss in nats per token without heads, with 95 % intervals",
+    ["without", ...kinds.map((kind) => `${kindName(kind, found)} (${thousands(found.text.kinds[kind].tokens)})`)],
+    rows.map((row) => [
+      row.name,
+      ...kinds.map((kind) => `${nats(row.effects[ablation][kind].nats, 3)} (${natsInterval(row.effects[ablation][kind].ci)})`),
+    ]),
+  );
+}
+
+function textEffectsSection(view, found) {
+  const { text, page } = found;
+  const rows = effectRows(text);
+  const kinds = Object.keys(text.kinds);
+  const rowOf = (head) => rows.findIndex((row) => row.head === head);
+  const state = new View({ row: rowOf(view.state.head), kind: page.text.kind ?? kinds[0], ablation: text.shown, pointed: null });
+  const names = Object.keys(text.untrained.most);
+  const [choose, select] = chooser(
+    "In place of a head's output",
+    names.map((name) => [name, lookup(ABLATIONS, name) ?? words(name)]),
+    (ablation) => state.set({ ablation }),
+  );
+  select.value = text.shown;
+  const status = h("p", { class: "status", "aria-live": "polite" });
+  const scale = h("p", { class: "key" });
+  const numbers = h("details", {}, h("summary", {}, "The same in numbers"));
+  const fill = () =>
+    numbers.open && numbers.replaceChildren(numbers.firstChild, effectTable(rows, kinds, state.state.ablation, found));
+  numbers.addEventListener("toggle", fill);
+  const map = effectMap(state, rows, kinds, found);
+  state.watch(({ row, kind, ablation, pointed }, changed) => {
+    const sentence = describeEffect(rows[pointed?.row ?? row], pointed?.kind ?? kind, ablation, found);
+    status.textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+    if (changed("row") && rows[row].head) view.set({ head: rows[row].head });
+    if (!changed("ablation")) return;
+    scale.replaceChildren(...effectKey(text, ablation));
+    fill();
+  });
+  view.watch(({ head }, changed) => {
+    if (changed("head")) state.set({ row: rowOf(head) });
+  });
+  return section(
+    "text-effects",
+    "What heads are worth",
+    "How many nats per token the loss grows without a head, by kind of the token to be predicted. Pale: the interval includes 0, or a head of an untrained network reaches as much. Rows of a whole layer and of all heads show what heads do together. Point at an entry, or move to it with the arrow keys.",
+    names.length > 1 && h("div", { class: "controls" }, choose),
+    scale,
+    map,
+    status,
+    text.left_out.map((sentence) => h("p", { class: "what" }, sentence)),
+    numbers,
+  );
+}
+
+/** What the colours of the map stand for. */
+function effectKey(text, ablation) {
+  const patch = (kind, strength) => h("span", { class: `swatch effect ${kind}`, "--strength": strength });
+  return [
+    h("span", {}, patch("", 1), `${nats(largestEffect(text, ablation))} nats more, or above`),
+    h("span", {}, patch("", 0.5), `${nats(largestEffect(text, ablation) / 4)} more`),
+    h("span", {}, patch("less", 0.5), `${nats(largestEffect(text, ablation) / 4)} less: the head does harm there`),
+    h("span", {}, `most in ${text.untrained.networks} untrained networks: ${nats(text.untrained.most[ablation], 3)}`),
+  ];
+}

@@ -1,0 +1,50 @@
+/* The strongest weights of the chosen head, as words in their context. */
+
+const SHOWN_AS = { "\n": "↵", "\r": "␍", "\t": "⇥" };
+const UNSEEN = /(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/** A piece of a corpus with a mark for whatever could not be seen or would change the direction of text. */
+const visiblePiece = (piece) =>
+  piece.replace(UNSEEN, (c) => SHOWN_AS[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
+
+/** A piece that is marked: one that is nothing but spaces, or nothing, must be seen, too. */
+function markedPiece(piece) {
+  if (piece === "") return "⟨end⟩";
+  return /^ +$/.test(piece) ? piece.replaceAll(" ", "␣") : visiblePiece(piece.trimStart());
+}
+
+function passage({ weight, pieces, query, key, next }) {
+  const marks = { [query]: "from", [key]: "looked", [next]: "next" };
+  if (query === key) marks[query] = "from looked";
+  const body = pieces.map((piece, i) => {
+    const mark = marks[i];
+    if (!mark) return visiblePiece(piece);
+    const word = h("bdi", { class: `word ${mark}`, "--weight": mark.includes("looked") ? (0.25 + 0.75 * weight).toFixed(3) : null }, markedPiece(piece));
+    return [/^\s+\S/.test(piece) ? " " : "", word];
+  });
+  const [from, to] = [query, key].map((i) => markedPiece(pieces[i]).trim());
+  return h(
+    "li",
+    {},
+    h("p", { class: "caption" }, h("b", {}, weight.toFixed(2)), " ", h("bdi", {}, from), " looks at ", h("bdi", {}, to)),
+    h("p", { class: "passage", dir: "auto" }, body),
+  );
+}
+
+function textExamplesSection(view, { text }) {
+  const title = h("h3", {});
+  const list = h("ol", { class: "passages" });
+  view.watch(({ head }, changed) => {
+    if (!changed("head")) return;
+    const { examples } = text.heads.find((other) => other.head === head);
+    title.textContent = `Head ${head}`;
+    list.replaceChildren(...examples.map(passage));
+  });
+  return section(
+    "text-examples",
+    "Examples",
+    "The largest weights of the chosen head in this text, no two from one neighbourhood. Boxed: the token that looks. Tinted: what it looks at, with this share of its attention. Dotted: the token that comes next and is to be predicted.",
+    title,
+    list,
+  );
+}

@@ -1,0 +1,160 @@
+"""What was found about heads in a text, in a few sentences, out of ``text`` in heads.json (probing.in_text.to_json)."""
+
+from collections.abc import Callable, Mapping
+
+from common.visible import visible_name
+from probing import lists
+
+NBSP = "\u00a0"
+MANY = 4  # heads with one role, of which a sentence names no more
+NOTABLE = 0.05  # of a head's attention beyond uniform attention: less is not worth a word in the title
+MINED = ("repeated_name", "he_or_she", "he_or_she_after_pronouns", "repeated_word")  # tasks made of the text itself
+# Kinds of predicted token: what a head that is worth most there does, and the kind in words.
+KINDS = {
+    "line_end": ("ends the lines", "line ends"),
+    "punctuation": ("sets the punctuation", "punctuation"),
+    "space": ("ends the words", "spaces"),
+    "inside_word": ("completes words", "insides of words"),
+    "pronoun": ("chooses pronouns", "pronouns"),
+    "name_again": ("repeats names", "names seen before"),
+    "pair_again": ("repeats pairs of tokens", "pairs seen before"),
+    "word_again": ("repeats words", "words seen before"),
+    "first_mention": ("finds the next new word", "new words"),
+    "rest": ("goes on at the window's end", "words cut off"),
+    "all": ("helps everywhere", "all tokens"),
+}
+RELATIONS = {
+    "first_token": "the first token",
+    "itself": "the token itself",
+    "token_before": "the token before",
+    "after_same_token": "what followed the same token",
+    "same_token": "the same token",
+    "punctuation": "punctuation and line ends",
+    "space": "spaces",
+    "function_word": "function words",
+    "rest": "other words",
+}
+
+
+def leads(heads: Mapping) -> bool:
+    """Whether the text comes first on a page of ``heads``, the content of heads.json: it has one, and no tasks but
+    those that are made for every text.
+    """
+    return bool(heads.get("text")) and not set(heads["tasks"]).difference(MINED, [lists.TASK])
+
+
+def kind_in_words(name: str) -> str:
+    return KINDS[name][1] if name in KINDS else visible_name(name)
+
+
+def relation_in_words(name: str) -> str:
+    return RELATIONS.get(name, visible_name(name))
+
+
+def clearest(text: Mapping) -> tuple[Mapping, Mapping] | None:
+    """The head and the role of it that are shown best: by what it is worth at least, the lower end of the interval; if
+    no head has such a role, by its share of attention beyond uniform. None if no head has a role.
+    """
+    found = [(head, role) for head in text["heads"] for role in head["roles"]]
+    by_effect = [(head, role) for head, role in found if role["by"] == "effect"]
+    if by_effect:
+        return max(by_effect, key=lambda pair: pair[1]["ci"][0])
+    return max(found, key=lambda pair: pair[1]["share"] - pair[1]["uniform"], default=None)
+
+
+def title(text: Mapping) -> str:
+    """One sentence about the clearest head: what it does, where it looks, and what is lost without it."""
+    found = clearest(text)
+    if found is None:
+        return "No head of this model is shown to do anything of its own in this text"
+    head, role = found
+    name = head["head"]
+    if role["by"] == "attention":
+        return (
+            f"Head {name} looks at {relation_in_words(role['role'])}: {percent(role['share'])} of its attention, where "
+            f"there is one, goes there (uniform {percent(role['uniform'])}); what it is worth is not shown"
+        )
+    lost = f"{kind_in_words(role['role'])} cost {nats(role['nats'])} nats more"
+    does = KINDS[role["role"]][0] if role["role"] in KINDS else f"is worth something on {kind_in_words(role['role'])}"
+    share, uniform, relation = max(
+        ((own["share"], own["uniform"], name) for name, own in head["looks"]["relations"].items() if name != "rest"),
+        key=lambda own: own[0] - own[1],
+    )
+    if share - uniform < NOTABLE:
+        return f"Head {name} {does}: without it {lost}"
+    looks = f"{percent(share)} of its attention goes to {relation_in_words(relation)} (uniform {percent(uniform)})"
+    return f"Head {name} {does}: {looks}, and without it {lost}"
+
+
+def sentences(text: Mapping) -> list[str]:
+    """The numbers that support the title, and what was measured."""
+    found = clearest(text)
+    return [
+        *(about_effect(text, *found) if found and found[1]["by"] == "effect" else ()),
+        *about_roles(text),
+        *about_reach(text["how_far_back"]),
+        about_text(text),
+    ]
+
+
+def about_effect(text: Mapping, head: Mapping, role: Mapping) -> list[str]:
+    low, high = role["ci"]
+    everything = head["effects"][text["shown"]]["all"]
+    return [
+        f"The 95{NBSP}% interval of these {nats(role['nats'])} nats is {nats(low)} to {nats(high)}. Over all tokens the "
+        f"head is worth {nats(everything['nats'], 3)} nats. The most that any head of {text['untrained']['networks']} "
+        f"untrained networks of this shape costs on any kind of token is {nats(role['bar'], 3)}."
+    ]
+
+
+def about_roles(text: Mapping) -> list[str]:
+    """Which heads have which role."""
+    by: dict[str, dict[str, list[str]]] = {"effect": {}, "attention": {}}
+    for head in text["heads"]:
+        for role in head["roles"]:
+            by[role["by"]].setdefault(role["role"], []).append(head["head"])
+    n = sum(bool(head["roles"]) for head in text["heads"])
+    found = [f"{n} of {len(text['heads'])} heads have a role in this text."] if n else []
+    if by["effect"]:
+        found.append(f"By what is lost without them: {listed(by['effect'], kind_in_words)}.")
+    if by["attention"]:
+        found.append(f"By where they look: {listed(by['attention'], relation_in_words)}.")
+    return [" ".join(found)] if found else []
+
+
+def listed(heads_of: Mapping[str, list[str]], in_words: Callable[[str], str]) -> str:
+    parts = []
+    for role, heads in heads_of.items():
+        more = f" and {len(heads) - MANY} more" if len(heads) > MANY else ""
+        parts.append(f"{in_words(role)} {', '.join(heads[:MANY])}{more}")
+    return "; ".join(parts)
+
+
+def about_reach(back: Mapping | None) -> list[str]:
+    if back is None:
+        return []
+    most = back["points"][-1]["limit"]
+    if back["enough"] == most:
+        return [f"It uses nearly all of the {most} tokens that it can see."]
+    return [
+        f"It uses about {back['enough']} tokens: where no head may look further back, its loss grows by less than "
+        f"{nats(back['tolerance'])} nats per token."
+    ]
+
+
+def about_text(text: Mapping) -> str:
+    own, loss = text["text"], text["kinds"]["all"]["loss"]
+    return (
+        f"Measured on {own['tokens']:,} tokens of text, {own['windows']:,} windows of {own['block_size']}, "
+        f"where the model's loss is {loss['nats']:.2f} nats per token. Nats: natural logarithms of probability."
+    )
+
+
+def percent(share: float) -> str:
+    """Without decimals, halves up, as the page's script rounds."""
+    return f"{100 * share + 1e-9:.0f}{NBSP}%"
+
+
+def nats(value: float, digits: int = 2) -> str:
+    """Without a sign where nothing is left of the number."""
+    return f"{value:.{digits}f}".removeprefix("-") if abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
