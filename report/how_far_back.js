@@ -1,17 +1,19 @@
 /* How far back a model has to look: its loss when no head may look further than so many tokens. */
 
+/** The band is of what is lost beside all tokens in sight, in the same texts: texts differ by much more than that. */
 function reachSpec({ points, enough }, onpoint) {
-  const [low, high] = [Math.min, Math.max].map((pick) => pick(...points.flatMap(({ ci }) => ci)));
-  const last = points.at(-1).limit;
+  const { limit: last, loss: whole } = points.at(-1);
+  const band = points.map(({ limit, cost_ci: [least, most] }) => [limit, whole + least, whole + most]);
+  const [low, high] = [Math.min, Math.max].map((pick) => pick(...band.flatMap(([, ...ends]) => ends)));
   const mark = points.find(({ limit }) => limit === enough);
   return {
     label: describeReach({ points, enough }),
     height: 280,
     x: { min: 1, max: last, map: Math.log2, ticks: points.map(({ limit }) => [limit, `${limit}`]) },
-    y: { min: low, max: high, ticks: ticksBetween(low, high), text: (value) => `${value}` },
+    y: { min: low, max: high, ticks: ticksBetween(low, high, 7), text: (value) => `${value}` },
     lines: [{ name: "loss", kind: "chosen", dots: true, points: points.map(({ limit, loss }) => [limit, loss]) }],
-    bands: [{ points: points.map(({ limit, ci }) => [limit, ...ci]) }],
-    rules: [{ y: points.at(-1).loss, kind: "baseline" }],
+    bands: [{ points: band }],
+    rules: [{ y: whole, kind: "baseline" }],
     marks: [{ x: enough, y: mark.loss, text: `about ${enough} tokens` }],
     onpoint,
   };
@@ -48,7 +50,7 @@ function reachSection({ text: { how_far_back: back } }) {
       h(
         "p",
         { class: "key" },
-        keyEntry("line chosen", "loss, 95 % interval"),
+        keyEntry("line chosen", "loss, 95 % interval of the difference to all tokens"),
         keyEntry("rule baseline", "all tokens in sight"),
         keyEntry("mark", `about ${back.enough} tokens: as good as all`),
       ),

@@ -10,7 +10,7 @@ const visiblePiece = (piece) =>
 /** A piece that is marked: one that is nothing but spaces, or nothing, must be seen, too. */
 function markedPiece(piece) {
   if (piece === "") return "⟨end⟩";
-  return /^ +$/.test(piece) ? piece.replaceAll(" ", "␣") : visiblePiece(piece.trimStart());
+  return /^ +$/.test(piece) ? "␣".repeat(piece.length) : visiblePiece(piece.replace(/^ /, ""));
 }
 
 function passage({ weight, pieces, query, key, next }) {
@@ -20,9 +20,9 @@ function passage({ weight, pieces, query, key, next }) {
     const mark = marks[i];
     if (!mark) return visiblePiece(piece);
     const word = h("bdi", { class: `word ${mark}`, "--weight": mark.includes("looked") ? (0.25 + 0.75 * weight).toFixed(3) : null }, markedPiece(piece));
-    return [/^\s+\S/.test(piece) ? " " : "", word];
+    return [/^ [^ ]/.test(piece) ? " " : "", word];
   });
-  const [from, to] = [query, key].map((i) => markedPiece(pieces[i]).trim());
+  const [from, to] = [query, key].map((i) => markedPiece(pieces[i]));
   return h(
     "li",
     {},

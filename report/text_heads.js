@@ -118,7 +118,7 @@ function headBars(view, found) {
 
 /** The chosen head: its roles, and its attention by relation, which is the legend of the bars, too. */
 function lookTable({ head, looks }, found) {
-  const share = (value, digits) => [value === null ? "–" : percent(value, digits), { class: "number" }];
+  const share = (value) => [value === null ? "–" : (100 * value).toFixed(1), { class: "number" }];
   const rows = Object.entries(looks.relations).map(([name, own]) => [
     h(
       "span",
@@ -126,12 +126,12 @@ function lookTable({ head, looks }, found) {
       h("span", { class: "chip", "--role": relationColour(name, found) }),
       relationName(name, found),
     ),
-    share(own.share, 1),
-    share(own.uniform, 1),
-    share(own.where_possible, 1),
-    share(own.uniform_where_possible, 1),
+    share(own.share),
+    share(own.uniform),
+    share(own.where_possible),
+    share(own.uniform_where_possible),
   ]);
-  const columns = ["looks at", "share", "uniform", "where there is one", "uniform there"];
+  const columns = ["looks at", "share, %", "uniform", "where there is one", "uniform there"];
   return table(
     `Attention of head ${head} by what it looks at`,
     columns.map((name, i) => (i ? [name, { class: "number" }] : name)),

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from common.visible import visible_name
+from common.visible import visible_name, visible_text
+from data.cases import mine
 from probing import lists
 
 NBSP = "\u00a0"
 MANY = 4  # heads with one role, of which a sentence names no more
 NOTABLE = 0.05  # of a head's attention beyond uniform attention: less is not worth a word in the title
-MINED = ("repeated_name", "he_or_she", "he_or_she_after_pronouns", "repeated_word")  # tasks made of the text itself
 # Kinds of predicted token: what a head that is worth most there does, and the kind in words.
 KINDS = {
     "line_end": ("ends the lines", "line ends"),
@@ -40,7 +40,7 @@ def leads(heads: Mapping) -> bool:
     """Whether the text comes first on a page of ``heads``, the content of heads.json: it has one, and no tasks but
     those that are made for every text.
     """
-    return bool(heads.get("text")) and not set(heads["tasks"]).difference(MINED, [lists.TASK])
+    return bool(heads.get("text")) and not set(heads["tasks"]).difference(mine.TASKS, [lists.TASK])
 
 
 def kind_in_words(name: str) -> str:
@@ -144,8 +144,10 @@ def about_reach(back: Mapping | None) -> list[str]:
 
 def about_text(text: Mapping) -> str:
     own, loss = text["text"], text["kinds"]["all"]["loss"]
+    file = text.get("source", {}).get("text_file")
+    where = visible_text(file) if file else "text that it was not trained on"
     return (
-        f"Measured on {own['tokens']:,} tokens of text, {own['windows']:,} windows of {own['block_size']}, "
+        f"Measured on {own['tokens']:,} tokens of {where}, {own['windows']:,} windows of {own['block_size']}, "
         f"where the model's loss is {loss['nats']:.2f} nats per token. Nats: natural logarithms of probability."
     )
 

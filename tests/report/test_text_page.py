@@ -1,0 +1,231 @@
+"""The page of heads in a text in a real browser: it leads where there are no stories, and shows what was measured."""
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from browser import contrast
+from playwright.sync_api import Page, expect
+from toy_report import toy_findings
+from toy_text import HEAD, HOSTILE, ROLE, findings_of, toy_text, write_text_report
+from toys import TOKENIZER
+
+from model import GPT, GPTConfig
+from probing import Findings
+from probing.in_text.ablation import PER_POSITION
+from report import text_summary
+
+TITLE = (
+    "Head 1.0 ends the lines: 40 % of its attention goes to punctuation and line ends (uniform 15 %), "
+    "and without it line ends cost 0.81 nats more"
+)
+
+
+@pytest.fixture(scope="module")
+def text() -> dict:
+    return toy_text()
+
+
+@pytest.fixture(scope="module")
+def of_stories() -> Findings:
+    return toy_findings()
+
+
+@pytest.fixture(scope="module")
+def folder(text: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("text")
+    write_text_report(folder, text)
+    return folder
+
+
+@pytest.fixture
+def page(open_page, folder: Path) -> Page:
+    page = open_page(folder / "report.html")
+    page.wait_for_selector(".strip canvas")
+    page.set_default_timeout(5_000)
+    return page
+
+
+def head_of(text: dict, name: str) -> dict:
+    return next(head for head in text["heads"] if head["head"] == name)
+
+
+def sections(page: Page) -> list[str]:
+    return page.locator("main > section").evaluate_all("all => all.map(section => section.id)")
+
+
+def test_without_stories_the_text_leads_and_nothing_is_empty(page):
+    assert page.locator("h1").inner_text().replace("\xa0", " ") == TITLE
+    assert sections(page) == ["text-heads", "text-effects", "reach", "text-examples", "story", "numbers", "method"]
+    assert "not interpreted" not in page.locator("body").inner_text()
+
+
+def test_unresolved_tasks_made_of_the_text_do_not_fill_the_page(open_page, tmp_path, text, of_stories):
+    unresolved = [replace(result, name="repeated_word") for result in of_stories.tasks if not result.resolved]
+    assert unresolved
+    write_text_report(tmp_path, text, findings_of(of_stories.model, unresolved))
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_selector(".strip canvas")
+    assert "roles" not in sections(page)
+    assert "repeated word" not in page.locator("body").inner_text()
+
+
+def test_on_stories_the_text_comes_after_them(open_page, tmp_path, text, of_stories):
+    write_text_report(tmp_path, text, of_stories)
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_selector(".strip canvas")
+    found = sections(page)
+    assert found[:3] == ["roles", "story", "sites"]
+    assert found.index("dynamics") < found.index("text-heads") < found.index("numbers")
+    assert page.locator("h1").inner_text() == "Head 1.0 looks back to what a pronoun means, and it matters"
+    page.locator('.cell[data-head="0.1"]').click()
+    assert page.locator('.headbar[aria-selected="true"]').get_attribute("data-head") == "0.1"
+
+
+def test_bars_are_as_long_as_the_shares(page, text):
+    for head in text["heads"]:
+        parts = page.locator(f'.headbar[data-head="{head["head"]}"] .stack span')
+        widths = parts.evaluate_all("parts => parts.map(part => [part.dataset.relation, part.clientWidth])")
+        whole = page.locator(f'.headbar[data-head="{head["head"]}"] .stack').evaluate("stack => stack.clientWidth")
+        total = max(1, sum(own["share"] for own in head["looks"]["relations"].values()))
+        for name, width in widths:
+            assert width == pytest.approx(whole * head["looks"]["relations"][name]["share"] / total, abs=1)
+
+
+def test_click_and_keys_choose_a_head_for_all_sections(page, text):
+    assert page.locator(".chosenhead h3").inner_text() == f"Head {HEAD}"
+    page.locator('.headbar[data-head="0.0"]').click()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.head") == "0.1"
+    assert page.locator(".chosenhead h3").inner_text() == "Head 0.1"
+    assert page.locator("#text-examples h3").inner_text() == "Head 0.1"
+    assert page.locator(".effects .on .layer").inner_text() == "0.1"
+    row = page.locator(".chosenhead tbody tr", has_text="punctuation").locator("td").all_inner_texts()
+    own = head_of(text, "0.1")["looks"]["relations"]["punctuation"]
+    assert [float(cell) for cell in row[:2]] == pytest.approx([100 * own["share"], 100 * own["uniform"]], abs=0.051)
+
+
+def effect(page: Page, kind: str, row: str = HEAD):
+    line = page.locator(".effects [role=row]").filter(has=page.locator(".layer", has_text=row))
+    return line.first.locator(f'[data-kind="{kind}"]')
+
+
+def test_the_map_has_the_effects_and_dims_what_is_not_sure(page):
+    assert effect(page, "line_end").inner_text() == "0.81"
+    assert "unsure" not in effect(page, "line_end").get_attribute("class")
+    assert {"unsure", "less"} < set(effect(page, "punctuation").get_attribute("class").split()), "includes 0"
+    assert "unsure" in effect(page, "all").get_attribute("class"), "as much as in untrained networks"
+    status = page.locator("#text-effects .status")
+    assert status.inner_text() == "Head 1.0, line ends: 0.81 nats more without (0.72 to 0.90, p 0.0005)."
+    effect(page, "punctuation").hover()
+    assert status.inner_text().endswith("; its interval includes 0.")
+    effect(page, "line_end").focus()
+    page.keyboard.press("ArrowLeft")
+    assert status.inner_text().endswith("; heads of untrained networks reach 0.02.")
+
+
+def test_the_map_shows_layers_all_heads_and_the_other_ablation(page, text):
+    assert page.locator(".effects .together .layer").all_inner_texts() == ["layer 0", "layer 1", "all heads"]
+    whole = text["all_heads"]["effects"]
+    assert float(effect(page, "all", "all heads").inner_text()) == pytest.approx(
+        whole[PER_POSITION]["all"]["nats"], abs=0.0051
+    )
+    page.locator("#text-effects summary").click()
+    assert page.locator("#text-effects tbody tr").count() == 7
+    page.get_by_label("In place of a head's output").select_option("resample")
+    assert float(effect(page, "all", "all heads").inner_text()) == pytest.approx(
+        whole["resample"]["all"]["nats"], abs=0.0051
+    )
+
+
+def test_the_curve_has_its_numbers_and_the_mark(page, text):
+    back = text["how_far_back"]
+    drawn = page.locator("#reach .chosen circle").evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
+    assert drawn == pytest.approx([point["loss"] for point in back["points"]])
+    enough = next(point for point in back["points"] if point["limit"] == back["enough"])
+    assert float(page.locator("#reach svg .mark[data-y]").get_attribute("data-y")) == pytest.approx(enough["loss"])
+    assert f"{back['enough']} tokens" in page.locator("#reach .status").inner_text()
+
+
+def test_examples_are_text_whatever_they_hold(page):
+    first = page.locator(".passages li").first
+    assert first.locator(".from").inner_text() == HOSTILE[0]
+    assert first.locator(".looked").inner_text() == "\\u202eevil"
+    assert first.locator(".next").inner_text() == "</script>"
+    assert page.locator("main img, main script").count() == 0
+    assert page.evaluate("window.acted") is None
+
+
+def test_the_text_itself_is_tinted_from_the_word_pointed_at(page):
+    words = page.locator(".tinted .word")
+    assert words.count() == 9
+    words.nth(4).hover()
+    weights = words.evaluate_all("all => all.map(word => +word.style.getPropertyValue('--weight'))")
+    assert sum(weights) == pytest.approx(1, abs=0.05)
+    assert sum(weights[5:]) == 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_it_fits_and_can_be_read(open_page, folder, width, scheme):
+    page = open_page(folder / "report.html", width=width, scheme=scheme)
+    page.wait_for_selector(".strip canvas")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for selector in (".headbar .does", ".caption", ".passage", ".effects .unsure", ".effects .effect:not(.unsure)", ".chosenhead td"):
+        assert contrast(page.locator(selector).first) >= 4.5, selector
+    assert page.locator(".headbar[tabindex='0']").count() == page.locator(".effect[tabindex='0']").count() == 1
+
+
+def test_a_page_of_144_heads_is_small(open_page, tmp_path, text):
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, block_size=256, n_layer=12, n_head=12, n_embd=48)).eval()
+    passage = deepcopy(text["heads"][0]["examples"][:1])
+    passage[0]["pieces"] = [f" w{i}" for i in range(40)]
+    many = [
+        head_of(text, HEAD) | {"head": f"{layer}.{k}", "layer": layer, "examples": passage * 12}
+        for layer in range(12)
+        for k in range(12)
+    ]
+    layers = [text["layers"][0] | {"layer": layer} for layer in range(12)]
+    large = text | {"heads": many, "layers": layers}
+    window = [i % 256 for i in range(257)]
+    write_text_report(tmp_path, large, findings_of(model), window)
+    assert (tmp_path / "report.html").stat().st_size < 4_000_000
+    page = open_page(tmp_path / "report.html")
+    page.locator('.headbar[data-head="11.11"]').click()
+    expect(page.locator(".chosenhead h3")).to_have_text("Head 11.11")
+    assert page.locator(".headbars.dense .headbar[data-head]").count() == 144
+
+
+def test_what_leads_is_the_text_unless_there_are_stories():
+    assert text_summary.leads({"text": {"heads": []}, "tasks": {}})
+    assert text_summary.leads({"text": {"heads": []}, "tasks": {"repeated_name": {}, "induction": {}}})
+    assert not text_summary.leads({"text": {"heads": []}, "tasks": {"agreement": {}}})
+    assert not text_summary.leads({"tasks": {}})
+
+
+def test_a_title_without_an_effect_speaks_of_where_a_head_looks_or_of_nothing(text):
+    other = deepcopy(text)
+    for head in other["heads"]:
+        head["roles"] = []
+    assert text_summary.title(other) == "No head of this model is shown to do anything of its own in this text"
+    other["heads"][0]["roles"] = [
+        ROLE | {"role": "token_before", "by": "attention", "share": 0.83, "uniform": 0.04, "nats": None}
+    ]
+    assert text_summary.title(other).replace("\xa0", " ").startswith(
+        "Head 0.0 looks at the token before: 83 % of its attention"
+    )
+    assert "worth is not shown" not in text_summary.title(text)
+
+
+def test_a_file_that_was_read_is_named(text):
+    assert "of text that it was not trained on" in text_summary.about_text(text)
+    assert "of <b>.txt, " in text_summary.about_text(text | {"source": {"text_file": "<b>.txt"}})
+
+
+def test_a_page_without_a_text_is_as_before(open_page, tmp_path):
+    write_text_report(tmp_path, None, window=None)
+    assert json.loads((tmp_path / "heads.json").read_text())["text"] is None
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_selector("#method")
+    assert "text-heads" not in sections(page)
