@@ -8,8 +8,8 @@ from pathlib import Path
 from common.atomic import json_text
 from data import Tokenizer
 from probing.findings import Findings
-from probing.roles import task_roles
 from probing.heads import head_names
+from probing.roles import task_roles
 from report import probe_summary as summary
 from report import text_summary
 from report.colours import OTHER_ROLE, RELATION_COLOURS, role_colours

@@ -61,7 +61,7 @@ function effectMap(state, rows, kinds, found) {
     "div",
     {
       role: "grid",
-      class: found.text.heads.length > MANY_HEADS ? "effects dense" : "effects",
+      class: found.text.heads.length > MANY_HEADS ? "effects many" : "effects",
       "aria-label": "change of loss in nats without each head, by kind of predicted token; arrow keys move",
       "--kinds": kinds.length,
     },

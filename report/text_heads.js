@@ -88,7 +88,7 @@ function headBars(view, found) {
     "div",
     {
       role: "listbox",
-      class: heads.length > MANY_HEADS ? "headbars dense" : "headbars",
+      class: heads.length > MANY_HEADS ? "headbars many" : "headbars",
       "aria-label": "heads and where they look; arrow keys choose one",
     },
     groups,
@@ -188,7 +188,7 @@ function textHeadsSection(view, found) {
     "Each bar: how a head's attention is shared out among kinds of tokens that it can look at, over all of this text. Above each layer: what attention spread evenly over all tokens would give. Beside the bar: what the head does, with the nats that are lost without it. Choose a head by a click or the arrow keys.",
     h(
       "div",
-      { class: found.text.heads.length > MANY_HEADS ? "columns textheads dense" : "columns textheads" },
+      { class: found.text.heads.length > MANY_HEADS ? "columns textheads many" : "columns textheads" },
       headBars(view, found),
       h("div", { class: "chosenhead" }, title, roles, numbers, spread, meaningsOfRelations(found)),
     ),

@@ -101,9 +101,10 @@ def about_effect(text: Mapping, head: Mapping, role: Mapping) -> list[str]:
     low, high = role["ci"]
     everything = head["effects"][text["shown"]]["all"]
     return [
-        f"The 95{NBSP}% interval of these {nats(role['nats'])} nats is {nats(low)} to {nats(high)}. Over all tokens the "
-        f"head is worth {nats(everything['nats'], 3)} nats. The most that any head of {text['untrained']['networks']} "
-        f"untrained networks of this shape costs on any kind of token is {nats(role['bar'], 3)}."
+        f"The 95{NBSP}% interval of these {nats(role['nats'])} nats is {nats(low)} to {nats(high)}. Over all tokens "
+        f"the head is worth {nats(everything['nats'], 3)} nats. The most that any head of "
+        f"{text['untrained']['networks']} untrained networks of this shape costs on any kind of token is "
+        f"{nats(role['bar'], 3)}."
     ]
 
 

@@ -41,7 +41,9 @@ def findings_of(model: GPT, tasks: Sequence[TaskResult] = ()) -> Findings:
     return Findings(model, {"run": "toy", "step": 7}, tasks, [], None, None)
 
 
-def write_text_report(folder: Path, text: dict | None, findings: Findings | None = None, window: list[int] | None = WINDOW) -> None:
+def write_text_report(
+    folder: Path, text: dict | None, findings: Findings | None = None, window: list[int] | None = WINDOW
+) -> None:
     findings = findings or findings_of(hand_set_model())
     write_files(findings, folder)
     heads = json.loads((folder / "heads.json").read_text()) | {"text": text}

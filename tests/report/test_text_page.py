@@ -172,7 +172,14 @@ def test_it_fits_and_can_be_read(open_page, folder, width, scheme):
     page = open_page(folder / "report.html", width=width, scheme=scheme)
     page.wait_for_selector(".strip canvas")
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    for selector in (".headbar .does", ".caption", ".passage", ".effects .unsure", ".effects .effect:not(.unsure)", ".chosenhead td"):
+    for selector in (
+        ".headbar .does",
+        ".caption",
+        ".passage",
+        ".effects .unsure",
+        ".effects .effect:not(.unsure)",
+        ".chosenhead td",
+    ):
         assert contrast(page.locator(selector).first) >= 4.5, selector
     assert page.locator(".headbar[tabindex='0']").count() == page.locator(".effect[tabindex='0']").count() == 1
 
@@ -194,12 +201,12 @@ def test_a_page_of_144_heads_is_small(open_page, tmp_path, text):
     page = open_page(tmp_path / "report.html")
     page.locator('.headbar[data-head="11.11"]').click()
     expect(page.locator(".chosenhead h3")).to_have_text("Head 11.11")
-    assert page.locator(".headbars.dense .headbar[data-head]").count() == 144
+    assert page.locator(".headbars.many .headbar[data-head]").count() == 144
 
 
 def test_what_leads_is_the_text_unless_there_are_stories():
     assert text_summary.leads({"text": {"heads": []}, "tasks": {}})
-    assert text_summary.leads({"text": {"heads": []}, "tasks": {"repeated_name": {}, "induction": {}}})
+    assert text_summary.leads({"text": {"heads": []}, "tasks": {"repeated_name": {}, "random_lists": {}}})
     assert not text_summary.leads({"text": {"heads": []}, "tasks": {"agreement": {}}})
     assert not text_summary.leads({"tasks": {}})
 
@@ -212,8 +219,10 @@ def test_a_title_without_an_effect_speaks_of_where_a_head_looks_or_of_nothing(te
     other["heads"][0]["roles"] = [
         ROLE | {"role": "token_before", "by": "attention", "share": 0.83, "uniform": 0.04, "nats": None}
     ]
-    assert text_summary.title(other).replace("\xa0", " ").startswith(
-        "Head 0.0 looks at the token before: 83 % of its attention"
+    assert (
+        text_summary.title(other)
+        .replace("\xa0", " ")
+        .startswith("Head 0.0 looks at the token before: 83 % of its attention")
     )
     assert "worth is not shown" not in text_summary.title(text)
 
