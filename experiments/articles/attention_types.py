@@ -114,9 +114,9 @@ def roles_table(measured: Mapping[str, Sequence[Mapping]]) -> Table:
 
 def explain(measured: Mapping[str, Sequence[Mapping]]) -> str:
     parts = [
-        f"{types} is right in {mean(one['right'] for one in of):.1f} % and resolves "
-        f"{mean(one['resolved'] for one in of):.1f} tasks, {mean(one['unseen'] for one in of):.1f} of them though "
-        f"no head looks, with {mean(one['roles']['pronoun'] for one in of):.1f} pronoun heads"
+        f"{types} is right in {mean(one['right'] for one in of):.1f} %, resolves "
+        f"{mean(one['resolved'] for one in of):.1f} tasks ({mean(one['unseen'] for one in of):.1f} of them though "
+        f"no head looks) and has {mean(one['roles']['pronoun'] for one in of):.1f} pronoun heads"
         for types, of in measured.items()
     ]
     return "after the same steps " + "; ".join(parts)

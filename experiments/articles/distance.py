@@ -82,7 +82,7 @@ def run(setup: Setup) -> Result:
         judge([kept[asked]["F"] > kept[asked][types] for asked in ASKED for types in others]),
         f"names and trades stay connected (at least {100 * KEPT:.0f} % right) over {span(kept['connected'])} and names "
         f"are remembered over {span(kept['remembered'])}; at {farthest:.0f} tokens F is right in "
-        f"{share_over_seeds(far['F'])}, a window in {share_over_seeds(far['W'])}; a coin in 50 %",
+        f"{share_over_seeds(far['F'])}, a window in {share_over_seeds(far['W'])}; guessing would be right in 50 %",
         f"tokens over which a name and its trade stay connected: {span(kept['connected'])}",
         [table(curves, asked) for asked in ASKED],
         {types: [curve._asdict() for curve in of] for types, of in curves.items()},

@@ -44,18 +44,17 @@ def run(setup: Setup) -> Result:
     whole = table["all heads"]
     idle, busy = largest_idle(points), busiest_blind(points)
     because = (
-        f"the rank correlation between mass and effect is {rho(whole['weight_swap'])} for exchanging the two "
-        f"weights and {rho(whole['edge_ablation'])} for ablating gold's edge, but "
-        f"{rho(whole['resample_ablation'])} for resampling the whole head and "
-        f"{rho(whole['mean_ablation'])} for its mean: {example(busy)} (b), while {example(idle)} (a)"
+        f"the rank correlation between mass and effect is {rho(whole['weight_swap'])} for the weight swap and "
+        f"{rho(whole['edge_ablation'])} for edge ablation, but {rho(whole['resample_ablation'])} for resample ablation "
+        f"and {rho(whole['mean_ablation'])} for mean ablation: {example(busy)} (b), while {example(idle)} (a)"
     )
     rows = [[which, *(rho(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
     return Result(
         judge_weights({kind: value[0] for kind, value in whole.items()}),
         because,
         f"Spearman {rho(whole['weight_swap'])} with a weight swap, "
-        f"{rho(whole['resample_ablation'])} with resampling the head",
-        [Table(("Spearman, within tasks", *EFFECTS), rows), by_task(points)],
+        f"{rho(whole['resample_ablation'])} with resample ablation",
+        [Table(("Spearman, within tasks", *map(visible_name, EFFECTS)), rows), by_task(points)],
         {"correlations": table, "points": points, "idle": idle, "blind": busy},
         draw(points, (idle, busy), setup.picture("explanations")),
     )
@@ -140,7 +139,7 @@ def by_task(points: Sequence[Mapping]) -> Table:
         ]
         for task in tasks
     ]
-    return Table(("task, mean over seeds", *EFFECTS), rows)
+    return Table(("task, mean over seeds", *map(visible_name, EFFECTS)), rows)
 
 
 def draw(points: Sequence[Mapping], marked: Sequence[Mapping], path: Path) -> list[Path]:

@@ -87,9 +87,10 @@ def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:
     leaders, led, sole, many = (mean(column(four, key)) for key in ("leaders", "led", "sole", "tasks resolved"))
     few, roles, right = (mean(column(one, key)) for key in ("tasks resolved", "roles a head", "right"))
     return (
-        f"where a layer has four heads, {leaders:.1f} of them lead in some task (one in {led:.1f} of {many:.1f}) and "
-        f"{sole:.1f} tasks rest on a single head; but one head a layer, as wide as four, resolves {few:.1f} "
-        f"tasks with {roles:.1f} roles a head, right in {right:.1f} % instead of {mean(column(four, 'right')):.1f} %"
+        f"with four heads per layer, {leaders:.1f} heads are the best in some task (one of them in {led:.1f} of "
+        f"{many:.1f}) and in {sole:.1f} tasks a single head matters; but with one head per layer, as wide as four, the "
+        f"model resolves {few:.1f} tasks and is right in {right:.1f} % instead of "
+        f"{mean(column(four, 'right')):.1f} %, with {roles:.1f} roles per head"
     )
 
 
@@ -105,7 +106,7 @@ def jobs_table(found: Sequence[Found], seeds: Sequence[int]) -> Table:
             for head, roles in enumerate(heads)
         }
         rows.append([str(seed), "; ".join(f"{head}: {', '.join(roles)}" for head, roles in jobs.items() if roles)])
-    return Table(("seed", "heads with a role that matters, and their attention_patterns"), rows)
+    return Table(("seed", "heads with a role that matters, and their attention patterns"), rows)
 
 
 CLAIM = Claim("heads", "Several heads do different jobs, and several are needed.", 30, run)

@@ -40,8 +40,8 @@ def run(setup: Setup) -> Result:
     bar = max(best_baseline(one["tasks"][name])[1] for one in found for name in PRONOUNS)
     return Result(
         judge([shown(one["tasks"][name]) for one in found for name in PRONOUNS]),
-        f"{because(found, PRONOUNS)}; it looks from the word before the answer, while at the pronoun itself the same "
-        f"heads are right in {100 * mean(at_pronoun):.1f} % only",
+        f"{because(found, PRONOUNS)}; the heads look from the word before the answer, while at the pronoun itself "
+        f"they are right in only {100 * mean(at_pronoun):.1f} %",
         f"heads pick the antecedent: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
         f"{lowest_end(found, PRONOUNS):.1f} %; best baseline {100 * bar:.1f} %",
         [table(found)],

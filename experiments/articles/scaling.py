@@ -165,9 +165,9 @@ def explain(grid: Grid) -> str:
     for shape in SHAPES:
         raw, divided = grid[shape, WIDTH, RAW], grid[shape, WIDTH, DIVIDED]
         parts.append(
-            f"in heads of {WIDTH} ({MEANINGS[shape]}) entropy begins at {100 * average(raw, 'before'):.0f} % of its "
-            f"most without the division and at {100 * average(divided, 'before'):.0f} % with it, and leaving it out "
-            f"costs {over_seeds(extra_loss(grid, shape, WIDTH), '{:.3f}'.format)} nats"
+            f"in heads of {WIDTH} ({MEANINGS[shape]}) entropy before training is {100 * average(raw, 'before'):.0f} % "
+            f"of its maximum without the division and {100 * average(divided, 'before'):.0f} % with it, and leaving it "
+            f"out costs {over_seeds(extra_loss(grid, shape, WIDTH), '{:.3f}'.format)} nats"
         )
     return "; ".join(parts)
 

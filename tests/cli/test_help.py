@@ -95,7 +95,7 @@ def test_help_is_asked_for_with_or_without_a_topic(monkeypatch, capsys, flag):
     status, out = launched(monkeypatch, capsys, flag)
     assert status is None
     assert "--help GROUP" in out
-    assert "  resume=false             true: continue where it stopped; auto: or begin\n" in out
+    assert "  resume=false             true: continue where it stopped; auto: the same, or\n" in out
     assert "  model=tiny               size and architecture: tiny, base, gpt2, small\n" in out
     assert launched(monkeypatch, capsys, flag, "model")[1].startswith("model: size and architecture\n")
     assert launched(monkeypatch, capsys, "model=small", flag)[1].startswith("model: size and architecture\n")
