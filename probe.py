@@ -1,7 +1,8 @@
 """See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -9,20 +10,33 @@ import torch
 from rich.console import Console
 
 import cli
+from cli.run_text import HeldOut, corpus_of, text_of_file, validation_text
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
 from data import Case, Tokenizer, read_cases, split_cases
 from data.cases.fit import explain_fit
 from data.cases.minimal_pairs import read_pairs
-from data.stories import TASKS, cases
+from data.languages import load_language
+from data.stories import TASKS, Stories, cases
+from data.text.download import Progress
 from model import GPT
-from probing import Findings, encode_tasks, probe, record_dynamics, write_files
+from probing import Findings, encode_tasks, in_text, probe, record_dynamics, resolved_tasks, write_files
+from probing.in_text import Windows, affordable, measure_text, windows_within
+from probing.in_text.budget import Plan
+from probing.in_text.quick import quick_text, record_costs
 from probing.pairs import score_pairs, write_pairs
 from probing.sentence import encode_sentence, query_positions
 from probing.splits import Split
 from report.examples import own_text
-from report.figures import draw_dynamics, draw_role_map, draw_sites, draw_stories, remove_figures
+from report.figures import (
+    draw_dynamics,
+    draw_role_map,
+    draw_sites,
+    draw_stories,
+    draw_text_dynamics,
+    remove_figures,
+)
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
 from report.terminal import open_console
@@ -33,6 +47,7 @@ from storage.weights import load_model
 from training import pick_device
 
 DYNAMICS_CASES = 100  # of each task and split
+BEHAVIOUR_CASES = 40  # of each task, which show whether a model that was trained on other text resolves it
 
 
 def main(command: ProbeCommand) -> None:
@@ -50,13 +65,18 @@ def main(command: ProbeCommand) -> None:
     sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
     if command.dynamics and not snapshots.saved(run):
         raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
+    text = read_text(command, model, tokenizer, state, console)
     select, report = read(command, model, tokenizer, console)
-    console.print(f"run {run}, step {state['step']:,}; {len(select)} cases to select, {len(report)} to report")
-    source |= {"cases": command.cases or "stories", "seed": command.seed}
-    if command.tasks:
-        source["tasks"] = list(command.tasks)
+    if not report and text is None:
+        raise InputError(f"run={run}: there is nothing to measure its heads on; give text_file=PATH")
+    console.print(f"run {run}, step {state['step']:,}; {describe(select, report, text)}")
+    source |= {"cases": (command.cases or "stories") if report else None, "seed": command.seed}
+    if report and command.cases is None and (asked := {case.task for case in report}) != set(TASKS):
+        source["tasks"] = [name for name in TASKS if name in asked]
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
+        if text is not None:
+            findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
     print_findings(findings, console)
     if sentence is not None:
         show_sentence(model, tokenizer, findings, sentence, console)
@@ -69,7 +89,7 @@ def main(command: ProbeCommand) -> None:
     if command.dynamics:
         write_probe_page(findings, tokenizer, folder, own)
         with progress_bar(console) as progress:
-            findings = with_dynamics(findings, run, tokenizer, select, report, command.seed, device, progress)
+            findings = with_dynamics(findings, run, tokenizer, select, report, text, command, device, progress)
         files = write_files(findings, folder)
     written = [
         *files,
@@ -78,9 +98,72 @@ def main(command: ProbeCommand) -> None:
         *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
         *draw_sites(findings, folder / f"sites.{command.figures}"),
         *draw_dynamics(findings.dynamics, folder / f"dynamics.{command.figures}"),
+        *draw_text_dynamics(findings.text, folder / f"text_dynamics.{command.figures}"),
         *write_training_page(run),  # which shows the dynamics, too, or no longer does
     ]
     console.print(f"written: {', '.join(map(str, written))}")
+
+
+@dataclass(frozen=True)
+class TextToRead:
+    """A text, the windows of it that are read, and the plan that says how."""
+
+    text: HeldOut
+    plan: Plan
+    windows: Windows
+
+    def measure(self, model: GPT, tokenizer: Tokenizer, command: ProbeCommand, progress: Progress) -> dict:
+        """The profile of the heads in it, as heads.json has it."""
+        profile = measure_text(
+            model, tokenizer, self.windows, command.language, command.seed, progress, self.plan.ablations
+        )
+        return in_text.to_json(profile) | {"source": {"text_file": self.text.file}}
+
+
+def read_text(
+    command: ProbeCommand, model: GPT, tokenizer: Tokenizer, state: dict, console: Console
+) -> TextToRead | None:
+    """The text to measure heads in: ``text_file``, or else the run's own validation text; if that cannot be had, None,
+    and a note says why.
+    """
+    run, plan = Path(command.run), affordable(model)
+    if command.language is not None:
+        load_language(command.language)  # which raises InputError for one that is unknown, before anything is read
+    with progress_bar(console) as progress:
+        if command.text_file is not None:
+            text = text_of_file(run, command.text_file, tokenizer, progress)
+            with naming(f"text_file={command.text_file}"):
+                windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+        else:
+            try:
+                text = validation_text(run, state["dataset"], progress)
+                windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+            except InputError as error:
+                text, why = None, error
+    if text is None:
+        console.print(f"note   heads are not measured in the run's validation text: {why}")
+        return None
+    for sentence in text.notes:
+        console.print(f"note   text_file: {sentence}")
+    return TextToRead(text, plan, windows)
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Says, in an InputError raised inside, what it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def describe(select: list[Case], report: list[Case], text: TextToRead | None) -> str:
+    """What is going to be measured."""
+    parts = [f"{len(select)} cases to select, {len(report)} to report"] if report else []
+    if text is not None:
+        where = "its own validation text" if text.text.file is None else text.text.file
+        parts.append(f"{len(text.windows)} windows of {text.windows.length} tokens of {where}")
+    return "; ".join(parts)
 
 
 def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: Path, console: Console) -> None:
@@ -95,15 +178,25 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
 
 
 def read(command: ProbeCommand, model: GPT, tokenizer: Tokenizer, console: Console) -> tuple[list[Case], list[Case]]:
-    """The cases to select and to report: the user's own, or stories."""
-    if command.cases is None:
-        tasks = command.tasks or tuple(TASKS)
-        select, report = (cases(split, command.n_cases, command.seed, tasks) for split in ("select", "report"))
-        return select, report
-    own = read_cases(Path(command.cases))
-    for sentence in explain_fit(own, tokenizer, model.config.block_size):
-        console.print(f"note   {sentence}")
-    return split_cases(own)
+    """The cases to select and to report: the user's own, or stories; on a run on other text only the tasks of stories
+    that it resolves, perhaps none, unless ``tasks`` names some.
+    """
+    if command.cases is not None:
+        own = read_cases(Path(command.cases))
+        for sentence in explain_fit(own, tokenizer, model.config.block_size):
+            console.print(f"note   {sentence}")
+        return split_cases(own)
+    tasks = command.tasks
+    if tasks is None and isinstance(corpus_of(Path(command.run)), Stories):
+        tasks = tuple(TASKS)
+    elif tasks is None:
+        with progress_bar(console) as progress:
+            few = cases("select", BEHAVIOUR_CASES, command.seed, tuple(TASKS))
+            tasks = tuple(resolved_tasks(model, tokenizer, few, progress))
+    if not tasks:
+        return [], []
+    select, report = (cases(split, command.n_cases, command.seed, tasks) for split in ("select", "report"))
+    return select, report
 
 
 def with_dynamics(
@@ -112,24 +205,38 @@ def with_dynamics(
     tokenizer: Tokenizer,
     select: list[Case],
     report: list[Case],
-    seed: int,
+    text: TextToRead | None,
+    command: ProbeCommand,
     device: torch.device,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Findings:
-    """The findings with what their best heads did at each snapshot of the run, and do now."""
+    """The findings with what their best heads did at each snapshot of the run, and do now; and what each head costs in
+    the text.
+    """
     now = {key: findings.source[key] for key in ("step", "tokens")}
-    tasks, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, seed)
-    fewer = {name: tuple(Split(part).part(DYNAMICS_CASES).cases for part in both) for name, both in tasks.items()}
-    chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
     n = len(snapshots.saved(run)) + 1
 
-    def moments() -> Iterator[tuple[dict, GPT]]:
+    def moments(what: str) -> Iterator[tuple[dict, GPT]]:
         for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
-            progress(f"training dynamics, step {moment['step']:,}", i, n)
+            progress(f"training dynamics of {what}, step {moment['step']:,}", i, n)
             yield moment, model
 
-    by_step = {moment["step"]: moment for moment in record_dynamics(moments(), fewer, chosen)}
-    return replace(findings, dynamics=[by_step[step] for step in sorted(by_step)])
+    if findings.tasks:
+        tasks, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
+        fewer = {name: tuple(Split(part).part(DYNAMICS_CASES).cases for part in both) for name, both in tasks.items()}
+        chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
+        findings = replace(findings, dynamics=in_order(record_dynamics(moments("tasks"), fewer, chosen)))
+    if text is not None:
+        quick = quick_text(text.text.ids, tokenizer, text.windows.length, command.language)
+        costs = in_order(record_costs(moments("heads in the text"), quick, command.seed))
+        findings = replace(findings, text={**findings.text, "dynamics": costs})
+    return findings
+
+
+def in_order(moments: list[dict]) -> list[dict]:
+    """By step, each once: the checkpoint that is probed may be one of the snapshots."""
+    by_step = {moment["step"]: moment for moment in moments}
+    return [by_step[step] for step in sorted(by_step)]
 
 
 if __name__ == "__main__":

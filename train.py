@@ -16,9 +16,12 @@ from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
 from data import Dataset, EncodedCase, Tokenizer, encode_case, prepare
 from data.stories import GENERALISATION, Stories, cases
+from data.text.held_out import first_tokens
 from model import GPT
 from probing import encode_tasks, quick_probe
 from probing.dynamics import metrics
+from probing.in_text.quick import metrics as cost_metrics
+from probing.in_text.quick import quick_costs, quick_text
 from probing.scoring import referential_metrics
 from probing.splits import Tasks
 from report.training_console import Console
@@ -123,7 +126,7 @@ def make_trainer(
         evaluations.append(measure_answers("select", CASES, "referential"))
         if command.max_steps != 0:  # they say what training has come to
             last_evaluations = [measure_answers(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
-    probes = [look_at_heads(command, dataset.tokenizer)] if command.probe_every else []
+    probes = [look_at_heads(command, dataset)] if command.probe_every else []
     return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, probes, world)
 
 
@@ -187,13 +190,22 @@ def on_stories(
     return lambda model: referential_metrics(model, fitting(), prefix)
 
 
-def look_at_heads(command: TrainCommand, tokenizer: Tokenizer) -> Evaluation:
-    """Which head of each task looks best at this moment, and what it costs to change it."""
+def look_at_heads(command: TrainCommand, dataset: Dataset) -> Evaluation:
+    """On stories: which head of each task looks best at this moment, and what it costs to change it. On other text:
+    what each head costs in some of the validation text; raises InputError where that is too short.
+    """
+    tokenizer, block_size = dataset.tokenizer, command.model.block_size
+    if not isinstance(command.data, Stories):
+        try:
+            text = quick_text(first_tokens(dataset.val), tokenizer, block_size)
+        except InputError as error:
+            raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
+        return lambda model: cost_metrics(quick_costs(model, text, command.seed))
 
     @cache
     def tasks() -> Tasks:
         select, report = (cases(split, PROBE_CASES, command.seed, command.data.tasks) for split in ("select", "report"))
-        return encode_tasks(tokenizer, select, report, command.model.block_size, command.seed)[0]
+        return encode_tasks(tokenizer, select, report, block_size, command.seed)[0]
 
     return lambda model: metrics(quick_probe(model, tasks()))
 

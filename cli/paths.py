@@ -12,7 +12,7 @@ from common.errors import InputError
 from huggingface import SCHEME
 
 STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")  # in a run's config.yaml, from the root
-PATHS = ("cases", "pairs", "run", "to", *STORED_PATHS)
+PATHS = ("cases", "pairs", "run", "text_file", "to", *STORED_PATHS)
 FREE_TEXT = (
     "prompt",
     "text",

@@ -9,6 +9,7 @@ from pydantic import Discriminator
 
 from data import Files, Named, TokenizerConfig
 from data.stories import Stories, check_tasks
+from data.text.held_out import MOST_TOKENS
 from model import GPTConfig, Sampling
 from model.config import require_count
 from training import TrainConfig
@@ -16,6 +17,7 @@ from training import TrainConfig
 SNAPSHOTS = 2  # for each doubling of the steps
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
 MOST_CASES = 10_000  # of each task and split: intervals of half a percent
+FEWEST_TOKENS = 100  # of a text, which are two windows in any case
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,6 @@ class TrainCommand(TrainConfig):
             followed = isinstance(self.data, Stories) and self.max_steps != 0
             object.__setattr__(self, "snapshots", SNAPSHOTS if followed else 0)
         super().__post_init__()
-        if self.probe_every and not isinstance(self.data, Stories):
-            raise ValueError(f"probe_every={self.probe_every}: only data=stories has annotated cases to probe with")
         if self.probe_every and not self.model.layers_with_heads:
             raise ValueError(f"probe_every={self.probe_every}: attention={self.model.attention} has no heads to probe")
         if self.max_steps == 0 and not self.init_from:
@@ -96,6 +96,9 @@ class ProbeCommand:
     text: str | None = None
     cases: str | None = None
     pairs: str | None = None
+    text_file: str | None = None
+    n_tokens: int | None = None
+    language: str | None = "en"
     tasks: tuple[str, ...] | None = None
     n_cases: int = 400
     dynamics: bool = False
@@ -116,8 +119,13 @@ class ProbeCommand:
                 raise ValueError(f"{written}: names a task twice, which adds no stories")
             if self.cases is not None or self.pairs is not None:
                 raise ValueError(f"{written}: are of stories; leave cases and pairs out")
-        if self.pairs is not None and (self.text is not None or self.cases is not None or self.dynamics):
-            raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave text, cases and dynamics out")
+        if self.n_tokens is not None and not FEWEST_TOKENS <= self.n_tokens <= MOST_TOKENS:
+            raise ValueError(f"n_tokens={self.n_tokens}: must be {FEWEST_TOKENS:,} to {MOST_TOKENS:,}")
+        others = (self.text, self.cases, self.text_file)
+        if self.pairs is not None and (self.dynamics or any(other is not None for other in others)):
+            raise ValueError(
+                f"pairs={self.pairs}: compares sentences and no heads; leave text, cases, text_file and dynamics out"
+            )
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')
 

@@ -4,6 +4,7 @@ Imports model and data. Everything starts at ``probe``.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from common.errors import InputError
 from data import Case, Tokenizer
@@ -12,6 +13,7 @@ from data.cases.fit import encode_cases
 from data.text.download import silent
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
+from probing.behaviour import judge
 from probing.dynamics import quick_probe, record_dynamics
 from probing.findings import Findings, to_json, write_files
 from probing.lists import TASK as LISTS
@@ -27,6 +29,7 @@ __all__ = [
     "probe",
     "quick_probe",
     "record_dynamics",
+    "resolved_tasks",
     "to_json",
     "write_files",
 ]
@@ -52,9 +55,9 @@ def probe(
     how many of all tasks have been.
     """
     block_size = model.config.block_size
-    tasks, too_few = encode_tasks(tokenizer, select, report, block_size, seed)
+    tasks, too_few = encode_tasks(tokenizer, select, report, block_size, seed) if report else ({}, [])
     n = len(tasks)
-    untrained = quote_untrained(model, tasks, seed, lambda what: progress(what, 0, n))
+    untrained = quote_untrained(model, tasks, seed, lambda what: progress(what, 0, n)) if tasks else {}
 
     def measured(i: int, name: str) -> TaskResult:
         def say(what: str) -> None:
@@ -63,7 +66,8 @@ def probe(
         return measure_task(model, *tasks[name], untrained[name], seed, say)
 
     results = [measured(i, name) for i, name in enumerate(tasks)]
-    progress("attention patterns of all heads", n, n)
+    if tasks:
+        progress("attention patterns of all heads", n, n)
     links = [linked_texts(cases, tokenizer, block_size) for cases in (select, report)]
     texts = pattern_texts(tasks)
     return Findings(
@@ -74,6 +78,23 @@ def probe(
         attention_patterns(model, *texts) if all(texts) else None,
         measure_alignment(model, *links) if all(links) else None,
     )
+
+
+def resolved_tasks(
+    model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], progress: Callable[[str, int, int], None] = silent
+) -> list[str]:
+    """The tasks of ``cases``, a few of each, that the model resolves: what is worth measuring in full. A task whose
+    cases do not fit the tokenizer or the block is none of them.
+    """
+    found, names = [], list(dict.fromkeys(case.task for case in cases))
+    for i, name in enumerate(names):
+        progress(f"is {name} resolved?", i, len(names))
+        with suppress(InputError):
+            own = encode_cases([case for case in cases if case.task == name], tokenizer)
+            encoded = fitting(own, model.config.block_size)
+            if len(encoded) >= FEWEST_CASES and judge(model, encoded).resolved:
+                found.append(name)
+    return found
 
 
 def pattern_texts(tasks: Tasks) -> list[list[tuple[int, ...]]]:

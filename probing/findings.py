@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,7 +30,9 @@ class Role:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was measured on one model."""
+    """All that was measured on one model. ``text``: its heads in a text, as ``probing.in_text.to_json`` has them, with
+    the ``source`` of the text; None where there was none.
+    """
 
     model: GPT
     source: dict
@@ -39,6 +41,7 @@ class Findings:
     attention_patterns: AttentionPatterns | None
     alignment: Alignment | None
     dynamics: Sequence[dict] = ()
+    text: Mapping | None = None
 
     def roles(self, name: str, k: int) -> list[Role]:
         """Every role that head ``name``, the k-th, has; the strongest first."""
@@ -169,6 +172,7 @@ def to_json(findings: Findings) -> dict:
         "dynamics": list(findings.dynamics),
         "roles": [[head[0] if head else NO_ROLE for head in layer] for layer in roles],
         "all_roles": roles,
+        "text": findings.text,
     }
 
 
@@ -186,7 +190,30 @@ def to_csv(findings: Findings) -> str:
     return text.getvalue()
 
 
+def text_csv(text: Mapping) -> str:
+    """One row for each head: attention by relation (share, and what uniform attention gives), and how much the loss
+    grows without it by kind of token, in nats.
+    """
+    out = io.StringIO()
+    table = csv.writer(out)
+    relations, kinds, shown = text["relations"], text["kinds"], text["shown"]
+    pairs = [f"{prefix}_{name}" for name in relations for prefix in ("share", "uniform")]
+    table.writerow(["head", "distance", "effective_tokens", *pairs, *(f"nats_{kind}" for kind in kinds)])
+    for head in text["heads"]:
+        looks, effects = head["looks"], head["effects"][shown]
+        shares = [looks["relations"][name][part] for name in relations for part in ("share", "uniform")]
+        values = [looks["distance"], looks["effective_tokens"], *shares, *(effects[kind]["nats"] for kind in kinds)]
+        table.writerow([head["head"], *(f"{value:.4f}" for value in values)])
+    return out.getvalue()
+
+
 def write_files(findings: Findings, folder: Path) -> list[Path]:
-    replace_durably(folder / "heads.json", json_text(to_json(findings), indent=1).encode())
-    replace_durably(folder / "heads.csv", to_csv(findings).encode())
-    return [folder / "heads.json", folder / "heads.csv"]
+    """heads.json and heads.csv, and text_heads.csv where heads were measured in a text."""
+    files = {"heads.json": json_text(to_json(findings), indent=1), "heads.csv": to_csv(findings)}
+    if findings.text:
+        files["text_heads.csv"] = text_csv(findings.text)
+    else:
+        (folder / "text_heads.csv").unlink(missing_ok=True)  # of an earlier time
+    for name, content in files.items():
+        replace_durably(folder / name, content.encode())
+    return [folder / name for name in files]

@@ -8,7 +8,7 @@ import io
 import math
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ from storage.metrics import Row
 from training.evaluation import tasks_of
 
 FORMATS = ("png", "svg", "pdf")
-NAMES = ("role_map", "stories", "sites", "dynamics")  # the figures of a probe
+NAMES = ("role_map", "stories", "sites", "dynamics", "text_dynamics")  # the figures of a probe
 DPI = 150
 POINT = 1 / 72  # inches
 STYLE = {
@@ -120,7 +120,9 @@ ROLE_TITLE = f"What each head does ({MATTERS} = it matters to the answer)"
 
 
 def draw_role_map(findings: Findings, path: Path) -> list[Path]:
-    """Colour: the strongest role; strength of colour: that of the role; dot: the head matters."""
+    """Colour: the strongest role; strength of colour: that of the role; dot: the head matters. Nothing for no task."""
+    if not findings.tasks:
+        return []
     role_map, layers = findings.role_map(), layer_names(findings.model)
     n_layer, n_head = len(role_map), max(map(len, role_map))
     cells = [roles for heads in role_map for roles in heads]
@@ -342,6 +344,9 @@ LOSSES = {
 }
 
 
+NAMED_HEADS = 8  # of a picture; the others are pale
+
+
 def draw_dynamics(moments: Sequence[dict], path: Path) -> list[Path]:
     """One panel for behaviour, looking and mattering; one line a task. Nothing for fewer than two moments."""
     if len(moments) < 2:
@@ -360,6 +365,30 @@ def draw_dynamics(moments: Sequence[dict], path: Path) -> list[Path]:
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
             if key != "resample_ablation_drop":
                 axes.set_ylim(-0.03, 1.03)
+        axes.legend(fontsize=8, bbox_to_anchor=(1.02, 0.5), loc="center left")
+        return save(figure, path)
+
+
+def draw_text_dynamics(text: Mapping | None, path: Path) -> list[Path]:
+    """How much the loss on all tokens grows without each head, against tokens seen; those that cost most at the end
+    have colours. ``text``: as in heads.json. Nothing for fewer than two moments.
+    """
+    moments = text.get("dynamics", ()) if text else ()
+    if len(moments) < 2:
+        return []
+    last = moments[-1]["heads"]
+    heads = sorted(last, key=lambda head: -last[head]["nats"])
+    with drawing(**{"font.size": 9}):
+        figure = new_figure(7.5, 3.9, layout="constrained")
+        axes = figure.subplots()
+        x = [moment["tokens"] for moment in moments]
+        for i, head in enumerate(heads):
+            y = [moment["heads"][head]["nats"] for moment in moments]
+            style = line_style(i) | {"label": f"head {head}", "marker": "."} if i < NAMED_HEADS else OTHERS
+            axes.plot(x, y, **style)
+        axes.set(title="how much the loss grows without a head", ylabel="nats per token", xlabel="tokens seen")
+        axes.set_xscale("symlog", linthresh=max(1, moments[1]["tokens"]))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.legend(fontsize=8, bbox_to_anchor=(1.02, 0.5), loc="center left")
         return save(figure, path)
 

@@ -19,6 +19,8 @@ from probing.tasks import LOOKS_P, TaskResult, negative_control
 from report import probe_summary as summary
 from report.role_table import role_table
 from report.terminal import new_bar
+from report.text_summary import leads
+from report.text_terminal import print_text, print_text_briefly
 
 HEADINGS = (
     "task",
@@ -118,6 +120,21 @@ def pattern_notes(findings: Findings) -> list[str]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
+    """Prints what was measured: the tasks, then a short block on the run's text; or the text first, where there are no
+    tasks but those that any text has.
+    """
+    first = findings.text is not None and leads({"text": findings.text, "tasks": [t.name for t in findings.tasks]})
+    if first:
+        print_text(findings.text, console)
+    if findings.tasks:
+        print_tasks(findings, console)
+    for reason in findings.too_few:
+        console.print(f"not measured  {visible_text(reason)}")
+    if findings.text is not None and not first:
+        print_text_briefly(findings.text, console)
+
+
+def print_tasks(findings: Findings, console: Console) -> None:
     """Prints the one sentence, the tasks, what could not be measured, the negative control and the role map;
     for GPT-2 small also what is known of its heads.
     """

@@ -19,6 +19,7 @@ from training.evaluation import tasks_of
 from training.loop import Trainer
 
 REDRAW_SECONDS = 60
+TEXT = "text/"  # begins the names of what heads cost in a text: probe/text/HEAD/NAME
 SHARE = 0.02  # of the time of a run that writing its page may take
 
 # What a page carries at most, so that it stays small however long the run was.
@@ -173,12 +174,12 @@ def recorded_dynamics(heads: Path) -> list[dict]:
 
 
 def frame_of(row: Row) -> dict:
-    """The probe/TASK/NAME of a row, by task, as one moment of training dynamics."""
+    """The probe/TASK/NAME of a row, by task, as one moment of training dynamics; what heads cost in a text aside."""
     tasks: dict[str, dict] = {}
     for key, value in row.items():
         group, _, rest = key.partition("/")
-        if group == "probe":
-            task, _, name = rest.rpartition("/")
+        task, _, name = rest.rpartition("/")
+        if group == "probe" and not task.startswith(TEXT):
             tasks.setdefault(task, {})[name] = rounded(value)
     return {"step": row["step"], "tokens": row["tokens"], "tasks": tasks}
 

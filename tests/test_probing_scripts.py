@@ -138,12 +138,6 @@ def test_a_task_of_few_cases_or_templates_says_how_many_it_has(script, finished_
     assert "few: 4 cases to select and 4 to report" in out
 
 
-def test_looks_need_stories(error_of, tmp_path):
-    (tmp_path / "text.txt").write_text("To be. " * 400)
-    message = error_of("train", "data=files", "data.path=text.txt", "tokenizer=bytes", "probe_every=2", *SMALL)
-    assert "probe_every=2: only data=stories has annotated cases" in message
-
-
 def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_run, input_folder, tmp_path, capsys):
     command = [sys.executable, "-m", "data.cases.winogender", str(input_folder / inputs.TEMPLATES_FILE)]
     written = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -169,4 +163,4 @@ def test_minimal_pairs_are_compared_instead_of_heads(script, error_of, finished_
     assert found["all"]["pairs"] == 1
     assert (heads.read_bytes() if heads.exists() else None) == before, "what the heads do is left as it was"
     message = error_of("probe", f"run={finished_run}", f"pairs={path}", "text=Tom slept.")
-    assert "leave text, cases and dynamics out" in message
+    assert "leave text, cases, text_file and dynamics out" in message

@@ -1,7 +1,7 @@
 """Heads in any text: where each looks, what the loss grows by without it, how far back the model has to look.
 
 plan = affordable(model)
-windows = cut_windows(text, tokenizer, plan.length, plan.n_tokens)
+windows = windows_within(plan, text, tokenizer)
 profile = measure_text(model, tokenizer, windows, language="en", ablations=plan.ablations)
 to_json(profile)
 """
@@ -16,7 +16,7 @@ from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
-from probing.in_text.budget import affordable
+from probing.in_text.budget import affordable, windows_within
 from probing.in_text.certainty import Columns
 from probing.in_text.examples import in_context
 from probing.in_text.how_far_back import limited_losses, spans
@@ -28,7 +28,7 @@ from probing.in_text.windows import FEWEST_FLIPPED, Windows, cut_windows
 from probing.statistics import require_finite
 from probing.tasks import UNTRAINED, untrained_models
 
-__all__ = ["TextProfile", "Windows", "affordable", "cut_windows", "measure_text", "to_json"]
+__all__ = ["TextProfile", "Windows", "affordable", "cut_windows", "measure_text", "to_json", "windows_within"]
 
 UNTRAINED_TOKENS = 2_000  # without heads of each untrained network; fewer make the luckiest only luckier
 TOLERANCE = 0.02  # nats per token that may be lost where a model is said to use so many tokens

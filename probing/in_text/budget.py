@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from data import Tokenizer
 from model import GPT, GPTConfig
 from probing.in_text.ablation import ABLATIONS
-from probing.in_text.windows import TOKENS
+from probing.in_text.windows import TOKENS, Windows, cut_windows
 
 WORK = {"cpu": 1e13, "cuda": 1e15, "mps": 1e14}  # additions and multiplications in two minutes, or so
 FEWEST_WINDOWS, SHORTEST = 12, 64  # below which nothing can be shown: 2^12 sign flips reach p < 0.001
@@ -40,3 +43,12 @@ def affordable(model: GPT) -> Plan:
             break
     n_tokens = max(n_tokens, fewest)
     return Plan(min(config.block_size, n_tokens // FEWEST_WINDOWS), n_tokens, ABLATIONS[:n])
+
+
+def windows_within(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, n_tokens: int | None = None) -> Windows:
+    """The windows of a text, ids [n], that a plan reads, or ``n_tokens`` of it. In a short text they are shorter, down
+    to SHORTEST, so that there are FEWEST_WINDOWS. Raises InputError for a text that is too short for two of these.
+    """
+    shortest = min(SHORTEST, plan.length)
+    length = max(shortest, min(plan.length, (len(ids) - 1) // FEWEST_WINDOWS))
+    return cut_windows(ids, tokenizer, length, n_tokens or plan.n_tokens)

@@ -1,0 +1,66 @@
+"""The text of a run that is there: its corpus as it was configured, and the tokens that its heads are measured on."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Discriminator, TypeAdapter, ValidationError
+
+from cli.stored import stored_config, usable_cache
+from common.errors import InputError
+from data import Corpus, Files, Named, Tokenizer, TokenizerConfig, prepare
+from data.stories import Stories
+from data.text.download import Progress
+from data.text.held_out import encode_files, first_tokens
+from storage.run import TOKENIZER
+
+
+class HeldOut(NamedTuple):
+    """A text to measure heads in: its ids int64 [n], and ``file``, where it is from; None: the run's validation text.
+    ``notes``: what the user should know of it, a sentence each.
+    """
+
+    ids: np.ndarray
+    file: str | None
+    notes: list[str]
+
+
+def corpus_of(run: Path) -> Corpus:
+    """The corpus that a run's configuration names; raises InputError where that is damaged."""
+    data = read_stored(run)["data"]
+    if isinstance(data, dict) and data.get("name") == "files":
+        data = {"separator": None} | data  # as earlier versions read the text
+    try:
+        return TypeAdapter(Annotated[Stories | Named | Files, Discriminator("name")]).validate_python(data)
+    except ValidationError as error:
+        raise InputError(f"run={run}: its config.yaml is damaged: data: {error.errors()[0]['msg']}") from None
+
+
+def read_stored(run: Path) -> dict:
+    return stored_config(str(run), {"data", "tokenizer", "cache"}, f"run={run}")
+
+
+def validation_text(run: Path, key: str, progress: Progress) -> HeldOut:
+    """The validation tokens of ``run``, made anew where its cache has lost them. ``key``: the hash of all tokens that
+    it was trained on.
+
+    Raises InputError where the text is gone, or is another one now.
+    """
+    stored, corpus = read_stored(run), corpus_of(run)
+    cache = Path(usable_cache(stored["cache"], "cache"))
+    tokenizer = Tokenizer.load(run / TOKENIZER) if stored.get("init_from") else TokenizerConfig(**stored["tokenizer"])
+    dataset = prepare(corpus, tokenizer, cache, progress)
+    if dataset.key != key:
+        raise InputError("it is not the text that the run was trained on any more")
+    return HeldOut(first_tokens(dataset.val), None, [])
+
+
+def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress) -> HeldOut:
+    """The tokens of the file, folder or glob ``text_file``, read as the files of ``run`` were, if it was trained on
+    files; raises InputError where there is nothing to read.
+    """
+    corpus = corpus_of(run)
+    files = replace(corpus, path=path) if isinstance(corpus, Files) else Files(path)
+    ids, notes = encode_files(files, "text_file", tokenizer, Path(read_stored(run)["cache"]), progress)
+    return HeldOut(ids, path, notes)

@@ -1,0 +1,50 @@
+"""Tokens to measure a model on: of a run's validation text, or of any files, read as training reads them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from data.text.building import in_order, work_items
+from data.text.corpora import Files
+from data.text.download import Progress, silent
+from data.text.files import Counts, Piece
+from data.text.finding import find_files
+from data.text.shards import Tokens
+from data.text.tokenizers import Tokenizer
+
+MOST_TOKENS = 10_000_000  # of a text: many times what is measured, in memory that every machine has
+
+
+def first_tokens(tokens: Tokens) -> np.ndarray:
+    """The first MOST_TOKENS of a split, or all there are: int64 [n]."""
+    return tokens.read(0, min(len(tokens), MOST_TOKENS))
+
+
+def encode_files(
+    files: Files, key: str, tokenizer: Tokenizer, cache: Path, progress: Progress = silent
+) -> tuple[np.ndarray, list[str]]:
+    """The first MOST_TOKENS of the files that ``files.path``, the value of ``key``, names, int64 [n]; and what the user
+    should know of them, a sentence each.
+
+    Raises InputError, as training does, where there are no files, no text, or something is no text.
+    """
+    found, counts = find_files(files.path, key, cache), Counts()
+    if files.separator is not None and files.separator != Files(files.path).separator:
+        counts.separator = files.separator
+
+    def pieces() -> Iterator[tuple[str, Piece]]:
+        for piece in files.documents(found.files, counts):
+            yield "text", piece
+
+    parts, n = [], 0
+    for encoded in in_order(work_items(pieces()), tokenizer):
+        parts.append(encoded.ids)
+        n += len(encoded.ids)
+        progress(f"{key}: {n:,} tokens read", n, None)
+        if n >= MOST_TOKENS:
+            break
+    if not n:
+        raise InputError(f"{key}={files.path}: there is no text in it")
+    return np.concatenate(parts)[:MOST_TOKENS].astype(np.int64), counts.notes()

@@ -1,0 +1,78 @@
+"""What heads are worth in a text at one moment of training: one number for each, at a cost that training can bear."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from data import Tokenizer
+from data.languages import load_language
+from data.text.download import silent
+from model import GPT
+from probing.heads import head_names
+from probing.in_text.ablation import PER_POSITION, ablate, mean_outputs
+from probing.in_text.certainty import FEWEST_TOKENS
+from probing.in_text.kinds import KINDS, names_for, token_kinds
+from probing.in_text.windows import Windows, cut_windows
+
+QUICK_TOKENS = 4_096  # that are read without each head
+FOR_MEANS = 4  # times as many tokens give the heads' mean outputs, which cost little
+
+
+@dataclass(frozen=True)
+class QuickCost:
+    """How much the loss grows without a head, in nats per token: on all tokens, and on the ``kind`` of token (see
+    ``probing.in_text.kinds``) that it grows by most. None where no kind has tokens enough.
+    """
+
+    nats: float
+    kind: str | None
+    kind_nats: float | None
+
+
+@dataclass(frozen=True)
+class QuickText:
+    """What is read each time: ``windows`` for mean outputs; ``part`` of them, indices, without each head; and the
+    tokens ``of_kind`` of these, by kind: masks [N, T].
+    """
+
+    windows: Windows
+    part: np.ndarray
+    of_kind: dict[str, np.ndarray]
+
+
+def quick_text(ids: np.ndarray, tokenizer: Tokenizer, block_size: int, language: str | None = "en") -> QuickText:
+    """Windows of a text, spread evenly; raises InputError where it is too short for two."""
+    windows = cut_windows(ids, tokenizer, block_size, FOR_MEANS * QUICK_TOKENS)
+    n = min(len(windows), max(2, QUICK_TOKENS // windows.length))
+    part = np.linspace(0, len(windows) - 1, n).astype(int)
+    known = load_language(language) if language else None
+    kind = token_kinds(windows.tokens[part], tokenizer, known).kind
+    masks = {name: kind == [*KINDS].index(name) for name in names_for(KINDS, known)}
+    return QuickText(windows, part, {name: mask for name, mask in masks.items() if mask.sum() >= FEWEST_TOKENS})
+
+
+def quick_costs(model: GPT, text: QuickText, seed: int = 0) -> dict[str, QuickCost]:
+    """For each head what it costs to replace it by its mean output at each position, in evaluation mode."""
+    means = mean_outputs(model, text.windows, silent)
+    few = text.windows.take(text.part)
+    grown = ablate(model, few, means, (PER_POSITION,), seed, silent, sets_too=False).heads[PER_POSITION]  # [K, N, T]
+    found = {}
+    for head, own in zip(head_names(model), grown, strict=True):
+        by_kind = {name: float(own[mask].mean()) for name, mask in text.of_kind.items()}
+        kind = max(by_kind, key=by_kind.get, default=None)
+        found[head] = QuickCost(float(own.mean()), kind, by_kind.get(kind))
+    return found
+
+
+def metrics(costs: dict[str, QuickCost]) -> dict[str, float | str | None]:
+    """Costs as a row of a run's metrics: probe/text/HEAD/NAME."""
+    return {f"probe/text/{head}/{name}": value for head, cost in costs.items() for name, value in asdict(cost).items()}
+
+
+def record_costs(snapshots: Iterable[tuple[dict, GPT]], text: QuickText, seed: int = 0) -> list[dict]:
+    """For each snapshot ({"step", "tokens"}, model): what each head costs, by head."""
+    return [
+        {**described, "heads": {head: asdict(cost) for head, cost in quick_costs(model, text, seed).items()}}
+        for described, model in snapshots
+    ]

@@ -1,0 +1,137 @@
+"""Heads in any text, through the scripts: in a run's own validation text, in files, while training and afterwards."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import QUICK, SMALL
+
+from data.stories import write
+from storage.metrics import read_rows
+
+QUIET = ("wandb.mode=disabled", "tokens_per_step=256", "log_every=1")
+ON_FILES = ("data=files", "data.path=text.txt", "tokenizer.vocab_size=1024", *QUIET, *SMALL)
+TOKENS = "n_tokens=1000"
+
+
+@pytest.fixture
+def text_run(script: Callable[..., None]) -> Callable[..., None]:
+    """Trains ``run=run`` for two steps on a text of stories as a plain file, with more settings."""
+
+    def train(*more: str) -> None:
+        Path("text.txt").write_text("\n".join(write("train", 200, seed=0)))
+        script("train", "run=run", "max_steps=2", *ON_FILES, *more)
+
+    return train
+
+
+def heads_of(run: str | Path = "run") -> dict:
+    return json.loads((Path(run) / "probe" / "heads.json").read_text())
+
+
+def test_a_run_on_plain_text_is_probed_in_its_own_validation_text(script, text_run, capsys):
+    text_run()
+    script("probe", "run=run", TOKENS)
+    found, out = heads_of(), capsys.readouterr().out
+    assert found["text"]["source"] == {"text_file": None}
+    assert [head["head"] for head in found["text"]["heads"]] == ["0.0", "0.1", "1.0", "1.1"]
+    assert found["tasks"] == {}, "stories are not asked of a model that resolves none"
+    assert "not interpreted" not in out
+    assert "loss by kind of token" in out
+    rows = Path("run/probe/text_heads.csv").read_text().splitlines()
+    assert len(rows) == 5
+    assert rows[0].startswith("head,distance,effective_tokens,share_first_token,uniform_first_token")
+    assert not Path("run/probe/role_map.png").exists(), "an empty map shows nothing"
+
+
+def test_stories_are_asked_of_a_run_on_plain_text_by_name(script, text_run, capsys):
+    text_run()
+    script("probe", "run=run", "tasks=[cue]", "n_cases=20", TOKENS)
+    assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
+    assert heads_of()["text"] is not None
+    assert "who looks back" in capsys.readouterr().out
+
+
+def test_a_run_on_stories_shows_its_tasks_and_then_its_text(script, finished_run, capsys):
+    script("probe", f"run={finished_run}", "tasks=[cue]", "n_cases=20", TOKENS)
+    out = capsys.readouterr().out
+    assert out.index("who looks back") < out.index("in its own validation text") < out.index("where heads look")
+    assert heads_of(finished_run)["text"]["source"] == {"text_file": None}
+
+
+def test_heads_are_measured_in_a_folder_of_other_text(script, text_run):
+    text_run()
+    Path("books").mkdir()
+    for name in ("one", "two"):
+        Path(f"books/{name}.md").write_text(f"Chapter {name}.\nIt was late, and nobody came. " * 60)
+    script("probe", "run=run", "text_file=books", TOKENS)
+    text = heads_of()["text"]
+    assert text["source"] == {"text_file": "books"}
+    assert text["text"]["documents"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "text_file=other.txt: there is no such file or folder"),
+        ("", "text_file=other.txt: there is no text in it"),
+        ("To be. ", "text_file=other.txt: the text has 8 tokens, too few for two windows of 64; give at least 129"),
+    ],
+)
+def test_a_text_that_cannot_be_measured_is_named(error_of, finished_run, content, message):
+    if content is not None:
+        Path("other.txt").write_text(content)
+    assert message in error_of("probe", f"run={finished_run}", "text_file=other.txt")
+
+
+def test_an_unknown_language_is_refused_before_anything_is_measured(error_of, finished_run):
+    assert "language=xx: there are word lists for en" in error_of("probe", f"run={finished_run}", "language=xx")
+
+
+def test_tokens_that_were_deleted_are_made_anew(script, text_run):
+    text_run()
+    script("probe", "run=run", TOKENS)
+    before = heads_of()
+    shutil.rmtree("cache")
+    script("probe", "run=run", TOKENS)
+    assert heads_of() == before
+
+
+def test_a_text_that_is_gone_or_another_one_is_left_out_with_a_note(script, error_of, text_run, capsys):
+    text_run()
+    Path("text.txt").write_text("Something else. " * 500)
+    script("probe", "run=run", "tasks=[cue]", "n_cases=20")
+    assert "validation text: it is not the text that the run was trained on" in capsys.readouterr().out
+    assert heads_of()["text"] is None
+    assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
+    Path("text.txt").unlink()
+    message = error_of("probe", "run=run")
+    assert message == "error: run=run: there is nothing to measure its heads on; give text_file=PATH"
+
+
+def test_a_run_on_plain_text_records_what_its_heads_cost_while_it_trains_and_afterwards(script, text_run):
+    text_run("probe_every=1", "snapshots=2")
+    rows = [row for row in read_rows(Path("run/metrics.jsonl")) if "probe_seconds" in row]
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    names = {f"probe/text/{head}/{name}" for head in ("0.0", "0.1", "1.0", "1.1") for name in ("nats", "kind")}
+    assert all(row.keys() >= names for row in rows)
+    assert rows[0]["probe/text/0.0/nats"] == 0, "W_O begins as 0"
+    script("probe", "run=run", "dynamics=true", TOKENS)
+    moments = heads_of()["text"]["dynamics"]
+    assert [moment["step"] for moment in moments] == [0, 1, 2]
+    assert moments[-1]["heads"]["1.0"]["nats"] == pytest.approx(rows[-1]["probe/text/1.0/nats"], abs=1e-4)
+    assert Path("run/probe/text_dynamics.png").exists()
+
+
+def test_validation_text_that_is_too_short_for_probes_is_named_before_training(error_of):
+    Path("text.txt").write_text("To be. " * 60)
+    message = error_of("train", "run=run", "max_steps=1", "probe_every=1", *ON_FILES)
+    assert "probe_every=1: of the validation text, the text has 42 tokens, too few for two windows of 64" in message
+    assert not Path("run").exists()
+
+
+def test_a_model_without_heads_is_refused_in_one_line(script, error_of):
+    script("train", "run=run", "max_steps=1", *QUICK, *SMALL, "model.attention=R")
+    assert error_of("probe", "run=run", "text_file=x.txt") == "error: run=run: attention=R has no heads to probe"
