@@ -77,7 +77,7 @@ def test_heads_are_measured_in_a_folder_of_other_text(script, text_run):
     [
         (None, "text_file=other.txt: there is no such file or folder"),
         ("", "text_file=other.txt: there is no text in it"),
-        ("To be. ", "text_file=other.txt: the text has 8 tokens, too few for two windows of 64; give at least 129"),
+        ("To be. ", "text_file=other.txt: the text has 6 tokens, too few for two windows of 64; give at least 129"),
     ],
 )
 def test_a_text_that_cannot_be_measured_is_named(error_of, finished_run, content, message):
@@ -128,7 +128,7 @@ def test_a_run_on_plain_text_records_what_its_heads_cost_while_it_trains_and_aft
 def test_validation_text_that_is_too_short_for_probes_is_named_before_training(error_of):
     Path("text.txt").write_text("To be. " * 60)
     message = error_of("train", "run=run", "max_steps=1", "probe_every=1", *ON_FILES)
-    assert "probe_every=1: of the validation text, the text has 42 tokens, too few for two windows of 64" in message
+    assert "probe_every=1: of the validation text, the text has 20 tokens, too few for two windows of 64" in message
     assert not Path("run").exists()
 
 
