@@ -86,14 +86,15 @@ def main(command: ProbeCommand) -> None:
     (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
     remove_figures(folder)
     own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
+    window = text.windows.tokens[0, :-1].tolist() if text is not None else None
     if command.dynamics:
-        write_probe_page(findings, tokenizer, folder, own)
+        write_probe_page(findings, tokenizer, folder, own, window)
         with progress_bar(console) as progress:
             findings = with_dynamics(findings, run, tokenizer, select, report, text, command, device, progress)
         files = write_files(findings, folder)
     written = [
         *files,
-        *write_probe_page(findings, tokenizer, folder, own),
+        *write_probe_page(findings, tokenizer, folder, own, window),
         *draw_role_map(findings, folder / f"role_map.{command.figures}"),
         *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
         *draw_sites(findings, folder / f"sites.{command.figures}"),
