@@ -7,6 +7,8 @@ const KINDS = {
   yours: "Your own text",
   held_out: "The beginning of a window of the text that heads were measured in",
 };
+const CASE_MARKS =
+  " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the counterfactuals.";
 const OWN_TEXTS = { yours: "your own text", held_out: "the text that was measured" };
 const exampleName = ({ task, kind }) => (task === null ? OWN_TEXTS[kind] : `${words(task)}, ${kind}`);
 
@@ -175,11 +177,12 @@ function storySection(view, found) {
     big.show(shown, view.state, changed("example", "head", "scheme") || shown !== before);
     before = shown;
   });
-  const { left_out: left } = found.page;
+  const { left_out: left, examples } = found.page;
+  const ofCases = examples.some(({ task }) => task !== null);
   return section(
     "story",
-    "Where it looks",
-    `Boxed: the word that looks. Tinted: what it looks at.${found.page.examples.some(({ task }) => task !== null) ? " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the counterfactuals." : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.`,
+    ofCases ? "Where it looks" : "Word by word",
+    `Boxed: the word that looks. Tinted: what it looks at.${ofCases ? CASE_MARKS : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.`,
     controls.node,
     kind,
     h("div", { class: "columns story" }, texts, big.node),

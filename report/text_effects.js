@@ -8,15 +8,16 @@ const ABLATIONS = {
 
 /** Rows of the map: the heads of each layer, all of the layer together, and all heads. */
 function effectRows({ heads, layers, all_heads: all }) {
-  const whole = new Map(layers.map(({ layer, effects }) => [layer, { name: `layer ${layer}`, effects }]));
   const rows = byLayer(heads).flatMap(([layer, own]) => [
-    ...own.map(({ head, effects }) => ({ name: head, head, effects })),
-    whole.get(layer),
+    ...own.map(({ head, effects }) => ({ name: head, what: `head ${head}`, head, effects })),
+    {
+      name: `layer ${layer}`,
+      what: `all heads of layer ${layer}`,
+      effects: layers.find((other) => other.layer === layer).effects,
+    },
   ]);
-  return [...rows, { name: "all heads", effects: all.effects }];
+  return [...rows, { name: "all heads", what: "all heads", effects: all.effects }];
 }
-
-const called = ({ name, head }) => (head ? `head ${head}` : head === undefined && name !== "all heads" ? `all heads of ${name}` : name);
 
 /** Why an entry is not to be believed, or "". */
 function whyUnsure({ nats: lost, ci: [low, high] }, bar) {
@@ -28,8 +29,9 @@ function describeEffect(row, kind, ablation, found) {
   const own = row.effects[ablation][kind];
   const unsure = whyUnsure(own, found.text.untrained.most[ablation]);
   const p = own.p === undefined ? "" : `, p ${own.p.toFixed(4)}`;
-  const lost = own.nats < 0 ? `${nats(-own.nats)} nats less` : `${nats(own.nats)} nats more`;
-  return `${called(row)}, ${kindName(kind, found)}: ${lost} without (${natsInterval(own.ci)}${p})${unsure ? `; ${unsure}` : ""}`;
+  const lost = `${nats(Math.abs(own.nats))} nats ${own.nats < 0 ? "less" : "more"} without`;
+  const numbers = `${lost} (${natsInterval(own.ci)}${p})`;
+  return `${row.what}, ${kindName(kind, found)}: ${numbers}${unsure ? `; ${unsure}` : ""}`;
 }
 
 /** The largest effect of one head under an ablation, to which the strength of colours is relative. */
@@ -68,7 +70,7 @@ function effectMap(state, rows, kinds, found) {
     header,
     lines,
   );
-  const at = (target) => (target.dataset.kind === undefined ? null : { row: +target.dataset.row, kind: target.dataset.kind });
+  const at = ({ dataset: { row, kind } }) => (kind === undefined ? null : { row: +row, kind });
   grid.addEventListener("pointerover", (event) => state.set({ pointed: at(event.target) }));
   grid.addEventListener("pointerleave", () => state.set({ pointed: null }));
   grid.addEventListener("click", (event) => state.set(at(event.target) ?? {}));
@@ -89,7 +91,10 @@ function effectMap(state, rows, kinds, found) {
     next?.focus();
   });
   state.watch(({ row, kind, ablation }, changed) => {
-    if (changed("ablation")) cells.forEach((own, i) => own.forEach((cell) => paint(cell, rows[i], ablation, found)));
+    if (changed("ablation")) {
+      const most = largestEffect(found.text, ablation);
+      cells.forEach((own, i) => own.forEach((cell) => paint(cell, rows[i], ablation, most, found)));
+    }
     if (!changed("row", "kind")) return;
     cells.flat().forEach((cell) => {
       const here = +cell.dataset.row === row && cell.dataset.kind === kind;
@@ -101,23 +106,22 @@ function effectMap(state, rows, kinds, found) {
   return grid;
 }
 
-function paint(cell, row, ablation, found) {
+/** Colour by the square root of the effect, so that small ones are seen, too; `most` has the full colour. */
+function paint(cell, row, ablation, most, found) {
   const own = row.effects[ablation][cell.dataset.kind];
   const unsure = whyUnsure(own, found.text.untrained.most[ablation]);
   cell.className = `effect${own.nats < 0 ? " less" : ""}${unsure ? " unsure" : ""}`;
-  cell.style.setProperty("--strength", Math.min(1, Math.sqrt(Math.abs(own.nats) / largestEffect(found.text, ablation))).toFixed(3));
+  cell.style.setProperty("--strength", Math.min(1, Math.sqrt(Math.abs(own.nats) / most)).toFixed(3));
   cell.textContent = nats(own.nats, Math.abs(own.nats) < 9.995 ? 2 : 1);
   cell.setAttribute("aria-label", describeEffect(row, cell.dataset.kind, ablation, found));
 }
 
 function effectTable(rows, kinds, ablation, found) {
+  const cell = ({ nats: lost, ci }) => `${nats(lost, 3)} (${natsInterval(ci)})`;
   return table(
     "Change of loss in nats per token without heads, with 95 % intervals",
     ["without", ...kinds.map((kind) => `${kindName(kind, found)} (${thousands(found.text.kinds[kind].tokens)})`)],
-    rows.map((row) => [
-      row.name,
-      ...kinds.map((kind) => `${nats(row.effects[ablation][kind].nats, 3)} (${natsInterval(row.effects[ablation][kind].ci)})`),
-    ]),
+    rows.map(({ name, effects }) => [name, ...kinds.map((kind) => cell(effects[ablation][kind]))]),
   );
 }
 
@@ -126,7 +130,12 @@ function textEffectsSection(view, found) {
   const rows = effectRows(text);
   const kinds = Object.keys(text.kinds);
   const rowOf = (head) => rows.findIndex((row) => row.head === head);
-  const state = new View({ row: rowOf(view.state.head), kind: page.text.kind ?? kinds[0], ablation: text.shown, pointed: null });
+  const state = new View({
+    row: rowOf(view.state.head),
+    kind: page.text.kind ?? kinds[0],
+    ablation: text.shown,
+    pointed: null,
+  });
   const names = Object.keys(text.untrained.most);
   const [choose, select] = chooser(
     "In place of a head's output",
@@ -167,11 +176,12 @@ function textEffectsSection(view, found) {
 
 /** What the colours of the map stand for. */
 function effectKey(text, ablation) {
+  const most = largestEffect(text, ablation);
   const patch = (kind, strength) => h("span", { class: `swatch effect ${kind}`, "--strength": strength });
   return [
-    h("span", {}, patch("", 1), `${nats(largestEffect(text, ablation))} nats more, or above`),
-    h("span", {}, patch("", 0.5), `${nats(largestEffect(text, ablation) / 4)} more`),
-    h("span", {}, patch("less", 0.5), `${nats(largestEffect(text, ablation) / 4)} less: the head does harm there`),
+    h("span", {}, patch("", 1), `${nats(most)} nats more, or above`),
+    h("span", {}, patch("", 0.5), `${nats(most / 4)} more`),
+    h("span", {}, patch("less", 0.5), `${nats(most / 4)} less: the head does harm there`),
     h("span", {}, `most in ${text.untrained.networks} untrained networks: ${nats(text.untrained.most[ablation], 3)}`),
   ];
 }

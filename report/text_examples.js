@@ -19,7 +19,8 @@ function passage({ weight, pieces, query, key, next }) {
   const body = pieces.map((piece, i) => {
     const mark = marks[i];
     if (!mark) return visiblePiece(piece);
-    const word = h("bdi", { class: `word ${mark}`, "--weight": mark.includes("looked") ? (0.25 + 0.75 * weight).toFixed(3) : null }, markedPiece(piece));
+    const tint = mark.includes("looked") ? (0.25 + 0.75 * weight).toFixed(3) : null;
+    const word = h("bdi", { class: `word ${mark}`, "--weight": tint }, markedPiece(piece));
     return [/^ [^ ]/.test(piece) ? " " : "", word];
   });
   const [from, to] = [query, key].map((i) => markedPiece(pieces[i]));
