@@ -109,18 +109,18 @@ def about_effect(text: Mapping, head: Mapping, role: Mapping) -> list[str]:
 
 
 def about_roles(text: Mapping) -> list[str]:
-    """Which heads have which role."""
+    """Which heads have which role, the strongest first."""
     by: dict[str, dict[str, list[str]]] = {"effect": {}, "attention": {}}
-    for head in text["heads"]:
-        for role in head["roles"]:
-            by[role["by"]].setdefault(role["role"], []).append(head["head"])
+    found = [(head["head"], role) for head in text["heads"] for role in head["roles"]]
+    for head, role in sorted(found, key=lambda pair: -(pair[1]["nats"] or pair[1]["share"])):
+        by[role["by"]].setdefault(role["role"], []).append(head)
     n = sum(bool(head["roles"]) for head in text["heads"])
-    found = [f"{n} of {len(text['heads'])} heads have a role in this text."] if n else []
+    parts = [f"{n} of {len(text['heads'])} heads have a role in this text."] if n else []
     if by["effect"]:
-        found.append(f"By what is lost without them: {listed(by['effect'], kind_in_words)}.")
+        parts.append(f"By what is lost without them: {listed(by['effect'], kind_in_words)}.")
     if by["attention"]:
-        found.append(f"By where they look: {listed(by['attention'], relation_in_words)}.")
-    return [" ".join(found)] if found else []
+        parts.append(f"By where they look: {listed(by['attention'], relation_in_words)}.")
+    return [" ".join(parts)] if parts else []
 
 
 def listed(heads_of: Mapping[str, list[str]], in_words: Callable[[str], str]) -> str:

@@ -1,6 +1,7 @@
 /* One text in running words, every word tinted by how much the chosen head looks at it. */
 
 const HEAVIEST = 3; // words named in numbers
+const START = "⟨start⟩"; // what the end token is shown as, which begins most texts
 
 const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
 
@@ -17,7 +18,7 @@ class TintedText {
     this.view = view;
     this.words = text.tokens.map((token, i) => this.word(token, i, counterfactual));
     const body = this.words.flatMap((word, i) => [
-      text.tokens[i].startsWith(" ") || i === 1 ? " " : "",
+      text.tokens[i].startsWith(" ") || (i === 1 && text.tokens[0] === START) ? " " : "",
       word,
       text.tokens[i] === "␣" ? h("wbr") : "",
       /^\s*↵+$/.test(text.tokens[i]) ? h("br") : "",
@@ -44,7 +45,7 @@ class TintedText {
     const differs = counterfactual && counterfactual.tokens.length === this.text.tokens.length && counterfactual.tokens[i] !== token;
     const marks = [
       "word",
-      i === 0 && "start",
+      i === 0 && token === START && "start",
       inSpans(this.text.gold, i) && "gold",
       inSpans(this.text.distractors, i) && "other",
       differs && "differs",

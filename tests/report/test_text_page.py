@@ -167,6 +167,14 @@ def test_the_text_itself_is_tinted_from_the_word_pointed_at(page):
     assert sum(weights[5:]) == 0
 
 
+def test_a_window_that_begins_inside_a_text_has_no_start_mark(open_page, tmp_path, text):
+    write_text_report(tmp_path, text, window=[*b"ab c"])
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_selector(".strip canvas")
+    assert page.locator(".tinted").inner_text() == "ab␣c"
+    assert page.locator(".tinted .start").count() == 0
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_it_fits_and_can_be_read(open_page, folder, width, scheme):
     page = open_page(folder / "report.html", width=width, scheme=scheme)
@@ -225,6 +233,15 @@ def test_a_title_without_an_effect_speaks_of_where_a_head_looks_or_of_nothing(te
         .startswith("Head 0.0 looks at the token before: 83 % of its attention")
     )
     assert "worth is not shown" not in text_summary.title(text)
+
+
+def test_the_strongest_heads_of_a_role_come_first(text):
+    other = deepcopy(text)
+    other["heads"][0]["roles"] = [ROLE | {"nats": 0.1}]
+    other["heads"][1]["roles"] = [ROLE | {"role": "pronoun", "nats": 2.0}]
+    assert text_summary.about_roles(other) == [
+        "3 of 4 heads have a role in this text. By what is lost without them: pronouns 0.1; line ends 1.0, 0.0."
+    ]
 
 
 def test_a_file_that_was_read_is_named(text):
