@@ -2,7 +2,7 @@
 head looks, what is lost without it, and the loss by kind of token.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -57,12 +57,8 @@ def head_table(text: Mapping, wide: bool) -> Table:
     if left_out := len(text["heads"]) - len(heads):
         title += f" ({left_out} that cost less are in heads.json)"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in (
-        "\nhead",
-        "\nlooks at",
-        "%, and in\nuniform attention",
-        "without it these cost\nmore, nats per token",
-    ):
+    headings = ("\nhead", "\nlooks at", "share, %\n(uniform)", "without it these cost\nmore, nats per token")
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
     table.add_column("all\ntokens", no_wrap=True, justify="right")
     for head in text["heads"]:
@@ -72,8 +68,8 @@ def head_table(text: Mapping, wide: bool) -> Table:
     return table
 
 
-def strength(text: Mapping):
-    """How much a head costs at most on any kind of token, at least: to choose the heads to show."""
+def strength(text: Mapping) -> Callable[[Mapping], float]:
+    """What orders heads: how much each surely costs on the kind of token that it costs most on."""
     return lambda head: max(effect["ci"][0] for effect in head["effects"][text["shown"]].values())
 
 
