@@ -1,7 +1,7 @@
-"""How heads form: quick looks at a model while it trains, or afterwards at the snapshots of its run.
+"""How heads form: quick probes of a model during training, or afterwards of the snapshots of its run.
 
-a quick probe measures what ``probe`` measures, on fewer cases and without intervals or baselines: heads are chosen on
-*select* and quoted on *report*, at a cost that training can bear.
+A quick probe measures what ``probe`` measures, on fewer cases and without intervals or baselines, so that it slows
+training down little. Heads are chosen on *select* and quoted on *report*.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,8 +26,8 @@ class QuickProbe:
     """One task at one moment, on *report*.
 
     ``model_loss`` on the answer in nats and ``model_accuracy``, how often it is right (`behaviour`); ``head`` and
-    ``site`` with choice accuracy and mass; what it costs the answer, in nats of log-odds, to swap the masses of the two
-    candidates there and to resample the whole head.
+    ``site`` with choice accuracy and mass; what the weight swap there and the resample ablation of the head cost the
+    answer, in nats of log-odds.
     """
 
     model_loss: float
@@ -43,7 +43,7 @@ class QuickProbe:
 def quick_probe(
     model: GPT, tasks: Tasks, chosen: dict[str, HeadAtSite] | None = None, seed: int = 0
 ) -> dict[str, QuickProbe]:
-    """A look at each task: at the head and site that *select* says is best, or at the one in ``chosen``."""
+    """A quick probe of each task, at the head and site in ``chosen``, or at those that are best on *select*."""
     return {
         name: quick_probe_task(model, *both, chosen[name] if chosen else None, seed) for name, both in tasks.items()
     }
@@ -52,7 +52,7 @@ def quick_probe(
 def quick_probe_task(
     model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], chosen: HeadAtSite | None, seed: int
 ) -> QuickProbe:
-    """A look at one task: at ``chosen``, or at the best one of *select*."""
+    """A quick probe of one task, at the head and site ``chosen``, or at those that are best on *select*."""
     sites = sites_of((*select, *report))
     quoted = score_heads(model, report, sites)
     if chosen:

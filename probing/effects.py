@@ -1,4 +1,4 @@
-"""Which heads matter to the answer: the effect of each intervention on each head, and the smallest set that is
+"""Which heads matter to the answer: the effect of each intervention on each head, and a small set of heads that is
 necessary.
 
 An effect is the mean drop of log P(answer) - log P(foil), in nats, with an interval. Its reference is the largest mean
@@ -40,7 +40,8 @@ ENOUGH = 0.55  # the search ends where the answer is preferred hardly more often
 class Effect:
     """What one intervention on one head did to the answers: ``drop`` in nats, its mean and interval.
 
-    ``flip``: how often the preferred of answer and foil changed. ``reference``: see above; None where all heads look.
+    ``flip``: how often the preference changed from answer to foil or back. ``reference``: see above; None where all
+    heads look.
     ``directions``, of patches from the counterfactual: the drop in the first and in the second of each pair.
     """
 
@@ -62,7 +63,7 @@ class NecessaryHeads:
 
     After each head: ``preference``, how often the answer is still preferred to the foil, with its interval, and
     ``drop`` in nats; ``random``: the mean and the largest drop of as many other heads, or of any heads where these are
-    too few. ``complete``: whether the last preference is no longer surely better than chance: its interval reaches 1/2.
+    too few. ``complete``: whether the last preference may be chance: its interval reaches down to 1/2.
     """
 
     heads: tuple[str, ...]

@@ -62,9 +62,9 @@ def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> li
 class HeadScores(Predictions):
     """Predictions whose weights are attention mass; K: the heads of all layers that have any.
 
-    ``uniform`` [N, S, K]: the mass that attention spread evenly over all tokens in the head's sight would give to gold.
-    ``chain`` [N, S, K]: mass on the pronouns on the way from the pronoun to gold, which is no part of gold;
-    ``chain_uniform``.
+    ``uniform`` [N, S, K]: the mass that uniform attention over all tokens that the head sees would give to gold.
+    ``chain`` [N, S, K]: mass on the pronouns between the pronoun and gold, which do not count as gold;
+    ``chain_uniform``: the same under uniform attention.
     """
 
     uniform: np.ndarray

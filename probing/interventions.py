@@ -2,13 +2,13 @@
 
 All heads of a layer are changed in one batch, each in a variant of its own (``probing.replay``). Two kinds of change:
 
-* at one site, one row of one head: *swap* exchanges what gold and the heaviest distractor get; *cut* takes gold's
-  weight away and scales the rest up; *pattern* and *output* bring the row's weights, or the head's output there, from
-  the case's counterfactual;
-* a head as a whole, in every row: *mean* replaces its output by its mean, *resample* its output on another case (Chan
-  et al. 2022, "Causal scrubbing").
+* one row of one head, at one site: *weight swap* exchanges the weights of gold and of the heaviest distractor; *edge
+  ablation* sets gold's weight to 0 and scales the rest up; *pattern patching* and *activation patching* take the row's
+  weights, or the head's output there, from the case's counterfactual;
+* the whole head, in every row: *mean ablation* replaces its output by its mean, *resample ablation* by its output on
+  another case (Chan et al. 2022, "Causal scrubbing").
 
-What comes out is log P(answer) - log P(foil) in nats.
+The result is log P(answer) - log P(foil) in nats.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ NUMBERS_PER_BATCH = 1 << 22  # numbers of a feed-forward layer
 
 
 class NothingChangedError(RuntimeError):
-    """An intervention that cannot have done what it was meant to do."""
+    """An intervention that changed no answer, so that it was made where nothing reads it."""
 
 
 class Batch:

@@ -1,8 +1,8 @@
-"""Heads of GPT-2 small whose roles the literature agrees on, beside what this probe says of them.
+"""Heads of GPT-2 small whose roles the literature agrees on, compared with what this probe finds.
 
 Previous-token, duplicate-token and induction heads are those of Wang et al. 2022 ("Interpretability in the Wild") and
-Olsson et al. 2022 ("In-context Learning and Induction Heads"). Whoever has the weights can see here whether the probe
-finds what others found by other means.
+Olsson et al. 2022 ("In-context Learning and Induction Heads"). With GPT-2's weights this checks whether the probe finds
+what others found by other means.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Induction on random lists: after A B ... A, does the model say B, whatever A and B are and however far back?
+"""Induction on random lists: after A B ... A, does the model predict B, whatever A and B are and however far back?
 
 Cases made of tokens, not of text, for any tokenizer: two lists of random tokens, then the beginning of one of them
 again. The token after the repeated one is gold, the other list's token at the same position its distractor. The length

@@ -1,8 +1,8 @@
 """What else a head does: simple attention patterns that most heads of small models have, each a share of attention in
 [0, 1].
 
-Each attention pattern is averaged over its *eligible* queries alone, those that have a token to which the attention
-pattern could look; never over all attention, of which rows without such a token have plenty.
+The share is averaged only over *eligible* queries, those that have a token which the attention pattern could look at.
+It is never averaged over all attention, because many rows have no such token.
 """
 
 from collections.abc import Sequence
@@ -41,12 +41,11 @@ def role_of(task: str) -> str:
 
 @dataclass(frozen=True)
 class AttentionPatterns:
-    """Mean attention mass [K] that each head gives to each of ATTENTION_PATTERNS; ``uniform``: what attention spread
-    evenly over all that it sees would give; ``offset`` [K]: the distance of fixed_offset.
+    """Mean attention mass [K] that each head gives to each of ATTENTION_PATTERNS; ``uniform``: what uniform attention
+    over all that it sees would give; ``offset`` [K]: the distance of fixed_offset.
 
-    ``sink_norm`` [K]: the size of the first token's value vector over the mean size of the others'. A head that gives
-    the first token much attention but whose value there is small puts it where it does nothing (Kobayashi et al. 2020,
-    "Attention is not only a weight").
+    ``sink_norm`` [K]: the size of the first token's value vector divided by the mean size of the others'. If it is
+    small, attention to the first token has hardly any effect (Kobayashi et al. 2020, "Attention is not only a weight").
     """
 
     names: tuple[str, ...]

@@ -23,10 +23,10 @@ def query_positions(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
 
 
 def encode_sentence(text: str, model: GPT, tokenizer: Tokenizer) -> list[int]:
-    """An end token and the tokens of ``text``; raises InputError where they are more than the model reads at once."""
+    """An end token and the tokens of ``text``; raises InputError where they are more than the model's block holds."""
     tokens = [tokenizer.end, *tokenizer.encode(text).tolist()]
     if len(tokens) > model.config.block_size:
-        raise InputError(f"text has {len(tokens) - 1} tokens; this model reads {model.config.block_size - 1} at once")
+        raise InputError(f"text has {len(tokens) - 1} tokens; this model reads {model.config.block_size - 1} at most")
     return tokens
 
 

@@ -3,11 +3,11 @@
 const PANELS = [
   { key: "model_accuracy", title: "the model's answer is right", share: true },
   { key: "choice_accuracy", title: "the head picks what is meant", share: true },
-  { key: "resample_ablation_drop", title: "cost of another case's head output, nats", share: false },
+  { key: "resample_ablation_drop", title: "cost of resample ablation, nats", share: false },
 ];
 
 const SNAPSHOTS =
-  "The same heads at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen task; thin: the others.";
+  "The heads chosen at the end, measured at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen task; thin: the others.";
 
 /** `moments` as in heads.json; the section highlights the view's task and has a slider over the moments. */
 function dynamicsSection(view, moments, without, explanation = SNAPSHOTS) {
@@ -87,10 +87,10 @@ function dynamicsSpec({ key, title, share }, moments, view) {
 }
 
 function describeMoment({ step, tokens, tasks }, task) {
-  const look = lookup(tasks, task);
+  const measured = lookup(tasks, task);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens`;
-  if (!look) return `${when}: nothing was seen of ${words(task)}`;
-  return `${when}, ${words(task)}: right ${percent(look.model_accuracy)}, head ${look.head} picks what is meant in ${percent(look.choice_accuracy)} with ${look.mass.toFixed(2)} of its attention, resampling it costs ${look.resample_ablation_drop.toFixed(1)} nats`;
+  if (!measured) return `${when}: ${words(task)} was not measured`;
+  return `${when}, ${words(task)}: right ${percent(measured.model_accuracy)}; head ${measured.head} picks what is meant in ${percent(measured.choice_accuracy)}, with ${measured.mass.toFixed(2)} of its attention; its resample ablation costs ${measured.resample_ablation_drop.toFixed(1)} nats`;
 }
 
 /** Moves the slider on; `quiet` says nothing to a screen reader meanwhile. */

@@ -23,7 +23,7 @@ LARGEST_TEXT = 1 << 24  # weights of one text that are looked at to see whether 
 
 @dataclass(frozen=True)
 class Site:
-    """A token to look from: its name (P-1, P, C, A-1, A, or a word of one's own), what it means, where it stands."""
+    """A token to look from: its name (P-1, P, C, A-1, A, or a word of the user's), its meaning and its position."""
 
     name: str
     meaning: str

@@ -1,7 +1,7 @@
 """Figures for papers, as png, svg or pdf: role map, stories with tints, accuracy by site, training dynamics, curves.
 
-Each ``draw_...`` returns the files that it wrote, none where there is nothing to draw. The same findings are the same
-bytes: figures carry no date.
+Each ``draw_...`` returns the files that it wrote, none where there is nothing to draw. The same findings give the same
+bytes, because figures carry no date.
 """
 
 import io
@@ -336,7 +336,7 @@ def draw_legend(figure: Figure, sites: list[str], control: bool, wide: bool) -> 
 DYNAMICS = (
     ("model_accuracy", "the model's answer is right", "share of answers"),
     ("choice_accuracy", "the head picks what is meant", "choice accuracy"),
-    ("resample_ablation_drop", "cost of another case's head output, nats", "nats of log-odds"),
+    ("resample_ablation_drop", "cost of resample ablation", "nats of log-odds"),
 )
 LOSSES = {
     "train_loss": {"label": "training, one batch", "color": "#b8c4d6"},

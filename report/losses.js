@@ -83,7 +83,7 @@ function lossSection(view, run) {
   return section(
     "loss",
     "Loss",
-    "How surprised the model is by the next token. A batch that it is trained on is small, hence the noise; the validation text is never trained on and measured whole. Point at a step to see what all sections say of it.",
+    "How surprised the model is by the next token. A training batch is small, so its loss is noisy. The validation text is never trained on, and all of it is measured. Point at a step to see it in all sections.",
     h("div", { class: "controls" }, measure, part, key),
     picture.node,
     slider,

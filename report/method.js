@@ -1,19 +1,19 @@
-/* How it was measured, in as many words as it takes. */
+/* How it was measured: a list of terms and what they mean. */
 
 const TERMS = {
-  Site: "A causal model cannot look ahead, so a head is asked at several words: before the pronoun (P-1), at it (P), at the cue (C), at the word that predicts the answer (A-1), and at the answer (A), where no head is chosen.",
+  Site: "A causal model cannot look ahead, so a head is measured at several words: before the pronoun (P-1), at the pronoun (P), at the cue (C), at the word that predicts the answer (A-1), and at the answer (A), where no head is chosen.",
   "Choice accuracy":
-    "The share of cases in which the head gives what is meant more attention than the other candidate; ties count one half. Mass is how much attention that is, “× uniform” how many times what attention spread evenly would give.",
+    "The share of cases in which the head gives what is meant more attention than the other candidate; ties count one half. Mass is the attention that what is meant gets; “× uniform” is mass as a multiple of what uniform attention would give it.",
   Looks:
-    "The model itself resolves the task, the lower end of the head's interval is above every baseline, its p, adjusted for all heads and sites, is below 0.01, and its mass is at least what uniform attention would give.",
+    "Four conditions: the model itself resolves the task; the lower end of the head's interval is above every baseline; its p, adjusted for all heads and sites, is below 0.01; its mass is at least what uniform attention would give.",
   Matters:
-    "Swapping what the head gives to the two candidates, and nothing else, costs the answer more, with its whole interval, than the same swap changes it on average, up or down, in any head that does not look. Cost: the change of log P(answer) − log P(foil), in nats.",
+    "A weight swap exchanges the head's attention to the two candidates and changes nothing else. Its cost is the fall of log P(answer) − log P(foil), in nats. The head matters if the whole interval of this cost is above the average size of the same swap's effect, up or down, in every head that does not look.",
   Interval:
     "95 %, over templates and over groups of words, whichever is wider; never narrower than the exact binomial interval.",
   "Negative control":
-    "Counterfactuals that differ only after the pronoun are the same text at the pronoun, so every head must be right in exactly half of them. Anything else would be a bug.",
+    "Two counterfactuals that differ only after the pronoun are the same text up to it, so every head must be right in exactly half of such cases there. Anything else would be a bug.",
   "What attention does not say":
-    "That a head looks does not make it the cause, so both are measured. That no head looks does not mean that nothing refers: what is said here holds for these cases and this model.",
+    "That a head looks does not mean that it matters, so both are measured. That no head looks does not mean that the model does not resolve the reference. All of this holds for these cases and this model.",
 };
 
 /** Two terms that depend on the run: what the cases were, and which baselines they had. */
@@ -24,7 +24,7 @@ function termsOf({ heads: { model, tasks }, page }) {
       : "of other templates, unless their file says which case is for which";
   const names = Object.keys(Object.values(tasks)[0]?.baselines ?? page.baselines);
   return {
-    "Chosen and quoted": `Heads, sites and baselines are chosen on one set of cases and quoted on another, ${others}.`,
+    "Chosen and reported": `Heads, sites and baselines are chosen on one set of cases and reported on another, ${others}.`,
     Baselines: `${names.map((name) => `${name}: ${lookup(page.baselines, name) ?? name}`).join("; ")}.`,
   };
 }
@@ -38,7 +38,7 @@ function factsOf({ heads: { model, tasks }, text }) {
     checkpoint: model.checkpoint,
     cases: cases ? model.cases : null,
     seed: model.seed,
-    "quoted on": cases ? `${thousands(cases)} cases of ${Object.keys(tasks).length} tasks` : null,
+    "reported on": cases ? `${thousands(cases)} cases of ${Object.keys(tasks).length} tasks` : null,
     ...(text ? textFacts(text) : {}),
     network: `${shape}, vocabulary of ${thousands(model.vocab_size)}`,
   };
@@ -52,7 +52,7 @@ function methodSection(found) {
   return section(
     "method",
     "How this was measured",
-    "The formulas, and what may be concluded from them, stand in docs/how-heads-are-measured.md.",
+    "docs/how-heads-are-measured.md has the formulas and says what may be concluded.",
     h("dl", {}, list({ ...(found.text ? TEXT_TERMS : {}), ...ofTasks, ...limits })),
     h("h3", {}, "This run"),
     h("dl", {}, list(factsOf(found))),

@@ -74,15 +74,15 @@ function numbersSection(view, { heads, page }) {
   return section(
     "numbers",
     "All numbers",
-    "Heads are chosen on one set of cases and quoted on another; intervals are 95 %. The files have every head, every intervention and every site.",
+    "Heads are chosen on one set of cases and reported on another; intervals are 95 %. The files have every head, every intervention and every site.",
     node,
     notes,
     h(
       "p",
       { class: "what" },
       probe === null
-        ? "No negative control: no counterfactuals are the same up to a pronoun."
-        : `Negative control: ${percent(probe, 2)}, must be 50 %.`,
+        ? "No negative control: no pair of counterfactuals is the same text up to a pronoun."
+        : `Negative control: ${percent(probe, 2)}; it must be 50 %.`,
     ),
     h(
       "p",

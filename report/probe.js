@@ -1,7 +1,7 @@
-/* probe/report.html: everything that probe.py found. */
+/* probe/report.html: everything that probe.py measured. */
 
 const NOT_MEASURED =
-  "Not measured yet: python probe.py run=... dynamics=true looks at the snapshots of the run.";
+  "Not measured yet: python probe.py run=... dynamics=true measures the snapshots of the run.";
 
 async function drawProbe() {
   const [heads, page] = await Promise.all([unpackJson("heads.json"), unpackJson("page.json")]);

@@ -1,4 +1,4 @@
-"""What probing found, in a few sentences: the one that a reader remembers, and what makes it believable."""
+"""What probing found, in a few sentences: first the one that a reader remembers, then the numbers that support it."""
 
 from collections.abc import Sequence
 
@@ -84,7 +84,7 @@ def about_head(result: TaskResult) -> list[str]:
     site = f"the word that {SITES[quoted.site]}" if quoted.site in PREDICTING else SITES[quoted.site]
     found = [
         f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)}, it gives "
-        f"what is meant more attention than the other candidate, looked at from {site} ({quoted.site}; 95{NBSP}% "
+        f"what is meant more attention than the other candidate, measured at {site} ({quoted.site}; 95{NBSP}% "
         f"interval {interval(quoted.ci)}). The best baseline, {BASELINES.get(name, name)}, picks the right one in "
         f"{percent(baseline.accuracy)}."
     ]
@@ -94,7 +94,7 @@ def about_head(result: TaskResult) -> list[str]:
         if swap.reference is not None:
             others = f"in any head that does not look, {swap.reference:.1f} at most on average"
         found.append(
-            f"Swapping what it gives to the two, and nothing else, costs the answer {swap.drop:.1f} nats "
+            f"Swapping its attention to the two, and nothing else, costs the answer {swap.drop:.1f} nats "
             f"({low:.1f} to {high:.1f}); {others}."
         )
     return found
@@ -102,7 +102,7 @@ def about_head(result: TaskResult) -> list[str]:
 
 def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
     if not tasks:
-        return ["No task of cases could be measured."]
+        return ["No task could be measured."]
     best = max(tasks, key=lambda result: result.behaviour.accuracy)
     behaviour, n = best.behaviour, f"{len(best.cases)} cases"
     if behaviour.judged_by == PAIRS:
@@ -110,7 +110,7 @@ def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
     found = [f"The model is right most often in {describe(best.name)}: {percent(behaviour.accuracy)} of {n}."]
     others = sorted({name for result in tasks for name, quoted in result.quotes.items() if quoted.looks})
     if others:
-        found.append(f"Other heads than those chosen on the cases to select do look: {', '.join(others)}.")
+        found.append(f"Heads that were not chosen on the select cases do look: {', '.join(others)}.")
     return found
 
 
@@ -124,12 +124,12 @@ def about_tasks(tasks: Sequence[TaskResult], shown: TaskResult | None) -> list[s
         sum(result.matters(result.best) for result in looking),
     )
     found = (
-        f"Of {len(tasks)} tasks of cases the model resolves {resolved}; the chosen head looks in {len(looking)} "
+        f"Of {len(tasks)} tasks the model resolves {resolved}; the chosen head looks in {len(looking)} "
         f"and matters in {matter}."
     )
     same_kind = [result for result in looking if shown and is_pronoun(result) == is_pronoun(shown)]
     of_pronouns = " about pronouns" if shown and is_pronoun(shown) else ""
-    return [found + (f" Quoted is one of the clearest{of_pronouns}." if len(same_kind) > 1 else "")]
+    return [found + (f" The one above is among the clearest{of_pronouns}." if len(same_kind) > 1 else "")]
 
 
 def about_negative_control(tasks: Sequence[TaskResult]) -> list[str]:
@@ -139,7 +139,7 @@ def about_negative_control(tasks: Sequence[TaskResult]) -> list[str]:
     read = f"{100 * control:.2f}{NBSP}%"
     if control != 0.5:
         return [f"The negative control reads {read} instead of 50{NBSP}%: a bug; do not trust these numbers."]
-    return [f"Where nobody could know, no head does: the negative control reads {read}."]
+    return [f"Before the deciding word is read, no head can know what is meant: the negative control reads {read}."]
 
 
 def questions() -> dict[str, str]:

@@ -23,7 +23,7 @@ function referencesSection(view, run) {
   return section(
     "references",
     "References",
-    "The loss on the one word that only the referent decides, in stories kept for this. Guessing between two candidates costs ln 2 = 0.69 nats on average: a loss that stays below that is of a model that uses references. How surely, and by which heads, is for probe.py to say.",
+    "The loss on the answer, the one word that only the referent decides, in held-out stories. Guessing between two candidates costs ln 2 = 0.69 nats on average; a model whose loss stays below that uses references. probe.py measures how certain that is, and which heads do it.",
     h(
       "div",
       { class: "columns references" },
@@ -116,13 +116,13 @@ function describeReference(task, step, run) {
   const i = latest(run.evaluations.step, step);
   const { loss, accuracy, chance_loss, since } = run.tasks[task];
   const when = `step ${thousands(run.evaluations.step[i])}, ${words(task)}`;
-  if (loss[i] === null || accuracy[i] === null) return `${when}: was not measured`;
+  if (loss[i] === null || accuracy[i] === null) return `${when}: not measured`;
   const known = chance_loss === null ? "" : ` (guessing: ${chance_loss.toFixed(2)})`;
   const resolved = since === null ? "not below guessing yet" : `below guessing from step ${thousands(since)} on`;
   return `${when}: loss ${loss[i].toFixed(3)}${known}, right ${percent(accuracy[i])}; ${resolved}`;
 }
 
-/** What the end of training measured where stories are harder than any in training. */
+/** What was measured at the end of training, on stories that are harder than any in training. */
 function generalisationSection({ generalisation }) {
   const shown = { loss: (value) => value.toFixed(3), chance_loss: (value) => value.toFixed(2) };
   const cell = (value, column) => (value === null ? "–" : (shown[column] ?? ((share) => percent(share, 1)))(value));
@@ -133,7 +133,7 @@ function generalisationSection({ generalisation }) {
   return section(
     "generalisation",
     "Harder than in training",
-    "Measured with the last weights, on stories that were never used before. Right, loss and chance_loss: stories as in training, of other people and things. The rest: openings and endings never seen; more sentences in between than ever seen; words that were never candidates; and for these, whether the answer is at least likelier than the other candidate.",
+    "Measured with the last weights, on stories that were never used before. Right, loss and chance_loss: stories as in training, about other people and things. The other columns: openings and endings that training does not have; more sentences in between than in training; words that were never candidates in training; and for these words, how often the answer is at least likelier than the other candidate.",
     table(
       "Held-out stories and generalisation",
       ["task", ...generalisation.columns.map((name) => [name, { class: "number" }])],

@@ -14,8 +14,8 @@ const SHORT = {
   same_word: "same",
 };
 const MEANING = {
-  pronoun: "looks from where a pronoun's meaning is asked for to what it means",
-  key_value: "finds the name that belongs to a thing mentioned before",
+  pronoun: "looks at what a pronoun means",
+  key_value: "looks at the name that belongs to a trade mentioned before",
   copying: "looks at what came next the last time",
   induction: "looks at what came next the last time, in lists of random words",
   subject_verb: "looks from the verb to its subject, over other nouns",
@@ -23,7 +23,7 @@ const MEANING = {
   alignment: "looks at the word that is to be translated",
   previous_token: "looks at the token before",
   fixed_offset: "looks a fixed distance back",
-  first_token: "rests on the first token",
+  first_token: "looks at the first token",
   same_word: "looks at earlier occurrences of the same token",
 };
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
@@ -151,7 +151,7 @@ function roleLegend({ heads, page }) {
     "ul",
     { class: "legend" },
     items,
-    h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping what it looks at changes the answer"),
+    h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping its attention to the candidates changes the answer"),
   );
 }
 
@@ -216,7 +216,7 @@ function rolesSection(view, found) {
     h(
       "p",
       { class: "what" },
-      "Bars: how often it gives what is meant more attention than the other candidate, at its own best site; ticks: the best baseline.",
+      "Bars: how often this head gives what is meant more attention than the other candidate, at its own best site. Ticks: the best baseline.",
     ),
     taskBars(view, found),
     attention_patterns,
@@ -224,7 +224,7 @@ function rolesSection(view, found) {
   return section(
     "roles",
     "What each head does",
-    "Colour: the head's strongest role. Strength of colour: how far it is above the best baseline. Dot: it matters to the answer. Choose a head by a click or the arrow keys.",
+    "Colour: the head's strongest role. Strength of colour: how far the head is above the best baseline. Dot: the head matters to the answer. Choose a head with a click or the arrow keys.",
     h("div", { class: "columns" }, h("div", {}, roleMap(view, found), roleLegend(found)), right),
   );
 }

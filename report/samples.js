@@ -15,7 +15,7 @@ function samplesSection(view, { samples }) {
   return section(
     "samples",
     "What it writes",
-    "The beginning of a new document at each evaluation, always with the same random numbers.",
+    "The beginning of a new document, sampled at each evaluation, always with the same random numbers.",
     slider,
     status,
     text,

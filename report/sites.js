@@ -16,7 +16,7 @@ function sitesSection(view, { heads }) {
   return section(
     "sites",
     "From where it can know",
-    "How often a head gives what is meant more attention than the other candidate, looked at from each site: P-1 predicts the pronoun, P is the pronoun, C the cue, A-1 predicts the answer, A is the answer, where no head is chosen. Counterfactuals that differ only later are the same text at the pronoun: there every head must be at 50 %, the negative control.",
+    "How often a head gives what is meant more attention than the other candidate, measured at each site: P-1 predicts the pronoun, P is the pronoun, C the cue, A-1 predicts the answer, A is the answer, where no head is chosen. Negative control: two counterfactuals that differ only after the pronoun are the same text up to it, so there every head must be at 50 %.",
     h("figure", {}, key, area.node, h("figcaption", {}, note)),
     h("details", {}, h("summary", {}, "The same in numbers"), numbers),
   );
@@ -36,7 +36,7 @@ function sitesSpec(task, head, found) {
     points: accuracy[name].map((value, i) => [i, value]),
   });
   const others = Object.keys(accuracy).filter((name) => name !== head);
-  const impossible = found.negative_control;
+  const control = found.negative_control;
   return {
     ...emptyAxes(),
     label: describeSites(task, head, found),
@@ -47,12 +47,12 @@ function sitesSpec(task, head, found) {
       { y: 0.5, kind: "half" },
       { y: bestBaseline(found)[1], kind: "baseline" },
     ],
-    marks: impossible
+    marks: control
       ? [
           {
             x: sites.indexOf("P"),
-            y: impossible.accuracy,
-            text: `negative control: ${percent(impossible.accuracy, 2)}`,
+            y: control.accuracy,
+            text: `negative control: ${percent(control.accuracy, 2)}`,
           },
         ]
       : [],
@@ -75,10 +75,10 @@ function sitesKey(head, found) {
 function describeSites(task, head, found) {
   const { sites, choice_accuracy: accuracy } = found.by_site;
   const each = sites.map((site, i) => `${site} ${percent(accuracy[head][i])}`).join(", ");
-  const impossible = found.negative_control;
-  const probe = impossible
-    ? ` Negative control, over ${impossible.cases} cases whose counterfactuals are still the same at P: ${percent(impossible.accuracy, 2)}.`
-    : " No counterfactuals of this task are the same up to the pronoun, so there is no negative control.";
+  const control = found.negative_control;
+  const probe = control
+    ? ` Negative control, over ${control.cases} cases that are the same as their counterfactuals up to P: ${percent(control.accuracy, 2)}.`
+    : " No pair of this task is the same text up to the pronoun, so there is no negative control.";
   return `${words(task)}, head ${head}: ${each}.${probe}`;
 }
 

@@ -2,13 +2,13 @@
 
 const KINDS = {
   typical:
-    "A typical pair: of all pairs, the middle one in how much more attention the best head gives to what is meant",
-  hardest: "The pair on which the best head does worst",
+    "A typical pair: the median of all pairs by how much more attention the best head gives to what is meant",
+  hardest: "The hardest pair: the one on which the best head does worst",
   yours: "Your own text",
   held_out: "The beginning of a window of the text that heads were measured in",
 };
 const CASE_MARKS =
-  " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the counterfactuals.";
+  " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the two texts of the pair.";
 const OWN_TEXTS = { yours: "your own text", held_out: "the text that was measured" };
 const exampleName = ({ task, kind }) => (task === null ? OWN_TEXTS[kind] : `${words(task)}, ${kind}`);
 
@@ -182,7 +182,7 @@ function storySection(view, found) {
   return section(
     "story",
     ofCases ? "Where it looks" : "Word by word",
-    `Boxed: the word that looks. Tinted: what it looks at.${ofCases ? CASE_MARKS : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.`,
+    `Boxed: the word from which the head looks. Tinted: what it looks at.${ofCases ? CASE_MARKS : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.`,
     controls.node,
     kind,
     h("div", { class: "columns story" }, texts, big.node),
@@ -198,7 +198,7 @@ function describeExample({ task, kind }, { heads, page }) {
   const what = lookup(page.tasks, task);
   const asks = what ? ` In “${words(task)}”: ${what}.` : "";
   const doubt = unresolved
-    ? ` The model is right in ${percent(found.model_accuracy)} of ${found.judged_by === "pairs" ? "pairs of " : ""}${words(task)}: it does not resolve it, and what its heads do here is not interpreted.`
+    ? ` The model is right in ${percent(found.model_accuracy)} of ${found.judged_by === "pairs" ? "pairs of " : ""}${words(task)}. It does not resolve this task, so what its heads do here is not interpreted.`
     : "";
   return `${KINDS[kind] ?? kind}.${asks}${doubt}`;
 }

@@ -1,4 +1,4 @@
-"""The terminal: its console, its progress bar, and grounds of words that can be read on it."""
+"""The terminal: its console, its progress bar, and background colours of words that stay readable on it."""
 
 import sys
 

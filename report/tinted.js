@@ -5,7 +5,7 @@ const START = "⟨start⟩"; // what the end token is shown as, which begins mos
 
 const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
 
-/** A probability: what is small is not called nothing. */
+/** A probability; a small one is not shown as 0. */
 const chance = (p) => (p < 0.0005 ? "< 0.1\u00a0%" : percent(p, 1));
 
 const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
@@ -103,7 +103,7 @@ class TintedText {
     const { tokens, gold, rivals } = this.text;
     if (query === null) return "this text has no such site";
     const from = `from “${tokens[query].trim()}”`;
-    if (!weights) return `${from}: not in this page, which would become too large; the sites of the slider are`;
+    if (!weights) return `${from}: left out, because this page would become too large; the slider's sites are in it`;
     const order = weights
       .map((weight, i) => [weight, i])
       .sort(([a], [b]) => b - a)

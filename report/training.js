@@ -1,9 +1,9 @@
-/* report.html of a run: what its record says, while it trains and afterwards. */
+/* report.html of a run: what metrics.jsonl says, during training and afterwards. */
 
 const LIVE =
-  "A look at every task each time that training looked at its heads, against tokens seen (logarithmic); the head is the one that was best at that moment. Thick: the chosen task; thin: the others.";
+  "Quick probes of every task during training, against tokens seen (logarithmic). The head is the one that was best at that moment. Thick: the chosen task; thin: the others.";
 const NO_DYNAMICS =
-  "Not seen yet: python train.py ... probe_every=250 looks at the heads while it trains; python probe.py run=... dynamics=true looks at the snapshots of a run.";
+  "Not measured yet: python train.py ... probe_every=250 probes the heads during training; python probe.py run=... dynamics=true measures the snapshots of a run.";
 
 async function drawTraining() {
   const run = await unpackJson("page.json");
@@ -23,7 +23,7 @@ function settingsSection({ config }) {
   return section(
     "settings",
     "Settings",
-    "The configuration of this run. metrics.jsonl beside this page has every number of its record.",
+    "The configuration of this run. metrics.jsonl, in the same folder as this page, has every number.",
     h("details", {}, h("summary", {}, "config.yaml"), h("pre", { class: "config" }, config)),
   );
 }

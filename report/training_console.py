@@ -79,19 +79,20 @@ class Console:
 
     def has_ended(self, run: Path) -> None:
         """For a run that is resumed with nothing left to do."""
-        self.out.print(f"done   {run} has used up its budget at step {saved_steps(run)[-1]:,}; a larger one goes on")
+        step = saved_steps(run)[-1]
+        self.out.print(f"done   {run} has used up its budget at step {step:,}; to continue, give a larger one")
 
     def end(self, trainer: Trainer) -> None:
         self.stop_bar()
         steps = saved_steps(trainer.run)
         if trainer.stop_signal:
             self.out.print(
-                f"stopped by signal at step {trainer.step:,} and saved; go on with: "
+                f"stopped by signal at step {trainer.step:,} and saved; resume with: "
                 f"python train.py {shlex.quote(f'run={trainer.run}')} resume=true"
             )
             return
         if trainer.config.patience and trainer.evaluations_since_best >= trainer.config.patience:
-            self.note(f"the validation loss has not fallen at {trainer.evaluations_since_best} evaluations: enough")
+            self.note(f"no lower validation loss in {trainer.evaluations_since_best} evaluations, so training ends")
         minutes = f"{trainer.seconds / 60:.1f} minutes, {trainer.tokens:,} tokens"
         best = "nothing was trained"
         if trainer.best_step:

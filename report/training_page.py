@@ -1,4 +1,4 @@
-"""The page of a run, RUN/report.html, and its curves: to be watched while it trains and looked at afterwards."""
+"""The page of a run, RUN/report.html, and its curves, during training and afterwards."""
 
 import json
 import time

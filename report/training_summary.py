@@ -27,7 +27,7 @@ STORY_COLUMNS = {
 
 
 def below_chance_since(rows: Sequence[Row], task: str) -> int | None:
-    """The first evaluation from which on the loss on a task's answers is below what resolving them is worth."""
+    """The step from which on the loss on a task's answers stays below its chance loss; None: there is none."""
     since = None
     for row in evaluations_of(rows):
         loss, chance_loss = (row.get(f"referential/{task}/{name}") for name in ("loss", "chance_loss"))
@@ -104,13 +104,14 @@ def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> s
         return f"Training ended at step {row['step']:,}, after {spent}."
     if state == "training":
         return (
-            f"{share} was used up when this was written, {spent}. Evaluations write it anew: load it again to see more."
+            f"{share} was used up when this was written, {spent}. "
+            "Every evaluation rewrites this page; reload it to see more."
         )
     if state in ("stopped", "failed"):
         how = f"python train.py {shlex.quote(f'run={run}')} resume=true"
         verb = "was stopped" if state == "stopped" else "failed"
-        return f"Training {verb} after step {row['step']:,}: {share} used up, {spent}. To go on: {how}"
-    return f"Training had not ended at step {row['step']:,}, when this was written: {share} used up, {spent}."
+        return f"Training {verb} after step {row['step']:,}: {share} used up, {spent}. To resume: {how}"
+    return f"Training had not ended at step {row['step']:,} when this was written: {share} used up, {spent}."
 
 
 def about_best(rows: Sequence[Row]) -> list[str]:
@@ -134,10 +135,10 @@ def about_references(rows: Sequence[Row]) -> list[str]:
     above = [visible_name(task) for task in tasks if below_chance_since(rows, task) is None]
     what = "the loss on the word that only the referent decides is below that of guessing between the candidates"
     if len(above) == len(tasks):
-        return [f"In no task of references {what}."]
+        return [f"In no task {what}."]
     if not above:
-        return [f"In all {len(tasks)} tasks of references {what}."]
-    return [f"In {len(tasks) - len(above)} of {len(tasks)} tasks of references {what}. Not yet: {', '.join(above)}."]
+        return [f"In all {len(tasks)} tasks {what}."]
+    return [f"In {len(tasks) - len(above)} of {len(tasks)} tasks {what}. Not yet: {', '.join(above)}."]
 
 
 def millions(n: float) -> str:

@@ -46,7 +46,7 @@ def test_a_job_script_can_be_started_blindly_again_and_again(script, text, capsy
     capsys.readouterr()
     monkeypatch.setattr(train, "make_trainer", None)
     script("train", *job, "max_steps=3")
-    assert capsys.readouterr().out == "done   run has used up its budget at step 3; a larger one goes on\n"
+    assert capsys.readouterr().out == "done   run has used up its budget at step 3; to continue, give a larger one\n"
     assert {path: path.stat().st_mtime_ns for path in Path("run").rglob("*")} == before
     assert [path.name for path in Path.cwd().iterdir() if path.name.startswith(".")] == []
 

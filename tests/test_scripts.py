@@ -317,7 +317,7 @@ def test_a_prompt_without_tokens_and_a_text_too_long_are_refused(error_of, finis
     assert "has no tokens" in error_of("sample", f"run={finished_run}", "prompt=")
     assert "has no tokens" in error_of("probe", f"run={finished_run}", "text=")
     long = "Tom met Anna. " * 60
-    assert "this model reads 63 at once" in error_of("probe", f"run={finished_run}", f"text={long}")
+    assert "this model reads 63 at most" in error_of("probe", f"run={finished_run}", f"text={long}")
 
 
 def test_a_real_process_ends_with_one_line_and_status_one(tmp_path):

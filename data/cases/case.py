@@ -23,7 +23,7 @@ SITES = {
 
 @dataclass(frozen=True)
 class Spans:
-    """Where things stand, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to.
+    """The annotated words, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to.
 
     ``subject``: the candidate that is the grammatical subject of its sentence. ``last_pronoun``: the candidate that the
     last pronoun before the answer means, if its gender decides. ``chain``: other pronouns on the way from ``pronoun``
@@ -43,12 +43,12 @@ class Spans:
 
 @dataclass(frozen=True)
 class Case:
-    """A text in which one word, the answer, depends on one reference. ``foil`` is the answer had it been the other.
+    """A text in which one word, the answer, depends on one reference. ``foil`` is the answer if the other is meant.
 
     ``counterfactual`` is the id of the case that differs in what ``counterfactual_kind`` names: the word that points to
-    the antecedent (*cue*, *gender*, *verb*; the answer flips), the *order* of the candidates, an *attribute* of the
-    antecedent (it stays, the answer flips), or something that must not matter (*null*). ``chance_loss``: nats that
-    resolving the reference is worth at the answer, compared with a guess among all that it could be.
+    the antecedent (*cue*, *gender*, *verb*; the answer changes), the *order* of the candidates, an *attribute* of the
+    antecedent (it stays, the answer changes), or something that must not matter (*null*). ``chance_loss``: the loss at
+    the answer, in nats, of a model that guesses among all that the reference could be.
     """
 
     id: str

@@ -1,6 +1,6 @@
 """A user's own annotated sentences: a JSON-lines file in the case format, checked line by line and split in two.
 
-docs/your-own-sentences.md describes the format. All that is wrong with a file is reported together, in one line.
+docs/your-own-sentences.md describes the format. One line reports everything that is wrong with a file.
 """
 
 import difflib

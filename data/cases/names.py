@@ -58,7 +58,7 @@ def read_lists(language: str) -> dict[str, dict[str, str]]:
 
 
 class Name(NamedTuple):
-    """A name where it stands, title included: tokens ``first`` to ``end``. ``gender``: "she", "he" or "" (unknown)."""
+    """One mention of a name, title included: tokens ``first`` to ``end``. ``gender``: "she", "he" or "" (unknown)."""
 
     first: int
     end: int

@@ -22,7 +22,7 @@ MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing,
 class Stories:
     """The stories as a corpus: ``n_train`` to train on; ``n_val`` of the *select* split as its validation text.
 
-    ``tasks``: the tasks that they pose, by default all.
+    ``tasks``: the tasks that the stories belong to, by default all.
     """
 
     name: Literal["stories"] = "stories"

@@ -1,4 +1,4 @@
-"""What a task of stories is made of: templates, and words drawn for their slots."""
+"""What a task is made of: templates, and words drawn for their slots."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def pick_two(rng: Random, words: Sequence) -> tuple:
 
 @dataclass(frozen=True)
 class Template:
-    """One way to tell a story of a task. A story is an opening and an ending; any opening goes with any ending.
+    """One pattern for the stories of a task. A story is an opening and an ending; any opening goes with any ending.
 
     Openings and endings have slots. ``draw`` fills those that do not depend on the reference; ``words_for(slots,
     gold)`` the rest, when the story means the candidate in slot ``gold``: its ``key``, the one word that points to that
@@ -90,10 +90,10 @@ class Template:
 
 @dataclass(frozen=True)
 class Task:
-    """Stories that pose one question, which is all that a page has to know of them.
+    """Stories about one kind of reference, with all that a page shows of it.
 
-    ``question``: what has to be found out, in words. ``role``: what a head that looks here is called, by default as the
-    task. ``counterfactual_kind``: what changes with the key. ``share``: how often the stories occur.
+    ``question``: what has to be found out, in words. ``role``: the role of a head that looks in this task, by default
+    the task's name. ``counterfactual_kind``: what changes with the key. ``share``: how often the stories occur.
     """
 
     name: str

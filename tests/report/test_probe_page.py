@@ -51,7 +51,7 @@ def test_the_heading_is_there_before_any_script(open_page, folder):
     assert page.locator("h1").inner_text() == f"Head {MATTERS} looks back to what a pronoun means, and it matters"
     lead = page.locator(".lead").inner_text().replace("\xa0", " ")
     assert "100.0 % of 40 held-out cases of “agreement”" in lead
-    assert "looked at from the word that predicts the answer (A-1; 95 % interval" in lead
+    assert "measured at the word that predicts the answer (A-1; 95 % interval" in lead
 
 
 def test_the_role_map_is_that_of_heads_json(page, found):
@@ -191,7 +191,7 @@ def test_a_task_brings_its_story_and_its_curve(page):
     assert "not interpreted" in page.locator(".kind").inner_text()
     assert page.get_by_label("Text", exact=True).locator("option:checked").inner_text() == "the other way, typical"
     assert "the other way" in page.locator("#sites figcaption").inner_text()
-    assert "nothing was seen of the other way" in page.locator("#dynamics .status").inner_text()
+    assert "the other way was not measured" in page.locator("#dynamics .status").inner_text()
 
 
 def test_ones_own_text_is_shown_first(open_page, folder):

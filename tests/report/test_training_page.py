@@ -218,7 +218,7 @@ def test_a_run_without_any_finite_loss_still_has_a_page(open_run):
 def test_training_dynamics_are_what_training_saw(open_run):
     page = open_run(record(looks=True))
     assert drawn(page.locator("#dynamics .chart .line.chosen").first) == [0, 0.2, 0.4, 0.6, 0.8]
-    assert "each time that training looked" in page.locator("#dynamics .what").inner_text()
+    assert "Quick probes of every task during training" in page.locator("#dynamics .what").inner_text()
     assert "step 400, 25.6\u00a0k tokens, cue: right 80\u00a0%" in page.locator("#dynamics .status").inner_text()
 
 
@@ -227,7 +227,7 @@ def test_what_dynamics_could_not_measure_leaves_a_gap(open_run):
     for row in (rows[20], rows[-1]):
         row["probe/cue/resample_ablation_drop"] = None
     page = open_run(rows)
-    assert "nothing was seen of cue" in page.locator("#dynamics .status").inner_text()
+    assert "cue was not measured" in page.locator("#dynamics .status").inner_text()
     assert "NaN" not in page.content()
 
 

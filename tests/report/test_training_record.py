@@ -97,11 +97,11 @@ def test_a_loss_that_is_no_number_is_called_that():
         (
             "stopped",
             {"max_steps": 800},
-            "stopped after step 400: 50\u00a0% .* To go on: python train.py run=runs/x resume=true",
+            "stopped after step 400: 50\u00a0% .* To resume: python train.py run=runs/x resume=true",
         ),
         ("ended", {"max_minutes": 3.4}, r"Training ended at step 400, after 3\.3 minutes .*, 256 tokens a second\."),
         ("stopped", {"max_steps": 400}, "Training ended at step 400"),
-        ("failed", {"max_steps": 800}, "Training failed after step 400: 50\u00a0% .* To go on: python train.py"),
+        ("failed", {"max_steps": 800}, "Training failed after step 400: 50\u00a0% .* To resume: python train.py"),
         (None, {"max_steps": 800}, "Training had not ended at step 400"),
         (None, {"max_steps": 400}, "Training ended at step 400"),
         ("stopped", {"max_steps": 401}, "Training was stopped after step 400"),
@@ -127,10 +127,10 @@ def test_it_counts_references_and_skipped_steps():
     rows = record()
     rows[-1]["skipped"] = 3
     told = summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended")
-    assert any("tasks of references the loss on the word" in sentence for sentence in told)
+    assert any("tasks the loss on the word" in sentence for sentence in told)
     assert "3 steps were skipped" in told[-1]
     early = summary.sentences(TrainConfig(max_steps=400), record(last=100), Path("runs/x"), None)
-    assert any(sentence.startswith("In no task of references the loss") for sentence in early)
+    assert any(sentence.startswith("In no task the loss") for sentence in early)
     half = summary.sentences(TrainConfig(max_steps=400), record(last=300), Path("runs/x"), None)
     assert any(sentence.startswith("In 1 of 2 tasks") and sentence.endswith("Not yet: cue.") for sentence in half)
 

@@ -248,7 +248,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in err
     steps = checkpoint.saved_steps(tmp_path / "run")
-    assert "saved; go on with: python train.py run=run resume=true" in out.replace("\n", " ")
+    assert "saved; resume with: python train.py run=run resume=true" in out.replace("\n", " ")
     assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == steps[-1]
 
 

@@ -1,4 +1,4 @@
-"""The tasks of stories. To add one: write its templates, which words to draw, and add it here."""
+"""All tasks. To add one, write its templates and what draws their words in a module here, and list it in ``TASKS``."""
 
 from data.stories.grammar import Task
 from data.stories.tasks.language import COPYING, RECALL, SUBJECT_VERB, TRANSLATION
