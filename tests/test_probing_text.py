@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, SMALL
 
+import probe
 from data.stories import write
 from storage.metrics import read_rows
 
@@ -52,6 +53,14 @@ def test_stories_are_asked_of_a_run_on_plain_text_by_name(script, text_run, caps
     assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
     assert heads_of()["text"] is not None
     assert "who looks back" in capsys.readouterr().out
+
+
+def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, monkeypatch):
+    text_run()
+    monkeypatch.setattr(probe, "resolved_tasks", lambda *_: ["cue"])
+    script("probe", "run=run", "n_cases=20", TOKENS)
+    assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
+    assert heads_of()["model"]["tasks"] == ["cue"]
 
 
 def test_a_run_on_stories_shows_its_tasks_and_then_its_text(script, finished_run, capsys):

@@ -8,7 +8,7 @@ import pytest
 import toys
 
 from data.cases.case import Case, EncodedCase, Spans, encode_case
-from probing import probe, to_json
+from probing import probe, resolved_tasks, to_json
 from probing.behaviour import LIKELIEST, PAIRS, PREFERRED, how_to_judge, is_resolved, judge, preferred
 from probing.predictions import last_pronoun
 from probing.splits import Split
@@ -93,3 +93,10 @@ def test_the_last_pronoun_chooses_whom_it_means():
 def test_the_last_pronoun_is_a_baseline_where_cases_name_it(last):
     split = Split([pronoun_case(last)] * 2)
     assert ("last pronoun" in plain_baselines(split, split, ("A-1",))) == bool(last)
+
+
+def test_only_tasks_that_a_model_resolves_and_can_read_are_worth_measuring():
+    cases = toys.toy_cases("select", 40)
+    unknown = [replace(case, task="unknown", spans=replace(case.spans, answer=case.spans.gold[0])) for case in cases]
+    assert resolved_tasks(toys.hand_set_model(), toys.TOKENIZER, [*cases, *unknown]) == [cases[0].task]
+    assert resolved_tasks(toys.train(0, 0, shuffled=False), toys.TOKENIZER, cases) == []

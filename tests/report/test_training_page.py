@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page
 from records import LN2, evaluation, record, references, write_run
 
-from report.training_page import write_training_page
+from report.training_page import frame_of, write_training_page
 
 HOSTILE = "<img src=x onerror=\"throw Error('run')\"></script><script>throw Error('run')</script>\n&lt;b&gt; <!--"
 
@@ -269,3 +269,8 @@ def test_settings_are_those_of_the_run(open_run, tmp_path):
     page = open_run(record())
     page.click("#settings summary")
     assert page.locator("pre.config").text_content() == (Path(tmp_path) / "a run" / "config.yaml").read_text()
+
+
+def test_what_heads_cost_in_a_text_is_no_task_of_the_dynamics():
+    row = {"step": 1, "tokens": 64, "probe/cue/mass": 0.5, "probe/text/0.1/nats": 0.1, "probe_seconds": 1.0}
+    assert frame_of(row)["tasks"] == {"cue": {"mass": 0.5}}
