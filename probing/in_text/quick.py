@@ -1,4 +1,4 @@
-"""What heads are worth in a text at one moment of training: one number for each, at a cost that training can bear."""
+"""What it costs a model to do without each head in a text, measured quickly enough to be repeated while it trains."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
