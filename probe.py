@@ -15,7 +15,9 @@ from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
 from data import Case, Tokenizer, read_cases, split_cases
-from data.cases.fit import explain_fit
+from data.cases.files import OWN_SPLITS
+from data.cases.fit import explain_fit, measurable_pairs
+from data.cases.mine import mine_tokens
 from data.cases.minimal_pairs import read_pairs
 from data.languages import load_language
 from data.stories import TASKS, Stories, cases
@@ -66,7 +68,7 @@ def main(command: ProbeCommand) -> None:
     if command.dynamics and not snapshots.saved(run):
         raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
     text = read_text(command, model, tokenizer, state, console)
-    select, report = read(command, model, tokenizer, console)
+    select, report = read(command, model, tokenizer, text, console)
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give text_file=PATH")
     console.print(f"run {run}, step {state['step']:,}; {describe(select, report, text)}")
@@ -178,25 +180,32 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
     console.print(f"written: {', '.join(map(str, written))}")
 
 
-def read(command: ProbeCommand, model: GPT, tokenizer: Tokenizer, console: Console) -> tuple[list[Case], list[Case]]:
-    """The cases to select and to report: the user's own, or stories; on a run on other text only the tasks of stories
-    that it resolves, perhaps none, unless ``tasks`` names some.
+def read(
+    command: ProbeCommand, model: GPT, tokenizer: Tokenizer, text: TextToRead | None, console: Console
+) -> tuple[list[Case], list[Case]]:
+    """The cases to select and to report: the user's own, or stories; on a run on other text the references mined from
+    it, and the tasks of stories that it resolves, perhaps none, unless ``tasks`` names some.
     """
     if command.cases is not None:
         own = read_cases(Path(command.cases))
         for sentence in explain_fit(own, tokenizer, model.config.block_size):
             console.print(f"note   {sentence}")
         return split_cases(own)
-    tasks = command.tasks
+    tasks, mined = command.tasks, []
     if tasks is None and isinstance(corpus_of(Path(command.run)), Stories):
         tasks = tuple(TASKS)
     elif tasks is None:
         with progress_bar(console) as progress:
             few = cases("select", BEHAVIOUR_CASES, command.seed, tuple(TASKS))
             tasks = tuple(resolved_tasks(model, tokenizer, few, progress))
-    if not tasks:
-        return [], []
-    select, report = (cases(split, command.n_cases, command.seed, tasks) for split in ("select", "report"))
+        if text is not None:
+            ids, most = text.text.ids, command.n_cases // 2
+            found = mine_tokens(ids, tokenizer, model.config.block_size, command.language, most)
+            mined = measurable_pairs(found.cases, tokenizer)
+    stories = [cases(split, command.n_cases, command.seed, tasks) if tasks else [] for split in OWN_SPLITS]
+    select, report = (
+        [*stories[i], *(case for case in mined if case.split == split)] for i, split in enumerate(OWN_SPLITS)
+    )
     return select, report
 
 

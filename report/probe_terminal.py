@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, TimeElapsedColumn
@@ -13,6 +14,7 @@ from probing.effects import NecessaryHeads
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
+from probing.lists import TASK as LISTS
 from probing.pairs import ScoredPairs
 from probing.splits import Split
 from probing.tasks import LOOKS_P, TaskResult, negative_control
@@ -99,6 +101,17 @@ def behaviour_notes(tasks: Sequence[TaskResult]) -> list[str]:
     ]
 
 
+def unresolved_note(result: TaskResult) -> str:
+    """What there is to say of references in a text that the model does not resolve: no head is interpreted."""
+    found, (name, baseline) = result.behaviour, result.best_baseline
+    low, high = (100 * end for end in found.ci)
+    return (
+        f"not resolved  {visible_name(result.name)}: {MEANINGS[found.judged_by]} in {found.accuracy:.1%} "
+        f"({low:.0f}-{high:.0f}) of {len(result.cases)} cases; the best baseline, "
+        f"{summary.BASELINES.get(name, name)}, finds the right candidate in {baseline.accuracy:.1%}"
+    )
+
+
 def pattern_notes(findings: Findings) -> list[str]:
     """What the role map leaves out: distances, sinks, and the error of the best aligner."""
     notes = []
@@ -126,12 +139,19 @@ def print_findings(findings: Findings, console: Console) -> None:
     first = findings.text is not None and leads({"text": findings.text, "tasks": [t.name for t in findings.tasks]})
     if first:
         print_text(findings.text, console)
-    if findings.tasks:
+        if resolved := [result for result in findings.tasks if result.resolved]:
+            print_tasks(replace(findings, tasks=resolved), console)
+        for result in findings.tasks:
+            if not result.resolved and result.name != LISTS:
+                console.print(unresolved_note(result))
+    elif findings.tasks:
         print_tasks(findings, console)
     for reason in findings.too_few:
         console.print(f"not measured  {visible_text(reason)}")
     if findings.text is not None and not first:
         print_text_briefly(findings.text, console)
+    if known := known_head_table(findings):
+        console.print(known)
 
 
 def print_tasks(findings: Findings, console: Console) -> None:
@@ -142,8 +162,6 @@ def print_tasks(findings: Findings, console: Console) -> None:
     console.print(task_table(findings.tasks, wide=console.width >= 110))
     for note in behaviour_notes(findings.tasks):
         console.print(note)
-    for reason in findings.too_few:
-        console.print(f"not measured  {visible_text(reason)}")
     for result in findings.tasks:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
             few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"
@@ -151,12 +169,10 @@ def print_tasks(findings: Findings, console: Console) -> None:
     control = negative_control(findings.tasks)
     if control is not None:
         bug = "" if control == 0.5 else ": A BUG; do not trust any of these numbers"
-        console.print(f"\nimpossible probe (counterfactuals still identical): {control:.2%}, must be 50.00%{bug}\n")
+        console.print(f"\nnegative control (counterfactuals still identical): {control:.2%}, must be 50.00%{bug}\n")
     console.print(role_table(findings, console))
     for note in pattern_notes(findings):
         console.print(note)
-    if known := known_head_table(findings):
-        console.print(known)
 
 
 def known_head_table(findings: Findings) -> Table | None:

@@ -144,3 +144,20 @@ def test_validation_text_that_is_too_short_for_probes_is_named_before_training(e
 def test_a_model_without_heads_is_refused_in_one_line(script, error_of):
     script("train", "run=run", "max_steps=1", *QUICK, *SMALL, "model.attention=R")
     assert error_of("probe", "run=run", "text_file=x.txt") == "error: run=run: attention=R has no heads to probe"
+
+
+def test_references_are_mined_from_the_text_and_judged_by_pairs(script, capsys):
+    names = ("Tom", "Anna", "Ben", "Clara", "Hugo", "Ida", "Karl", "Lena")
+    pairs = [(one, other) for one in names for other in names if one != other]
+    sentences = [
+        f"Then {one} met {other} at the old mill and they spoke. After a while we saw that {who} was tired. "
+        for one, other in pairs * 12
+        for who in (one, other)
+    ]
+    Path("text.txt").write_text("".join(sentences))
+    script("train", "run=run", "max_steps=2", "data.val_fraction=0.5", *ON_FILES)
+    script("probe", "run=run", "n_cases=40", TOKENS)
+    found, out = heads_of()["tasks"]["repeated_name"], capsys.readouterr().out
+    assert (found["judged_by"], found["resolved"]) == ("pairs", False)
+    assert "not resolved  repeated name: between counterfactuals the odds" in out
+    assert "not interpreted" not in out

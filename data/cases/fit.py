@@ -30,6 +30,19 @@ def encode_cases(cases: Sequence[Case], tokenizer: Tokenizer) -> list[EncodedCas
     return encoded
 
 
+def measurable_pairs(cases: Sequence[Case], tokenizer: Tokenizer) -> list[Case]:
+    """Of ``cases``, each beside its counterfactual, the pairs that this tokenizer can measure."""
+
+    def fits(case: Case) -> bool:
+        try:
+            encode_checked(case, tokenizer)
+        except InputError:
+            return False
+        return True
+
+    return [case for pair in zip(cases[::2], cases[1::2], strict=True) if all(map(fits, pair)) for case in pair]
+
+
 def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
     """``encode_case`` for a case that no grammar vouches for; raises InputError with the reason alone."""
     answer = words_at(case, case.spans.answer)
