@@ -19,7 +19,7 @@ test: $(VENV)/browser-looked-for
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python --summary none
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python --summary=none
 	$(BIN)/python tests/lint_pages.py
 
 $(VENV)/installed: requirements.txt

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 from common.errors import InputError
 from data.cases.case import Case, Span, Spans
@@ -144,7 +145,7 @@ def parse_spans(record: object, raw: bytes, foil: str) -> Spans:
     """The spans of a text whose bytes are ``raw``: each inside it, and all where a case needs them."""
     if not isinstance(record, dict):
         raise InputError(f"spans must be a JSON object, not {reprlib.repr(record)}")
-    spans = {}
+    spans: dict[str, Any] = {}
     for key, value in given(record, SPAN_KEYS, REQUIRED_SPANS, "spans.").items():
         name = f"spans.{key}"
         if key == "links":
@@ -280,7 +281,8 @@ def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
                 f"task {reprlib.repr(task)} has no cases in split {split}; heads are chosen on select and quoted "
                 "on report: give it at least two templates, and cases of both splits or no splits at all"
             )
-    return tuple([case for case in ordered if case.split == split] for split in OWN_SPLITS)
+    select, report = ([case for case in ordered if case.split == split] for split in OWN_SPLITS)
+    return select, report
 
 
 def deal(cases: Sequence[Case]) -> list[Case]:

@@ -163,7 +163,7 @@ def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     split = {word: n for words in counts for word, n in words.items()}
     if not split:
         return ""
-    example = max(split, key=split.get)
+    example = max(split, key=lambda word: split[word])
     return (
         f"{sum(map(bool, counts))} of {len(cases)} cases contain words that this run's tokenizer can only spell in "
         f"pieces (e.g. {example.strip()!r} as {split[example]} tokens): the model may never have seen them"

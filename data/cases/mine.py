@@ -107,7 +107,7 @@ def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
             j -= 1
         start = tokens.sentence_from(first)
         mentions = [mention for mention in found[max(j, 0) : k] if mention.first >= start]
-        if {mention.form for mention in mentions} != {name.form, other and other.form} or len(mentions) < 2:
+        if not other or {mention.form for mention in mentions} != {name.form, other.form} or len(mentions) < 2:
             continue
         both = {name.form: other.form, other.form: name.form}
         roles = {name.form: GOLD, other.form: OTHER}
@@ -217,7 +217,7 @@ def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
             for other in words[start:i]
             if other in rare and other != word
         }
-        other = min(others, key=others.get, default=None)
+        other = min(others, key=lambda word: others[word], default=None)
         if other is None or others[other][1] > MATCHED:
             continue
         positions = [k for k in range(start, i) if words[k] in (word, other)]

@@ -75,4 +75,5 @@ def parse_pair(line: str, file: str) -> Pair:
         if LONE_SURROGATE.search(sentence):
             raise InputError(f"{key} has half of a surrogate pair, which is no character")
     paradigm = str(record.get("UID") or file)
-    return Pair(*(record[key] for key in SENTENCES), paradigm, str(record.get("linguistics_term") or paradigm))
+    good, bad = (record[key] for key in SENTENCES)
+    return Pair(good, bad, paradigm, str(record.get("linguistics_term") or paradigm))

@@ -240,6 +240,6 @@ class Names:
         if title:
             return title
         given = self.without_title(words)
-        known = {self.people.first_names.get(given[0]), *(self.titled.get(given[0], ()) if len(given) == 1 else ())}
-        known.discard(None)
+        known = {self.people.first_names.get(given[0], ""), *(self.titled.get(given[0], ()) if len(given) == 1 else ())}
+        known.discard("")
         return known.pop() if len(known) == 1 else ""

@@ -139,6 +139,7 @@ def cases(templates: Sequence[tuple[Template, Template]], pronouns: Sequence[str
 
 def parting(one: Case, other: Case) -> str:
     """How a case and its counterfactual differ up to and including the pronoun: one of PARTINGS."""
+    # pyrefly: ignore [not-iterable] all of these cases have a pronoun
     (start, end), (other_start, other_end) = one.spans.pronoun, other.spans.pronoun
     raw, other_raw = one.text.encode(), other.text.encode()
     if raw[:start] == other_raw[:other_start]:

@@ -34,18 +34,24 @@ class Stories:
     def __post_init__(self) -> None:
         if self.tasks is None:
             object.__setattr__(self, "tasks", tuple(TASKS))
-        check_tasks(self.tasks)
+        else:
+            check_tasks(self.tasks)
         for name, most in MOST_STORIES.items():
             if not 1 <= vars(self)[name] <= most:
                 raise ValueError(f"{name}={vars(self)[name]}: must be 1 to {most:,}")
 
+    @property
+    def posed(self) -> tuple[str, ...]:
+        """``tasks``, whose None stands for all."""
+        return self.tasks or tuple(TASKS)
+
     def fingerprint(self, cache: object, progress: object) -> dict:
-        settings = [self.n_train, self.n_val, self.seed, list(self.tasks)]
+        settings = [self.n_train, self.n_val, self.seed, list(self.posed)]
         return {"corpus": self.name, "grammar": GRAMMAR_VERSION, "settings": settings}
 
     def pieces(self, cache: object, replaced: object, total: object, progress: object) -> Iterator[tuple[str, Piece]]:
         for label, split, n in (("train", "train", self.n_train), ("val", "select", self.n_val)):
-            for story in write(split, n, self.seed, self.tasks):
+            for story in write(split, n, self.seed, self.posed):
                 yield label, Piece(story, ends_document=True)
 
     def total_bytes(self, cache: object, progress: object) -> None:

@@ -100,7 +100,7 @@ def write(split: str, n: int, seed: int, tasks: Sequence[str] = tuple(TASKS)) ->
     Often a story has more questions after the first, and now and then a distractor sentence at its end.
     """
     rng = Random(f"text {split} {seed}")
-    templates = [task.templates for task in map(TASKS.get, tasks) for _ in range(task.share)]
+    templates = [TASKS[name].templates for name in tasks for _ in range(TASKS[name].share)]
     for _ in range(n):
         template = pick(rng, pick(rng, templates))
         slots = draw_slots(template, split, rng)
@@ -196,6 +196,7 @@ def change(
     if kind == task.counterfactual_kind:
         return slots, template.other(gold)
     if kind == "attribute":
+        # pyrefly: ignore [not-callable] `cases` takes only templates that have one for this kind
         return template.change_attribute(rng, slots, gold), gold
     if kind == "null":
         text = template.openings[parts[0]] + template.endings[parts[1]].partition("{answer}")[0]

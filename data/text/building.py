@@ -56,7 +56,7 @@ class ProgressFile:
 
     def __init__(self, folder: Path, description: dict) -> None:
         self.path = folder / PROGRESS_FILE
-        self.saved = read_json(self.path)
+        self.saved: dict = read_json(self.path)
         same = self.saved.get("description") == json.loads(json.dumps(description))
         self.begun = (
             same and (folder / TOKENIZER).is_file() and file_sha256(folder / TOKENIZER) == self.saved["tokenizer"]
@@ -181,7 +181,7 @@ def can_go_on(folder: Path) -> bool:
 
 def work_items(pieces: Iterable[tuple[str, Piece]]) -> Iterator[WorkItem]:
     """Pieces of one split together, about ITEM_CHARACTERS of them."""
-    together, size, last = [], 0, None
+    together, size, last = [], 0, ""
     for split, piece in pieces:
         if together and (split != last or size >= ITEM_CHARACTERS):
             yield WorkItem(last, together)

@@ -1,8 +1,8 @@
 """The corpora that have a name: where their files are, which files these must be, and what is held out of them.
 
-Adding one is an entry here and a file in ``configs/data``. Sizes and sha256 were taken from what others measured or
-from what Hugging Face lists (docs/corpora.md says which); addresses on Hugging Face name a revision, so that the files
-after them cannot change.
+Adding one is a name and an entry at the end, and a file in ``configs/data``. Sizes and sha256 were taken from what
+others measured or from what Hugging Face lists (docs/corpora.md says which); addresses on Hugging Face name a revision,
+so that the files after them cannot change.
 """
 
 from dataclasses import dataclass
@@ -128,7 +128,8 @@ OPENWEBTEXT = on_hub(
     },
 )
 
-CATALOG = {
+CorpusName = Literal["shakespeare", "tinystories", "wikitext103", "fineweb_edu", "openwebtext", "enwik8"]
+CATALOG: dict[CorpusName, Source] = {
     "shakespeare": Source("text", (SHAKESPEARE,)),
     "tinystories": Source("separated", TINYSTORIES[:1], val=TINYSTORIES[1:]),
     "wikitext103": Source("lines", WIKITEXT103[:2], val=WIKITEXT103[2:]),

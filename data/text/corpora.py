@@ -16,7 +16,8 @@ from data.text.finding import find_files
 
 
 class Corpus(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Changes, as JSON, when the text seems to have changed; raises InputError where there is none."""
@@ -103,12 +104,13 @@ class Files:
             before = total
         return total
 
-    def pieces(self, cache: Path, counts: Counts, total: int, progress: Progress) -> Iterator[tuple[str, Piece]]:
+    def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
         files = self.files(cache)
         if self.separator != END:
             counts.separator = self.separator
         train = self.documents(files["train"], counts)
         if self.val_fraction is not None:
+            total = total or self.total_bytes(cache, progress)
             train_bytes = int(total * (1 - self.val_fraction))
             if not train_bytes:
                 raise InputError(f"data.val_fraction={self.val_fraction}: leaves none of {total:,} bytes to train on")

@@ -73,6 +73,7 @@ class WebFile:
         pooch.get_logger().setLevel("ERROR")
         name = Path(self.path).name
         one = pooch.create(folder, "", registry={name: self.sha256}, urls={name: self.url}, retry_if_failed=TRIES_AGAIN)
+        # pyrefly: ignore [bad-argument-type] pooch's own types do not know its downloaders
         return Path(one.fetch(name, downloader=pooch.HTTPDownloader(bar, CHUNK, timeout=TIMEOUT_SECONDS)))
 
 
@@ -101,6 +102,7 @@ class HubFile:
         logging.set_verbosity_error()
         where = {"repo_type": "dataset", "revision": self.revision}
         expected = self.sha256 or get_hf_file_metadata(hf_hub_url(self.dataset, self.name, **where)).etag
+        # pyrefly: ignore [no-matching-overload] a bar that exists instead of the class of one
         path = Path(hf_hub_download(self.dataset, self.name, **where, local_dir=folder, tqdm_class=bar))
         if (found := file_sha256(path)) != expected:
             raise ValueError(f"another file came: sha256 {found} instead of {expected}")

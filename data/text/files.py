@@ -4,19 +4,21 @@ import codecs
 import gzip
 import json
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from backports import zstd
 
 from common.errors import InputError
 from common.visible import visible_text
 from data.text.finding import LINES_SUFFIX, PARQUET_SUFFIX, kind
-from data.text.parquet import read_rows
+from data.text.parquet import read_values
 
 CHUNK = 1 << 18
 LONGEST_PIECE = 1 << 19
@@ -25,7 +27,8 @@ WORD_END = re.compile(r"\S[ \n]")
 SHORT_LOOK_BACK = 1 << 8
 END = "<|endoftext|>"  # between documents of a text file, as GPT-2 was trained and many corpora are kept
 LINE_ENDS = "\r\n"
-ANY_WINDOW = {zstd.DecompressionParameter.window_log_max: zstd.DecompressionParameter.window_log_max.bounds()[1]}
+WINDOW = zstd.DecompressionParameter.window_log_max
+ANY_WINDOW: dict[int, int] = {WINDOW: WINDOW.bounds()[1]}
 # Stray bytes of text that is UTF-8 are far fewer than one in 200; of Latin-1 with accents about one in 100 is lost, and
 # of anything that is not built on ASCII half. A few pass in any file: one short note must not end a whole corpus.
 MOST_LOST, FEW_LOST = 1 / 200, 20
@@ -37,6 +40,7 @@ OTHER_MARKS = {  # the longer ones first: that of UTF-32 begins with that of UTF
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+Binary = BufferedReader | gzip.GzipFile | zstd.ZstdFile | zipfile.ZipExtFile  # can be peeked into
 
 
 class Piece(NamedTuple):
@@ -46,7 +50,7 @@ class Piece(NamedTuple):
     ends_document: bool
 
 
-def open_binary(path: Path) -> BinaryIO:
+def open_binary(path: Path) -> Binary:
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
     if path.suffix.lower() == ".zst":
@@ -149,7 +153,7 @@ def read_pieces(
     """
     if kind(path) == PARQUET_SUFFIX:
         encoding = Encoding(path)
-        rows = ((i, text and encoding.seen(text)) for i, text in enumerate(read_rows(path, field, nulls=True)))
+        rows = ((i, text and encoding.seen(text)) for i, text in enumerate(read_values(path, field)))
         yield from cut_records(path, "row", field, rows, counts, skip_without_text)
         encoding.require_utf8()
         return
@@ -164,7 +168,7 @@ def read_pieces(
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
 
-def refuse_other_marks(file: BinaryIO, path: Path) -> None:
+def refuse_other_marks(file: Binary, path: Path) -> None:
     """Raises InputError where a file begins with the mark of an encoding that is not read."""
     head = file.peek(4)[:4]
     for mark, encoding in OTHER_MARKS.items():
@@ -172,7 +176,7 @@ def refuse_other_marks(file: BinaryIO, path: Path) -> None:
             raise InputError(f"{path}: is {encoding}; save it as UTF-8")
 
 
-def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
+def read_text(file: Binary, path: Path) -> Iterator[str]:
     """A text file in chunks; bytes that are no UTF-8 become lone surrogates. Raises InputError after too many."""
     refuse_other_marks(file, path)
     encoding, decoder = Encoding(path), codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
@@ -182,7 +186,7 @@ def read_text(file: BinaryIO, path: Path) -> Iterator[str]:
     encoding.require_utf8()
 
 
-def read_lines(file: BinaryIO, path: Path, field: str) -> Iterator[tuple[int, str | None]]:
+def read_lines(file: Binary, path: Path, field: str) -> Iterator[tuple[int, str | None]]:
     """The number of each record's line in a .jsonl file, and its text; None where it has none.
 
     Raises InputError where a line is no JSON, and after too many bytes that are no UTF-8.

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import Literal
 
 from common.errors import InputError
-from data.text.catalog import CATALOG, Source
+from data.text.catalog import CATALOG, CorpusName, Source
 from data.text.corpora import Files
 from data.text.download import Progress, check, fetch_all, silent
 from data.text.files import END, Counts, Piece, cut_document, cut_separated, cut_text, read_text, split_pieces
@@ -25,7 +24,7 @@ UNZIPPED = 10**8  # bytes; enwik8 is these, and no archive is let grow beyond th
 class Named:
     """A corpus of ``data.text.catalog``; ``n_files`` of its files to train on, where it has several."""
 
-    name: Literal[tuple(CATALOG)]
+    name: CorpusName
     n_files: int | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +67,10 @@ class Named:
 
     def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
         source, (train, val) = self.source, self.files(cache, progress)
-        read = READERS.get(source.kind)
+        if not (source.val or source.val_rows or source.cut):
+            yield from Files(str(train[0])).pieces(cache, counts, total, progress)
+            return
+        read = READERS[source.kind]
         if source.val:
             yield from (("train", piece) for piece in read(train, counts))
             yield from (("val", piece) for piece in read(val, counts))
@@ -82,8 +84,6 @@ class Named:
             start, end = source.cut
             until_end = takewhile(lambda labelled: labelled[0] == "train", split_pieces(read(train, counts), end))
             yield from split_pieces((piece for _, piece in until_end), start)
-        else:
-            yield from Files(str(train[0])).pieces(cache, counts, total, progress)
 
 
 def read_documents(texts: Iterator[str], counts: Counts) -> Iterator[Piece]:
@@ -127,6 +127,7 @@ def read_zip(paths: Sequence[Path], counts: Counts) -> Iterator[Piece]:
                 if len(members) != 1 or members[0].file_size > UNZIPPED:
                     raise InputError(f"{path}: must hold one file, of at most {UNZIPPED:,} bytes")
                 with archive.open(members[0]) as file:
+                    # pyrefly: ignore [bad-argument-type] the standard library's types hide that it is a ZipExtFile
                     yield from cut_document(map(counts.clean, read_text(file, path)))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise InputError(f"{path}: damaged archive ({error})") from None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from common.errors import InputError
 
@@ -10,12 +11,18 @@ ROWS = 64  # at once: documents may be long
 BUFFER = 1 << 20  # bytes of the file at once, instead of a whole column of a row group
 
 
-def read_rows(
-    path: Path, field: str, start: int = 0, stop: int | None = None, nulls: bool = False
-) -> Iterator[str | None]:
+def read_rows(path: Path, field: str, start: int = 0, stop: int | None = None) -> Iterator[str]:
+    """As `read_values`, but raises InputError for a row without text."""
+    for row, text in enumerate(read_values(path, field, start, stop), start):
+        if text is None:
+            raise InputError(f"{path}, row {row}: no text under {field!r}")
+        yield text
+
+
+def read_values(path: Path, field: str, start: int = 0, stop: int | None = None) -> Iterator[str | None]:
     """The texts under ``field`` in rows start .. stop - 1; bytes that are no UTF-8 become lone surrogates.
 
-    ``field`` is a column, or, as ``meta.text``, part of one. A row without text is None with ``nulls``, else refused.
+    ``field`` is a column, or, as ``meta.text``, part of one. A row without text is None.
     """
     arrow, parquet = pyarrow()
     try:
@@ -25,8 +32,6 @@ def read_rows(
             for batch in file.iter_batches(ROWS, row_groups=groups, columns=[field], use_threads=False):
                 for value in as_bytes(arrow, batch.column(column), inside):
                     if row >= start and (stop is None or row < stop):
-                        if value is None and not nulls:
-                            raise InputError(f"{path}, row {row}: no text under {field!r}")
                         yield None if value is None else value.decode("utf-8", "surrogateescape")
                     row += 1
     except (arrow.ArrowException, OSError) as error:
@@ -63,21 +68,27 @@ def pyarrow() -> tuple[ModuleType, ModuleType]:
     return pyarrow, pyarrow.parquet
 
 
-def names_of(arrow: ModuleType, schema: object, field: str, path: Path) -> list[str]:
+def names_of(arrow: ModuleType, schema: Any, field: str, path: Path) -> list[str]:
     """The column with that text, and the names that lead to it in there; raises InputError where there is none."""
     for names in ([field], field.split(".")):
         inside = schema
         for name in names:
-            has_names = isinstance(inside, (arrow.Schema, arrow.StructType))
-            index = inside.get_field_index(name) if has_names else -1  # also of a name that stands there twice
-            inside = inside.field(index).type if index >= 0 else None
+            inside = type_of(arrow, inside, name)
         if inside is not None and is_text(arrow.types, inside):
             return names
     columns = ", ".join(schema.names)
     raise InputError(f"{path}: no text under {field!r}; name the column with data.field=..., of {columns}")
 
 
-def is_text(types: ModuleType, kind: object) -> bool:
+def type_of(arrow: ModuleType, inside: Any, name: str) -> Any:
+    """The type of what has this name in a schema or a struct; None where there is none, or two."""
+    if not isinstance(inside, (arrow.Schema, arrow.StructType)):
+        return None
+    index = inside.get_field_index(name)
+    return inside.field(index).type if index >= 0 else None
+
+
+def is_text(types: ModuleType, kind: Any) -> bool:
     """Whether a column holds text: also as bytes, which is what Parquet has where a tool did not say that they are
     text, or as nothing but nulls.
     """
@@ -88,7 +99,7 @@ def is_text(types: ModuleType, kind: object) -> bool:
     return any(is_one(kind) for is_one in (*strings, *others))
 
 
-def as_bytes(arrow: ModuleType, column: object, inside: list[str]) -> list[bytes | None]:
+def as_bytes(arrow: ModuleType, column: Any, inside: list[str]) -> list[bytes | None]:
     """A column of text as it lies in the file: unlike arrow's own strings, its bytes need not be UTF-8."""
     for name in inside:
         column = column.flatten()[column.type.get_field_index(name)]
@@ -97,7 +108,7 @@ def as_bytes(arrow: ModuleType, column: object, inside: list[str]) -> list[bytes
     return column.cast(arrow.large_binary()).to_pylist()
 
 
-def groups_of(file: object, start: int, stop: int | None) -> tuple[list[int], int]:
+def groups_of(file: Any, start: int, stop: int | None) -> tuple[list[int], int]:
     """The row groups with any of rows start .. stop - 1, and the first row in them."""
     groups, first, row = [], 0, 0
     for group in range(file.metadata.num_row_groups):

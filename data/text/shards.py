@@ -3,7 +3,9 @@
 import hashlib
 import json
 from bisect import bisect_right
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -35,7 +37,7 @@ class ShardWriter:
         self.shards: list[dict] = []
         self.waiting: list[np.ndarray] = []
         self.n_waiting = 0
-        self.file = None
+        self.file: IO[bytes] | None = None
         if saved:
             self.shards = list(saved["shards"])
             if saved["tokens"]:
@@ -53,29 +55,29 @@ class ShardWriter:
         ids = np.concatenate(self.waiting).astype(self.dtype)
         self.waiting, self.n_waiting = [], 0
         while len(ids):
-            if self.file is None:
-                self.open_shard("wb")
+            file = self.file or self.open_shard("wb")
             now, ids = np.split(ids, [SHARD_TOKENS - self.tokens])
             data = now.tobytes()
-            self.file.write(data)
+            file.write(data)
             self.hash.update(data)
             self.tokens += len(now)
             if self.tokens == SHARD_TOKENS:
-                self.finish_shard()
+                self.finish_shard(file)
 
-    def open_shard(self, mode: str) -> None:
+    def open_shard(self, mode: str) -> IO[bytes]:
         self.name = f"{self.split}_{len(self.shards):05d}.bin"
         self.file = open(self.folder / self.name, mode)
         self.hash, self.tokens = hashlib.sha256(), 0
+        return self.file
 
     def reopen_shard(self, tokens: int, sha256: str) -> None:
         """Goes on after the first ``tokens`` of a shard; raises OSError or EOFError where they are not there as they
         were written.
         """
-        self.open_shard("r+b")
+        file = self.open_shard("r+b")
         missing = tokens * self.dtype.itemsize
         while missing:
-            data = self.file.read(min(missing, FLUSH_TOKENS))
+            data = file.read(min(missing, FLUSH_TOKENS))
             if not data:
                 raise EOFError(f"{self.name} has not all tokens that were saved")
             self.hash.update(data)
@@ -83,7 +85,7 @@ class ShardWriter:
         if self.hash.hexdigest() != sha256:
             raise EOFError(f"{self.name} has other tokens than were saved")
         self.tokens = tokens
-        self.file.truncate(self.file.seek(tokens * self.dtype.itemsize))
+        file.truncate(file.seek(tokens * self.dtype.itemsize))
 
     def save(self) -> dict:
         self.flush()
@@ -92,23 +94,23 @@ class ShardWriter:
         flush(self.file)
         return {"shards": self.shards, "tokens": self.tokens, "sha256": self.hash.hexdigest()}
 
-    def finish_shard(self) -> None:
-        flush(self.file)
-        self.file.close()
+    def finish_shard(self, file: IO[bytes]) -> None:
+        flush(file)
+        file.close()
         self.file = None
         self.shards.append({"file": self.name, "tokens": self.tokens, "sha256": self.hash.hexdigest()})
 
     def close(self) -> list[dict]:
         self.flush()
         if self.file is not None:
-            self.finish_shard()
+            self.finish_shard(self.file)
         return self.shards
 
 
 class Tokens:
     """The ids of one split as one long array, whatever the number of shards."""
 
-    def __init__(self, arrays: list[np.ndarray]) -> None:
+    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
         self.arrays = arrays
         self.starts = np.cumsum([0, *map(len, arrays)]).tolist()
 

@@ -34,12 +34,14 @@ GPT2_VOCABULARY = WebFile(
     "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
 )
 
+Kind = Literal["bytes", "bpe", "gpt2"]
+
 
 @dataclass(frozen=True)
 class TokenizerConfig:
     """Which tokenizer; ``vocab_size`` (end token included) matters for ``bpe`` only, and is an upper bound."""
 
-    kind: Literal["bytes", "bpe", "gpt2"] = "bpe"
+    kind: Kind = "bpe"
     vocab_size: int = 2048
 
     def __post_init__(self) -> None:
@@ -52,11 +54,11 @@ class TokenizerConfig:
 class Tokenizer:
     """Token ids 0 .. vocab_size - 1; the last one, ``end``, separates documents and stands for no bytes."""
 
-    def __init__(self, kind: str, ranks: dict[bytes, int], pattern: str) -> None:
+    def __init__(self, kind: Kind, ranks: dict[bytes, int], pattern: str) -> None:
         self.kind, self.pattern = kind, pattern
         self.end = len(ranks)
         self.vocab_size = self.end + 1
-        self.pieces = [*sorted(ranks, key=ranks.get), b""]
+        self.pieces = [*sorted(ranks, key=lambda piece: ranks[piece]), b""]
         self.lengths = np.array([len(piece) for piece in self.pieces])
         self.encoding = tiktoken.Encoding(
             "lookback", pat_str=pattern, mergeable_ranks=ranks, special_tokens={END: self.end}

@@ -12,7 +12,7 @@ from common.errors import InputError
 from data import Files, TokenizerConfig, prepare
 from data.text.files import Counts, Piece, read_pieces
 from data.text.finding import find_files
-from data.text.parquet import measure, read_rows
+from data.text.parquet import measure, read_rows, read_values
 
 TEXTS = [f"document {i}, {'é日本 ' * (i % 7)}" for i in range(300)]
 
@@ -60,7 +60,7 @@ def test_text_of_every_kind_is_text(tmp_path, kind, dictionary):
 
 def test_a_column_of_nothing_but_nulls_has_no_text_in_any_row(tmp_path):
     parquet.write_table(arrow.table({"text": arrow.nulls(3)}), tmp_path / "a.parquet")
-    assert list(read_rows(tmp_path / "a.parquet", "text", nulls=True)) == [None] * 3
+    assert list(read_values(tmp_path / "a.parquet", "text")) == [None] * 3
 
 
 def test_bytes_that_are_no_utf8_are_replaced_and_counted(tmp_path):
