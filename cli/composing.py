@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from common.errors import InputError
+from storage.renamed import SETTINGS
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
@@ -89,6 +90,8 @@ def keys_of_experiment(override: str) -> list[str]:
 
 def hint(key: str, known: set[str]) -> str:
     """What somebody who wrote ``key`` may have meant."""
+    if SETTINGS.get(key) in known:
+        return f"it is called {SETTINGS[key]} now"
     group, _, rest = key.partition(".")
     members = [
         path.stem for path in sorted((FOLDER / group).glob("*.yaml")) if rest and rest in list(OmegaConf.load(path))

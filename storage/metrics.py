@@ -8,6 +8,7 @@ from typing import Any
 
 from common.atomic import flush, json_text, replace_durably
 from common.errors import InputError
+from storage.renamed import renamed_column
 
 Row = dict[str, Any]  # numbers, and some text
 Sink = Callable[[Row], None]
@@ -38,14 +39,16 @@ class Metrics:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a metrics file; a last line that a crash cut off is left out. What was not finite is None."""
+    """The rows of a metrics file; a last line that a crash cut off is left out. What was not finite is None. Columns
+    of an earlier version have the names of today.
+    """
     if not path.exists():
         return []
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            rows.append({renamed_column(name): value for name, value in json.loads(line).items()})
+        except (ValueError, AttributeError):  # no JSON, or no object
             raise InputError(f"{path}, line {number}: damaged; remove that line to go on") from None
     return rows
 

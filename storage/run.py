@@ -15,6 +15,7 @@ from data import Tokenizer
 from data.text.finding import RUN
 from storage import checkpoint
 from storage.metrics import read_rows
+from storage.renamed import renamed_settings
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -93,7 +94,9 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
 
 
 def read_config(folder: Path) -> dict:
-    """What a run's config.yaml says; raises InputError where it is damaged."""
+    """What a run's config.yaml says, that of an earlier version by the names of today; raises InputError where it is
+    damaged.
+    """
     path = folder / CONFIG
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -101,7 +104,7 @@ def read_config(folder: Path) -> dict:
         config = "unreadable"
     if config is not None and not isinstance(config, dict):
         raise InputError(f"{path} is damaged: it holds no keys with values; put it right, or give another run")
-    return config or {}
+    return renamed_settings(config or {})
 
 
 def write_config(folder: Path, config: str) -> None:
