@@ -1,8 +1,8 @@
 """Train a small GPT: ``python train.py [data=files data.path=my_texts/] ...``; configs/train.yaml has the keys."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from probing.splits import Tasks
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
+from storage.metrics import Sink
 from storage.weights import fit_block, load_model
 from training import Trainer, pick_device
 from training.device import require_memory, why_not_compiled
@@ -94,10 +95,12 @@ def compiled_if_possible(command: TrainCommand, console: Console, device: torch.
 
 def with_origin(command: TrainCommand, world: World) -> tuple[TrainCommand, huggingface.Import | None]:
     """``command`` with the model and tokenizer of what ``init_from=hf:...`` names, and that model, weights unread."""
-    if command.resume or not (command.init_from or "").startswith(huggingface.SCHEME):
+    name = command.init_from or ""
+    if command.resume or not name.startswith(huggingface.SCHEME):
         return command, None
     with world.in_turn():  # the first may have to download it
-        origin = huggingface.read(command.init_from)
+        origin = huggingface.read(name)
+    # pyrefly: ignore [bad-argument-type] the values are those of numbers in the model's configuration
     model = replace(origin.config, **command.init_changes)
     return replace(command, model=model, tokenizer=origin.tokenizer_config), origin
 
@@ -115,14 +118,14 @@ def make_trainer(
     if command.init_from and command.resume:
         tokenizer = Tokenizer.load(folder / run.TOKENIZER)
     elif command.init_from:
-        model, tokenizer = begin_with(command, origin, console, device, world)
+        model, tokenizer = begin_with(command.init_from, command, origin, console, device, world)
     with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:
         model = new_model(command, dataset, device)
     evaluations, last_evaluations = [partial(write_sample, dataset.tokenizer, command.seed)], []
     if isinstance(command.data, Stories):
-        measure_answers = partial(on_stories, command, dataset.tokenizer, console)
+        measure_answers = partial(on_stories, command, command.data.posed, dataset.tokenizer, console)
         evaluations.append(measure_answers("select", CASES, "referential"))
         if command.max_steps != 0:  # they say what training has come to
             last_evaluations = [measure_answers(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
@@ -140,10 +143,15 @@ def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> 
 
 
 def begin_with(
-    command: TrainCommand, origin: huggingface.Import | None, console: Console, device: torch.device, world: World
+    name: str,
+    command: TrainCommand,
+    origin: huggingface.Import | None,
+    console: Console,
+    device: torch.device,
+    world: World,
 ) -> tuple[GPT, Tokenizer]:
     """The weights and the tokenizer of what ``init_from`` names: a run, or a folder of ``transformers``."""
-    name, dropout = command.init_from, command.model.dropout
+    dropout = command.model.dropout
     if origin:
         for sentence in origin.notes:
             console.note(sentence)
@@ -175,13 +183,15 @@ def advice_on_moved_text(command: TrainCommand) -> Iterator[None]:
 
 
 def on_stories(
-    command: TrainCommand, tokenizer: Tokenizer, console: Console, split: str, n: int, prefix: str
+    command: TrainCommand, posed: Sequence[str], tokenizer: Tokenizer, console: Console, split: str, n: int, prefix: str
 ) -> Evaluation:
-    """Referential loss and accuracy on those annotated stories of a split that fit into the block."""
+    """Referential loss and accuracy on those annotated stories of a split, of the tasks ``posed``, that fit into the
+    block.
+    """
 
     @cache
     def fitting() -> list[EncodedCase]:
-        encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, command.data.tasks)]
+        encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, posed)]
         short = [case for case in encoded if len(case.tokens) <= command.model.block_size]
         if len(short) < len(encoded):
             console.note(f"{len(encoded) - len(short)} of {len(encoded)} {split} stories exceed model.block_size")
@@ -202,15 +212,17 @@ def look_at_heads(command: TrainCommand, dataset: Dataset) -> Evaluation:
             raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
         return lambda model: cost_metrics(quick_costs(model, text, command.seed))
 
+    posed = command.data.posed
+
     @cache
     def tasks() -> Tasks:
-        select, report = (cases(split, PROBE_CASES, command.seed, command.data.tasks) for split in ("select", "report"))
+        select, report = (cases(split, PROBE_CASES, command.seed, posed) for split in ("select", "report"))
         return encode_tasks(tokenizer, select, report, block_size, command.seed)[0]
 
     return lambda model: metrics(quick_probe(model, tasks()))
 
 
-def wandb_sink(command: TrainCommand, folder: Path):
+def wandb_sink(command: TrainCommand, folder: Path) -> AbstractContextManager[Sink]:
     from training.wandb_sink import WandbSink  # slow to import
 
     return WandbSink(folder, command.wandb.mode, command.wandb.project, asdict(command))

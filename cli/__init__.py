@@ -9,7 +9,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from cli import sweeps
-from cli.composing import FOLDER, composed, hint, leaves, nested_keys, written
+from cli.composing import FOLDER, composed, contents, hint, leaves, nested_keys, written
 from cli.help import HELP, help_text
 from cli.one_line import one_line_errors
 from cli.paths import decode_text, encode_text, expand_paths
@@ -89,13 +89,13 @@ def read(name: str, schema: type, settings: list[str]) -> Any:
 def plain(config: DictConfig) -> dict:
     """The composed configuration as a dict, all interpolations resolved; what is missing stays MISSING."""
     try:
-        return OmegaConf.to_container(config, resolve=True)
+        return contents(config, resolve=True)
     except OmegaConfBaseException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{error.full_key}: {reason}") from None
 
 
-def typed(schema: type, values: dict, overrides: list[str] = ()) -> Any:
+def typed(schema: type, values: dict, overrides: Sequence[str] = ()) -> Any:
     """Values as a frozen dataclass; where the command resumes a run, that run's own values with the changes allowed."""
     values = expand_paths(values)
     if "resume" in values:

@@ -11,7 +11,7 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from common.errors import InputError
@@ -71,9 +71,14 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
     return chosen
 
 
+def contents(config: DictConfig | ListConfig, resolve: bool = False) -> dict:
+    """A configuration with keys as a dict."""
+    return OmegaConf.to_container(config, resolve=resolve)  # pyrefly: ignore [bad-return] whatever it is made of
+
+
 def check_keys(arguments: list[str], *configs: DictConfig) -> None:
     """Raises InputError for a key that none of these configurations has."""
-    known = {*GROUPS, *(key for config in configs for key in nested_keys(OmegaConf.to_container(config)))}
+    known = {*GROUPS, *(key for config in configs for key in nested_keys(contents(config)))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
         if key not in known and not key.startswith("hydra"):
@@ -83,7 +88,7 @@ def check_keys(arguments: list[str], *configs: DictConfig) -> None:
 def keys_of_experiment(override: str) -> list[str]:
     """What the file of an ``experiment=NAME`` sets: the groups that it chooses, and single keys after them."""
     name = override.partition("=")[2]
-    content = OmegaConf.to_container(OmegaConf.load(FOLDER / "experiment" / f"{name}.yaml"))
+    content = contents(OmegaConf.load(FOLDER / "experiment" / f"{name}.yaml"))
     groups = [group.removeprefix("override /") for chosen in content.pop("defaults", []) for group in chosen]
     return [*groups, *(key for key, _ in leaves(content))]
 

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -75,7 +75,7 @@ def put(values: dict, key: str, value: Any) -> None:
     values[last] = value
 
 
-def single_keys(overrides: list[str], values: Mapping) -> dict[str, str]:
+def single_keys(overrides: Sequence[str], values: Mapping) -> dict[str, str]:
     """The single keys that the overrides set, also through a group or an experiment, each with its override."""
     by_key = {}
     for override in overrides:
@@ -89,7 +89,7 @@ def single_keys(overrides: list[str], values: Mapping) -> dict[str, str]:
 
 def corpus_of_run(settings: list[str]) -> list[str]:
     """DATA=NAME of the run that these settings resume, where they leave it to the run: its keys are then known."""
-    given = dict(setting.partition("=")[::2] for setting in settings)
+    given = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
     encoded = re.fullmatch(r"\$\{text:(p.+)\}", given.get("run", ""))
     if given.get("resume") not in ("true", "auto") or not encoded or {"data", "experiment"} & given.keys():
         return []
@@ -121,7 +121,7 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
     return {"resume": False, "overwrite": begins_anew(Path(run))}
 
 
-def resumed(values: dict, overrides: list[str], validated: Callable[[dict], Any]) -> dict:
+def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], Any]) -> dict:
     """The stored configuration of ``values["run"]``, changed only by overrides that leave the run what it is.
 
     Those that say what is stored anyway are accepted, so that the command which began a run goes on with it, too.
@@ -181,7 +181,7 @@ def refusal(key: str, given: Any, stored: Any, override: str) -> InputError:
     )
 
 
-def initialized(values: dict, overrides: list[str]) -> dict:
+def initialized(values: dict, overrides: Sequence[str]) -> dict:
     """``values`` with the model and the tokenizer of the run that ``init_from`` names; only FITTED may be others.
 
     What ``hf:`` names is not read here, because it may have to be downloaded: ``init_changes`` says which of FITTED are

@@ -81,6 +81,7 @@ def surviving(main: Callable[[Any], None], read: Callable[[DictConfig], Any], fo
         record = {
             "job": hydra_config.job.num,
             "run": None,
+            # pyrefly: ignore [bad-argument-type, not-iterable] a list of texts
             "overrides": [readable(setting) for setting in OmegaConf.to_container(hydra_config.overrides.task)],
         }
         write_record(folder, record | {"failed": True, "result": "killed"})  # should it be
@@ -111,8 +112,8 @@ def surviving(main: Callable[[Any], None], read: Callable[[DictConfig], Any], fo
 
 
 def result_of(command: Any) -> str:
-    trained = isinstance(command, TrainConfig)
-    best = best_evaluation(read_rows(Path(command.run) / "metrics.jsonl")) if trained else None
+    metrics, trained = Path(command.run) / "metrics.jsonl", isinstance(command, TrainConfig)
+    best = best_evaluation(read_rows(metrics)) if trained else None
     return f"best validation loss {best['val_loss']:.4f}" if best else "done"
 
 
@@ -157,7 +158,8 @@ def check(name: str, settings: list[str]) -> list[list[str]] | None:
     swept = [key for key, override in overrides.items() if override.is_sweep_override()]
     if "hydra/sweeper" in overrides or not all(overrides[key].is_discrete_sweep() for key in swept):
         return None
-    choices = (
+    # pyrefly: ignore [bad-assignment] no override of a command line is without its line
+    choices: Iterator[list[str]] = (
         [f"{key}={value}" for value in override.sweep_string_iterator()] if key in swept else [override.input_line]
         for key, override in overrides.items()
     )
@@ -213,6 +215,7 @@ def folders(
             HydraConfig.instance().set_config(config)
             current = config
         about = HydraConfig.get().job
+        # pyrefly: ignore [bad-argument-type] a DictConfig, where its type has the class that it is made from
         with read_write(about), open_dict(about):
             about.num, about.id, about.override_dirname = number, str(number), str(number)  # as different as the jobs
         for setting in job:

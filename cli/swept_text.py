@@ -37,8 +37,8 @@ def values_of(value: str) -> list[str]:
     if re.fullmatch(r"choice\(.*\)", value, re.DOTALL):
         value = value.removeprefix("choice(")[:-1]
     found, start = [], 0
-    while start <= len(value):
-        quoted, plain = QUOTED.match(value, start), PLAIN.match(value, start)
+    while start <= len(value) and (plain := PLAIN.match(value, start)):  # which matches anything
+        quoted = QUOTED.match(value, start)
         found.append(unquoted(quoted[1]) if quoted else plain[0] if plain[0] == value else plain[0].strip())
         start = (quoted or plain).end() + 1
     return found

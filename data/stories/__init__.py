@@ -49,7 +49,7 @@ class Stories:
         settings = [self.n_train, self.n_val, self.seed, list(self.posed)]
         return {"corpus": self.name, "grammar": GRAMMAR_VERSION, "settings": settings}
 
-    def pieces(self, cache: object, replaced: object, total: object, progress: object) -> Iterator[tuple[str, Piece]]:
+    def pieces(self, cache: object, counts: object, total: object, progress: object) -> Iterator[tuple[str, Piece]]:
         for label, split, n in (("train", "train", self.n_train), ("val", "select", self.n_val)):
             for story in write(split, n, self.seed, self.posed):
                 yield label, Piece(story, ends_document=True)
