@@ -73,7 +73,7 @@ def measure_alignment(model: GPT, select: Sequence[LinkedText], report: Sequence
 def error_rates(model: GPT, texts: Sequence[LinkedText]) -> np.ndarray:
     """The share of links that each head gets wrong, from each of SITES: [sites, K]."""
     device = model.embed.weight.device
-    wrong, n_links = 0, 0
+    wrong, n_links = np.zeros(1), 0
     for part in case_batches([len(text.tokens) for text in texts], 4 * model.config.n_embd):
         batch = texts[part]
         most = max(len(text.links) for text in batch)

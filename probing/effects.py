@@ -101,6 +101,7 @@ def measure_effects(
     made = [change for change in changes if change.path.any()]
     kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(cases) else ()))
     heads, where = [change.head for change in made], [change.site for change in made]
+    # pyrefly: ignore [bad-argument-type] all of these changes are at a site
     jobs = {kind: at_sites(model, cases, heads, where, kind) for kind in kinds}
     jobs |= {"mean_ablation": without_sets(singles, means), "resample_ablation": resampled(singles, seed)}
     odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs, say).items()}

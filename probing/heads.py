@@ -10,7 +10,7 @@ from torch import Tensor
 from data import EncodedCase
 from data.cases.case import Span
 from model import GPT, Hooks
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import PatternRecorder, attention_of, show_patterns
 from probing.predictions import Predictions
 from probing.scoring import in_batches, pad
 
@@ -103,7 +103,7 @@ def uniform_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
     for layer in model.config.layers_with_heads:
         kind = model.config.attention_types[layer]
         if kind not in by_type:
-            visible = model.blocks[layer].attention.visible(rows, marks.size(2)).float()  # [B, S, T]
+            visible = attention_of(model.blocks[layer]).visible(rows, marks.size(2)).float()  # [B, S, T]
             by_type[kind] = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
         parts.append(by_type[kind][:, :, None].expand(-1, -1, model.config.n_head, -1))
     return torch.cat(parts, dim=2)

@@ -22,6 +22,7 @@ from data.text.download import silent
 from model import GPT
 from model.attention import take_rows
 from probing.heads import case_batches, mark_spans, parse_head
+from probing.patterns import attention_of
 from probing.replay import Replay, reach
 from probing.scoring import in_batches, pad
 
@@ -194,7 +195,7 @@ def changed_row(batch: Batch, layer: int, rows: Tensor, kind: str) -> Tensor:
     if kind == "pattern_patching":
         pattern = pattern[batch.counterfactuals()]
     else:
-        visible = batch.model.blocks[layer].attention.visible(rows[:, None], pattern.size(-1))  # [B, 1, T]
+        visible = attention_of(batch.model.blocks[layer]).visible(rows[:, None], pattern.size(-1))  # [B, 1, T]
         pattern = {"weight_swap": swap_masses, "edge_ablation": cut_gold}[kind](pattern, batch.marks() * visible)
     return (pattern[:, :, None] @ values)[:, :, 0]
 
@@ -275,8 +276,8 @@ def resampled(sets: Tensor, seed: int) -> Job:
     return job
 
 
-def replay_sets(batch: Batch, sets: Tensor, replace: Callable[[int, Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-    """Log-odds [V, B]; ``replace``, given (layer, z [V, B, H, R, d], rows, sets), makes the new z of these variants."""
+def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor]) -> Tensor:
+    """Log-odds [V, B]; ``replace``, given (layer, z [V, B, H, R, d], rows, chosen=sets), makes the new z."""
     result = torch.empty(len(sets), len(batch.cases), device=batch.tokens.device)
     sets = sets.to(batch.tokens.device)
     first = sets.any(-1).int().argmax(-1).tolist()  # the first layer that each variant changes

@@ -43,7 +43,8 @@ def is_gpt2_small(config: GPTConfig) -> bool:
 def scores(findings: Findings, literature: str) -> Sequence[float] | None:
     """Every head's share of attention for a role of KNOWN; None where it was not measured."""
     if literature in PATTERN_OF:
-        return findings.attention_patterns and findings.attention_patterns.mass[PATTERN_OF[literature]].tolist()
+        patterns = findings.attention_patterns
+        return None if patterns is None else patterns.mass[PATTERN_OF[literature]].tolist()
     lists = [result for result in findings.tasks if result.name == TASK]
     return [lists[0].quotes[name].mass for name in head_names(findings.model)] if lists else None
 

@@ -3,6 +3,8 @@
 from torch import Tensor
 
 from model import GPT, Hooks
+from model.attention import CausalSelfAttention
+from model.gpt import Block
 
 
 def show_patterns(model: GPT, tokens: Tensor, hooks: Hooks) -> None:
@@ -25,3 +27,8 @@ class PatternRecorder(Hooks):
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
         self.patterns[layer] = pattern
         return pattern
+
+
+def attention_of(block: Block) -> CausalSelfAttention:
+    """The attention of a block that has heads."""
+    return block.attention  # pyrefly: ignore [bad-return] Recurrent has no heads

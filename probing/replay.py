@@ -18,6 +18,7 @@ from model import GPT, Hooks
 from model.attention import CausalSelfAttention, repeat_groups, take_rows
 from model.gpt import Block
 from model.linear import LinearAttention
+from probing.patterns import attention_of
 
 # (layer, z [V, B, H, R, d], rows [B, R]) -> z with the changes of each variant in it.
 Edit = Callable[[int, Tensor, Tensor], Tensor]
@@ -54,7 +55,7 @@ class Replay:
     def pattern(self, layer: int, rows: Tensor) -> Tensor:
         """The clean attention weights [B, H, R, T] of the queries at ``rows`` [B, R]."""
         q, k, _ = self.clean.qkv[layer]
-        return self.model.blocks[layer].attention.weights(take_rows(q, rows), k, rows)
+        return attention_of(self.model.blocks[layer]).weights(take_rows(q, rows), k, rows)
 
     def values(self, layer: int) -> Tensor:
         """The values [B, H, T, d] that these weights mix."""
@@ -96,13 +97,14 @@ class Replay:
                 x = take_rows(block(with_rows(clean.x[later], x, rows, n_variants), None), rows.repeat(n_variants, 1))
                 continue
             rotary = None if model.rotary is None else model.rotary[:, rows].repeat(1, n_variants, 1, 1)
-            q, k, v = block.attention.project(block.norm_attention(x), rotary)
+            attention = attention_of(block)
+            q, k, v = attention.project(block.norm_attention(x), rotary)
             if not whole:
                 _, *before = clean.qkv[later]
                 k, v = (with_rows(old, new, rows, n_variants) for old, new in zip(before, (k, v), strict=True))
             if later == last:
                 q, x, rows = q[:, :, -1:], x[:, -1:], self.asked[:, None]
-            z = attend_rows(block.attention, q, k, v, rows.repeat(n_variants, 1)).unflatten(0, (n_variants, -1))
+            z = attend_rows(attention, q, k, v, rows.repeat(n_variants, 1)).unflatten(0, (n_variants, -1))
             x = finish(block, x, edit(later, z, rows))
         return model.logits(x[:, -1]).unflatten(0, (n_variants, -1))
 

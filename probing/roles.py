@@ -16,7 +16,7 @@ from model import GPT, Hooks
 from model.attention import repeat_groups
 from probing import lists
 from probing.heads import head_names
-from probing.patterns import show_patterns
+from probing.patterns import attention_of, show_patterns
 from probing.scoring import in_batches, pad
 
 OFFSETS = 16  # the distances that are tried
@@ -85,7 +85,7 @@ class AttentionPatternHooks(Hooks):
         kind = self.model.config.attention_types[layer]
         if kind not in self.by_type:
             rows = torch.arange(pattern.size(-1), device=pattern.device)[None]
-            visible = self.model.blocks[layer].attention.visible(rows, pattern.size(-1))[0].float()  # [T, T]
+            visible = attention_of(self.model.blocks[layer]).visible(rows, pattern.size(-1))[0].float()  # [T, T]
             uniform = visible / visible.sum(-1, keepdim=True)
             self.by_type[kind] = torch.stack([torch.einsum("qk,bqk->", uniform, target) for target in self.targets])
         self.uniforms.append(self.by_type[kind][:, None].expand(-1, pattern.size(1)))
@@ -120,7 +120,8 @@ def sum_attention_patterns(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[
     """
     device, config = model.embed.weight.device, model.config
     longest = max(map(len, texts))
-    mass = uniform = rows = sizes = 0
+    mass = uniform = sizes = torch.zeros(1, device=device)
+    rows = torch.zeros(1, dtype=torch.int64, device=device)
     n_first = n_other = 0
     for part in in_batches(len(texts), max(1, WEIGHTS_PER_BATCH // (config.n_head * longest**2))):
         batch = texts[part]

@@ -51,13 +51,13 @@ def score_answers(
 ) -> AnswerScores:
     """Scores the token after position ``sites[i]`` of ``sequences[i]``: is it ``answers[i]`` or ``foils[i]``?"""
     device = model.embed.weight.device
-    rows, answers, foils = (torch.tensor(column, device=device)[:, None] for column in (sites, answers, foils))
+    rows, answer_ids, foil_ids = (torch.tensor(column, device=device)[:, None] for column in (sites, answers, foils))
     parts = []
     for part in in_batches(len(sequences), batch_size):
         logits = model(pad(sequences[part], device), rows=rows[part])[:, 0]
         log_probs = logits.log_softmax(-1)
-        right = log_probs.argmax(-1) == answers[part, 0]
-        parts.append((log_probs.gather(1, answers[part])[:, 0], log_probs.gather(1, foils[part])[:, 0], right))
+        right = log_probs.argmax(-1) == answer_ids[part, 0]
+        parts.append((log_probs.gather(1, answer_ids[part])[:, 0], log_probs.gather(1, foil_ids[part])[:, 0], right))
     return AnswerScores(*map(torch.cat, zip(*parts, strict=True)))
 
 

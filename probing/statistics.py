@@ -27,7 +27,7 @@ class Bootstrap:
     with a single cluster, as far as its cases do.
     """
 
-    def __init__(self, *clusterings: Sequence[str], seed: int = 0) -> None:
+    def __init__(self, *clusterings: Sequence[str] | np.ndarray, seed: int = 0) -> None:
         """``clusterings``: for each way to cluster, the cluster of each case."""
         self.ways = [np.unique(clusters, return_inverse=True)[1] for clusters in clusterings]
         self.draws = []
@@ -77,7 +77,7 @@ def binomial_intervals(shares: np.ndarray, n: int) -> np.ndarray:
     return np.stack((low, high), axis=1)
 
 
-def family_wise_p(choice: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarray:
+def family_wise_p(choice: np.ndarray, groups: Sequence[str] | np.ndarray, seed: int = 0) -> np.ndarray:
     """One-sided p of each predictor's accuracy, adjusted for looking at all of them: [S, K] from ``choice`` [N, S, K].
 
     Null hypothesis: gold and distractor are exchangeable within each group, whose cases all flip together:

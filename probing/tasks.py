@@ -137,8 +137,8 @@ def quote_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) -> d
         for name, (select, report) in parts.items():
             say(f"untrained network {i} of {UNTRAINED}, {name}")
             sites = sites_of((*select.cases, *report.cases))
-            scores = (score_heads(other, split.cases, sites) for split in (select, report))
-            quoted = quote(*scores, report)
+            chosen, quotable = (score_heads(other, split.cases, sites) for split in (select, report))
+            quoted = quote(chosen, quotable, report)
             if name not in best or quoted.accuracy > best[name].accuracy:
                 best[name] = quoted
     return best
@@ -176,6 +176,7 @@ def quote_shuffled(select: Split, report: Split, heads: tuple[HeadScores, HeadSc
         site, k = best_predictor(labelled[0])
         accuracies.append(labelled[1].choice()[:, site, k].mean())
     low, high = np.quantile(accuracies, (0.025, 0.975))
+    # pyrefly: ignore [unbound-name] SHUFFLES is above 0
     return Quoted(f"{SHUFFLES} shuffles", heads[1].sites[site], float(np.mean(accuracies)), (float(low), float(high)))
 
 

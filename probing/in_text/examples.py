@@ -40,7 +40,9 @@ def in_context(strongest: Strongest, windows: Windows, tokenizer: Tokenizer) -> 
     first, last = reach(pieces, key, -1, BEFORE), reach(pieces, following, 1, AFTER)
     left, right = reach(pieces, key, 1, BETWEEN // 2), reach(pieces, query, -1, BETWEEN // 2)
     whole = right <= left + 1
-    shown = [*range(first, last + 1)] if whole else [*range(first, left + 1), None, *range(right, last + 1)]
+    shown: list[int | None] = [*range(first, last + 1)]
+    if not whole:
+        shown = [*range(first, left + 1), None, *range(right, last + 1)]
     return Example(
         weight=strongest.weight,
         pieces=tuple(OMITTED if i is None else pieces[i] for i in shown),

@@ -12,6 +12,7 @@ from model.gpt import Block
 from model.linear import LinearAttention
 from probing.in_text.ablation import batches, clean_pass, split_windows, token_losses
 from probing.in_text.windows import Windows
+from probing.patterns import attention_of
 from probing.replay import finish
 
 
@@ -46,7 +47,7 @@ def limited_losses(model: GPT, windows: Windows, limits: list[int], say: Callabl
 
 def limited_block(model: GPT, block: Block, x: Tensor, limit: int) -> Tensor:
     """A block's output [B, T, D] from x [B, T, D] when its queries see the last ``limit`` tokens alone."""
-    attention, n = block.attention, x.size(1)
+    attention, n = attention_of(block), x.size(1)
     rows = torch.arange(n, device=x.device)
     visible = attention.visible(rows[None], n) & (rows[:, None] - rows < limit)  # [1, T, T]
     q, k, v = attention.project(block.norm_attention(x), None if model.rotary is None else model.rotary[:, :n])

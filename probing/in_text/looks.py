@@ -13,7 +13,7 @@ from model.attention import repeat_groups
 from probing.heads import head_names
 from probing.in_text.kinds import RELATIONS, TokenKinds, relation_codes
 from probing.in_text.windows import Windows
-from probing.patterns import show_patterns
+from probing.patterns import attention_of, show_patterns
 
 WEIGHTS_AT_ONCE = 1 << 23  # attention weights of one layer
 EXAMPLES = 12  # of each head
@@ -98,7 +98,7 @@ class LooksHooks(Hooks):
         for layer in model.config.layers_with_heads:
             kind = model.config.attention_types[layer]
             if kind not in self.by_type:
-                visible = model.blocks[layer].attention.visible(rows, n)  # [1, T, T]
+                visible = attention_of(model.blocks[layer]).visible(rows, n)  # [1, T, T]
                 marks = torch.stack([visible & (codes == relation) for relation in relations], dim=-1)  # [B, T, T, R]
                 possible = marks[:, 1:].any(2).sum((0, 1))
                 spread = (visible / visible.sum(-1, keepdim=True)).float()
@@ -134,7 +134,7 @@ def measure_looks(
     """Where all heads look; ``say`` is given how many windows have been read."""
     device, (n, length) = model.embed.weight.device, kinds.key.shape
     indices = [list(RELATIONS).index(name) for name in relations]
-    sums = uniform = possible = sizes = 0.0
+    sums = uniform = possible = sizes = np.zeros(1)
     candidates: list[list[tuple]] = [[] for _ in head_names(model)]
     done = 0
     for chosen in window_batches(windows, WEIGHTS_AT_ONCE // (model.config.n_head * length**2)):

@@ -60,8 +60,8 @@ def quick_costs(model: GPT, text: QuickText, seed: int = 0) -> dict[str, QuickCo
     found = {}
     for head, own in zip(head_names(model), grown, strict=True):
         by_kind = {name: float(own[mask].mean()) for name, mask in text.of_kind.items()}
-        kind = max(by_kind, key=by_kind.get, default=None)
-        found[head] = QuickCost(float(own.mean()), kind, by_kind.get(kind))
+        kind = max(by_kind, key=lambda name: by_kind[name], default=None)
+        found[head] = QuickCost(float(own.mean()), kind, None if kind is None else by_kind[kind])
     return found
 
 

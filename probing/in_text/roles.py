@@ -61,4 +61,5 @@ def roles_by_attention(looks: Looks, k: int) -> list[TextRole]:
         share, uniform = float(looks.where_possible[k, r]), float(looks.uniform_where_possible[k, r])
         if share >= max(LEAST_SHARE, LEAST_LIFT * uniform):
             found.append(TextRole(name, "attention", share=share, uniform=uniform))
+    # pyrefly: ignore [unsupported-operation] by attention a role has its share
     return sorted(found, key=lambda role: -role.share)
