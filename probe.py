@@ -31,14 +31,7 @@ from probing.pairs import score_pairs, write_pairs
 from probing.sentence import encode_sentence, query_positions
 from probing.splits import Split
 from report.examples import own_text
-from report.figures import (
-    draw_dynamics,
-    draw_role_map,
-    draw_sites,
-    draw_stories,
-    draw_text_dynamics,
-    remove_figures,
-)
+from report.figures import draw_figures, remove_figures
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
 from report.terminal import open_console
@@ -72,9 +65,7 @@ def main(command: ProbeCommand) -> None:
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give text_file=PATH")
     console.print(f"run {run}, step {state['step']:,}; {describe(select, report, text)}")
-    source |= {"cases": (command.cases or "stories") if report else None, "seed": command.seed}
-    if report and command.cases is None and (asked := {case.task for case in report}) != set(TASKS):
-        source["tasks"] = [name for name in TASKS if name in asked]
+    source |= about_cases(command, report) | {"seed": command.seed}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
         if text is not None:
@@ -97,11 +88,7 @@ def main(command: ProbeCommand) -> None:
     written = [
         *files,
         *write_probe_page(findings, tokenizer, folder, own, window),
-        *draw_role_map(findings, folder / f"role_map.{command.figures}"),
-        *draw_stories(findings, tokenizer, folder / f"stories.{command.figures}"),
-        *draw_sites(findings, folder / f"sites.{command.figures}"),
-        *draw_dynamics(findings.dynamics, folder / f"dynamics.{command.figures}"),
-        *draw_text_dynamics(findings.text, folder / f"text_dynamics.{command.figures}"),
+        *draw_figures(findings, tokenizer, folder, command.figures),
         *write_training_page(run),  # which shows the dynamics, too, or no longer does
     ]
     console.print(f"written: {', '.join(map(str, written))}")
@@ -207,6 +194,16 @@ def read(
         [*stories[i], *(case for case in mined if case.split == split)] for i, split in enumerate(OWN_SPLITS)
     )
     return select, report
+
+
+def about_cases(command: ProbeCommand, report: list[Case]) -> dict:
+    """Where the cases come from, and which tasks of stories were asked for, if only some."""
+    if command.cases is not None or not report:
+        return {"cases": command.cases}
+    asked = {case.task for case in report}
+    tasks = [name for name in TASKS if name in asked]
+    about = {"cases": " and ".join(["stories"] * bool(tasks) + ["text"] * (len(asked) > len(tasks)))}
+    return about | ({"tasks": tasks} if 0 < len(tasks) < len(TASKS) else {})
 
 
 def with_dynamics(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Discriminator, TypeAdapter, ValidationError
@@ -31,10 +31,15 @@ def corpus_of(run: Path) -> Corpus:
     data = read_stored(run)["data"]
     if isinstance(data, dict) and data.get("name") == "files":
         data = {"separator": None} | data  # as earlier versions read the text
+    return part_of(run, "data", data, Annotated[Stories | Named | Files, Discriminator("name")])
+
+
+def part_of(run: Path, key: str, value: object, kind: Any) -> Any:
+    """``value``, which a run's configuration has under ``key``, as its type; raises InputError where it is none."""
     try:
-        return TypeAdapter(Annotated[Stories | Named | Files, Discriminator("name")]).validate_python(data)
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        raise InputError(f"run={run}: its config.yaml is damaged: data: {error.errors()[0]['msg']}") from None
+        raise InputError(f"run={run}: its config.yaml is damaged: {key}: {error.errors()[0]['msg']}") from None
 
 
 def read_stored(run: Path) -> dict:
@@ -49,7 +54,9 @@ def validation_text(run: Path, key: str, progress: Progress) -> HeldOut:
     """
     stored, corpus = read_stored(run), corpus_of(run)
     cache = Path(usable_cache(stored["cache"], "cache"))
-    tokenizer = Tokenizer.load(run / TOKENIZER) if stored.get("init_from") else TokenizerConfig(**stored["tokenizer"])
+    tokenizer = part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig)
+    if stored.get("init_from"):
+        tokenizer = Tokenizer.load(run / TOKENIZER)
     dataset = prepare(corpus, tokenizer, cache, progress)
     if dataset.key != key:
         raise InputError("it is not the text that the run was trained on any more")

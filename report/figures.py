@@ -110,6 +110,18 @@ def remove_figures(folder: Path) -> None:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
 
 
+def draw_figures(findings: Findings, tokenizer: Tokenizer, folder: Path, suffix: str) -> list[Path]:
+    """All figures of a probe that there is something to draw in, FOLDER/NAME.SUFFIX for NAMES."""
+    role_map, stories, sites, dynamics, text_dynamics = (folder / f"{name}.{suffix}" for name in NAMES)
+    return [
+        *draw_role_map(findings, role_map),
+        *draw_stories(findings, tokenizer, stories),
+        *draw_sites(findings, sites),
+        *draw_dynamics(findings.dynamics, dynamics),
+        *draw_text_dynamics(findings.text, text_dynamics),
+    ]
+
+
 # Role map: layers x heads.
 
 ROLE_SIZE = 9  # points

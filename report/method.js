@@ -16,12 +16,18 @@ const TERMS = {
     "That a head looks does not mean that it matters, so both are measured. That no head looks does not mean that the model does not resolve the reference. All of this holds for these cases and this model.",
 };
 
+/** How cases on which heads are reported differ from those on which they are chosen, by where they come from. */
+const OTHERS = {
+  stories: "with other pairs of words and other combinations of openings and endings",
+  text: "from other documents or other parts of the text",
+};
+
 /** Two terms that depend on the run: what the cases were, and which baselines they had. */
 function termsOf({ heads: { model, tasks }, page }) {
-  const others =
-    model.cases === "stories"
-      ? "with other pairs of words and other combinations of openings and endings"
-      : "of other templates, unless their file says which case is for which";
+  const known = (model.cases ?? "").split(" and ").map((part) => lookup(OTHERS, part));
+  const others = known.every(Boolean)
+    ? known.join(", or ")
+    : "of other templates, unless their file says which case is for which";
   const names = Object.keys(Object.values(tasks)[0]?.baselines ?? page.baselines);
   return {
     "Chosen and reported": `Heads, sites and baselines are chosen on one set of cases and reported on another, ${others}.`,

@@ -61,6 +61,7 @@ def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, 
     script("probe", "run=run", "n_cases=20", TOKENS)
     assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
     assert heads_of()["model"]["tasks"] == ["cue"]
+    assert heads_of()["model"]["cases"] == "stories"
 
 
 def test_a_run_on_stories_shows_its_tasks_and_then_its_text(script, finished_run, capsys):
@@ -141,6 +142,14 @@ def test_validation_text_that_is_too_short_for_probes_is_named_before_training(e
     assert not Path("run").exists()
 
 
+def test_a_configuration_whose_tokenizer_is_damaged_is_named(script, text_run, capsys):
+    text_run()
+    config = Path("run/config.yaml")
+    config.write_text(config.read_text().replace("kind: bpe", "kind: letters"))
+    script("probe", "run=run", "tasks=[cue]", "n_cases=20")
+    assert "its config.yaml is damaged: tokenizer: Input should be 'bytes', 'bpe' or 'gpt2'" in capsys.readouterr().out
+
+
 def test_a_model_without_heads_is_refused_in_one_line(script, error_of):
     script("train", "run=run", "max_steps=1", *QUICK, *SMALL, "model.attention=R")
     assert error_of("probe", "run=run", "text_file=x.txt") == "error: run=run: attention=R has no heads to probe"
@@ -161,3 +170,6 @@ def test_references_are_mined_from_the_text_and_judged_by_pairs(script, capsys):
     assert (found["judged_by"], found["resolved"]) == ("pairs", False)
     assert "not resolved  repeated name: between counterfactuals the odds" in out
     assert "not interpreted" not in out
+    assert heads_of()["model"]["cases"] == "text", "these are no stories"
+    assert "tasks" not in heads_of()["model"], "no stories were asked for"
+    assert "only stories of" not in Path("run/probe/report.html").read_text()
