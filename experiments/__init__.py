@@ -4,7 +4,9 @@
     python -m experiments.heads runs/a runs/b    what the heads of several runs do, as one table
     python -m experiments.stories runs/a runs/b  what several runs have learned, as one table
     python -m experiments.untrained RUN          how often an untrained model is given a role
+    python -m experiments.untrained_in_text RUN TEXT  the same in a text
     python -m experiments.shuffled FOLDER        whether heads look back where that does not pay
+    python -m experiments.mined_references COREF  how often mined references are right, against annotation
 
 ``runs`` trains and probes what is missing.
 """

@@ -78,7 +78,7 @@ def quick_probe_task(
 
 
 def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
-    """Glances as a row of a run's metrics: probe/TASK/NAME."""
+    """Quick probes as a row of a run's metrics: probe/TASK/NAME."""
     return {
         f"probe/{task}/{name}": value for task, look in quick_probes.items() for name, value in asdict(look).items()
     }

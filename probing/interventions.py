@@ -98,7 +98,7 @@ def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say:
 
 def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sites: Sequence[str], kind: str) -> Job:
     """Each of ``heads`` ("LAYER.HEAD") changed at its own one of ``sites``, one at a time: K = len(heads) variants.
-    ``kind``: swap, cut, pattern or output.
+    ``kind``: one of AT_A_SITE or FROM_THE_COUNTERFACTUAL.
 
     Cases from whose site nothing leads to the answer stay as they are. Raises ValueError for a head that the model
     lacks, and for a site from which nothing leads to the answer in any of ``cases``; the job, NothingChangedError.

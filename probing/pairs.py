@@ -13,6 +13,7 @@ from common.errors import InputError
 from data import Tokenizer
 from data.cases.minimal_pairs import Pair
 from model import GPT
+from probing.behaviour import PREFERRED, preferred
 from probing.scoring import score_sequences
 from probing.statistics import binomial_intervals, require_finite
 
@@ -43,9 +44,9 @@ class ScoredPairs:
     def accuracy(self, which: np.ndarray | None = None) -> Accuracy:
         """Of the pairs at which ``which`` [N] is true, or of all."""
         which = np.ones(len(self.pairs), bool) if which is None else which
-        n, right = int(which.sum()), preferred(self.good, self.bad)[which].mean()
+        n, right = int(which.sum()), preferred(self.good - self.bad, PREFERRED)[which].mean()
         low, high = binomial_intervals(np.array([right]), n)[0]
-        shorter = preferred(self.bad_tokens, self.good_tokens)[which].mean()
+        shorter = preferred(self.bad_tokens - self.good_tokens, PREFERRED)[which].mean()
         return Accuracy(n, float(right), (float(low), float(high)), float(shorter))
 
     def by(self, key: str) -> dict[str, Accuracy]:
@@ -57,11 +58,6 @@ class ScoredPairs:
     def over_paradigms(self) -> float:
         """The mean of the paradigms' accuracies, however many pairs each has: the figure that is usually published."""
         return float(np.mean([accuracy.right for accuracy in self.by("paradigm").values()]))
-
-
-def preferred(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """1 where ``one`` is larger, 0 where ``other`` is, 1/2 where they are equal."""
-    return (1 + np.sign(one - other)) / 2
 
 
 def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> ScoredPairs:

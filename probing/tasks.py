@@ -70,7 +70,7 @@ class TaskResult:
     """All that was measured on one task; ``heads``, ``cases`` and every number are of the *report* split.
 
     ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` (by
-    intervention and head) and ``necessary_heads`` are empty where the model does not resolve the task.
+    intervention and head) is empty and ``necessary`` None where the model does not resolve the task.
     """
 
     name: str

@@ -134,7 +134,7 @@ def pattern_notes(findings: Findings) -> list[str]:
 
 def print_findings(findings: Findings, console: Console) -> None:
     """Prints what was measured: the tasks, then a short block on the run's text; or the text first, where there are no
-    tasks but those that any text has.
+    tasks but those that any text has. Then what could not be measured, and for GPT-2 small what is known of its heads.
     """
     first = findings.text is not None and leads({"text": findings.text, "tasks": [t.name for t in findings.tasks]})
     if first:
@@ -155,9 +155,7 @@ def print_findings(findings: Findings, console: Console) -> None:
 
 
 def print_tasks(findings: Findings, console: Console) -> None:
-    """Prints the one sentence, the tasks, what could not be measured, the negative control and the role map;
-    for GPT-2 small also what is known of its heads.
-    """
+    """Prints the one sentence, the tasks, the negative control and the role map."""
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     console.print(task_table(findings.tasks, wide=console.width >= 110))
     for note in behaviour_notes(findings.tasks):

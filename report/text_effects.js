@@ -1,4 +1,4 @@
-/* What heads are worth in a text: how much the loss grows without each, by kind of predicted token. */
+/* Without heads in a text: how much the loss grows without each, by kind of predicted token. */
 
 const ABLATIONS = {
   mean_per_position: "its mean at each position",

@@ -160,7 +160,7 @@ def generalisation_json(row: Row) -> dict:
 
 def dynamics_json(run: Path, rows: Sequence[Row]) -> dict:
     """Training dynamics: the quick probes made while training, or else what ``probe.py dynamics=true`` saw."""
-    seen = [frame_of(row) for row in rows if "probe_seconds" in row]
+    seen = [moment_of(row) for row in rows if "probe_seconds" in row]
     moments = [without_unknown(moment) for moment in seen or recorded_dynamics(run / "probe" / "heads.json")]
     return {"live": bool(seen), "moments": spread(moments, MOST_MOMENTS)}
 
@@ -173,7 +173,7 @@ def recorded_dynamics(heads: Path) -> list[dict]:
         return []
 
 
-def frame_of(row: Row) -> dict:
+def moment_of(row: Row) -> dict:
     """The probe/TASK/NAME of a row, by task, as one moment of training dynamics; what heads cost in a text aside."""
     tasks: dict[str, dict] = {}
     for key, value in row.items():

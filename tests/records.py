@@ -31,20 +31,20 @@ def evaluation(step: int, loss: float, **more: float | str) -> dict:
 
 def references(loss: float, prefix: str = "referential") -> dict:
     """Of two tasks, of which the second is always ahead by 0.4 nats."""
-    told = {}
+    numbers = {}
     for task, ahead in zip(TASKS, (0, 0.4), strict=True):
-        told[f"{prefix}/{task}/loss"] = max(0.01, loss - ahead)
-        told[f"{prefix}/{task}/accuracy"] = 1 / (1 + max(0.01, loss - ahead))
-        told[f"{prefix}/{task}/preference"] = 0.75
-        told[f"{prefix}/{task}/chance_loss"] = LN2
-    return told
+        numbers[f"{prefix}/{task}/loss"] = max(0.01, loss - ahead)
+        numbers[f"{prefix}/{task}/accuracy"] = 1 / (1 + max(0.01, loss - ahead))
+        numbers[f"{prefix}/{task}/preference"] = 0.75
+        numbers[f"{prefix}/{task}/chance_loss"] = LN2
+    return numbers
 
 
 def look(step: int) -> dict:
     """What probes say, of the first task."""
-    told = {"model_loss": 1.0, "model_accuracy": step / 500, "head": "1.0", "site": "A-1", "choice_accuracy": 0.5}
-    told |= {"mass": 0.25, "weight_swap_drop": 0.5, "resample_ablation_drop": step / 100}
-    return {**{f"probe/{TASKS[0]}/{name}": value for name, value in told.items()}, "probe_seconds": 0.5}
+    numbers = {"model_loss": 1.0, "model_accuracy": step / 500, "head": "1.0", "site": "A-1", "choice_accuracy": 0.5}
+    numbers |= {"mass": 0.25, "weight_swap_drop": 0.5, "resample_ablation_drop": step / 100}
+    return {**{f"probe/{TASKS[0]}/{name}": value for name, value in numbers.items()}, "probe_seconds": 0.5}
 
 
 def record(last: int = 400, every: int = 100, logged: int = 10, plain: bool = False, looks: bool = False) -> list[dict]:

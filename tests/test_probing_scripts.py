@@ -18,9 +18,9 @@ FEW = ("n_cases=20", "seed=1")
 
 @pytest.fixture
 def case_file(tmp_path: Path) -> Path:
-    told = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue", "agreement"))]
+    drawn = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue", "agreement"))]
     path = tmp_path / "mine.jsonl"
-    path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in told))
+    path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in drawn))
     return path
 
 
@@ -121,17 +121,17 @@ def test_dynamics_that_cannot_be_made_leaves_the_findings(script, error_of):
 
 
 def test_a_task_of_few_cases_or_templates_says_how_many_it_has(script, finished_run, tmp_path, capsys):
-    told = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue",))]
+    drawn = [case for split in ("select", "report") for case in cases(split, 20, 0, ("cue",))]
     same = [
         replace(case, task="same", template=case.split, id=f"s{case.id}", counterfactual=f"s{case.counterfactual}")
-        for case in told
+        for case in drawn
     ]
     few = [
         replace(case, task="few", id=f"f{case.id}", counterfactual=f"f{case.counterfactual}")
-        for case in (*told[:4], *told[20:24])
+        for case in (*drawn[:4], *drawn[20:24])
     ]
     path = tmp_path / "mine (all).jsonl"
-    path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in (*told, *same, *few)))
+    path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in (*drawn, *same, *few)))
     script("probe", f"run={finished_run}", f"cases={path}")
     out = capsys.readouterr().out
     assert "same: 20 cases to select and 20 to report, of at least 1 templates" in out

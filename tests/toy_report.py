@@ -29,8 +29,8 @@ def with_unresolved(cases: list[Case]) -> list[Case]:
 
 def toy_findings() -> Findings:
     """The hand-set model on its own language, and dynamics that were never measured."""
-    told = (with_unresolved(toy_cases(split, 40)) for split in ("select", "report"))
-    found = probe(hand_set_model(), TOKENIZER, *told, source={"run": "toy", "step": 7})
+    drawn = (with_unresolved(toy_cases(split, 40)) for split in ("select", "report"))
+    found = probe(hand_set_model(), TOKENIZER, *drawn, source={"run": "toy", "step": 7})
     look = {
         "model_loss": 0.1,
         "model_accuracy": 0.5,
@@ -40,11 +40,11 @@ def toy_findings() -> Findings:
         "mass": 0.2,
     }
     look |= {"weight_swap_drop": 0.1, "resample_ablation_drop": 0.0}
-    templates = [
+    moments = [
         {"step": step, "tokens": 100 * step, "tasks": {"agreement": look | {"model_accuracy": step / 7}}}
         for step in (0, 1, 3, 7)
     ]
-    return replace(found, dynamics=templates)
+    return replace(found, dynamics=moments)
 
 
 def write_toy_report(findings: Findings, folder: Path) -> None:

@@ -118,10 +118,10 @@ def train(seed: int, steps: int, shuffled: bool) -> GPT:
     config = GPTConfig(TOKENIZER.vocab_size, block_size=BLOCK, n_layer=2, n_head=2, n_embd=64)
     model = GPT(config, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.98))
-    told = encoded("train", 4_000, seed)
+    drawn = encoded("train", 4_000, seed)
     rng = Random(seed)
     for _ in range(steps):
-        tokens, asked, answers = batch_of(rng.sample(told, 64), rng, shuffled)
+        tokens, asked, answers = batch_of(rng.sample(drawn, 64), rng, shuffled)
         loss = F.cross_entropy(model(tokens, rows=asked[:, None])[:, 0], answers)
         optimizer.zero_grad()
         loss.backward()

@@ -64,7 +64,7 @@ class Case:
 
     @property
     def candidates(self) -> str:
-        """The words of all candidates, in an order that does not tell which of them is meant."""
+        """The words of all candidates, in an order that does not show which of them is meant."""
         raw = self.text.encode()
         words = {raw[start:end].decode() for start, end in (*self.spans.gold, *self.spans.distractors)}
         return " | ".join(sorted(words))

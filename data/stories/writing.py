@@ -209,7 +209,7 @@ def change(
 
 
 def exchange(slots: Slots, one: str, other: str) -> Slots:
-    """Two candidates in each other's place, with all that is theirs."""
+    """Slots with two candidates exchanged, and all that is theirs."""
     exchanged = dict(slots)
     for name, word in slots.items():
         for here, there in ((one, other), (other, one)):
@@ -228,7 +228,7 @@ def write_case(
     ids: tuple[str, str],
     counterfactual_kind: str,
 ) -> Case:
-    """Fills a parts and notes where each slot came to stand."""
+    """Fills an opening and an ending, ``parts``, and notes where each slot came to stand."""
     opening, ending = parts
     words = slots | template.words_for(slots, gold)
     text, spans = "", {}

@@ -120,7 +120,7 @@ def sentences(columns: Columns, language: object | None) -> list[str]:
     found = []
     if language is None:
         missing = " and ".join(name.replace("_", " ") + "s" for name in NEED_LANGUAGE)
-        found.append(f"Without a language, {missing} are not told apart from other words.")
+        found.append(f"Without a language, {missing} count as other words.")
     if columns.too_few:
         few = ", ".join(name.replace("_", " ") for name in columns.too_few)
         found.append(f"Too few tokens to measure: {few}.")

@@ -109,7 +109,7 @@ def looks_json(looks: Looks, k: int) -> dict:
 def to_json(profile: TextProfile) -> dict:
     """The profile as plain JSON (stable: pages and scripts rely on it; numbers that do not exist are NaN or null)::
 
-    text        {windows, block_size, tokens, documents, clusters: "documents" | "windows", n_clusters, language}
+    text        {windows, block_size, tokens, documents, clusters: "documents" | "windows", flipped: the same, language}
     left_out    [sentence]  what was not measured, and why
     relations   {name: what it is}  in the order of precedence, as far as measured
     kinds       {name: {what, tokens, share, loss: {nats, ci}}}  "all" first; kinds of the token to be predicted

@@ -41,15 +41,17 @@ PNG = b"\x89PNG"
 @pytest.fixture(scope="module")
 def toy_found() -> dict:
     """heads.json as of a model that resolves every task with the same head, from toys that can be known."""
-    told = to_json(probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(s, 60) for s in ("select", "report"))))
-    task = told["tasks"]["agreement"]
+    reported = to_json(
+        probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(s, 60) for s in ("select", "report")))
+    )
+    task = reported["tasks"]["agreement"]
     cued = copy.deepcopy(task)  # counterfactuals of which nobody can know at the pronoun
     cued["by_site"]["sites"] = ["P-1", "P", "C", "A-1", "A"]
     for values, unknown in ((cued["by_site"]["choice_accuracy"], 0.5), (cued["by_site"]["ci"], [0.4, 0.6])):
         for head, (_, _, predicting, answer) in values.items():
             values[head] = [unknown, unknown, unknown, predicting, answer]
     tasks = {name: cued if name in causality.AFTER else task for name in TASKS}
-    return json.loads(json.dumps(told | {"tasks": tasks}))
+    return json.loads(json.dumps(reported | {"tasks": tasks}))
 
 
 def test_intervals_over_seeds_are_students():
@@ -180,9 +182,9 @@ def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path
 
 
 def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, monkeypatch):
-    told = copy.deepcopy(toy_found)
-    told["tasks"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
-    monkeypatch.setattr(causality, "default_found", lambda setup: [told])
+    reported = copy.deepcopy(toy_found)
+    reported["tasks"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
+    monkeypatch.setattr(causality, "default_found", lambda setup: [reported])
     monkeypatch.setattr(causality, "default_runs", lambda setup: [tmp_path])
     monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
     result = causality.run(runs.Setup(tmp_path, (0,), pictures=tmp_path))
@@ -196,9 +198,12 @@ def test_runs_are_measured_by_their_heads(toy_found, tmp_path):
     assert four["tasks resolved"] == len(TASKS)
     assert (four["val loss"], four["leaders"], four["led"], four["sole"]) == (1.5, 1, len(TASKS), len(TASKS))
     (tmp_path / "config.yaml").write_text("data: {tasks: [cue, recall]}")
-    told = attention_types.measure(toy_found, tmp_path)
-    assert (told["trained"], told["resolved"], told["unseen"]) == (2, 2, 0)
-    tables = attention_types.summary_table({"F": [told, told]}), attention_types.roles_table({"F": [told, told]})
+    reported = attention_types.measure(toy_found, tmp_path)
+    assert (reported["trained"], reported["resolved"], reported["unseen"]) == (2, 2, 0)
+    tables = (
+        attention_types.summary_table({"F": [reported, reported]}),
+        attention_types.roles_table({"F": [reported, reported]}),
+    )
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
 
 

@@ -61,12 +61,12 @@ def test_a_row_says_which_heads_look_matter_and_are_necessary():
 
 
 def test_shuffled_antecedents_are_right_in_half_of_the_stories():
-    told = cases("train", 200, 0, ("agreement", "chains"))
+    drawn = cases("train", 200, 0, ("agreement", "chains"))
     rng = Random(0)
-    same = [shuffled.with_any_antecedent(case, rng) == case.text for case in told]
+    same = [shuffled.with_any_antecedent(case, rng) == case.text for case in drawn]
     assert 0.4 < sum(same) / len(same) < 0.6
-    start = told[0].spans.answer[0]
-    assert shuffled.with_any_antecedent(told[0], rng)[:start] == told[0].text[:start]
+    start = drawn[0].spans.answer[0]
+    assert shuffled.with_any_antecedent(drawn[0], rng)[:start] == drawn[0].text[:start]
 
 
 def test_both_kinds_of_stories_are_trained_on_with_every_seed(tmp_path, monkeypatch, capsys):

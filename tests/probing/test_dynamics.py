@@ -11,8 +11,8 @@ from probing.dynamics import metrics
 
 @pytest.fixture(scope="module")
 def tasks():
-    told = (toys.toy_cases(split, 60) for split in ("select", "report"))
-    return encode_tasks(toys.TOKENIZER, *told, toys.BLOCK, seed=0)[0]
+    drawn = (toys.toy_cases(split, 60) for split in ("select", "report"))
+    return encode_tasks(toys.TOKENIZER, *drawn, toys.BLOCK, seed=0)[0]
 
 
 def test_a_quick_probe_says_what_a_probe_says(tasks):

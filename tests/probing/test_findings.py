@@ -54,10 +54,10 @@ def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 10)
     both = [toys.toy_cases(split, 20) for split in ("select", "report")]
     both = [[*cases, *(replace(case, task="second") for case in cases)] for cases in both]
-    first, told = both[0][0].task, []
-    probe(toys.hand_set_model(), toys.TOKENIZER, *both, progress=lambda *now: told.append(now))
-    assert told[0] == (f"untrained network 1 of 8, {first}", 0, 2)
-    assert told[-6:] == [
+    first, reported = both[0][0].task, []
+    probe(toys.hand_set_model(), toys.TOKENIZER, *both, progress=lambda *now: reported.append(now))
+    assert reported[0] == (f"untrained network 1 of 8, {first}", 0, 2)
+    assert reported[-6:] == [
         (f"{first}: which heads are necessary together, 0 found", 0, 2),
         ("second: where heads look", 1, 2),
         ("second: changing heads, 0 of 20 cases", 1, 2),
@@ -184,6 +184,6 @@ def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
 def test_every_task_has_pairs_and_templates_enough_to_be_sure(split):
     """With fewer than eight groups no p can fall below .01, whatever a head does."""
     for task in TASKS:
-        told = cases(split, 400, 0, (task,))
-        assert len({case.candidates for case in told}) >= 8, task
-        assert len({case.template for case in told}) >= 7, task
+        reported = cases(split, 400, 0, (task,))
+        assert len({case.candidates for case in reported}) >= 8, task
+        assert len({case.template for case in reported}) >= 7, task

@@ -77,7 +77,7 @@ def test_lift_is_over_what_a_head_has_in_sight(encoded, stories):
     np.testing.assert_allclose(scores.lift(), 1, rtol=1e-5)
 
 
-def impossible(model, encoded, task) -> float | None:
+def control_of(model, encoded, task) -> float | None:
     cases = encoded[task]
     untrained = quote_untrained(model, {task: (cases, cases)}, seed=0)[task]
     return negative_control([measure_task(model, cases, cases, untrained, seed=0)])
@@ -87,19 +87,19 @@ def test_the_negative_control_is_exactly_one_half_for_any_model(model, encoded):
     scores = score_heads(model, encoded["cue"], ("P",))
     assert scores.gold.std() > 0.01
     assert (scores.accuracy() == 0.5).all()
-    assert impossible(model, encoded, "cue") == 0.5
+    assert control_of(model, encoded, "cue") == 0.5
 
 
-def test_a_task_in_which_some_case_has_no_pronoun_is_not_asked_either(model, encoded):
+def test_a_task_in_which_some_case_has_no_pronoun_has_no_negative_control(model, encoded):
     *others, one, other = encoded["cue"]
     without = [
         replace(case, sites={name: at for name, at in case.sites.items() if name != "P"}) for case in (one, other)
     ]
-    assert impossible(model, {"cue": [*others, *without]}, "cue") is None
+    assert control_of(model, {"cue": [*others, *without]}, "cue") is None
 
 
-def test_tasks_whose_counterfactuals_differ_earlier_are_not_asked_the_impossible(model, encoded):
-    assert impossible(model, encoded, "agreement") is None
+def test_tasks_whose_counterfactuals_differ_earlier_are_not_asked_the_control_of(model, encoded):
+    assert control_of(model, encoded, "agreement") is None
 
 
 def test_the_chain_is_scored_apart_from_the_name(model, stories):

@@ -259,8 +259,8 @@ def test_changes_that_no_later_layer_sees_have_no_path(stories, encoded, attenti
     last = head_names(model)[-8]  # in front of one layer more
     assert not all(paths_to_answer(model, encoded, last, "P"))
     for site in ("P", "C"):
-        told = [case for case in encoded if site in case.sites]
-        heads = [head for head in head_names(model) if any(paths_to_answer(model, told, head, site))]
+        having = [case for case in encoded if site in case.sites]
+        heads = [head for head in head_names(model) if any(paths_to_answer(model, having, head, site))]
         for kind in ("weight_swap", "edge_ablation", "pattern_patching", "activation_patching"):
             if heads:
-                measure(model, told, {kind: at_sites(model, told, heads, [site] * len(heads), kind)})
+                measure(model, having, {kind: at_sites(model, having, heads, [site] * len(heads), kind)})

@@ -136,8 +136,8 @@ def test_random_lists_repeat_one_list_and_share_no_token_between_splits(stories)
 
 def test_a_planted_aligner_makes_no_error_and_others_do(planted, stories):
     """Head 0 looks at the linked word from the token before the translated one, head 1 from the word itself."""
-    told = {split: cases(split, 60, 0, ("translation",)) for split in ("select", "report")}
-    texts = {split: linked_texts(own, stories.tokenizer, 128) for split, own in told.items()}
+    drawn = {split: cases(split, 60, 0, ("translation",)) for split in ("select", "report")}
+    texts = {split: linked_texts(own, stories.tokenizer, 128) for split, own in drawn.items()}
     by_tokens = {text.tokens: text for own in texts.values() for text in own}
 
     def make(tokens: Tensor) -> Tensor:
@@ -171,10 +171,10 @@ def test_the_diagonal_errs_where_the_order_changes(stories):
 
 
 def test_texts_too_long_for_the_block_are_left_out(stories):
-    told = cases("report", 20, 0, ("translation", "cue"))
-    assert len(by_task([encode_case(case, stories.tokenizer) for case in told])) == 2
-    assert linked_texts(told, stories.tokenizer, 8) == []
-    assert len(linked_texts(told, stories.tokenizer, 128)) == 20
+    drawn = cases("report", 20, 0, ("translation", "cue"))
+    assert len(by_task([encode_case(case, stories.tokenizer) for case in drawn])) == 2
+    assert linked_texts(drawn, stories.tokenizer, 8) == []
+    assert len(linked_texts(drawn, stories.tokenizer, 128)) == 20
 
 
 @pytest.mark.parametrize("sight", [{"attention": "W", "window": 2}, {"attention": "S", "stride": 16}])

@@ -33,7 +33,7 @@ PIECES = {
     b"W" * 300: "W" * 300,
 }
 TASK = "</script><img src=x onerror=window.acted=1> __proto__"
-OTHER_FAMILY = "constructor"  # what every object of a script has
+OTHER_TASK = "constructor"  # what every object of a script has
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def hostile_cases(split: str) -> list[Case]:
         ), foil, counterfactual=f"{split}{i ^ 1}", counterfactual_kind="gender")  # fmt: skip
         cases.append(case)
     others = [
-        replace(case, id=f"{case.id}!", counterfactual=f"{case.counterfactual}!", task=OTHER_FAMILY) for case in cases
+        replace(case, id=f"{case.id}!", counterfactual=f"{case.counterfactual}!", task=OTHER_TASK) for case in cases
     ]
     return cases + others
 
@@ -70,9 +70,11 @@ def hostile_cases(split: str) -> list[Case]:
 def folder(tokenizer, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     model = GPT(GPTConfig(tokenizer.vocab_size, block_size=64, n_layer=1, n_head=2, n_embd=16)).eval()
-    told = (hostile_cases(split) for split in ("select", "report"))
+    drawn = (hostile_cases(split) for split in ("select", "report"))
     source = {"run": "<b onclick=x>run</b>", "step": 1, "cases": "</script>"}
-    found = replace(probe(model, tokenizer, *told, source=source), too_few=["<script>window.acted=1</script>: too few"])
+    found = replace(
+        probe(model, tokenizer, *drawn, source=source), too_few=["<script>window.acted=1</script>: too few"]
+    )
     write_files(found, folder)
     ids = [tokenizer.end, *(tokenizer.pieces.index(piece) for piece in PIECES)]
     write_probe_page(found, tokenizer, folder, own_text(tokenizer, ids, [2, len(ids) - 1]))
@@ -95,7 +97,7 @@ def test_hostile_text_is_shown_as_text(open_page, folder):
     assert page.locator("#roles .bars li").first.get_attribute("data-task") == TASK
     assert "<img src=x onerror=window.acted=1> proto" in page.locator("#numbers tbody th").first.inner_text()
     assert "<b onclick=x>run</b>" in page.locator(".about").inner_text()
-    page.locator("#roles .bars button", has_text=OTHER_FAMILY).click()
+    page.locator("#roles .bars button", has_text=OTHER_TASK).click()
     assert "native code" not in page.locator("main").inner_text()
     page.get_by_label("Text", exact=True).select_option(index=1)
     assert "</script><script>" in page.locator(".tinted").first.inner_text()

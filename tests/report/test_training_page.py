@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page
 from records import LN2, evaluation, record, references, write_run
 
-from report.training_page import frame_of, write_training_page
+from report.training_page import moment_of, write_training_page
 
 HOSTILE = "<img src=x onerror=\"throw Error('run')\"></script><script>throw Error('run')</script>\n&lt;b&gt; <!--"
 
@@ -131,10 +131,10 @@ def test_the_list_of_tasks_has_the_numbers_of_the_step(open_run):
     page.keyboard.press("ArrowLeft")
     cells = [row.locator("th, td").all_inner_texts() for row in page.locator(".tasks tbody tr").all()]
     row = rows[30]
-    for told, task, since in zip(cells, ("cue", "verb_bias"), ("step 400", "step 300"), strict=True):
-        assert told[1] == f"{row[f'referential/{task}/loss']:.3f}"
-        assert told[2] == f"{100 * row[f'referential/{task}/accuracy']:.0f}\u00a0%"
-        assert told[3] == since
+    for shown, task, since in zip(cells, ("cue", "verb_bias"), ("step 400", "step 300"), strict=True):
+        assert shown[1] == f"{row[f'referential/{task}/loss']:.3f}"
+        assert shown[2] == f"{100 * row[f'referential/{task}/accuracy']:.0f}\u00a0%"
+        assert shown[3] == since
 
 
 def test_hostile_text_is_shown_as_text(open_run, tmp_path):
@@ -273,4 +273,4 @@ def test_settings_are_those_of_the_run(open_run, tmp_path):
 
 def test_what_heads_cost_in_a_text_is_no_task_of_the_dynamics():
     row = {"step": 1, "tokens": 64, "probe/cue/mass": 0.5, "probe/text/0.1/nats": 0.1, "probe_seconds": 1.0}
-    assert frame_of(row)["tasks"] == {"cue": {"mass": 0.5}}
+    assert moment_of(row)["tasks"] == {"cue": {"mass": 0.5}}

@@ -73,8 +73,8 @@ def test_a_loss_counts_from_where_it_stays_below_chance():
 )
 def test_the_title_says_where_the_run_stands_and_how_good_it_is(budget, expected):
     loss = record()[-1]["val_loss"]
-    told = summary.title(TrainConfig(**budget), record())
-    assert told == f"{expected}: validation loss {loss:.4f} nats per token, {loss / 3:.4f} bits per byte"
+    reported = summary.title(TrainConfig(**budget), record())
+    assert reported == f"{expected}: validation loss {loss:.4f} nats per token, {loss / 3:.4f} bits per byte"
 
 
 def test_a_loss_that_is_no_number_is_called_that():
@@ -82,8 +82,8 @@ def test_a_loss_that_is_no_number_is_called_that():
     rows[-1] |= {"val_loss": None, "val_bpb": None}
     assert summary.title(TrainConfig(max_steps=400), rows) == "Step 400 of 400: the validation loss is not finite"
     best = rows[30]["val_loss"]
-    told = " ".join(summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended"))
-    assert f"The best validation loss, {best:.4f}, was at step 300, 1 evaluation ago" in told
+    reported = " ".join(summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended"))
+    assert f"The best validation loss, {best:.4f}, was at step 300, 1 evaluation ago" in reported
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_a_run_without_patience_left_has_ended():
 def test_it_counts_references_and_skipped_steps():
     rows = record()
     rows[-1]["skipped"] = 3
-    told = summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended")
-    assert any("tasks the loss on the word" in sentence for sentence in told)
-    assert "3 steps were skipped" in told[-1]
+    reported = summary.sentences(TrainConfig(max_steps=400), rows, Path("runs/x"), "ended")
+    assert any("tasks the loss on the word" in sentence for sentence in reported)
+    assert "3 steps were skipped" in reported[-1]
     early = summary.sentences(TrainConfig(max_steps=400), record(last=100), Path("runs/x"), None)
     assert any(sentence.startswith("In no task the loss") for sentence in early)
     half = summary.sentences(TrainConfig(max_steps=400), record(last=300), Path("runs/x"), None)
@@ -139,8 +139,8 @@ def test_on_plain_text_there_are_no_tasks():
     made = page.page_json(record(plain=True))
     assert made["tasks"] == {}
     assert made["generalisation"]["tasks"] == {}
-    told = summary.sentences(TrainConfig(max_steps=400), record(plain=True), Path("runs/x"), "ended")
-    assert not any("famil" in sentence for sentence in told)
+    reported = summary.sentences(TrainConfig(max_steps=400), record(plain=True), Path("runs/x"), "ended")
+    assert not any("task" in sentence for sentence in reported)
 
 
 def test_a_long_run_makes_a_small_page(tmp_path):

@@ -76,8 +76,8 @@ def test_a_case_that_was_not_split_can_be_written_and_read_again():
 
 @pytest.mark.parametrize("kind", COUNTERFACTUAL_KINDS)
 def test_every_story_survives_being_written_and_read(kind):
-    told = cases("report", 20, 0, tuple(TASKS), kind)
-    assert parse(*(case.to_json() for case in told)) == told
+    stories = cases("report", 20, 0, tuple(TASKS), kind)
+    assert parse(*(case.to_json() for case in stories)) == stories
 
 
 def test_the_example_in_the_documentation_can_be_pasted(tmp_path):
@@ -145,9 +145,9 @@ def test_a_line_separator_inside_a_string_ends_no_line():
     ],
 )
 def test_a_record_that_cannot_be_used_is_answered_with_its_line_and_the_reason(changes, reason):
-    told = message(parse, record(), record(**changes))
-    assert told.startswith("cases=mine.jsonl: 1 of 2 lines cannot be used: line 2: ")
-    assert reason in told
+    reported = message(parse, record(), record(**changes))
+    assert reported.startswith("cases=mine.jsonl: 1 of 2 lines cannot be used: line 2: ")
+    assert reason in reported
 
 
 @pytest.mark.parametrize("line", ["{", "[" * 100_000, "9" * 5_000, "[]", "null", '"text"', "NaN"])
@@ -158,11 +158,11 @@ def test_a_line_that_is_no_json_object_is_named(line):
 
 
 def test_many_bad_lines_are_counted_and_the_first_are_told():
-    told = message(parse, *[record(template="") for _ in range(8)], record())
-    assert "8 of 9 lines" in told
-    assert "line 5: " in told
-    assert "line 6: " not in told
-    assert told.endswith("; and 3 more")
+    reported = message(parse, *[record(template="") for _ in range(8)], record())
+    assert "8 of 9 lines" in reported
+    assert "line 5: " in reported
+    assert "line 6: " not in reported
+    assert reported.endswith("; and 3 more")
 
 
 def test_a_counterfactual_that_could_not_be_read_is_not_reported_as_missing():
@@ -219,10 +219,10 @@ def survive(content: bytes, tokenizer: Tokenizer) -> None:
         encode_cases(read, tokenizer)
         split_cases(read)
     except InputError as error:
-        told = str(error)
+        reported = str(error)
     else:
         return
-    assert "\n" not in told
+    assert "\n" not in reported
 
 
 @given(st.binary())

@@ -1,4 +1,4 @@
-"""What a tokenizer makes of annotated sentences: told in plain words, or refused by name."""
+"""What a tokenizer makes of annotated sentences: reported in plain words, or refused by name."""
 
 from dataclasses import replace
 
@@ -25,8 +25,8 @@ def bpe() -> Tokenizer:
     return train_bpe([TEXT, "Anna met Tom."] * 20, 300)
 
 
-def sentences(told: list[str], part: str) -> list[str]:
-    return [sentence for sentence in told if part in sentence]
+def sentences(reported: list[str], part: str) -> list[str]:
+    return [sentence for sentence in reported if part in sentence]
 
 
 def test_answers_are_found_where_they_part_from_the_foil(bpe):
@@ -47,10 +47,10 @@ def test_answers_are_found_where_they_part_from_the_foil(bpe):
 def test_a_case_that_cannot_be_measured_is_named(bpe, kind, case, reason):
     with pytest.raises(InputError) as caught:
         encode_cases([CASE, case], bpe if kind == "bpe" else byte_tokenizer())
-    told = str(caught.value)
-    assert told.startswith("1 of 2 cases cannot be measured with this tokenizer: case 'changed': ")
-    assert reason in told
-    assert "\n" not in told
+    reported = str(caught.value)
+    assert reported.startswith("1 of 2 cases cannot be measured with this tokenizer: case 'changed': ")
+    assert reason in reported
+    assert "\n" not in reported
 
 
 def test_what_cannot_be_measured_can_still_be_explained(bpe):
@@ -67,25 +67,25 @@ def test_long_cases_are_counted_with_their_counterfactuals(bpe):
     one = replace(CASE, id="one", counterfactual="longer")
     longer = replace(changed("Now " + TEXT, answer=(38, 41)), id="longer", counterfactual="one")
     size = len(encode_cases([one], bpe)[0].tokens)
-    (told,) = sentences(explain_fit([one, longer, CASE], bpe, size), "left out")
-    assert told.startswith("2 of 3 cases are left out")
-    assert "(longer has" in told
+    (reported,) = sentences(explain_fit([one, longer, CASE], bpe, size), "left out")
+    assert reported.startswith("2 of 3 cases are left out")
+    assert "(longer has" in reported
     assert not sentences(explain_fit([one, longer, CASE], bpe, 100), "left out")
 
 
 def test_spans_inside_tokens_are_counted_and_the_space_before_a_word_is_none(bpe):
-    (told,) = explain_fit([CASE, changed(distractors=((8, 10),))], bpe, 100)
-    assert told.startswith("in 1 of 2 cases a span begins or ends inside a token (changed: 'An')")
+    (reported,) = explain_fit([CASE, changed(distractors=((8, 10),))], bpe, 100)
+    assert reported.startswith("in 1 of 2 cases a span begins or ends inside a token (changed: 'An')")
 
 
 def test_answers_that_begin_like_their_foils_are_counted(bpe):
     apart = changed(TEXT.replace(" Tom.", "-Tom."))  # the token before the answer ends where the answer begins
-    (told,) = sentences(explain_fit([CASE, changed(foil="Tomcat")], bpe, 100), "begin with")
+    (reported,) = sentences(explain_fit([CASE, changed(foil="Tomcat")], bpe, 100), "begin with")
     assert not sentences(explain_fit([CASE, apart], bpe, 100), "begin with")
-    assert told.startswith("in 1 of 2 cases answer and foil begin with the same token (changed: 'Tom', 'Tomcat')")
+    assert reported.startswith("in 1 of 2 cases answer and foil begin with the same token (changed: 'Tom', 'Tomcat')")
 
 
 def test_words_that_can_only_be_spelled_in_pieces_are_counted(bpe):
-    (told,) = explain_fit([CASE, changed(foil="Q Xaver")], bpe, 100)
-    assert told.startswith("1 of 2 cases contain words")
-    assert "(e.g. 'Xaver' as 6 tokens)" in told
+    (reported,) = explain_fit([CASE, changed(foil="Q Xaver")], bpe, 100)
+    assert reported.startswith("1 of 2 cases contain words")
+    assert "(e.g. 'Xaver' as 6 tokens)" in reported

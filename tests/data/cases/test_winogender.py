@@ -36,7 +36,7 @@ def word(case: Case, name: str) -> str:
 
 
 @pytest.fixture
-def told(tmp_path) -> list[Case]:
+def written(tmp_path) -> list[Case]:
     return cases(read_templates(write(tmp_path / "templates.tsv", TEMPLATES)), ["he", "they"])
 
 
@@ -45,8 +45,8 @@ def whole(input_folder) -> list[Case]:
     return cases(read_templates(input_folder / inputs.TEMPLATES_FILE), list(FORMS))
 
 
-def test_a_template_becomes_a_sentence_and_a_question(told):
-    case = told[0]
+def test_a_template_becomes_a_sentence_and_a_question(written):
+    case = written[0]
     assert case.text == 'The pilot thanked the guest because he was grateful. Here "he" refers to the pilot.'
     assert (word(case, "gold"), word(case, "distractors"), word(case, "answer"), case.foil) == (
         "pilot",
@@ -57,21 +57,26 @@ def test_a_template_becomes_a_sentence_and_a_question(told):
     assert (word(case, "pronoun"), word(case, "cue"), word(case, "subject")) == ("he", "was grateful", "pilot")
 
 
-def test_pronouns_have_the_form_that_the_sentence_asks_for(told):
-    assert [word(case, "pronoun") for case in told] == ["he", "he", "they", "they", "his", "his", "their", "their"]
-    assert "because they were kind." in told[3].text
+def test_pronouns_have_the_form_that_the_sentence_asks_for(written):
+    assert [word(case, "pronoun") for case in written] == ["he", "he", "they", "they", "his", "his", "their", "their"]
+    assert "because they were kind." in written[3].text
 
 
-def test_counterfactuals_stand_next_to_each_other_with_the_same_pronoun_and_the_other_answer(told):
-    for one, other in zip(told[::2], told[1::2], strict=True):
+def test_counterfactuals_stand_next_to_each_other_with_the_same_pronoun_and_the_other_answer(written):
+    for one, other in zip(written[::2], written[1::2], strict=True):
         assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
         assert word(one, "answer") == other.foil != one.foil == word(other, "answer")
         assert one.template == other.template
 
 
-def test_what_parts_a_pair_before_the_pronoun_is_told(told):
-    assert [parting(*pair) for pair in zip(told[::2], told[1::2], strict=True)] == ["same", "same", "order", "order"]
-    assert describe(told).splitlines()[:2] == [
+def test_what_parts_a_pair_before_the_pronoun_is_reported(written):
+    assert [parting(*pair) for pair in zip(written[::2], written[1::2], strict=True)] == [
+        "same",
+        "same",
+        "order",
+        "order",
+    ]
+    assert describe(written).splitlines()[:2] == [
         "8 cases in 4 pairs",
         "2 pairs are the same text up to and including the pronoun: nothing can be decided there, only after it",
     ]
@@ -95,12 +100,12 @@ def test_a_file_that_is_not_winogender_is_named(tmp_path, rows, reason):
         read_templates(write(tmp_path / "templates.tsv", rows))
 
 
-def test_the_command_writes_cases_that_can_be_read_and_counts_on_the_side(tmp_path, told):
+def test_the_command_writes_cases_that_can_be_read_and_counts_on_the_side(tmp_path, written):
     path = write(tmp_path / "templates.tsv", TEMPLATES)
     command = [sys.executable, "-m", "data.cases.winogender", str(path), "--pronouns", "he", "they"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True)
-    assert parse_cases(done.stdout, "") == told
-    assert done.stderr.decode().strip() == describe(told)
+    assert parse_cases(done.stdout, "") == written
+    assert done.stderr.decode().strip() == describe(written)
 
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path):

@@ -14,7 +14,7 @@ from probing.predictions import first, frequent, nearest, offsets, sites_of, sub
 
 N = 1_000
 TWO_ERRORS = 2 * 0.5 / math.sqrt(N)
-FAMILY_AND_SPLIT = [(task, split) for task in TASKS for split in SPLITS if cases(split, 2, 0, (task,))]
+TASK_AND_SPLIT = [(task, split) for task in TASKS for split in SPLITS if cases(split, 2, 0, (task,))]
 BY_ROLE = [
     template for task in TASKS.values() for template in task.templates if template.candidates != ("first", "second")
 ]
@@ -54,18 +54,18 @@ def trigram_accuracy(counts: Counter, encoded: Sequence[EncodedCase]) -> float:
 
 
 @pytest.fixture(scope="module")
-def told(story_tokenizer) -> dict[tuple[str, str], list[EncodedCase]]:
-    """Stories without their counterfactuals: with them, any rule about places would be right in exactly one half."""
+def encoded_cases(story_tokenizer) -> dict[tuple[str, str], list[EncodedCase]]:
+    """Stories without their counterfactuals: with them, any rule about positions would be right in exactly one half."""
     return {
         (task, split): [encode_case(case, story_tokenizer) for case in drawn(split, N, task)]
-        for task, split in FAMILY_AND_SPLIT
+        for task, split in TASK_AND_SPLIT
     }
 
 
 @pytest.fixture(scope="module")
-def right(told) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+def right(encoded_cases) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """How often each rule about places is right, from every site before the answer."""
-    return {place: accuracies(encoded) for place, encoded in told.items()}
+    return {place: accuracies(encoded) for place, encoded in encoded_cases.items()}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def trigrams(story_tokenizer) -> Counter:
     return count_trigrams(story_tokenizer, 20_000)
 
 
-@pytest.mark.parametrize(("task", "split"), FAMILY_AND_SPLIT)
+@pytest.mark.parametrize(("task", "split"), TASK_AND_SPLIT)
 def test_no_rule_about_places_finds_the_antecedent(right, task, split):
     """Nearest, first, subject, most frequent and every fixed offset, from every site before the answer.
 
@@ -99,12 +99,12 @@ def test_over_counterfactuals_every_rule_about_places_is_right_in_exactly_one_ha
         assert (accuracy == 0.5).all(), rule
 
 
-@pytest.mark.parametrize(("task", "split"), FAMILY_AND_SPLIT)
-def test_a_trigram_model_does_not_find_the_answer(told, trigrams, task, split):
+@pytest.mark.parametrize(("task", "split"), TASK_AND_SPLIT)
+def test_a_trigram_model_does_not_find_the_answer(encoded_cases, trigrams, task, split):
     """The words before the answer have followed some answers more often than others, by chance, and cases about the
     same words share that chance: they are fewer than they seem, so four standard errors.
     """
-    assert abs(trigram_accuracy(trigrams, told[task, split]) - 0.5) <= 2 * TWO_ERRORS
+    assert abs(trigram_accuracy(trigrams, encoded_cases[task, split]) - 0.5) <= 2 * TWO_ERRORS
 
 
 @pytest.mark.parametrize("template", BY_ROLE, ids=lambda template: template.name)

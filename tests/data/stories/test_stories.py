@@ -29,15 +29,15 @@ def before_answer(case: Case) -> list[str]:
 
 @cache
 def counterfactuals(task: str, kind: str | None = None, split: str = "report") -> list[tuple[Case, Case]]:
-    told = cases(split, N, 1, (task,), kind)
-    return list(zip(told[::2], told[1::2], strict=True))
+    drawn = cases(split, N, 1, (task,), kind)
+    return list(zip(drawn[::2], drawn[1::2], strict=True))
 
 
 def kinds_of(task: str) -> list[str]:
     return [kind for kind in COUNTERFACTUAL_KINDS if counterfactuals(task, kind)]
 
 
-FAMILY_AND_KIND = [(task, kind) for task in TASKS for kind in kinds_of(task)]
+TASK_AND_KIND = [(task, kind) for task in TASKS for kind in kinds_of(task)]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_the_answer_is_the_antecedents_own_word(task):
         assert [case.foil] == words(case, *case.spans.distractors)
 
 
-def test_every_kind_of_counterfactual_is_told():
-    assert {kind for _, kind in FAMILY_AND_KIND} == set(COUNTERFACTUAL_KINDS)
+def test_every_kind_of_counterfactual_is_drawn():
+    assert {kind for _, kind in TASK_AND_KIND} == set(COUNTERFACTUAL_KINDS)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -86,7 +86,7 @@ def test_the_counterfactual_by_its_key_differs_in_one_word_and_has_the_other_ans
         assert sum(one != other for one, other in pairs) == 1
 
 
-@pytest.mark.parametrize("task", [task for task, kind in FAMILY_AND_KIND if kind == "order"])
+@pytest.mark.parametrize("task", [task for task, kind in TASK_AND_KIND if kind == "order"])
 def test_the_counterfactual_by_order_has_the_candidates_in_each_others_place(task):
     for story, counterfactual in counterfactuals(task, "order"):
         assert sorted(before_answer(story)) == sorted(before_answer(counterfactual))
@@ -97,7 +97,7 @@ def test_the_counterfactual_by_order_has_the_candidates_in_each_others_place(tas
         assert (starts[0][0] < starts[0][1]) == ((starts[1][0] < starts[1][1]) != same_answer)
 
 
-@pytest.mark.parametrize("task", [task for task, kind in FAMILY_AND_KIND if kind == "attribute"])
+@pytest.mark.parametrize("task", [task for task, kind in TASK_AND_KIND if kind == "attribute"])
 def test_the_counterfactual_by_attribute_keeps_the_antecedent_and_flips_the_answer(task):
     for story, counterfactual in counterfactuals(task, "attribute"):
         pairs = list(zip(before_answer(story), before_answer(counterfactual), strict=True))
@@ -129,7 +129,7 @@ def test_counterfactuals_by_a_later_cue_are_the_same_up_to_the_pronoun(task):
         assert story.text[:end] == counterfactual.text[:end]
 
 
-@pytest.mark.parametrize(("task", "kind"), FAMILY_AND_KIND)
+@pytest.mark.parametrize(("task", "kind"), TASK_AND_KIND)
 def test_counterfactuals_are_equally_long_in_tokens(task, kind, story_tokenizer):
     for pair in counterfactuals(task, kind):
         one, other = (encode_case(case, story_tokenizer) for case in pair)
@@ -161,16 +161,16 @@ def test_no_story_to_measure_with_occurs_in_training():
 
 
 @cache
-def told(split: str) -> list[Case]:
+def drawn(split: str) -> list[Case]:
     return cases(split, 1_000, 0)
 
 
-def test_no_pair_of_candidates_is_in_two_splits_and_no_frame_in_select_and_report():
-    """Except that in `names`, *sense* has known candidates: there the ambiguous words are the strangers."""
+def test_no_pair_of_candidates_is_in_two_splits_and_no_template_in_select_and_report():
+    """Except that in `names`, *sense* has known candidates: there the ambiguous words are held out."""
     pairs = {
         split: {
             (case.task, case.template.split(":")[0], case.candidates)
-            for case in told(split)
+            for case in drawn(split)
             if (split, case.task) != ("names", "sense")
         }
         for split in SPLITS
@@ -178,34 +178,34 @@ def test_no_pair_of_candidates_is_in_two_splits_and_no_frame_in_select_and_repor
     for split in SPLITS[1:]:
         assert not pairs["train"] & pairs[split]
     assert not pairs["select"] & pairs["report"]
-    templates = {split: {(case.task, case.template) for case in told(split)} for split in SPLITS}
+    templates = {split: {(case.task, case.template) for case in drawn(split)} for split in SPLITS}
     assert not templates["select"] & templates["report"]
     assert not templates["templates"] & (templates["train"] | templates["select"] | templates["report"])
     assert templates["select"] | templates["report"] == templates["train"]
 
 
-def test_strangers_occur_in_training_but_never_as_candidates(text):
-    strangers = {
+def test_held_out_words_occur_in_training_but_never_as_candidates(text):
+    held_out = {
         word
         for words in vars(lexicon.HELD_OUT_WORDS).values()
         for entry in words
         for word in ([entry] if isinstance(entry, str) else entry)
     }
     in_training = set(WORD.findall(text))
-    assert strangers <= in_training
-    for case in told("train"):
-        assert not strangers & set(words(case, *case.spans.gold, *case.spans.distractors))
-    for case in told("names"):
+    assert held_out <= in_training
+    for case in drawn("train"):
+        assert not held_out & set(words(case, *case.spans.gold, *case.spans.distractors))
+    for case in drawn("names"):
         if case.task == "sense":
-            assert words(case, case.spans.cue)[0] in strangers
+            assert words(case, case.spans.cue)[0] in held_out
         elif "animacy" not in case.template:
-            assert all(word.split()[-1] in strangers for word in words(case, *case.spans.gold, *case.spans.distractors))
+            assert all(word.split()[-1] in held_out for word in words(case, *case.spans.gold, *case.spans.distractors))
 
 
 def test_every_word_of_every_split_occurs_in_training(text):
     in_training = set(WORD.findall(text))
     for split in GENERALISATION:
-        for case in told(split):
+        for case in drawn(split):
             assert set(WORD.findall(case.text)) <= in_training, case.text
 
 
@@ -213,12 +213,12 @@ def test_gaps_are_longer_than_training_ever_has():
     def sentences(case: Case) -> int:
         return case.text.count(".")
 
-    longest = max(sentences(case) for case in told("train") if case.task == "agreement")
-    assert min(sentences(case) for case in told("gaps") if case.task == "agreement") > longest
+    longest = max(sentences(case) for case in drawn("train") if case.task == "agreement")
+    assert min(sentences(case) for case in drawn("gaps") if case.task == "agreement") > longest
 
 
 def test_resolving_is_worth_ln_2_or_the_number_of_words_to_copy_from():
-    for case in told("report"):
+    for case in drawn("report"):
         if case.task == "copying":
             assert math.log(2) <= case.chance_loss <= math.log(5)
         else:
@@ -248,7 +248,7 @@ def test_another_seed_tells_other_stories():
 
 
 def test_cases_survive_json():
-    for case in told("report"):
+    for case in drawn("report"):
         assert parse_case(json.dumps(case.to_json()), 1) == case
 
 
