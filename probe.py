@@ -185,10 +185,11 @@ def read(
         with progress_bar(console) as progress:
             few = cases("select", BEHAVIOUR_CASES, command.seed, tuple(TASKS))
             tasks = tuple(resolved_tasks(model, tokenizer, few, progress))
-        if text is not None:
-            ids, most = text.text.ids, command.n_cases // 2
-            found = mine_tokens(ids, tokenizer, model.config.block_size, command.language, most)
-            mined = measurable_pairs(found.cases, tokenizer)
+            if text is not None:
+                ids, most = text.text.ids, command.n_cases // 2
+                progress(f"references in {len(ids):,} tokens", 0, None)  # in long texts a minute or two
+                found = mine_tokens(ids, tokenizer, model.config.block_size, command.language, most)
+                mined = measurable_pairs(found.cases, tokenizer)
     stories = [cases(split, command.n_cases, command.seed, tasks) if tasks else [] for split in OWN_SPLITS]
     select, report = (
         [*stories[i], *(case for case in mined if case.split == split)] for i, split in enumerate(OWN_SPLITS)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from common.visible import visible_name, visible_text
 from data.cases import mine
 from probing import lists
+from report.pages import counted
 
 NBSP = "\u00a0"
 MANY = 4  # heads with one role, of which a sentence names no more
@@ -138,8 +139,8 @@ def about_reach(back: Mapping | None) -> list[str]:
     if back["enough"] == most:
         return [f"It uses nearly all of the {most} tokens that it can see."]
     return [
-        f"It uses about {back['enough']} tokens: where no head may look further back, its loss grows by less than "
-        f"{nats(back['tolerance'])} nats per token."
+        f"It uses about {counted(back['enough'], 'token')}: where no head may look further back, its loss grows by "
+        f"less than {nats(back['tolerance'])} nats per token."
     ]
 
 

@@ -61,7 +61,7 @@ def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, 
     script("probe", "run=run", "n_cases=20", TOKENS)
     assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
     assert heads_of()["model"]["tasks"] == ["cue"]
-    assert heads_of()["model"]["cases"] == "stories"
+    assert heads_of()["model"]["cases"] == "stories and text", "the text has names that come again"
 
 
 def test_a_run_on_stories_shows_its_tasks_and_then_its_text(script, finished_run, capsys):
