@@ -23,10 +23,10 @@ from pydantic import TypeAdapter, ValidationError
 from cli import sweeps
 from cli.composing import FOLDER, composed, contents, hint, leaves, nested_keys, written
 from cli.help import HELP, help_text
-from cli.one_line import one_line_errors
 from cli.paths import decode_text, encode_text, expand_paths
 from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
 from common.errors import InputError
+from common.one_line import one_line_errors
 from training.world import first_speaks, processes
 
 __all__ = ["launch", "read", "to_yaml", "typed"]

@@ -27,11 +27,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from cli.composing import FOLDER, GROUPS, check_sweep, compose
-from cli.one_line import one_line_errors
 from cli.paths import decode_text
 from cli.swept_text import encode_one, encode_swept, readable, unknown_values
 from common.atomic import replace_durably
 from common.errors import InputError
+from common.one_line import one_line_errors
 from storage.metrics import best_evaluation, read_rows
 from storage.run import new_run
 from training import TrainConfig

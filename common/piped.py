@@ -1,19 +1,10 @@
-"""What becomes of a command whose output nobody takes any more: ``head`` has had enough, a terminal is gone."""
+"""What becomes of output that nobody takes any more: ``head`` has had enough, a terminal is gone."""
 
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
-
-
-def run(main: Callable[[], None]) -> None:
-    """Runs a command that only prints, which may be cut short by its reader."""
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        let_go(sys.stdout)
 
 
 def let_go(stream: IO[str]) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,44 @@ def test_sampling_onto_a_full_disk_is_one_line(finished_run, monkeypatch):
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.stderr == "error: No space left on device: stdout\n"
     assert done.returncode == 1
+
+
+PRINTING = (("data.stories", "--show", "cue", "--n", "2"), ("data.cases.mine", "a.txt"))
+
+
+def printing(folder: Path, arguments: tuple[str, ...], redirection: str) -> subprocess.CompletedProcess:
+    """A module that only prints, in a process of its own, with its stdout somewhere else."""
+    (folder / "a.txt").write_text("Anna saw Ben. Ben saw Anna. Then Ben left. " * 60)
+    command = shlex.join([sys.executable, "-m", *arguments]) + redirection
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_printing_onto_a_full_disk_is_one_line(tmp_path, arguments):
+    done = printing(tmp_path, arguments, " >/dev/full")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "error: No space left on device: stdout")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_printing_where_stdout_is_closed_is_no_reason_to_fail(tmp_path, arguments):
+    done = printing(tmp_path, arguments, " >&-")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.txt",), "error: TEXT=nowhere.txt: there is no such file or folder"),
+        (("a.txt", "--window", "-3"), "error: --window -3: must be at least 1"),
+        (("a.txt", "--most", "0"), "error: --most 0: must be at least 1"),
+    ],
+)
+def test_what_cannot_be_mined_is_one_line(tmp_path, arguments, message):
+    done = printing(tmp_path, ("data.cases.mine", *arguments), "")
+    assert done.returncode in (1, 2)
+    assert done.stderr.splitlines()[-1].endswith(message)
 
 
 def test_a_sample_that_cannot_be_kept_is_printed_all_the_same(script, finished_run, tmp_path, capsys):

@@ -13,19 +13,17 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from common.errors import InputError
-from common.piped import run
+from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.files import OWN_SPLITS, deal
 from data.cases.names import Name, Names, People, Tokens, cut_words
 from data.text.corpora import Files
 from data.text.files import Counts, read_pieces
-from data.text.finding import KNOWN
+from data.text.finding import KNOWN, find_files
 from data.text.tokenizers import Tokenizer
 
 REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD = (
@@ -364,7 +362,7 @@ def read_documents(paths: Sequence[str]) -> list[str]:
     documents, counts = [""], Counts()
     for path in paths:
         corpus = Files(path)
-        for file in corpus.files(Path())["train"]:
+        for file in find_files(path, "TEXT").files:
             for piece in read_pieces(file, corpus.field, counts, corpus.separator):
                 documents[-1] += piece.text
                 if piece.ends_document:
@@ -393,10 +391,10 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=WINDOW, help=f"words of an excerpt, at most (default: {WINDOW})")
     parser.add_argument("--most", type=int, help="pairs of each task and split, at most (default: all)")
     arguments = parser.parse_args()
-    try:
-        mined = Miner(read_documents(arguments.texts), window=arguments.window).mine(arguments.most)
-    except InputError as error:
-        sys.exit(str(error))
+    for name in ("window", "most"):
+        if (value := vars(arguments)[name]) is not None and value < 1:
+            parser.error(f"--{name} {value}: must be at least 1")
+    mined = Miner(read_documents(arguments.texts), window=arguments.window).mine(arguments.most)
     for case in mined.cases:
         print(json.dumps({key: value for key, value in case.to_json().items() if value}, ensure_ascii=False))
     sys.stdout.flush()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import InputError
-from common.piped import run
+from common.one_line import run
 from data.cases.case import Case, Span, Spans
 
 FORMS = {
@@ -161,10 +161,7 @@ def main() -> None:
     parser.add_argument("templates", type=Path, help="Winogender's templates.tsv")
     parser.add_argument("--pronouns", nargs="+", choices=FORMS, default=list(FORMS), help="default: all three")
     arguments = parser.parse_args()
-    try:
-        templates = read_templates(arguments.templates)
-    except InputError as error:
-        sys.exit(str(error))
+    templates = read_templates(arguments.templates)
     written = cases(templates, list(dict.fromkeys(arguments.pronouns)))
     for case in written:
         print(json.dumps({key: value for key, value in case.to_json().items() if value}))

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from common.piped import run
+from common.one_line import run
 from data.cases.case import Case
 from data.stories import COUNTERFACTUAL_KINDS, SPLITS, TASKS, cases
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.errors import InputError
 from data import Tokenizer
 from model import GPT, GPTConfig
 from probing.in_text.ablation import ABLATIONS
@@ -47,8 +48,11 @@ def affordable(model: GPT) -> Plan:
 
 def windows_within(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, n_tokens: int | None = None) -> Windows:
     """The windows of a text, ids [n], that a plan reads, or ``n_tokens`` of it. In a short text they are shorter, down
-    to SHORTEST, so that there are FEWEST_WINDOWS. Raises InputError for a text that is too short for two of these.
+    to SHORTEST, so that there are FEWEST_WINDOWS. Raises InputError for a text that is too short for two of these, and
+    for windows of one token, where a head can look at nothing but this.
     """
+    if plan.length < 2:
+        raise InputError(f"model.block_size={plan.length}: a head sees its own token alone; train with a longer block")
     shortest = min(SHORTEST, plan.length)
     length = max(shortest, min(plan.length, (len(ids) - 1) // FEWEST_WINDOWS))
     return cut_windows(ids, tokenizer, length, n_tokens or plan.n_tokens)

@@ -112,7 +112,7 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path):
     command = [sys.executable, "-m", "data.cases.winogender", str(tmp_path / "nothing.tsv")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{tmp_path}/nothing.tsv: there is no such file\n"
+    assert done.stderr == f"error: {tmp_path}/nothing.tsv: there is no such file\n"
 
 
 def test_all_templates_become_valid_cases_in_two_halves(whole):

@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from common.errors import InputError
 from model import GPTConfig
 from probing.in_text.ablation import ABLATIONS, PER_POSITION
-from probing.in_text.budget import FEWEST_WINDOWS, TOKENS, WORK, affordable, work_per_token
+from probing.in_text.budget import FEWEST_WINDOWS, TOKENS, WORK, affordable, windows_within, work_per_token
 
 
 def plan_for(**shape):
@@ -32,6 +34,12 @@ def test_gpt2_on_a_cpu_reads_enough_short_windows_in_one_way():
     assert plan.ablations == (PER_POSITION,)
     assert plan.n_tokens >= FEWEST_WINDOWS * plan.length
     assert plan.length == 64
+
+
+def test_a_block_of_one_token_is_refused():
+    _, plan = plan_for(vocab_size=4096, block_size=1, n_layer=1, n_head=1, n_embd=8)
+    with pytest.raises(InputError, match=r"model\.block_size=1: a head sees its own token alone"):
+        windows_within(plan, np.zeros(500, dtype=int), tokenizer=None)
 
 
 @pytest.mark.parametrize("block_size", [8, 40])

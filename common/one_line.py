@@ -1,6 +1,8 @@
 """How a command ends that its user can put right: in one line."""
 
+import os
 import sys
+from collections.abc import Callable
 
 from common.errors import InputError
 from common.piped import let_go
@@ -31,3 +33,14 @@ class one_line_errors:
         if isinstance(error, OSError):
             message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
             raise SystemExit(f"error: {visible_text(message)}") from None
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a command that only prints: errors are one line, and a reader who has had enough is none."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # whoever started this has closed it
+    with one_line_errors():
+        try:
+            main()
+        except OSError as error:
+            error.filename = error.filename or "stdout"  # files that cannot be read have a name
+            raise
