@@ -32,7 +32,7 @@ from data.text.building import usable_cores
 from data.text.files import Counts, read_pieces, utf8_length
 from data.text.tokenizers import gpt2_tokenizer, train_bpe
 
-WORDS, WORDS_AT_ONCE, VOCABULARY = 40_000, 200_000, 8_192
+WORDS, WORDS_PER_BATCH, VOCABULARY = 40_000, 200_000, 8_192
 SYLLABLES = "ba ce di fo gu la me ni or pu ra se ti un ve wa ex is qua stra ing tion ment ly er".split()
 
 
@@ -43,7 +43,7 @@ def paragraphs(seed: int) -> Iterator[str]:
     often = 1 / np.arange(1, WORDS + 1)
     often /= often.sum()
     while True:
-        ends = np.cumsum(rng.integers(4, 24, size=WORDS_AT_ONCE // 10))
+        ends = np.cumsum(rng.integers(4, 24, size=WORDS_PER_BATCH // 10))
         chosen = rng.choice(WORDS, p=often, size=ends[-1])
         sentences = [
             " ".join(words[i] for i in chosen[start:end]).capitalize() + ". "

@@ -15,7 +15,7 @@ from probing.predictions import Predictions
 from probing.scoring import in_batches, pad
 
 BATCH = 64  # cases, fewer where they are long
-NUMBERS_AT_ONCE = 1 << 26  # that a batch may keep
+NUMBERS_PER_BATCH = 1 << 26  # that a batch may keep
 
 
 def case_batches(lengths: Sequence[int], numbers_per_token: int) -> Iterator[slice]:
@@ -23,8 +23,8 @@ def case_batches(lengths: Sequence[int], numbers_per_token: int) -> Iterator[sli
 
     Their sizes are even, so that counterfactuals beside each other share one.
     """
-    n, room = len(lengths), NUMBERS_AT_ONCE // (numbers_per_token * max(lengths))
-    n_batches = -(-n // min(BATCH, max(2, room)))
+    n, fitting = len(lengths), NUMBERS_PER_BATCH // (numbers_per_token * max(lengths))
+    n_batches = -(-n // min(BATCH, max(2, fitting)))
     size = -(-n // n_batches)
     return in_batches(n, size + size % 2)
 

@@ -276,7 +276,7 @@ NO_BREAK = "\xa0"
 LEGEND = (1.65, 0.95)  # inches: one column, two columns
 OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
 CHOSEN = {"color": TINT, "linewidth": 2.2, "marker": "o", "markersize": 4}
-EVEN = {"color": INK, "linewidth": 0.7}
+CHANCE_LINE = {"color": INK, "linewidth": 0.7}
 BASELINE = {"color": INK, "linewidth": 1.1, "linestyle": ":"}
 CONTROL = {"color": INK, "marker": "D", "markersize": 6, "markerfacecolor": "none", "linestyle": "none"}
 
@@ -310,7 +310,7 @@ def draw_panel(axes: Axes, result: TaskResult, sites: list[str]) -> None:
         if never in sites:
             axes.axvspan(sites.index(never) - 0.5, sites.index(never) + 0.5, color=FAINT, linewidth=0)
     axes.plot(x, accuracy, zorder=1, **OTHERS)
-    axes.axhline(0.5, zorder=1.5, **EVEN)
+    axes.axhline(0.5, zorder=1.5, **CHANCE_LINE)
     axes.axhline(baseline.accuracy, zorder=1.5, **BASELINE)
     low, high = Split(result.cases).intervals(heads.choice()[:, :, chosen]).T
     axes.vlines(x, low, high, color=TINT, linewidth=1.2, zorder=2)
@@ -332,7 +332,7 @@ def draw_legend(figure: Figure, sites: list[str], control: bool, wide: bool) -> 
         (Line2D([], [], **CHOSEN), "the head chosen on other cases, with 95 % intervals"),
         (Line2D([], [], **OTHERS), "every other head"),
         (Line2D([], [], **BASELINE), "the best baseline, at its own best site"),
-        (Line2D([], [], **EVEN), "50 %: a coin"),
+        (Line2D([], [], **CHANCE_LINE), "50 %: a coin"),
         (Patch(color=FAINT), "the answer itself is read: never chosen"),
     ]
     if control:

@@ -1,4 +1,4 @@
-"""What a machine can do: device, precision, and how much of a step fits at once."""
+"""What a machine can do: device, precision, and how much of a step fits into memory."""
 
 import math
 import os
@@ -76,12 +76,12 @@ def peak_flops(config: TrainConfig, device: torch.device) -> float | None:
 
 
 def sequences_per_batch(block_size: int, micro_batch: int | None, device: torch.device) -> int:
-    """How many whole blocks go through the model at once: ``micro_batch``, or what usually fits; one at least."""
+    """How many whole blocks go through the model together: ``micro_batch``, or what usually fits; one at least."""
     return max(1, (micro_batch or MICRO_BATCH_TOKENS.get(device.type, 16_384)) // block_size)
 
 
 def micro_batch_size(sequences: int, block_size: int, micro_batch: int | None, device: torch.device) -> int:
-    """How many of a batch of ``sequences`` go through the model at once; the last part may be smaller."""
+    """How many of a batch of ``sequences`` go through the model together; the last part may be smaller."""
     return min(sequences, sequences_per_batch(block_size, micro_batch, device))
 
 
@@ -99,7 +99,7 @@ def require_memory(needed: int, device: torch.device, what: str) -> None:
 
 @contextmanager
 def readable_out_of_memory(sequences: int, block_size: int) -> Iterator[None]:
-    """Says which knob to turn when so many sequences at once were too many."""
+    """Says which knob to turn when so many sequences together were too many."""
     try:
         yield
     except RuntimeError as error:
@@ -107,6 +107,6 @@ def readable_out_of_memory(sequences: int, block_size: int) -> Iterator[None]:
             raise
         fewer = f"micro_batch={sequences // 2 * block_size} (the steps stay what they are), "
         raise InputError(
-            f"out of memory with {sequences} x {block_size} tokens going through the model at once; give "
+            f"out of memory with {sequences} x {block_size} tokens going through the model together; give "
             f"{fewer if sequences > 1 else ''}a shorter model.block_size or a smaller model"
         ) from None

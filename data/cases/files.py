@@ -159,7 +159,7 @@ def parse_spans(record: object, raw: bytes, foil: str) -> Spans:
         else:
             spans[key] = parse_span(name, value, raw)
     parsed = Spans(**spans)
-    check_places(parsed)
+    check_positions(parsed)
     if raw[slice(*parsed.answer)] == foil.encode():
         raise InputError(f"foil {reprlib.repr(foil)} is the answer itself; give the word had it been the other")
     return parsed
@@ -188,7 +188,7 @@ def parse_span(name: str, value: object, raw: bytes) -> Span:
     return start, end
 
 
-def check_places(spans: Spans) -> None:
+def check_positions(spans: Spans) -> None:
     """A model reads from left to right: what decides the answer stands before it, and candidates stand apart."""
     answer = f"spans.answer {list(spans.answer)}"
     mentions = [(span, "spans.gold") for span in spans.gold]

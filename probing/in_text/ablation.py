@@ -28,9 +28,9 @@ from probing.scoring import in_batches
 
 PER_POSITION, OVER_POSITIONS, RESAMPLE = "mean_per_position", "mean_over_positions", "resample"
 ABLATIONS = (PER_POSITION, OVER_POSITIONS, RESAMPLE)  # the first is what roles are given by
-WINDOWS_AT_ONCE = 1 << 20  # numbers of a feed-forward layer in a clean pass
-VARIANTS_AT_ONCE = 1 << 22  # and with all variants
-LOGITS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}  # on a CPU, what stays in its cache
+WINDOWS_PER_BATCH = 1 << 20  # numbers of a feed-forward layer in a clean pass
+VARIANTS_PER_BATCH = 1 << 22  # and with all variants
+LOGITS_PER_BATCH = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}  # on a CPU, what stays in its cache
 FEWEST_ROWS = 128  # of logits, for which a large vocabulary's weights are worth reading
 
 Say = Callable[[int], None]  # how many windows have been read
@@ -50,7 +50,7 @@ class AblatedLosses:
 
 def batches(model: GPT, windows: Windows) -> list[np.ndarray]:
     """Windows that are read at once; two at least, so that each has another one to be resampled from."""
-    return [*window_batches(windows, WINDOWS_AT_ONCE // (4 * model.config.n_embd * windows.length))]
+    return [*window_batches(windows, WINDOWS_PER_BATCH // (4 * model.config.n_embd * windows.length))]
 
 
 def clean_pass(model: GPT, tokens: Tensor) -> CleanPass:
@@ -68,7 +68,7 @@ def split_windows(model: GPT, windows: Windows, chosen: np.ndarray) -> tuple[Ten
 
 def token_losses(model: GPT, x: Tensor, targets: Tensor) -> Tensor:
     """Loss in nats of ``targets`` [B, T] at every row of the last residual stream x [V * B, T, D]: [V * B, T]."""
-    rows = max(FEWEST_ROWS, LOGITS_AT_ONCE[x.device.type] // model.config.vocab_size)
+    rows = max(FEWEST_ROWS, LOGITS_PER_BATCH[x.device.type] // model.config.vocab_size)
     targets = targets.repeat(len(x) // len(targets), 1)
     parts = zip(x.flatten(0, 1).split(rows), targets.flatten().split(rows), strict=True)
     return torch.cat([F.cross_entropy(model.logits(some), own, reduction="none") for some, own in parts]).view_as(
@@ -122,7 +122,7 @@ class TextBatch:
     def without(self, layer: int, sets: Tensor, ablation: str) -> Tensor:
         """Loss [V, B, T] without each of V sets of one layer's heads, ``sets`` [V, H]."""
         model, z = self.model, self.clean.outputs[layer]
-        at_once = max(1, VARIANTS_AT_ONCE // (4 * model.config.n_embd * self.tokens.numel()))
+        at_once = max(1, VARIANTS_PER_BATCH // (4 * model.config.n_embd * self.tokens.numel()))
         parts = []
         for some in in_batches(len(sets), at_once):
             own = sets[some]

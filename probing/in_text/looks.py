@@ -15,7 +15,7 @@ from probing.in_text.kinds import RELATIONS, TokenKinds, relation_codes
 from probing.in_text.windows import Windows
 from probing.patterns import attention_of, show_patterns
 
-WEIGHTS_AT_ONCE = 1 << 23  # attention weights of one layer
+WEIGHTS_PER_BATCH = 1 << 23  # attention weights of one layer
 EXAMPLES = 12  # of each head
 CANDIDATES = 24  # of each head and window, among which they are chosen
 NEAR = 24  # tokens between the queries of two examples of one window, at least
@@ -137,7 +137,7 @@ def measure_looks(
     sums = uniform = possible = sizes = np.zeros(1)
     candidates: list[list[tuple]] = [[] for _ in head_names(model)]
     done = 0
-    for chosen in window_batches(windows, WEIGHTS_AT_ONCE // (model.config.n_head * length**2)):
+    for chosen in window_batches(windows, WEIGHTS_PER_BATCH // (model.config.n_head * length**2)):
         tokens = torch.from_numpy(windows.tokens[chosen, :-1]).to(device)
         hooks = LooksHooks(model, relation_codes(tokens, torch.from_numpy(kinds.key[chosen]).to(device)), indices)
         show_patterns(model, tokens, hooks)

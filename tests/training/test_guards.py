@@ -112,7 +112,7 @@ def test_the_knob_is_not_named_where_it_can_turn_no_further(tmp_path, stories):
         raise RuntimeError("MPS backend out of memory")
 
     trainer.loss = loss
-    with pytest.raises(InputError, match=r"with 1 x 32 tokens .* at once; give a shorter model.block_size"):
+    with pytest.raises(InputError, match=r"with 1 x 32 tokens .* together; give a shorter model.block_size"):
         trainer.train()
 
 

@@ -34,7 +34,7 @@ def model_of(shape: str) -> GPT:
 @pytest.fixture
 def windows(monkeypatch) -> Windows:
     """Read in two batches of three."""
-    monkeypatch.setattr(ablation, "WINDOWS_AT_ONCE", 3 * 4 * 32 * LENGTH)
+    monkeypatch.setattr(ablation, "WINDOWS_PER_BATCH", 3 * 4 * 32 * LENGTH)
     tokens = np.random.default_rng(0).integers(VOCABULARY, size=(N, LENGTH + 1))
     return Windows(tokens, np.arange(N) * LENGTH, np.arange(N))
 
@@ -87,7 +87,7 @@ def donors_of(model: GPT, windows: Windows) -> np.ndarray:
 @torch.no_grad()
 def test_ablations_in_batches_are_those_of_hooks_one_by_one(shape, name, windows, monkeypatch):
     model = model_of(shape)
-    monkeypatch.setattr(ablation, "VARIANTS_AT_ONCE", 2 * 3 * 4 * 32 * LENGTH)  # two variants of three windows
+    monkeypatch.setattr(ablation, "VARIANTS_PER_BATCH", 2 * 3 * 4 * 32 * LENGTH)  # two variants of three windows
     got = ablate(model, windows, mean_outputs(model, windows, silent), [name], 0, silent)
     plain = Outputs()
     clean = losses(model, windows, plain)

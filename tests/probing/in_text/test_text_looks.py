@@ -132,7 +132,7 @@ def test_a_head_that_is_uniform_looks_as_uniform_attention_does(attention, windo
 def test_batches_change_nothing(windows, monkeypatch):
     model = loud_model(small_model(n_layer=2).config)
     whole = looks_of(model, windows)
-    monkeypatch.setattr("probing.in_text.looks.WEIGHTS_AT_ONCE", 1)
+    monkeypatch.setattr("probing.in_text.looks.WEIGHTS_PER_BATCH", 1)
     parts = looks_of(model, windows)
     np.testing.assert_allclose(parts.share, whole.share, atol=tolerance(n_terms=LENGTH))
     np.testing.assert_allclose(parts.first_value, whole.first_value, rtol=tolerance(n_terms=LENGTH))
