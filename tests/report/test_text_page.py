@@ -133,7 +133,7 @@ def test_the_map_shows_layers_all_heads_and_the_other_ablation(page, text):
         whole[PER_POSITION]["all"]["nats"], abs=0.0051
     )
     page.locator("#text-effects summary").click()
-    assert page.locator("#text-effects tbody tr").count() == 7
+    expect(page.locator("#text-effects tbody tr")).to_have_count(7)  # they are made when it opens
     page.get_by_label("In place of a head's output").select_option("resample")
     assert float(effect(page, "all", "all heads").inner_text()) == pytest.approx(
         whole["resample"]["all"]["nats"], abs=0.0051
