@@ -22,7 +22,7 @@ def last_row(run: Path) -> dict:
 
 
 def cell(name: str, values: Sequence[float]) -> str:
-    if name == "chance_loss":
+    if name == "chance":
         return f"{mean(values):.2f}"
     if name == "loss":
         return f"{mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"

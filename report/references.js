@@ -124,7 +124,7 @@ function describeReference(task, step, run) {
 
 /** What was measured at the end of training, on stories that are harder than any in training. */
 function generalisationSection({ generalisation }) {
-  const shown = { loss: (value) => value.toFixed(3), chance_loss: (value) => value.toFixed(2) };
+  const shown = { loss: (value) => value.toFixed(3), chance: (value) => value.toFixed(2) };
   const cell = (value, column) => (value === null ? "–" : (shown[column] ?? ((share) => percent(share, 1)))(value));
   const rows = Object.entries(generalisation.tasks).map(([name, values]) => [
     words(name),
@@ -133,7 +133,7 @@ function generalisationSection({ generalisation }) {
   return section(
     "generalisation",
     "Harder than in training",
-    "Measured with the last weights, on stories that were never used before. Right, loss and chance_loss: stories as in training, about other people and things. The other columns: openings and endings that training does not have; more sentences in between than in training; words that were never candidates in training; and for these words, how often the answer is at least likelier than the other candidate.",
+    "Measured with the last weights, on stories that were never used before. Right, loss and chance (the loss of a guess): stories as in training, about other people and things. The other columns: openings and endings that training does not have; more sentences in between than in training; words that were never candidates in training; and for these words, how often the answer is at least likelier than the other candidate.",
     table(
       "Held-out stories and generalisation",
       ["task", ...generalisation.columns.map((name) => [name, { class: "number" }])],

@@ -18,11 +18,11 @@ State = Literal["training", "stopped", "failed", "ended"]
 STORY_COLUMNS = {
     "right": "report/{}/accuracy",
     "loss": "report/{}/loss",
-    "chance_loss": "report/{}/chance_loss",
+    "chance": "report/{}/chance_loss",
     "new templates": "templates/{}/accuracy",
     "longer gaps": "gaps/{}/accuracy",
     "new words": "names/{}/accuracy",
-    "over the foil": "names/{}/preference",
+    "over foil": "names/{}/preference",
 }
 
 
