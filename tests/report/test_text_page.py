@@ -78,6 +78,7 @@ def test_on_stories_the_text_comes_after_them(open_page, tmp_path, text, of_stor
     page.wait_for_selector(".strip canvas")
     found = sections(page)
     assert found[:3] == ["roles", "story", "sites"]
+    assert page.locator("#story .kind").inner_text().startswith("A typical pair"), "not a window of the text"
     assert found.index("dynamics") < found.index("text-heads") < found.index("numbers")
     assert page.locator("h1").inner_text() == "Head 1.0 looks back to what a pronoun means, and it matters"
     page.locator('.cell[data-head="0.1"]').click()
