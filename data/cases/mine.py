@@ -352,9 +352,10 @@ def mine_tokens(
     """
     documents = [tokenizer.decode(part) for part in np.split(tokens, np.flatnonzero(tokens == tokenizer.end) + 1)]
     documents = [document.removesuffix(tokenizer.decode([tokenizer.end])) for document in documents]
-    n_words = sum(len(cut_words(document).words) for document in documents)
-    window = round(FITTING * block_size * n_words / max(1, len(tokens)))
-    return Miner(documents, language, min(WINDOW, window)).mine(most)
+    miner = Miner(documents, language)
+    fitting = round(FITTING * block_size * miner.names.n_words / max(1, len(tokens)))
+    miner.window = min(WINDOW, fitting)
+    return miner.mine(most)
 
 
 def read_documents(paths: Sequence[str]) -> list[str]:
