@@ -15,9 +15,9 @@ from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
 from data import Case, Tokenizer, read_cases, split_cases
+from data.cases import mine
 from data.cases.files import OWN_SPLITS
 from data.cases.fit import explain_fit, measurable_pairs
-from data.cases.mine import mine_tokens
 from data.cases.minimal_pairs import read_pairs
 from data.languages import load_language
 from data.stories import TASKS, Stories, cases
@@ -65,7 +65,7 @@ def main(command: ProbeCommand) -> None:
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give text_file=PATH")
     console.print(f"run {run}, step {state['step']:,}; {describe(select, report, text)}")
-    source |= about_cases(command, report) | {"seed": command.seed}
+    source |= about_cases(command, report, text) | {"seed": command.seed}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
         if text is not None:
@@ -101,6 +101,12 @@ class TextToRead:
     text: HeldOut
     plan: Plan
     windows: Windows
+
+    @property
+    def mined_in(self) -> str:
+        """How much of the text references are mined in."""
+        n = len(self.text.ids)
+        return f"its first {mine.MOST_TOKENS:,} tokens" if n > mine.MOST_TOKENS else f"all of its {n:,} tokens"
 
     def measure(self, model: GPT, tokenizer: Tokenizer, command: ProbeCommand, progress: Progress) -> dict:
         """The profile of the heads in it, as heads.json has it."""
@@ -186,9 +192,11 @@ def read(
             few = cases("select", BEHAVIOUR_CASES, command.seed, tuple(TASKS))
             tasks = tuple(resolved_tasks(model, tokenizer, few, progress))
             if text is not None:
-                ids, most = text.text.ids, command.n_cases // 2
-                progress(f"references in {len(ids):,} tokens", 0, None)  # in long texts a minute or two
-                found = mine_tokens(ids, tokenizer, model.config.block_size, command.language, most)
+                if len(text.text.ids) > mine.MOST_TOKENS:
+                    console.print(f"note   references in the text are mined in {text.mined_in}")
+                progress(f"references in {len(text.text.ids):,} tokens", 0, None)
+                block, most = model.config.block_size, command.n_cases // 2
+                found = mine.mine_tokens(text.text.ids, tokenizer, block, command.language, most)
                 mined = measurable_pairs(found.cases, tokenizer)
     stories = [cases(split, command.n_cases, command.seed, tasks) if tasks else [] for split in OWN_SPLITS]
     select, report = (
@@ -197,13 +205,17 @@ def read(
     return select, report
 
 
-def about_cases(command: ProbeCommand, report: list[Case]) -> dict:
-    """Where the cases come from, and which tasks of stories were asked for, if only some."""
+def about_cases(command: ProbeCommand, report: list[Case], text: TextToRead | None) -> dict:
+    """Where the cases come from, how much text references were mined in, and which tasks of stories were asked for, if
+    only some.
+    """
     if command.cases is not None or not report:
         return {"cases": command.cases}
     asked = {case.task for case in report}
     tasks = [name for name in TASKS if name in asked]
     about = {"cases": " and ".join(["stories"] * bool(tasks) + ["text"] * (len(asked) > len(tasks)))}
+    if len(asked) > len(tasks):
+        about["mined_in"] = text.mined_in
     return about | ({"tasks": tasks} if 0 < len(tasks) < len(TASKS) else {})
 
 

@@ -6,6 +6,17 @@ class InputError(ValueError):
     offending value and the remedy; the scripts print it without a traceback and exit with status 1."""
 
 
+class NoTextError(InputError):
+    """``where`` has no text under ``field``. The message has the ``remedy`` of training; ``elsewhere`` has the one of
+    scripts without its keys.
+    """
+
+    def __init__(self, where: str, field: str, remedy: str) -> None:
+        missing = f"{where}: no text under {field!r}"
+        super().__init__(f"{missing}; {remedy}")
+        self.elsewhere = f"{missing}; give files that have text there in every record, or plain text"
+
+
 class NothingFoundError(InputError):
     """``key``, a path, names no file."""
 

@@ -41,6 +41,7 @@ from training.evaluation import tasks_of
 
 FORMATS = ("png", "svg", "pdf")
 NAMES = ("role_map", "stories", "sites", "dynamics", "text_dynamics")  # the figures of a probe
+EARLIER_NAMES = ("film",)  # what earlier versions called dynamics
 DPI = 150
 POINT = 1 / 72  # inches
 STYLE = {
@@ -105,7 +106,7 @@ def line_style(i: int) -> dict:
 
 def remove_figures(folder: Path) -> None:
     """Deletes the figures that an earlier probe left in ``folder``, whatever their format."""
-    for name in NAMES:
+    for name in (*NAMES, *EARLIER_NAMES):
         for suffix in FORMATS:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
 

@@ -43,6 +43,7 @@ function factsOf({ heads: { model, tasks }, text }) {
     step: model.step === undefined ? null : thousands(model.step),
     checkpoint: model.checkpoint,
     cases: cases ? model.cases : null,
+    "references mined in": cases ? model.mined_in : null,
     seed: model.seed,
     "reported on": cases ? `${thousands(cases)} cases of ${Object.keys(tasks).length} tasks` : null,
     ...(text ? textFacts(text) : {}),

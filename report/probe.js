@@ -40,7 +40,7 @@ function taskSections(view, found, task, example) {
   const sections = task || !found.text ? [rolesSection(view, found)] : [];
   if (example) sections.push(storySection(view, found));
   if (task) sections.push(sitesSection(view, found));
-  if (task || dynamics.length > 1) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
+  if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
   return sections;
 }
 

@@ -5,24 +5,24 @@ from collections.abc import Callable, Mapping
 from common.visible import visible_name, visible_text
 from data.cases import mine
 from probing import lists
+from probing.in_text.kinds import KINDS_IN_WORDS
 from report.pages import counted
 
 NBSP = "\u00a0"
 MANY = 4  # heads with one role, of which a sentence names no more
 NOTABLE = 0.05  # of a head's attention beyond uniform attention: less is not worth a word in the title
-# Kinds of predicted token: what a head that is worth most there does, and the kind in words.
-KINDS = {
-    "line_end": ("ends the lines", "line ends"),
-    "punctuation": ("sets the punctuation", "punctuation"),
-    "space": ("ends the words", "spaces"),
-    "inside_word": ("completes words", "insides of words"),
-    "pronoun": ("chooses pronouns", "pronouns"),
-    "name_again": ("repeats names", "names seen before"),
-    "pair_again": ("repeats pairs of tokens", "pairs seen before"),
-    "word_again": ("repeats words", "words seen before"),
-    "first_mention": ("finds the next new word", "new words"),
-    "rest": ("goes on at the window's end", "words cut off"),
-    "all": ("helps everywhere", "all tokens"),
+DOES = {  # by kind of predicted token: what a head that is worth most there does
+    "line_end": "ends the lines",
+    "punctuation": "sets the punctuation",
+    "space": "ends the words",
+    "inside_word": "completes words",
+    "pronoun": "chooses pronouns",
+    "name_again": "repeats names",
+    "pair_again": "repeats pairs of tokens",
+    "word_again": "repeats words",
+    "first_mention": "finds the next new word",
+    "rest": "goes on at the window's end",
+    "all": "helps everywhere",
 }
 RELATIONS = {
     "first_token": "the first token",
@@ -45,7 +45,7 @@ def leads(heads: Mapping) -> bool:
 
 
 def kind_in_words(name: str) -> str:
-    return KINDS[name][1] if name in KINDS else visible_name(name)
+    return KINDS_IN_WORDS.get(name, visible_name(name))
 
 
 def relation_in_words(name: str) -> str:
@@ -76,7 +76,7 @@ def title(text: Mapping) -> str:
             f"there is one, goes there (uniform {percent(role['uniform'])}); what it is worth is not shown"
         )
     lost = f"{kind_in_words(role['role'])} cost {nats(role['nats'])} nats more"
-    does = KINDS[role["role"]][0] if role["role"] in KINDS else f"is worth something on {kind_in_words(role['role'])}"
+    does = DOES.get(role["role"], f"is worth something on {kind_in_words(role['role'])}")
     share, uniform, relation = max(
         ((own["share"], own["uniform"], name) for name, own in head["looks"]["relations"].items() if name != "rest"),
         key=lambda own: own[0] - own[1],

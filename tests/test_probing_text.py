@@ -9,6 +9,7 @@ import pytest
 from conftest import QUICK, SMALL
 
 import probe
+from data.cases import mine
 from data.stories import write
 from storage.metrics import read_rows
 
@@ -55,13 +56,16 @@ def test_stories_are_asked_of_a_run_on_plain_text_by_name(script, text_run, caps
     assert "who looks back" in capsys.readouterr().out
 
 
-def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, monkeypatch):
+def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, monkeypatch, capsys):
     text_run()
     monkeypatch.setattr(probe, "resolved_tasks", lambda *_: ["cue"])
+    monkeypatch.setattr(mine, "MOST_TOKENS", 550)
     script("probe", "run=run", "n_cases=20", TOKENS)
     assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
     assert heads_of()["model"]["tasks"] == ["cue"]
     assert heads_of()["model"]["cases"] == "stories and text", "the text has names that come again"
+    assert heads_of()["model"]["mined_in"] == "its first 550 tokens"
+    assert "note   references in the text are mined in its first 550 tokens" in capsys.readouterr().out
 
 
 def test_a_run_on_stories_shows_its_tasks_and_then_its_text(script, finished_run, capsys):
@@ -94,6 +98,14 @@ def test_a_text_that_cannot_be_measured_is_named(error_of, finished_run, content
     if content is not None:
         Path("other.txt").write_text(content)
     assert message in error_of("probe", f"run={finished_run}", "text_file=other.txt")
+
+
+def test_lines_without_text_are_named_with_a_remedy_that_a_probe_has(error_of, finished_run):
+    Path("other.jsonl").write_text('{"body": "To be."}\n')
+    message = error_of("probe", f"run={finished_run}", "text_file=other.jsonl")
+    assert message.endswith(
+        "line 1: no text under 'text'; give files that have text there in every record, or plain text"
+    )
 
 
 def test_an_unknown_language_is_refused_before_anything_is_measured(error_of, finished_run):
@@ -171,5 +183,6 @@ def test_references_are_mined_from_the_text_and_judged_by_pairs(script, capsys):
     assert "not resolved  repeated name: between counterfactuals the odds" in out
     assert "not interpreted" not in out
     assert heads_of()["model"]["cases"] == "text", "these are no stories"
+    assert heads_of()["model"]["mined_in"].startswith("all of its "), "a short text"
     assert "tasks" not in heads_of()["model"], "no stories were asked for"
     assert "only stories of" not in Path("run/probe/report.html").read_text()

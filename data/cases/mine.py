@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.errors import InputError, NoTextError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.files import OWN_SPLITS, deal
 from data.cases.names import Name, Names, People, Tokens, cut_words
 from data.text.corpora import Files
-from data.text.files import Counts, read_pieces
+from data.text.files import Counts
 from data.text.finding import KNOWN, find_files
 from data.text.tokenizers import Tokenizer
 
@@ -50,6 +51,7 @@ RARE = 1 / 1_000  # a word that is more frequent says little of what a text is a
 MATCHED = 1.5  # two words' frequencies differ by this factor at most
 FEW = 5  # times are never too many
 SHORTEST_WORD = 4  # letters
+MOST_TOKENS = 2_000_000  # of a text that is kept as ids: ten seconds, and many times the cases that are asked for
 EXCHANGED = "exchanged"
 FOILS = {"he": "she", "He": "She", "she": "he", "She": "He"}
 
@@ -346,10 +348,12 @@ def balance(cases: Sequence[Case], right: Mapping[str, bool], most: int | None) 
 def mine_tokens(
     tokens: np.ndarray, tokenizer: Tokenizer, block_size: int, language: str | None = "en", most: int | None = None
 ) -> Mined:
-    """Mines a text that is kept as ids [n], such as a run's validation split, in which the end token ends documents.
+    """Mines the first MOST_TOKENS of a text that is kept as ids [n], such as a run's validation split, in which the end
+    token ends documents.
 
     Excerpts are as long as most of them may be to fit into ``block_size`` tokens.
     """
+    tokens = tokens[:MOST_TOKENS]
     documents = [tokenizer.decode(part) for part in np.split(tokens, np.flatnonzero(tokens == tokenizer.end) + 1)]
     documents = [document.removesuffix(tokenizer.decode([tokenizer.end])) for document in documents]
     miner = Miner(documents, language)
@@ -363,11 +367,13 @@ def read_documents(paths: Sequence[str]) -> list[str]:
     documents, counts = [""], Counts()
     for path in paths:
         corpus = Files(path)
-        for file in find_files(path, "TEXT").files:
-            for piece in read_pieces(file, corpus.field, counts, corpus.separator):
+        try:
+            for piece in corpus.documents(find_files(path, "TEXT").files, counts):
                 documents[-1] += piece.text
                 if piece.ends_document:
                     documents.append("")
+        except NoTextError as error:
+            raise InputError(error.elsewhere) from None
     return [document for document in documents if document]
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from backports import zstd
 
-from common.errors import InputError
+from common.errors import InputError, NoTextError
 from common.visible import visible_text
 from data.text.finding import LINES_SUFFIX, PARQUET_SUFFIX, kind
 from data.text.parquet import read_values
@@ -238,10 +238,8 @@ def cut_records(
         elif skip:
             counts.without_text += 1
         else:
-            raise InputError(
-                f"{path}, {unit} {number}: no text under {field!r}; name the key with data.field=..., or leave such "
-                "records out with data.skip_without_text=true"
-            )
+            remedy = "name the key with data.field=..., or leave such records out with data.skip_without_text=true"
+            raise NoTextError(f"{path}, {unit} {number}", field, remedy)
 
 
 def cut_text(text: str, counts: Counts) -> Iterator[Piece]:

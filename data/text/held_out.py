@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.errors import InputError, NoTextError
 from data.text.building import in_order, work_items
 from data.text.corpora import Files
 from data.text.download import Progress, silent
@@ -39,12 +39,15 @@ def encode_files(
             yield "text", piece
 
     parts, n = [], 0
-    for encoded in in_order(work_items(pieces()), tokenizer):
-        parts.append(encoded.ids)
-        n += len(encoded.ids)
-        progress(f"{key}: {n:,} tokens read", n, None)
-        if n >= MOST_TOKENS:
-            break
+    try:
+        for encoded in in_order(work_items(pieces()), tokenizer):
+            parts.append(encoded.ids)
+            n += len(encoded.ids)
+            progress(f"{key}: {n:,} tokens read", n, None)
+            if n >= MOST_TOKENS:
+                break
+    except NoTextError as error:
+        raise InputError(error.elsewhere) from None
     if not n:
         raise InputError(f"{key}={files.path}: there is no text in it")
     return np.concatenate(parts)[:MOST_TOKENS].astype(np.int64), counts.notes()

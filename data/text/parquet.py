@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from common.errors import InputError
+from common.errors import InputError, NoTextError
 
 ROWS = 64  # at once: documents may be long
 BUFFER = 1 << 20  # bytes of the file at once, instead of a whole column of a row group
@@ -76,8 +76,7 @@ def names_of(arrow: ModuleType, schema: Any, field: str, path: Path) -> list[str
             inside = type_of(arrow, inside, name)
         if inside is not None and is_text(arrow.types, inside):
             return names
-    columns = ", ".join(schema.names)
-    raise InputError(f"{path}: no text under {field!r}; name the column with data.field=..., of {columns}")
+    raise NoTextError(str(path), field, f"name the column with data.field=..., of {', '.join(schema.names)}")
 
 
 def type_of(arrow: ModuleType, inside: Any, name: str) -> Any:

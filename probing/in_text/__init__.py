@@ -20,7 +20,7 @@ from probing.in_text.budget import affordable, windows_within
 from probing.in_text.certainty import Columns
 from probing.in_text.examples import in_context
 from probing.in_text.how_far_back import limited_losses, spans
-from probing.in_text.kinds import KINDS, NEED_LANGUAGE, RELATIONS, names_for, token_kinds
+from probing.in_text.kinds import KINDS, KINDS_IN_WORDS, NEED_LANGUAGE, RELATIONS, names_for, token_kinds
 from probing.in_text.looks import measure_looks
 from probing.in_text.profile import Ablation, HowFarBack, TextProfile, to_json
 from probing.in_text.roles import roles_by_attention, roles_by_effect
@@ -122,7 +122,7 @@ def sentences(columns: Columns, language: object | None) -> list[str]:
         missing = " and ".join(name.replace("_", " ") + "s" for name in NEED_LANGUAGE)
         found.append(f"Without a language, {missing} count as other words.")
     if columns.too_few:
-        few = ", ".join(name.replace("_", " ") for name in columns.too_few)
+        few = ", ".join(KINDS_IN_WORDS[name] for name in columns.too_few)
         found.append(f"Too few tokens to measure: {few}.")
     return found
 

@@ -31,6 +31,19 @@ KINDS = {
     "first_mention": "begins a word that stands in this window for the first time",
     "rest": "begins a word that the window cuts off",
 }
+KINDS_IN_WORDS = {
+    "line_end": "line ends",
+    "punctuation": "punctuation",
+    "space": "spaces",
+    "inside_word": "insides of words",
+    "pronoun": "pronouns",
+    "name_again": "names seen before",
+    "pair_again": "pairs seen before",
+    "word_again": "words seen before",
+    "first_mention": "new words",
+    "rest": "words cut off",
+    "all": "all tokens",
+}
 # Exclusive relations of a key to the query that looks at it; the first that holds counts.
 RELATIONS = {
     "first_token": "the window's first token",

@@ -169,7 +169,7 @@ def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found,
 
 
 def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):
-    for name in ("sites.svg", "role_map.png", "dynamics.pdf", "stories.png", "mine.png", "heads.json"):
+    for name in ("sites.svg", "role_map.png", "dynamics.pdf", "stories.png", "film.png", "mine.png", "heads.json"):
         (tmp_path / name).touch()
     remove_figures(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"mine.png", "heads.json"}

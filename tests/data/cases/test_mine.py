@@ -22,6 +22,7 @@ from data.cases.mine import (
     Find,
     Miner,
     mine_tokens,
+    read_documents,
     write_pair,
 )
 from data.cases.names import Names, People, cut_words
@@ -297,6 +298,13 @@ def test_ids_are_mined_document_by_document_in_excerpts_that_fit() -> None:
     assert sum(len(case.text.encode()) <= 128 for case in short) > 0.9 * len(short)
 
 
+def test_of_a_long_text_the_first_tokens_are_mined(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, text = byte_tokenizer(), story(12)
+    ids = np.array([*tokenizer.encode(text), tokenizer.end])
+    monkeypatch.setattr("data.cases.mine.MOST_TOKENS", len(ids))
+    assert mine_tokens(np.tile(ids, 3), tokenizer, 4_000).found == mine_tokens(ids, tokenizer, 4_000).found
+
+
 def test_an_unknown_language_is_named() -> None:
     with pytest.raises(InputError, match=r"language=tlh: there is no list of names for it; .*: en"):
         People("tlh")
@@ -310,6 +318,13 @@ def test_the_command_writes_the_same_readable_cases_each_time(tmp_path: Path) ->
     assert {json.loads(line)["task"] for line in runs[0].stdout.splitlines()} == {HE_OR_SHE}
     assert len(parse_cases(runs[0].stdout, "mined")) == len(runs[0].stdout.splitlines())
     assert b"he_or_she: 30 found, in 10 of them the nearest candidate is right" in runs[0].stderr
+
+
+def test_lines_without_text_are_named_with_a_remedy_that_there_is(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "Tom met Anna."}')
+    with pytest.raises(InputError, match=r"line 1: no text under 'text'; give files that have text there") as caught:
+        read_documents([str(tmp_path)])
+    assert "data.field" not in str(caught.value)
 
 
 def test_a_path_that_is_not_there_is_one_line() -> None:

@@ -1,6 +1,7 @@
 """All together: roles by rule, none for untrained networks, and JSON that says everything."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from data.stories import write
 from data.text.download import silent
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
-from probing.in_text import cut_windows, measure_text, to_json
+from probing.in_text import cut_windows, measure_text, sentences, to_json
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, mean_outputs
 from probing.in_text.certainty import Means
-from probing.in_text.kinds import KINDS, RELATIONS
+from probing.in_text.kinds import KINDS, KINDS_IN_WORDS, RELATIONS
 from probing.in_text.looks import Looks
 from probing.in_text.roles import LEAST_NATS, roles_by_attention, roles_by_effect
 
@@ -73,6 +74,12 @@ def test_what_is_not_measured_is_said(windows):
     assert "pronoun" not in found.columns
     assert "function_word" not in found.looks.names
     assert found.heads == ("0.0", "0.1")
+
+
+def test_kinds_of_too_few_tokens_are_named_in_words():
+    assert KINDS_IN_WORDS.keys() == {*KINDS, "all"}
+    few = SimpleNamespace(too_few=["inside_word", "pair_again"])
+    assert sentences(few, language="en") == ["Too few tokens to measure: insides of words, pairs seen before."]
 
 
 def test_an_unknown_language_is_refused(windows):
