@@ -101,6 +101,9 @@ const lookup = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined)
 
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;
+/** A number of nats as text; what rounds to nothing has no sign. */
+const nats = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
+const natsInterval = ([low, high]) => `${nats(low)} to ${nats(high)}`;
 const words = (name) => name.replaceAll("_", " ");
 const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 const thousands = (n) => n.toLocaleString("en-US");

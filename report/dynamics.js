@@ -12,42 +12,59 @@ const SNAPSHOTS =
 /** `moments` as in heads.json; the section highlights the view's task and has a slider over the moments. */
 function dynamicsSection(view, moments, without, explanation = SNAPSHOTS) {
   if (moments.length < 2) return section("dynamics", "When the heads formed", without);
+  const panels = PANELS.map((panel) => [panel.title, () => dynamicsSpec(panel, moments, view)]);
+  const [draw, ...nodes] = momentCharts(moments, "tokens", panels, (moment) => describeMoment(moment, view.state.task));
+  view.watch((state, changed) => changed("task") && draw());
+  return section("dynamics", "When the heads formed", explanation, nodes);
+}
+
+/**
+ * Charts beside each other over moments of training, a slider over these, and what is said of the slider's moment:
+ * [draw, charts, controls, status]. `panels` are [title, spec]; `describe(moment)` is a sentence; both are asked anew by
+ * `draw()` and when the slider moves. `key`: what moments have along the axis, "tokens" or "step".
+ */
+function momentCharts(moments, key, panels, describe) {
   const last = moments.length - 1;
-  const panels = PANELS.map((panel) => ({ ...panel, chart: chart(dynamicsSpec(panel, moments, view)) }));
+  const charts = panels.map(([, spec]) => chart(spec()));
   const range = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "step of training" });
   const play = h("button", { type: "button" }, "Play");
   const status = h("p", { class: "status", "aria-live": "polite" });
   const slider = new View({ at: last });
   range.addEventListener("input", () => slider.set({ at: +range.value }));
   playback(play, slider, last, status);
+  const moveTo = (value) => value !== null && slider.set({ at: moments.findIndex((moment) => moment[key] === value) });
   const draw = () => {
     const { at } = slider.state;
     range.value = at;
-    status.textContent = describeMoment(moments[at], view.state.task);
+    status.textContent = describe(moments[at]);
     range.setAttribute("aria-valuetext", status.textContent);
-    for (const panel of panels)
-      panel.chart.draw({
-        ...dynamicsSpec(panel, moments, view),
-        cursor: moments[at].tokens,
-        onpoint: moveTo,
-      });
+    charts.forEach((one, i) => one.draw({ ...panels[i][1](), cursor: moments[at][key], onpoint: moveTo }));
   };
-  const moveTo = (tokens) =>
-    tokens !== null && slider.set({ at: moments.findIndex((moment) => moment.tokens === tokens) });
-  view.watch((state, changed) => changed("task") && draw());
   slider.watch(draw);
-  return section(
-    "dynamics",
-    "When the heads formed",
-    explanation,
+  return [
+    draw,
     h(
       "div",
-      { class: "panels" },
-      panels.map(({ title, chart: { node } }) => h("figure", {}, h("figcaption", {}, title), node)),
+      { class: "panels", "--panels": panels.length },
+      panels.map(([title], i) => h("figure", {}, h("figcaption", {}, title), charts[i].node)),
     ),
     h("div", { class: "controls dynamics" }, play, range),
     status,
-  );
+  ];
+}
+
+/** A logarithmic axis of moments, on which the beginning, 0, stands at half of what comes after it. */
+function momentAxis(moments, key) {
+  const floor = moments[1][key] / 2;
+  const end = moments.at(-1)[key];
+  const steps = end / floor < 100 ? [1, 2, 5] : [1];
+  const ticks = Array.from({ length: 16 }, (_, i) => steps.map((step) => step * 10 ** i)).flat();
+  return {
+    min: floor,
+    max: end,
+    map: (value) => Math.log10(Math.max(value, floor)),
+    ticks: [[floor, "0"], ...ticks.filter((tick) => tick > floor && tick <= end).map((tick) => [tick, compact(tick)])],
+  };
 }
 
 function dynamicsSpec({ key, title, share }, moments, view) {
@@ -65,17 +82,11 @@ function dynamicsSpec({ key, title, share }, moments, view) {
     ...names.map((name) => line(name, "other")),
     ...(lookup(moments.at(-1).tasks, task) ? [line(task, "chosen")] : []),
   ];
-  const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
-  const high = share ? 1 : 1.06 * Math.max(1, ...values);
-  const low = share || Math.min(...values) > -0.02 * high ? 0 : Math.min(...values);
-  const floor = moments[1].tokens / 2; // where the beginning, 0 tokens, stands on a logarithmic axis
-  const tokens = (value) => Math.log10(Math.max(value, floor));
-  const end = moments.at(-1).tokens;
-  const ticks = Array.from({ length: 16 }, (_, i) => 10 ** i).filter((tick) => tick > floor && tick <= end);
+  const [low, high] = share ? [0, 1] : fromZero(lines, 1);
   return {
     label: `${title}, ${words(task)} and ${names.length} other tasks`,
     height: 220,
-    x: { min: floor, max: end, map: tokens, ticks: [[floor, "0"], ...ticks.map((tick) => [tick, compact(tick)])] },
+    x: momentAxis(moments, "tokens"),
     y: {
       min: low,
       max: high,
@@ -84,6 +95,14 @@ function dynamicsSpec({ key, title, share }, moments, view) {
     },
     lines,
   };
+}
+
+/** Limits for nats: from 0, or from below where a line clearly goes there, to at least `least`. */
+function fromZero(lines, least) {
+  const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
+  const high = 1.06 * Math.max(least, ...values);
+  const low = Math.min(0, ...values);
+  return [low > -0.02 * high ? 0 : low, high];
 }
 
 function describeMoment({ step, tokens, tasks }, task) {

@@ -18,7 +18,7 @@ function numbersRow(name, found) {
   const best = found.best;
   const [baseline, value] = bestBaseline(found);
   const { weight_swap: swap } = best.effects;
-  const nats = (effect) =>
+  const drop = (effect) =>
     effect ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)})` : "–";
   return [
     percent(found.model_accuracy, 1) + (found.judged_by === "pairs" ? " of pairs" : ""),
@@ -30,7 +30,7 @@ function numbersRow(name, found) {
           best.mass.toFixed(2),
           best.lift.toFixed(1),
           best.p_adj.toFixed(4),
-          nats(swap),
+          drop(swap),
           (swap?.reference ?? null) === null ? "–" : swap.reference.toFixed(1),
         ]
       : Array(8).fill("–")),

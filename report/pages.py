@@ -13,7 +13,7 @@ from string import Template
 from common.atomic import replace_durably
 
 HERE = Path(__file__).parent
-SHARED = ("dom", "chart", "dynamics")
+SHARED = ("dom", "chart", "dynamics", "text_dynamics")
 SCRIPTS = {
     "probe": (
         *(*SHARED, "found", "patterns", "roles", "tinted", "story", "sites", "numbers"),

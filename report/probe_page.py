@@ -9,6 +9,7 @@ from common.atomic import json_text
 from data import Tokenizer
 from probing.findings import Findings
 from probing.heads import head_names
+from probing.in_text.kinds import KINDS_IN_WORDS
 from probing.roles import task_roles
 from report import probe_summary as summary
 from report import text_summary
@@ -51,7 +52,7 @@ def text_json(text: Mapping, leads: bool) -> dict:
         "leads": leads,
         "head": head["head"],
         "kind": role["role"] if role["by"] == "effect" else None,
-        "kinds": {name: text_summary.kind_in_words(name) for name in text["kinds"]},
+        "kinds": {name: text_summary.kind_in_words(name) for name in KINDS_IN_WORDS | text["kinds"]},
         "relations": {name: text_summary.relation_in_words(name) for name in text["relations"]},
         "colours": RELATION_COLOURS,
     }

@@ -26,6 +26,7 @@ const MEANING = {
   first_token: "looks at the first token",
   same_word: "looks at earlier occurrences of the same token",
 };
+const FITTING = 4; // heads beside each other in one half of a wide page
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
 const roleColour = (role, { colours, other_role: other }) => lookup(colours, role) ?? other;
@@ -195,6 +196,7 @@ function taskBar(name, found, page, onclick) {
 }
 
 function rolesSection(view, found) {
+  const { n_head: n } = found.heads.model;
   const title = h("h3", {});
   const roles = h("p", { class: "what" });
   const attention_patterns = h("p", { class: "what" });
@@ -225,6 +227,11 @@ function rolesSection(view, found) {
     "roles",
     "What each head does",
     "Colour: the head's strongest role. Strength of colour: how far the head is above the best baseline. Dot: the head matters to the answer. Choose a head with a click or the arrow keys.",
-    h("div", { class: "columns" }, h("div", {}, roleMap(view, found), roleLegend(found)), right),
+    h(
+      "div",
+      { class: n > FITTING && n <= NARROW ? "columns stacked" : "columns" },
+      h("div", {}, roleMap(view, found), roleLegend(found)),
+      right,
+    ),
   );
 }

@@ -13,10 +13,6 @@ function byLayer(items) {
   return [...groups];
 }
 
-/** A number of nats as text; what rounds to nothing has no sign. */
-const nats = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
-const natsInterval = ([low, high]) => `${nats(low)} to ${nats(high)}`;
-
 function describeRole({ role, by, nats: lost, ci, share, uniform }, found) {
   if (by === "effect") return `without it, ${kindName(role, found)} cost ${nats(lost)} nats more (${natsInterval(ci)})`;
   return `looks at ${relationName(role, found)}, ${percent(share)} of its attention where there is one (uniform ${percent(uniform)})`;

@@ -9,14 +9,25 @@ async function drawTraining() {
   const run = await unpackJson("page.json");
   const names = Object.keys(run.tasks);
   const slowest = names.toSorted((a, b) => (run.tasks[b].since ?? Infinity) - (run.tasks[a].since ?? Infinity));
-  const view = new View({ step: run.evaluations.step.at(-1), task: slowest[0], measure: "val_loss", part: 1 });
+  const worths = run.dynamics.text;
+  const [head] = worths.moments.length > 1 ? namedHeads(worths.moments, []) : [];
+  const view = new View({ step: run.evaluations.step.at(-1), task: slowest[0], head, measure: "val_loss", part: 1 });
   const sections = [lossSection(view, run)];
   if (names.length) sections.push(referencesSection(view, run));
   if (run.samples.length) sections.push(samplesSection(view, run));
   if (names.length) sections.push(dynamicsSection(view, run.dynamics.moments, NO_DYNAMICS, run.dynamics.live ? LIVE : undefined));
+  if (head) sections.push(textDynamicsSection(view, worths.moments, worths.kinds, [], describeWorths(worths)));
   if (Object.keys(run.generalisation.tasks).length) sections.push(generalisationSection(run));
   sections.push(settingsSection(run));
   document.getElementById("page").replaceChildren(...sections);
+}
+
+function describeWorths({ live, file }) {
+  const where = file ? `in ${file}` : "in validation text";
+  return whatIsWorth(
+    "those worth most at the end",
+    `${live ? "Quick probes during training" : "Measured at the snapshots of the run"}, ${where}`,
+  );
 }
 
 function settingsSection({ config }) {

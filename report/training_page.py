@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from common.atomic import json_text
 from common.errors import InputError
+from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page
 from storage import checkpoint
@@ -111,7 +113,7 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
     )
     data = {
         **page_json(rows),
-        "dynamics": dynamics_json(run, rows),
+        "dynamics": dynamics_json(rows, run / "probe" / "heads.json"),
         "config": (run / CONFIG).read_text(encoding="utf-8"),
     }
     return write_page(run / PAGE, "training", heading, {"page.json": json_text(data).encode()})
@@ -158,30 +160,45 @@ def generalisation_json(row: Row) -> dict:
     }
 
 
-def dynamics_json(run: Path, rows: Sequence[Row]) -> dict:
-    """Training dynamics: the quick probes made while training, or else what ``probe.py dynamics=true`` saw."""
-    seen = [moment_of(row) for row in rows if "probe_seconds" in row]
-    moments = [without_unknown(moment) for moment in seen or recorded_dynamics(run / "probe" / "heads.json")]
-    return {"live": bool(seen), "moments": spread(moments, MOST_MOMENTS)}
+def dynamics_json(rows: Sequence[Row], heads: Path) -> dict:
+    """Training dynamics of tasks, and of heads in a text: the quick probes made while training, or else what
+    ``probe.py dynamics=true`` saw and wrote to ``heads``.
+    """
+    seen = [row for row in rows if "probe_seconds" in row]
+    tasks = [moment for row in seen if (moment := moment_of(row, "tasks"))["tasks"]]
+    costs = [moment for row in seen if (moment := moment_of(row, "heads"))["heads"]]
+    recorded = {} if tasks and costs else read_recorded(heads)
+    text = recorded.get("text") or {"source": {"text_file": None}}
+    moments = [without_unknown(moment) for moment in tasks or recorded.get("dynamics", [])]
+    return {
+        "live": bool(tasks),
+        "moments": spread(moments, MOST_MOMENTS),
+        "text": {
+            "live": bool(costs),
+            "file": None if costs else text["source"]["text_file"],
+            "kinds": KINDS_IN_WORDS,
+            "moments": spread(costs or text.get("dynamics", []), MOST_MOMENTS),
+        },
+    }
 
 
-def recorded_dynamics(heads: Path) -> list[dict]:
-    """The training dynamics in a heads.json; none before there are any."""
+def read_recorded(heads: Path) -> dict:
+    """What a heads.json has; nothing before there is one."""
     try:
-        return json.loads(heads.read_bytes()).get("dynamics", []) if heads.exists() else []
+        return json.loads(heads.read_bytes()) if heads.exists() else {}
     except json.JSONDecodeError:  # probe.py is writing it at this moment, and writes the page after it
-        return []
+        return {}
 
 
-def moment_of(row: Row) -> dict:
-    """The probe/TASK/NAME of a row, by task, as one moment of training dynamics; what heads cost in a text aside."""
-    tasks: dict[str, dict] = {}
+def moment_of(row: Row, of: Literal["tasks", "heads"]) -> dict:
+    """A row as one moment of training dynamics: probe/TASK/NAME by task, or probe/text/HEAD/NAME by head."""
+    found: dict[str, dict] = {}
     for key, value in row.items():
         group, _, rest = key.partition("/")
-        task, _, name = rest.rpartition("/")
-        if group == "probe" and not task.startswith(TEXT):
-            tasks.setdefault(task, {})[name] = rounded(value)
-    return {"step": row["step"], "tokens": row["tokens"], "tasks": tasks}
+        name, _, measure = rest.rpartition("/")
+        if group == "probe" and name.startswith(TEXT) == (of == "heads"):
+            found.setdefault(name.removeprefix(TEXT), {})[measure] = rounded(value)
+    return {"step": row["step"], "tokens": row["tokens"], of: found}
 
 
 def without_unknown(moment: dict) -> dict:

@@ -1,5 +1,6 @@
 """What a run's page says in words: where the run stands, how good its model is, which references it resolves."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Literal
 
 from common.visible import visible_name
 from report.pages import shape_of
+from report.text_summary import kind_in_words
 from storage.metrics import Row, best_evaluation, evaluations_of
 from training import schedule
 from training.config import TrainConfig
@@ -87,7 +89,7 @@ def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State 
     """What supports the title. ``state`` None: somebody who did not train wrote this, and knows the record alone."""
     if state in (None, "stopped") and has_ended(config, rows):
         state = "ended"
-    lines = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows)]
+    lines = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows), *about_heads(rows)]
     skipped = rows[-1].get("skipped", 0)
     if skipped:
         lines.append(f"{skipped:,} steps were skipped: their loss or gradient was not finite.")
@@ -139,6 +141,19 @@ def about_references(rows: Sequence[Row]) -> list[str]:
     if not above:
         return [f"In all {len(tasks)} tasks {what}."]
     return [f"In {len(tasks) - len(above)} of {len(tasks)} tasks {what}. Not yet: {', '.join(above)}."]
+
+
+def about_heads(rows: Sequence[Row]) -> list[str]:
+    """Which head was worth most in a text at the latest quick probe, if any was worth something."""
+    row = next((row for row in reversed(rows) if "probe_seconds" in row), {})
+    worth = {key.split("/")[2]: value for key, value in row.items() if re.fullmatch(r"probe/text/[\d.]+/nats", key)}
+    worth = {head: value for head, value in worth.items() if value is not None and value > 0}
+    if not worth:
+        return []
+    head = max(worth, key=lambda head: worth[head])
+    kind, most = (row.get(f"probe/text/{head}/{name}") for name in ("kind", "kind_nats"))
+    on = "" if kind is None or most is None else f"; most on {kind_in_words(kind)}, {most:.2f}"
+    return [f"Of all heads {head} is worth most at step {row['step']:,}: {worth[head]:.3f} nats per token{on}."]
 
 
 def millions(n: float) -> str:

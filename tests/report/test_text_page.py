@@ -58,7 +58,11 @@ def sections(page: Page) -> list[str]:
 
 def test_without_stories_the_text_leads_and_nothing_is_empty(page):
     assert page.locator("h1").inner_text().replace("\xa0", " ") == TITLE
-    assert sections(page) == ["text-heads", "text-effects", "reach", "text-examples", "story", "numbers", "method"]
+    assert sections(page) == [
+        *("text-heads", "text-effects", "text-dynamics", "reach", "text-examples"),
+        *("story", "numbers", "method"),
+    ]
+    assert "dynamics=true" in page.locator("#text-dynamics").inner_text()
     assert "not interpreted" not in page.locator("body").inner_text()
 
 
@@ -148,6 +152,69 @@ def test_the_curve_has_its_numbers_and_the_mark(page, text):
     enough = next(point for point in back["points"] if point["limit"] == back["enough"])
     assert float(page.locator("#reach svg .mark[data-y]").get_attribute("data-y")) == pytest.approx(enough["loss"])
     assert f"{back['enough']} tokens" in page.locator("#reach .status").inner_text()
+
+
+def with_dynamics(text: dict) -> dict:
+    """The text with what its heads cost at three moments: head 0.1 most in the end, but head 1.0 has the role."""
+
+    def costs(step: int) -> dict:
+        nats = {"0.0": 0.0, "0.1": step / 1_000, "1.0": step / 2_000, "1.1": None}
+        return {head: {"nats": own, "kind": "space", "kind_nats": own and 2 * own} for head, own in nats.items()}
+
+    heads = [head | {"roles": [ROLE] if head["head"] == HEAD else []} for head in text["heads"]]
+    return text | {
+        "heads": heads,
+        "dynamics": [{"step": step, "tokens": 64 * step, "heads": costs(step)} for step in (0, 10, 100)],
+    }
+
+
+def test_what_heads_were_worth_is_drawn_by_step_and_read_out(open_page, tmp_path, text):
+    write_text_report(tmp_path, with_dynamics(text))
+    page = open_page(tmp_path / "report.html")
+    worth = page.locator("#text-dynamics")
+    expect(worth.locator(".chart svg")).to_have_count(2)
+    for chart, factor in zip(worth.locator(".chart").all(), (1, 2), strict=True):
+        dots = chart.locator(".line.chosen circle").evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
+        assert dots == pytest.approx([0, factor * 0.005, factor * 0.05])
+        assert chart.locator(".line.named-0").get_attribute("data-name") == "head 1.0", "it has a role"
+        assert chart.locator(".line.named-1").get_attribute("data-name") == "head 0.1", "it is worth most in the end"
+    status = worth.locator(".status")
+    assert (
+        status.inner_text() == "step 100, 6.4\xa0k tokens, head 1.0: worth 0.050 nats per token; most on spaces, 0.10"
+    )
+    worth.get_by_label("Head to follow").select_option("0.1")
+    assert page.locator(".chosenhead h3").inner_text() == "Head 0.1", "all sections follow"
+    worth.locator("summary").click()
+    rows = worth.locator("tbody tr")
+    expect(rows.nth(1)).to_have_text("0.10.100spaces0.20")  # they are made when it opens
+    expect(rows.nth(3)).to_have_text("1.1–spaces–")
+    worth.locator("input").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(status).to_contain_text("step 10, 640 tokens, head 0.1: worth 0.010 nats per token")
+    expect(rows.nth(1)).to_have_text("0.10.010spaces0.02")
+
+
+def test_training_dynamics_of_tasks_that_are_not_resolved_do_not_break_the_page(open_page, tmp_path, text, of_stories):
+    unresolved = [replace(result, name="repeated_word") for result in of_stories.tasks if not result.resolved]
+    moments = [{"step": step, "tokens": step, "tasks": {"repeated_word": {}}} for step in (0, 1)]
+    findings = replace(findings_of(of_stories.model, unresolved), dynamics=moments)
+    write_text_report(tmp_path, text, findings)
+    page = open_page(tmp_path / "report.html")
+    expect(page.locator("#method")).to_be_visible()
+    assert page.locator("#dynamics").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 900, 390])
+def test_nothing_beside_the_bars_is_cut(open_page, tmp_path, text, width):
+    other = deepcopy(text)
+    role = ROLE | {"role": "after_same_token", "by": "attention", "share": 0.8, "uniform": 0.1, "nats": None}
+    head_of(other, HEAD)["roles"] = [role]
+    write_text_report(tmp_path, other)
+    page = open_page(tmp_path / "report.html", width=width)
+    expect(page.locator(".chosenhead table")).to_be_visible()
+    for selector in (".chosenhead .scroll", f'.headbar[data-head="{HEAD}"] .does'):
+        whole, seen = page.locator(selector).evaluate("e => [e.scrollWidth, e.clientWidth]")
+        assert whole <= seen, selector
 
 
 def test_examples_are_text_whatever_they_hold(page):

@@ -273,4 +273,39 @@ def test_settings_are_those_of_the_run(open_run, tmp_path):
 
 def test_what_heads_cost_in_a_text_is_no_task_of_the_dynamics():
     row = {"step": 1, "tokens": 64, "probe/cue/mass": 0.5, "probe/text/0.1/nats": 0.1, "probe_seconds": 1.0}
-    assert moment_of(row)["tasks"] == {"cue": {"mass": 0.5}}
+    assert moment_of(row, "tasks")["tasks"] == {"cue": {"mass": 0.5}}
+    assert moment_of(row, "heads")["heads"] == {"0.1": {"nats": 0.1}}
+
+
+def of_text(step: int) -> dict:
+    """What quick probes say of two heads in a text."""
+    costs = {"0.0": step / 1_000, "0.1": step / 500}
+    values = {head: {"nats": cost, "kind": "line_end", "kind_nats": 3 * cost} for head, cost in costs.items()}
+    return {f"probe/text/{head}/{name}": value for head, own in values.items() for name, value in own.items()} | {
+        "probe_seconds": 0.5
+    }
+
+
+def test_what_heads_are_worth_in_a_text_is_drawn_as_training_saw_it(open_run):
+    rows = record(plain=True)
+    for row in rows[::10]:
+        row |= of_text(row["step"])
+    page = open_run(rows)
+    assert "Quick probes during training, in validation text" in page.locator("#text-dynamics .what").inner_text()
+    assert page.locator("#dynamics").count() == 0, "there are no tasks"
+    chosen = page.locator("#text-dynamics .chart").first.locator(".line.chosen")
+    assert drawn(chosen) == close([0, 0.2, 0.4, 0.6, 0.8])
+    page.get_by_label("Head to follow").select_option("0.0")
+    assert drawn(chosen) == close([0, 0.1, 0.2, 0.3, 0.4])
+    status = page.locator("#text-dynamics .status").inner_text()
+    assert status.endswith("head 0.0: worth 0.400 nats per token; most on line ends, 1.20")
+    assert "Of all heads 0.1 is worth most at step 400: 0.800 nats per token" in page.locator(".lead").inner_text()
+
+
+def test_what_heads_were_worth_at_snapshots_stands_in_and_names_its_text(open_run):
+    costs = {"0.0": {"nats": 0.1, "kind": None, "kind_nats": None}}
+    moments = [{"step": step, "tokens": 9 * step, "heads": costs} for step in (0, 1, 2)]
+    heads = {"text": {"dynamics": moments, "source": {"text_file": "<b>.txt"}}}
+    page = open_run(record(plain=True), heads=heads)
+    assert "at the snapshots of the run, in <b>.txt, " in page.locator("#text-dynamics .what").inner_text()
+    assert page.locator("#text-dynamics .status").inner_text().endswith("head 0.0: worth 0.100 nats per token")

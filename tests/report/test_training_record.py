@@ -178,18 +178,23 @@ def test_nothing_is_written_of_a_run_that_was_never_evaluated(tmp_path):
 
 
 def test_training_dynamics_are_what_training_saw_or_else_what_probing_saw(tmp_path):
-    run = write_run(tmp_path, [])
-    assert page.dynamics_json(run, record()) == {"live": False, "moments": []}
-    (run / "probe").mkdir()
+    heads = tmp_path / "heads.json"
+    found = page.dynamics_json(record(), heads)
+    assert (found["live"], found["moments"], found["text"]["moments"]) == (False, [], [])
     moments = [{"step": 3, "tokens": 9, "tasks": {}}]
-    (run / "probe" / "heads.json").write_text(json.dumps({"dynamics": moments}))
-    assert page.dynamics_json(run, record()) == {"live": False, "moments": moments}
-    seen = page.dynamics_json(run, record(looks=True))
+    costs = [{"step": 3, "tokens": 9, "heads": {}}]
+    text = {"dynamics": costs, "source": {"text_file": "a.txt"}}
+    heads.write_text(json.dumps({"dynamics": moments, "text": text}))
+    found = page.dynamics_json(record(), heads)
+    assert (found["live"], found["moments"]) == (False, moments)
+    seen = page.dynamics_json(record(looks=True), heads)
     assert seen["live"]
     assert [moment["step"] for moment in seen["moments"]] == [0, 100, 200, 300, 400]
     assert seen["moments"][2]["tasks"]["cue"]["resample_ablation_drop"] == 2
-    (run / "probe" / "heads.json").write_text('{"dynamics": [')
-    assert page.dynamics_json(run, record())["moments"] == []
+    for one in (found, seen):
+        assert one["text"] | {"kinds": None} == {"live": False, "file": "a.txt", "kinds": None, "moments": costs}
+    heads.write_text('{"dynamics": [')
+    assert page.dynamics_json(record(), heads)["moments"] == []
 
 
 class Clock:
