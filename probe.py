@@ -1,7 +1,9 @@
-"""See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys."""
+"""See what the heads of a run do: ``python probe.py run=runs/NAME [text="..."]``; configs/probe.yaml has the keys.
+
+With ``text`` nothing is measured: the model reads that sentence.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -10,7 +12,8 @@ import torch
 from rich.console import Console
 
 import cli
-from cli.run_text import HeldOut, corpus_of, text_of_file, validation_text
+from cli.lines import for_each_text
+from cli.run_text import HeldOut, corpus_of, text_of_file, trained_stories, validation_text
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
@@ -28,14 +31,11 @@ from probing.in_text import Windows, affordable, measure_text, windows_within
 from probing.in_text.budget import Plan
 from probing.in_text.quick import quick_text, record_costs
 from probing.pairs import score_pairs, write_pairs
-from probing.sentence import encode_sentence, query_positions
 from probing.splits import Split
-from report.examples import own_text
-from report.figures import draw_figures, remove_figures
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
+from report.sentence import new_reader
 from report.terminal import open_console
-from report.tinted_text import show_sentence
 from report.training_page import write_training_page
 from storage import snapshots
 from storage.weights import load_model
@@ -46,9 +46,15 @@ BEHAVIOUR_CASES = 40  # of each task, which show whether a model that was traine
 
 
 def main(command: ProbeCommand) -> None:
+    from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
+
     console = open_console()
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
+    if command.text is not None:
+        trained = trained_stories(run, state["dataset"])
+        for_each_text("text", command.text, new_reader(run, state["step"], model, tokenizer, trained, console).show)
+        return
     for folder in (run, run / "probe"):  # the run's own page is written, too
         require_writable(folder)
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
@@ -57,7 +63,6 @@ def main(command: ProbeCommand) -> None:
         return
     if not model.config.layers_with_heads:
         raise InputError(f"run={run}: attention={model.config.attention} has no heads to probe")
-    sentence = encode_sentence(command.text, model, tokenizer) if command.text is not None else None
     if command.dynamics and not snapshots.saved(run):
         raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
     text = read_text(command, model, tokenizer, state, console)
@@ -71,23 +76,20 @@ def main(command: ProbeCommand) -> None:
         if text is not None:
             findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
     print_findings(findings, console)
-    if sentence is not None:
-        show_sentence(model, tokenizer, findings, sentence, console)
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
     files = write_files(findings, folder)  # first, so that a full disk or failing dynamics costs nothing
     (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
     remove_figures(folder)
-    own = own_text(tokenizer, sentence, query_positions(sentence, tokenizer)) if sentence is not None else None
     window = text.windows.tokens[0, :-1].tolist() if text is not None else None
     if command.dynamics:
-        write_probe_page(findings, tokenizer, folder, own, window)
+        write_probe_page(findings, tokenizer, folder, window)
         with progress_bar(console) as progress:
             findings = with_dynamics(findings, run, tokenizer, select, report, text, command, device, progress)
         files = write_files(findings, folder)
     written = [
         *files,
-        *write_probe_page(findings, tokenizer, folder, own, window),
+        *write_probe_page(findings, tokenizer, folder, window),
         *draw_figures(findings, tokenizer, folder, command.figures),
         *write_training_page(run),  # which shows the dynamics, too, or no longer does
     ]
@@ -128,8 +130,10 @@ def read_text(
     with progress_bar(console) as progress:
         if command.text_file is not None:
             text = text_of_file(run, command.text_file, tokenizer, progress)
-            with naming(f"text_file={command.text_file}"):
+            try:
                 windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+            except InputError as error:
+                raise InputError(f"text_file={command.text_file}: {error}") from None
         else:
             try:
                 text = validation_text(run, state["dataset"], progress)
@@ -142,15 +146,6 @@ def read_text(
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
     return TextToRead(text, plan, windows)
-
-
-@contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Says, in an InputError raised inside, what it is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{what}: {error}") from None
 
 
 def describe(select: list[Case], report: list[Case], text: TextToRead | None) -> str:

@@ -1,16 +1,20 @@
-"""Let a run write: ``python sample.py run=runs/NAME prompt="Once" [show=1.2]``; configs/sample.yaml has the keys."""
+"""Let a run write: ``python sample.py run=runs/NAME prompt="Once" [show=1.2]``; configs/sample.yaml has the keys.
+
+``prompt=-``: one prompt after the other, typed or piped, with the model loaded once.
+"""
 
 import codecs
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from errno import ENOSPC
 from pathlib import Path
 
 import torch
 
 import cli
+from cli.lines import for_each_text
 from cli.schema import SampleCommand
 from common.errors import InputError
 from common.visible import visible_text
@@ -31,16 +35,28 @@ def main(command: SampleCommand) -> None:
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     if command.show is not None:
         require_head(command.show, model, "show")
-    ids = [tokenizer.end] if command.prompt is None else tokenizer.encode(command.prompt).tolist()
+
+    def go_on(prompt: str) -> None:
+        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=prompt))
+
+    if command.prompt is None:
+        continue_prompt(model, tokenizer, state["step"], command)
+    else:
+        for_each_text("prompt", command.prompt, go_on)
+
+
+def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: SampleCommand) -> None:
+    """Prints and keeps what the model, as it was at ``step``, writes after the prompt of ``command``."""
+    run, device, prompt = Path(command.run), model.embed.weight.device, command.prompt or ""
+    ids = tokenizer.encode_document(prompt).tolist()
     require_memory_for_texts(model, len(ids), command, device)
-    prompt = command.prompt or ""
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
     say(prompt)
     try:
         write(model, tokenizer, torch.tensor(ids, device=device), command, samples, live)
     except FloatingPointError as error:
-        raise InputError(f"run={run}, step {state['step']}: {error}; give another checkpoint=STEP") from None
+        raise InputError(f"run={run}, step {step}: {error}; give another checkpoint=STEP") from None
     finally:  # also what was written before Ctrl-C is kept
         texts = [tokenizer.decode(sample) for sample in samples]
         try:
@@ -49,7 +65,7 @@ def main(command: SampleCommand) -> None:
                 say(f"---\n{prompt}{text}\n")
         finally:
             if any(texts):
-                about = {"step": state["step"], **asdict(command), "run": run.name}
+                about = {"step": step, **asdict(command), "run": run.name}
                 keep(run / "samples", [{**about, "text": text} for text in texts])
     if command.show is not None:
         show_choices(model, tokenizer, command.show, ids, samples)
@@ -96,7 +112,7 @@ def say(text: str) -> None:
 def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int], samples: list[list[int]]) -> None:
     """Prints, for each sample, what ``head`` looked at when its last token was chosen."""
     console = open_console()
-    console.print(f"\nhead {head} when the last word was chosen ({legend(console)})")
+    console.print(f"\nhead {head} when the last word was chosen ({legend(console, chosen=True)})")
     for number, sample in enumerate(samples, start=1):
         if len(samples) > 1:
             console.print(f"sample {number}:")

@@ -11,6 +11,7 @@ from cli.stored import stored_config, usable_cache
 from common.errors import InputError
 from data import Corpus, Files, Named, Tokenizer, TokenizerConfig, prepare
 from data.stories import Stories
+from data.text.dataset import kept
 from data.text.download import Progress
 from data.text.held_out import encode_files, first_tokens
 from storage.run import TOKENIZER
@@ -61,6 +62,18 @@ def validation_text(run: Path, key: str, progress: Progress) -> HeldOut:
     if dataset.key != key:
         raise InputError("it is not the text that the run was trained on any more")
     return HeldOut(first_tokens(dataset.val), None, [])
+
+
+def trained_stories(run: Path, key: str) -> np.ndarray | None:
+    """All tokens that ``run`` was trained on, int64 [n], if they are stories, its cache still has them, and its weights
+    have seen no other text before; else None. ``key``: see ``validation_text``.
+    """
+    stored, corpus = read_stored(run), corpus_of(run)
+    if not isinstance(corpus, Stories) or stored.get("init_from"):
+        return None
+    cache = Path(usable_cache(stored["cache"], "cache"))
+    dataset = kept(corpus, part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig), cache)
+    return dataset.train.read(0, len(dataset.train)) if dataset is not None and dataset.key == key else None
 
 
 def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress) -> HeldOut:

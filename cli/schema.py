@@ -1,7 +1,7 @@
 """What each command takes, as frozen dataclasses; the packages' own configurations are their parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,8 @@ SNAPSHOTS = 2  # for each doubling of the steps
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
 MOST_CASES = 10_000  # of each task and split: intervals of half a percent
 FEWEST_TOKENS = 100  # of a text, which are two windows in any case
+
+READS_TEXT = ("run", "checkpoint", "text", "seed", "device")  # keys that go with text=; a sweep may name runs by seed
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,12 @@ class ProbeCommand:
 
     def __post_init__(self) -> None:
         require_count("seed", self.seed)
+        if self.text == "":
+            raise ValueError('text="": has no tokens; give a sentence')
+        given = [field.name for field in fields(self) if vars(self)[field.name] != field.default]
+        unused = [name for name in given if name not in READS_TEXT]
+        if self.text is not None and unused:
+            raise ValueError(f"text=...: is read and measures nothing; leave {', '.join(unused)} out")
         if not 20 <= self.n_cases <= MOST_CASES or self.n_cases % 2:
             raise ValueError(
                 f"n_cases={self.n_cases}: must be even, as stories come with counterfactuals, and 20 to {MOST_CASES:,}"
@@ -121,13 +129,10 @@ class ProbeCommand:
                 raise ValueError(f"{written}: are of stories; leave cases and pairs out")
         if self.n_tokens is not None and not FEWEST_TOKENS <= self.n_tokens <= MOST_TOKENS:
             raise ValueError(f"n_tokens={self.n_tokens}: must be {FEWEST_TOKENS:,} to {MOST_TOKENS:,}")
-        others = (self.text, self.cases, self.text_file)
-        if self.pairs is not None and (self.dynamics or any(other is not None for other in others)):
+        if self.pairs is not None and (self.dynamics or (self.cases, self.text_file) != (None, None)):
             raise ValueError(
-                f"pairs={self.pairs}: compares sentences and no heads; leave text, cases, text_file and dynamics out"
+                f"pairs={self.pairs}: compares sentences and no heads; leave cases, text_file and dynamics out"
             )
-        if self.text == "":
-            raise ValueError('text="": has no tokens; give a sentence')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,9 +65,7 @@ def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scor
 
     Pairs that do not fit into the model's block are left out and counted; raises InputError where none fits.
     """
-    texts = {
-        text: [tokenizer.end, *tokenizer.encode(text).tolist()] for pair in pairs for text in (pair.good, pair.bad)
-    }
+    texts = {text: tokenizer.encode_document(text).tolist() for pair in pairs for text in (pair.good, pair.bad)}
     kept = [pair for pair in pairs if max(len(texts[pair.good]), len(texts[pair.bad])) <= model.config.block_size + 1]
     if not kept:
         raise InputError(f"no pair fits into this model's block of {model.config.block_size} tokens")

@@ -1,33 +1,116 @@
-"""A sentence of the user's own: its tokens, the positions to look from, and the head that is asked for."""
+"""A sentence of the user's own: its tokens, what comes next, which heads that depends on; and the head asked for."""
 
+import codecs
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
 
 from common.errors import InputError
 from data import Tokenizer
 from model import GPT
+from model.generate import Batch, Decoder
 from probing.heads import head_names
+from probing.interventions import NUMBERS_PER_BATCH
+from probing.lists import is_text
+from probing.replay import Edit, Replay
 
-PRONOUNS = frozenset("he she it they him her them his hers its their theirs himself herself itself themselves".split())
-WORD = re.compile(rb"[A-Za-z\x80-\xff]+")  # a token may be a part of one: the he in The is no pronoun
-
-
-def query_positions(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
-    """The last token of every pronoun, and the last token of all, which predicts what comes next."""
-    ends = list(accumulate(len(tokenizer.pieces[token]) for token in tokens))
-    words = WORD.finditer(tokenizer.decode_bytes(tokens))
-    pronouns = (word for word in words if word[0].decode(errors="replace").lower() in PRONOUNS)
-    return sorted({bisect_right(ends, word.end() - 1) for word in pronouns} | {len(tokens) - 1})
+BEGUN = re.compile(r" ?[^\W\d_]*")  # of a word: what may be so far
+MOST_PIECES = 32  # of a word; with bytes, each is a letter
 
 
 def encode_sentence(text: str, model: GPT, tokenizer: Tokenizer) -> list[int]:
-    """An end token and the tokens of ``text``; raises InputError where they are more than the model's block holds."""
-    tokens = [tokenizer.end, *tokenizer.encode(text).tolist()]
-    if len(tokens) > model.config.block_size:
-        raise InputError(f"text has {len(tokens) - 1} tokens; this model reads {model.config.block_size - 1} at most")
+    """``text`` as the beginning of a document; raises InputError where it does not fit into the model's block."""
+    tokens, most = tokenizer.encode_document(text).tolist(), model.config.block_size
+    if len(tokens) > most:
+        raise InputError(f"the text has {len(tokens) - 1} tokens; this model reads {most - 1} at most")
     return tokens
+
+
+@dataclass(frozen=True)
+class NextWord:
+    """What may come next: the pieces of a word, or one token of another kind, and how likely each is after those before
+    it.
+    """
+
+    pieces: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def probability(self) -> float:
+        """That all pieces come next, which is the product; what follows the word does not count."""
+        return prod(self.probabilities)
+
+
+@torch.inference_mode()
+def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) -> list[NextWord]:
+    """The n likeliest tokens after ``tokens``, likeliest first. One that begins a word is followed by the likeliest of
+    those that go on with it, and so on, for as long as these are together likelier than all that end the word.
+
+    Raises InputError where the model's logits are not finite.
+    """
+    prompt = torch.tensor(tokens, device=model.embed.weight.device)
+    logits = model(prompt[None], rows=torch.tensor([[len(tokens) - 1]], device=prompt.device))[0, 0]
+    if not logits.isfinite().all():
+        raise InputError("the model's logits are not finite; give another checkpoint=STEP")
+    first = logits.softmax(-1).topk(n)
+    words = [[pair] for pair in zip(first.indices.tolist(), first.values.tolist(), strict=True)]
+    batch = Batch([torch.cat((prompt, token[None])) for token in first.indices], model.config.block_size)
+    inside = torch.tensor([piece[:1].isalpha() or piece >= b"\x80" for piece in tokenizer.pieces], device=prompt.device)
+    decoder = Decoder(model, len(tokens) + MOST_PIECES)
+    growing = [i for i, word in enumerate(words) if may_go_on(word, tokenizer)]
+    while growing and len(batch.new) < MOST_PIECES - 1:
+        going_on = decoder.next_logits(batch).softmax(-1) * inside  # [n, vocabulary]
+        likeliest = going_on.max(-1)
+        batch.new.append(likeliest.indices)
+        longer = {i: [*words[i], (int(likeliest.indices[i]), float(likeliest.values[i]))] for i in growing}
+        goes_on = (going_on.sum(-1) > 0.5).tolist()
+        growing = [i for i, word in longer.items() if goes_on[i] and may_go_on(word, tokenizer)]
+        for i in growing:
+            words[i] = longer[i]
+    for word in words:
+        while len(word) > 1 and not is_text(tokenizer.decode_bytes(i for i, _ in word)):
+            word.pop()  # a part of a character that turned out to be no letter
+    return [NextWord(*zip(*word, strict=True)) for word in words]
+
+
+def may_go_on(word: Sequence[tuple[int, float]], tokenizer: Tokenizer) -> bool:
+    """Whether pieces are letters so far, a space before them and half a character after them included."""
+    ids = [i for i, _ in word]
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(tokenizer.decode_bytes(ids))
+    return ids[-1] != tokenizer.end and BEGUN.fullmatch(text) is not None
+
+
+@torch.inference_mode()
+def changes_without_heads(model: GPT, tokens: Sequence[int]) -> dict[str, float]:
+    """By how much log P of the likeliest token after ``tokens`` changes, in nats, if a head puts out nothing: each head
+    by itself, in every row (zero ablation). Empty for a model without heads.
+    """
+    config, changes = model.config, {}
+    if not config.layers_with_heads:
+        return changes
+    read = torch.tensor([tokens], device=model.embed.weight.device)
+    start, asked = read.new_zeros(1), read.new_tensor([len(tokens) - 1])
+    replay = Replay(model, read, asked)
+    clean = replay.logits(config.layers_with_heads[-1], asked)[0, 0].log_softmax(-1)
+    kept = ~torch.eye(config.n_head, dtype=torch.bool, device=read.device)  # [V, H]
+    at_once = max(1, NUMBERS_PER_BATCH // (4 * config.n_embd * len(tokens)))
+    for layer in config.layers_with_heads:
+        parts = [
+            replay.logits(layer, start, len(own), silenced(layer, own))[:, 0].log_softmax(-1)
+            for own in kept.split(at_once)
+        ]
+        change = (torch.cat(parts) - clean)[:, clean.argmax()]  # [H]
+        changes |= {f"{layer}.{head}": nats for head, nats in enumerate(change.tolist())}
+    return changes
+
+
+def silenced(layer: int, kept: Tensor) -> Edit:
+    """Variant v has of a layer the heads for which ``kept`` [V, H] is true."""
+    return lambda at, z, rows: z * kept[:, None, :, None, None] if at == layer else z
 
 
 def require_head(name: str, model: GPT, key: str) -> None:

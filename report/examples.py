@@ -23,7 +23,7 @@ LARGEST_TEXT = 1 << 24  # weights of one text that are looked at to see whether 
 
 @dataclass(frozen=True)
 class Site:
-    """A token to look from: its name (P-1, P, C, A-1, A, or a word of the user's), its meaning and its position."""
+    """A token to look from: its name (P-1, P, C, A-1, A, or the word itself), its meaning and its position."""
 
     name: str
     meaning: str
@@ -48,7 +48,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Example:
-    """A counterfactual pair, or one text; ``task`` is None for the user's own; ``kind``: why this one is shown."""
+    """A counterfactual pair, or one text, whose ``task`` is None; ``kind``: why this one is shown."""
 
     task: str | None
     kind: str
@@ -89,26 +89,20 @@ def visible_tokens(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
     return [START if token == tokenizer.end else visible(tokenizer.pieces[token]) for token in tokens]
 
 
-def own_text(tokenizer: Tokenizer, tokens: Sequence[int], positions: Sequence[int]) -> Text:
-    """A text of the user's own, looked at from the tokens at ``positions``."""
+def text_from_its_end(tokenizer: Tokenizer, tokens: Sequence[int]) -> Text:
+    """A text without annotations, looked at from its last token."""
     words = visible_tokens(tokenizer, tokens)
-    sites = []
-    for i in positions:
-        name = words[i].strip()
-        n = 1 + sum(words[j].strip() == name for j in positions if j < i)
-        sites.append(Site(name if n == 1 else f"{name} ({n})", "a word of yours", i))
-    return Text(tuple(tokens), words, sites)
+    return Text(tuple(tokens), words, [Site(words[-1].strip(), "the last word", len(tokens) - 1)])
 
 
-def choose_examples(findings: Findings, tokenizer: Tokenizer, first: str | None, own: Text | None) -> list[Example]:
-    """The user's own text, then a typical pair of each task, that of the ``first`` before all, then the hardest."""
-    examples = [Example(None, "yours", [own])] if own else []
+def choose_examples(findings: Findings, tokenizer: Tokenizer, first: str | None) -> list[Example]:
+    """A typical pair of each task, that of the ``first`` before all, then the hardest."""
     by_kind: dict[str, list[Example]] = {}
     for result in sorted(findings.tasks, key=lambda result: result.name != first):
         for kind, group in typical_and_hardest(result):
             texts = [text_of_case(findings.model, tokenizer, case) for case in group]
             by_kind.setdefault(kind, []).append(Example(result.name, kind, texts))
-    return examples + [example for kind in by_kind.values() for example in kind]
+    return [example for kind in by_kind.values() for example in kind]
 
 
 def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tuple[list[dict], dict[str, str]]:

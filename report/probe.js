@@ -11,7 +11,7 @@ async function drawProbe() {
     heads.tasks = Object.fromEntries(Object.entries(heads.tasks).filter(([, { resolved }]) => resolved));
   const task = page.first ?? Object.keys(heads.tasks)[0];
   const example =
-    page.examples.find((other) => other.task === null && (page.text?.leads || other.kind !== "held_out")) ??
+    page.examples.find((other) => page.text?.leads && other.task === null) ??
     page.examples.find((other) => other.task === task);
   const best = heads.tasks[task]?.best;
   const view = new View({

@@ -14,7 +14,7 @@ from probing.roles import task_roles
 from report import probe_summary as summary
 from report import text_summary
 from report.colours import OTHER_ROLE, RELATION_COLOURS, role_colours
-from report.examples import LEVELS, Example, Text, choose_examples, own_text, pack_examples
+from report.examples import LEVELS, Example, choose_examples, pack_examples, text_from_its_end
 from report.pages import Heading, pack, write_page
 
 PAGE = "report.html"
@@ -61,7 +61,7 @@ def text_json(text: Mapping, leads: bool) -> dict:
 def example_of_window(findings: Findings, tokenizer: Tokenizer, window: Sequence[int]) -> Example:
     """The beginning of a window, to be looked at from its last token; as long as a page can hold with all heads."""
     n = min(len(window), EXCERPT_TOKENS, int((2 * EXCERPT_WEIGHTS / len(head_names(findings.model))) ** 0.5))
-    return Example(None, "held_out", [own_text(tokenizer, window[:n], [n - 1])])
+    return Example(None, "held_out", [text_from_its_end(tokenizer, window[:n])])
 
 
 def heading_of(findings: Findings, text: Mapping | None, leads: bool) -> Heading:
@@ -77,16 +77,11 @@ def heading_of(findings: Findings, text: Mapping | None, leads: bool) -> Heading
 
 
 def write_probe_page(
-    findings: Findings,
-    tokenizer: Tokenizer,
-    folder: Path,
-    own: Text | None = None,
-    window: Sequence[int] | None = None,
+    findings: Findings, tokenizer: Tokenizer, folder: Path, window: Sequence[int] | None = None
 ) -> list[Path]:
     """Writes FOLDER/report.html, out of heads.json and heads.csv in the same folder and of what the heads see now.
 
-    ``own``: a text of the user's own; ``window``: tokens of the text that heads were measured in. Both can be looked at
-    word by word.
+    ``window``: tokens of the text that heads were measured in, which can be looked at word by word.
     """
     files = {name: (folder / name).read_bytes() for name in ("heads.json", "heads.csv")}
     parts = {name: pack(content) for name, content in files.items()}
@@ -96,9 +91,9 @@ def write_probe_page(
         findings = replace(findings, tasks=[result for result in findings.tasks if result.resolved])
     clearest = summary.clearest(findings)
     first = clearest.name if clearest else None
-    examples = choose_examples(findings, tokenizer, first, own)
+    examples = choose_examples(findings, tokenizer, first)
     if window is not None:
-        examples.insert(0 if leads and not own else len(examples), example_of_window(findings, tokenizer, window))
+        examples.insert(0 if leads else len(examples), example_of_window(findings, tokenizer, window))
     records, patterns = pack_examples(findings.model, examples, LARGEST - sum(map(len, parts.values())))
     of_text = text_json(text, leads) if text else None
     page = page_json(findings, records, len(examples) - len(records), first, of_text)

@@ -4,13 +4,11 @@ const KINDS = {
   typical:
     "A typical pair: the median of all pairs by how much more attention the best head gives to what is meant",
   hardest: "The hardest pair: the one on which the best head does worst",
-  yours: "Your own text",
   held_out: "The beginning of a window of the text that heads were measured in",
 };
 const CASE_MARKS =
   " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the two texts of the pair.";
-const OWN_TEXTS = { yours: "your own text", held_out: "the text that was measured" };
-const exampleName = ({ task, kind }) => (task === null ? OWN_TEXTS[kind] : `${words(task)}, ${kind}`);
+const exampleName = ({ task, kind }) => (task === null ? "the text that was measured" : `${words(task)}, ${kind}`);
 
 /** A range over the sites, each with its name beneath. */
 function siteSlider(view) {

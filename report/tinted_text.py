@@ -11,13 +11,11 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from common.visible import START, visible, visible_name
+from common.visible import START, visible
 from data import Tokenizer
 from model import GPT
 from model.generate import context_start
-from probing.findings import Findings
-from probing.heads import attention_row, head_names
-from probing.sentence import query_positions
+from probing.heads import attention_row
 from report.colours import TINT
 from report.terminal import chip, is_plain
 
@@ -101,24 +99,6 @@ def decimals(share: float) -> str:
     return f"{share:.2f}".removeprefix("0")
 
 
-def show_sentence(
-    model: GPT, tokenizer: Tokenizer, findings: Findings, tokens: Sequence[int], console: Console
-) -> None:
-    """Prints what heads look at from every pronoun and from the last token.
-
-    The heads are the best ones of the tasks that the model resolves; all of them, if it resolves none.
-    """
-    best_on: dict[str, list[str]] = {}
-    for result in findings.tasks:
-        if result.resolved:
-            best_on.setdefault(result.best, []).append(visible_name(result.name))
-    for head in best_on or head_names(model):
-        console.print(f"\nhead {head}{f', the best on {few(best_on[head])}' if best_on else ''}:")
-        for position in query_positions(tokens, tokenizer):
-            weights = attention_row(model, tokens, position, head)
-            console.print(tinted(tokens, weights, tokenizer, console))
-
-
 def listing(parts: Sequence[str], n: int) -> str:
     """The first n parts, and how many more there are."""
     return ", ".join(parts[:n]) + (f" and {len(parts) - n} more" if n < len(parts) else "")
@@ -142,10 +122,9 @@ def show_choice(model: GPT, tokenizer: Tokenizer, head: str, tokens: Sequence[in
     console.print(tinted(seen, weights, tokenizer, console, chosen=len(seen) - 1))
 
 
-def legend(console: Console) -> str:
-    """How to read what ``show_choice`` prints."""
+def legend(console: Console, chosen: bool) -> str:
+    """How to read what ``tinted`` makes, where a token is ``chosen`` and where none is."""
+    share = "its share of the head's attention"
     if is_plain(console):
-        return "[.93]: its share of attention; »«: the word that the head looked from, then the one chosen"
-    return (
-        "background: its share of attention; underlined: the word that the head looked from; reversed: the one chosen"
-    )
+        return f"[.93]: {share}; »«: the word that the head looks from{', then the one chosen' * chosen}"
+    return f"background: {share}; underlined: the word that it looks from{'; reversed: the one chosen' * chosen}"

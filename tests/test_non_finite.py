@@ -149,6 +149,7 @@ def test_sampling_and_probing_say_in_a_line_that_finite_weights_overflow(script,
     assert "step 20: the model's logits are not finite; give another" in error_of("sample", f"run={finished_run}")
     message = error_of("probe", f"run={finished_run}", "n_cases=20", "tasks=[cue]")
     assert "task cue: the model's log-probabilities are not finite" in message
+    assert "logits are not finite; give another checkpoint" in error_of("probe", f"run={finished_run}", "text=Tom")
 
 
 def test_pairs_are_not_compared_by_what_is_not_finite():

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -148,7 +149,7 @@ def test_sampling_shows_where_a_head_looked_when_the_last_word_was_chosen(script
     last_words = [sample.split()[-1] for sample in text.split("\n---\n")]
     first, second = shown.split("sample 1:\n")[1].split("sample 2:\n")
     for part, word in zip((first, second), last_words, strict=True):
-        assert part.startswith("  One")
+        assert part.startswith("  ⟨start⟩")
         assert f"{word}«\n    from '" in part
     kept = [json.loads(line) for line in (finished_run / "samples" / "samples.jsonl").read_text().splitlines()]
     assert [record["show"] for record in kept[-2:]] == ["1.0", "1.0"]
@@ -159,7 +160,45 @@ def test_a_sample_that_ends_at_once_has_no_word_to_show(script, finished_run, ca
     monkeypatch.setattr("sample.generate", lambda *_: iter([torch.tensor([end, 5]), torch.tensor([5, end])]))
     script("sample", f"run={finished_run}", "prompt=One day", "n=2", "show=0.1")
     out = capsys.readouterr().out
-    assert "sample 1:\n  the text ended immediately: no word was chosen\nsample 2:\n  One" in out
+    assert "sample 1:\n  the text ended immediately: no word was chosen\nsample 2:\n  ⟨start⟩" in out
+
+
+def test_prompts_are_continued_one_after_the_other(script, error_of, finished_run, monkeypatch, capsys):
+    piped = io.TextIOWrapper(io.BytesIO(b"One day Tom\n\nShe said, 'no'"))
+    monkeypatch.setattr("sys.stdin", piped)
+    message = error_of("sample", f"run={finished_run}", "prompt=-", "max_new_tokens=3", "temperature=0")
+    assert message == "error: prompt=-: 1 of 3 lines could not be used"
+    kept = [json.loads(line) for line in (finished_run / "samples" / "samples.jsonl").read_text().splitlines()[-2:]]
+    assert [record["prompt"] for record in kept] == ["One day Tom", "She said, 'no'"]
+    script("sample", f"run={finished_run}", "prompt=She said, 'no'", "max_new_tokens=3", "temperature=0")
+    assert capsys.readouterr().out == f"She said, 'no'{kept[1]['text']}\n", "as if it had been given alone"
+
+
+def test_a_sentence_is_read_in_one_go_and_nothing_is_measured(script, error_of, finished_run, monkeypatch, capsys):
+    before = {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")}
+    monkeypatch.setattr("probe.probe", None)
+    script("probe", f"run={finished_run}", "text=One day Tom met <b>Priyanka</b>, and")
+    out = capsys.readouterr().out
+    assert out.count("\nhead ") == 3
+    assert "note   not in the text that the model was trained on: b, Priyanka\n" in out
+    assert {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")} == before
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"One day Tom met\n" + b"Tom " * 99)))
+    message = error_of("probe", f"run={finished_run}", "text=-")
+    assert message == "error: text=-: 1 of 2 lines could not be used"
+
+
+def test_show_and_text_look_from_the_same_tokens(script, finished_run, monkeypatch, capsys):
+    rows = []
+    for shows in ("report.tinted_text.tinted", "report.sentence.tinted"):
+        monkeypatch.setattr(
+            shows, lambda tokens, weights, *_, **__: rows.append((tokens[: len(weights)], weights)) or ""
+        )
+    script("probe", f"run={finished_run}", "text=One day Tom met")
+    first = re.search(r"\nhead (\S+):", capsys.readouterr().out)[1]
+    text = rows[0]
+    script("sample", f"run={finished_run}", "prompt=One day Tom met", "max_new_tokens=1", f"show={first}")
+    assert rows[-1] == text
+    assert text[0][0] == Tokenizer.load(finished_run / "tokenizer.json").end
 
 
 @pytest.mark.parametrize("head", ["9.9", "x", "1", "1.10", ""])
@@ -181,7 +220,7 @@ def test_a_terminal_gets_no_escape_sequence_and_a_file_gets_the_text_itself(scri
 
 
 def test_probing_writes_the_stable_schema_and_pictures(script, finished_run, capsys):
-    script("probe", f"run={finished_run}", "n_cases=40", "text=Tom met <b>Anna</b>. She said")
+    script("probe", f"run={finished_run}", "n_cases=40")
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
     assert found["negative_control"] == {"accuracy": 0.5}
     assert found["tasks"].keys() == {*TASKS, "random_lists"}
@@ -298,10 +337,8 @@ def test_a_start_that_fails_late_leaves_the_earlier_run(script, error_of, corpus
 def test_stories_too_long_for_the_block_are_said_to_be(script, capsys):
     script("train", "run=run", "tokenizer=bytes", "max_steps=1", *QUICK, *SMALL)
     assert "stories exceed model.block_size" in capsys.readouterr().out
-    script("probe", "run=run", "n_cases=20", "text=Tom sat. He")
-    out = capsys.readouterr().out
-    assert "fit into the block of 64 tokens; 20 of 4 templates are needed in each" in out
-    assert "head 1.1:" in out
+    script("probe", "run=run", "n_cases=20")
+    assert "fit into the block of 64 tokens; 20 of 4 templates are needed in each" in capsys.readouterr().out
 
 
 def test_gpt2s_tokenizer_offline_says_what_to_do(error_of, corpus, monkeypatch):

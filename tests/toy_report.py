@@ -9,7 +9,6 @@ from toys import TOKENIZER, hand_set_model, toy_cases
 
 from data import Case
 from probing import Findings, probe, write_files
-from report.examples import own_text
 from report.probe_page import write_probe_page
 
 MATTERS = "1.0"  # by the weights set by hand
@@ -54,7 +53,7 @@ def write_toy_report(findings: Findings, folder: Path) -> None:
     found["tasks"]["agreement"]["best"] |= {"choice_accuracy": 0.91, "mass": 0.42, "weight_swap_drop": 7.3}
     found["tasks"]["agreement"]["best"]["effects"]["weight_swap"]["drop"] = 7.3
     (folder / "heads.json").write_text(json.dumps(found))
-    write_probe_page(findings, TOKENIZER, folder, own_text(TOKENIZER, [TOKENIZER.end, *b"AKh?"], [3, 4]))
+    write_probe_page(findings, TOKENIZER, folder)
 
 
 def choose_text(page: Page, name: str) -> None:

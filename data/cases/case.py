@@ -107,7 +107,7 @@ class EncodedCase:
 
 def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
     """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""
-    tokens = np.concatenate(([tokenizer.end], tokenizer.encode(text)))
+    tokens = tokenizer.encode_document(text)
     ends = np.cumsum(tokenizer.lengths[tokens])  # tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
 
     def token_at(byte: int) -> int:
@@ -150,7 +150,7 @@ def foil_tokens(case: Case, tokenizer: Tokenizer) -> np.ndarray:
     start, end = case.spans.answer
     raw = case.text.encode()
     text = (raw[:start] + case.foil.encode() + raw[end:]).decode()
-    return np.concatenate(([tokenizer.end], tokenizer.encode(text)))
+    return tokenizer.encode_document(text)
 
 
 def first_difference(tokens: np.ndarray, others: np.ndarray) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What a tokenizer makes of annotated cases: tokens, or a plain reason why a case cannot be measured with it."""
 
-import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import product
@@ -11,8 +10,7 @@ from common.errors import InputError
 from data.cases.case import Case, EncodedCase, Span, encode_case
 from data.cases.files import one_line
 from data.text.tokenizers import Tokenizer
-
-WORD = re.compile(r" ?[^\W\d_]+")  # with the space that tokenizers put before it
+from data.text.words import WORD
 
 
 def encode_cases(cases: Sequence[Case], tokenizer: Tokenizer) -> list[EncodedCase]:

@@ -60,9 +60,7 @@ def prepare(
     ``tokenizer``: how to make one, or one that exists already.
     """
     progress = progress or silent
-    made = {"content": short_hash(tokenizer.to_json())} if isinstance(tokenizer, Tokenizer) else asdict(tokenizer)
-    description = {"format": FORMAT, "source": corpus.fingerprint(cache, progress), "tokenizer": made}
-    folder = cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}"
+    folder, description = folder_of(corpus, tokenizer, cache, progress)
     if not folder.exists():
         require_writable(folder.parent, "cache")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +69,26 @@ def prepare(
             if not folder.exists():
                 sweep(folder.parent)
                 make(folder, corpus, tokenizer, cache, description, progress)
+    return open_dataset(folder)
+
+
+def kept(corpus: Corpus, tokenizer: TokenizerConfig, cache: Path) -> Dataset | None:
+    """What ``prepare`` has made of ``corpus``, if it is still in ``cache``."""
+    folder, _ = folder_of(corpus, tokenizer, cache, silent)
+    return open_dataset(folder) if folder.exists() else None
+
+
+def folder_of(
+    corpus: Corpus, tokenizer: TokenizerConfig | Tokenizer, cache: Path, progress: Progress
+) -> tuple[Path, dict]:
+    """The folder of a corpus' tokens, and the description that it is named by."""
+    made = {"content": short_hash(tokenizer.to_json())} if isinstance(tokenizer, Tokenizer) else asdict(tokenizer)
+    description = {"format": FORMAT, "source": corpus.fingerprint(cache, progress), "tokenizer": made}
+    return cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}", description
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Raises InputError where something of it is missing or damaged."""
     manifest = read_manifest(folder)
     train, val = (open_split(folder, manifest, split) for split in SPLITS)
     if file_sha256(folder / TOKENIZER) != manifest["tokenizer"]:

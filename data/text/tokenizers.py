@@ -70,6 +70,12 @@ class Tokenizer:
             return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
         return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
 
+    def encode_document(self, text: str) -> np.ndarray:
+        """The end token and the ids of ``text``, int64 [1 + n]: so every document begins in training, where the end
+        token of the one before stands there. Whatever is read from its beginning on is read like this.
+        """
+        return np.concatenate(([self.end], self.encode(text)))
+
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with the end token after each text that ends a document.
 

@@ -111,7 +111,7 @@ def held_out(tokenizer: Tokenizer, block_size: int) -> Tensor:
     """TEXTS windows [B, T] of stories that are in no training text."""
     ids: list[int] = []
     for story in write("report", TEXTS * block_size, 0, ("agreement", "recall")):
-        ids += [tokenizer.end, *tokenizer.encode(story).tolist()]
+        ids += tokenizer.encode_document(story).tolist()
         if len(ids) >= TEXTS * block_size:
             break
     return torch.tensor(ids[: TEXTS * block_size]).view(TEXTS, block_size)

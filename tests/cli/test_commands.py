@@ -167,6 +167,21 @@ def test_sampling_and_probing_check_their_settings_too():
     assert "tasks=cue: must be a list, as in tasks=[cue]" in refusal("probe", ProbeCommand, "run=x", "tasks=cue")
 
 
+@pytest.mark.parametrize(
+    "unused",
+    [{"cases": "a"}, {"pairs": "a"}, {"text_file": "a"}, {"dynamics": True}, {"tasks": ("cue",)}, {"n_cases": 40}],
+    ids=str,
+)
+def test_a_sentence_goes_with_no_key_that_measures(unused):
+    with pytest.raises(ValueError, match=rf"text=...: is read and measures nothing; leave {next(iter(unused))} out"):
+        ProbeCommand(run="x", text="Tom sat.", **unused)
+
+
+def test_a_dash_stands_for_standard_input():
+    assert command("probe", ProbeCommand, "run=x", "text=-", "seed=1", "device=cpu").text == "-"
+    assert command("sample", SampleCommand, "run=x", "prompt=-").prompt == "-"
+
+
 TEXTS = (
     *("Hello, world!", "1e3", "true", "null", "???", "${seed}", "a=b", "#x", "'q'", '"', "two\nlines", " spaces "),
     *("日本 😀", "[1", "{", "x,y", "\\"),

@@ -20,8 +20,9 @@ def test_the_home_folder_is_expanded_in_every_path_and_in_no_other_text(monkeypa
     begun = train("run=~/r", "cache=~/c", "data=files", "data.path=~", "data.field=~/f", "wandb.project=~")
     assert (begun.run, begun.cache, begun.data.path) == ("/home/ann/r", "/home/ann/c", "/home/ann/")
     assert (begun.data.field, begun.wandb.project) == ("~/f", "~")
-    probed = command("probe", ProbeCommand, "run=~/r", "cases=~/c", "text=~/t")
-    assert (probed.run, probed.cases, probed.text) == ("/home/ann/r", "/home/ann/c", "~/t")
+    probed = command("probe", ProbeCommand, "run=~/r", "cases=~/c")
+    assert (probed.run, probed.cases) == ("/home/ann/r", "/home/ann/c")
+    assert command("probe", ProbeCommand, "run=r", "text=~/t").text == "~/t"
     assert command("probe", ProbeCommand, "run=r", "pairs=~/p").pairs == "/home/ann/p"
     assert command("export", ExportCommand, "run=r", "to=~/t").to == "/home/ann/t"
     assert train("init_from=hf:~/m").init_from == "hf:/home/ann/m"

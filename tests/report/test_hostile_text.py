@@ -12,7 +12,6 @@ from data import Case, Tokenizer
 from data.cases.case import Spans
 from model import GPT, GPTConfig
 from probing import probe, write_files
-from report.examples import own_text
 from report.probe_page import write_probe_page
 
 PIECES = {
@@ -77,7 +76,7 @@ def folder(tokenizer, tmp_path_factory) -> Path:
     )
     write_files(found, folder)
     ids = [tokenizer.end, *(tokenizer.pieces.index(piece) for piece in PIECES)]
-    write_probe_page(found, tokenizer, folder, own_text(tokenizer, ids, [2, len(ids) - 1]))
+    write_probe_page(found, tokenizer, folder, window=ids)
     return folder
 
 
@@ -89,6 +88,7 @@ def test_a_piece_is_made_visible(piece, text):
 def test_hostile_text_is_shown_as_text(open_page, folder):
     page = open_page(folder / "report.html", width=390)
     page.wait_for_selector(".strip canvas")
+    page.get_by_label("Text", exact=True).select_option(label="the text that was measured")
     words = page.locator(".tinted").first.locator(".word").all_inner_texts()
     assert words[1:] == [text.removeprefix(" ") for text in PIECES.values()]
     assert page.evaluate("window.acted") is None

@@ -194,16 +194,6 @@ def test_a_task_brings_its_story_and_its_curve(page):
     assert "the other way was not measured" in page.locator("#dynamics .status").inner_text()
 
 
-def test_ones_own_text_is_shown_first(open_page, folder):
-    page = open_page(folder / "report.html")
-    page.wait_for_selector(".strip canvas")
-    assert page.get_by_label("Text", exact=True).locator("option:checked").inner_text() == "your own text"
-    assert page.locator(".tinted").count() == 1
-    assert from_word(page) == 4, "from its last word"
-    choose_text(page, "agreement, hardest")
-    assert page.locator(".tinted").count() == 2
-
-
 ALPHAS = """(canvas, row) => {
   const { data } = canvas.getContext("2d").getImageData(0, row, canvas.width, 1);
   return Array.from(data).filter((_, i) => i % 4 === 3);

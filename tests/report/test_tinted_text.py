@@ -13,7 +13,7 @@ from common.visible import visible_text
 from data.text.tokenizers import train_bpe
 from model import GPT, GPTConfig, Sampling, generate
 from probing.heads import attention_row
-from probing.sentence import query_positions, require_head
+from probing.sentence import require_head
 from report.colours import GREY, OTHER_ROLE, ROLE_COLOURS, blend, contrast, ink_on, rgb
 from report.terminal import chip
 from report.tinted_text import few, show_choice, split_words, tinted
@@ -167,17 +167,7 @@ def test_of_many_tasks_two_are_named_and_the_rest_counted():
 
 def test_words_of_a_trained_tokenizer_cover_every_token_once():
     tokenizer = train_bpe(["Tom met Anna. Tom met"] * 3, 270)
-    tokens = [tokenizer.end, *tokenizer.encode("Tom mét 🙂 Anna.\n\n").tolist()]
+    tokens = tokenizer.encode_document("Tom mét 🙂 Anna.\n\n").tolist()
     words = split_words(tokens, tokenizer)
     assert [i for word in words for i in range(word.start, word.end)] == list(range(len(tokens)))
     assert "".join("".join(word.running) for word in words) == "⟨start⟩ Tom mét 🙂 Anna.↵\n↵\n"
-
-
-def test_pronouns_are_words_and_looked_from_at_their_last_token():
-    text = "The hero, she. éhe, Themselves? he's x"
-    ends = [text.encode().index(word) + len(word) for word in (b"she", b"Themselves", b"he's", text.encode())]
-    ends[2] -= len("'s")
-    assert query_positions([BYTES.end, *encode(text)], BYTES) == ends
-    tokenizer = train_bpe(["the he she"] * 3, 260)
-    tokens = tokenizer.encode("the she").tolist()
-    assert query_positions(tokens, tokenizer) == [len(tokens) - 1]

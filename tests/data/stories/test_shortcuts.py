@@ -38,7 +38,7 @@ def count_trigrams(tokenizer: Tokenizer, n: int) -> Counter:
     """How often each three tokens follow each other in n stories of the training text."""
     counts: Counter = Counter()
     for story in write("train", n, seed=0):
-        tokens = [tokenizer.end, *tokenizer.encode(story).tolist()]
+        tokens = tokenizer.encode_document(story).tolist()
         counts.update(zip(tokens, tokens[1:], tokens[2:], strict=False))
     return counts
 

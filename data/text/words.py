@@ -1,0 +1,43 @@
+"""Words as a tokenizer spells them: which take several pieces, and whether a text has them."""
+
+import re
+
+import numpy as np
+
+from data.text.tokenizers import Tokenizer
+
+# With the space that tokenizers put before it; the t in didn't is none.
+WORD = re.compile(r" ?(?<![^\W\d_])(?<![^\W\d_]['’])[^\W\d_]+")
+
+
+def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:
+    """The words of ``text`` that take several tokens, in order, and these, without the space before the word. With
+    bytes all words do, and it says nothing.
+    """
+    if tokenizer.kind == "bytes":
+        return {}
+    spelled = {word: [tokenizer.pieces[i].strip() for i in tokenizer.encode(word)] for word in WORD.findall(text)}
+    return {word: [*filter(None, pieces)] for word, pieces in spelled.items() if sum(map(bool, pieces)) > 1}
+
+
+def missing_words(text: str, tokens: np.ndarray, tokenizer: Tokenizer) -> list[str]:
+    """The words of ``text`` that ``tokens`` [n], whole documents, do not have, after a space or without one.
+
+    In doubt a word is there: where what follows is no ASCII letter it may end.
+    """
+    words = dict.fromkeys(word.strip() for word in WORD.findall(text))
+    begins, ends = (np.array([piece[at].isalpha() for piece in tokenizer.pieces]) for at in (slice(1), slice(-1, None)))
+
+    def is_there(word: str) -> bool:
+        for ids, alone in ((tokenizer.encode(f" {word}"), False), (tokenizer.encode(word), True)):
+            starts = np.flatnonzero(tokens[: len(tokens) - len(ids)] == ids[0])
+            for k, token in enumerate(ids[1:], start=1):
+                starts = starts[tokens[starts + k] == token]
+            inside = begins[tokens[starts + len(ids)]]
+            if alone:
+                inside |= ends[tokens[starts - 1]]  # before the first token is the last, which ends a document
+            if not inside.all():
+                return True
+        return False
+
+    return [word for word in words if not is_there(word)]
