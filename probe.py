@@ -46,8 +46,6 @@ BEHAVIOUR_CASES = 40  # of each task, which show whether a model that was traine
 
 
 def main(command: ProbeCommand) -> None:
-    from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
-
     console = open_console()
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
@@ -55,6 +53,8 @@ def main(command: ProbeCommand) -> None:
         trained = trained_stories(run, state["dataset"])
         for_each_text("text", command.text, new_reader(run, state["step"], model, tokenizer, trained, console).show)
         return
+    from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
+
     for folder in (run, run / "probe"):  # the run's own page is written, too
         require_writable(folder)
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}

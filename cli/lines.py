@@ -53,4 +53,4 @@ def piped_lines() -> Iterator[str]:
     """The lines of a pipe or a file, in UTF-8 whatever the locale; what is none becomes U+FFFD."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")
-    return (line.rstrip("\r\n") for line in sys.stdin or ())
+    return (line.removesuffix("\n") for line in sys.stdin or ())

@@ -83,10 +83,11 @@ def new_reader(
 ) -> Reader:
     """A reader with the model that ``run`` had at ``step``; prints which heads it shows, and how to read the rest."""
     console.print(f"run {run}, step {step:,}")
-    heads = {}
+    heads, path = {}, run / "probe" / "heads.json"
     if model.config.layers_with_heads:
         try:
-            heads = named_heads(run / "probe" / "heads.json", step, model)
+            heads = named_heads(path, step, model)
+            console.print(f"heads with their roles, from {path}")
         except InputError as why:
             console.print(f"note   {why}: shown are the {MOST_CHANGING} heads that each prediction depends on most")
         console.print(legend(console, chosen=False))

@@ -177,6 +177,7 @@ def test_prompts_are_continued_one_after_the_other(script, error_of, finished_ru
 def test_a_sentence_is_read_in_one_go_and_nothing_is_measured(script, error_of, finished_run, monkeypatch, capsys):
     before = {path: path.stat().st_mtime_ns for path in finished_run.rglob("*")}
     monkeypatch.setattr("probe.probe", None)
+    monkeypatch.setitem(sys.modules, "report.figures", None)  # whose import would take longer than all the rest
     script("probe", f"run={finished_run}", "text=One day Tom met <b>Priyanka</b>, and")
     out = capsys.readouterr().out
     assert out.count("\nhead ") == 3
