@@ -69,10 +69,11 @@ class Reader:
         return {head: f"without it log P of '{name}' changes by {changes[head]:+.2f} nats" for head in most}
 
     def notes(self, text: str) -> list[str]:
-        spelled, notes = words_in_pieces(text, self.tokenizer), []
+        notes = []
+        spelled = dict.fromkeys(map(in_pieces, words_in_pieces(text, self.tokenizer).values()))
         unknown = "" if self.trained is not None else "; whether training had them is not known here"
         if spelled:
-            notes.append(f"spelled in pieces: {', '.join(map(in_pieces, spelled.values()))}{unknown}")
+            notes.append(f"spelled in pieces: {', '.join(spelled)}{unknown}")
         if self.trained is not None and (missing := missing_words(text, self.trained, self.tokenizer)):
             notes.append(f"not in the text that the model was trained on: {', '.join(missing)}")
         return notes

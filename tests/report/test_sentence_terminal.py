@@ -87,7 +87,7 @@ def test_words_in_pieces_and_words_never_seen_are_named():
         (None, ["spelled in pieces: P·i·a; whether training had them is not known here"]),
     ):
         console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
-        new_reader(Path("run"), 1, model, tokenizer, tokens, console).show("Tom met Pia")
+        new_reader(Path("run"), 1, model, tokenizer, tokens, console).show("Tom met Pia Pia")
         out = console.file.getvalue()
         assert [line.removeprefix("note   ") for line in out.splitlines() if line.startswith("note")] == notes
         assert "head" not in out, "it has none"
