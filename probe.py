@@ -34,7 +34,7 @@ from probing.pairs import score_pairs, write_pairs
 from probing.splits import Split
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
-from report.sentence import new_reader
+from report.sentence import new_printer
 from report.terminal import open_console
 from report.training_page import write_training_page
 from storage import snapshots
@@ -51,7 +51,7 @@ def main(command: ProbeCommand) -> None:
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     if command.text is not None:
         trained = trained_stories(run, state["dataset"])
-        for_each_text("text", command.text, new_reader(run, state["step"], model, tokenizer, trained, console).show)
+        for_each_text("text", command.text, new_printer(run, state["step"], model, tokenizer, trained, console).show)
         return
     from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
 
@@ -189,7 +189,7 @@ def read(
             if text is not None:
                 if len(text.text.ids) > mine.MOST_TOKENS:
                     console.print(f"note   references in the text are mined in {text.mined_in}")
-                progress(f"references in {len(text.text.ids):,} tokens", 0, None)
+                progress(f"references in {min(len(text.text.ids), mine.MOST_TOKENS):,} tokens", 0, None)
                 block, most = model.config.block_size, command.n_cases // 2
                 found = mine.mine_tokens(text.text.ids, tokenizer, block, command.language, most)
                 mined = measurable_pairs(found.cases, tokenizer)

@@ -3,7 +3,8 @@
 import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from typing import TextIO
 
 from common.errors import InputError
 from common.visible import visible_text
@@ -38,19 +39,25 @@ def for_each_text(key: str, given: str, use: Callable[[str], None]) -> None:
 
 def typed_lines(key: str) -> Iterator[str]:
     """What is typed after a prompt, up to an empty line or the end of input."""
+    shown = sys.stdout if sys.stdout.isatty() else sys.stderr  # a file gets no prompts
     with suppress(ImportError):
         import readline  # noqa: F401 with it, input() can be edited and repeated
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     with suppress(EOFError):
-        while (line := input(f"{key}> ")).strip():
+        while (line := ask(f"{key}> ", shown)).strip():
             yield line
         return
-    print()  # Ctrl-D leaves the cursor after the prompt
+    print(file=shown)  # Ctrl-D leaves the cursor after the prompt
+
+
+def ask(prompt: str, shown: TextIO) -> str:
+    with redirect_stdout(shown):
+        return input(prompt)
 
 
 def piped_lines() -> Iterator[str]:
-    """The lines of a pipe or a file, in UTF-8 whatever the locale; what is none becomes U+FFFD."""
+    """The lines of a pipe or a file, in UTF-8 whatever the locale; bytes that are not UTF-8 become U+FFFD."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")
     return (line.removesuffix("\n") for line in sys.stdin or ())

@@ -7,8 +7,8 @@ class InputError(ValueError):
 
 
 class NoTextError(InputError):
-    """``where`` has no text under ``field``. The message has the ``remedy`` of training; ``elsewhere`` has the one of
-    scripts without its keys.
+    """``where`` has no text under ``field``. The message ends with ``remedy``, which names keys of train.py;
+    ``elsewhere`` is the message of scripts that do not have these keys.
     """
 
     def __init__(self, where: str, field: str, remedy: str) -> None:

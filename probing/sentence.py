@@ -1,4 +1,4 @@
-"""A sentence of the user's own: its tokens, what comes next, which heads that depends on; and the head asked for."""
+"""A sentence of the user's own: its tokens, what the model says next, and how that changes without each head."""
 
 import codecs
 import re
@@ -47,8 +47,8 @@ class NextWord:
 
 @torch.inference_mode()
 def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) -> list[NextWord]:
-    """The n likeliest tokens after ``tokens``, likeliest first. One that begins a word is followed by the likeliest of
-    those that go on with it, and so on, for as long as these are together likelier than all that end the word.
+    """The n likeliest tokens after ``tokens``, likeliest first. If one begins a word, its likeliest continuation
+    follows, token by token, until the word ends with a probability of one half or more.
 
     Raises InputError where the model's logits are not finite.
     """
@@ -86,8 +86,8 @@ def may_go_on(word: Sequence[tuple[int, float]], tokenizer: Tokenizer) -> bool:
 
 @torch.inference_mode()
 def changes_without_heads(model: GPT, tokens: Sequence[int]) -> dict[str, float]:
-    """By how much log P of the likeliest token after ``tokens`` changes, in nats, if a head puts out nothing: each head
-    by itself, in every row (zero ablation). Empty for a model without heads.
+    """By how much log P of the likeliest token after ``tokens`` changes, in nats, if a head's output is zero in every
+    row (zero ablation): each head by itself. Empty for a model without heads.
     """
     config, changes = model.config, {}
     if not config.layers_with_heads:
@@ -109,7 +109,7 @@ def changes_without_heads(model: GPT, tokens: Sequence[int]) -> dict[str, float]
 
 
 def silenced(layer: int, kept: Tensor) -> Edit:
-    """Variant v has of a layer the heads for which ``kept`` [V, H] is true."""
+    """In variant v, the output of each head of ``layer`` for which ``kept`` [V, H] is false is zero."""
     return lambda at, z, rows: z * kept[:, None, :, None, None] if at == layer else z
 
 

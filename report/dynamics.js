@@ -19,7 +19,7 @@ function dynamicsSection(view, moments, without, explanation = SNAPSHOTS) {
 }
 
 /**
- * Charts beside each other over moments of training, a slider over these, and what is said of the slider's moment:
+ * Charts beside each other over moments of training, a slider over these, and a sentence about the slider's moment:
  * [draw, charts, controls, status]. `panels` are [title, spec]; `describe(moment)` is a sentence; both are asked anew by
  * `draw()` and when the slider moves. `key`: what moments have along the axis, "tokens" or "step".
  */

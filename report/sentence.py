@@ -28,10 +28,10 @@ END = "⟨end⟩"  # of the document
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Reads sentences with a model. ``heads``: what the heads that a probe has shown to matter do, in words, or empty:
-    then each sentence shows those that its own prediction depends on. ``trained``: the tokens [n] of all that the model
-    was trained on, if they are known.
+class SentencePrinter:
+    """Reads sentences with a model and prints what it finds. ``heads``: by head, what it does in words, as a probe has
+    shown; where it is empty, each sentence shows the heads that its own prediction depends on. ``trained``: the tokens
+    [n] of all that the model was trained on, if they are known.
     """
 
     model: GPT
@@ -79,10 +79,10 @@ class Reader:
         return notes
 
 
-def new_reader(
+def new_printer(
     run: Path, step: int, model: GPT, tokenizer: Tokenizer, trained: np.ndarray | None, console: Console
-) -> Reader:
-    """A reader with the model that ``run`` had at ``step``; prints which heads it shows, and how to read the rest."""
+) -> SentencePrinter:
+    """For the model that ``run`` had at ``step``; prints which heads will be shown, and how to read the rest."""
     console.print(f"run {run}, step {step:,}")
     heads, path = {}, run / "probe" / "heads.json"
     if model.config.layers_with_heads:
@@ -90,13 +90,15 @@ def new_reader(
             heads = named_heads(path, step, model)
             console.print(f"heads with their roles, from {path}")
         except InputError as why:
-            console.print(f"note   {why}: shown are the {MOST_CHANGING} heads that each prediction depends on most")
+            console.print(
+                f"note   {why}: shown are the heads that each prediction depends on most, at most {MOST_CHANGING}"
+            )
         console.print(legend(console, chosen=False))
     console.print(
-        f"the {NEXT} likeliest tokens; one that begins a word is followed by the likeliest pieces up to the word's "
-        "end, and its probability is then the product of theirs"
+        f"the {NEXT} likeliest tokens; if one begins a word, its likeliest continuation follows, and the probability "
+        "is that of all its tokens"
     )
-    return Reader(model, tokenizer, heads, trained, console)
+    return SentencePrinter(model, tokenizer, heads, trained, console)
 
 
 def in_pieces(pieces: list[bytes]) -> str:
@@ -114,7 +116,7 @@ def named_heads(path: Path, step: int, model: GPT) -> dict[str, str]:
     Raises InputError, with the reason, where there are none of this ``step``.
     """
     if not path.is_file():
-        raise InputError("this run's heads have not been measured")
+        raise InputError("this run's heads have not been measured, which probe.py does without text=")
     try:
         heads = json.loads(path.read_bytes())
         measured, roles = heads["model"]["step"], roles_in(heads)

@@ -153,7 +153,7 @@ def about_heads(rows: Sequence[Row]) -> list[str]:
     head = max(worth, key=lambda head: worth[head])
     kind, most = (row.get(f"probe/text/{head}/{name}") for name in ("kind", "kind_nats"))
     on = "" if kind is None or most is None else f"; most on {kind_in_words(kind)}, {most:.2f}"
-    return [f"Of all heads {head} is worth most at step {row['step']:,}: {worth[head]:.3f} nats per token{on}."]
+    return [f"Head {head} is worth most at step {row['step']:,}: {worth[head]:.3f} nats per token{on}."]
 
 
 def millions(n: float) -> str:

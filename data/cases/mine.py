@@ -51,7 +51,7 @@ RARE = 1 / 1_000  # a word that is more frequent says little of what a text is a
 MATCHED = 1.5  # two words' frequencies differ by this factor at most
 FEW = 5  # times are never too many
 SHORTEST_WORD = 4  # letters
-MOST_TOKENS = 2_000_000  # of a text that is kept as ids: ten seconds, and many times the cases that are asked for
+MOST_TOKENS = 2_000_000  # of a text given as ids: takes ten seconds, finds many times the cases asked for
 EXCHANGED = "exchanged"
 FOILS = {"he": "she", "He": "She", "she": "he", "She": "He"}
 

@@ -88,7 +88,7 @@ def folder_of(
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Raises InputError where something of it is missing or damaged."""
+    """The tokens in ``folder``; raises InputError where some are missing or damaged."""
     manifest = read_manifest(folder)
     train, val = (open_split(folder, manifest, split) for split in SPLITS)
     if file_sha256(folder / TOKENIZER) != manifest["tokenizer"]:

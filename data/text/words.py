@@ -11,8 +11,8 @@ WORD = re.compile(r" ?(?<![^\W\d_])(?<![^\W\d_]['’])[^\W\d_]+")
 
 
 def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:
-    """The words of ``text`` that take several tokens, in order, and these, without the space before the word. With
-    bytes all words do, and it says nothing.
+    """The words of ``text`` that take several tokens, in order, each with the bytes of these tokens, without the
+    space before the word. Empty for bytes, where all words do.
     """
     if tokenizer.kind == "bytes":
         return {}
@@ -21,9 +21,9 @@ def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:
 
 
 def missing_words(text: str, tokens: np.ndarray, tokenizer: Tokenizer) -> list[str]:
-    """The words of ``text`` that ``tokens`` [n], whole documents, do not have, after a space or without one.
+    """The words of ``text`` that are nowhere in ``tokens`` [n], whole documents, neither after a space nor without one.
 
-    In doubt a word is there: where what follows is no ASCII letter it may end.
+    In doubt a word counts as there: before and after it, only ASCII letters make it a part of a longer one.
     """
     words = dict.fromkeys(word.strip() for word in WORD.findall(text))
     begins, ends = (np.array([piece[at].isalpha() for piece in tokenizer.pieces]) for at in (slice(1), slice(-1, None)))

@@ -14,6 +14,20 @@ from conftest import ROOT
 from cli.lines import for_each_text
 from common.errors import InputError
 
+ASK_FOR_TEXTS = """
+import sys, types
+sys.modules["cli"] = types.ModuleType("cli")  # alone: the whole package imports torch
+sys.modules["cli"].__path__ = ["cli"]
+from cli.lines import for_each_text
+from common.errors import InputError
+def use(text):
+    if text == "b":
+        raise InputError("no b")
+    print(f"<{text}>")
+for_each_text("text", "-", use)
+print("done")
+"""
+
 
 def use_all(monkeypatch: pytest.MonkeyPatch, piped: bytes | None) -> list[str]:
     """The lines of a pipe that are used; those that begin with a dot are refused. None: stdin is closed."""
@@ -57,21 +71,10 @@ def test_anything_but_a_dash_is_the_text_itself():
 
 @pytest.mark.parametrize("ending", [b"\n", b"\x04"], ids=["empty line", "Ctrl-D"])
 def test_at_a_terminal_lines_are_asked_for_until_there_are_no_more(ending):
-    code = """
-import sys, types
-sys.modules["cli"] = types.ModuleType("cli")  # alone: the whole package imports torch
-sys.modules["cli"].__path__ = ["cli"]
-from cli.lines import for_each_text
-from common.errors import InputError
-def use(text):
-    if text == "b":
-        raise InputError("no b")
-    print(f"<{text}>")
-for_each_text("text", "-", use)
-print("done")
-"""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ASK_FOR_TEXTS], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     shown = ""
     for typed in ("a é\n".encode(), b"b\n", b"c\n", ending):
@@ -81,6 +84,20 @@ print("done")
     assert process.wait(30) == 0
     os.close(ours)
     assert re.search(r"<a é>.*error: no b.*<c>", shown, re.DOTALL)
+
+
+def test_prompts_of_a_terminal_are_not_in_a_file():
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ASK_FOR_TEXTS], cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
+    )
+    os.close(theirs)
+    for typed in (b"a\n", b"\x04"):
+        read_until(ours, "text> ")
+        os.write(ours, typed)
+    written, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert written == b"<a>\ndone\n"
 
 
 def read_until(terminal: int, end: str) -> str:

@@ -14,7 +14,7 @@ from data.text.tokenizers import train_bpe
 from model import GPTConfig
 from probing import probe, write_files
 from probing.sentence import NextWord
-from report.sentence import named_heads, new_reader
+from report.sentence import named_heads, new_printer
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(run: Path, step: int, text: str) -> str:
     console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
-    new_reader(run, step, hand_set_model(), TOKENIZER, None, console).show(text)
+    new_printer(run, step, hand_set_model(), TOKENIZER, None, console).show(text)
     return console.file.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_the_heads_that_look_and_matter_are_shown_by_their_roles(run):
 
 def test_heads_of_another_step_are_not_shown(run):
     out = shown(run, 8, "A.k.h?")
-    assert f"note   {run}/probe/heads.json is of step 7, and this is step 8: shown are the 3 heads" in out
+    assert f"note   {run}/probe/heads.json is of step 7, and this is step 8: shown are the heads" in out
     most, _, last = (line for line in out.splitlines() if line.startswith("head "))
     assert most.startswith("head 1.0: without it log P of 'A' changes by -")
     assert "without it log P of 'A' changes by +0.00" in last
@@ -70,12 +70,12 @@ def test_a_file_that_names_no_heads_is_said_to(tmp_path, content, why):
 
 
 def test_a_word_of_several_pieces_has_their_product(run):
-    reader = new_reader(run, 7, hand_set_model(), TOKENIZER, None, Console(file=io.StringIO()))
-    assert reader.next_line(NextWord((*b" Pia",), (0.5, 0.9, 1.0, 1.0))) == (
+    printer = new_printer(run, 7, hand_set_model(), TOKENIZER, None, Console(file=io.StringIO()))
+    assert printer.next_line(NextWord((*b" Pia",), (0.5, 0.9, 1.0, 1.0))) == (
         "0.450  Pia   (␣·P·i·a: 0.500 x 0.900 x 1.000 x 1.000)"
     )
-    assert reader.next_line(NextWord((*b"\n",), (0.0004,))) == "<.001 ↵"
-    assert reader.next_line(NextWord((TOKENIZER.end,), (1.0,))) == "1.000 ⟨end⟩"
+    assert printer.next_line(NextWord((*b"\n",), (0.0004,))) == "<.001 ↵"
+    assert printer.next_line(NextWord((TOKENIZER.end,), (1.0,))) == "1.000 ⟨end⟩"
 
 
 def test_words_in_pieces_and_words_never_seen_are_named():
@@ -87,7 +87,7 @@ def test_words_in_pieces_and_words_never_seen_are_named():
         (None, ["spelled in pieces: P·i·a; whether training had them is not known here"]),
     ):
         console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
-        new_reader(Path("run"), 1, model, tokenizer, tokens, console).show("Tom met Pia Pia")
+        new_printer(Path("run"), 1, model, tokenizer, tokens, console).show("Tom met Pia Pia")
         out = console.file.getvalue()
         assert [line.removeprefix("note   ") for line in out.splitlines() if line.startswith("note")] == notes
         assert "head" not in out, "it has none"

@@ -299,7 +299,7 @@ def test_what_heads_are_worth_in_a_text_is_drawn_as_training_saw_it(open_run):
     assert drawn(chosen) == close([0, 0.1, 0.2, 0.3, 0.4])
     status = page.locator("#text-dynamics .status").inner_text()
     assert status.endswith("head 0.0: worth 0.400 nats per token; most on line ends, 1.20")
-    assert "Of all heads 0.1 is worth most at step 400: 0.800 nats per token" in page.locator(".lead").inner_text()
+    assert "Head 0.1 is worth most at step 400: 0.800 nats per token" in page.locator(".lead").inner_text()
 
 
 def test_what_heads_were_worth_at_snapshots_stands_in_and_names_its_text(open_run):
