@@ -112,7 +112,7 @@ class ProbeCommand:
         require_count("seed", self.seed)
         if self.text == "":
             raise ValueError('text="": has no tokens; give a sentence')
-        given = [field.name for field in fields(self) if vars(self)[field.name] != field.default]
+        given = [key.name for key in fields(self) if vars(self)[key.name] != key.default]
         unused = [name for name in given if name not in READS_TEXT]
         if self.text is not None and unused:
             raise ValueError(f"text=...: is read and measures nothing; leave {', '.join(unused)} out")

@@ -71,8 +71,8 @@ class Tokenizer:
         return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
 
     def encode_document(self, text: str) -> np.ndarray:
-        """The end token and the ids of ``text``, int64 [1 + n]: so every document begins in training, where the end
-        token of the one before stands there. Whatever is read from its beginning on is read like this.
+        """The end token, then the ids of ``text``: int64 [1 + n]. In training, too, documents follow an end token, that
+        of the document before. Whatever is read from its beginning on is read like this.
         """
         return np.concatenate(([self.end], self.encode(text)))
 

@@ -75,7 +75,7 @@ def test_a_word_without_an_end_is_cut():
 def test_a_sentence_begins_as_documents_do_and_has_to_fit():
     model = bigram_model(4)
     assert encode_sentence("abc", model, BYTES) == [BYTES.end, *b"abc"]
-    with pytest.raises(InputError, match="the text has 4 tokens; this model reads 3 at most"):
+    with pytest.raises(InputError, match="the text has 4 tokens; this model reads 3 at most; shorten it"):
         encode_sentence("abcd", model, BYTES)
 
 
