@@ -17,6 +17,7 @@ from cli.run_text import HeldOut, corpus_of, text_of_file, trained_stories, vali
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
+from common.visible import visible_text
 from data import Case, Tokenizer, read_cases, split_cases
 from data.cases import mine
 from data.cases.files import OWN_SPLITS
@@ -46,7 +47,7 @@ BEHAVIOUR_CASES = 40  # of each task, which show whether a model that was traine
 
 
 def main(command: ProbeCommand) -> None:
-    console = open_console()
+    console = open_console(only_output=command.text is not None)
     run, device = Path(command.run), pick_device(command.device)
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     if command.text is not None:
@@ -69,7 +70,7 @@ def main(command: ProbeCommand) -> None:
     select, report = read(command, model, tokenizer, text, console)
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give text_file=PATH")
-    console.print(f"run {run}, step {state['step']:,}; {describe(select, report, text)}")
+    console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
     source |= about_cases(command, report, text) | {"seed": command.seed}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
@@ -93,7 +94,7 @@ def main(command: ProbeCommand) -> None:
         *draw_figures(findings, tokenizer, folder, command.figures),
         *write_training_page(run),  # which shows the dynamics, too, or no longer does
     ]
-    console.print(f"written: {', '.join(map(str, written))}")
+    console.print(visible_text(f"written: {', '.join(map(str, written))}"))
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,12 @@ def describe(select: list[Case], report: list[Case], text: TextToRead | None) ->
 def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: Path, console: Console) -> None:
     """Minimal pairs instead of heads."""
     pairs = read_pairs(Path(path))
-    console.print(f"run {folder.parent}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
+    console.print(f"run {visible_text(str(folder.parent))}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
     scored = score_pairs(model, tokenizer, pairs)
     print_pairs(scored, console)
     folder.mkdir(exist_ok=True)
     written = write_pairs(scored, folder, source | {"pairs": path})
-    console.print(f"written: {', '.join(map(str, written))}")
+    console.print(visible_text(f"written: {', '.join(map(str, written))}"))
 
 
 def read(

@@ -111,7 +111,7 @@ def say(text: str) -> None:
 
 def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int], samples: list[list[int]]) -> None:
     """Prints, for each sample, what ``head`` looked at when its last token was chosen."""
-    console = open_console()
+    console = open_console(only_output=True)
     console.print(f"\nhead {head} when the last word was chosen ({legend(console, chosen=True)})")
     for number, sample in enumerate(samples, start=1):
         if len(samples) > 1:

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from cli import sweeps
 from cli.composing import FOLDER, composed, contents, hint, leaves, nested_keys, written
 from cli.help import HELP, help_text
-from cli.paths import decode_text, encode_text, expand_paths
+from cli.paths import FREE_TEXT, decode_text, encode_text, expand_paths
 from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
 from common.errors import InputError
 from common.one_line import one_line_errors
@@ -110,7 +110,7 @@ def typed(schema: type, values: dict, overrides: Sequence[str] = ()) -> Any:
 def validated(schema: type, values: dict) -> Any:
     """Values as a frozen dataclass; raises InputError for one that is missing, unknown or none of those allowed."""
     for key, value in leaves(values):
-        if value == MISSING:
+        if value == MISSING and key not in FREE_TEXT:  # where it is a text
             raise InputError(f"{key} is missing; give {key}=...")
     if "model" in values:
         values = values | {"model": {**values["model"], "vocab_size": 1}}

@@ -55,6 +55,8 @@ def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
     stored = read_config(Path(run))
     if missing := needed - stored.keys():
         raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
+    if "cache" in needed and not isinstance(stored["cache"], str):
+        raise InputError(f"{path} is damaged: cache={written(stored['cache'])}: must be a folder; put it right")
     return stored
 
 

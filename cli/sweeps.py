@@ -32,6 +32,7 @@ from cli.swept_text import encode_one, encode_swept, readable, unknown_values
 from common.atomic import replace_durably
 from common.errors import InputError
 from common.one_line import one_line_errors
+from common.visible import visible_text
 from storage.metrics import best_evaluation, read_rows
 from storage.run import new_run
 from training import TrainConfig
@@ -85,7 +86,7 @@ def surviving(main: Callable[[Any], None], read: Callable[[DictConfig], Any], fo
             "overrides": [readable(setting) for setting in OmegaConf.to_container(hydra_config.overrides.task)],
         }
         write_record(folder, record | {"failed": True, "result": "killed"})  # should it be
-        print(f"job {record['job']}: {' '.join(record['overrides'])}", flush=True)
+        print(visible_text(f"job {record['job']}: {' '.join(record['overrides'])}"), flush=True)
         record |= {"failed": True, "result": "stopped"}
         try:
             with one_line_errors():
@@ -134,7 +135,7 @@ def table(records: Sequence[dict]) -> list[str]:
         own = " ".join(override for override in record["overrides"] if override not in shared)
         rows.append((str(record["job"]), own or "-", record["run"] or "-", record["result"]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    return ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
+    return [visible_text("  ".join([*map(str.ljust, row, widths), row[-1]])) for row in rows]
 
 
 def keys_of(name: str) -> set[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from common.errors import InputError
-from common.visible import visible, visible_name
+from common.visible import visible, visible_name, visible_text
 from data import Tokenizer
 from data.text.words import missing_words, words_in_pieces
 from model import GPT
@@ -83,16 +83,15 @@ def new_printer(
     run: Path, step: int, model: GPT, tokenizer: Tokenizer, trained: np.ndarray | None, console: Console
 ) -> SentencePrinter:
     """For the model that ``run`` had at ``step``; prints which heads will be shown, and how to read the rest."""
-    console.print(f"run {run}, step {step:,}")
+    console.print(f"run {visible_text(str(run))}, step {step:,}")
     heads, path = {}, run / "probe" / "heads.json"
     if model.config.layers_with_heads:
         try:
             heads = named_heads(path, step, model)
-            console.print(f"heads with their roles, from {path}")
+            console.print(f"heads with their roles, from {visible_text(str(path))}")
         except InputError as why:
-            console.print(
-                f"note   {why}: shown are the heads that each prediction depends on most, at most {MOST_CHANGING}"
-            )
+            shown = f"the heads that each prediction depends on most, at most {MOST_CHANGING}"
+            console.print(f"note   {visible_text(str(why))}: shown are {shown}")
         console.print(legend(console, chosen=False))
     console.print(
         f"the {NEXT} likeliest tokens; if one begins a word, its likeliest continuation follows, and the probability "
@@ -119,11 +118,11 @@ def named_heads(path: Path, step: int, model: GPT) -> dict[str, str]:
         raise InputError("this run's heads have not been measured, which probe.py does without text=")
     try:
         heads = json.loads(path.read_bytes())
-        measured, roles = heads["model"]["step"], roles_in(heads)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        measured, roles = f"{heads['model']['step']:,}", roles_in(heads)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{path} is damaged, or of another version") from None
-    if measured != step:
-        raise InputError(f"{path} is of step {measured:,}, and this is step {step:,}")
+    if measured != f"{step:,}":
+        raise InputError(f"{path} is of step {measured}, and this is step {step:,}")
     if not roles or not roles.keys() <= {*head_names(model)}:
         raise InputError(f"{path} names no head of this model that looks and matters")
     most = sorted(roles, key=lambda head: -len(roles[head]))[:MOST_NAMED]

@@ -1,6 +1,9 @@
 """The terminal: its console, its progress bar, and background colours of words that stay readable on it."""
 
+import os
 import sys
+from errno import EPIPE
+from typing import Any
 
 from rich.color import Color, ColorSystem
 from rich.console import Console
@@ -15,10 +18,26 @@ DARK_OF_SIXTEEN = frozenset((0, 1, 4, 5, 8))
 SYSTEMS = {"standard": ColorSystem.STANDARD, "windows": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
 
 
-def open_console(quiet: bool = False) -> Console:
-    """stdout, on which text is shown as it is; a reader that has gone away ends nothing."""
-    stdout = Unheeded(sys.stdout)
-    return Console(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
+class Output(Console):
+    """A console that raises OSError where it cannot print, also where its reader has gone away."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            error.filename = "stdout"
+            raise
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(EPIPE, os.strerror(EPIPE))
+
+
+def open_console(quiet: bool = False, only_output: bool = False) -> Console:
+    """stdout, on which text is shown as it is. A reader that has gone away, or a full disk, ends nothing, except where
+    what is printed is the ``only_output`` of the work: then printing raises OSError.
+    """
+    stdout = sys.stdout if only_output else Unheeded(sys.stdout)
+    return Output(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
 
 
 def new_bar(console: Console, *columns: ProgressColumn) -> Progress:

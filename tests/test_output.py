@@ -79,9 +79,17 @@ def test_a_reader_that_has_had_enough_ends_sampling_quietly(finished_run, monkey
     assert done.stderr == "status 0\n"
 
 
-def test_sampling_onto_a_full_disk_is_one_line(finished_run, monkeypatch):
+def test_a_reader_that_has_had_enough_ends_what_reads_lines_without_end(finished_run):
+    command = f"{sys.executable} sample.py run={finished_run} prompt=- max_new_tokens=1 show=0.1"
+    pipe = f"yes Tom | ({command}; echo status $? >&2) | head -1"
+    done = subprocess.run(["bash", "-c", pipe], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stderr == "status 0\n"
+
+
+@pytest.mark.parametrize("arguments", [("sample.py", "prompt=Tom", "max_new_tokens=5"), ("probe.py", "text=Tom")])
+def test_writing_and_reading_onto_a_full_disk_is_one_line(finished_run, monkeypatch, arguments):
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    command = [sys.executable, "sample.py", f"run={finished_run}", "prompt=Tom", "max_new_tokens=5"]
+    command = [sys.executable, *arguments, f"run={finished_run}"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.stderr == "error: No space left on device: stdout\n"

@@ -188,7 +188,7 @@ TEXTS = (
 )
 
 
-@pytest.mark.parametrize("text", ["1e3", "null", "".join(TEXTS)])
+@pytest.mark.parametrize("text", ["1e3", "null", "???", "".join(TEXTS)])
 def test_any_prompt_reaches_the_model_as_it_was_typed(text):
     assert command("sample", SampleCommand, "run=x", f"prompt={text}").prompt == text
 

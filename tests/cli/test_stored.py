@@ -111,6 +111,15 @@ def test_auto_says_in_a_line_that_the_settings_of_a_run_without_a_checkpoint_are
     assert message.startswith(f"error: {tmp_path}/config.yaml is damaged: ")
 
 
+@pytest.mark.parametrize("cache", ["3", "null", "[a]"])
+def test_a_run_whose_cache_is_no_path_is_damaged(tmp_path, cache):
+    make_run(tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(re.sub("^cache:.*", f"cache: {cache}", config.read_text(), flags=re.MULTILINE))
+    message = refusal("train", TrainCommand, f"run={tmp_path}", "resume=true")
+    assert message == f"error: {config} is damaged: cache={cache}: must be a folder; put it right"
+
+
 def test_other_processes_wait_until_the_first_has_brought_an_earlier_run_back(tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")

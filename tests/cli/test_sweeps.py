@@ -185,6 +185,12 @@ def test_a_sweep_shows_its_text_as_it_was_typed(sweep):
     ]
 
 
+def test_a_sweep_prints_nothing_that_acts_on_a_terminal(sweep):
+    _, out, _ = sweep(lambda _: None, "run=runs/a", "prompt=\x1b[31m,b", name="sample")
+    assert "job 0: run=runs/a prompt=␛[31m" in out
+    assert "\x1b" not in out
+
+
 def test_a_path_that_names_no_key_is_refused_before_the_first_job(sweep):
     code, out, _ = sweep(failing, "run=r/${sed}", "seed=1,2")
     assert (code, out) == ("error: run=r/${sed}: there is no key sed", "")

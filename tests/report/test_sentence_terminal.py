@@ -48,6 +48,12 @@ def test_heads_of_another_step_are_not_shown(run):
     assert "without it log P of 'A' changes by +0.00" in last
 
 
+def test_the_name_of_a_run_does_not_act_on_the_terminal(tmp_path):
+    out = shown(tmp_path / "\x1b[31m", 7, "A")
+    assert f"run {tmp_path}/␛[31m, step 7" in out
+    assert "\x1b" not in out
+
+
 def test_in_a_text_heads_are_shown_by_what_they_do_there(tmp_path):
     write_text_report(tmp_path, toy_text())
     assert named_heads(tmp_path / "heads.json", 7, hand_set_model())[HEAD] == "worth most on line ends"
@@ -58,6 +64,9 @@ def test_in_a_text_heads_are_shown_by_what_they_do_there(tmp_path):
     [
         (None, "this run's heads have not been measured"),
         ("{", "is damaged, or of another version"),
+        ("[" * 100_000, "is damaged, or of another version"),
+        ('{"model": {"step": "7"}, "tasks": {}}', "is damaged, or of another version"),
+        ('{"model": {"step": null}, "tasks": {}}', "is damaged, or of another version"),
         ('{"model": {"step": 7}}', "is damaged, or of another version"),
         ('{"model": {"step": 7}, "tasks": {}}', "names no head of this model that looks and matters"),
     ],
