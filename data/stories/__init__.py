@@ -6,7 +6,7 @@ Everything follows from a seed, on every platform: the training text and the ann
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from data.stories.tasks import TASKS
 from data.stories.writing import COUNTERFACTUAL_KINDS, GENERALISATION, SPLITS, cases, check_tasks, write
@@ -14,7 +14,7 @@ from data.text.files import Piece
 
 __all__ = ["COUNTERFACTUAL_KINDS", "GENERALISATION", "SPLITS", "TASKS", "Stories", "cases", "check_tasks", "write"]
 
-GRAMMAR_VERSION = 6
+GRAMMAR_VERSION = 7
 MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing, and of each evaluation
 
 
@@ -30,6 +30,7 @@ class Stories:
     n_val: int = 1_000
     seed: int = 0
     tasks: tuple[str, ...] | None = None
+    start: ClassVar[str] = " "
 
     def __post_init__(self) -> None:
         if self.tasks is None:
@@ -52,7 +53,7 @@ class Stories:
     def pieces(self, cache: object, counts: object, total: object, progress: object) -> Iterator[tuple[str, Piece]]:
         for label, split, n in (("train", "train", self.n_train), ("val", "select", self.n_val)):
             for story in write(split, n, self.seed, self.posed):
-                yield label, Piece(story, ends_document=True)
+                yield label, Piece(self.start + story, ends_document=True)
 
     def total_bytes(self, cache: object, progress: object) -> None:
         return None

@@ -38,7 +38,7 @@ class Template:
 
     The last opening and the last ending are never in training. ``questions``: how many more endings a story has in
     training, each with its own reference. A template that is not ``measured`` is auxiliary: it is trained on, but there
-    are no cases of it.
+    are no cases of it. The candidates of one that is ``open`` can be words that training never has.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Template:
     questions: int = 0
     exchangeable: bool = True
     measured: bool = True
+    open: bool = False
     change_attribute: Callable[[Random, Slots, str], Slots] | None = None
     n_choices: Callable[[Slots], int] = lambda slots: 2
     links: Callable[[str], Sequence[tuple[str, str]]] = lambda gold: ()

@@ -1,7 +1,15 @@
 """Every word that stories are made of. Each one is a single token once BPE has been trained on the stories."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
+from random import Random
+from typing import TypeVar
+
+from data.stories.names import open_name, open_word
+
+
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -20,14 +28,65 @@ class Cast:
     things: tuple[str, ...]
     boxes: tuple[str, ...]
     ambiguous: tuple[str, ...]
+    seats: tuple[str, ...]
+    open_share: float = 0.0
+    unseen: bool = False
 
     @cached_property
     def people(self) -> tuple[str, ...]:
         return self.men + self.women
 
+    def name(self, rng: Random, gender: str | None = None) -> str:
+        """The name of a "man" or a "woman", or of either."""
+        gender = gender or ("man", "woman")[int(rng.random() * 2)]
+        if rng.random() < self.open_share:
+            return open_name(rng, gender, self.unseen)
+        words = self.men if gender == "man" else self.women
+        return words[int(rng.random() * len(words))]
+
+    def person(self, rng: Random, gender: str) -> tuple[str, str]:
+        """A title with a space after it, or nothing, and a name. Some names show their gender by the title alone."""
+        if rng.random() >= TITLED:
+            return "", self.name(rng, gender)
+        titles = TITLES[gender]
+        name = open_word(rng, self.unseen).capitalize() if rng.random() < self.open_share else self.name(rng, gender)
+        return f"{titles[int(rng.random() * len(titles))]} ", name
+
+    def two_names(self, rng: Random) -> tuple[str, str]:
+        """Two names that begin with different letters, so that their first tokens differ."""
+        return draw_two(lambda i: self.name(rng), lambda name: name)
+
+    def two_people(self, rng: Random, one: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Title and name of two people of these genders; the names begin with different letters."""
+        return draw_two(lambda i: self.person(rng, (one, other)[i]), lambda person: person[1])
+
+    def two_words(self, rng: Random, words: tuple[str, ...]) -> tuple[str, str]:
+        """Two of ``words``, or made-up ones, that begin with different letters."""
+
+        def draw(i: int) -> str:
+            if rng.random() < self.open_share:
+                return open_word(rng, self.unseen)
+            return words[int(rng.random() * len(words))]
+
+        return draw_two(draw, lambda word: word)
+
     @cached_property
     def nouns(self) -> tuple[tuple[str, str], ...]:
         return self.persons + self.beasts
+
+
+def draw_two(draw: Callable[[int], Drawn], word: Callable[[Drawn], str]) -> tuple[Drawn, Drawn]:
+    one, other = draw(0), draw(1)
+    while word(one)[0] == word(other)[0]:
+        other = draw(1)
+    return one, other
+
+
+TITLED = 0.25  # of all people whose gender matters have a title
+TITLES = {
+    "man": ("Mr", "king", "uncle", "prince", "sir", "lord"),
+    "woman": ("Mrs", "queen", "aunt", "princess", "lady", "Miss"),
+}
 
 
 CAST = Cast(
@@ -55,11 +114,13 @@ CAST = Cast(
         ("horse", "horses"),
         ("fox", "foxes"),
     ),
-    animals=tuple("dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel".split()),
+    animals=tuple("animal dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel".split()),
     ways=tuple("road street bridge river field path hill forest tunnel lake meadow swamp valley beach".split()),
     things=tuple("drum kite ball lamp doll book coat boat cup hat bell vase clock flute mirror spoon".split()),
     boxes=tuple("box bag basket chest trunk crate barrel jar pot drawer sack tin bowl bin pouch purse".split()),
     ambiguous=tuple("bat seal crane mouse jaguar beetle bug ram".split()),
+    seats=tuple("mat rug sofa bench pillow chair cushion blanket carpet couch".split()),
+    open_share=0.5,
 )
 
 # They occur in training too, but only in passing: no ordinary story is about them. The split `names` is.
@@ -73,9 +134,12 @@ HELD_OUT_WORDS = Cast(
     things=("ring", "rope", "shoe"),
     boxes=("bucket", "case", "tub"),
     ambiguous=("cobra", "python", "monitor"),
+    seats=("stool", "hammock"),
 )
+# Every name, and every thing whose kind does not matter, is one that training never has.
+UNSEEN = replace(CAST, open_share=1.0, unseen=True)
 
-OPENERS = ("One day", "Last week", "This morning", "In spring", "After lunch", "Long ago")
+OPENERS = ("One day", "Last week", "This morning", "In spring", "After lunch", "Long ago", "", "", "")
 PLACES = tuple("park market garden school station library museum castle".split())
 MOODS = tuple("tired hungry happy sad angry cold thirsty lonely".split())
 LOOKS = tuple("wet dirty cold clean quiet dry warm shiny".split())
@@ -101,7 +165,10 @@ BLAMES_DOER = tuple("amazed annoyed frightened surprised bored impressed charmed
 BLAMES_OTHER = tuple("thanked praised admired scolded blamed punished hired fired".split())
 TRAITS = tuple("kind loud late new clever slow young funny".split())
 
+DID_NOT = ("did not", "didn't")
+TOO = ("", "too ")
 ANIMAL_CUES = tuple("tired hungry sleepy scared thirsty lazy sick nervous".split())
+SEAT_CUES = tuple("soft warm comfortable smooth".split())
 WAY_CUES = tuple("wide muddy icy flooded narrow slippery steep dusty".split())
 PREY_CUES = tuple("weak shy tiny".split())
 HUNTER_CUES = tuple("fierce strong wild".split())

@@ -15,16 +15,17 @@ from data.stories.tasks import TASKS
 
 # Heads are chosen on `select` and quoted on `report`; both have pairs of candidates that training never has. Each of
 # the others adds one more thing that training never has: sentences, more sentences in between, words in this role.
-SPLITS = ("train", "select", "report", "templates", "gaps", "names")
-GENERALISATION = ("templates", "gaps", "names")
+SPLITS = ("train", "select", "report", "templates", "gaps", "new_role", "unseen_names")
+GENERALISATION = ("templates", "gaps", "new_role", "unseen_names")
 COUNTERFACTUAL_KINDS = ("cue", "gender", "verb", "order", "attribute", "null")
 GAPS_IN_TRAINING, GAPS_IN_GENERALISATION = (0, 0, 0, 0, 1, 1, 2), (3, 4)
+CASTS = {"new_role": lexicon.HELD_OUT_WORDS, "unseen_names": lexicon.UNSEEN}
 DISTRACTORS = lexicon.distractor_sentences()
 DISTRACTOR_SHARE = 0.15
 MAX_DRAWS = 10_000
 
 NEUTRAL = {
-    "opener": lexicon.OPENERS,
+    "opener": tuple(filter(None, lexicon.OPENERS)),
     "place": lexicon.PLACES,
     "mood": lexicon.MOODS,
     "thing": lexicon.CAST.things,
@@ -41,6 +42,12 @@ def check_tasks(names: Sequence[str]) -> None:
             raise ValueError(f"unknown task of stories {name!r}; known are {', '.join(TASKS)}")
 
 
+def as_first(text: str) -> str:
+    """What begins a story: without an opening phrase it has a space before it and no capital."""
+    text = text.removeprefix(" ")
+    return text[:1].upper() + text[1:]
+
+
 def split_of_pair(template: Template, slots: Slots) -> str:
     """Every pair of candidates belongs to one split, so that no story to measure with can occur in training."""
     one, other = template.candidates
@@ -50,8 +57,8 @@ def split_of_pair(template: Template, slots: Slots) -> str:
 
 
 def draw_slots(template: Template, split: str, rng: Random) -> Slots:
-    if split == "names":
-        return template.draw(rng, lexicon.HELD_OUT_WORDS)
+    if split in CASTS:
+        return template.draw(rng, CASTS[split])
     for _ in range(MAX_DRAWS):
         if split_of_pair(template, slots := template.draw(rng, lexicon.CAST)) == pairs_of(split):
             return slots
@@ -107,7 +114,7 @@ def write(split: str, n: int, seed: int, tasks: Sequence[str] = tuple(TASKS)) ->
         opening, ending = draw_parts(template, split, rng)
         slots["gap"] = draw_gap(template, split, rng)
         text = template.opening_texts[opening] + template.endings[ending]
-        story = text.format_map(slots | template.words_for(slots, pick(rng, template.candidates)))
+        story = as_first(text.format_map(slots | template.words_for(slots, pick(rng, template.candidates))))
         for i in range(template.questions):
             question = template.endings[template.next_ending(ending, i + 1)]
             story += question.format_map(slots | template.words_for(slots, pick(rng, template.candidates)))
@@ -148,6 +155,8 @@ def cases(
         ]
         if split == "gaps":
             templates = [template for template in templates if template.gaps]
+        if split == "unseen_names":
+            templates = [template for template in templates if template.open]
         rng = Random(f"cases {split} {seed} {name}")
         for i in range(n // 2 if templates else 0):
             written += write_pair(task, pick(rng, templates), split, kind, rng, f"{name}-{split}-{seed}-{i}", gap)
@@ -168,7 +177,9 @@ def write_pair(
         slots = draw_slots(template, split, rng)
         slots["gap"] = draw_gap(template, split, rng, gap)
         counterfactual_slots, counterfactual_gold = change(task, template, parts, slots, gold, kind, rng)
-        if kind != "attribute" or split == "names" or stays(template, counterfactual_slots, split):
+        if kind == "null" and not slots["opener"]:
+            continue
+        if kind != "attribute" or split in CASTS or stays(template, counterfactual_slots, split):
             break
     else:
         raise ValueError(
@@ -233,10 +244,10 @@ def write_case(
     words = slots | template.words_for(slots, gold)
     text, spans = "", {}
     for literal, slot, _, _ in Formatter().parse(template.opening_texts[opening] + template.endings[ending]):
-        text += literal
+        text += literal if text else as_first(literal)
         if slot is not None:
             start = len(text.encode())
-            text += words[slot]
+            text += words[slot] if text else as_first(words[slot])
             spans.setdefault(slot, (start, len(text.encode())))
     foil = template.other(gold)
     subject = template.subject(opening)

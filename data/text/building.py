@@ -224,10 +224,13 @@ def make_tokenizer(
     corpus: Corpus, config: TokenizerConfig, cache: Path, total: int | None, progress: Progress
 ) -> Tokenizer:
     if config.kind == "bytes":
-        return byte_tokenizer()
-    if config.kind == "gpt2":
-        return gpt2_tokenizer(cache)
-    return train_bpe(sample_text(corpus, cache, total, progress), config.vocab_size)
+        tokenizer = byte_tokenizer()
+    elif config.kind == "gpt2":
+        tokenizer = gpt2_tokenizer(cache)
+    else:
+        tokenizer = train_bpe(sample_text(corpus, cache, total, progress), config.vocab_size)
+    tokenizer.start = corpus.start
+    return tokenizer
 
 
 def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progress) -> Iterator[str]:

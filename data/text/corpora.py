@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from common.errors import InputError
 from data.text.download import Progress, silent
@@ -18,6 +18,10 @@ from data.text.finding import find_files
 class Corpus(Protocol):
     @property
     def name(self) -> str: ...
+
+    @property
+    def start(self) -> str:
+        """What every document begins with, if that is the same in all; else nothing."""
 
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Changes, as JSON, when the text seems to have changed; raises InputError where there is none."""
@@ -47,6 +51,7 @@ class Files:
     skip_without_text: bool = False
     val_path: str | None = None
     val_fraction: float | None = None
+    start: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         if self.separator == "":

@@ -52,10 +52,14 @@ class TokenizerConfig:
 
 
 class Tokenizer:
-    """Token ids 0 .. vocab_size - 1; the last one, ``end``, separates documents and stands for no bytes."""
+    """Token ids 0 .. vocab_size - 1; the last one, ``end``, separates documents and stands for no bytes.
 
-    def __init__(self, kind: Kind, ranks: dict[bytes, int], pattern: str) -> None:
-        self.kind, self.pattern = kind, pattern
+    ``start`` is what every document begins with. Where it is a space, as in stories, the first word of a document is
+    the same token as elsewhere.
+    """
+
+    def __init__(self, kind: Kind, ranks: dict[bytes, int], pattern: str, start: str = "") -> None:
+        self.kind, self.pattern, self.start = kind, pattern, start
         self.end = len(ranks)
         self.vocab_size = self.end + 1
         self.pieces = [*sorted(ranks, key=lambda piece: ranks[piece]), b""]
@@ -71,10 +75,10 @@ class Tokenizer:
         return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
 
     def encode_document(self, text: str) -> np.ndarray:
-        """The end token, then the ids of ``text``: int64 [1 + n]. In training, too, documents follow an end token, that
-        of the document before. Whatever is read from its beginning on is read like this.
+        """The end token, then the ids of ``text`` after ``start``: int64 [n]. In training, too, documents follow an end
+        token, that of the document before. Whatever is read from its beginning on is read like this.
         """
-        return np.concatenate(([self.end], self.encode(text)))
+        return np.concatenate(([self.end], self.encode(self.start + text)))
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with the end token after each text that ends a document.
@@ -112,21 +116,22 @@ class Tokenizer:
 
     def to_json(self) -> str:
         tokens = [base64.b64encode(piece).decode() for piece in self.pieces[:-1]]
-        return json.dumps({"kind": self.kind, "pattern": self.pattern, "tokens": tokens}, indent=0)
+        start = {"start": self.start} if self.start else {}
+        return json.dumps({"kind": self.kind, "pattern": self.pattern, **start, "tokens": tokens}, indent=0)
 
     @classmethod
     def from_json(cls, text: bytes, source: Path) -> "Tokenizer":
         try:
             stored = json.loads(text)
             pieces = [base64.b64decode(token) for token in stored["tokens"]]
-            kind, pattern = stored["kind"], stored["pattern"]
+            kind, pattern, start = stored["kind"], stored["pattern"], stored.get("start", "")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{source} is damaged or no tokenizer of this project ({error})") from None
         ranks = {piece: i for i, piece in enumerate(pieces)}
         if len(ranks) != len(pieces) or not all(bytes([byte]) in ranks for byte in range(N_BYTES)):
             raise InputError(f"{source} is damaged: tokens repeat, or some bytes have none")
         try:
-            return cls(kind, ranks, pattern)
+            return cls(kind, ranks, pattern, start)
         except (ValueError, TypeError) as error:
             raise InputError(f"{source} is damaged: its pattern cannot be used ({error})") from None
 

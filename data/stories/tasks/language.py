@@ -78,7 +78,7 @@ SUBJECT_VERB = Task(
 
 
 def draw_recall(rng: Random, cast: Cast) -> Slots:
-    first, second = pick_two(rng, cast.people)
+    first, second = cast.two_names(rng)
     first_trade, second_trade = pick_two(rng, lexicon.TRADES)
     return {
         "opener": pick(rng, lexicon.OPENERS),
@@ -115,6 +115,7 @@ RECALL = Task(
                 "later asked": " Later we asked {cue} {answer}.",
             },
             draw=draw_recall,
+            open=True,
             words_for=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
             questions=2,
         ),
@@ -129,13 +130,13 @@ LISTED = lexicon.CAST.things + lexicon.CAST.ambiguous
 
 def draw_words(rng: Random, cast: Cast) -> Slots:
     """A list of 4 to 7 words. The candidates are two of them, neither first nor next to each other."""
-    first, second = pick_two(rng, cast.things)
+    first, second = cast.two_words(rng, cast.things)
     others = [word for word in LISTED if word not in (first, second)]
     words = [others.pop(int(rng.random() * len(others))) for _ in range(pick(rng, (2, 3, 4, 5)))]
     i, j = pick(rng, PLACES_OF_TWO[len(words)])
     return {
         "opener": pick(rng, lexicon.OPENERS),
-        "name": pick(rng, lexicon.CAST.people),
+        "name": cast.name(rng),
         "first": first,
         "second": second,
         "head": " ".join(words[:i]),
@@ -175,6 +176,7 @@ COPYING = Task(
                 "then": " Then everyone sang {cue} {answer}{rest}.",
             },
             draw=draw_words,
+            open=True,
             words_for=next_words,
             questions=1,
             n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),

@@ -27,7 +27,11 @@ def draw_kinds(rng: Random, one: tuple[str, str], other: tuple[str, str]) -> Slo
 
 
 def draw_gender(rng: Random, cast: Cast) -> Slots:
-    return draw_kinds(rng, (pick(rng, cast.men), "man"), (pick(rng, cast.women), "woman"))
+    (title, man), (other_title, woman) = cast.two_people(rng, "man", "woman")
+    slots = draw_kinds(rng, (man, "man"), (woman, "woman"))
+    for candidate in ("first", "second"):
+        slots[f"{candidate}_title"] = title if slots[f"{candidate}_kind"] == "man" else other_title
+    return slots
 
 
 def draw_number(rng: Random, cast: Cast) -> Slots:
@@ -48,12 +52,12 @@ def kind_words(slots: Slots, gold: str) -> Slots:
 
 
 NAMED_OPENINGS = {
-    "met": "{opener} {first:subject} met {second} at the {place}.",
-    "walked": "{opener} {first:subject} walked to the {place} with {second}.",
-    "sat": "{opener} {first:subject} sat next to {second} at the {place}.",
-    "saw": "{opener} {first:subject} saw {second} near the {place}.",
-    "both": "{opener} we met {first} and {second} at the {place}.",
-    "sat with": "{opener} {first:subject} sat with {second} near the {place}.",
+    "met": "{opener} {first_title}{first:subject} met {second_title}{second} at the {place}.",
+    "walked": "{opener} {first_title}{first:subject} walked to the {place} with {second_title}{second}.",
+    "sat": "{opener} {first_title}{first:subject} sat next to {second_title}{second} at the {place}.",
+    "saw": "{opener} {first_title}{first:subject} saw {second_title}{second} near the {place}.",
+    "both": "{opener} we met {first_title}{first} and {second_title}{second} at the {place}.",
+    "sat with": "{opener} {first_title}{first:subject} sat with {second_title}{second} near the {place}.",
 }
 COMMON_OPENINGS = {
     "next": "{opener} the {first:subject} stood next to the {second} at the {place}.",
@@ -83,6 +87,7 @@ AGREEMENT = Task(
                 "asked": " {pronoun} was {mood}, and everyone asked {answer}.",
             },
             draw=draw_gender,
+            open=True,
             words_for=kind_words,
             questions=1,
         ),
@@ -125,6 +130,7 @@ def with_trades(rng: Random, slots: Slots, one: str, other: str) -> Slots:
     for candidate, (trade, did) in zip((one, other), pick_two(rng, lexicon.TRADES), strict=True):
         name = slots[candidate]
         slots |= {candidate: f"{trade} {name}", f"{candidate}_name": name, f"{candidate}_did": did}
+        slots[f"{candidate}_title"] = ""
     return slots
 
 
@@ -154,6 +160,7 @@ FACTS = Task(
                 "night": " {pronoun} {answer} all night, so we woke {name}.",
             },
             draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast), "first", "second"),
+            open=True,
             words_for=fact_words,
             questions=1,
         ),
@@ -183,6 +190,7 @@ CHAINS = Task(
                 "live": " {chain} said, {pronoun} lost my {thing}, so please call me {answer}.",
             },
             draw=draw_gender,
+            open=True,
             words_for=chain_words,
             questions=1,
         ),
@@ -193,12 +201,15 @@ CHAINS = Task(
 def draw_deed(rng: Random, cast: Cast) -> Slots:
     """Two people of one gender, so that only what was done says whom the pronoun means."""
     men = rng.random() < 0.5
-    doer, other = pick_two(rng, cast.men if men else cast.women)
+    gender = "man" if men else "woman"
+    (doer_title, doer), (other_title, other) = cast.two_people(rng, gender, gender)
     return {
         **scene(rng),
         "pronoun": "he" if men else "she",
         "doer": doer,
+        "doer_title": doer_title,
         "other": other,
+        "other_title": other_title,
         "blames_doer": pick(rng, lexicon.BLAMES_DOER),
         "blames_other": pick(rng, lexicon.BLAMES_OTHER),
         "trait": pick(rng, lexicon.TRAITS),
@@ -222,11 +233,11 @@ VERB_BIAS = Task(
             key="verb",
             candidates=("doer", "other"),
             openings={
-                "active": "{opener} {doer:subject} {verb} {other}" + TRAIT,
-                "place active": "{opener} at the {place} {doer:subject} {verb} {other}" + TRAIT,
-                "passive": "{opener} {other:subject} was {verb} by {doer}" + TRAIT,
-                "place passive": "{opener} at the {place} {other:subject} was {verb} by {doer}" + TRAIT,
-                "active place": "{opener} {doer:subject} {verb} {other} at the {place}" + TRAIT,
+                "active": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other}" + TRAIT,
+                "place active": "{opener} at the {place} {doer_title}{doer:subject} {verb} {other_title}{other}" + TRAIT,
+                "passive": "{opener} {other_title}{other:subject} was {verb} by {doer_title}{doer}" + TRAIT,
+                "place passive": "{opener} at the {place} {other_title}{other:subject} was {verb} by {doer_title}{doer}" + TRAIT,
+                "active place": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other} at the {place}" + TRAIT,
             },
             endings={
                 "we called": " So we called {answer}.",
@@ -236,6 +247,7 @@ VERB_BIAS = Task(
                 "everyone called": " Later everyone called {answer}.",
             },
             draw=draw_deed,
+            open=True,
             words_for=deed_words,
         ),
     ),
@@ -257,11 +269,11 @@ REASONS = Task(
             key="verb",
             candidates=("doer", "other"),
             openings={
-                "active": "{opener} {doer:subject} {verb} {other}{gap} because {pronoun}",
-                "then active": "{opener} then {doer:subject} {verb} {other}{gap} because {pronoun}",
-                "passive": "{opener} {other:subject} was {verb} by {doer}{gap} because {pronoun}",
-                "then passive": "{opener} then {other:subject} was {verb} by {doer}{gap} because {pronoun}",
-                "again": "{opener} {other:subject} again was {verb} by {doer}{gap} because {pronoun}",
+                "active": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other}{gap} because {pronoun}",
+                "then active": "{opener} then {doer_title}{doer:subject} {verb} {other_title}{other}{gap} because {pronoun}",
+                "passive": "{opener} {other_title}{other:subject} was {verb} by {doer_title}{doer}{gap} because {pronoun}",
+                "then passive": "{opener} then {other_title}{other:subject} was {verb} by {doer_title}{doer}{gap} because {pronoun}",
+                "again": "{opener} {other_title}{other:subject} again was {verb} by {doer_title}{doer}{gap} because {pronoun}",
             },
             endings={
                 "day": " {answer} all day. So we called {name}.",
@@ -271,6 +283,7 @@ REASONS = Task(
                 "night": " {answer} all night. So everyone asked {name}.",
             },
             draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast), "doer", "other"),
+            open=True,
             words_for=reason_words,
             gaps=lexicon.PLACE_GAPS,
         ),

@@ -21,10 +21,24 @@ def draw_crossing(rng: Random, cast: Cast) -> Slots:
     return {
         "opener": pick(rng, lexicon.OPENERS),
         "pronoun": "it",
+        "did_not": pick(rng, lexicon.DID_NOT),
+        "too": pick(rng, lexicon.TOO),
         "animal": pick(rng, cast.animals),
         "way": pick(rng, cast.ways),
         "animal_cue": pick(rng, lexicon.ANIMAL_CUES),
         "way_cue": pick(rng, lexicon.WAY_CUES),
+    }
+
+
+def draw_rest(rng: Random, cast: Cast) -> Slots:
+    return {
+        "opener": pick(rng, lexicon.OPENERS),
+        "pronoun": "it",
+        "too": pick(rng, ("", "", "so ", "very ")),
+        "animal": pick(rng, cast.animals),
+        "seat": pick(rng, cast.seats),
+        "animal_cue": pick(rng, lexicon.ANIMAL_CUES),
+        "seat_cue": pick(rng, lexicon.SEAT_CUES),
     }
 
 
@@ -42,6 +56,7 @@ def draw_chase(rng: Random, cast: Cast) -> Slots:
 
 
 WAS = " because {pronoun} was {cue}."
+WAS_TOO = " because {pronoun} was {too}{cue}."
 
 CUE = Task(
     "cue",
@@ -55,14 +70,30 @@ CUE = Task(
             key="cue",
             candidates=("animal", "way"),
             openings={
-                "cross": "{opener} the {animal:subject} did not cross the {way}" + WAS,
-                "away": "{opener} the {animal:subject} stayed away from the {way}" + WAS,
-                "stopped": "{opener} the {way:subject} stopped the {animal}" + WAS,
-                "too much": "{opener} the {way:subject} was too much for the {animal}" + WAS,
-                "not for": "{opener} the {way:subject} was not for the {animal}" + WAS,
+                "cross": "{opener} the {animal:subject} {did_not} cross the {way}" + WAS_TOO,
+                "away": "{opener} the {animal:subject} stayed away from the {way}" + WAS_TOO,
+                "stopped": "{opener} the {way:subject} stopped the {animal}" + WAS_TOO,
+                "too much": "{opener} the {way:subject} was too much for the {animal}" + WAS_TOO,
+                "not for": "{opener} the {way:subject} was not for the {animal}" + WAS_TOO,
             },
             endings=THE_ENDINGS,
             draw=draw_crossing,
+            words_for=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
+            exchangeable=False,
+        ),
+        Template(
+            "rest",
+            key="cue",
+            candidates=("animal", "seat"),
+            openings={
+                "sat": "{opener} the {animal:subject} sat on the {seat}" + WAS_TOO,
+                "slept": "{opener} the {animal:subject} slept on the {seat}" + WAS_TOO,
+                "pleased": "{opener} the {seat:subject} pleased the {animal}" + WAS_TOO,
+                "was for": "{opener} the {seat:subject} was for the {animal}" + WAS_TOO,
+                "lay": "{opener} the {animal:subject} stayed on the {seat}" + WAS_TOO,
+            },
+            endings=THE_ENDINGS,
+            draw=draw_rest,
             words_for=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
             exchangeable=False,
         ),
@@ -86,8 +117,8 @@ CUE = Task(
 
 
 def draw_boxes(rng: Random, cast: Cast) -> Slots:
-    content, holder = pick_two(rng, cast.boxes)
-    return {"opener": pick(rng, lexicon.OPENERS), "pronoun": "it", "content": content, "holder": holder}
+    content, holder = cast.two_words(rng, cast.boxes)
+    return {"opener": pick(rng, lexicon.OPENERS), "pronoun": "it", "did_not": pick(rng, lexicon.DID_NOT), "content": content, "holder": holder}
 
 
 TOO = " because {pronoun} was too {cue}."
@@ -105,14 +136,15 @@ ROLES = Task(
             key="cue",
             candidates=("content", "holder"),
             openings={
-                "fit": "{opener} the {content:subject} did not fit into the {holder}" + TOO,
-                "again fit": "{opener} the {content:subject} again did not fit into the {holder}" + TOO,
-                "hold": "{opener} the {holder:subject} did not hold the {content}" + TOO,
-                "again hold": "{opener} the {holder:subject} again did not hold the {content}" + TOO,
-                "then hold": "{opener} then the {holder:subject} did not hold the {content}" + TOO,
+                "fit": "{opener} the {content:subject} {did_not} fit into the {holder}" + TOO,
+                "again fit": "{opener} the {content:subject} again {did_not} fit into the {holder}" + TOO,
+                "hold": "{opener} the {holder:subject} {did_not} hold the {content}" + TOO,
+                "again hold": "{opener} the {holder:subject} again {did_not} hold the {content}" + TOO,
+                "then hold": "{opener} then the {holder:subject} {did_not} hold the {content}" + TOO,
             },
             endings=THE_ENDINGS,
             draw=draw_boxes,
+            open=True,
             words_for=lambda slots, gold: {"cue": SIZES[gold], "answer": slots[gold]},
         ),
     ),

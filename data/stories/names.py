@@ -1,0 +1,81 @@
+"""Names that a story can have: some that return in every run, many of the world's, and millions that are spelled anew.
+
+A model that met forty names only would learn to choose among them. Names that occur once, spelled in pieces, leave it
+nothing but to copy whoever is meant. A spelled name shows its gender by its last letter: women's names end in *a* or
+*e*, men's in a consonant, *o* or *u*.
+"""
+
+from functools import cache
+from random import Random
+from zlib import crc32
+
+from data.cases.names import People
+
+GENDERS = {"man": "he", "woman": "she"}
+UNSEEN_BUCKETS, BUCKETS = 3, 20  # of all names and made-up words, which training never has
+
+CONSONANTS = "b b c d d f g h h j j k k k l l l l m m m m n n n n p p q r r r r s s s s t t t v v w x y z".split()
+CLUSTERS = (
+    "bh bl br ch chr cl cr dh dj dr dv dz fj fl fr gh gl gn gr gw hl hr hy kh kl kn kr ks kw ky lh ll mb mp nd ng nk ny "
+    "ph pl pr ps qu rh sc sch sh shr sk sl sm sn sp st str sv sw th thr tl tr ts tw tz vl vr wh wr zh zl zv"
+).split()
+VOWELS = "a a e e i i o o u u y".split()
+VOWEL_PAIRS = "aa ae ai ao au ay ea ee ei eo eu ey ia ie io iu oa oe oi oo ou oy ua ue ui uo ya ye yo yu".split()
+CODAS = "l m n n n r r s s t b c ch ck d f g h j k l ll ld lm m mb n nn nd ng nk nt p q r rd rk rl rm rn rt s sh sk ss st t th v w x z".split()
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WOMEN_END = "a a a a ia ia na la ra ka ya e e ie elle ette ine".split()
+MEN_END = "o o u b ck d f g k l ld m n n nd r r rt s s sh st t th v x z ik us or er an".split()
+SYLLABLES = (1, 1, 2, 2, 2, 2, 3, 3)
+LONGEST = 10  # letters
+MISSPELT = 0.15  # of all made-up words have a letter that could be any: so every pair of letters occurs
+
+
+def one_of(rng: Random, parts: list[str]) -> str:
+    return parts[int(rng.random() * len(parts))]
+
+
+def spell(rng: Random, ends: list[str] | None = None) -> str:
+    """A made-up word in lower case, which ends in one of ``ends`` if they are given."""
+    n = SYLLABLES[int(rng.random() * len(SYLLABLES))]
+    word = "" if rng.random() < 0.15 else one_of(rng, CLUSTERS if rng.random() < 0.2 else CONSONANTS)
+    for i in range(n):
+        word += one_of(rng, VOWEL_PAIRS if rng.random() < 0.15 else VOWELS)
+        if i < n - 1:
+            word += one_of(rng, CODAS) if rng.random() < 0.2 else ""
+            word += one_of(rng, CLUSTERS if rng.random() < 0.1 else CONSONANTS)
+    if rng.random() < MISSPELT:
+        at = int(rng.random() * len(word))
+        word = word[:at] + LETTERS[int(rng.random() * len(LETTERS))] + word[at + 1 :]
+    if ends is None:
+        return word + (one_of(rng, CODAS) if rng.random() < 0.6 else "")
+    end = one_of(rng, ends)
+    if end[0] in "aeiouy":
+        word = word.rstrip("aeiouy") or word
+    return word + end
+
+
+def is_unseen(word: str) -> bool:
+    """Whether training never has this made-up word or name."""
+    return crc32(word.lower().encode()) % BUCKETS < UNSEEN_BUCKETS
+
+
+@cache
+def real_names(gender: str, unseen: bool) -> list[str]:
+    """The first names of real people of one gender (data/languages/people) that training has, or never has."""
+    wanted = GENDERS[gender]
+    return [name for name, given in People("en").first_names.items() if given == wanted and is_unseen(name) == unseen]
+
+
+def open_name(rng: Random, gender: str, unseen: bool) -> str:
+    """A name whose gender a reader can tell: one in five is a real one, the others are made up."""
+    if rng.random() < 0.2:
+        return one_of(rng, real_names(gender, unseen))
+    return open_word(rng, unseen, WOMEN_END if gender == "woman" else MEN_END).capitalize()
+
+
+def open_word(rng: Random, unseen: bool, ends: list[str] | None = None) -> str:
+    """A made-up word in lower case."""
+    while True:
+        word = spell(rng, ends)
+        if 2 < len(word) <= LONGEST and is_unseen(word) == unseen:
+            return word
