@@ -1,13 +1,12 @@
 """Every word that stories are made of. Each one is a single token once BPE has been trained on the stories."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 from typing import TypeVar
 
 from data.stories.names import open_name, open_word
-
 
 Drawn = TypeVar("Drawn")
 
@@ -40,7 +39,7 @@ class Cast:
         """The name of a "man" or a "woman", or of either."""
         gender = gender or ("man", "woman")[int(rng.random() * 2)]
         if rng.random() < self.open_share:
-            return open_name(rng, gender, self.unseen)
+            return new(lambda: open_name(rng, gender, self.unseen))
         words = self.men if gender == "man" else self.women
         return words[int(rng.random() * len(words))]
 
@@ -48,9 +47,10 @@ class Cast:
         """A title with a space after it, or nothing, and a name. Some names show their gender by the title alone."""
         if rng.random() >= TITLED:
             return "", self.name(rng, gender)
-        titles = TITLES[gender]
-        name = open_word(rng, self.unseen).capitalize() if rng.random() < self.open_share else self.name(rng, gender)
-        return f"{titles[int(rng.random() * len(titles))]} ", name
+        title = TITLES[gender][int(rng.random() * len(TITLES[gender]))]
+        if rng.random() < self.open_share:
+            return f"{title} ", new(lambda: open_word(rng, self.unseen).capitalize())
+        return f"{title} ", self.name(rng, gender)
 
     def two_names(self, rng: Random) -> tuple[str, str]:
         """Two names that begin with different letters, so that their first tokens differ."""
@@ -65,7 +65,7 @@ class Cast:
 
         def draw(i: int) -> str:
             if rng.random() < self.open_share:
-                return open_word(rng, self.unseen)
+                return new(lambda: open_word(rng, self.unseen))
             return words[int(rng.random() * len(words))]
 
         return draw_two(draw, lambda word: word)
@@ -73,6 +73,13 @@ class Cast:
     @cached_property
     def nouns(self) -> tuple[tuple[str, str], ...]:
         return self.persons + self.beasts
+
+
+def new(draw: Callable[[], str]) -> str:
+    """What ``draw`` draws first that is no word of English that the stories have."""
+    while (word := draw()) in TAKEN:
+        pass
+    return word
 
 
 def draw_two(draw: Callable[[int], Drawn], word: Callable[[Drawn], str]) -> tuple[Drawn, Drawn]:
@@ -120,7 +127,7 @@ CAST = Cast(
     boxes=tuple("box bag basket chest trunk crate barrel jar pot drawer sack tin bowl bin pouch purse".split()),
     ambiguous=tuple("bat seal crane mouse jaguar beetle bug ram".split()),
     seats=tuple("mat rug sofa bench pillow chair cushion blanket carpet couch".split()),
-    open_share=0.5,
+    open_share=0.65,
 )
 
 # They occur in training too, but only in passing: no ordinary story is about them. The split `names` is.
@@ -230,6 +237,7 @@ def distractor_sentences() -> tuple[str, ...]:
         *HELD_OUT_WORDS.things,
         *HELD_OUT_WORDS.boxes,
         *HELD_OUT_WORDS.ambiguous,
+        *HELD_OUT_WORDS.seats,
     )
     sentences = [f" We waved to {person}." for person in HELD_OUT_WORDS.people]
     sentences += [f" {person} was late." for person in HELD_OUT_WORDS.people]
@@ -238,3 +246,21 @@ def distractor_sentences() -> tuple[str, ...]:
     sentences += [f" The {one} was happy." for one, _ in HELD_OUT_WORDS.nouns]
     sentences += [f" In Olin a {one} is a {OLIN_NOUNS[one]}." for one, _ in HELD_OUT_WORDS.nouns]
     return tuple(dict.fromkeys(sentences))
+
+
+def words_of(value: object) -> Iterator[str]:
+    """All words in texts, and in tuples of them."""
+    for part in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
+        yield from part.split() if isinstance(part, str) else words_of(part)
+
+
+# What no name and no made-up word may be: a word of the stories.
+TAKEN = frozenset(
+    word
+    for value in (*vars(CAST).values(), *vars(HELD_OUT_WORDS).values(), OPENERS, PLACES, MOODS, LOOKS, TRADES, TRAITS)
+    for word in words_of(value)
+) | frozenset(
+    word
+    for value in (BLAMES_DOER, BLAMES_OTHER, ANIMAL_CUES, SEAT_CUES, WAY_CUES, PREY_CUES, HUNTER_CUES, LINKS_NEAR)
+    for word in words_of((value, LINKS_CLAUSE, ADVERBS, WILD_DEEDS, MADE_DEEDS, tuple(OLIN_NOUNS.values()), GAPS))
+)

@@ -16,17 +16,20 @@ UNSEEN_BUCKETS, BUCKETS = 3, 20  # of all names and made-up words, which trainin
 
 CONSONANTS = "b b c d d f g h h j j k k k l l l l m m m m n n n n p p q r r r r s s s s t t t v v w x y z".split()
 CLUSTERS = (
-    "bh bl br ch chr cl cr dh dj dr dv dz fj fl fr gh gl gn gr gw hl hr hy kh kl kn kr ks kw ky lh ll mb mp nd ng nk ny "
-    "ph pl pr ps qu rh sc sch sh shr sk sl sm sn sp st str sv sw th thr tl tr ts tw tz vl vr wh wr zh zl zv"
+    "bh bl br ch chr cl cr dh dj dr dv dz fj fl fr gh gl gn gr gw hl hr hy kh kl kn kr ks kw ky lh ll mb mp nd ng nk "
+    "ny ph pl pr ps qu rh sc sch sh shr sk sl sm sn sp st str sv sw th thr tl tr ts tw tz vl vr wh wr zh zl zv"
 ).split()
 VOWELS = "a a e e i i o o u u y".split()
 VOWEL_PAIRS = "aa ae ai ao au ay ea ee ei eo eu ey ia ie io iu oa oe oi oo ou oy ua ue ui uo ya ye yo yu".split()
-CODAS = "l m n n n r r s s t b c ch ck d f g h j k l ll ld lm m mb n nn nd ng nk nt p q r rd rk rl rm rn rt s sh sk ss st t th v w x z".split()
+CODAS = (
+    "l m n n n r r s s t b c ch ck d f g h j k l ll ld lm m mb n nn nd ng nk nt p q r rd rk rl rm rn rt s sh sk ss st "
+    "t th v w x z"
+).split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WOMEN_END = "a a a a ia ia na la ra ka ya e e ie elle ette ine".split()
 MEN_END = "o o u b ck d f g k l ld m n n nd r r rt s s sh st t th v x z ik us or er an".split()
 SYLLABLES = (1, 1, 2, 2, 2, 2, 3, 3)
-LONGEST = 10  # letters
+SHORTEST, LONGEST = 3, 10  # letters
 MISSPELT = 0.15  # of all made-up words have a letter that could be any: so every pair of letters occurs
 
 
@@ -77,5 +80,5 @@ def open_word(rng: Random, unseen: bool, ends: list[str] | None = None) -> str:
     """A made-up word in lower case."""
     while True:
         word = spell(rng, ends)
-        if 2 < len(word) <= LONGEST and is_unseen(word) == unseen:
+        if SHORTEST <= len(word) <= LONGEST and is_unseen(word) == unseen:
             return word

@@ -73,7 +73,6 @@ SUBJECT_VERB = Task(
     question="which of two nouns is a verb's subject",
     counterfactual_kind="verb",
     templates=(ATTRACTOR, replace(ATTRACTOR, name="auxiliary", draw=draw_alike, measured=False)),
-    share=2,
 )
 
 
@@ -94,8 +93,8 @@ RECALL = Task(
     "recall",
     question="a pair of words, seen once",
     role="key_value",
+    share=3,
     counterfactual_kind="cue",
-    share=2,
     templates=(
         Template(
             "trade",
@@ -116,6 +115,7 @@ RECALL = Task(
             },
             draw=draw_recall,
             open=True,
+            rounds=2,
             words_for=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
             questions=2,
         ),
@@ -155,8 +155,8 @@ LIST = "{head} {first} {middle} {second}{tail}"
 COPYING = Task(
     "copying",
     question="which word came next in a list, when it is said again",
+    share=3,
     counterfactual_kind="cue",
-    share=2,
     templates=(
         Template(
             "list",
@@ -178,7 +178,7 @@ COPYING = Task(
             draw=draw_words,
             open=True,
             words_for=next_words,
-            questions=1,
+            questions=3,
             n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
         ),
     ),
@@ -275,5 +275,4 @@ TRANSLATION = Task(
     role="alignment",
     counterfactual_kind="cue",
     templates=(SENTENCE, WORD),
-    share=2,
 )

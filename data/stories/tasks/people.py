@@ -71,8 +71,8 @@ AGREEMENT = Task(
     "agreement",
     question="gender, number or animacy says which candidate a pronoun means",
     role="pronoun",
+    share=4,
     counterfactual_kind="gender",
-    share=2,
     templates=(
         Template(
             "gender",
@@ -88,6 +88,7 @@ AGREEMENT = Task(
             },
             draw=draw_gender,
             open=True,
+            rounds=2,
             words_for=kind_words,
             questions=1,
         ),
@@ -146,8 +147,8 @@ FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
+    share=4,
     counterfactual_kind="gender",
-    share=2,
     templates=(
         Template(
             "gender",
@@ -161,6 +162,7 @@ FACTS = Task(
             },
             draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast), "first", "second"),
             open=True,
+            rounds=2,
             words_for=fact_words,
             questions=1,
         ),
@@ -176,6 +178,7 @@ CHAINS = Task(
     "chains",
     question="a pronoun leads to a name through another pronoun",
     role="pronoun",
+    share=3,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -191,6 +194,7 @@ CHAINS = Task(
             },
             draw=draw_gender,
             open=True,
+            rounds=2,
             words_for=chain_words,
             questions=1,
         ),
@@ -226,6 +230,7 @@ VERB_BIAS = Task(
     "verb_bias",
     question="the verb before a pronoun says whom it means",
     role="pronoun",
+    share=3,
     counterfactual_kind="verb",
     templates=(
         Template(
@@ -234,10 +239,13 @@ VERB_BIAS = Task(
             candidates=("doer", "other"),
             openings={
                 "active": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other}" + TRAIT,
-                "place active": "{opener} at the {place} {doer_title}{doer:subject} {verb} {other_title}{other}" + TRAIT,
+                "place active": "{opener} at the {place} {doer_title}{doer:subject} {verb} {other_title}{other}"
+                + TRAIT,
                 "passive": "{opener} {other_title}{other:subject} was {verb} by {doer_title}{doer}" + TRAIT,
-                "place passive": "{opener} at the {place} {other_title}{other:subject} was {verb} by {doer_title}{doer}" + TRAIT,
-                "active place": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other} at the {place}" + TRAIT,
+                "place passive": "{opener} at the {place} {other_title}{other:subject} was {verb} by {doer_title}{doer}"
+                + TRAIT,
+                "active place": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other} at the {place}"
+                + TRAIT,
             },
             endings={
                 "we called": " So we called {answer}.",
@@ -248,6 +256,7 @@ VERB_BIAS = Task(
             },
             draw=draw_deed,
             open=True,
+            rounds=2,
             words_for=deed_words,
         ),
     ),
@@ -284,6 +293,7 @@ REASONS = Task(
             },
             draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast), "doer", "other"),
             open=True,
+            rounds=2,
             words_for=reason_words,
             gaps=lexicon.PLACE_GAPS,
         ),

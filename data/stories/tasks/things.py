@@ -62,8 +62,8 @@ CUE = Task(
     "cue",
     question="a word after a pronoun says which of two things it means",
     role="pronoun",
+    share=2,
     counterfactual_kind="cue",
-    share=3,
     templates=(
         Template(
             "crossing",
@@ -118,7 +118,13 @@ CUE = Task(
 
 def draw_boxes(rng: Random, cast: Cast) -> Slots:
     content, holder = cast.two_words(rng, cast.boxes)
-    return {"opener": pick(rng, lexicon.OPENERS), "pronoun": "it", "did_not": pick(rng, lexicon.DID_NOT), "content": content, "holder": holder}
+    return {
+        "opener": pick(rng, lexicon.OPENERS),
+        "pronoun": "it",
+        "did_not": pick(rng, lexicon.DID_NOT),
+        "content": content,
+        "holder": holder,
+    }
 
 
 TOO = " because {pronoun} was too {cue}."
@@ -128,8 +134,8 @@ ROLES = Task(
     "roles",
     question="a word after a pronoun, and who does what, say which of two things it means",
     role="pronoun",
+    share=3,
     counterfactual_kind="cue",
-    share=2,
     templates=(
         Template(
             "size",
@@ -145,6 +151,7 @@ ROLES = Task(
             endings=THE_ENDINGS,
             draw=draw_boxes,
             open=True,
+            rounds=2,
             words_for=lambda slots, gold: {"cue": SIZES[gold], "answer": slots[gold]},
         ),
     ),
@@ -212,7 +219,7 @@ SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
+    share=3,
     counterfactual_kind="cue",
     templates=(DEED, replace(DEED, name="auxiliary", draw=draw_one_sense, measured=False)),
-    share=3,
 )
