@@ -27,6 +27,7 @@ class Cast:
     things: tuple[str, ...]
     boxes: tuple[str, ...]
     ambiguous: tuple[str, ...]
+    ambiguous_places: tuple[str, ...]
     seats: tuple[str, ...]
     open_share: float = 0.0
     unseen: bool = False
@@ -126,6 +127,7 @@ CAST = Cast(
     things=tuple("drum kite ball lamp doll book coat boat cup hat bell vase clock flute mirror spoon".split()),
     boxes=tuple("box bag basket chest trunk crate barrel jar pot drawer sack tin bowl bin pouch purse".split()),
     ambiguous=tuple("bat seal crane mouse jaguar beetle bug ram".split()),
+    ambiguous_places=("bank", "branch", "head", "arm"),
     seats=tuple("mat rug sofa bench pillow chair cushion blanket carpet couch".split()),
     open_share=0.65,
 )
@@ -141,6 +143,7 @@ HELD_OUT_WORDS = Cast(
     things=("ring", "rope", "shoe"),
     boxes=("bucket", "case", "tub"),
     ambiguous=("cobra", "python", "monitor"),
+    ambiguous_places=("mouth", "bed", "foot"),
     seats=("stool", "hammock"),
 )
 # Every name, and every thing whose kind does not matter, is one that training never has.
@@ -185,8 +188,12 @@ LINKS_CLAUSE = tuple("said knew hoped thought".split())
 ADVERBS = tuple("really often always never still once".split())
 
 # What only animals do, and what only made things do: it tells which sense an ambiguous word has.
-WILD_DEEDS = tuple("swam slept jumped drank yawned grew dug sneezed crawled barked".split())
+WILD_DEEDS = tuple("flew swam slept jumped drank yawned grew dug sneezed crawled barked".split())
 MADE_DEEDS = tuple("rusted cracked leaked bent melted faded shone snapped tore creaked".split())
+
+# Whose it is tells which sense a place has.
+WATERS = tuple("river lake stream creek pond sea".split())
+FIRMS = tuple("firm town company city state club".split())
 
 # Olin, a language that nobody speaks. Its verb comes first, its adjectives after their nouns, and a small word after
 # the verb says who is named first: "ka" the one who acts, "mo" the one to whom it is done.
@@ -237,6 +244,7 @@ def distractor_sentences() -> tuple[str, ...]:
         *HELD_OUT_WORDS.things,
         *HELD_OUT_WORDS.boxes,
         *HELD_OUT_WORDS.ambiguous,
+        *HELD_OUT_WORDS.ambiguous_places,
         *HELD_OUT_WORDS.seats,
     )
     sentences = [f" We waved to {person}." for person in HELD_OUT_WORDS.people]

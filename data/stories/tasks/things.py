@@ -157,24 +157,27 @@ ROLES = Task(
     ),
 )
 
-DID = {"wild": "ate", "made": "broke"}
+DID = {"wild": "ate", "made": "broke", "river": "flooded", "firm": "closed"}
+DEEDS = {"wild": lexicon.WILD_DEEDS, "made": lexicon.MADE_DEEDS}
+OWNERS = {"river": lexicon.WATERS, "firm": lexicon.FIRMS}
+Contexts = dict[str, tuple[str, ...]]  # what decides a sense, by the sense
 
 
-def draw_senses(rng: Random, cast: Cast) -> Slots:
-    """An ambiguous word that is an animal, and one that is a made thing, as what they do says."""
-    deeds = [(pick(rng, lexicon.WILD_DEEDS), "wild"), (pick(rng, lexicon.MADE_DEEDS), "made")]
-    return senses(rng, cast, *pick_two(rng, deeds))
+def draw_senses(rng: Random, words: tuple[str, ...], contexts: Contexts) -> Slots:
+    """Two ambiguous words, each beside something that decides its sense: one in either sense."""
+    decide = [(pick(rng, contexts[sense]), sense) for sense in contexts]
+    return senses(rng, words, *pick_two(rng, decide))
 
 
-def draw_one_sense(rng: Random, cast: Cast) -> Slots:
-    """Two of one kind: either deed decides the sense of both words."""
-    kind, deeds = pick(rng, (("wild", lexicon.WILD_DEEDS), ("made", lexicon.MADE_DEEDS)))
-    first, second = pick_two(rng, deeds)
-    return senses(rng, cast, (first, kind), (second, kind))
+def draw_one_sense(rng: Random, words: tuple[str, ...], contexts: Contexts) -> Slots:
+    """Two in one sense: what decides it for either does so for both."""
+    sense = pick(rng, tuple(contexts))
+    first, second = pick_two(rng, contexts[sense])
+    return senses(rng, words, (first, sense), (second, sense))
 
 
-def senses(rng: Random, cast: Cast, first: tuple[str, str], second: tuple[str, str]) -> Slots:
-    first_word, second_word = pick_two(rng, cast.ambiguous)
+def senses(rng: Random, words: tuple[str, ...], first: tuple[str, str], second: tuple[str, str]) -> Slots:
+    first_word, second_word = pick_two(rng, words)
     return {
         "opener": pick(rng, lexicon.OPENERS),
         "first": first[0],
@@ -186,13 +189,25 @@ def senses(rng: Random, cast: Cast, first: tuple[str, str], second: tuple[str, s
     }
 
 
-def change_deed(rng: Random, slots: Slots, gold: str) -> Slots:
-    """The deed that decides becomes one of the other kind."""
-    if slots[f"{gold}_kind"] == "wild":
-        return {**slots, gold: pick(rng, lexicon.MADE_DEEDS), f"{gold}_kind": "made"}
-    return {**slots, gold: pick(rng, lexicon.WILD_DEEDS), f"{gold}_kind": "wild"}
+def change_sense(rng: Random, slots: Slots, gold: str) -> Slots:
+    """What decides becomes something for the other sense."""
+    sense = slots[f"{gold}_kind"]
+    contexts = DEEDS if sense in DEEDS else OWNERS
+    (other,) = (name for name in contexts if name != sense)
+    return {**slots, gold: pick(rng, contexts[other]), f"{gold}_kind": other}
 
 
+def sense_words(slots: Slots, gold: str) -> Slots:
+    return {"cue": slots[f"{gold}_word"], "answer": DID[slots[f"{gold}_kind"]]}
+
+
+SENSE_ENDINGS = {
+    "later": " Later the {cue} {answer}.",
+    "night": " At night the {cue} {answer}.",
+    "soon": " Soon the {cue} {answer}.",
+    "think": " I think the {cue} {answer}.",
+    "we think": " We think the {cue} {answer}.",
+}
 DEED = Template(
     "deed",
     key="cue",
@@ -203,16 +218,26 @@ DEED = Template(
         "then": "{opener} the {first_word} {first}. Then the {second_word} {second}.",
         "again": "{opener} again the {first_word} {first} and the {second_word} {second}.",
     },
-    endings={
-        "later": " Later the {cue} {answer}.",
-        "night": " At night the {cue} {answer}.",
-        "soon": " Soon the {cue} {answer}.",
-        "think": " I think the {cue} {answer}.",
-        "we think": " We think the {cue} {answer}.",
+    endings=SENSE_ENDINGS,
+    draw=lambda rng, cast: draw_senses(rng, cast.ambiguous, DEEDS),
+    words_for=sense_words,
+    change_attribute=change_sense,
+    questions=2,
+)
+OWNER = Template(
+    "owner",
+    key="cue",
+    openings={
+        "saw": "{opener} we saw the {first_word} of the {first} and the {second_word} of the {second}.",
+        "passed": "{opener} we met at the {first_word} of the {first} near the {second_word} of the {second}.",
+        "drew": "{opener} I drew the {first_word} of the {first} and the {second_word} of the {second}.",
+        "asked": "{opener} we asked about the {first_word} of the {first} and the {second_word} of the {second}.",
+        "found": "{opener} we found the {first_word} of the {first} near the {second_word} of the {second}.",
     },
-    draw=draw_senses,
-    words_for=lambda slots, gold: {"cue": slots[f"{gold}_word"], "answer": DID[slots[f"{gold}_kind"]]},
-    change_attribute=change_deed,
+    endings=SENSE_ENDINGS,
+    draw=lambda rng, cast: draw_senses(rng, cast.ambiguous_places, OWNERS),
+    words_for=sense_words,
+    change_attribute=change_sense,
     questions=2,
 )
 SENSE = Task(
@@ -221,5 +246,14 @@ SENSE = Task(
     role="word_sense",
     share=3,
     counterfactual_kind="cue",
-    templates=(DEED, replace(DEED, name="auxiliary", draw=draw_one_sense, measured=False)),
+    templates=(
+        DEED,
+        OWNER,
+        replace(
+            DEED,
+            name="auxiliary",
+            draw=lambda rng, cast: draw_one_sense(rng, cast.ambiguous, DEEDS),
+            measured=False,
+        ),
+    ),
 )
