@@ -71,6 +71,7 @@ ATTRACTOR = Template(
 SUBJECT_VERB = Task(
     "subject_verb",
     question="which of two nouns is a verb's subject",
+    share=3,
     counterfactual_kind="verb",
     templates=(ATTRACTOR, replace(ATTRACTOR, name="auxiliary", draw=draw_alike, measured=False)),
 )
@@ -93,7 +94,7 @@ RECALL = Task(
     "recall",
     question="a pair of words, seen once",
     role="key_value",
-    share=3,
+    share=2,
     counterfactual_kind="cue",
     templates=(
         Template(
@@ -155,7 +156,7 @@ LIST = "{head} {first} {middle} {second}{tail}"
 COPYING = Task(
     "copying",
     question="which word came next in a list, when it is said again",
-    share=3,
+    share=2,
     counterfactual_kind="cue",
     templates=(
         Template(
@@ -273,6 +274,7 @@ TRANSLATION = Task(
     "translation",
     question="a particle says who is named first in a made-up language",
     role="alignment",
+    share=4,
     counterfactual_kind="cue",
     templates=(SENTENCE, WORD),
 )

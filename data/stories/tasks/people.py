@@ -71,7 +71,7 @@ AGREEMENT = Task(
     "agreement",
     question="gender, number or animacy says which candidate a pronoun means",
     role="pronoun",
-    share=4,
+    share=3,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -147,7 +147,7 @@ FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
-    share=4,
+    share=3,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -178,7 +178,7 @@ CHAINS = Task(
     "chains",
     question="a pronoun leads to a name through another pronoun",
     role="pronoun",
-    share=3,
+    share=2,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -271,6 +271,7 @@ REASONS = Task(
     "reasons",
     question="three steps: from a verb to a pronoun's person to what that person did",
     role="pronoun",
+    share=3,
     counterfactual_kind="verb",
     templates=(
         Template(

@@ -62,7 +62,7 @@ CUE = Task(
     "cue",
     question="a word after a pronoun says which of two things it means",
     role="pronoun",
-    share=2,
+    share=3,
     counterfactual_kind="cue",
     templates=(
         Template(
@@ -134,7 +134,7 @@ ROLES = Task(
     "roles",
     question="a word after a pronoun, and who does what, say which of two things it means",
     role="pronoun",
-    share=3,
+    share=2,
     counterfactual_kind="cue",
     templates=(
         Template(
@@ -244,7 +244,7 @@ SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
-    share=3,
+    share=4,
     counterfactual_kind="cue",
     templates=(
         DEED,

@@ -1,0 +1,69 @@
+"""Sentences about people whose names no story has: ``python -m experiments.unseen_names RUN [RUN ...]``.
+
+unseen_names.tsv has 64 sentences of five tasks, each followed by its counterfactual. Their names are real first names
+of many cultures that training never has (data/stories/names.py: ``is_unseen``), in the order of a list, each woman's
+ending in *a* or *e*, each man's in a consonant, *o* or *u*. A sentence is right if the likeliest continuation, token by
+token, spells exactly the answer.
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from data import Tokenizer
+from experiments.tables import Table
+from model import GPT
+from probing.sentence import encode_sentence, next_words
+from storage.weights import load_model
+
+FILE = Path(__file__).with_suffix(".tsv")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What a model reads, the word that comes next, and the one that would come if the other candidate were meant."""
+
+    task: str
+    sentence: str
+    answer: str
+    other: str
+
+
+def read_sentences(path: Path = FILE) -> list[Sentence]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [Sentence(**row) for row in csv.DictReader(file, delimiter="\t")]
+
+
+def says(model: GPT, tokenizer: Tokenizer, sentence: Sentence) -> str:
+    """The likeliest next word."""
+    (word,) = next_words(model, tokenizer, encode_sentence(sentence.sentence, model, tokenizer), 1)
+    return tokenizer.decode(word.pieces).strip()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.unseen_names", description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--wrong", action="store_true", help="print the sentences that are not right, too")
+    options = parser.parse_args(arguments)
+    sentences, rows = read_sentences(), []
+    for run in options.runs:
+        model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
+        said = [says(model, tokenizer, sentence) for sentence in sentences]
+        right = {sentence: sentence.answer == word for sentence, word in zip(sentences, said, strict=True)}
+        for task in dict.fromkeys(sentence.task for sentence in sentences):
+            own = [is_right for sentence, is_right in right.items() if sentence.task == task]
+            rows.append([run.name, task, f"{sum(own)} of {len(own)}"])
+        rows.append([run.name, "all", f"{sum(right.values())} of {len(right)}"])
+        if options.wrong:
+            for sentence, word in zip(sentences, said, strict=True):
+                if word != sentence.answer:
+                    print(f"{run.name}: {sentence.sentence} **{word}** ({sentence.answer})")
+    print(Table(["run", "task", "right"], rows).markdown())
+
+
+if __name__ == "__main__":
+    main()
