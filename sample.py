@@ -58,7 +58,7 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
     except FloatingPointError as error:
         raise InputError(f"run={run}, step {step}: {error}; give another checkpoint=STEP") from None
     finally:  # also what was written before Ctrl-C is kept
-        texts = [tokenizer.decode(sample) for sample in samples]
+        texts = [tokenizer.decode(sample).removeprefix("" if prompt else tokenizer.start) for sample in samples]
         try:
             say(live.decode(b"", final=True) + "\n")
             for text in texts[1:]:
@@ -95,7 +95,8 @@ def write(
             if not ended[i]:
                 samples[i].append(token)
                 if i == 0:
-                    say(live.decode(tokenizer.pieces[token]))
+                    begins_document = len(prompt) == len(samples[0]) == 1
+                    say(live.decode(tokenizer.pieces[token]).removeprefix(tokenizer.start if begins_document else ""))
         if all(ended):
             return
 

@@ -62,7 +62,7 @@ def files(tokenizer: Tokenizer, block_size: int) -> dict[str, dict]:
         "truncation": None,
         "padding": None,
         "added_tokens": [],
-        "normalizer": None,
+        "normalizer": {"type": "Prepend", "prepend": tokenizer.start} if tokenizer.start else None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [cut, letters]},
         "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
@@ -132,7 +132,7 @@ def old_content(folder: Path, config: dict) -> dict:
 
 def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
     model, added = content["model"], content.get("added_tokens") or []
-    pattern = cuts(content, config, source)
+    pattern, start = cuts(content, config, source), start_of_documents(content)
     if model.get("type", "BPE") != "BPE":
         raise InputError(f"{source}: its model is {model['type']}; only byte-level BPE can be read")
     for key in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"):
@@ -168,8 +168,14 @@ def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
     if pattern == BYTE_PATTERN:
         if [*ranks] != [bytes([byte]) for byte in range(N_BYTES)]:
             raise InputError(f"{source}: cuts text into characters, but has other tokens than one for every byte")
-        return Tokenizer("bytes", ranks, pattern)
-    return Tokenizer("gpt2" if len(ids) == N_GPT2 else "bpe", ranks, pattern)
+        return Tokenizer("bytes", ranks, pattern, start)
+    return Tokenizer("gpt2" if len(ids) == N_GPT2 else "bpe", ranks, pattern, start)
+
+
+def start_of_documents(content: dict) -> str:
+    """What is put before every text, if that is all that is done to it."""
+    normalizer = content.get("normalizer") or {}
+    return normalizer["prepend"] if normalizer.get("type") == "Prepend" else ""
 
 
 def cuts(content: dict, config: dict, source: Path) -> str:
@@ -177,7 +183,8 @@ def cuts(content: dict, config: dict, source: Path) -> str:
     template = content.get("post_processor") or {}
     plain = not template or template["type"] == "ByteLevel"
     adds = not plain and any("SpecialToken" in part for part in template.get("single", ["SpecialToken"]))
-    for key, value in (("normalizer", content.get("normalizer")), ("post_processor", template if adds else None)):
+    changes = None if start_of_documents(content) else content.get("normalizer")
+    for key, value in (("normalizer", changes), ("post_processor", template if adds else None)):
         if value:
             raise InputError(f"{source}: {key}={value['type']} has no place here; texts are encoded as they are")
     if config.get("add_prefix_space") or config.get("add_bos_token"):

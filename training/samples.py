@@ -24,7 +24,8 @@ def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
     except FloatingPointError as error:
         return {"sample": f"(no text: {error})"}
     pieces = [b"\n" if token == tokenizer.end else tokenizer.decode_bytes([token]) for token in tokens]
-    return {"sample": b"".join(pieces).decode(errors="replace")}
+    sample = b"".join(pieces).decode(errors="replace")
+    return {"sample": f"\n{sample}".replace(f"\n{tokenizer.start}", "\n")[1:]}
 
 
 class SampleFiles:

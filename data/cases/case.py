@@ -108,8 +108,8 @@ class EncodedCase:
 def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
     """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""
     tokens = tokenizer.encode_document(text)
-    # Of the text, tokens[i] covers bytes ends[i - 1] .. ends[i] - 1.
-    ends = np.cumsum(tokenizer.lengths[tokens]) - len(tokenizer.start)
+    ends = np.cumsum(tokenizer.lengths[tokens])
+    ends -= ends[-1] - len(text.encode())  # of the text alone, tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
 
     def token_at(byte: int) -> int:
         return int(np.searchsorted(ends, byte, side="right"))

@@ -78,7 +78,8 @@ class Tokenizer:
         """The end token, then the ids of ``text`` after ``start``: int64 [n]. In training, too, documents follow an end
         token, that of the document before. Whatever is read from its beginning on is read like this.
         """
-        return np.concatenate(([self.end], self.encode(self.start + text)))
+        text = self.start * (bool(text) and not text.startswith(self.start)) + text
+        return np.concatenate(([self.end], self.encode(text)))
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with the end token after each text that ends a document.
