@@ -71,7 +71,7 @@ ATTRACTOR = Template(
 SUBJECT_VERB = Task(
     "subject_verb",
     question="which of two nouns is a verb's subject",
-    share=3,
+    share=2,
     counterfactual_kind="verb",
     templates=(ATTRACTOR, replace(ATTRACTOR, name="auxiliary", draw=draw_alike, measured=False)),
 )
@@ -116,7 +116,6 @@ RECALL = Task(
             },
             draw=draw_recall,
             open=True,
-            rounds=2,
             words_for=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
             questions=2,
         ),
@@ -179,7 +178,7 @@ COPYING = Task(
             draw=draw_words,
             open=True,
             words_for=next_words,
-            questions=3,
+            questions=1,
             n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
         ),
     ),
@@ -274,7 +273,7 @@ TRANSLATION = Task(
     "translation",
     question="a particle says who is named first in a made-up language",
     role="alignment",
-    share=4,
+    share=2,
     counterfactual_kind="cue",
     templates=(SENTENCE, WORD),
 )

@@ -88,7 +88,6 @@ AGREEMENT = Task(
             },
             draw=draw_gender,
             open=True,
-            rounds=2,
             words_for=kind_words,
             questions=1,
         ),
@@ -162,7 +161,6 @@ FACTS = Task(
             },
             draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast), "first", "second"),
             open=True,
-            rounds=2,
             words_for=fact_words,
             questions=1,
         ),
@@ -194,7 +192,6 @@ CHAINS = Task(
             },
             draw=draw_gender,
             open=True,
-            rounds=2,
             words_for=chain_words,
             questions=1,
         ),
@@ -230,7 +227,7 @@ VERB_BIAS = Task(
     "verb_bias",
     question="the verb before a pronoun says whom it means",
     role="pronoun",
-    share=3,
+    share=2,
     counterfactual_kind="verb",
     templates=(
         Template(
@@ -256,7 +253,6 @@ VERB_BIAS = Task(
             },
             draw=draw_deed,
             open=True,
-            rounds=2,
             words_for=deed_words,
         ),
     ),
@@ -271,7 +267,6 @@ REASONS = Task(
     "reasons",
     question="three steps: from a verb to a pronoun's person to what that person did",
     role="pronoun",
-    share=3,
     counterfactual_kind="verb",
     templates=(
         Template(
@@ -294,7 +289,6 @@ REASONS = Task(
             },
             draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast), "doer", "other"),
             open=True,
-            rounds=2,
             words_for=reason_words,
             gaps=lexicon.PLACE_GAPS,
         ),

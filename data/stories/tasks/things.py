@@ -151,7 +151,6 @@ ROLES = Task(
             endings=THE_ENDINGS,
             draw=draw_boxes,
             open=True,
-            rounds=2,
             words_for=lambda slots, gold: {"cue": SIZES[gold], "answer": slots[gold]},
         ),
     ),
@@ -244,7 +243,7 @@ SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
-    share=4,
+    share=3,
     counterfactual_kind="cue",
     templates=(
         DEED,
