@@ -23,8 +23,8 @@ STORY_COLUMNS = {
     "chance": "report/{}/chance_loss",
     "new templates": "templates/{}/accuracy",
     "longer gaps": "gaps/{}/accuracy",
-    "new words": "names/{}/accuracy",
-    "over foil": "names/{}/preference",
+    "unseen names": "unseen_names/{}/accuracy",
+    "new role": "new_role/{}/accuracy",
 }
 
 

@@ -10,6 +10,7 @@ SETTINGS = {  # in config.yaml and on command lines
 }
 COLUMNS = {  # the first and the last part of a name in metrics.jsonl
     "frames": "templates",
+    "names": "new_role",
     "worth": "chance_loss",
     "swap_drop": "weight_swap_drop",
     "resample_drop": "resample_ablation_drop",

@@ -16,8 +16,8 @@ ROW = {
     "report/cue/chance_loss": 0.6931,
     "report/cue/accuracy": 0.97,
     "templates/cue/accuracy": 0.96,
-    "names/cue/accuracy": 0.0,
-    "names/cue/preference": 0.51,
+    "unseen_names/cue/accuracy": 0.0,
+    "new_role/cue/accuracy": 0.51,
 }
 
 
