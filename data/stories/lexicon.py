@@ -36,40 +36,43 @@ class Cast:
     def people(self) -> tuple[str, ...]:
         return self.men + self.women
 
-    def name(self, rng: Random, gender: str | None = None) -> str:
-        """The name of a "man" or a "woman", or of either."""
+    def is_open(self, rng: Random) -> bool:
+        """Whether the words of the next story are spelled anew: a story has two words of a kind, so that knowing one
+        of them never tells which is meant.
+        """
+        return rng.random() < self.open_share
+
+    def name(self, rng: Random, gender: str | None = None, spelled: bool | None = None) -> str:
+        """The name of a "man" or a "woman", or of either, ``spelled`` anew or not."""
         gender = gender or ("man", "woman")[int(rng.random() * 2)]
-        if rng.random() < self.open_share:
+        if self.is_open(rng) if spelled is None else spelled:
             return new(lambda: open_name(rng, gender, self.unseen))
         words = self.men if gender == "man" else self.women
         return words[int(rng.random() * len(words))]
 
-    def person(self, rng: Random, gender: str) -> tuple[str, str]:
-        """A title with a space after it, or nothing, and a name. Some names show their gender by the title alone."""
+    def person(self, rng: Random, gender: str, spelled: bool) -> tuple[str, str]:
+        """A title with a space after it, or nothing, and a name. After a title, a spelled name does not show gender."""
         if rng.random() >= TITLED:
-            return "", self.name(rng, gender)
+            return "", self.name(rng, gender, spelled)
         title = TITLES[gender][int(rng.random() * len(TITLES[gender]))]
-        if rng.random() < self.open_share:
-            return f"{title} ", new(lambda: open_word(rng, self.unseen).capitalize())
-        return f"{title} ", self.name(rng, gender)
+        name = new(lambda: open_word(rng, self.unseen).capitalize()) if spelled else self.name(rng, gender, spelled)
+        return f"{title} ", name
 
     def two_names(self, rng: Random) -> tuple[str, str]:
         """Two names that begin with different letters, so that their first tokens differ."""
-        return draw_two(lambda i: self.name(rng), lambda name: name)
+        spelled = self.is_open(rng)
+        return draw_two(lambda i: self.name(rng, None, spelled), lambda name: name)
 
     def two_people(self, rng: Random, one: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
         """Title and name of two people of these genders; the names begin with different letters."""
-        return draw_two(lambda i: self.person(rng, (one, other)[i]), lambda person: person[1])
+        spelled = self.is_open(rng)
+        return draw_two(lambda i: self.person(rng, (one, other)[i], spelled), lambda person: person[1])
 
     def two_words(self, rng: Random, words: tuple[str, ...]) -> tuple[str, str]:
-        """Two of ``words``, or made-up ones, that begin with different letters."""
-
-        def draw(i: int) -> str:
-            if rng.random() < self.open_share:
-                return new(lambda: open_word(rng, self.unseen))
-            return words[int(rng.random() * len(words))]
-
-        return draw_two(draw, lambda word: word)
+        """Two of ``words``, or two made-up ones, that begin with different letters."""
+        if self.is_open(rng):
+            return draw_two(lambda i: new(lambda: open_word(rng, self.unseen)), lambda word: word)
+        return draw_two(lambda i: words[int(rng.random() * len(words))], lambda word: word)
 
     @cached_property
     def nouns(self) -> tuple[tuple[str, str], ...]:
@@ -129,7 +132,7 @@ CAST = Cast(
     ambiguous=tuple("bat seal crane mouse jaguar beetle bug ram".split()),
     ambiguous_places=("bank", "branch", "head", "arm"),
     seats=tuple("mat rug sofa bench pillow chair cushion blanket carpet couch".split()),
-    open_share=0.5,
+    open_share=0.6,
 )
 
 # They occur in training too, but only in passing: no ordinary story is about them. The split `names` is.

@@ -71,7 +71,7 @@ AGREEMENT = Task(
     "agreement",
     question="gender, number or animacy says which candidate a pronoun means",
     role="pronoun",
-    share=3,
+    share=4,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -146,7 +146,7 @@ FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
-    share=3,
+    share=4,
     counterfactual_kind="gender",
     templates=(
         Template(

@@ -243,7 +243,7 @@ SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
-    share=3,
+    share=5,
     counterfactual_kind="cue",
     templates=(
         DEED,
@@ -252,6 +252,12 @@ SENSE = Task(
             DEED,
             name="auxiliary",
             draw=lambda rng, cast: draw_one_sense(rng, cast.ambiguous, DEEDS),
+            measured=False,
+        ),
+        replace(
+            OWNER,
+            name="auxiliary owner",
+            draw=lambda rng, cast: draw_one_sense(rng, cast.ambiguous_places, OWNERS),
             measured=False,
         ),
     ),
