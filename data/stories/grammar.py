@@ -37,7 +37,7 @@ class Template:
     when two change places.
 
     The last opening and the last ending are never in training. ``questions``: how many more endings a story has in
-    training, each with its own reference. ``rounds``: how often training has the two again, in another opening. A template that is not ``measured`` is auxiliary: it is trained on, but there
+    training, each with its own reference. A template that is not ``measured`` is auxiliary: it is trained on, but there
     are no cases of it. The candidates of one that is ``open`` can be words that training never has.
     """
 
@@ -50,7 +50,6 @@ class Template:
     candidates: tuple[str, str] = ("first", "second")
     gaps: tuple[str, ...] = lexicon.GAPS
     questions: int = 0
-    rounds: int = 1
     exchangeable: bool = True
     measured: bool = True
     open: bool = False

@@ -111,35 +111,16 @@ def write(split: str, n: int, seed: int, tasks: Sequence[str] = tuple(TASKS)) ->
     for _ in range(n):
         template = pick(rng, pick(rng, templates))
         slots = draw_slots(template, split, rng)
-        story = as_first(write_round(template, split, slots, rng))
-        for _ in range(template.rounds - 1):
-            slots = template.draw(rng, lexicon.CAST) | kept(template, slots)
-            story += f" {as_first(write_round(template, split, slots, rng))}"
+        opening, ending = draw_parts(template, split, rng)
+        slots["gap"] = draw_gap(template, split, rng)
+        text = template.opening_texts[opening] + template.endings[ending]
+        story = as_first(text.format_map(slots | template.words_for(slots, pick(rng, template.candidates))))
+        for i in range(template.questions):
+            question = template.endings[template.next_ending(ending, i + 1)]
+            story += question.format_map(slots | template.words_for(slots, pick(rng, template.candidates)))
         if rng.random() < DISTRACTOR_SHARE:
             story += pick(rng, DISTRACTORS)
         yield story
-
-
-def write_round(template: Template, split: str, slots: Slots, rng: Random) -> str:
-    """An opening, and all questions about it, each with its own antecedent."""
-    opening, ending = draw_parts(template, split, rng)
-    slots["gap"] = draw_gap(template, split, rng)
-    text = template.opening_texts[opening] + template.endings[ending]
-    story = text.format_map(slots | template.words_for(slots, pick(rng, template.candidates)))
-    for i in range(template.questions):
-        question = template.endings[template.next_ending(ending, i + 1)]
-        story += question.format_map(slots | template.words_for(slots, pick(rng, template.candidates)))
-    return story
-
-
-def kept(template: Template, slots: Slots) -> Slots:
-    """What stays when the same two are met again: they, all that is theirs, and the pronoun for both."""
-    begins = tuple(f"{candidate}_" for candidate in template.candidates)
-    return {
-        name: word
-        for name, word in slots.items()
-        if name in (*template.candidates, "pronoun") or name.startswith(begins)
-    }
 
 
 def cases(
