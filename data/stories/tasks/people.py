@@ -146,7 +146,7 @@ FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
-    share=4,
+    share=6,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -176,7 +176,7 @@ CHAINS = Task(
     "chains",
     question="a pronoun leads to a name through another pronoun",
     role="pronoun",
-    share=2,
+    share=3,
     counterfactual_kind="gender",
     templates=(
         Template(

@@ -62,7 +62,7 @@ CUE = Task(
     "cue",
     question="a word after a pronoun says which of two things it means",
     role="pronoun",
-    share=3,
+    share=2,
     counterfactual_kind="cue",
     templates=(
         Template(
@@ -243,7 +243,7 @@ SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
-    share=5,
+    share=4,
     counterfactual_kind="cue",
     templates=(
         DEED,
