@@ -13,10 +13,10 @@ def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
     """Every parameter in exactly one of: matrices (2-D, in blocks), embeddings, head, scalars (gains and biases)."""
     groups = {"matrices": [], "embeddings": [], "head": [], "scalars": []}
     for name, parameter in model.named_parameters():
-        if name.startswith(("embed.", "position.")):
+        if name.startswith("head.") or (name.startswith("embed.") and model.config.tie_embeddings):
+            groups["head"].append(parameter)  # an embedding that is the head, too, bears the smaller rate of a head
+        elif name.startswith(("embed.", "position.")):
             groups["embeddings"].append(parameter)
-        elif name.startswith("head."):
-            groups["head"].append(parameter)
         elif parameter.ndim == 2:
             groups["matrices"].append(parameter)
         else:

@@ -50,9 +50,9 @@ class Cast:
         words = self.men if gender == "man" else self.women
         return words[int(rng.random() * len(words))]
 
-    def person(self, rng: Random, gender: str, spelled: bool) -> tuple[str, str]:
+    def person(self, rng: Random, gender: str, spelled: bool, titled: float) -> tuple[str, str]:
         """A title with a space after it, or nothing, and a name. After a title, a spelled name does not show gender."""
-        if rng.random() >= TITLED:
+        if rng.random() >= titled:
             return "", self.name(rng, gender, spelled)
         title = TITLES[gender][int(rng.random() * len(TITLES[gender]))]
         name = new(lambda: open_word(rng, self.unseen).capitalize()) if spelled else self.name(rng, gender, spelled)
@@ -63,10 +63,12 @@ class Cast:
         spelled = self.is_open(rng)
         return draw_two(lambda i: self.name(rng, None, spelled), lambda name: name)
 
-    def two_people(self, rng: Random, one: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Title and name of two people of these genders; the names begin with different letters."""
+    def two_people(self, rng: Random, one: str, other: str, titled: float) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Title and name of two people of these genders, a share of whom is ``titled``; the names begin with different
+        letters.
+        """
         spelled = self.is_open(rng)
-        return draw_two(lambda i: self.person(rng, (one, other)[i], spelled), lambda person: person[1])
+        return draw_two(lambda i: self.person(rng, (one, other)[i], spelled, titled), lambda person: person[1])
 
     def two_words(self, rng: Random, words: tuple[str, ...]) -> tuple[str, str]:
         """Two of ``words``, or two made-up ones, that begin with different letters."""
@@ -93,7 +95,7 @@ def draw_two(draw: Callable[[int], Drawn], word: Callable[[Drawn], str]) -> tupl
     return one, other
 
 
-TITLED = 0.25  # of all people whose gender matters have a title
+TITLED = 0.25  # of all people without a trade have a title
 TITLES = {
     "man": ("Mr", "king", "uncle", "prince", "sir", "lord"),
     "woman": ("Mrs", "queen", "aunt", "princess", "lady", "Miss"),
@@ -265,13 +267,21 @@ def words_of(value: object) -> Iterator[str]:
         yield from part.split() if isinstance(part, str) else words_of(part)
 
 
+# Words of the sentences themselves.
+PLAIN = (
+    "about again all and asked asleep away because but call called chess cross down drew everyone fell fit for forgot "
+    "found from have heard helped hold into know laughed lost made maybe met missed much name next night nobody not "
+    "olin over please pleased played rained ran saw say says song soon stayed stood stopped talked that the then think "
+    "too very wait waited walked was waved well were woke you"
+)
 # What no name and no made-up word may be: a word of the stories.
 TAKEN = frozenset(
     word
-    for value in (*vars(CAST).values(), *vars(HELD_OUT_WORDS).values(), OPENERS, PLACES, MOODS, LOOKS, TRADES, TRAITS)
+    for value in (
+        *(*vars(CAST).values(), *vars(HELD_OUT_WORDS).values()),
+        *(PLAIN, GAPS, OPENERS, PLACES, MOODS, LOOKS, TRADES, TRAITS, BLAMES_DOER, BLAMES_OTHER),
+        *(ANIMAL_CUES, SEAT_CUES, WAY_CUES, PREY_CUES, HUNTER_CUES, LINKS_NEAR, LINKS_CLAUSE, ADVERBS),
+        *(WILD_DEEDS, MADE_DEEDS, WATERS, FIRMS, tuple(OLIN_NOUNS.values())),
+    )
     for word in words_of(value)
-) | frozenset(
-    word
-    for value in (BLAMES_DOER, BLAMES_OTHER, ANIMAL_CUES, SEAT_CUES, WAY_CUES, PREY_CUES, HUNTER_CUES, LINKS_NEAR)
-    for word in words_of((value, LINKS_CLAUSE, ADVERBS, WILD_DEEDS, MADE_DEEDS, tuple(OLIN_NOUNS.values()), GAPS))
 )

@@ -26,8 +26,10 @@ CODAS = (
     "t th v w x z"
 ).split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WOMEN_END = "a a a a ia ia na la ra ka ya e e ie elle ette ine".split()
-MEN_END = "o o u b ck d f g k l ld m n n nd r r rt s s sh st t th v x z ik us or er an".split()
+ENDS = {
+    "woman": "a a a a ia ia na la ra ka ya e e ie elle ette ine".split(),
+    "man": "o o u b ck d f g k l ld m n n nd r r rt s s sh st t th v x z ik us or er an".split(),
+}
 SYLLABLES = (1, 1, 2, 2, 2, 2, 3, 3)
 SHORTEST, LONGEST = 3, 10  # letters
 MISSPELT = 0.15  # of all made-up words have a letter that could be any: so every pair of letters occurs
@@ -63,17 +65,25 @@ def is_unseen(word: str) -> bool:
 
 
 @cache
+def first_names() -> dict[str, str]:
+    """The first names of real people, and "he" or "she" for each."""
+    return People("en").first_names
+
+
+@cache
 def real_names(gender: str, unseen: bool) -> list[str]:
     """The first names of real people of one gender (data/languages/people) that training has, or never has."""
     wanted = GENDERS[gender]
-    return [name for name, given in People("en").first_names.items() if given == wanted and is_unseen(name) == unseen]
+    return [name for name, given in first_names().items() if given == wanted and is_unseen(name) == unseen]
 
 
 def open_name(rng: Random, gender: str, unseen: bool) -> str:
     """A name whose gender a reader can tell: one in five is a real one, the others are made up."""
     if rng.random() < 0.2:
         return one_of(rng, real_names(gender, unseen))
-    return open_word(rng, unseen, WOMEN_END if gender == "woman" else MEN_END).capitalize()
+    while (name := open_word(rng, unseen, ENDS[gender]).capitalize()) in first_names():
+        pass
+    return name
 
 
 def open_word(rng: Random, unseen: bool, ends: list[str] | None = None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from pathlib import Path
+from typing import ClassVar
 
 from common.errors import InputError
 from data.text.catalog import CATALOG, CorpusName, Source
@@ -26,6 +27,7 @@ class Named:
 
     name: CorpusName
     n_files: int | None = None
+    start: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         if self.n_files is None:

@@ -26,8 +26,8 @@ def draw_kinds(rng: Random, one: tuple[str, str], other: tuple[str, str]) -> Slo
     return {**scene(rng), "first": one[0], "first_kind": one[1], "second": other[0], "second_kind": other[1]}
 
 
-def draw_gender(rng: Random, cast: Cast) -> Slots:
-    (title, man), (other_title, woman) = cast.two_people(rng, "man", "woman")
+def draw_gender(rng: Random, cast: Cast, titled: float = lexicon.TITLED) -> Slots:
+    (title, man), (other_title, woman) = cast.two_people(rng, "man", "woman", titled)
     slots = draw_kinds(rng, (man, "man"), (woman, "woman"))
     for candidate in ("first", "second"):
         slots[f"{candidate}_title"] = title if slots[f"{candidate}_kind"] == "man" else other_title
@@ -130,7 +130,7 @@ def with_trades(rng: Random, slots: Slots, one: str, other: str) -> Slots:
     for candidate, (trade, did) in zip((one, other), pick_two(rng, lexicon.TRADES), strict=True):
         name = slots[candidate]
         slots |= {candidate: f"{trade} {name}", f"{candidate}_name": name, f"{candidate}_did": did}
-        slots[f"{candidate}_title"] = ""
+
     return slots
 
 
@@ -159,7 +159,7 @@ FACTS = Task(
                 "again": " {pronoun} {answer} again, and we asked {name}.",
                 "night": " {pronoun} {answer} all night, so we woke {name}.",
             },
-            draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast), "first", "second"),
+            draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast, titled=0), "first", "second"),
             open=True,
             words_for=fact_words,
             questions=1,
@@ -199,11 +199,11 @@ CHAINS = Task(
 )
 
 
-def draw_deed(rng: Random, cast: Cast) -> Slots:
+def draw_deed(rng: Random, cast: Cast, titled: float = lexicon.TITLED) -> Slots:
     """Two people of one gender, so that only what was done says whom the pronoun means."""
     men = rng.random() < 0.5
     gender = "man" if men else "woman"
-    (doer_title, doer), (other_title, other) = cast.two_people(rng, gender, gender)
+    (doer_title, doer), (other_title, other) = cast.two_people(rng, gender, gender, titled)
     return {
         **scene(rng),
         "pronoun": "he" if men else "she",
@@ -274,11 +274,11 @@ REASONS = Task(
             key="verb",
             candidates=("doer", "other"),
             openings={
-                "active": "{opener} {doer_title}{doer:subject} {verb} {other_title}{other}{gap} because {pronoun}",
-                "then active": "{opener} then {doer_title}{doer:subject} {verb} {other_title}{other}{gap} because {pronoun}",
-                "passive": "{opener} {other_title}{other:subject} was {verb} by {doer_title}{doer}{gap} because {pronoun}",
-                "then passive": "{opener} then {other_title}{other:subject} was {verb} by {doer_title}{doer}{gap} because {pronoun}",
-                "again": "{opener} {other_title}{other:subject} again was {verb} by {doer_title}{doer}{gap} because {pronoun}",
+                "active": "{opener} {doer:subject} {verb} {other}{gap} because {pronoun}",
+                "then active": "{opener} then {doer:subject} {verb} {other}{gap} because {pronoun}",
+                "passive": "{opener} {other:subject} was {verb} by {doer}{gap} because {pronoun}",
+                "then passive": "{opener} then {other:subject} was {verb} by {doer}{gap} because {pronoun}",
+                "again": "{opener} {other:subject} again was {verb} by {doer}{gap} because {pronoun}",
             },
             endings={
                 "day": " {answer} all day. So we called {name}.",
@@ -287,7 +287,7 @@ REASONS = Task(
                 "often": " often {answer}. Then we asked {name}.",
                 "night": " {answer} all night. So everyone asked {name}.",
             },
-            draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast), "doer", "other"),
+            draw=lambda rng, cast: with_trades(rng, draw_deed(rng, cast, titled=0), "doer", "other"),
             open=True,
             words_for=reason_words,
             gaps=lexicon.PLACE_GAPS,

@@ -6,13 +6,17 @@ from collections.abc import Callable
 import pytest
 
 from data.cases.case import Case
+from data.cases.names import People
 from data.stories import SPLITS, TASKS, cases
 
 MEN = set("Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik".split())
 MEN |= {"Dan", "Joe", "Pete"}
 DID = {"singer": "sang", "driver": "drove", "teacher": "taught", "writer": "wrote", "rider": "rode"}
 HIMSELF = set("amazed annoyed frightened surprised bored impressed charmed upset".split())
-ALIVE = set("swam slept jumped drank yawned grew dug sneezed crawled barked".split())
+FIRST_NAMES = People().first_names
+HIS, HER = set("mr king uncle prince sir lord".split()), set("mrs queen aunt princess lady miss".split())
+WATERS = set("river lake stream creek pond sea".split())
+ALIVE = set("flew swam slept jumped drank yawned grew dug sneezed crawled barked".split())
 TIRED = set("tired hungry sleepy scared thirsty lazy sick nervous".split())
 WEAK = set("weak shy tiny".split())
 ADJECTIVE = r"(?:(?:old|small|happy|quiet) )?"
@@ -32,40 +36,49 @@ def gender_or_number(case: Case, gold: str, foil: str) -> bool:
     if pronoun == "It":
         return not one.endswith("s") and one not in TRADES
     if one[0].isupper():
-        return (one in MEN) == (pronoun == "He") != (other in MEN)
+        return is_man(one, case.text) == (pronoun == "He") != is_man(other, case.text)
     return one in TRADES
 
 
+def is_man(name: str, text: str) -> bool:
+    """By title, if there is one, by what people are called, or by the last letter."""
+    before = re.search(rf"(\w+) {name}\b", text)
+    if before and before[1].lower() in HIS | HER:
+        return before[1].lower() in HIS
+    if name in MEN or name in FIRST_NAMES:
+        return name in MEN or FIRST_NAMES[name] == "he"
+    return name[-1] not in "ae"
+
+
 def fact(case: Case, gold: str, foil: str) -> bool:
-    trade, did = gold.split()[0], word(case, case.spans.answer)
+    trade, did = gold.split()[0].lower(), word(case, case.spans.answer)
     return did == DID.get(trade, did) and (did[:3] == trade[:3] or trade in DID)
 
 
 def by_verb(case: Case, gold: str, foil: str) -> bool:
     subject, passive, verb, other = re.search(
-        r"((?:[a-z]+ )?[A-Z]\w+)(?: again)? (was )?([a-z]+ed|upset)(?: by)? ((?:[a-z]+ )?[A-Z]\w+)", case.text
+        r"((?:\w+ )?[A-Z]\w+)(?: again)? (was )?([a-z]+ed|upset)(?: by)? ((?:\w+ )?[A-Z]\w+)", case.text
     ).groups()
     doer, other = (other, subject) if passive else (subject, other)
-    doer = doer.removeprefix("then ")
     return gold.endswith((doer if verb in HIMSELF else other).split()[-1])
 
 
 def by_size(case: Case, gold: str, foil: str) -> bool:
     one, verb, other, size = re.search(
-        r"the (\w+)(?: again)? did not (\w+) (?:into )?the (\w+).* too (\w+)", case.text
+        r"[Tt]he (\w+)(?: again)? did(?: not|n't) (\w+) (?:into )?the (\w+).* too (\w+)", case.text
     ).groups()
     content, holder = (one, other) if verb == "fit" else (other, one)
     return gold == {"big": content, "small": holder}[size]
 
 
 def by_cue(case: Case, gold: str, foil: str) -> bool:
-    cue = re.search(r"because it was (\w+)", case.text)[1]
-    if chase := re.search(r"the (\w+) (?:soon )?(ran|chased)(?: away)?(?: from)? the (\w+)", case.text):
+    cue = re.search(r"because it was (?:too |so |very )?(\w+)", case.text)[1]
+    if chase := re.search(r"[Tt]he (\w+) (?:soon )?(ran|chased)(?: away)?(?: from)? the (\w+)", case.text):
         prey, hunter = chase[1], chase[3]
         if chase[2] == "chased":
             prey, hunter = hunter, prey
         return gold == (prey if cue in WEAK else hunter)
-    moves = set("dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel pig hen mule".split())
+    moves = set("animal dog cat horse cow fox sheep goat rabbit donkey goose bear wolf deer camel pig hen mule".split())
     return (gold in moves) == (cue in TIRED)
 
 
@@ -78,15 +91,21 @@ def by_subject(case: Case, gold: str, foil: str) -> bool:
 
 
 def after_the_cue(case: Case, gold: str, foil: str) -> bool:
-    return re.search(word(case, case.spans.cue) + r" (\w+)", case.text)[1] == gold
+    return re.search(rf"(?i)\b{word(case, case.spans.cue)} (?:of the )?(\w+)", case.text)[1] == gold
+
+
+def did(deed: str, case: Case) -> str:
+    if " of the " in case.text:
+        return "flooded" if deed in WATERS else "closed"
+    return "ate" if deed in ALIVE else "broke"
 
 
 def by_deed(case: Case, gold: str, foil: str) -> bool:
-    return after_the_cue(case, gold, foil) and word(case, case.spans.answer) == ("ate" if gold in ALIVE else "broke")
+    return after_the_cue(case, gold, foil) and word(case, case.spans.answer) == did(gold, case)
 
 
 def by_particle(case: Case, gold: str, foil: str) -> bool:
-    order = rf"the {ADJECTIVE}(\w+)(?: again)? (was )?\w+ (by )?the {ADJECTIVE}(\w+)\."
+    order = rf"[Tt]he {ADJECTIVE}(\w+)(?: again)? (was )?\w+ (by )?the {ADJECTIVE}(\w+)\."
     one, passive, _, other = re.search(order, case.text).groups()
     doer, other = (other, one) if passive else (one, other)
     expected = doer if " ka " in case.text else other
