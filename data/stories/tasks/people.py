@@ -130,7 +130,6 @@ def with_trades(rng: Random, slots: Slots, one: str, other: str) -> Slots:
     for candidate, (trade, did) in zip((one, other), pick_two(rng, lexicon.TRADES), strict=True):
         name = slots[candidate]
         slots |= {candidate: f"{trade} {name}", f"{candidate}_name": name, f"{candidate}_did": did}
-
     return slots
 
 

@@ -10,7 +10,7 @@ import pytest
 import data.text.files
 from common.errors import InputError
 from data import Batches, Files, TokenizerConfig, prepare
-from data.stories import Stories, lexicon
+from data.stories import lexicon
 from data.text import shards
 
 BYTES = TokenizerConfig("bytes")
