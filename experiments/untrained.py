@@ -1,4 +1,4 @@
-"""How often an untrained model is given a role: ``python -m experiments.untrained RUN [--seeds 200]``.
+"""How often an untrained model is given a role: ``python -m experiments.untrained RUN [--seeds 200 --split report]``.
 
 RUN gives the shape of the network and the tokenizer; its weights are not looked at. Every seed is measured as a trained
 model is, on as many cases. As none of them resolves anything, "behaviour first" alone would let no head pass; so what
@@ -77,10 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--cases", type=int, default=400)
+    parser.add_argument("--split", choices=("report", "unseen_names"), default="report", help="on which heads are quoted")
     options = parser.parse_args(arguments)
     state, _ = checkpoint.load(options.run, "latest", names=())
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
-    stories = (cases(split, options.cases, 0) for split in ("select", "report"))
+    stories = (cases(split, options.cases, 0) for split in ("select", options.split))
     tasks, _ = encode_tasks(tokenizer, *stories, config.block_size, seed=0)
     untrained = quote_untrained(GPT(config).eval(), tasks, seed=0)
     bars, texts = {name: Bar(*both, untrained[name]) for name, both in tasks.items()}, pattern_texts(tasks)

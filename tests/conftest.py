@@ -82,7 +82,11 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def story_tokenizer() -> Tokenizer:
     """BPE trained on as many stories as it takes to see every word often enough, as in a real run."""
-    return train_bpe(write("train", 20_000, seed=0), TokenizerConfig().vocab_size)
+    tokenizer = train_bpe(
+        (Stories.start + story for story in write("train", 40_000, seed=0)), TokenizerConfig().vocab_size
+    )
+    tokenizer.start = Stories.start
+    return tokenizer
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from model.config import require_count
 
-DEFAULT_MAX_STEPS = 3_000
+DEFAULT_MAX_STEPS = 2_000
 MAX_RATE = 1e6  # beyond, float32 overflows within a few steps
 MAX_TOKENS_PER_STEP = 1 << 27  # as many as the largest published runs, and a gigabyte of token ids
 
@@ -26,7 +26,7 @@ class OptimizerConfig:
     """
 
     name: Literal["muon", "adamw"] = "muon"
-    matrix_lr: float = 0.007
+    matrix_lr: float = 0.01
     embedding_lr: float = 0.1
     head_lr: float = 0.005
     scalar_lr: float = 0.005
@@ -69,7 +69,7 @@ class TrainConfig:
     max_tokens: int | None = None
     max_minutes: float | None = None
     patience: int | None = None
-    tokens_per_step: int = 1_024
+    tokens_per_step: int = 2_048
     micro_batch: int | None = None
     eval_every: int = 250
     checkpoint_every: int = 250

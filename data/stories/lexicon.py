@@ -281,7 +281,8 @@ TAKEN = frozenset(
         *(*vars(CAST).values(), *vars(HELD_OUT_WORDS).values()),
         *(PLAIN, GAPS, OPENERS, PLACES, MOODS, LOOKS, TRADES, TRAITS, BLAMES_DOER, BLAMES_OTHER),
         *(ANIMAL_CUES, SEAT_CUES, WAY_CUES, PREY_CUES, HUNTER_CUES, LINKS_NEAR, LINKS_CLAUSE, ADVERBS),
-        *(WILD_DEEDS, MADE_DEEDS, WATERS, FIRMS, tuple(OLIN_NOUNS.values())),
+        *(WILD_DEEDS, MADE_DEEDS, WATERS, FIRMS, DOER_FIRST, OTHER_FIRST),
+        *(tuple(words.values()) for words in (OLIN_NOUNS, OLIN_VERBS, OLIN_ADJECTIVES)),
     )
     for word in words_of(value)
 )

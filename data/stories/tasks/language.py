@@ -117,7 +117,7 @@ RECALL = Task(
             draw=draw_recall,
             open=True,
             words_for=lambda slots, gold: {"cue": slots[f"{gold}_trade"], "answer": slots[gold]},
-            questions=2,
+            questions=3,
         ),
     ),
 )
@@ -178,7 +178,7 @@ COPYING = Task(
             draw=draw_words,
             open=True,
             words_for=next_words,
-            questions=1,
+            questions=2,
             n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
         ),
     ),

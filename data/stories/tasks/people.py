@@ -89,7 +89,7 @@ AGREEMENT = Task(
             draw=draw_gender,
             open=True,
             words_for=kind_words,
-            questions=1,
+            questions=2,
         ),
         Template(
             "number",
@@ -104,7 +104,7 @@ AGREEMENT = Task(
             },
             draw=draw_number,
             words_for=kind_words,
-            questions=1,
+            questions=2,
         ),
         Template(
             "animacy",
@@ -119,7 +119,7 @@ AGREEMENT = Task(
             },
             draw=draw_animacy,
             words_for=kind_words,
-            questions=1,
+            questions=2,
         ),
     ),
 )
@@ -161,7 +161,7 @@ FACTS = Task(
             draw=lambda rng, cast: with_trades(rng, draw_gender(rng, cast, titled=0), "first", "second"),
             open=True,
             words_for=fact_words,
-            questions=1,
+            questions=2,
         ),
     ),
 )
@@ -192,7 +192,7 @@ CHAINS = Task(
             draw=draw_gender,
             open=True,
             words_for=chain_words,
-            questions=1,
+            questions=2,
         ),
     ),
 )

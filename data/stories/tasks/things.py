@@ -221,7 +221,7 @@ DEED = Template(
     draw=lambda rng, cast: draw_senses(rng, cast.ambiguous, DEEDS),
     words_for=sense_words,
     change_attribute=change_sense,
-    questions=2,
+    questions=3,
 )
 OWNER = Template(
     "owner",
@@ -237,7 +237,7 @@ OWNER = Template(
     draw=lambda rng, cast: draw_senses(rng, cast.ambiguous_places, OWNERS),
     words_for=sense_words,
     change_attribute=change_sense,
-    questions=2,
+    questions=3,
 )
 SENSE = Task(
     "sense",
