@@ -31,6 +31,7 @@ from probing import Findings, encode_tasks, in_text, probe, record_dynamics, res
 from probing.in_text import Windows, affordable, measure_text, windows_within
 from probing.in_text.budget import Plan
 from probing.in_text.quick import quick_text, record_costs
+from probing.known_sentences import read_known_sentences
 from probing.pairs import score_pairs, write_pairs
 from probing.splits import Split
 from report.probe_page import PAGE, write_probe_page
@@ -74,6 +75,9 @@ def main(command: ProbeCommand) -> None:
     source |= about_cases(command, report, text) | {"seed": command.seed}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress)
+        if command.cases is None and isinstance(corpus_of(run), Stories):
+            sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
+            findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
         if text is not None:
             findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
     print_findings(findings, console)

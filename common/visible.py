@@ -6,6 +6,7 @@ import unicodedata
 SHOWN = {"\n": "↵", "\t": "⇥", " ": " ", "\x7f": "␡"}
 SPACES = re.compile(" {2,}| $")  # that would go unseen
 START = "⟨start⟩"  # of a text: the end token, which has no bytes of its own
+END = "⟨end⟩"  # the same token after a text
 JOINERS = "\u200c\u200d"  # between letters and inside emoji, where they belong to what is seen
 
 

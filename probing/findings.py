@@ -31,7 +31,8 @@ class Role:
 @dataclass(frozen=True)
 class Findings:
     """All that was measured on one model. ``text``: its heads in a text, as ``probing.in_text.to_json`` has them, with
-    the ``source`` of the text; None where there was none.
+    the ``source`` of the text; None where there was none. ``sentences``: those of articles, as
+    ``probing.known_sentences`` has them.
     """
 
     model: GPT
@@ -42,6 +43,7 @@ class Findings:
     alignment: Alignment | None
     dynamics: Sequence[dict] = ()
     text: Mapping | None = None
+    sentences: Sequence[dict] = ()
 
     def roles(self, name: str, k: int) -> list[Role]:
         """Every role that head ``name``, the k-th, has; the strongest first."""
@@ -173,6 +175,7 @@ def to_json(findings: Findings) -> dict:
         "roles": [[head[0] if head else NO_ROLE for head in layer] for layer in roles],
         "all_roles": roles,
         "text": findings.text,
+        "sentences": list(findings.sentences),
     }
 
 

@@ -8,10 +8,11 @@ import torch
 
 from common.visible import START, visible
 from data import EncodedCase, Tokenizer
-from data.cases.case import SITES, Span, answer_columns, counterfactual_groups
+from data.cases.case import SITES, Span, answer_columns, counterfactual_groups, encode_case
 from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
+from probing.known_sentences import pairs_of
 from probing.patterns import PatternRecorder, show_patterns
 from probing.scoring import score_answers
 from probing.tasks import TaskResult
@@ -48,11 +49,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Example:
-    """A counterfactual pair, or one text, whose ``task`` is None; ``kind``: why this one is shown."""
+    """A counterfactual pair, or one text, whose ``task`` is None; ``kind``: why this one is shown. ``name``: where task
+    and kind do not say which.
+    """
 
     task: str | None
     kind: str
     texts: list[Text]
+    name: str | None = None
 
 
 def typical_and_hardest(result: TaskResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
@@ -96,8 +100,11 @@ def text_from_its_end(tokenizer: Tokenizer, tokens: Sequence[int]) -> Text:
 
 
 def choose_examples(findings: Findings, tokenizer: Tokenizer, first: str | None) -> list[Example]:
-    """A typical pair of each task, that of the ``first`` before all, then the hardest."""
+    """Pairs that articles use; a typical pair of each task, that of the ``first`` before all; then the hardest."""
     by_kind: dict[str, list[Example]] = {}
+    for pair in pairs_of(findings.sentences):
+        texts = [text_of_case(findings.model, tokenizer, encode_case(case, tokenizer)) for case in pair.cases()]
+        by_kind.setdefault("articles", []).append(Example(pair.task, "articles", texts, " or ".join(pair.keys)))
     for result in sorted(findings.tasks, key=lambda result: result.name != first):
         for kind, group in typical_and_hardest(result):
             texts = [text_of_case(findings.model, tokenizer, case) for case in group]
@@ -136,6 +143,7 @@ def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tupl
         {
             "task": example.task,
             "kind": example.kind,
+            "name": example.name,
             "texts": [text_json(text, *next(described)) for text in example.texts],
         }
         for example in kept

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics", "text_dynamics")
 SCRIPTS = {
     "probe": (
-        *(*SHARED, "found", "patterns", "roles", "tinted", "story", "sites", "numbers"),
+        *(*SHARED, "found", "patterns", "roles", "tinted", "sentences", "story", "sites", "numbers"),
         *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", "probe"),
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),

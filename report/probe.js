@@ -36,8 +36,9 @@ async function drawProbe() {
 }
 
 function taskSections(view, found, task, example) {
-  const { dynamics } = found.heads;
-  const sections = task || !found.text ? [rolesSection(view, found)] : [];
+  const { dynamics, sentences = [] } = found.heads; // a heads.json of earlier has none
+  const sections = sentences.length ? [sentencesSection(found.heads)] : [];
+  if (task || !found.text) sections.push(rolesSection(view, found));
   if (example) sections.push(storySection(view, found));
   if (task) sections.push(sitesSection(view, found));
   if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));

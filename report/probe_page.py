@@ -76,6 +76,14 @@ def heading_of(findings: Findings, text: Mapping | None, leads: bool) -> Heading
     return Heading(about, summary.title(findings), [*summary.sentences(findings), f"In a text: {title}."])
 
 
+def first_task(findings: Findings) -> str | None:
+    """The task to begin with: of the first sentence of articles that a head is shown for, or else the clearest."""
+    if known := [sentence["task"] for sentence in findings.sentences if sentence["look"]]:
+        return known[0]
+    clearest = summary.clearest(findings)
+    return clearest.name if clearest else None
+
+
 def write_probe_page(
     findings: Findings, tokenizer: Tokenizer, folder: Path, window: Sequence[int] | None = None
 ) -> list[Path]:
@@ -89,8 +97,7 @@ def write_probe_page(
     text, leads = heads.get("text"), text_summary.leads(heads)
     if leads:
         findings = replace(findings, tasks=[result for result in findings.tasks if result.resolved])
-    clearest = summary.clearest(findings)
-    first = clearest.name if clearest else None
+    first = first_task(findings)
     examples = choose_examples(findings, tokenizer, first)
     if window is not None:
         examples.insert(0 if leads else len(examples), example_of_window(findings, tokenizer, window))

@@ -157,6 +157,8 @@ def print_findings(findings: Findings, console: Console) -> None:
 def print_tasks(findings: Findings, console: Console) -> None:
     """Prints the one sentence, the tasks, the negative control and the role map."""
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
+    for line in sentence_lines(findings.sentences):
+        console.print(line)
     console.print(task_table(findings.tasks, wide=console.width >= 110))
     for note in behaviour_notes(findings.tasks):
         console.print(note)
@@ -171,6 +173,35 @@ def print_tasks(findings: Findings, console: Console) -> None:
     console.print(role_table(findings, console))
     for note in pattern_notes(findings):
         console.print(note)
+
+
+def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:
+    """The sentences of articles: each pair as its first text, and beneath it a line for each word that it may have."""
+    if not sentences:
+        return
+    yield "sentences of articles, of which a pair differs in one word; log-odds of answer to foil, in nats"
+    yield f"  {'word':<7}{'says':<15}{'head: its attention':<31}log-odds, with the two swapped; says"
+    for i, sentence in enumerate(sentences):
+        if i % 2 == 0:
+            yield sentence["text"]
+        yield f"  {sentence['key']:<7}{word_and_share(sentence['next'][0]):<15}{look_of(sentence)}"
+    yield ""
+
+
+def look_of(sentence: dict) -> str:
+    """What the head of a sentence looks at, and what a swap changes."""
+    if not (look := sentence["look"]):
+        return "the model does not resolve this task: no head is interpreted"
+    attention = (
+        f"{look['head']}: {sentence['gold']} {look['gold']:.0%}, {sentence['distractor']} {look['distractor']:.0%}"
+    )
+    if not (swap := look["swap"]):
+        return f"{attention} (nothing leads from there to the answer)"
+    return f"{attention:<31}{sentence['log_odds']:.1f} to {swap['log_odds']:.1f}, {word_and_share(swap)}"
+
+
+def word_and_share(said: dict) -> str:
+    return f"{said['word']} {said['probability']:.1%}"
 
 
 def known_head_table(findings: Findings) -> Table | None:

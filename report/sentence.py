@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from common.errors import InputError
-from common.visible import visible, visible_name, visible_text
+from common.visible import END, visible, visible_name, visible_text
 from data import Tokenizer
 from data.text.words import missing_words, words_in_pieces
 from model import GPT
@@ -24,7 +24,6 @@ from report.tinted_text import few, legend, tinted
 NEXT = 5  # likeliest tokens
 MOST_NAMED, MOST_CHANGING = 4, 3  # heads
 SMALLEST = 0.0005  # a probability that is not shown as 0
-END = "⟨end⟩"  # of the document
 
 
 @dataclass(frozen=True)

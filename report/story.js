@@ -1,6 +1,7 @@
 /* A story, its counterfactual beneath, the sites to look from, and the patterns of all heads on it. */
 
 const KINDS = {
+  articles: "A pair that articles use, chosen because it is known; all others are chosen by the head's numbers",
   typical:
     "A typical pair: the median of all pairs by how much more attention the best head gives to what is meant",
   hardest: "The hardest pair: the one on which the best head does worst",
@@ -8,7 +9,8 @@ const KINDS = {
 };
 const CASE_MARKS =
   " Underlined: what is meant; dotted: the other candidate. Bold: what differs between the two texts of the pair.";
-const exampleName = ({ task, kind }) => (task === null ? "the text that was measured" : `${words(task)}, ${kind}`);
+const exampleName = ({ task, kind, name }) =>
+  name ?? (task === null ? "the text that was measured" : `${words(task)}, ${kind}`);
 
 /** A range over the sites, each with its name beneath. */
 function siteSlider(view) {

@@ -21,13 +21,14 @@ from experiments.articles import (
     pronouns,
     scaling,
     sense,
+    sentences,
     translation,
 )
 from experiments.articles.doc import filled, section
 from experiments.runs import SEEDS, Setup
 
 # In the order of docs/articles.md; a claim is added with an import and a position here.
-MODULES = (pronouns, sense, distance, scaling, causality, heads, explanations, translation, attention_types)
+MODULES = (sentences, pronouns, sense, distance, scaling, causality, heads, explanations, translation, attention_types)
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in MODULES}
 
 

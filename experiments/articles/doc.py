@@ -1,7 +1,7 @@
 """Puts what was measured into docs/articles.md, so that numbers are not copied by hand.
 
-A claim has a section between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row of the first table that begins with
-``| [NAME](``. The text around them is written by people.
+A claim has a section between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and a row of the table of claims, which begins
+with ``| [NAME](``. The text around them is written by people.
 """
 
 import re
