@@ -34,6 +34,7 @@ def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_f
     assert pictures == {"role_map.svg"}, "nothing is resolved, and what an earlier probe drew is gone"
     assert found["tasks"].keys() == {"cue", "agreement", "random_lists"}
     assert found["tasks"]["cue"]["cases"] == 20
+    assert found["sentences"] == [], "a task of that name may be another one"
     assert "40 cases to select, 40 to report" in capsys.readouterr().out
 
 
@@ -46,6 +47,7 @@ def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_
         assert found[names]["model"]["tasks"] == names.split(",")
         assert f"only stories of {names.replace(',', ', ')}" in (finished_run / "probe" / "report.html").read_text()
     assert found["cue"]["tasks"]["cue"] == found["cue,recall"]["tasks"]["cue"]
+    assert [sentence["key"] for sentence in found["cue"]["sentences"]] == ["tired", "wide", "soft", "sleepy"]
     assert "untrained network" not in capsys.readouterr().out, "which is for terminals"
     assert "unknown task of stories 'cues'" in error_of("probe", f"run={finished_run}", "tasks=[cues]")
 

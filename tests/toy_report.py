@@ -46,6 +46,28 @@ def toy_findings() -> Findings:
     return replace(found, dynamics=moments)
 
 
+def toy_sentences() -> list[dict]:
+    """Sentences of articles as heads.json has them: one that is resolved, and one that says something else."""
+    sentence = {
+        "key": "tired",
+        "task": "agreement",
+        "text": "The cat left the mat. The cat was tired",
+        "answer": "cat",
+        "foil": "mat",
+        "gold": "cat",
+        "distractor": "mat",
+        "next": [{"word": "cat", "probability": 0.912}, {"word": "dog", "probability": 0.05}],
+        "p_answer": 0.912,
+        "p_foil": 0.01,
+        "log_odds": 4.5,
+        "look": {"head": MATTERS, "site": "A-1", "from": "tired", "gold": 0.81, "distractor": 0.03}
+        | {"swap": {"word": "mat", "probability": 0.666, "log_odds": -3.2}},
+    }
+    other = {"key": "<i>soft</i>", "task": UNRESOLVED, "text": "The cat left the mat. The cat was <i>soft</i>"}
+    other |= {"gold": "mat", "distractor": "cat", "answer": "mat", "foil": "cat", "p_answer": 0.02, "look": None}
+    return [sentence, sentence | other | {"next": [{"word": "<b>dog</b>", "probability": 0.5}]}]
+
+
 def write_toy_report(findings: Findings, folder: Path) -> None:
     write_files(findings, folder)
     found = json.loads((folder / "heads.json").read_text())  # by hand all numbers are 0, 1/2 or 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import toys
 from networks import loud_model
+from toy_report import toy_sentences
 
 from common.errors import InputError
 from data import encode_case
@@ -26,6 +27,7 @@ from experiments.articles import (
     pronouns,
     role_maps,
     sense,
+    sentences,
     translation,
 )
 from experiments.articles.__main__ import CLAIMS
@@ -179,6 +181,44 @@ def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path
         assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
         assert all(picture.read_bytes().startswith(PNG) for picture in result.pictures)
     assert verdicts == {"pronouns": "holds", "explanations": "holds", "causality": "does not hold"}
+
+
+def test_sentences_are_judged_by_answer_head_and_swap(toy_found, monkeypatch):
+    shown, unresolved = toy_sentences()
+
+    def judged(*seeds: list[dict]) -> claim.Result:
+        reported = [toy_found | {"sentences": own} for own in seeds]
+        monkeypatch.setattr(sentences, "default_found", lambda setup: reported)
+        return sentences.run(runs.Setup(Path()))
+
+    result = judged([shown], [shown])
+    assert (result.verdict, result.number[:35]) == ("holds", "of 2 sentences and seeds: 2 right, ")
+    ((columns, rows),) = ((table.columns, table.rows) for table in result.tables)
+    assert rows == [
+        [
+            f"{shown['text']} → cat",
+            "91.2, 91.2",
+            "1.0 A-1, 1.0 A-1",
+            "81, 81",
+            "3, 3",
+            "4.5, 4.5",
+            "-3.2, -3.2",
+            "mat, mat",
+        ]
+    ]
+    assert len(columns) == len(rows[0])
+    assert judged([shown, unresolved]).verdict == "holds in part"
+    assert judged([shown, unresolved]).tables[0].rows[1][1:4] == ["2.0 (<b>dog</b>)", "none", "none"]
+    look = shown["look"]
+    for spoiled in (
+        shown | {"answer": "rat"},
+        shown | {"look": look | {"distractor": 0.9}},
+        shown | {"look": look | {"swap": look["swap"] | {"log_odds": 0.1}}},
+        shown | {"look": look | {"swap": None}},
+    ):
+        assert judged([spoiled]).verdict == "does not hold"
+    with pytest.raises(InputError, match="has no sentences of articles; delete it"):
+        judged([])
 
 
 def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, monkeypatch):
