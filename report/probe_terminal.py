@@ -185,7 +185,7 @@ def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:
         if i % 2 == 0:
             yield sentence["text"]
         yield f"  {sentence['key']:<7}{word_and_share(sentence['next'][0]):<15}{look_of(sentence)}"
-    yield ""
+    yield "at 'it' a causal model cannot know (50 % by construction): the head is shown where it is best\n"
 
 
 def look_of(sentence: dict) -> str:

@@ -81,6 +81,7 @@ def test_the_terminal_has_a_line_for_each(findings):
     assert "The cat left the mat. The cat was tired\n  tired  cat 91.2%" in text
     assert re.search(r"1\.0: cat 81%, mat 3% +4\.5 to -3\.2, mat 66\.6%\n", text)
     assert re.search(r"<b>dog</b> 50\.0% *the model does not resolve this task", text)
+    assert "at 'it' a causal model cannot know (50 % by construction)" in text
     assert text.index("sentences of articles") < text.index("who looks back")
     console = Console(file=io.StringIO(), width=200)
     print_findings(toy_findings(), console)
