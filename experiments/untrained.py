@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--cases", type=int, default=400)
-    parser.add_argument("--split", choices=("report", "unseen_names"), default="report", help="on which heads are quoted")
+    parser.add_argument("--split", choices=("report", "unseen_names"), default="report")
     options = parser.parse_args(arguments)
     state, _ = checkpoint.load(options.run, "latest", names=())
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)

@@ -72,9 +72,15 @@ def first_names() -> dict[str, str]:
 
 @cache
 def real_names(gender: str, unseen: bool) -> list[str]:
-    """The first names of real people of one gender (data/languages/people) that training has, or never has."""
-    wanted = GENDERS[gender]
-    return [name for name, given in first_names().items() if given == wanted and is_unseen(name) == unseen]
+    """The first names of real people of one gender (data/languages/people) that training has, or never has; only those
+    with a last letter that shows it.
+    """
+    wanted, letters = GENDERS[gender], {end[-1] for end in ENDS[gender]}
+    return [
+        name
+        for name, given in first_names().items()
+        if given == wanted and name[-1] in letters and is_unseen(name) == unseen
+    ]
 
 
 def open_name(rng: Random, gender: str, unseen: bool) -> str:

@@ -145,7 +145,7 @@ FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
-    share=6,
+    share=5,
     counterfactual_kind="gender",
     templates=(
         Template(

@@ -62,7 +62,7 @@ CUE = Task(
     "cue",
     question="a word after a pronoun says which of two things it means",
     role="pronoun",
-    share=2,
+    share=4,
     counterfactual_kind="cue",
     templates=(
         Template(
@@ -243,7 +243,7 @@ SENSE = Task(
     "sense",
     question="what was done says which sense a word has",
     role="word_sense",
-    share=4,
+    share=3,
     counterfactual_kind="cue",
     templates=(
         DEED,
