@@ -26,7 +26,7 @@ class OptimizerConfig:
     """
 
     name: Literal["muon", "adamw"] = "muon"
-    matrix_lr: float = 0.01
+    matrix_lr: float = 0.012
     embedding_lr: float = 0.1
     head_lr: float = 0.005
     scalar_lr: float = 0.005

@@ -145,7 +145,7 @@ FACTS = Task(
     "facts",
     question="two steps: from a pronoun to a person to what that person did",
     role="pronoun",
-    share=5,
+    share=4,
     counterfactual_kind="gender",
     templates=(
         Template(
@@ -266,6 +266,7 @@ REASONS = Task(
     "reasons",
     question="three steps: from a verb to a pronoun's person to what that person did",
     role="pronoun",
+    share=2,
     counterfactual_kind="verb",
     templates=(
         Template(
