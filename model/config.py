@@ -37,7 +37,7 @@ class GPTConfig:
 
     vocab_size: int
     block_size: int = 128
-    n_layer: int = 2
+    n_layer: int = 3
     n_head: int = 4
     n_kv_head: int | None = None
     n_embd: int = 128
@@ -51,7 +51,7 @@ class GPTConfig:
     scale_attention: bool = True
     softcap: float = 15.0
     bias: bool = False
-    tie_embeddings: bool = False
+    tie_embeddings: bool = True
     dropout: float = 0.0
 
     def __post_init__(self) -> None:

@@ -1,7 +1,6 @@
 """What a tokenizer makes of annotated cases: tokens, or a plain reason why a case cannot be measured with it."""
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import product
 
 import numpy as np
@@ -10,7 +9,7 @@ from common.errors import InputError
 from data.cases.case import Case, EncodedCase, Span, encode_case
 from data.cases.files import one_line
 from data.text.tokenizers import Tokenizer
-from data.text.words import WORD
+from data.text.words import words_in_pieces
 
 
 def encode_cases(cases: Sequence[Case], tokenizer: Tokenizer) -> list[EncodedCase]:
@@ -154,21 +153,17 @@ def parts_late(encoded: EncodedCase, tokenizer: Tokenizer) -> bool:
 
 def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     """How many cases have words of several tokens; with bytes all are, and it says nothing."""
-    if tokenizer.kind == "bytes":
+    by_case = [words_in_pieces(up_to_answer(case), tokenizer) for case in cases]
+    spelled = {word: len(pieces) for words in by_case for word, pieces in words.items()}
+    if not spelled:
         return ""
-    tokens_in = cache(lambda word: len(tokenizer.encode(word)))
-    counts = [{word: n for word in words_before_end(case) if (n := tokens_in(word)) > 1} for case in cases]
-    split = {word: n for words in counts for word, n in words.items()}
-    if not split:
-        return ""
-    example = max(split, key=lambda word: split[word])
+    example = max(spelled, key=lambda word: spelled[word])
     return (
-        f"{sum(map(bool, counts))} of {len(cases)} cases contain words that this run's tokenizer can only spell in "
-        f"pieces (e.g. {example.strip()!r} as {split[example]} tokens): the model may never have seen them"
+        f"{sum(map(bool, by_case))} of {len(cases)} cases contain words that this run's tokenizer can only spell in "
+        f"pieces (e.g. {example.strip()!r} as {spelled[example]} tokens): the model may never have seen them"
     )
 
 
-def words_before_end(case: Case) -> list[str]:
-    """The words up to the answer, and the foil as it would stand there."""
-    text = words_at(case, (0, case.spans.answer[1]))
-    return [*WORD.findall(text), *WORD.findall(f" {case.foil}")]
+def up_to_answer(case: Case) -> str:
+    """The text up to the answer, and the foil as it would stand there."""
+    return f"{words_at(case, (0, case.spans.answer[1]))} {case.foil}"

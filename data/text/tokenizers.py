@@ -78,8 +78,11 @@ class Tokenizer:
         """The end token, then the ids of ``text`` after ``start``: int64 [n]. In training, too, documents follow an end
         token, that of the document before. Whatever is read from its beginning on is read like this.
         """
-        text = self.start * (bool(text) and not text.startswith(self.start)) + text
-        return np.concatenate(([self.end], self.encode(text)))
+        return np.concatenate(([self.end], self.encode(self.as_document(text))))
+
+    def as_document(self, text: str) -> str:
+        """``text`` after ``start``, unless it begins with it or is empty."""
+        return text if not text or text.startswith(self.start) else self.start + text
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with the end token after each text that ends a document.

@@ -52,9 +52,9 @@ def refusal(name: str, schema: type, *arguments: str) -> str:
 def test_the_defaults_are_stories_and_tiny():
     defaults = train()
     assert defaults.data.name == "stories"
-    assert (defaults.model.n_layer, defaults.model.n_head, defaults.model.n_embd) == (2, 4, 128)
+    assert (defaults.model.n_layer, defaults.model.n_head, defaults.model.n_embd) == (3, 4, 128)
     assert defaults.optimizer.name == "muon"
-    assert defaults.max_steps == 3_000
+    assert defaults.max_steps == 2_000
     assert defaults.wandb.mode == "offline"
 
 

@@ -152,9 +152,9 @@ def test_invalid_bytes_are_counted_also_when_the_tokens_are_reused(tmp_path):
         assert prepare(Files(str(path)), BYTES, tmp_path / "cache").counts.replaced == 2
 
 
-def test_stories_give_every_word_one_token(stories):
+def test_stories_give_every_word_one_token(story_tokenizer):
     """Every word that a story is about, unless it is spelled anew."""
-    known = set(stories.tokenizer.pieces)
+    known = set(story_tokenizer.pieces)
     for word in lexicon.words_of(tuple(vars(lexicon.CAST).values())):
         assert f" {word}".encode() in known
 

@@ -23,6 +23,8 @@ def test_words_of_several_tokens_are_shown_with_their_pieces():
         " Tomé": [b"Tom", b"\xc3", b"\xa9"],
     }
     assert words_in_pieces("Tom", byte_tokenizer()) == {}
+    tokenizer.start = " "
+    assert words_in_pieces("Tom", tokenizer) == {}, "a story begins with a space"
 
 
 @pytest.mark.parametrize("tokenizer", [byte_tokenizer(), train_bpe(STORIES, 270), train_bpe(STORIES * 3, 300)])
