@@ -105,11 +105,19 @@ class EncodedCase:
         return list(mentions.values())
 
 
+def byte_ends(tokens: Sequence[int] | np.ndarray, text: str, tokenizer: Tokenizer) -> np.ndarray:
+    """Where the first tokens of the document ``text`` end in its bytes: tokens[i] covers ends[i - 1] .. ends[i] - 1.
+
+    What the tokenizer puts before the text has bytes below 0.
+    """
+    before = len(tokenizer.document(text).encode()) - len(text.encode())
+    return np.cumsum(tokenizer.lengths[np.asarray(tokens)]) - before
+
+
 def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
     """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""
     tokens = tokenizer.encode_document(text)
-    ends = np.cumsum(tokenizer.lengths[tokens])
-    ends -= ends[-1] - len(text.encode())  # of the text alone, tokens[i] covers bytes ends[i - 1] .. ends[i] - 1
+    ends = byte_ends(tokens, text, tokenizer)
 
     def token_at(byte: int) -> int:
         return int(np.searchsorted(ends, byte, side="right"))

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from common.errors import InputError
-from data.cases.case import Case, EncodedCase, Span, encode_case
+from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case
 from data.cases.files import one_line
 from data.text.tokenizers import Tokenizer
 from data.text.words import words_in_pieces
@@ -120,7 +120,7 @@ def note_cut(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
 def cut_spans(case: Case, tokenizer: Tokenizer) -> list[Span]:
     """The spans whose tokens hold more than the span and white space around it."""
     raw, spans = case.text.encode(), case.spans
-    bounds = np.concatenate(([0], np.cumsum(tokenizer.lengths[tokenizer.encode(case.text)])))
+    bounds = byte_ends(tokenizer.encode_document(case.text), case.text, tokenizer).clip(min=0)
     marked = (*spans.gold, *spans.distractors, spans.pronoun, spans.cue, spans.subject)
     cut = []
     for start, end in filter(None, marked):
@@ -147,8 +147,7 @@ def note_parted(encoded: Sequence[EncodedCase], total: int, tokenizer: Tokenizer
 
 def parts_late(encoded: EncodedCase, tokenizer: Tokenizer) -> bool:
     """Whether a token that both continuations share already holds a part of the answer."""
-    read = int(tokenizer.lengths[list(encoded.tokens[:-1])].sum())
-    return read > encoded.case.spans.answer[0]
+    return byte_ends(encoded.tokens[:-1], encoded.case.text, tokenizer)[-1] > encoded.case.spans.answer[0]
 
 
 def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
@@ -157,13 +156,19 @@ def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     spelled = {word: len(pieces) for words in by_case for word, pieces in words.items()}
     if not spelled:
         return ""
-    example = max(spelled, key=lambda word: spelled[word])
+    tokens_in = cache(lambda word: len(tokenizer.encode(word)))
+    counts = [{word: n for word in words_before_end(case, tokenizer) if (n := tokens_in(word)) > 1} for case in cases]
+    split = {word: n for words in counts for word, n in words.items()}
+    if not split:
+        return ""
+    example = max(split, key=lambda word: split[word])
     return (
         f"{sum(map(bool, by_case))} of {len(cases)} cases contain words that this run's tokenizer can only spell in "
         f"pieces (e.g. {example.strip()!r} as {spelled[example]} tokens): the model may never have seen them"
     )
 
 
-def up_to_answer(case: Case) -> str:
-    """The text up to the answer, and the foil as it would stand there."""
-    return f"{words_at(case, (0, case.spans.answer[1]))} {case.foil}"
+def words_before_end(case: Case, tokenizer: Tokenizer) -> list[str]:
+    """The words up to the answer, and the foil as it would stand there."""
+    text = tokenizer.document(words_at(case, (0, case.spans.answer[1])))
+    return [*WORD.findall(text), *WORD.findall(f" {case.foil}")]

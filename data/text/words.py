@@ -11,12 +11,12 @@ WORD = re.compile(r" ?(?<![^\W\d_])(?<![^\W\d_]['’])[^\W\d_]+")
 
 
 def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:
-    """The words of a document ``text`` that take several tokens, in order, each with the bytes of these tokens, without the
-    space before the word. Empty for bytes, where all words do.
+    """The words of the document ``text`` that take several tokens, in order, each with the bytes of these tokens,
+    without the space before the word. Empty for bytes, where all words do.
     """
     if tokenizer.kind == "bytes":
         return {}
-    words = WORD.findall(tokenizer.as_document(text))
+    words = WORD.findall(tokenizer.document(text))
     spelled = {word: [tokenizer.pieces[i].strip() for i in tokenizer.encode(word)] for word in words}
     return {word: [*filter(None, pieces)] for word, pieces in spelled.items() if sum(map(bool, pieces)) > 1}
 

@@ -1,5 +1,6 @@
 """What a tokenizer makes of annotated sentences: reported in plain words, or refused by name."""
 
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -60,7 +61,8 @@ def test_what_cannot_be_measured_can_still_be_explained(bpe):
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
 def test_what_fits_needs_no_explanation(story_tokenizer, kind):
     tokenizer, block_size = {"bytes": (byte_tokenizer(), 512), "bpe": (story_tokenizer, 128)}[kind]
-    known = cases("report", 20, 0, ("cue", "subject_verb", "sense", "translation"))  # no word is spelled anew
+    tasks = ("cue", "subject_verb", "sense", "translation")  # whose words are never spelled anew
+    known = cases("report", 20, 0, tasks)
     assert explain_fit(known, tokenizer, block_size) == []
 
 
@@ -84,6 +86,15 @@ def test_answers_that_begin_like_their_foils_are_counted(bpe):
     (reported,) = sentences(explain_fit([CASE, changed(foil="Tomcat")], bpe, 100), "begin with")
     assert not sentences(explain_fit([CASE, apart], bpe, 100), "begin with")
     assert reported.startswith("in 1 of 2 cases answer and foil begin with the same token (changed: 'Tom', 'Tomcat')")
+
+
+def test_what_is_put_before_a_text_is_no_part_of_it(bpe):
+    begun = copy(bpe)
+    begun.start = " "
+    apart = changed(TEXT.replace(" Tom.", "-Tom."))  # the token before the answer ends where the answer begins
+    assert not sentences(explain_fit([apart], begun, 100), "begin with")
+    (reported,) = sentences(explain_fit([changed(gold=((1, 3),))], begun, 100), "inside a token")
+    assert "'om'" in reported
 
 
 def test_words_that_can_only_be_spelled_in_pieces_are_counted(bpe):

@@ -24,7 +24,7 @@ def test_words_of_several_tokens_are_shown_with_their_pieces():
     }
     assert words_in_pieces("Tom", byte_tokenizer()) == {}
     tokenizer.start = " "
-    assert words_in_pieces("Tom", tokenizer) == {}, "a story begins with a space"
+    assert words_in_pieces("Tom met Tom", tokenizer) == {}, "the first word is read after a space"
 
 
 @pytest.mark.parametrize("tokenizer", [byte_tokenizer(), train_bpe(STORIES, 270), train_bpe(STORIES * 3, 300)])
