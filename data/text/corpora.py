@@ -16,12 +16,10 @@ from data.text.finding import find_files
 
 
 class Corpus(Protocol):
-    @property
-    def name(self) -> str: ...
+    start: ClassVar[str]  # what every document begins with, if that is the same in all; else nothing
 
     @property
-    def start(self) -> str:
-        """What every document begins with, if that is the same in all; else nothing."""
+    def name(self) -> str: ...
 
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Changes, as JSON, when the text seems to have changed; raises InputError where there is none."""
