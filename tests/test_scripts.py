@@ -47,7 +47,7 @@ def test_a_run_holds_all_that_is_needed(finished_run):
     assert [row["step"] for row in rows] == list(range(21))
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
     assert {"referential/cue/loss", "referential/agreement/accuracy"} <= rows[10].keys()
-    for split in ("report", "templates", "gaps", "names"):
+    for split in ("report", "templates", "gaps", "new_role"):
         assert f"{split}/cue/accuracy" in rows[-1], "the last row says how the stories were understood in the end"
         assert f"{split}/cue/accuracy" not in rows[10]
     assert {path.name for path in (finished_run / "checkpoints" / "step_000020").iterdir()} == {

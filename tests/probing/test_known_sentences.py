@@ -43,7 +43,7 @@ def test_a_head_is_looked_at_and_changed_as_in_any_case(model, stories, task, he
     masses, k = score_heads(model, cases, (site,)), head_names(model).index(head)
     limit = tolerance(n_terms=additions(model.config, BLOCK), scale=30)
     assert left_out == []
-    assert float((measured["swap"] - measured["clean"]).abs().max()) > 10 * limit, "a swap changes something"
+    assert float((measured["swap"] - measured["clean"]).abs().max()) > 5 * limit, "a swap changes something"
     for i, (sentence, case) in enumerate(zip(sentences, cases, strict=True)):
         look, clean = sentence["look"], float(measured["clean"][0, i])
         assert sentence["log_odds"] == pytest.approx(clean, abs=limit)

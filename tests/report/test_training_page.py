@@ -165,7 +165,7 @@ def test_long_samples_are_cut_and_say_so(open_run):
 def test_it_fits_a_phone(open_run, scheme):
     rows = record(looks=True)
     rows[-1]["sample"] = "x" * 500
-    for split in ("report", "templates", "gaps", "names"):
+    for split in ("report", "templates", "gaps", "unseen_names", "new_role"):
         rows[-1] |= references(1.0, split)
     page = open_run(rows, width=390, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -250,9 +250,9 @@ def test_generalisation_is_not_told_of_before_the_end(open_run):
 
 def test_generalisation_has_a_number_for_each_split(open_run):
     rows = record()
-    rows[-1] |= references(0.5, "report") | references(1.0, "templates") | references(3.0, "names")
+    rows[-1] |= references(0.5, "report") | references(1.0, "templates") | references(3.0, "unseen_names")
     cells = open_run(rows).locator("#generalisation tbody tr").first.locator("th, td").all_inner_texts()
-    assert cells == ["cue", "66.7\u00a0%", "0.500", "0.69", "50.0\u00a0%", "–", "25.0\u00a0%", "75.0\u00a0%"]
+    assert cells == ["cue", "66.7\u00a0%", "0.500", "0.69", "50.0\u00a0%", "–", "25.0\u00a0%", "–"]
 
 
 def test_nothing_moves_while_it_is_drawn(open_run):
