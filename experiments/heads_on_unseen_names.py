@@ -1,11 +1,13 @@
 """What heads do where no name is known: ``python -m experiments.heads_on_unseen_names RUN [RUN ...] [--cases 400]``.
 
-Heads are chosen on *select*, as always, and quoted on the split *unseen_names*. A name there has one to five tokens; a
-second table says on which of them the chosen head puts its attention.
+Heads are chosen on *select*, as always, and quoted on the split *unseen_names*. A candidate there has one to five
+tokens, and one more in *facts* and *reasons*, where its trade comes first (*baker Priyanka*). A second table shows how
+the chosen head divides its attention among the tokens of what is meant.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +23,20 @@ from probing.tasks import TaskResult
 from storage.weights import load_model
 
 OPEN = tuple(name for name, task in TASKS.items() if any(template.open for template in task.templates))
-PIECES = ("first", "in between", "last")
+PARTS = ("first", "in between", "last")  # tokens
 
 
-def shares_of_pieces(model: GPT, result: TaskResult) -> Mapping[str, float]:
-    """How the best head, at its site, divides what it gives to names of three tokens or more."""
+def shares_of_parts(model: GPT, result: TaskResult) -> Mapping[str, float]:
+    """How the best head, at its site, divides what it gives to a candidate of three tokens or more, if it is meant."""
     given = []
     for case in result.cases:
         start, end = case.gold[-1]
-        if end - start >= len(PIECES):
+        if end - start >= len(PARTS):
             weights = attention_row(model, case.tokens, case.sites[result.quotes[result.best].site], result.best)
-            name = np.array(weights[start:end])
-            given.append((name[0], name[1:-1].sum(), name[-1]))
+            first, *between, last = weights[start:end]
+            given.append((first, sum(between), last))
     total = np.sum(given, axis=0)
-    return dict(zip(PIECES, total / total.sum(), strict=True))
+    return dict(zip(PARTS, total / total.sum(), strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, default=400, help="of each task and split")
     options = parser.parse_args(arguments)
     select, report = (cases(split, options.cases, 0, OPEN) for split in ("select", "unseen_names"))
-    rows, pieces = [], []
+    rows, divided = [], []
     for run in options.runs:
         model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
         findings = probe(model, tokenizer, select, report)
@@ -53,11 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for result in findings.tasks:
             if result.name in OPEN:
                 rows.append(row(result.name, run.name, tasks[result.name]))
-                shares = shares_of_pieces(model, result)
-                pieces.append([result.name, run.name, result.best, *(f"{shares[piece]:.0%}" for piece in PIECES)])
-    print(Table(COLUMNS, sorted(rows, key=lambda cells: OPEN.index(cells[0]))).markdown())
-    print("\nattention of the chosen head to the tokens of a name of three or more\n")
-    print(Table(("task", "run", "head", *PIECES), sorted(pieces, key=lambda cells: OPEN.index(cells[0]))).markdown())
+                shares = shares_of_parts(model, result)
+                divided.append([result.name, run.name, result.best, *(f"{shares[part]:.0%}" for part in PARTS)])
+    by_task = partial(sorted, key=lambda cells: OPEN.index(cells[0]))
+    print(Table(COLUMNS, by_task(rows)).markdown())
+    print(
+        "\nattention of the chosen head to candidates of three tokens or more; in facts and reasons the trade is first\n"
+    )
+    print(Table(("task", "run", "head", *PARTS), by_task(divided)).markdown())
 
 
 if __name__ == "__main__":

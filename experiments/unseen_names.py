@@ -1,9 +1,9 @@
 """Sentences about people whose names no story has: ``python -m experiments.unseen_names RUN [RUN ...]``.
 
 unseen_names.tsv has 64 sentences of five tasks, each followed by its counterfactual. Their names are real first names
-of many cultures that training never has (data/stories/names.py: ``is_unseen``), in the order of a list, each woman's
-ending in *a* or *e*, each man's in a consonant, *o* or *u*. A sentence is right if the likeliest continuation, token by
-token, spells exactly the answer.
+of many cultures that training never has (data/stories/names.py: ``is_unseen``); each woman's ends in *a* or *e*, each
+man's in a consonant, *o* or *u*. A sentence is right if the likeliest continuation, token by token, spells exactly the
+answer.
 """
 
 import argparse
@@ -25,7 +25,7 @@ FILE = Path(__file__).with_suffix(".tsv")
 
 @dataclass(frozen=True)
 class Sentence:
-    """What a model reads, the word that comes next, and the one that would come if the other candidate were meant."""
+    """What a model reads, the word that comes next, and the one that would if the other candidate were meant."""
 
     task: str
     sentence: str
@@ -33,8 +33,8 @@ class Sentence:
     other: str
 
 
-def read_sentences(path: Path = FILE) -> list[Sentence]:
-    with path.open(encoding="utf-8", newline="") as file:
+def read_sentences() -> list[Sentence]:
+    with FILE.open(encoding="utf-8", newline="") as file:
         return [Sentence(**row) for row in csv.DictReader(file, delimiter="\t")]
 
 
@@ -53,15 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for run in options.runs:
         model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
         said = [says(model, tokenizer, sentence) for sentence in sentences]
-        right = {sentence: sentence.answer == word for sentence, word in zip(sentences, said, strict=True)}
-        for task in dict.fromkeys(sentence.task for sentence in sentences):
-            own = [is_right for sentence, is_right in right.items() if sentence.task == task]
-            rows.append([run.name, task, f"{sum(own)} of {len(own)}"])
-        rows.append([run.name, "all", f"{sum(right.values())} of {len(right)}"])
+        wrong = {sentence: word for sentence, word in zip(sentences, said, strict=True) if word != sentence.answer}
+        for task in (*dict.fromkeys(sentence.task for sentence in sentences), "all"):
+            own = [sentence for sentence in sentences if task in (sentence.task, "all")]
+            rows.append([run.name, task, f"{sum(sentence not in wrong for sentence in own)} of {len(own)}"])
         if options.wrong:
-            for sentence, word in zip(sentences, said, strict=True):
-                if word != sentence.answer:
-                    print(f"{run.name}: {sentence.sentence} **{word}** ({sentence.answer})")
+            for sentence, word in wrong.items():
+                print(f"{run.name}: {sentence.sentence} **{word}** ({sentence.answer})")
     print(Table(["run", "task", "right"], rows).markdown())
 
 

@@ -45,7 +45,7 @@ def test_the_share_that_is_right_is_counted_by_task(finished_run, capsys, monkey
     assert lines[0] == f"run: {SENTENCES[0].sentence} **{SENTENCES[0].other}** ({SENTENCES[0].answer})"
 
 
-def test_heads_are_quoted_on_unseen_names_and_their_attention_divided_by_piece(finished_run, capsys):
+def test_heads_are_quoted_on_unseen_names_and_their_attention_divided_by_token(finished_run, capsys):
     heads_on_unseen_names.main([str(finished_run), "--cases", "40"])
     tables = capsys.readouterr().out.split("\n\n")
     for table in (tables[0], tables[2]):
@@ -56,10 +56,10 @@ def test_heads_are_quoted_on_unseen_names_and_their_attention_divided_by_piece(f
         assert sum(shares) == pytest.approx(100, abs=1)
 
 
-def test_the_shares_of_pieces_are_of_all_that_names_get(monkeypatch):
+def test_the_shares_of_first_and_last_tokens_are_of_all_that_names_get(monkeypatch):
     """A name at tokens 1 to 4, one that is too short, and one at 0 to 2."""
     monkeypatch.setattr(heads_on_unseen_names, "attention_row", lambda *_: [0.1, 0.4, 0.1, 0.1, 0.2, 0.1])
     names = [SimpleNamespace(tokens=(), gold=[span], sites={"A-1": 5}) for span in ((1, 5), (2, 4), (0, 3))]
     result = SimpleNamespace(cases=names, best="1.2", quotes={"1.2": SimpleNamespace(site="A-1")})
-    shares = heads_on_unseen_names.shares_of_pieces(None, result)
+    shares = heads_on_unseen_names.shares_of_parts(None, result)
     assert shares == pytest.approx({"first": 0.5 / 1.4, "in between": 0.6 / 1.4, "last": 0.3 / 1.4})
