@@ -60,7 +60,9 @@ def read_part(case: Case) -> str:
 
 @torch.inference_mode()
 def read_pair(model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], best: HeadQuote | None) -> list[dict]:
-    """The records of two counterfactuals; raises InputError where the tokenizer or the block cannot have them."""
+    """The records of two counterfactuals; raises InputError where the tokenizer cannot measure them or the block is too
+    short.
+    """
     texts = [read_part(case) for case in cases]
     prompts = [encode_sentence(text, model, tokenizer) for text in texts]
     encoded = [encode_checked(case, tokenizer) for case in cases]
@@ -97,7 +99,7 @@ def look(batch: Batch, best: HeadQuote, tokenizer: Tokenizer) -> list[dict]:
     rows = batch.rows(best.site)
     pattern = batch.replay.pattern(layer, rows[:, None])[:, number, 0]  # [B, T]
     masses = (batch.marks() @ pattern[..., None])[..., 0].tolist()  # [B, M], gold first
-    swaps: list[dict | None] = [None] * len(batch.cases)
+    swaps: Sequence[dict | None] = [None] * len(batch.cases)
     if any(paths_to_answer(batch.model, batch.cases, best.name, best.site)):
         output = changed_row(batch, layer, rows, "weight_swap")[:, number]  # [B, d]
         swaps = says(batch, replay_row(batch, layer, rows, [number], output[None])[0], tokenizer)
@@ -114,8 +116,8 @@ def look(batch: Batch, best: HeadQuote, tokenizer: Tokenizer) -> list[dict]:
     ]
 
 
-def says(batch: Batch, logits: Tensor, tokenizer: Tokenizer) -> list[dict | None]:
-    """The likeliest tokens and the log-odds of logits [B, vocabulary]."""
+def says(batch: Batch, logits: Tensor, tokenizer: Tokenizer) -> list[dict]:
+    """The likeliest token and the log-odds of each case's logits [B, vocabulary]."""
     likeliest, odds = logits.softmax(-1).max(-1), batch.log_odds(logits[None])[0]
     columns = zip(likeliest.indices.tolist(), likeliest.values.tolist(), odds.tolist(), strict=True)
     return [{"word": shown(tokenizer, [i]), "probability": p, "log_odds": nats} for i, p, nats in columns]
