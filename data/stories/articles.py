@@ -31,26 +31,27 @@ class Pair:
         return self.case(0), self.case(1)
 
     def case(self, i: int) -> Case:
-        key, answer, foil = self.keys[i], self.answers[i], self.answers[1 - i]
+        key, gold, answer = self.keys[i], self.candidates[i], self.answers[i]
+        other_key, other, foil = self.keys[1 - i], self.candidates[1 - i], self.answers[1 - i]
         text = self.text.format(key=key, answer=answer)
         key_at = span(self.text.partition("{key}")[0], key)
         answer_at = span(self.text.partition("{answer}")[0].format(key=key), answer)
         return Case(
-            id=f"{self.keys[i]} {self.candidates[i]}",
+            id=f"{key} {gold}",
             text=text,
             task=self.task,
             template="articles",
             split="report",
             spans=Spans(
-                gold=(first(self.candidates[i], text),),
-                distractors=(first(self.candidates[1 - i], text),),
+                gold=(first(gold, text),),
+                distractors=(first(other, text),),
                 answer=answer_at,
                 pronoun=first(self.pronoun, text) if self.pronoun else None,
                 cue=key_at if self.kind == "cue" else None,
                 chain=(key_at,) if self.kind == "gender" else (),
             ),
             foil=foil,
-            counterfactual=f"{self.keys[1 - i]} {self.candidates[1 - i]}",
+            counterfactual=f"{other_key} {other}",
             counterfactual_kind=self.kind,
             chance_loss=math.log(2),
         )
@@ -64,9 +65,9 @@ def span(before: str, word: str) -> Span:
 
 def first(word: str, text: str) -> Span:
     """The bytes of a whole word where it first stands; raises ValueError where it does not."""
-    if not (found := re.search(rf"\b{re.escape(word)}\b", text)):
+    if not (match := re.search(rf"\b{re.escape(word)}\b", text)):
         raise ValueError(f"no {word!r} in {text!r}")
-    return span(text[: found.start()], word)
+    return span(text[: match.start()], word)
 
 
 PAIRS = (

@@ -1,21 +1,24 @@
-"""Every word that stories are made of. Each one is a single token once BPE has been trained on the stories."""
+"""The words that stories are made of, and who draws them.
+
+Each one is a single token once BPE has been trained on the stories, except those that are spelled anew (names.py).
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
-from typing import TypeVar
 
-from data.stories.names import open_name, open_word
-
-Drawn = TypeVar("Drawn")
+from data.stories.drawing import Item, pick
+from data.stories.names import GENDERS, open_name, open_word
 
 
 @dataclass(frozen=True)
 class Cast:
     """The words that a story can be about: its candidates are drawn from here.
 
-    ``persons`` and ``beasts`` are (one, many); ``ambiguous`` name an animal or a made thing, as their topic says.
+    ``persons`` and ``beasts`` are (one, many). ``ambiguous`` name an animal or a made thing, as what they do shows;
+    ``ambiguous_places`` a part of a water or of a firm, as their owner shows. In a share ``open_share`` of the stories,
+    names and the words of ``two_words`` are spelled anew; if ``unseen``, as training never has them.
     """
 
     men: tuple[str, ...]
@@ -37,31 +40,31 @@ class Cast:
         return self.men + self.women
 
     def is_open(self, rng: Random) -> bool:
-        """Whether the words of the next story are spelled anew: a story has two words of a kind, so that knowing one
-        of them never tells which is meant.
+        """Whether the candidates of the next story are spelled anew: both or neither, so that being known never shows
+        which one is meant.
         """
         return rng.random() < self.open_share
 
-    def name(self, rng: Random, gender: str | None = None, spelled: bool | None = None) -> str:
-        """The name of a "man" or a "woman", or of either, ``spelled`` anew or not."""
-        gender = gender or ("man", "woman")[int(rng.random() * 2)]
-        if self.is_open(rng) if spelled is None else spelled:
+    def name(self, rng: Random, gender: str, spelled: bool) -> str:
+        """The name of a "man" or a "woman", ``spelled`` anew or known."""
+        if spelled:
             return new(lambda: open_name(rng, gender, self.unseen))
-        words = self.men if gender == "man" else self.women
-        return words[int(rng.random() * len(words))]
+        return pick(rng, self.men if gender == "man" else self.women)
 
     def person(self, rng: Random, gender: str, spelled: bool, titled: float) -> tuple[str, str]:
-        """A title with a space after it, or nothing, and a name. After a title, a spelled name does not show gender."""
+        """A title with a space after it, or nothing, and a name. After a title, a name that is spelled anew need not
+        show its gender.
+        """
         if rng.random() >= titled:
             return "", self.name(rng, gender, spelled)
-        title = TITLES[gender][int(rng.random() * len(TITLES[gender]))]
+        title = pick(rng, TITLES[gender])
         name = new(lambda: open_word(rng, self.unseen).capitalize()) if spelled else self.name(rng, gender, spelled)
         return f"{title} ", name
 
     def two_names(self, rng: Random) -> tuple[str, str]:
         """Two names that begin with different letters, so that their first tokens differ."""
         spelled = self.is_open(rng)
-        return draw_two(lambda i: self.name(rng, None, spelled), lambda name: name)
+        return draw_two(lambda i: self.name(rng, pick(rng, GENDERS), spelled), str)
 
     def two_people(self, rng: Random, one: str, other: str, titled: float) -> tuple[tuple[str, str], tuple[str, str]]:
         """Title and name of two people of these genders, a share of whom is ``titled``; the names begin with different
@@ -73,8 +76,8 @@ class Cast:
     def two_words(self, rng: Random, words: tuple[str, ...]) -> tuple[str, str]:
         """Two of ``words``, or two made-up ones, that begin with different letters."""
         if self.is_open(rng):
-            return draw_two(lambda i: new(lambda: open_word(rng, self.unseen)), lambda word: word)
-        return draw_two(lambda i: words[int(rng.random() * len(words))], lambda word: word)
+            return draw_two(lambda i: new(lambda: open_word(rng, self.unseen)), str)
+        return draw_two(lambda i: pick(rng, words), str)
 
     @cached_property
     def nouns(self) -> tuple[tuple[str, str], ...]:
@@ -82,20 +85,21 @@ class Cast:
 
 
 def new(draw: Callable[[], str]) -> str:
-    """What ``draw`` draws first that is no word of English that the stories have."""
+    """What ``draw`` returns first that is no word of the lexicon."""
     while (word := draw()) in TAKEN:
         pass
     return word
 
 
-def draw_two(draw: Callable[[int], Drawn], word: Callable[[Drawn], str]) -> tuple[Drawn, Drawn]:
+def draw_two(draw: Callable[[int], Item], word: Callable[[Item], str]) -> tuple[Item, Item]:
+    """``draw(0)`` and ``draw(1)``, such that what ``word`` makes of them begins with different letters."""
     one, other = draw(0), draw(1)
     while word(one)[0] == word(other)[0]:
         other = draw(1)
     return one, other
 
 
-TITLED = 0.25  # of all people without a trade have a title
+TITLED = 0.25  # the share of people without a trade who have a title
 TITLES = {
     "man": ("Mr", "king", "uncle", "prince", "sir", "lord"),
     "woman": ("Mrs", "queen", "aunt", "princess", "lady", "Miss"),
@@ -137,7 +141,7 @@ CAST = Cast(
     open_share=0.6,
 )
 
-# They occur in training too, but only in passing: no ordinary story is about them. The split `names` is.
+# They occur in training too, but only in passing: no ordinary story is about them. The split `new_role` is.
 HELD_OUT_WORDS = Cast(
     men=("Dan", "Joe", "Pete"),
     women=("Tina", "Vera", "Joan"),
@@ -181,7 +185,8 @@ BLAMES_OTHER = tuple("thanked praised admired scolded blamed punished hired fire
 TRAITS = tuple("kind loud late new clever slow young funny".split())
 
 DID_NOT = ("did not", "didn't")
-TOO = ("", "too ")
+TOO_OR_NOT = ("", "too ")
+DEGREES = ("", "", "so ", "very ")
 ANIMAL_CUES = tuple("tired hungry sleepy scared thirsty lazy sick nervous".split())
 SEAT_CUES = tuple("soft warm comfortable smooth".split())
 WAY_CUES = tuple("wide muddy icy flooded narrow slippery steep dusty".split())
@@ -192,11 +197,11 @@ LINKS_NEAR = tuple("near behind beside with".split())
 LINKS_CLAUSE = tuple("said knew hoped thought".split())
 ADVERBS = tuple("really often always never still once".split())
 
-# What only animals do, and what only made things do: it tells which sense an ambiguous word has.
+# What only animals do, and what only made things do: it shows which sense an ambiguous word has.
 WILD_DEEDS = tuple("flew swam slept jumped drank yawned grew dug sneezed crawled barked".split())
 MADE_DEEDS = tuple("rusted cracked leaked bent melted faded shone snapped tore creaked".split())
 
-# Whose it is tells which sense a place has.
+# Whose it is shows which sense a place has.
 WATERS = tuple("river lake stream creek pond sea".split())
 FIRMS = tuple("firm town company city state club".split())
 
@@ -267,14 +272,14 @@ def words_of(value: object) -> Iterator[str]:
         yield from part.split() if isinstance(part, str) else words_of(part)
 
 
-# Words of the sentences themselves.
+# Words of the templates themselves.
 PLAIN = (
     "about again all and asked asleep away because but call called chess cross down drew everyone fell fit for forgot "
     "found from have heard helped hold into know laughed lost made maybe met missed much name next night nobody not "
     "olin over please pleased played rained ran saw say says song soon stayed stood stopped talked that the then think "
     "too very wait waited walked was waved well were woke you"
 )
-# What no name and no made-up word may be: a word of the stories.
+# What nothing that is spelled anew may be: a word that stories have anyway.
 TAKEN = frozenset(
     word
     for value in (

@@ -1,18 +1,21 @@
-"""Names that a story can have: some that return in every run, many of the world's, and millions that are spelled anew.
+"""Names and words that are spelled anew: first names of real people, and millions that are made up.
 
-A model that met forty names only would learn to choose among them. Names that occur once, spelled in pieces, leave it
-nothing but to copy whoever is meant. A spelled name shows its gender by its last letter: women's names end in *a* or
-*e*, men's in a consonant, *o* or *u*.
+A model that met the forty names of the lexicon only would learn to choose among them. Names that occur once, spelled in
+several tokens, leave it nothing but to copy whoever is meant. A name shows its gender by its last letter: women's names
+end in *a* or *e*, men's in a consonant, *o* or *u*.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 from zlib import crc32
 
 from data.cases.names import People
+from data.stories.drawing import pick
 
-GENDERS = {"man": "he", "woman": "she"}
-UNSEEN_BUCKETS, BUCKETS = 3, 20  # of all names and made-up words, which training never has
+GENDERS = ("man", "woman")
+REAL = 0.2  # the share of real names
+UNSEEN_BUCKETS, BUCKETS = 3, 20  # their ratio: the share of names and made-up words that training never has
 
 CONSONANTS = "b b c d d f g h h j j k k k l l l l m m m m n n n n p p q r r r r s s s s t t t v v w x y z".split()
 CLUSTERS = (
@@ -32,28 +35,24 @@ ENDS = {
 }
 SYLLABLES = (1, 1, 2, 2, 2, 2, 3, 3)
 SHORTEST, LONGEST = 3, 10  # letters
-MISSPELT = 0.15  # of all made-up words have a letter that could be any: so every pair of letters occurs
+MISSPELT = 0.15  # the share of made-up words in which one letter is drawn from all: so every pair of letters occurs
 
 
-def one_of(rng: Random, parts: list[str]) -> str:
-    return parts[int(rng.random() * len(parts))]
-
-
-def spell(rng: Random, ends: list[str] | None = None) -> str:
+def spell(rng: Random, ends: Sequence[str] | None = None) -> str:
     """A made-up word in lower case, which ends in one of ``ends`` if they are given."""
-    n = SYLLABLES[int(rng.random() * len(SYLLABLES))]
-    word = "" if rng.random() < 0.15 else one_of(rng, CLUSTERS if rng.random() < 0.2 else CONSONANTS)
+    n = pick(rng, SYLLABLES)
+    word = "" if rng.random() < 0.15 else pick(rng, CLUSTERS if rng.random() < 0.2 else CONSONANTS)
     for i in range(n):
-        word += one_of(rng, VOWEL_PAIRS if rng.random() < 0.15 else VOWELS)
+        word += pick(rng, VOWEL_PAIRS if rng.random() < 0.15 else VOWELS)
         if i < n - 1:
-            word += one_of(rng, CODAS) if rng.random() < 0.2 else ""
-            word += one_of(rng, CLUSTERS if rng.random() < 0.1 else CONSONANTS)
+            word += pick(rng, CODAS) if rng.random() < 0.2 else ""
+            word += pick(rng, CLUSTERS if rng.random() < 0.1 else CONSONANTS)
     if rng.random() < MISSPELT:
         at = int(rng.random() * len(word))
-        word = word[:at] + LETTERS[int(rng.random() * len(LETTERS))] + word[at + 1 :]
+        word = word[:at] + pick(rng, LETTERS) + word[at + 1 :]
     if ends is None:
-        return word + (one_of(rng, CODAS) if rng.random() < 0.6 else "")
-    end = one_of(rng, ends)
+        return word + (pick(rng, CODAS) if rng.random() < 0.6 else "")
+    end = pick(rng, ends)
     if end[0] in "aeiouy":
         word = word.rstrip("aeiouy") or word
     return word + end
@@ -75,7 +74,7 @@ def real_names(gender: str, unseen: bool) -> list[str]:
     """The first names of real people of one gender (data/languages/people) that training has, or never has; only those
     with a last letter that shows it.
     """
-    wanted, letters = GENDERS[gender], {end[-1] for end in ENDS[gender]}
+    wanted, letters = "he" if gender == "man" else "she", {end[-1] for end in ENDS[gender]}
     return [
         name
         for name, given in first_names().items()
@@ -84,16 +83,18 @@ def real_names(gender: str, unseen: bool) -> list[str]:
 
 
 def open_name(rng: Random, gender: str, unseen: bool) -> str:
-    """A name whose gender a reader can tell: one in five is a real one, the others are made up."""
-    if rng.random() < 0.2:
-        return one_of(rng, real_names(gender, unseen))
+    """A real or a made-up name whose last letter shows the gender; ``unseen``: one that training never has."""
+    if rng.random() < REAL:
+        return pick(rng, real_names(gender, unseen))
     while (name := open_word(rng, unseen, ENDS[gender]).capitalize()) in first_names():
         pass
     return name
 
 
-def open_word(rng: Random, unseen: bool, ends: list[str] | None = None) -> str:
-    """A made-up word in lower case."""
+def open_word(rng: Random, unseen: bool, ends: Sequence[str] | None = None) -> str:
+    """A made-up word in lower case, which ends in one of ``ends`` if they are given; ``unseen``: that training never
+    has.
+    """
     while True:
         word = spell(rng, ends)
         if SHORTEST <= len(word) <= LONGEST and is_unseen(word) == unseen:

@@ -10,11 +10,13 @@ from zlib import crc32
 
 from data.cases.case import Case, Span, Spans
 from data.stories import lexicon
-from data.stories.grammar import Slots, Task, Template, pick
+from data.stories.drawing import pick
+from data.stories.grammar import Slots, Task, Template
 from data.stories.tasks import TASKS
 
 # Heads are chosen on `select` and quoted on `report`; both have pairs of candidates that training never has. Each of
-# the others adds one more thing that training never has: sentences, more sentences in between, words in this role.
+# the others adds one more thing that training never has: sentences, more sentences in between, words in this role,
+# names that occur nowhere else.
 SPLITS = ("train", "select", "report", "templates", "gaps", "new_role", "unseen_names")
 GENERALISATION = ("templates", "gaps", "new_role", "unseen_names")
 COUNTERFACTUAL_KINDS = ("cue", "gender", "verb", "order", "attribute", "null")
@@ -43,7 +45,7 @@ def check_tasks(names: Sequence[str]) -> None:
 
 
 def as_first(text: str) -> str:
-    """What begins a story: without an opening phrase it has a space before it and no capital."""
+    """The first part of a story, without a space before it and with a capital: there may be no opening phrase."""
     text = text.removeprefix(" ")
     return text[:1].upper() + text[1:]
 
@@ -178,7 +180,7 @@ def write_pair(
         slots["gap"] = draw_gap(template, split, rng, gap)
         counterfactual_slots, counterfactual_gold = change(task, template, parts, slots, gold, kind, rng)
         if kind == "null" and not slots["opener"]:
-            continue
+            continue  # no other opening phrase is as long as none
         if kind != "attribute" or split in CASTS or stays(template, counterfactual_slots, split):
             break
     else:

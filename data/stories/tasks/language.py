@@ -4,8 +4,10 @@ from dataclasses import replace
 from random import Random
 
 from data.stories import lexicon
-from data.stories.grammar import Slots, Task, Template, pick, pick_two
+from data.stories.drawing import pick, pick_two
+from data.stories.grammar import Slots, Task, Template
 from data.stories.lexicon import Cast
+from data.stories.names import GENDERS
 
 SINGULAR = {many: one for cast in (lexicon.CAST, lexicon.HELD_OUT_WORDS) for one, many in cast.nouns}
 PLURAL = {one: many for many, one in SINGULAR.items()}
@@ -136,7 +138,7 @@ def draw_words(rng: Random, cast: Cast) -> Slots:
     i, j = pick(rng, PLACES_OF_TWO[len(words)])
     return {
         "opener": pick(rng, lexicon.OPENERS),
-        "name": cast.name(rng),
+        "name": cast.name(rng, pick(rng, GENDERS), cast.is_open(rng)),
         "first": first,
         "second": second,
         "head": " ".join(words[:i]),

@@ -3,8 +3,10 @@
 from random import Random
 
 from data.stories import lexicon
-from data.stories.grammar import Slots, Task, Template, pick, pick_two
+from data.stories.drawing import pick, pick_two
+from data.stories.grammar import Slots, Task, Template
 from data.stories.lexicon import Cast
+from data.stories.names import GENDERS
 
 PRONOUNS = {"man": "He", "woman": "She", "one": "It", "many": "They", "thing": "It"}
 
@@ -43,7 +45,7 @@ def draw_number(rng: Random, cast: Cast) -> Slots:
 
 def draw_animacy(rng: Random, cast: Cast) -> Slots:
     person, thing = pick(rng, lexicon.TRADES)[0], pick(rng, cast.things)
-    kind = pick(rng, ("man", "woman"))
+    kind = pick(rng, GENDERS)
     return {**draw_kinds(rng, (person, kind), (thing, "thing")), "look": pick(rng, lexicon.LOOKS)}
 
 
@@ -200,12 +202,11 @@ CHAINS = Task(
 
 def draw_deed(rng: Random, cast: Cast, titled: float = lexicon.TITLED) -> Slots:
     """Two people of one gender, so that only what was done says whom the pronoun means."""
-    men = rng.random() < 0.5
-    gender = "man" if men else "woman"
+    gender = pick(rng, GENDERS)
     (doer_title, doer), (other_title, other) = cast.two_people(rng, gender, gender, titled)
     return {
         **scene(rng),
-        "pronoun": "he" if men else "she",
+        "pronoun": PRONOUNS[gender].lower(),
         "doer": doer,
         "doer_title": doer_title,
         "other": other,

@@ -1,10 +1,12 @@
 """Tasks about animals and things: what *it* means, as a later word says; which sense a word has."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
 from data.stories import lexicon
-from data.stories.grammar import Slots, Task, Template, pick, pick_two
+from data.stories.drawing import pick, pick_two
+from data.stories.grammar import Slots, Task, Template
 from data.stories.lexicon import Cast
 
 THE_ENDINGS = {
@@ -22,7 +24,7 @@ def draw_crossing(rng: Random, cast: Cast) -> Slots:
         "opener": pick(rng, lexicon.OPENERS),
         "pronoun": "it",
         "did_not": pick(rng, lexicon.DID_NOT),
-        "too": pick(rng, lexicon.TOO),
+        "degree": pick(rng, lexicon.TOO_OR_NOT),
         "animal": pick(rng, cast.animals),
         "way": pick(rng, cast.ways),
         "animal_cue": pick(rng, lexicon.ANIMAL_CUES),
@@ -34,7 +36,7 @@ def draw_rest(rng: Random, cast: Cast) -> Slots:
     return {
         "opener": pick(rng, lexicon.OPENERS),
         "pronoun": "it",
-        "too": pick(rng, ("", "", "so ", "very ")),
+        "degree": pick(rng, lexicon.DEGREES),
         "animal": pick(rng, cast.animals),
         "seat": pick(rng, cast.seats),
         "animal_cue": pick(rng, lexicon.ANIMAL_CUES),
@@ -56,7 +58,7 @@ def draw_chase(rng: Random, cast: Cast) -> Slots:
 
 
 WAS = " because {pronoun} was {cue}."
-WAS_TOO = " because {pronoun} was {too}{cue}."
+WAS_TO_A_DEGREE = " because {pronoun} was {degree}{cue}."
 
 CUE = Task(
     "cue",
@@ -70,11 +72,11 @@ CUE = Task(
             key="cue",
             candidates=("animal", "way"),
             openings={
-                "cross": "{opener} the {animal:subject} {did_not} cross the {way}" + WAS_TOO,
-                "away": "{opener} the {animal:subject} stayed away from the {way}" + WAS_TOO,
-                "stopped": "{opener} the {way:subject} stopped the {animal}" + WAS_TOO,
-                "too much": "{opener} the {way:subject} was too much for the {animal}" + WAS_TOO,
-                "not for": "{opener} the {way:subject} was not for the {animal}" + WAS_TOO,
+                "cross": "{opener} the {animal:subject} {did_not} cross the {way}" + WAS_TO_A_DEGREE,
+                "away": "{opener} the {animal:subject} stayed away from the {way}" + WAS_TO_A_DEGREE,
+                "stopped": "{opener} the {way:subject} stopped the {animal}" + WAS_TO_A_DEGREE,
+                "too much": "{opener} the {way:subject} was too much for the {animal}" + WAS_TO_A_DEGREE,
+                "not for": "{opener} the {way:subject} was not for the {animal}" + WAS_TO_A_DEGREE,
             },
             endings=THE_ENDINGS,
             draw=draw_crossing,
@@ -86,11 +88,11 @@ CUE = Task(
             key="cue",
             candidates=("animal", "seat"),
             openings={
-                "sat": "{opener} the {animal:subject} sat on the {seat}" + WAS_TOO,
-                "slept": "{opener} the {animal:subject} slept on the {seat}" + WAS_TOO,
-                "pleased": "{opener} the {seat:subject} pleased the {animal}" + WAS_TOO,
-                "was for": "{opener} the {seat:subject} was for the {animal}" + WAS_TOO,
-                "lay": "{opener} the {animal:subject} stayed on the {seat}" + WAS_TOO,
+                "sat": "{opener} the {animal:subject} sat on the {seat}" + WAS_TO_A_DEGREE,
+                "slept": "{opener} the {animal:subject} slept on the {seat}" + WAS_TO_A_DEGREE,
+                "pleased": "{opener} the {seat:subject} pleased the {animal}" + WAS_TO_A_DEGREE,
+                "was for": "{opener} the {seat:subject} was for the {animal}" + WAS_TO_A_DEGREE,
+                "lay": "{opener} the {animal:subject} stayed on the {seat}" + WAS_TO_A_DEGREE,
             },
             endings=THE_ENDINGS,
             draw=draw_rest,
@@ -159,17 +161,17 @@ ROLES = Task(
 DID = {"wild": "ate", "made": "broke", "river": "flooded", "firm": "closed"}
 DEEDS = {"wild": lexicon.WILD_DEEDS, "made": lexicon.MADE_DEEDS}
 OWNERS = {"river": lexicon.WATERS, "firm": lexicon.FIRMS}
-Contexts = dict[str, tuple[str, ...]]  # what decides a sense, by the sense
+Contexts = Mapping[str, Sequence[str]]  # what decides a sense, by the sense
 
 
 def draw_senses(rng: Random, words: tuple[str, ...], contexts: Contexts) -> Slots:
-    """Two ambiguous words, each beside something that decides its sense: one in either sense."""
+    """Two ambiguous words, one in either sense, each beside what decides it."""
     decide = [(pick(rng, contexts[sense]), sense) for sense in contexts]
     return senses(rng, words, *pick_two(rng, decide))
 
 
 def draw_one_sense(rng: Random, words: tuple[str, ...], contexts: Contexts) -> Slots:
-    """Two in one sense: what decides it for either does so for both."""
+    """Two ambiguous words in the same sense."""
     sense = pick(rng, tuple(contexts))
     first, second = pick_two(rng, contexts[sense])
     return senses(rng, words, (first, sense), (second, sense))
@@ -241,7 +243,7 @@ OWNER = Template(
 )
 SENSE = Task(
     "sense",
-    question="what was done says which sense a word has",
+    question="what was done, or whose it is, says which sense a word has",
     role="word_sense",
     share=3,
     counterfactual_kind="cue",
