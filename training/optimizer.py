@@ -10,11 +10,14 @@ from training.schedule import learning_rate_scale, muon_momentum
 
 
 def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
-    """Every parameter in exactly one of: matrices (2-D, in blocks), embeddings, head, scalars (gains and biases)."""
+    """Every parameter in exactly one of: matrices (2-D, in blocks), embeddings, head, scalars (gains and biases).
+
+    A matrix that is embedding and head is in *head*: with the rate of embeddings it learns worse (docs/log.md).
+    """
     groups = {"matrices": [], "embeddings": [], "head": [], "scalars": []}
     for name, parameter in model.named_parameters():
         if name.startswith("head.") or (name.startswith("embed.") and model.config.tie_embeddings):
-            groups["head"].append(parameter)  # an embedding that is the head, too, bears the smaller rate of a head
+            groups["head"].append(parameter)
         elif name.startswith(("embed.", "position.")):
             groups["embeddings"].append(parameter)
         elif parameter.ndim == 2:

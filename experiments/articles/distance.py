@@ -41,7 +41,7 @@ TYPES = {
 }
 COLOURS = dict(zip(TYPES, ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7"), strict=True))
 TASK = "recall"
-GAPS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)  # sentences in between
+GAPS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 20)  # sentences in between: after more, a story of long names outgrows the block
 TRAINED = 2  # the longest gap of training
 STORIES = 400  # for each gap
 KEPT = 0.9  # a distance is kept while so many stories are right, as a mean over seeds
