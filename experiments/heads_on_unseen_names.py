@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 divided.append([result.name, run.name, result.best, *(f"{shares[part]:.0%}" for part in PARTS)])
     by_task = partial(sorted, key=lambda cells: OPEN.index(cells[0]))
     print(Table(COLUMNS, by_task(rows)).markdown())
-    print("\nattention of the chosen head to candidates of three tokens or more; in facts and reasons, first the trade\n")
+    print("\nits attention to candidates of three tokens or more; in facts and reasons the first is the trade\n")
     print(Table(("task", "run", "head", *PARTS), by_task(divided)).markdown())
 
 
