@@ -89,7 +89,8 @@ def test_training_with_gpt2s_tokenizer(script, input_folder, tmp_path):
     path.write_text((input_folder / inputs.PLAY).read_text(encoding="utf-8")[:20_000], encoding="utf-8")
     with inputs.gpt2_from(input_folder):
         script("train", "run=run", "data=files", f"data.path={path}", "tokenizer=gpt2", *FILES, "max_steps=1")
-    assert read_rows(Path("run/metrics.jsonl"))[0]["val_loss"] == pytest.approx(10.825, abs=0.02)  # ln 50257
+    first = read_rows(Path("run/metrics.jsonl"))[0]["val_loss"]
+    assert first == pytest.approx(10.825, abs=0.1), "ln 50257, nearly: a head that is the embedding is not near 0"
 
 
 def test_shakespeare_is_taken_from_the_cache_and_offline_says_where_to_put_it(
@@ -150,7 +151,8 @@ def test_sampling_shows_where_a_head_looked_when_the_last_word_was_chosen(script
     first, second = shown.split("sample 1:\n")[1].split("sample 2:\n")
     for part, word in zip((first, second), last_words, strict=True):
         assert part.startswith("  ⟨start⟩")
-        assert f"{word}«\n    from '" in part
+        word = re.escape(word.rstrip("\ufffd"))  # bytes that are no character are shown one by one
+        assert re.search(rf"{word}\S*«\n    from '", part)
     kept = [json.loads(line) for line in (finished_run / "samples" / "samples.jsonl").read_text().splitlines()]
     assert [record["show"] for record in kept[-2:]] == ["1.0", "1.0"]
 
