@@ -110,7 +110,7 @@ def byte_ends(tokens: Sequence[int] | np.ndarray, text: str, tokenizer: Tokenize
 
     What the tokenizer puts before the text has bytes below 0.
     """
-    before = len(tokenizer.document(text).encode()) - len(text.encode())
+    before = len(tokenizer.as_document(text).encode()) - len(text.encode())
     return np.cumsum(tokenizer.lengths[np.asarray(tokens)]) - before
 
 

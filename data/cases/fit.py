@@ -156,19 +156,13 @@ def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     spelled = {word: len(pieces) for words in by_case for word, pieces in words.items()}
     if not spelled:
         return ""
-    tokens_in = cache(lambda word: len(tokenizer.encode(word)))
-    counts = [{word: n for word in words_before_end(case, tokenizer) if (n := tokens_in(word)) > 1} for case in cases]
-    split = {word: n for words in counts for word, n in words.items()}
-    if not split:
-        return ""
-    example = max(split, key=lambda word: split[word])
+    example = max(spelled, key=lambda word: spelled[word])
     return (
         f"{sum(map(bool, by_case))} of {len(cases)} cases contain words that this run's tokenizer can only spell in "
         f"pieces (e.g. {example.strip()!r} as {spelled[example]} tokens): the model may never have seen them"
     )
 
 
-def words_before_end(case: Case, tokenizer: Tokenizer) -> list[str]:
-    """The words up to the answer, and the foil as it would stand there."""
-    text = tokenizer.document(words_at(case, (0, case.spans.answer[1])))
-    return [*WORD.findall(text), *WORD.findall(f" {case.foil}")]
+def up_to_answer(case: Case) -> str:
+    """The text up to the answer, and the foil as it would stand there."""
+    return f"{words_at(case, (0, case.spans.answer[1]))} {case.foil}"

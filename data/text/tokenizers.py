@@ -74,7 +74,7 @@ class Tokenizer:
             return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
         return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
 
-    def document(self, text: str) -> str:
+    def as_document(self, text: str) -> str:
         """``text`` as a document has it: after ``start``, unless it is empty or begins with it."""
         return text if not text or text.startswith(self.start) else self.start + text
 
@@ -82,7 +82,7 @@ class Tokenizer:
         """The end token, then the ids of ``text`` as a document: int64 [1 + n]. In training, too, documents follow an
         end token, that of the document before. Whatever is read from its beginning on is read like this.
         """
-        return np.concatenate(([self.end], self.encode(self.document(text))))
+        return np.concatenate(([self.end], self.encode(self.as_document(text))))
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with the end token after each text that ends a document.

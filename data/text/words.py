@@ -16,7 +16,7 @@ def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:
     """
     if tokenizer.kind == "bytes":
         return {}
-    words = WORD.findall(tokenizer.document(text))
+    words = WORD.findall(tokenizer.as_document(text))
     spelled = {word: [tokenizer.pieces[i].strip() for i in tokenizer.encode(word)] for word in words}
     return {word: [*filter(None, pieces)] for word, pieces in spelled.items() if sum(map(bool, pieces)) > 1}
 
