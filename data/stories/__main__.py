@@ -66,8 +66,8 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     if not drawn:
-        kind = f" by --counterfactual {arguments.counterfactual}" if arguments.counterfactual else ""
-        parser.error(f"{task} has no stories{kind} in --split {arguments.split}; leave one of them out")
+        kind = f" with --counterfactual {arguments.counterfactual}" if arguments.counterfactual else ""
+        parser.error(f"{task} has no stories{kind} in --split {arguments.split}; give another split or task")
     for case in drawn[: arguments.n] if arguments.show else drawn:
         print(marked(case, sys.stdout.isatty()) if arguments.show else json.dumps(case.to_json()))
 

@@ -39,6 +39,10 @@ class Cast:
     def people(self) -> tuple[str, ...]:
         return self.men + self.women
 
+    @cached_property
+    def nouns(self) -> tuple[tuple[str, str], ...]:
+        return self.persons + self.beasts
+
     def is_open(self, rng: Random) -> bool:
         """Whether the candidates of the next story are spelled anew: both or neither, so that being known never shows
         which one is meant.
@@ -78,10 +82,6 @@ class Cast:
         if self.is_open(rng):
             return draw_two(lambda i: new(lambda: open_word(rng, self.unseen)), str)
         return draw_two(lambda i: pick(rng, words), str)
-
-    @cached_property
-    def nouns(self) -> tuple[tuple[str, str], ...]:
-        return self.persons + self.beasts
 
 
 def new(draw: Callable[[], str]) -> str:

@@ -304,6 +304,8 @@ def test_the_command_shows_and_writes_stories():
     records = [json.loads(line) for line in written.stdout.splitlines()]
     assert [(record["task"], record["counterfactual_kind"]) for record in records] == [("recall", "null")] * 4
     assert run_module("--cases", "3").returncode == 2
+    none = run_module("--show", "cue", "--split", "unseen_names").stderr
+    assert none.endswith("error: cue has no stories in --split unseen_names; give another split or task\n")
 
 
 def test_the_same_stories_can_be_told_with_any_gap():
