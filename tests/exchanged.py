@@ -21,7 +21,7 @@ SIZES = {"block_size": 48, "n_layer": 3, "n_head": 4, "n_embd": 48}
 SHAPES = {
     "gpt2": GPT2_SHAPE,
     "gpt2, untied": GPT2_SHAPE | {"tie_embeddings": False},
-    "modern": {},
+    "modern": {"tie_embeddings": False},
     "modern, grouped, tied, no softcap": {"n_kv_head": 2, "tie_embeddings": True, "softcap": 0.0},
 }
 

@@ -45,7 +45,8 @@ def nanochat_pair(n_kv_head: int) -> tuple[GPT, NanoChatForCausalLM]:
         )
     ).eval()
     randomize(theirs)
-    ours = GPT(GPTConfig(VOCABULARY, block_size=32, n_layer=2, n_head=4, n_kv_head=n_kv_head, n_embd=48)).eval()
+    sizes = {"block_size": 32, "n_layer": 2, "n_head": 4, "n_kv_head": n_kv_head, "n_embd": 48}
+    ours = GPT(GPTConfig(VOCABULARY, **sizes, tie_embeddings=False)).eval()
     with torch.no_grad():
         ours.embed.weight.copy_(theirs.model.embed_tokens.weight)
         ours.head.weight.copy_(theirs.lm_head.weight)
