@@ -119,6 +119,8 @@ def make_trainer(
         tokenizer = Tokenizer.load(folder / run.TOKENIZER)
     elif command.init_from:
         model, tokenizer = begin_with(command.init_from, command, origin, console, device, world)
+        if command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
+            tokenizer.start = command.data.start
     with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:

@@ -61,6 +61,14 @@ def test_fine_tuning_starts_from_the_best_weights_and_their_tokenizer(script, ca
     assert checkpoint.saved_steps(Path("second"))[-1] == 4
 
 
+def test_documents_begin_as_in_the_text_that_a_run_is_trained_on(script, finished_run, texts):
+    """Stories begin with a space, and these files do not."""
+    assert json.loads((finished_run / "tokenizer.json").read_text())["start"] == " "
+    text = ("data=files", "data.path=one.txt", "tokens_per_step=128", "wandb.mode=disabled")
+    script("train", *text, "run=second", f"init_from={finished_run}", "max_steps=1")
+    assert "start" not in json.loads(Path("second/tokenizer.json").read_text())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
