@@ -82,6 +82,7 @@ def hand_set_model() -> GPT:
         position="learned",
         qk_norm=False,
         softcap=0.0,
+        tie_embeddings=False,
     )
     man, woman, he, she, question, other, wanted, name, copied = 0, 1, 2, 3, 4, 5, 40, 10, 50
     model = GPT(config).eval()

@@ -24,7 +24,7 @@ from probing.in_text.roles import LEAST_NATS, roles_by_attention, roles_by_effec
 
 TOKENIZER = byte_tokenizer()
 LENGTH = 32
-TINY = {"block_size": LENGTH, "n_layer": 2, "n_head": 2, "n_embd": 16}
+TINY = {"block_size": LENGTH, "n_layer": 2, "n_head": 2, "n_embd": 16, "tie_embeddings": False}
 
 
 @pytest.fixture(scope="module")
