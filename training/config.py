@@ -6,7 +6,7 @@ from typing import Literal
 
 from model.config import require_count
 
-DEFAULT_MAX_STEPS = 2_000
+DEFAULT_MAX_STEPS = 2_500
 MAX_RATE = 1e6  # beyond, float32 overflows within a few steps
 MAX_TOKENS_PER_STEP = 1 << 27  # as many as the largest published runs, and a gigabyte of token ids
 

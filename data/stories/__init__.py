@@ -26,7 +26,7 @@ class Stories:
     """
 
     name: Literal["stories"] = "stories"
-    n_train: int = 130_000
+    n_train: int = 150_000
     n_val: int = 1_000
     seed: int = 0
     tasks: tuple[str, ...] | None = None

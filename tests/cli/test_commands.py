@@ -54,7 +54,7 @@ def test_the_defaults_are_stories_and_tiny():
     assert defaults.data.name == "stories"
     assert (defaults.model.n_layer, defaults.model.n_head, defaults.model.n_embd) == (3, 4, 128)
     assert defaults.optimizer.name == "muon"
-    assert defaults.max_steps == 2_000
+    assert defaults.max_steps == 2_500
     assert defaults.wandb.mode == "offline"
 
 

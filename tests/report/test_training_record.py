@@ -68,7 +68,7 @@ def test_a_loss_counts_from_where_it_stays_below_chance():
         ({"max_tokens": 102_400}, "Step 400, 25.6\u00a0k of 102\u00a0k tokens"),
         ({"max_minutes": 5}, "Step 400, 3.3 of 5 minutes"),
         ({"max_steps": 800, "max_minutes": 5}, "Step 400, 3.3 of 5 minutes"),
-        ({}, "Step 400 of 2,000"),
+        ({}, "Step 400 of 2,500"),
     ],
 )
 def test_the_title_says_where_the_run_stands_and_how_good_it_is(budget, expected):
