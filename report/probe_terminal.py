@@ -185,7 +185,14 @@ def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:
         if i % 2 == 0:
             yield sentence["text"]
         yield f"  {sentence['key']:<7}{word_and_share(sentence['next'][0]):<15}{look_of(sentence)}"
-    yield "at 'it' a causal model cannot know (50 % by construction): the head is shown where it is best\n"
+    if has_it(sentences):
+        yield "at 'it' a causal model cannot know what is meant (50 % by construction)"
+    yield ""
+
+
+def has_it(sentences: Sequence[dict]) -> bool:
+    """Whether a sentence has *it*, which a later word decides."""
+    return any(" it " in sentence["text"] for sentence in sentences)
 
 
 def look_of(sentence: dict) -> str:

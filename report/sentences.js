@@ -36,12 +36,16 @@ function knownSentence(sentence, tasks) {
   ];
 }
 
+const CAUSAL =
+  "At “it” a causal model cannot know which is meant, since the word that decides comes later: there every head is right in 50 %, by construction. ";
+
 function sentencesSection({ sentences, tasks }) {
+  const hasIt = sentences.some(({ text }) => text.includes(" it "));
   const pairs = sentences.flatMap((one, i) => (i % 2 ? [] : [[one, sentences[i + 1]]]));
   return section(
     "sentences",
     "The sentences of articles",
-    "Two sentences of a pair differ in the bold word; the arrow points to the likeliest next word. Underlined: what is meant; dotted: the other candidate; tinted: how much the head looks at them. At “it” a causal model cannot know which is meant, since the word that decides comes later: there every head is right in 50 %, by construction. So the head is shown where it is best in held-out stories, mostly at the word that predicts the answer.",
+    `The two sentences of a pair differ in the bold word; after the arrow stands the likeliest next word. Underlined: what is meant; dotted: the other candidate; tinted: how much the head looks at them. ${hasIt ? CAUSAL : ""}The head is shown where it is best in held-out stories, mostly at the word that predicts the answer.`,
     h(
       "ul",
       { class: "pairs" },

@@ -116,7 +116,7 @@ def story_table(row: Row) -> Table | None:
     )
     table.add_column("task", no_wrap=True)
     for heading in STORY_COLUMNS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading.replace(" ", "\n"), justify="right")  # so that all fit into 80 columns
     formats = {"loss": "{:.3f}", "chance": "{:.2f}"}
     for task in tasks_of(row, "report"):
         values = {heading: row.get(key.format(task)) for heading, key in STORY_COLUMNS.items()}

@@ -66,8 +66,13 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     if not drawn:
-        kind = f" with --counterfactual {arguments.counterfactual}" if arguments.counterfactual else ""
-        parser.error(f"{task} has no stories{kind} in --split {arguments.split}; give another split or task")
+        none, remedy = f"{task} has no" if task else "no task has", "another split or task"
+        if arguments.counterfactual:
+            parser.error(
+                f"{none} stories with --counterfactual {arguments.counterfactual} in --split {arguments.split}; leave "
+                f"--counterfactual out, or give {remedy}"
+            )
+        parser.error(f"{none} stories in --split {arguments.split}; give {remedy}")
     for case in drawn[: arguments.n] if arguments.show else drawn:
         print(marked(case, sys.stdout.isatty()) if arguments.show else json.dumps(case.to_json()))
 

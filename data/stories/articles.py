@@ -1,6 +1,7 @@
 """The sentences with which articles explain attention, in words that stories have, each beside its counterfactual.
 
-They are shown one by one, next to the statistics over held-out stories: training may have the same words together.
+They are shown one by one, next to the statistics over held-out stories, and count in none of them: training may have
+the same words together.
 """
 
 import math

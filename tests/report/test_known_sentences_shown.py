@@ -81,11 +81,21 @@ def test_the_terminal_has_a_line_for_each(findings):
     assert "The cat left the mat. The cat was tired\n  tired  cat 91.2%" in text
     assert re.search(r"1\.0: cat 81%, mat 3% +4\.5 to -3\.2, mat 66\.6%\n", text)
     assert re.search(r"<b>dog</b> 50\.0% *the model does not resolve this task", text)
-    assert "at 'it' a causal model cannot know (50 % by construction)" in text
     assert text.index("sentences of articles") < text.index("who looks back")
     console = Console(file=io.StringIO(), width=200)
     print_findings(toy_findings(), console)
     assert "sentences of articles" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize(("text", "said"), [("The cat left because it was", True), ("The cat was", False)])
+def test_only_sentences_with_it_are_said_to_be_undecided_there(findings, open_page, tmp_path, text, said):
+    found = replace(findings, sentences=[{**sentence, "text": text} for sentence in toy_sentences()])
+    console = Console(file=io.StringIO(), width=200)
+    print_findings(found, console)
+    assert ("at 'it' a causal model cannot know what is meant" in console.file.getvalue()) == said
+    write_toy_report(found, tmp_path)
+    about = open_page(tmp_path / "report.html").locator("#sentences").inner_text()
+    assert ("At “it” a causal model cannot know" in about) == said
 
 
 def test_their_pairs_are_the_first_texts_to_look_at(stories):

@@ -33,5 +33,13 @@ def test_the_table_at_the_end_has_every_split_and_says_what_was_not_measured():
     assert cells == ["cue", "97.0%", "0.200", "0.69", "96.0%", "-", "0.0%", "51.0%"]
 
 
+def test_no_heading_of_the_table_is_cut_in_80_columns():
+    out = io.StringIO()
+    longest = {name.replace("cue", "subject_verb"): value for name, value in ROW.items()}
+    rich.console.Console(file=out, width=80).print(story_table(longest | {"report/subject_verb/loss": 10.727}))
+    assert "…" not in out.getvalue()
+    assert "templates" in out.getvalue()
+
+
 def test_without_stories_there_is_no_table():
     assert story_table({"step": 1, "val_loss": 1.0, "val_bpb": 0.5}) is None

@@ -306,6 +306,8 @@ def test_the_command_shows_and_writes_stories():
     assert run_module("--cases", "3").returncode == 2
     none = run_module("--show", "cue", "--split", "unseen_names").stderr
     assert none.endswith("error: cue has no stories in --split unseen_names; give another split or task\n")
+    none = run_module("--cases", "2", "--split", "unseen_names", "--counterfactual", "attribute").stderr
+    assert "error: no task has stories with --counterfactual attribute in --split unseen_names; leave" in none
 
 
 def test_the_same_stories_can_be_told_with_any_gap():
