@@ -72,7 +72,9 @@ def test_lift_is_over_what_a_head_has_in_sight(encoded, stories):
     for i, case in enumerate(encoded["recall"]):
         seen = [token for token in range(*case.gold[0]) if token > case.sites["A-1"] - 9]
         np.testing.assert_allclose(scores.uniform[i, 0, :4], len(seen) / 9, rtol=1e-5)
-        np.testing.assert_allclose(scores.uniform[i, 0, 4:], len(range(*case.gold[0])) / (case.sites["A-1"] + 1), rtol=1e-5)
+        np.testing.assert_allclose(
+            scores.uniform[i, 0, 4:], len(range(*case.gold[0])) / (case.sites["A-1"] + 1), rtol=1e-5
+        )
     assert 0 < scores.uniform[:, 0, 0].mean() < 1 / 9, "some are in sight"
     np.testing.assert_allclose(scores.lift(), 1, rtol=1e-5)
 

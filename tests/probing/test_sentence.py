@@ -40,7 +40,9 @@ EXPECTED = [
 
 def bigram_model(block_size: int) -> GPT:
     """One whose blocks do nothing, and whose head has log P of FOLLOWING for the last token."""
-    config = GPTConfig(BYTES.vocab_size, block_size, n_layer=1, n_head=1, n_embd=WIDTH, softcap=0.0, tie_embeddings=False)
+    config = GPTConfig(
+        BYTES.vocab_size, block_size, n_layer=1, n_head=1, n_embd=WIDTH, softcap=0.0, tie_embeddings=False
+    )
     model = GPT(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
