@@ -102,7 +102,7 @@ def test_a_run_leaves_text_and_curves_to_look_at(finished_run):
     assert f"<h1>Step 20 of 20: validation loss {rows[-1]['val_loss']:.4f} nats per token" in page
     assert "<p>Training ended at step 20, after " in page
     expected = {"train_loss", "val_loss", "val_bpb", "grad_norm", "tokens_per_second", "seconds", "train_seconds"}
-    assert expected | {"lr/matrices", "lr/embeddings", "lr/head", "skipped"} <= rows[-1].keys()
+    assert expected | {"lr/matrices", "lr/head", "skipped"} <= rows[-1].keys()
 
 
 def test_an_offline_record_of_wandb_holds_curves_samples_and_configuration(script, texts):
