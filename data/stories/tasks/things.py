@@ -57,6 +57,10 @@ def draw_chase(rng: Random, cast: Cast) -> Slots:
     }
 
 
+def cue_words(slots: Slots, gold: str) -> Slots:
+    return {"cue": slots[f"{gold}_cue"], "answer": slots[gold]}
+
+
 WAS = " because {pronoun} was {cue}."
 WAS_TO_A_DEGREE = " because {pronoun} was {degree}{cue}."
 
@@ -80,7 +84,7 @@ CUE = Task(
             },
             endings=THE_ENDINGS,
             draw=draw_crossing,
-            words_for=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
+            words_for=cue_words,
             exchangeable=False,
         ),
         Template(
@@ -96,7 +100,7 @@ CUE = Task(
             },
             endings=THE_ENDINGS,
             draw=draw_rest,
-            words_for=lambda slots, gold: {"cue": slots[f"{gold}_cue"], "answer": slots[gold]},
+            words_for=cue_words,
             exchangeable=False,
         ),
         Template(
