@@ -34,6 +34,7 @@ from probing.in_text.quick import quick_text, record_costs
 from probing.known_sentences import read_known_sentences
 from probing.pairs import score_pairs, write_pairs
 from probing.splits import Split
+from report.live_page import live_parts_of
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
 from report.sentence import new_printer
@@ -87,14 +88,15 @@ def main(command: ProbeCommand) -> None:
     (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
     remove_figures(folder)
     window = text.windows.tokens[0, :-1].tolist() if text is not None else None
+    live = live_parts_of(findings, tokenizer, report, text.windows if text is not None else None)
     if command.dynamics:
-        write_probe_page(findings, tokenizer, folder, window)
+        write_probe_page(findings, tokenizer, folder, window, live)
         with progress_bar(console) as progress:
             findings = with_dynamics(findings, run, tokenizer, select, report, text, command, device, progress)
         files = write_files(findings, folder)
     written = [
         *files,
-        *write_probe_page(findings, tokenizer, folder, window),
+        *write_probe_page(findings, tokenizer, folder, window, live),
         *draw_figures(findings, tokenizer, folder, command.figures),
         *write_training_page(run),  # which shows the dynamics, too, or no longer does
     ]

@@ -24,6 +24,7 @@ from probing.in_text.quick import metrics as cost_metrics
 from probing.in_text.quick import quick_costs, quick_text
 from probing.scoring import referential_metrics
 from probing.splits import Tasks
+from report.live_page import LivePage
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
@@ -72,6 +73,7 @@ def main(command: TrainCommand) -> None:
                     trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
                 looks = (Curves(folder), TrainingPage(trainer))
                 trainer.sinks += [SampleFiles(folder), *map(at_exit.enter_context, looks)]
+                at_exit.enter_context(LivePage(trainer, command.data))
                 if command.resume:
                     run.write_config(folder, config)
         console.begin(trainer)

@@ -16,12 +16,12 @@ function build(node, attributes, children) {
 const h = (tag, attributes = {}, ...children) => build(document.createElement(tag), attributes, children);
 const s = (tag, attributes = {}, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
 
-/** The bytes of a named part of the page: base64 of deflated data. */
+/** The bytes of a named part of the page: base64 of deflated data. Throws where they are not whole. */
 async function unpack(name) {
   const characters = atob(document.getElementById(name).textContent);
   const bytes = new Uint8Array(characters.length);
   for (let i = 0; i < characters.length; i++) bytes[i] = characters.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
@@ -63,6 +63,8 @@ function section(id, title, explanation, ...children) {
   const heading = h("h2", { id: `${id}-title` }, title);
   return h("section", { id, "aria-labelledby": heading.id }, heading, h("p", { class: "what" }, explanation), children);
 }
+
+const linkToLive = (href) => h("p", {}, h("a", { href }, "Try the model: type a sentence, switch a head off"));
 
 /** A labelled <select>; `options` are [value, text]. Returns [both, select]. */
 function chooser(text, options, onchoose) {

@@ -11,15 +11,19 @@ from pathlib import Path
 from string import Template
 
 from common.atomic import replace_durably
+from model import GPT
 
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics", "text_dynamics")
+LIVE = ("live/live",)
 SCRIPTS = {
     "probe": (
         *(*SHARED, "found", "patterns", "roles", "tinted", "sentences", "story", "sites", "numbers"),
-        *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", "probe"),
+        *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", *LIVE, "probe"),
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
+    "live": ("dom", *LIVE, "live/page"),
+    "worker": (),  # runs beside a page, and gets the model from it
 }
 
 
@@ -46,10 +50,18 @@ def shape_of(n_layer: int, n_head: int, attention: str) -> str:
     return f"{shape}, {counted(recurrent, 'recurrent layer')}" if recurrent else shape
 
 
+def in_words(model: GPT) -> str:
+    """The model's shape and size: 3 layers of 4 heads, 0.9 M parameters."""
+    config = model.config
+    shape = shape_of(config.n_layer, config.n_head, config.attention)
+    return f"{shape}, {model.n_parameters() / 1e6:.1f} M parameters"
+
+
 def pack(part: bytes) -> str:
-    """Bytes as text for a page: deflated, then base64, so that no data can end or begin anything in HTML."""
-    squeeze = zlib.compressobj(6, wbits=-zlib.MAX_WBITS)
-    return base64.b64encode(squeeze.compress(part) + squeeze.flush()).decode()
+    """Bytes as text for a page: deflated, with a checksum, then base64, so that no data can end or begin anything in
+    HTML.
+    """
+    return base64.b64encode(zlib.compress(part, 6)).decode()
 
 
 @cache
@@ -68,9 +80,10 @@ def digest(text: str) -> str:
 
 
 def render(page: str, heading: Heading, parts: Mapping[str, bytes | str]) -> str:
-    """The page "probe" or "training" as HTML. ``parts``: its data by name, as bytes, or as text packed already.
+    """The page "probe", "training" or "live" as HTML. ``parts``: its data by name, as bytes, or as text packed already.
 
-    The Content-Security-Policy allows this style and this script and nothing else: no request, no other code.
+    The Content-Security-Policy allows this style, this script and a worker that the script makes, and nothing else: no
+    request, no other code.
     """
     packed = {name: part if isinstance(part, str) else pack(part) for name, part in parts.items()}
     blocks = (f'<script type="text/plain" id="{escape(name)}">{part}</script>' for name, part in packed.items())

@@ -11,13 +11,14 @@ from probing.findings import Findings
 from probing.heads import head_names
 from probing.in_text.kinds import KINDS_IN_WORDS
 from probing.roles import task_roles
+from report import live_page, text_summary
 from report import probe_summary as summary
-from report import text_summary
 from report.colours import OTHER_ROLE, RELATION_COLOURS, role_colours
 from report.examples import LEVELS, Example, choose_examples, pack_examples, text_from_its_end
 from report.pages import Heading, pack, write_page
 
 PAGE = "report.html"
+LARGEST_LIVE = 3_800_000  # with the model in it; the rest takes some 150,000
 LARGEST = 4_800_000  # characters that the data of a page may take; the rest of it takes some 60,000
 EXCERPT_TOKENS, EXCERPT_WEIGHTS = 256, 2_000_000  # of the beginning of a window, at most
 
@@ -85,11 +86,16 @@ def first_task(findings: Findings) -> str | None:
 
 
 def write_probe_page(
-    findings: Findings, tokenizer: Tokenizer, folder: Path, window: Sequence[int] | None = None
+    findings: Findings,
+    tokenizer: Tokenizer,
+    folder: Path,
+    window: Sequence[int] | None = None,
+    live: Mapping[str, bytes] | None = None,
 ) -> list[Path]:
     """Writes FOLDER/report.html, out of heads.json and heads.csv in the same folder and of what the heads see now.
 
-    ``window``: tokens of the text that heads were measured in, which can be looked at word by word.
+    ``window``: tokens of the text that heads were measured in, which can be looked at word by word. ``live``: the parts
+    with which the model runs in the page (``live_parts``), or in live.html beside it where the page would be large.
     """
     files = {name: (folder / name).read_bytes() for name in ("heads.json", "heads.csv")}
     parts = {name: pack(content) for name, content in files.items()}
@@ -104,5 +110,15 @@ def write_probe_page(
     records, patterns = pack_examples(findings.model, examples, LARGEST - sum(map(len, parts.values())))
     of_text = text_json(text, leads) if text else None
     page = page_json(findings, records, len(examples) - len(records), first, of_text)
+    parts |= patterns
+    (folder / live_page.PAGE).unlink(missing_ok=True)  # of an earlier time
+    written = []
+    if live:
+        running = {name: pack(part) for name, part in live.items()}
+        page["live"] = "here" if sum(map(len, (parts | running).values())) < LARGEST_LIVE else live_page.PAGE
+        if page["live"] == "here":
+            parts |= running
+        else:
+            written = live_page.write_live_page(folder, summary.about(findings), running)
     parts["page.json"] = pack(json_text(page).encode())
-    return write_page(folder / PAGE, "probe", heading_of(findings, text, leads), parts | patterns)
+    return [*write_page(folder / PAGE, "probe", heading_of(findings, text, leads), parts), *written]

@@ -11,7 +11,7 @@ from probing.behaviour import PAIRS
 from probing.findings import Findings
 from probing.roles import role_of
 from probing.tasks import TaskResult, negative_control
-from report.pages import shape_of
+from report.pages import in_words
 
 BASELINES = {
     "chance": "a coin",
@@ -51,12 +51,10 @@ def is_pronoun(result: TaskResult) -> bool:
 
 def about(findings: Findings) -> str:
     """The line over the title: which model of which run."""
-    source, config = findings.source, findings.model.config
-    shape = shape_of(config.n_layer, config.n_head, config.attention)
-    size = f"{findings.model.n_parameters() / 1e6:.1f} M parameters"
+    source = findings.source
     run = f"run {source['run']}, step {source['step']:,}" if "run" in source else "a model"
     some = f" · only stories of {', '.join(map(visible_name, source['tasks']))}" if "tasks" in source else ""
-    return f"{run} · {shape}, {size}{some}"
+    return f"{run} · {in_words(findings.model)}{some}"
 
 
 def title(findings: Findings) -> str:

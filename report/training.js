@@ -12,7 +12,7 @@ async function drawTraining() {
   const worths = run.dynamics.text;
   const [head] = worths.moments.length > 1 ? namedHeads(worths.moments, []) : [];
   const view = new View({ step: run.evaluations.step.at(-1), task: slowest[0], head, measure: "val_loss", part: 1 });
-  const sections = [lossSection(view, run)];
+  const sections = [run.live && linkToLive(run.live), lossSection(view, run)].filter(Boolean);
   if (names.length) sections.push(referencesSection(view, run));
   if (run.samples.length) sections.push(samplesSection(view, run));
   if (names.length) sections.push(dynamicsSection(view, run.dynamics.moments, NO_DYNAMICS, run.dynamics.live ? LIVE : undefined));

@@ -12,6 +12,7 @@ from common.atomic import json_text
 from common.errors import InputError
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
+from report.live_page import PAGE as LIVE_PAGE
 from report.pages import Heading, write_page
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
@@ -113,6 +114,7 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
     )
     data = {
         **page_json(rows),
+        "live": LIVE_PAGE if (run / LIVE_PAGE).exists() else None,
         "dynamics": dynamics_json(rows, run / "probe" / "heads.json"),
         "config": (run / CONFIG).read_text(encoding="utf-8"),
     }

@@ -19,7 +19,7 @@ UNUSED = "eslint(no-unused-vars)"
 
 
 class Finding(NamedTuple):
-    """What is wrong in one line of a script; ``line`` and ``column`` count from 1."""
+    """What is wrong in one line of a script, named below report/; ``line`` and ``column`` count from 1."""
 
     script: str
     line: int
@@ -61,7 +61,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     from report.pages import SCRIPTS
 
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "report").glob("*.js")}
+    folder = ROOT / "report"
+    texts = {
+        path.relative_to(folder).with_suffix("").as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.js")
+    }
     findings = lint(SCRIPTS, texts)
     print("\n".join(map(str, findings)) or f"{len(texts)} scripts of {len(SCRIPTS)} pages: all checks passed")
     sys.exit(bool(findings))

@@ -1,0 +1,180 @@
+"""The page in which a model runs: what it begins with, and where it stands.
+
+Of a probe it is a part of report.html, where that stays small, else live.html beside it; training leaves RUN/live.html.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from common.atomic import json_text
+from common.errors import InputError
+from common.visible import visible_name
+from data import Case, Corpus, Tokenizer
+from data.cases.fit import words_at
+from data.stories import Stories
+from data.stories import cases as draw
+from data.stories.articles import PAIRS
+from data.text.download import silent
+from data.text.tokenizers import BYTE_PATTERN, WORD_PATTERN
+from model import GPT
+from probing.findings import Findings
+from probing.heads import head_names
+from probing.in_text import Windows, cut_windows
+from probing.in_text.ablation import mean_outputs
+from probing.known_sentences import read_part
+from report.colours import OTHER_ROLE, role_colour
+from report.live_model import MOST_WEIGHTS, packed_model
+from report.pages import Heading, in_words, script_of, write_page
+from training import Trainer
+
+PAGE = "live.html"
+BEGINNINGS, BEGINNING_TOKENS = 3, 40  # of held-out text
+MEAN_TOKENS = 8_192  # of it that mean outputs are taken over
+
+
+def live_parts(
+    model: GPT,
+    tokenizer: Tokenizer,
+    starts: Sequence[dict],
+    windows: Windows | None = None,
+    tour: Sequence[dict] = (),
+    roles: Mapping[str, dict] | None = None,
+) -> dict[str, bytes]:
+    """The parts of a page that let the model run in it; "live.json" alone, with a note, where it cannot.
+
+    ``starts``: texts to begin with, see ``starts_of_cases``. ``windows`` of held-out text: more of them, and what mean
+    ablation needs. ``roles``: by head, {"text", "colour"}.
+    """
+    live = {"starts": [*starts, *starts_of_text(tokenizer, windows)], "tour": tour, "roles": roles or {}}
+    live["note"] = why_not(model, tokenizer)
+    parts = {}
+    if live["note"] is None:
+        try:
+            parts = packed_model(model, tokenizer, means_over(model, windows)) | {
+                "worker.js": script_of("worker").encode()
+            }
+        except InputError as error:
+            live["note"] = f"The model cannot run in this page: {error}."
+    return {"live.json": json_text(live).encode()} | parts
+
+
+def why_not(model: GPT, tokenizer: Tokenizer) -> str | None:
+    """Why a model cannot run in a page, and what to do instead; None where it can."""
+    instead = 'python probe.py run=... text="..." reads a sentence.'
+    if (n := model.n_parameters()) > MOST_WEIGHTS:
+        return f"The model has {n:,} weights, and a page holds up to {MOST_WEIGHTS:,}; {instead}"
+    if tokenizer.pattern not in (WORD_PATTERN, BYTE_PATTERN):
+        return f"The page does not know the way in which this tokenizer cuts a text into words; {instead}"
+    return None
+
+
+def means_over(model: GPT, windows: Windows | None) -> dict[int, Tensor]:
+    """By layer, each head's mean output [H, d] over all positions of some windows; empty without windows."""
+    if windows is None:
+        return {}
+    some = windows.take(slice(max(2, MEAN_TOKENS // windows.length)))
+    means = mean_outputs(model, some, silent).mean(2)
+    return {layer: means[layer] for layer in model.config.layers_with_heads}
+
+
+def starts_of_articles(heads: Mapping[tuple[str, str], str] | None = None) -> list[dict]:
+    """The sentences of articles. ``heads``: by task and word that differs, the head to look at."""
+    heads = heads or {}
+    return [
+        start("Sentences of articles", key, case, other, heads.get((pair.task, key)))
+        for pair in PAIRS
+        for key, case, other in zip(pair.keys, pair.cases(), reversed(pair.cases()), strict=True)
+    ]
+
+
+def starts_of_cases(cases: Iterable[Case], group: str, heads: Mapping[str, str] | None = None) -> list[dict]:
+    """The first case of each task, beside its counterfactual. ``heads``: by task, the head to look at."""
+    by_id, first = {}, {}
+    for case in cases:
+        by_id[case.id] = case
+        first.setdefault(case.task, case)
+    return [
+        start(group, task.replace("_", " "), case, by_id.get(case.counterfactual), (heads or {}).get(task))
+        for task, case in first.items()
+    ]
+
+
+def start(group: str, name: str, case: Case, other: Case | None, head: str | None) -> dict:
+    """A case up to its answer, as live.json has it."""
+    return {
+        "group": group,
+        "name": name,
+        "text": read_part(case),
+        "other": read_part(other) if other else None,
+        "head": head,
+        "words": [words_at(case, case.spans.answer), case.foil],
+    }
+
+
+def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
+    """The beginnings of some windows of held-out text; none without windows."""
+    if windows is None:
+        return []
+    texts = [tokenizer.decode(row[:BEGINNING_TOKENS]).strip("\ufffd").strip() for row in windows.tokens[:BEGINNINGS]]
+    empty = {"other": None, "head": None, "words": None}
+    return [{"group": "Held-out text", "name": f"{text[:30]} ...", "text": text, **empty} for text in texts if text]
+
+
+def live_parts_of(
+    findings: Findings, tokenizer: Tokenizer, cases: Iterable[Case], windows: Windows | None = None
+) -> dict[str, bytes]:
+    """``live_parts`` of a probed model: the sentences of articles if it has read them, a case of each task, and the
+    heads that were found.
+    """
+    known = {(one["task"], one["key"]): one["look"]["head"] for one in findings.sentences if one["look"]}
+    chosen = {result.name: result.best for result in findings.tasks if result.resolved}
+    starts = starts_of_articles(known) if findings.sentences else []
+    starts += starts_of_cases(cases, "Cases", chosen)
+    return live_parts(findings.model, tokenizer, starts, windows, (), roles_in_words(findings))
+
+
+def roles_in_words(findings: Findings) -> dict[str, dict]:
+    """By head, its roles in tasks; of a head without any, those in the text."""
+    roles = {}
+    for head in (findings.text or {"heads": []})["heads"]:
+        if own := [role["role"] for role in head["roles"]]:
+            roles[head["head"]] = {"text": ", ".join(map(visible_name, own)), "colour": OTHER_ROLE}
+    for k, name in enumerate(head_names(findings.model)):
+        if own := findings.roles(name, k):
+            text = ", ".join(visible_name(role.role) for role in own)
+            roles[name] = {"text": text, "colour": role_colour(own[0].role)}
+    return roles
+
+
+class LivePage:
+    """Writes RUN/live.html when training on ``corpus`` has ended."""
+
+    def __init__(self, trainer: Trainer, corpus: Corpus) -> None:
+        self.trainer, self.corpus = trainer, corpus
+
+    def __enter__(self) -> "LivePage":
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        trainer = self.trainer
+        if kind is not None or trainer.stop_signal:  # then there is little time left
+            return
+        model, dataset, starts = trainer.model.eval(), trainer.dataset, []
+        if isinstance(self.corpus, Stories):
+            cases = draw("report", 2, trainer.config.seed, self.corpus.posed)
+            starts = starts_of_articles() + starts_of_cases(cases, "Stories")
+        text = dataset.val.read(0, min(len(dataset.val), MEAN_TOKENS + 1))
+        try:
+            windows = cut_windows(text, dataset.tokenizer, model.config.block_size, MEAN_TOKENS)
+        except InputError:  # of less than two blocks
+            windows = None
+        about = f"run {trainer.run.resolve().name}, step {trainer.step:,} · {in_words(model)}"
+        write_live_page(trainer.run, about, live_parts(model, dataset.tokenizer, starts, windows))
+
+
+def write_live_page(folder: Path, about: str, parts: Mapping[str, bytes | str]) -> list[Path]:
+    """Writes FOLDER/live.html out of ``live_parts``; ``about``: the model in one line."""
+    sentences = ["Type a sentence, switch a head off, and see the next word change. The model runs in this file."]
+    return write_page(folder / PAGE, "live", Heading(about, "The model, running", sentences), parts)
