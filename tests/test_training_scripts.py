@@ -101,6 +101,7 @@ def test_a_run_leaves_text_and_curves_to_look_at(finished_run):
     page = (finished_run / "report.html").read_text()
     assert f"<h1>Step 20 of 20: validation loss {rows[-1]['val_loss']:.4f} nats per token" in page
     assert "<p>Training ended at step 20, after " in page
+    assert 'id="weights"' in (finished_run / "live.html").read_text(), "the page in which the model runs"
     expected = {"train_loss", "val_loss", "val_bpb", "grad_norm", "tokens_per_second", "seconds", "train_seconds"}
     assert expected | {"lr/matrices", "lr/head", "skipped"} <= rows[-1].keys()
 
