@@ -1,0 +1,143 @@
+/* Text to token ids and back: data/text/tokenizers.py in the page, id for id. */
+
+// GPT-2's way to cut text into words before merging. JavaScript's own \s lacks U+0085 and has U+FEFF.
+const wordsPattern =
+  /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const REMEMBERED = 20_000; // words, each with its ids
+const LONGEST_REMEMBERED = 100; // characters
+
+const utf8 = new TextEncoder();
+const toText = (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+
+/** A byte a character: what `atob` gives, and a key that a Map can have, which bytes themselves cannot be. */
+function binary(bytes) {
+  let characters = "";
+  for (const byte of bytes) characters += String.fromCharCode(byte);
+  return characters;
+}
+
+function fromBinary(characters) {
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
+
+/** Numbers, of which the smallest comes out first. */
+class Heap {
+  constructor() {
+    this.items = [];
+  }
+
+  push(item) {
+    const items = this.items;
+    let i = items.length;
+    for (let parent; i > 0 && items[(parent = (i - 1) >> 1)] > item; i = parent) items[i] = items[parent];
+    items[i] = item;
+  }
+
+  /** The smallest number, or undefined. */
+  pop() {
+    const items = this.items;
+    const smallest = items[0];
+    const last = items.pop();
+    if (!items.length) return smallest;
+    let i = 0;
+    for (let child; (child = 2 * i + 1) < items.length; i = child) {
+      if (items[child + 1] < items[child]) child++;
+      if (items[child] >= last) break;
+      items[i] = items[child];
+    }
+    items[i] = last;
+    return smallest;
+  }
+}
+
+/** What byte pair encoding makes of a word, a byte a character: of all neighbours that are a token together, the lowest
+ *  id is joined first, the leftmost of equal ones. The time grows like n log n in n bytes. */
+function mergePairs(word, ids) {
+  const n = word.length;
+  const next = new Int32Array(n); // where the part ends that begins at i, and the next one begins
+  const previous = new Int32Array(n); // where the part before it begins
+  const joined = new Int32Array(n); // the id of the part at i and the next one together; -1: no token
+  const heap = new Heap();
+  const offer = (i) => {
+    joined[i] = (next[i] < n ? ids.get(word.slice(i, next[next[i]])) : undefined) ?? -1;
+    if (joined[i] >= 0) heap.push(joined[i] * 2 ** 31 + i);
+  };
+  for (let i = 0; i < n; i++) {
+    next[i] = i + 1;
+    previous[i] = i - 1;
+  }
+  for (let i = 0; i < n; i++) offer(i);
+  for (let item; (item = heap.pop()) !== undefined; ) {
+    const i = item % 2 ** 31;
+    if (joined[i] !== Math.floor(item / 2 ** 31)) continue; // one of the two has been joined to another since
+    joined[next[i]] = -1;
+    next[i] = next[next[i]];
+    if (next[i] < n) previous[next[i]] = i;
+    offer(i);
+    if (i > 0) offer(previous[i]);
+  }
+  const parts = [];
+  for (let i = 0; i < n; i = next[i]) parts.push(ids.get(word.slice(i, next[i])));
+  return parts;
+}
+
+/** Ids 0 to `end`; `end` separates documents and has no bytes. */
+class Tokenizer {
+  /** `json`: as report/live_model.py writes it. */
+  constructor({ kind, start, tokens, shown }) {
+    this.kind = kind;
+    this.start = start;
+    this.shown = shown;
+    this.end = tokens.length;
+    const raw = tokens.map(atob);
+    this.ids = new Map(raw.map((token, id) => [token, id]));
+    this.pieces = [...raw, ""].map(fromBinary);
+    this.known = new Map(); // ids by word
+  }
+
+  /** Ids of `text`; what is no character, half of a surrogate pair, becomes U+FFFD. */
+  encode(text) {
+    if (this.kind === "bytes") return Array.from(utf8.encode(text));
+    const ids = [];
+    for (const [word] of text.matchAll(wordsPattern)) for (const id of this.encodeWord(word)) ids.push(id);
+    return ids;
+  }
+
+  encodeWord(word) {
+    const known = this.known.get(word);
+    if (known) return known;
+    const raw = binary(utf8.encode(word));
+    const whole = this.ids.get(raw);
+    const ids = whole === undefined ? mergePairs(raw, this.ids) : [whole];
+    if (this.known.size >= REMEMBERED) this.known.clear();
+    if (word.length <= LONGEST_REMEMBERED) this.known.set(word, ids);
+    return ids;
+  }
+
+  /** The end token, then the ids of `text` as a document has it: after `start`, unless it is empty or begins with it. */
+  encodeDocument(text) {
+    return [this.end, ...this.encode(!text || text.startsWith(this.start) ? text : this.start + text)];
+  }
+
+  decodeBytes(ids) {
+    const bytes = new Uint8Array(ids.reduce((sum, id) => sum + this.pieces[id].length, 0));
+    let at = 0;
+    for (const id of ids) {
+      bytes.set(this.pieces[id], at);
+      at += this.pieces[id].length;
+    }
+    return bytes;
+  }
+
+  /** The text of these tokens; bytes that are no UTF-8 become U+FFFD. */
+  decode(ids) {
+    return toText(this.decodeBytes(ids));
+  }
+
+  /** What to show for a token: nothing invisible, nothing that acts (common/visible.py). */
+  show(id) {
+    return id === this.end ? "⟨end⟩" : (this.shown[id] ?? toText(this.pieces[id]));
+  }
+}
