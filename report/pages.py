@@ -23,7 +23,7 @@ SCRIPTS = {
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
     "live": ("dom", *LIVE, "live/page"),
-    "worker": (),  # runs beside a page, and gets the model from it
+    "worker": ("live/tokenizer",),  # runs beside a page, and gets the model from it
 }
 
 
