@@ -27,6 +27,7 @@ from probing.known_sentences import read_part
 from report.colours import OTHER_ROLE, role_colour
 from report.live_model import MOST_WEIGHTS, packed_model
 from report.pages import Heading, in_words, script_of, write_page
+from report.tour import tour
 from training import Trainer
 
 PAGE = "live.html"
@@ -39,15 +40,15 @@ def live_parts(
     tokenizer: Tokenizer,
     starts: Sequence[dict],
     windows: Windows | None = None,
-    tour: Sequence[dict] = (),
+    steps: Sequence[dict] = (),
     roles: Mapping[str, dict] | None = None,
 ) -> dict[str, bytes]:
     """The parts of a page that let the model run in it; "live.json" alone, with a note, where it cannot.
 
     ``starts``: texts to begin with, see ``starts_of_cases``. ``windows`` of held-out text: more of them, and what mean
-    ablation needs. ``roles``: by head, {"text", "colour"}.
+    ablation needs. ``steps``: of the tour. ``roles``: by head, {"text", "colour"}.
     """
-    live = {"starts": [*starts, *starts_of_text(tokenizer, windows)], "tour": tour, "roles": roles or {}}
+    live = {"starts": [*starts, *starts_of_text(tokenizer, windows)], "tour": steps, "roles": roles or {}}
     live["note"] = why_not(model, tokenizer)
     parts = {}
     if live["note"] is None:
@@ -132,7 +133,9 @@ def live_parts_of(
     chosen = {result.name: result.best for result in findings.tasks if result.resolved}
     starts = starts_of_articles(known) if findings.sentences else []
     starts += starts_of_cases(cases, "Cases", chosen)
-    return live_parts(findings.model, tokenizer, starts, windows, (), roles_in_words(findings))
+    beginnings = starts_of_text(tokenizer, windows)
+    steps = tour(findings, tokenizer, beginnings[0]["text"] if beginnings else None)
+    return live_parts(findings.model, tokenizer, starts, windows, steps, roles_in_words(findings))
 
 
 def roles_in_words(findings: Findings) -> dict[str, dict]:

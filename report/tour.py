@@ -1,0 +1,195 @@
+"""Five steps through a page that runs, for someone who has never seen attention.
+
+A step is a state of the page, as the fragment of its address (report/live/address.js), and two or three sentences.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from data import EncodedCase, Tokenizer
+from data.cases.case import Span, encode_case
+from data.stories.articles import PAIRS
+from probing.findings import Findings
+from probing.in_text.ablation import PER_POSITION
+from probing.known_sentences import read_part
+from probing.sentence import encode_sentence
+from probing.tasks import TaskResult
+from report import text_summary
+from report.text_summary import NBSP
+
+CANNOT_KNOW = (
+    "Here the two texts are still the same, so that every head gives the same weights in both. A causal model never "
+    "looks ahead: nobody can know yet."
+)
+
+
+class Known(NamedTuple):
+    """A sentence of articles that the model resolves, as heads.json has it; its case; its counterfactual's text."""
+
+    sentence: Mapping
+    case: EncodedCase
+    other: str
+
+
+def step(title: str, says: str, **state: str | int | None) -> dict:
+    """A step as live.json has it; what is None is left out of the state."""
+    return {"title": title, "says": says, "state": urlencode({key: value for key, value in state.items() if value})}
+
+
+def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dict]:
+    """Through a sentence of articles if the model resolves one whose swap is shown; else through ``text``, which is
+    held out, if heads were measured in one; else none.
+    """
+    if known := find_known(findings, tokenizer):
+        (result,) = (result for result in findings.tasks if result.name == known.sentence["task"])
+        return tour_of_sentence(known, result)
+    if text and findings.text:
+        return tour_of_text(findings.text, text, encode_sentence(text, findings.model, tokenizer))
+    return []
+
+
+def find_known(findings: Findings, tokenizer: Tokenizer) -> Known | None:
+    """The first sentence whose head looks from a token of it, where both candidates are, and changes the answer."""
+    cases = {(pair.task, key): case for pair in PAIRS for key, case in zip(pair.keys, pair.cases(), strict=True)}
+    others = {(pair.task, key): case for pair in PAIRS for key, case in zip(pair.keys, pair.cases()[::-1], strict=True)}
+    for sentence in findings.sentences:
+        name, look = (sentence["task"], sentence["key"]), sentence["look"]
+        if look is None or look["swap"] is None or sentence["next"][0]["word"] != sentence["answer"]:
+            continue
+        case = encode_case(cases[name], tokenizer)
+        n_tokens = len(encode_sentence(sentence["text"], findings.model, tokenizer))
+        if case.gold and case.distractors and case.sites[look["site"]] < n_tokens:
+            return Known(sentence, case, read_part(others[name]))
+    return None
+
+
+def tour_of_sentence(known: Known, result: TaskResult) -> list[dict]:
+    sentence, case, look = known.sentence, known.case, known.sentence["look"]
+    row, head, swap = case.sites[look["site"]], look["head"], look["swap"]
+    gold, other = sentence["gold"], sentence["distractor"]
+    here = {"text": sentence["text"], "row": f"one:{row}", "for": sentence["answer"], "against": sentence["foil"]}
+    likeliest = sentence["next"][0]
+    return [
+        step(
+            "Where a head looks",
+            f"The boxed word looks; the tint says at what. From “{look['from']}”, head {head} gives "
+            f"{percent(look['gold'])} of its attention to “{gold}” and {percent(look['distractor'])} to “{other}”. "
+            f"The model's next word is “{likeliest['word']}”, with {percent(likeliest['probability'])}.",
+            **here,
+            head=head,
+        ),
+        step(
+            "Switch it off",
+            f"Head {head} now adds nothing, at any word. Compare the next words before and after. If they stay as they "
+            "were, other heads know the answer, too: that a head is used does not mean that it is needed.",
+            **here,
+            head=head,
+            off=head,
+        ),
+        step(
+            "Exchange its two weights",
+            f"The head is on again. In this one row, “{gold}” and “{other}” have exchanged their weights; nothing else "
+            f"is changed. The model now says “{swap['word']}”, with {percent(swap['probability'])}.",
+            **here,
+            head=head,
+            edit=f"one:{head}:{row}:swap:{span(case.gold[0])}:{span(case.distractors[0])}",
+        ),
+        step_that_does_not_matter(known, result),
+        step(
+            "Where nobody can know",
+            CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later.",
+            text=sentence["text"],
+            other=known.other,
+            head=head,
+            row=f"one:{site_before_key(case)}",
+        ),
+    ]
+
+
+def step_that_does_not_matter(known: Known, result: TaskResult) -> dict:
+    """A head that looks, and whose weights do not decide; where there is none, the head that picks worst."""
+    sentence, case = known.sentence, known.case
+    quotes = [quote for quote in result.quotes.values() if quote.site in case.sites and quote.name != result.best]
+    idle = [quote for quote in quotes if quote.looks and not result.matters(quote.name)]
+    chosen = max(idle or quotes, key=lambda quote: quote.accuracy if idle else -quote.accuracy, default=None)
+    name = chosen.name if chosen else result.best
+    title = "A head that looks and does not matter" if idle else "A head that does not look"
+    looks = "gives what is meant more attention" if idle else "picks what is meant"
+    accuracy = percent(chosen.accuracy if chosen else 0.0)
+    return step(
+        title,
+        f"In held-out stories, head {name} {looks} in {accuracy} of cases. Here it is off. Compare before and after: "
+        "where a head looks says nothing of what it is worth.",
+        text=sentence["text"],
+        head=name,
+        row=f"one:{case.sites[chosen.site]}" if chosen else None,
+        off=name,
+        **{"for": sentence["answer"], "against": sentence["foil"]},
+    )
+
+
+def site_before_key(case: EncodedCase) -> int:
+    """The pronoun, if it stands before the word that decides; else the last token before that word."""
+    decides = case.sites.get("C", case.chain[0][0] if case.chain else case.sites["A-1"])
+    return case.sites["P"] if case.sites.get("P", decides) < decides else decides - 1
+
+
+def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[dict]:
+    """``measured``: heads in a text, as heads.json has it; ``text``: some of it, which has these tokens."""
+    found = text_summary.clearest(measured)
+    head = found[0]["head"] if found else measured["heads"][0]["head"]
+    worth = {one["head"]: one["effects"][PER_POSITION]["all"]["nats"] for one in measured["heads"]}
+    idle = min((name for name in worth if name != head), key=lambda name: abs(worth[name]), default=head)
+    last, half = len(tokens) - 1, len(text) // 2
+    row = {"text": text, "row": f"one:{last}"}
+    why = f", because it {text_summary.DOES.get(found[1]['role'], 'has a role')} in this text" if found else ""
+    return [
+        step(
+            "Where a head looks",
+            f"The boxed word looks; the tint says at what. Head {head} is shown first{why}. Move over other words to "
+            "see where it looks from there.",
+            **row,
+            head=head,
+        ),
+        step(
+            "Switch it off",
+            f"Head {head} now adds nothing, at any word. Without it, the loss in held-out text changes by "
+            f"{worth[head]:.2f} nats per token on average. Compare the next words before and after.",
+            **row,
+            head=head,
+            off=head,
+        ),
+        step(
+            "Put all its weight on one word",
+            "The head is on again. From this one word, it now looks at nothing but the first token; nothing else is "
+            "changed.",
+            **row,
+            head=head,
+            edit=f"one:{head}:{last}:only:0-1",
+        ),
+        step(
+            "A head that is worth little",
+            f"Head {idle} looks somewhere, too. Here it is off; in held-out text that changes the loss by "
+            f"{worth[idle]:.3f} nats per token. Where a head looks says nothing of what it is worth.",
+            **row,
+            head=idle,
+            off=idle,
+        ),
+        step(
+            "Where nobody can know",
+            CANNOT_KNOW,
+            text=text,
+            other=f"{text[:half]} and then",
+            head=head,
+            row=f"one:{max(1, last // 4)}",
+        ),
+    ]
+
+
+def span(tokens: Span) -> str:
+    return f"{tokens[0]}-{tokens[1]}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f}{NBSP}%"
