@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from common.visible import visible_name
 from data import EncodedCase, Tokenizer
 from data.cases.case import Span, encode_case
 from data.stories.articles import PAIRS
@@ -14,7 +15,6 @@ from probing.findings import Findings
 from probing.in_text.ablation import PER_POSITION
 from probing.known_sentences import read_part
 from probing.sentence import encode_sentence
-from probing.tasks import TaskResult
 from report import text_summary
 from report.text_summary import NBSP
 
@@ -42,8 +42,7 @@ def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dic
     held out, if heads were measured in one; else none.
     """
     if known := find_known(findings, tokenizer):
-        (result,) = (result for result in findings.tasks if result.name == known.sentence["task"])
-        return tour_of_sentence(known, result)
+        return tour_of_sentence(known, findings)
     if text and findings.text:
         return tour_of_text(findings.text, text, encode_sentence(text, findings.model, tokenizer))
     return []
@@ -64,7 +63,7 @@ def find_known(findings: Findings, tokenizer: Tokenizer) -> Known | None:
     return None
 
 
-def tour_of_sentence(known: Known, result: TaskResult) -> list[dict]:
+def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
     sentence, case, look = known.sentence, known.case, known.sentence["look"]
     row, head, swap = case.sites[look["site"]], look["head"], look["swap"]
     gold, other = sentence["gold"], sentence["distractor"]
@@ -93,9 +92,9 @@ def tour_of_sentence(known: Known, result: TaskResult) -> list[dict]:
             f"is changed. The model now says “{swap['word']}”, with {percent(swap['probability'])}.",
             **here,
             head=head,
-            edit=f"one:{head}:{row}:swap:{span(case.gold[0])}:{span(case.distractors[0])}",
+            edit=swap_edit(case, head, row),
         ),
-        step_that_does_not_matter(known, result),
+        step_of_idle_head(known, findings),
         step(
             "Where nobody can know",
             CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later.",
@@ -107,26 +106,46 @@ def tour_of_sentence(known: Known, result: TaskResult) -> list[dict]:
     ]
 
 
-def step_that_does_not_matter(known: Known, result: TaskResult) -> dict:
-    """A head that looks, and whose weights do not decide; where there is none, the head that picks worst."""
-    sentence, case = known.sentence, known.case
-    quotes = [quote for quote in result.quotes.values() if quote.site in case.sites and quote.name != result.best]
-    idle = [quote for quote in quotes if quote.looks and not result.matters(quote.name)]
-    chosen = max(idle or quotes, key=lambda quote: quote.accuracy if idle else -quote.accuracy, default=None)
-    name = chosen.name if chosen else result.best
-    title = "A head that looks and does not matter" if idle else "A head that does not look"
-    looks = "gives what is meant more attention" if idle else "picks what is meant"
-    accuracy = percent(chosen.accuracy if chosen else 0.0)
+def step_of_idle_head(known: Known, findings: Findings) -> dict:
+    """A head that looks in some task, and whose weights do not decide there; else the head that looks least in the task
+    of the sentence.
+    """
+    looking = [
+        (quote.accuracy, result, quote)
+        for result in findings.tasks
+        for quote in result.quotes.values()
+        if result.resolved and quote.looks and not result.matters(quote.name) and quote.site in result.cases[0].sites
+    ]
+    if looking:
+        accuracy, result, quote = max(looking, key=lambda item: item[0])
+        case, case_row = result.cases[0], result.cases[0].sites[quote.site]
+        swap = result.effects["weight_swap"].get(quote.name)
+        cost = f", which costs the answer {swap.drop:.2f} nats on average" if swap else ""
+        return step(
+            "A head that looks and does not matter",
+            f"In {percent(accuracy)} of held-out cases of “{visible_name(result.name)}”, head {quote.name} gives what "
+            f"is meant more attention. Here, too, two weights of one row are exchanged{cost}. Compare the next words "
+            "before and after: where a head looks does not say what it is worth.",
+            text=read_part(case.case),
+            head=quote.name,
+            row=f"one:{case_row}",
+            edit=swap_edit(case, quote.name, case_row),
+        )
+    (result,) = (result for result in findings.tasks if result.name == known.sentence["task"])
+    least = min(result.quotes.values(), key=lambda quote: quote.accuracy)
     return step(
-        title,
-        f"In held-out stories, head {name} {looks} in {accuracy} of cases. Here it is off. Compare before and after: "
-        "where a head looks says nothing of what it is worth.",
-        text=sentence["text"],
-        head=name,
-        row=f"one:{case.sites[chosen.site]}" if chosen else None,
-        off=name,
-        **{"for": sentence["answer"], "against": sentence["foil"]},
+        "A head that does not look",
+        f"In held-out stories, head {least.name} picks what is meant in {percent(least.accuracy)} of cases. Here it is "
+        "off. Compare the next words before and after.",
+        text=known.sentence["text"],
+        head=least.name,
+        off=least.name,
     )
+
+
+def swap_edit(case: EncodedCase, head: str, row: int) -> str:
+    """What is meant and the other candidate, where they first stand, exchange their weights in one row."""
+    return f"one:{head}:{row}:swap:{span(case.gold[0])}:{span(case.distractors[0])}"
 
 
 def site_before_key(case: EncodedCase) -> int:
@@ -171,7 +190,7 @@ def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[di
         step(
             "A head that is worth little",
             f"Head {idle} looks somewhere, too. Here it is off; in held-out text that changes the loss by "
-            f"{worth[idle]:.3f} nats per token. Where a head looks says nothing of what it is worth.",
+            f"{worth[idle]:.3f} nats per token. Where a head looks does not say what it is worth.",
             **row,
             head=idle,
             off=idle,
