@@ -23,7 +23,9 @@ SCRIPTS = {
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
     "live": ("dom", *LIVE, "live/page"),
-    "worker": ("live/tokenizer",),  # runs beside a page, and gets the model from it
+    "worker": (  # runs beside a page, and gets the model from it
+        *("live/tokenizer", "live/weights", "live/arithmetic", "live/interventions", "live/attention", "live/network"),
+    ),
 }
 
 
