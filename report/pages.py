@@ -15,11 +15,14 @@ from model import GPT
 
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics", "text_dynamics")
-LIVE = ("live/live",)
+LIVE = (
+    *("grid", "running_text", "live/state", "live/address", "live/model", "live/reading", "live/tokens", "live/edits"),
+    *("live/next", "live/heads", "live/slot", "live/starts", "live/tour", "live/live"),
+)
 SCRIPTS = {
     "probe": (
-        *(*SHARED, "found", "patterns", "roles", "tinted", "sentences", "story", "sites", "numbers"),
-        *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", *LIVE, "probe"),
+        *(*SHARED, *LIVE, "found", "patterns", "roles", "tinted", "sentences", "story", "sites", "numbers"),
+        *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", "probe"),
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
     "live": ("dom", *LIVE, "live/page"),

@@ -29,7 +29,7 @@ async function drawProbe() {
   const sections = page.text?.leads ? [...ofText, ...ofTasks] : [...ofTasks, ...ofText];
   sections.push(task || !found.text ? numbersSection(view, found) : filesSection());
   sections.push(methodSection(found));
-  if (page.live === "here") sections.unshift(liveSection(await unpackJson("live.json"), view));
+  if (page.live === "here") sections.unshift(await liveSection(view));
   else if (page.live) sections.unshift(linkToLive(page.live));
   document.getElementById("page").replaceChildren(...sections);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>

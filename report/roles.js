@@ -27,7 +27,6 @@ const MEANING = {
   same_word: "looks at earlier occurrences of the same token",
 };
 const FITTING = 4; // heads beside each other in one half of a wide page
-const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
 const roleColour = (role, { colours, other_role: other }) => lookup(colours, role) ?? other;
 
@@ -113,27 +112,6 @@ function roleCell(name, roles, dense, page) {
     h("span", { class: "name" }, name),
     lines,
   );
-}
-
-function moveOnGrid(event, view, cells, map) {
-  const [layer, head] = view.state.head.split(".").map(Number);
-  const layers = map.flatMap((own, l) => (own.length ? [l] : []));
-  const [at, m] = [layers.indexOf(layer), map[layer].length];
-  const up = layers[Math.max(0, at - 1)];
-  const down = layers[Math.min(layers.length - 1, at + 1)];
-  const move = {
-    ArrowLeft: [layer, head - 1],
-    ArrowRight: [layer, head + 1],
-    ArrowUp: [up, head],
-    ArrowDown: [down, head],
-    Home: [layer, 0],
-    End: [layer, m - 1],
-  }[event.key];
-  if (!move) return;
-  event.preventDefault();
-  const name = `${move[0]}.${Math.min(m - 1, Math.max(0, move[1]))}`;
-  view.set({ head: name });
-  cells.get(name).focus();
 }
 
 function roleLegend({ heads, page }) {

@@ -1,12 +1,6 @@
 /* One text in running words, every word tinted by how much the chosen head looks at it. */
 
-const HEAVIEST = 3; // words named in numbers
-const START = "⟨start⟩"; // what the end token is shown as, which begins most texts
-
 const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
-
-/** A probability; a small one is not shown as 0. */
-const chance = (p) => (p < 0.0005 ? "< 0.1\u00a0%" : percent(p, 1));
 
 const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
 
@@ -17,12 +11,6 @@ class TintedText {
     this.found = found;
     this.view = view;
     this.words = text.tokens.map((token, i) => this.word(token, i, counterfactual));
-    const body = this.words.flatMap((word, i) => [
-      text.tokens[i].startsWith(" ") || (i === 1 && text.tokens[0] === START) ? " " : "",
-      word,
-      text.tokens[i] === "␣" ? h("wbr") : "",
-      /^\s*↵+$/.test(text.tokens[i]) ? h("br") : "",
-    ]);
     this.node = h(
       "p",
       {
@@ -31,7 +19,7 @@ class TintedText {
         role: "group",
         "aria-label": `${text.tokens.slice(1).join("")}. Arrow keys move the word that looks.`,
       },
-      body,
+      runningText(this.words, text.tokens),
     );
     this.status = h("p", { class: "status", "aria-live": "polite" });
     this.model = h("p", { class: "status" });
@@ -104,11 +92,9 @@ class TintedText {
     if (query === null) return "this text has no such site";
     const from = `from “${tokens[query].trim()}”`;
     if (!weights) return `${from}: left out, because this page would become too large; the slider's sites are in it`;
-    const order = weights
-      .map((weight, i) => [weight, i])
-      .sort(([a], [b]) => b - a)
-      .slice(0, HEAVIEST);
-    const looks = order.map(([weight, i]) => `${tokens[i].trim()} ${weight.toFixed(2)}`).join(", ");
+    const looks = heaviest(weights)
+      .map((i) => `${tokens[i].trim()} ${weights[i].toFixed(2)}`)
+      .join(", ");
     const sums = gold.length
       ? ` · what is meant ${massOn(weights, gold).toFixed(2)}, ${rivals.length > 1 ? "the heaviest other" : "the other"} ${Math.max(...rivals.map((spans) => massOn(weights, spans))).toFixed(2)}`
       : "";

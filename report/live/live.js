@@ -1,6 +1,126 @@
-/* The model, running in the page. */
+/* The section in which the model runs: a person types, and the next words, the rows and the heads follow. */
 
-/** `live`: live.json; `view`: that of a probe, whose head is the live one, too, or null. */
-function liveSection(live, view) {
-  return section("live", "Try it", live.note ?? "", view ? h("p", {}, `head ${view.state.head}`) : null);
+const TRY_IT = "Try it";
+const WHAT_LIVE =
+  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. Tinted: what the chosen head looks at from the boxed word. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
+const WHAT_CELLS =
+  "A head's bar and number: what it adds to the log-odds of the two words, in nats, as its direct contribution through the last norm. ↔: how much its row has moved (0: not; 1: all of it).";
+const NOT_HERE = "The model does not run here: ";
+
+/**
+ * The section, which does not wait for the weights. Its head is that of the page's `view`, if there is one. Where the
+ * model cannot run, the section is one line that says why.
+ */
+async function liveSection(view) {
+  let about, json;
+  try {
+    about = await unpackJson("live.json");
+    if (about.note) return section("live", TRY_IT, about.note);
+    json = await unpackJson("model.json");
+  } catch {
+    return section("live", TRY_IT, "DecompressionStream" in globalThis ? DAMAGED : NO_STREAMS);
+  }
+  const live = new LivePage(view, about, json);
+  const node = section("live", TRY_IT, WHAT_LIVE, live.node);
+  const fail = ({ message }) => {
+    node.querySelector(".what").textContent = message.startsWith(DAMAGED) ? message : NOT_HERE + message;
+    live.node.remove();
+  };
+  openModel(json, fail).then((model) => live.run(model), fail);
+  return node;
+}
+
+/** The names of all heads; recurrent layers have none. */
+const headsOf = ({ n_head: n, attention_types: types }) =>
+  [...types].flatMap((type, l) => (type === "R" ? [] : Array.from({ length: n }, (_, k) => `${l}.${k}`)));
+
+/** Temperature and seed of what is generated. */
+class Sampling {
+  constructor(live) {
+    this.live = live;
+    const field = (key, attributes) =>
+      h("input", { type: "number", "aria-label": `${key} of generated text`, "data-key": key, oninput: ({ target }) => this.choose(target), ...attributes });
+    this.fields = [field("temperature", { min: 0, max: 5, step: 0.1 }), field("seed", { min: 0, max: MOST_SEED, step: 1 })];
+    this.node = h("p", { class: "sampling" }, h("span", {}, "temperature ", this.fields[0]), h("span", {}, "seed ", this.fields[1]));
+  }
+
+  choose({ dataset: { key }, value, validity }) {
+    if (value !== "" && validity.valid) this.live.set({ [key]: +value });
+  }
+
+  draw() {
+    for (const field of this.fields) if (document.activeElement !== field) field.value = this.live.state[field.dataset.key];
+  }
+}
+
+/** All pieces, drawn from two views: what the person has chosen, and what the model has answered. */
+class LivePage {
+  constructor(view, about, json) {
+    const heads = headsOf(json.config);
+    this.known = { heads: new Set(heads), first: heads[0] ?? null, hasMeans: json.tensors.some(({ name }) => name.startsWith("means.")) };
+    const [start] = about.starts;
+    const head = [view?.state.head, start?.head, heads[0]].find((name) => this.known.heads.has(name)) ?? null;
+    this.live = new View({ ...FRESH, ...(start && withStart(start, {})), head });
+    this.answers = new View({ one: null, other: null });
+    this.lines = {};
+    this.note = h("p", { class: "livenote", role: "status" });
+    this.model = null;
+    this.build(about, json);
+    keepAddress(this.live, this.known, this.sayer("address"));
+    this.live.watch(() => this.draw());
+    this.answers.watch(() => this.draw());
+    if (view) this.shareHead(view);
+    this.sayer("reading")("");
+  }
+
+  /** What says, and takes back, one line about `topic`. */
+  sayer(topic) {
+    return (line) => {
+      this.lines[topic] = line;
+      this.note.textContent = Object.values(this.lines).filter(Boolean).join(" ");
+      this.note.hidden = this.note.textContent === "";
+    };
+  }
+
+  build(about, json) {
+    const { live, answers, known } = this;
+    const model = { ask: (...all) => this.model.ask(...all), stop: () => this.model.stop() };
+    const slots = SLOTS.map((name) => new Slot(name, live, answers, model, json.tokenizer, this.sayer("generate")));
+    const [starts, chips, odds, sampling] = [new Starts(about.starts, live), new Chips(live, answers), new OddsWords(live, answers), new Sampling(live)];
+    const tour = new Tour(about.tour, (fragment) => setFromFragment(fragment, live, known, this.sayer("address")));
+    const heads = new LiveHeads(live, answers, json.config, about.roles);
+    const chosen = new ChosenHead(live, answers, about.roles, known.hasMeans);
+    this.pieces = [...slots, starts, chips, odds, sampling, heads, chosen];
+    slots[0].next.odds.replaceWith(odds.node);
+    this.slots = h("div", { class: "slots" }, slots.map(({ node }) => node));
+    this.node = h(
+      "div",
+      { class: "live" },
+      h("div", { class: "livebar" }, starts.node, sampling.node, tour.begin),
+      tour.node,
+      this.note,
+      this.slots,
+      chips.node,
+      h("div", { class: "liverow" }, h("div", {}, heads.node, h("p", { class: "livestatus" }, WHAT_CELLS)), chosen.node),
+    );
+  }
+
+  /** The head of the page is the head here, and the other way round. */
+  shareHead(view) {
+    this.live.watch(({ head }) => head !== null && view.set({ head }));
+    view.watch(({ head }, changed) => changed("head") && this.known.heads.has(head) && this.live.set({ head }));
+  }
+
+  run(model) {
+    this.model = model;
+    keepReading(model, this.live, this.answers, this.sayer("reading"));
+    this.draw();
+  }
+
+  draw() {
+    this.slots.classList.toggle("two", this.live.state.other !== null);
+    this.slots.classList.toggle("picking", this.live.state.picking !== null);
+    this.node.classList.toggle("pending", this.answers.state.one === null);
+    for (const piece of this.pieces) piece.draw();
+  }
 }

@@ -1,0 +1,153 @@
+/* The heads, layers x heads: which is chosen, which are off, what each adds to a word, how far its row has moved. */
+
+const SEEN_TO_MOVE = 0.005; // of a row's mass
+
+/** A cell; `show` gets {adds, most, moved, off, chosen}. */
+function liveCell(name, role, dense, onclick) {
+  const [moved, off, adds] = ["moved", "off", "adds"].map((kind) => h("span", { class: kind }));
+  const bar = h("span", { class: "addbar", "aria-hidden": "true" });
+  const does = h("span", { class: "does" }, role?.text ?? "");
+  const top = h("span", { class: "top" }, h("span", { class: "name" }, name), off, moved);
+  const node = h(
+    "div",
+    { role: "gridcell", class: role ? "livehead" : "livehead none", "data-live": name, "--role": role?.colour, onclick },
+    dense ? [bar, off] : [top, does, h("span", { class: "bottom" }, bar, adds)],
+  );
+  return {
+    node,
+    show(values) {
+      const { added, most, shift, how, chosen } = values;
+      node.setAttribute("aria-selected", chosen);
+      node.tabIndex = chosen ? 0 : -1;
+      node.classList.toggle("isoff", Boolean(how));
+      bar.style.setProperty("--add", (most ? (added ?? 0) / most : 0).toFixed(3));
+      bar.classList.toggle("less", added < 0);
+      adds.textContent = added === null ? "" : signed(added);
+      moved.textContent = shift >= SEEN_TO_MOVE ? `↔ ${shift.toFixed(2)}` : "";
+      node.style.setProperty("--shift", (shift ?? 0).toFixed(3));
+      off.textContent = how ? (dense ? "×" : how === "zero" ? "off" : "mean") : "";
+      const label = describeCell(name, role, values);
+      node.setAttribute("aria-label", label);
+      node.title = label;
+    },
+  };
+}
+
+const signed = (value) => (nats(value)[0] === "-" || !+nats(value) ? nats(value).replace("-", "−") : `+${nats(value)}`);
+
+function describeCell(name, role, { added, shift, how }) {
+  const parts = [`head ${name}`];
+  if (how) parts.push(how === "zero" ? "off" : "replaced by its mean");
+  if (role) parts.push(role.text);
+  if (added !== null) parts.push(`adds ${signed(added)} nats`);
+  if (shift >= SEEN_TO_MOVE) parts.push(`its row moved by ${shift.toFixed(2)}`);
+  return parts.join(", ");
+}
+
+class LiveHeads {
+  /** `config` of model.json; `roles`: {"L.H": {text, colour}}. */
+  constructor(live, answers, config, roles) {
+    Object.assign(this, { live, answers });
+    const { n_head: n, attention_types: types } = config;
+    const dense = n > NARROW;
+    this.cells = new Map();
+    this.layers = [...types].map((type) => ({ length: type === "R" ? 0 : n }));
+    this.nodes = new Map();
+    const named = /[^F]/.test(types);
+    const rows = this.layers.map((own, l) =>
+      h(
+        "div",
+        { role: "row" },
+        h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${named ? ` ${types[l]}` : ""}`),
+        own.length ? Array.from(own, (_, k) => this.cell(`${l}.${k}`, roles, dense)) : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
+      ),
+    );
+    this.node = h(
+      "div",
+      { class: dense ? "liveheads dense" : "liveheads", role: "grid", "aria-label": "heads of the model; arrow keys choose one, Enter switches it off and on", "--heads": n },
+      rows,
+    );
+    this.node.addEventListener("keydown", (event) => this.onkey(event));
+  }
+
+  cell(name, roles, dense) {
+    const cell = liveCell(name, lookup(roles, name), dense, () => this.live.set({ head: name }));
+    this.cells.set(name, cell);
+    this.nodes.set(name, cell.node);
+    return cell.node;
+  }
+
+  onkey(event) {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      const { off } = this.live.state;
+      const head = event.target.dataset.live;
+      this.live.set(withHead({ off }, head, off[head] ? null : "zero"));
+      return;
+    }
+    moveOnGrid(event, this.live, this.nodes, this.layers);
+  }
+
+  draw() {
+    const { head, off } = this.live.state;
+    const { one } = this.answers.state;
+    const view = one?.after ?? one?.before;
+    const added = Object.values(view?.adds ?? {});
+    const most = Math.max(1e-9, ...added.map(Math.abs));
+    for (const [name, cell] of this.cells)
+      cell.show({ added: view?.adds?.[name] ?? null, most, shift: one?.after?.rows?.[name] ?? 0, how: off[name] ?? null, chosen: name === head });
+  }
+}
+
+/** The chosen head, in words, and what can be done with it. */
+class ChosenHead {
+  constructor(live, answers, roles, hasMeans) {
+    Object.assign(this, { live, answers, roles });
+    const button = (how, text) =>
+      h("button", { type: "button", "data-how": how, onclick: () => this.toggle(how) }, text);
+    this.buttons = [button("zero", "Switch off"), ...(hasMeans ? [button("mean", "Replace by its mean")] : [])];
+    this.title = h("h3", {});
+    this.text = h("p", { class: "livestatus" });
+    this.sums = h("p", { class: "livestatus" });
+    this.moved = h("p", { class: "livestatus moved" });
+    this.node = h("div", { class: "livehow" }, h("div", { class: "headmenu" }, this.title, this.buttons), this.text, this.sums, this.moved);
+  }
+
+  toggle(how) {
+    const { head, off } = this.live.state;
+    this.live.set(withHead(this.live.state, head, off[head] === how ? null : how));
+  }
+
+  draw() {
+    const { head, off } = this.live.state;
+    const { one } = this.answers.state;
+    this.title.textContent = head ? `Head ${head}` : "No heads";
+    for (const button of this.buttons) {
+      button.disabled = !head;
+      button.setAttribute("aria-pressed", off[head] === button.dataset.how);
+    }
+    this.text.textContent = lookup(this.roles, head)?.text ?? "";
+    this.sums.textContent = describeAdds(one, head);
+    this.moved.textContent = describeMoved(one);
+  }
+}
+
+function describeAdds(answer, head) {
+  const view = answer?.after ?? answer?.before;
+  const own = view?.adds?.[head];
+  if (own === undefined) return "";
+  const [one, other] = answer.question.words.map((word) => word.trim());
+  const sum = Object.values(view.adds).reduce((total, value) => total + value, 0);
+  const was = answer.after?.adds && answer.before.adds ? ` (${signed(answer.before.adds[head])} before)` : "";
+  return `It adds ${signed(own)} nats${was} to “${one}” against “${other}”. All heads: ${signed(sum)}; the rest of the network: ${signed(view.rest)}.`;
+}
+
+function describeMoved(answer) {
+  if (!answer?.after) return "";
+  const moved = Object.entries(answer.after.rows ?? {})
+    .filter(([, shift]) => shift >= SEEN_TO_MOVE)
+    .sort(([, one], [, other]) => other - one);
+  const from = tokenTexts(answer)[answer.row].trim();
+  if (!moved.length) return `From “${from}”, no head's row has moved.`;
+  return `From “${from}”, the rows that moved most: ${moved.slice(0, 4).map(([name, shift]) => `${name} by ${shift.toFixed(2)}`).join(", ")}.`;
+}

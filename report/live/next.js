@@ -1,0 +1,127 @@
+/* The next words with their probabilities, before and after what was changed, and the log-odds of two words. */
+
+const NEXT_SHOWN = 6; // words
+const QUIET = 900; // milliseconds without a change, after which a screen reader hears the next word
+
+/** The words to list: the likeliest now, then those that were likeliest before; with both probabilities, null: small. */
+function nextRows({ before, after }) {
+  const now = after ?? before;
+  const [p, was] = [now, before].map(({ next }) => new Map(next.map((word) => [word.text, word.p])));
+  const listed = now.next.slice(0, NEXT_SHOWN);
+  const lost = after ? before.next.slice(0, 2).filter(({ text }) => !listed.some((word) => word.text === text)) : [];
+  return [...listed.slice(0, NEXT_SHOWN - lost.length), ...lost].map((word) => ({
+    ...word,
+    p: p.get(word.text) ?? null,
+    before: was.get(word.text) ?? null,
+  }));
+}
+
+/** The text of these tokens, of model.json's tokenizer; what is no character becomes U+FFFD, the end token nothing. */
+function decodeTokens(ids, { tokens }) {
+  const bytes = ids.map((id) => (id < tokens.length ? atob(tokens[id]) : "")).join("");
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)));
+}
+
+/** The same; null where it is no text by itself. */
+function writableText(ids, tokenizer) {
+  const text = decodeTokens(ids, tokenizer);
+  return text === "" || text.includes("\ufffd") ? null : text;
+}
+
+const nextName = (text) => text.trim() || text;
+
+class NextWords {
+  /** `write(text)` puts a word after those that are there; `tokenizer`: that of model.json. */
+  constructor(slot, live, answers, tokenizer, write) {
+    Object.assign(this, { slot, live, answers, tokenizer, write, spoken: null });
+    this.title = h("h3", {}, "Next word");
+    this.list = h("ol", { class: "nextwords" });
+    this.odds = h("p", { class: "odds" });
+    this.heard = h("p", { class: "unseen", "aria-live": "polite" });
+    this.columns = h("p", { class: "nexthead", "aria-hidden": "true" }, h("span", {}, "now"), h("span", {}, "before"));
+    this.rows = Array.from({ length: NEXT_SHOWN }, () => this.row());
+    this.list.append(...this.rows.map(({ node }) => node));
+    this.node = h("div", { class: "next" }, h("div", { class: "nexttitle" }, this.title, this.columns), this.list, this.odds, this.heard);
+  }
+
+  row() {
+    const [name, now, was] = [h("bdi", { class: "name" }), h("span", { class: "value" }), h("span", { class: "value was" })];
+    const bar = h("span", { class: "nextbar", "aria-hidden": "true" });
+    const row = { name, now, was, bar, text: null };
+    row.button = h("button", { type: "button", onclick: () => row.text !== null && this.write(row.text) }, name, bar, now, was);
+    row.node = h("li", {}, row.button);
+    return row;
+  }
+
+  draw() {
+    const answer = this.answers.state[this.slot];
+    const compared = Boolean(answer?.after);
+    this.node.classList.toggle("compared", compared);
+    const listed = answer ? nextRows(answer) : [];
+    this.rows.forEach((row, i) => {
+      row.node.classList.toggle("none", !listed[i]);
+      if (listed[i]) this.fill(row, listed[i], compared);
+    });
+    if (this.slot === "other") this.odds.textContent = answer ? `Log-odds: ${describeOdds(answer)}` : "";
+    if (answer) this.say(`next word: ${listed.slice(0, 2).map(({ text, p }) => `${nextName(text)} ${chance(p ?? 0)}`).join(", ")}`);
+  }
+
+  fill(row, { ids, text, p, before }, compared) {
+    row.text = writableText(ids, this.tokenizer);
+    row.name.textContent = nextName(text);
+    row.now.textContent = p === null ? "–" : chance(p);
+    row.was.textContent = compared ? (before === null ? "–" : chance(before)) : "";
+    row.bar.style.setProperty("--p", (p ?? 0).toFixed(4));
+    row.bar.style.setProperty("--was", (compared ? (before ?? 0) : 0).toFixed(4));
+    row.button.disabled = row.text === null;
+    const was = compared ? `, ${before === null ? "less" : chance(before)} before` : "";
+    row.button.setAttribute("aria-label", `write “${nextName(text)}”, ${p === null ? "now unlikely" : chance(p)}${was}`);
+  }
+
+  /** For a screen reader, once the person has stopped typing. */
+  say(text) {
+    if (text === this.spoken) return;
+    this.spoken = text;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => (this.heard.textContent = text), QUIET);
+  }
+}
+
+/** log P(one) - log P(other), before and after what was changed, or why there is none. */
+function describeOdds({ before, after }) {
+  if (before.oddsError) return before.oddsError;
+  if (before.odds === null) return "";
+  const now = after ? `${signed(before.odds)} → ${signed(after.odds)}` : signed(before.odds);
+  return `${now} nats`;
+}
+
+/** Two fields for the words of the log-odds; both empty: the likeliest two. */
+class OddsWords {
+  constructor(live, answers) {
+    Object.assign(this, { live, answers, own: null });
+    this.fields = ["for", "against"].map((name) =>
+      h("input", { type: "text", maxlength: MOST_WORD, spellcheck: "false", autocomplete: "off", autocapitalize: "none", "aria-label": `log-odds: the word ${name}`, oninput: () => this.choose() }),
+    );
+    const [one, other] = this.fields;
+    this.value = h("b", {});
+    this.node = h("p", { class: "odds", title: "log P(word) − log P(other word)" }, "Log-odds of ", one, " against ", other, this.value);
+  }
+
+  choose() {
+    const typed = this.fields.map((field) => field.value.trim());
+    this.own = typed.every(Boolean) ? typed : null;
+    this.live.set({ words: this.own });
+  }
+
+  draw() {
+    const { words: chosen } = this.live.state;
+    const { one: answer } = this.answers.state;
+    const likeliest = likeliestWords(this.answers.state);
+    this.fields.forEach((field, i) => {
+      field.placeholder = likeliest?.[i].trim() ?? "";
+      if (chosen !== this.own) field.value = chosen?.[i] ?? ""; // chosen elsewhere
+    });
+    this.own = chosen;
+    this.value.textContent = answer ? describeOdds(answer) : "";
+  }
+}

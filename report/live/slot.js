@@ -1,0 +1,79 @@
+/* One sentence: the box to type it in, its words, the next ones, and the buttons that belong to it. */
+
+const MOST_TYPED = 20_000; // characters
+const GENERATED = 60; // tokens at a time
+
+class Slot {
+  constructor(name, live, answers, model, tokenizer, say) {
+    Object.assign(this, { name, live, model, tokenizer, say, run: null });
+    const label = name === "one" ? "Your text" : "Second text";
+    this.box = h("textarea", { "aria-label": label, rows: 2, maxlength: MOST_TYPED, spellcheck: "false", dir: "auto", placeholder: "Type or paste a text", oninput: () => this.ontype() });
+    this.words = new LiveWords(name, live, answers);
+    this.menu = new EditMenu(name, this.words.node, live, answers);
+    this.next = new NextWords(name, live, answers, tokenizer, (text) => this.write(text));
+    this.go = h("button", { type: "button", onclick: () => (this.run ? this.stop() : this.generate()) }, "Generate");
+    this.left = h("div", { class: "said" }, this.box, this.words.node, this.words.status, this.menu.node);
+    this.node = h("div", { class: "slot", role: "group", "aria-label": label }, this.left, this.next.node);
+    this.next.title.after(this.go);
+  }
+
+  ontype() {
+    this.stop();
+    this.live.set(withText(this.name, this.box.value));
+  }
+
+  /** Puts a word after the text. */
+  write(text) {
+    this.stop();
+    this.live.set(withText(this.name, this.followed(textOf(this.live.state, this.name), text)));
+  }
+
+  /** `text` with `more` after it; at the beginning of a document, a space may be there already. */
+  followed(text, more) {
+    return text === "" && this.tokenizer.start === " " ? more.replace(/^ /, "") : text + more;
+  }
+
+  async generate() {
+    const { state } = this.live;
+    const text = textOf(state, this.name);
+    const run = { ids: [] };
+    this.run = run;
+    this.go.textContent = "Stop";
+    const { temperature, seed } = state;
+    const question = { ask: "generate", slot: this.name, text, edits: editsOf(state, this.name), n: GENERATED, temperature, seed };
+    const show = (whole) => this.run === run && this.live.set(withText(this.name, whole));
+    const ontoken = ({ id }) => {
+      run.ids.push(id);
+      show(this.followed(text, decodeTokens(run.ids, this.tokenizer)));
+    };
+    try {
+      const done = await this.model.ask(question, { ontoken });
+      show(done.text);
+    } catch (error) {
+      this.say(error.message);
+    }
+    if (this.run === run) this.idle();
+  }
+
+  /** Ends what is being generated; what is there by then stays. */
+  stop() {
+    if (!this.run) return;
+    this.model.stop();
+    this.idle();
+  }
+
+  idle() {
+    this.run = null;
+    this.go.textContent = "Generate";
+  }
+
+  draw() {
+    const text = textOf(this.live.state, this.name);
+    this.node.hidden = text === null;
+    if (text === null) return;
+    if (this.box.value !== text) this.box.value = text;
+    this.words.draw();
+    this.menu.draw();
+    this.next.draw();
+  }
+}

@@ -1,0 +1,156 @@
+/* The words of a text, tinted by the row of the chosen head. Here one chooses the row, and words to edit it with. */
+
+const MOST_ALIGNED = 250_000; // pairs of tokens that are compared one by one
+
+/** For each token of `one` whether it is missing in `other`: not in the longest common subsequence. */
+function differing(one, other) {
+  const differs = one.map(() => true);
+  let start = 0;
+  while (start < one.length && one[start] === other[start]) differs[start++] = false;
+  let [n, m] = [one.length, other.length];
+  while (n > start && m > start && one[n - 1] === other[m - 1]) {
+    differs[--n] = false;
+    m--;
+  }
+  if ((n - start) * (m - start) > MOST_ALIGNED) return differs;
+  const width = m - start + 1;
+  const lengths = new Uint16Array((n - start + 1) * width); // of common subsequences of what follows
+  const at = (i, j) => (i - start) * width + j - start;
+  for (let i = n - 1; i >= start; i--)
+    for (let j = m - 1; j >= start; j--)
+      lengths[at(i, j)] = one[i] === other[j] ? lengths[at(i + 1, j + 1)] + 1 : Math.max(lengths[at(i + 1, j)], lengths[at(i, j + 1)]);
+  for (let [i, j] = [start, start]; i < n && j < m; ) {
+    if (one[i] === other[j]) {
+      differs[i++] = false;
+      j++;
+    } else if (lengths[at(i + 1, j)] >= lengths[at(i, j + 1)]) i++;
+    else j++;
+  }
+  return differs;
+}
+
+/** The texts of the tokens that stand in a slot; the end token at the beginning is a start. */
+const tokenTexts = ({ tokens, dropped }) => tokens.map(({ text }, i) => (i === 0 && dropped === 0 ? START : text));
+
+/** The row that is asked for in a slot, pointed at before chosen; null: the last. */
+function askedRow({ hovered, row }, answers, slot) {
+  const at = hovered ?? row;
+  if (!at) return null;
+  const same = answers.one?.tokens.length === answers.other?.tokens.length;
+  return at.slot === slot || same ? at.i : null;
+}
+
+class LiveWords {
+  constructor(slot, live, answers) {
+    Object.assign(this, { slot, live, answers, texts: [], words: [] });
+    const name = slot === "one" ? "your text" : "the second text";
+    const explained = "left and right arrow keys move the word that looks";
+    this.node = h("p", { class: "livewords", tabindex: 0, role: "group", "aria-label": `words of ${name}; ${explained}` });
+    this.status = h("p", { class: "livestatus" }, slot === "one" ? "Loading the model …" : "");
+    this.node.addEventListener("keydown", (event) => this.onkey(event));
+    this.node.addEventListener("pointerover", (event) => this.onpoint(event.target, event.pointerType));
+    this.node.addEventListener("pointerleave", () => this.live.set({ hovered: null }));
+    this.node.addEventListener("click", (event) => this.onclick(event.target));
+  }
+
+  indexOf(target) {
+    return target.dataset.i === undefined ? null : +target.dataset.i;
+  }
+
+  /** The edit whose words are chosen here now. */
+  get picking() {
+    const { picking } = this.live.state;
+    return picking?.slot === this.slot ? picking : null;
+  }
+
+  onpoint(target, pointer) {
+    const i = this.indexOf(target);
+    if (i === null || pointer === "touch") return;
+    if (this.picking) this.live.set({ picking: { ...this.picking, at: i } });
+    else this.live.set({ hovered: { slot: this.slot, i } });
+  }
+
+  onclick(target) {
+    const i = this.indexOf(target);
+    if (i === null) return;
+    if (this.picking) pickWord(this.live, this.answers, i);
+    else this.live.set({ row: { slot: this.slot, i }, hovered: null });
+  }
+
+  onkey(event) {
+    const { picking } = this;
+    if (picking && (event.key === "Enter" || event.key === " ")) pickWord(this.live, this.answers, picking.at);
+    else if (picking && event.key === "Escape") this.live.set({ picking: null });
+    else {
+      const last = this.words.length - 1;
+      const now = picking?.at ?? askedRow(this.live.state, this.answers.state, this.slot) ?? last;
+      const next = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
+      if (next === undefined) return;
+      const i = Math.max(0, Math.min(last, next));
+      this.live.set(picking ? { picking: { ...picking, at: i } } : { row: { slot: this.slot, i }, hovered: null });
+    }
+    event.preventDefault();
+  }
+
+  draw() {
+    const { [this.slot]: answer, ...others } = this.answers.state;
+    if (!answer) {
+      if (textOf(this.live.state, this.slot) === "") this.empty();
+      return;
+    }
+    const { row, before, after } = answer;
+    this.show(tokenTexts(answer));
+    const other = this.live.state.other === null ? null : others[this.slot === "one" ? "other" : "one"];
+    const differs = other ? differing(this.texts, tokenTexts(other)) : [];
+    const picked = this.picked(answer);
+    const weights = (after ?? before).weights;
+    this.words.forEach((word, i) => {
+      word.style.setProperty("--weight", weights?.[i]?.toFixed(3) ?? 0);
+      word.classList.toggle("from", i === row);
+      word.classList.toggle("unread", i > row);
+      word.classList.toggle("differs", Boolean(differs[i]));
+      word.classList.toggle("picked", picked.some(([start, end]) => i >= start && i < end));
+    });
+    // Heard while keys move the word that looks; while somebody types, the next word is enough.
+    this.status.setAttribute("aria-live", document.activeElement === this.node ? "polite" : "off");
+    this.status.textContent = this.describe(answer);
+  }
+
+  empty() {
+    this.show([]);
+    this.status.textContent = "";
+  }
+
+  /** Puts other words into the paragraph where they have changed; those before the first change stay. */
+  show(texts) {
+    let same = 0;
+    while (same < texts.length && texts[same] === this.texts[same]) same++;
+    if (same === texts.length && same === this.texts.length) return;
+    const start = (text, i) => i === 0 && text === START;
+    this.words = texts.map((text, i) =>
+      i < same ? this.words[i] : h("bdi", { class: start(text, i) ? "word start" : "word", "data-i": i }, text.replace(/^ /, "")),
+    );
+    this.texts = texts;
+    this.node.replaceChildren(...runningText(this.words, texts));
+  }
+
+  picked({ tokens }) {
+    const { picking } = this;
+    if (!picking || picking.at >= tokens.length) return [];
+    return [wordAround(tokens, picking.at), picking.first].filter(Boolean);
+  }
+
+  describe({ row, before, after, dropped, tokens }) {
+    const { head } = this.live.state;
+    if (this.picking) return describePicking(this.picking, tokens);
+    const from = `from “${this.texts[row].trim()}”`;
+    const view = after ?? before;
+    const cut = dropped ? ` The first ${counted(dropped, "token")} ${dropped === 1 ? "is" : "are"} out of the model's sight.` : "";
+    if (!view.weights) return cut.trim();
+    const looks = heaviest(view.weights).map((i) => {
+      const changed = after && Math.abs(before.weights[i] - after.weights[i]) >= 0.005;
+      return `${this.texts[i].trim()} ${view.weights[i].toFixed(2)}${changed ? ` (${before.weights[i].toFixed(2)} before)` : ""}`;
+    });
+    return `Head ${head} ${from}: ${looks.join(", ")}.${cut}`;
+  }
+}
