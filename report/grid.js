@@ -2,6 +2,12 @@
 
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
+/** The row over a grid in which heads have no names of their own. */
+function headNumbers(n) {
+  const numbers = Array.from({ length: n }, (_, k) => h("span", { role: "columnheader", class: "layer" }, `${k}`));
+  return h("div", { role: "row" }, h("span", {}), numbers);
+}
+
 /** Chooses the head that an arrow key leads to; `cells` by name, `map` the heads of each layer, of recurrent ones none. */
 function moveOnGrid(event, view, cells, map) {
   const [layer, head] = view.state.head.split(".").map(Number);

@@ -24,13 +24,13 @@ async function drawProbe() {
     scheme: 0,
   });
   keepTogether(view, found);
+  const live = page.live === "here" ? await liveSection(view) : page.live && linkToLive(page.live);
   const ofText = found.text ? textSections(view, found) : [];
   const ofTasks = taskSections(view, found, task, example);
   const sections = page.text?.leads ? [...ofText, ...ofTasks] : [...ofTasks, ...ofText];
   sections.push(task || !found.text ? numbersSection(view, found) : filesSection());
   sections.push(methodSection(found));
-  if (page.live === "here") sections.unshift(await liveSection(view));
-  else if (page.live) sections.unshift(linkToLive(page.live));
+  if (live) sections.unshift(live);
   document.getElementById("page").replaceChildren(...sections);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     view.set({ scheme: view.state.scheme + 1 }),

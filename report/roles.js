@@ -58,10 +58,7 @@ function roleMap(view, { heads, page }) {
       own.length ? own : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
     );
   });
-  if (dense) {
-    const numbers = Array.from({ length: n }, (_, k) => h("span", { role: "columnheader", class: "layer" }, `${k}`));
-    rows.unshift(h("div", { role: "row" }, h("span", {}), numbers));
-  }
+  if (dense) rows.unshift(headNumbers(n));
   const grid = h(
     "div",
     {

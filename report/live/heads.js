@@ -6,8 +6,8 @@ const SEEN_TO_MOVE = 0.005; // of a row's mass
 function liveCell(name, role, dense, onclick) {
   const [moved, off, adds] = ["moved", "off", "adds"].map((kind) => h("span", { class: kind }));
   const bar = h("span", { class: "addbar", "aria-hidden": "true" });
-  const does = h("span", { class: "does" }, role?.text ?? "");
-  const top = h("span", { class: "top" }, h("span", { class: "name" }, name), off, moved);
+  const does = h("span", { class: "does" }, off, role?.text ?? "");
+  const top = h("span", { class: "top" }, h("span", { class: "name" }, name), moved);
   const node = h(
     "div",
     { role: "gridcell", class: role ? "livehead" : "livehead none", "data-live": name, "--role": role?.colour, onclick },
@@ -25,7 +25,7 @@ function liveCell(name, role, dense, onclick) {
       adds.textContent = added === null ? "" : signed(added);
       moved.textContent = shift >= SEEN_TO_MOVE ? `↔ ${shift.toFixed(2)}` : "";
       node.style.setProperty("--shift", (shift ?? 0).toFixed(3));
-      off.textContent = how ? (dense ? "×" : how === "zero" ? "off" : "mean") : "";
+      off.textContent = how ? (dense ? "×" : how === "zero" ? "off " : "mean ") : "";
       const label = describeCell(name, role, values);
       node.setAttribute("aria-label", label);
       node.title = label;
@@ -50,6 +50,7 @@ class LiveHeads {
     Object.assign(this, { live, answers });
     const { n_head: n, attention_types: types } = config;
     const dense = n > NARROW;
+    this.dense = dense;
     this.cells = new Map();
     this.layers = [...types].map((type) => ({ length: type === "R" ? 0 : n }));
     this.nodes = new Map();
@@ -62,6 +63,7 @@ class LiveHeads {
         own.length ? Array.from(own, (_, k) => this.cell(`${l}.${k}`, roles, dense)) : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
       ),
     );
+    if (dense) rows.unshift(headNumbers(n));
     this.node = h(
       "div",
       { class: dense ? "liveheads dense" : "liveheads", role: "grid", "aria-label": "heads of the model; arrow keys choose one, Enter switches it off and on", "--heads": n },
@@ -103,9 +105,8 @@ class LiveHeads {
 class ChosenHead {
   constructor(live, answers, roles, hasMeans) {
     Object.assign(this, { live, answers, roles });
-    const button = (how, text) =>
-      h("button", { type: "button", "data-how": how, onclick: () => this.toggle(how) }, text);
-    this.buttons = [button("zero", "Switch off"), ...(hasMeans ? [button("mean", "Replace by its mean")] : [])];
+    const hows = hasMeans ? ["zero", "mean"] : ["zero"];
+    this.buttons = hows.map((how) => h("button", { type: "button", "data-how": how, onclick: () => this.toggle(how) }));
     this.title = h("h3", {});
     this.text = h("p", { class: "livestatus" });
     this.sums = h("p", { class: "livestatus" });
@@ -124,7 +125,8 @@ class ChosenHead {
     this.title.textContent = head ? `Head ${head}` : "No heads";
     for (const button of this.buttons) {
       button.disabled = !head;
-      button.setAttribute("aria-pressed", off[head] === button.dataset.how);
+      const { how } = button.dataset;
+      button.textContent = off[head] === how ? "Switch on" : how === "zero" ? "Switch off" : "Use its mean";
     }
     this.text.textContent = lookup(this.roles, head)?.text ?? "";
     this.sums.textContent = describeAdds(one, head);

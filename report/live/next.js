@@ -3,7 +3,7 @@
 const NEXT_SHOWN = 6; // words
 const QUIET = 900; // milliseconds without a change, after which a screen reader hears the next word
 
-/** The words to list: the likeliest now, then those that were likeliest before; with both probabilities, null: small. */
+/** The words to list, the likeliest now and before: {ids, text, p, before}; null: less than what is listed. */
 function nextRows({ before, after }) {
   const now = after ?? before;
   const [p, was] = [now, before].map(({ next }) => new Map(next.map((word) => [word.text, word.p])));
@@ -58,24 +58,26 @@ class NextWords {
     const compared = Boolean(answer?.after);
     this.node.classList.toggle("compared", compared);
     const listed = answer ? nextRows(answer) : [];
+    const least = answer && [answer.after ?? answer.before, answer.before].map(({ next }) => `< ${chance(next.at(-1).p).replace("< ", "")}`);
     this.rows.forEach((row, i) => {
       row.node.classList.toggle("none", !listed[i]);
-      if (listed[i]) this.fill(row, listed[i], compared);
+      if (listed[i]) this.fill(row, listed[i], compared, least);
     });
     if (this.slot === "other") this.odds.textContent = answer ? `Log-odds: ${describeOdds(answer)}` : "";
     if (answer) this.say(`next word: ${listed.slice(0, 2).map(({ text, p }) => `${nextName(text)} ${chance(p ?? 0)}`).join(", ")}`);
   }
 
-  fill(row, { ids, text, p, before }, compared) {
+  /** `least`: what to write for a probability now, and before, that is not known. */
+  fill(row, { ids, text, p, before }, compared, least) {
     row.text = writableText(ids, this.tokenizer);
     row.name.textContent = nextName(text);
-    row.now.textContent = p === null ? "–" : chance(p);
-    row.was.textContent = compared ? (before === null ? "–" : chance(before)) : "";
+    const [now, was] = [p, before].map((value, i) => (value === null ? least[i] : chance(value)));
+    row.now.textContent = now;
+    row.was.textContent = compared ? was : "";
     row.bar.style.setProperty("--p", (p ?? 0).toFixed(4));
     row.bar.style.setProperty("--was", (compared ? (before ?? 0) : 0).toFixed(4));
     row.button.disabled = row.text === null;
-    const was = compared ? `, ${before === null ? "less" : chance(before)} before` : "";
-    row.button.setAttribute("aria-label", `write “${nextName(text)}”, ${p === null ? "now unlikely" : chance(p)}${was}`);
+    row.button.setAttribute("aria-label", `write “${nextName(text)}”, ${now}${compared ? `, ${was} before` : ""}`);
   }
 
   /** For a screen reader, once the person has stopped typing. */

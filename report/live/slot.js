@@ -68,9 +68,8 @@ class Slot {
   }
 
   draw() {
-    const text = textOf(this.live.state, this.name);
-    this.node.hidden = text === null;
-    if (text === null) return;
+    const text = textOf(this.live.state, this.name) ?? "";
+    this.node.hidden = textOf(this.live.state, this.name) === null;
     if (this.box.value !== text) this.box.value = text;
     this.words.draw();
     this.menu.draw();

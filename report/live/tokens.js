@@ -48,7 +48,8 @@ class LiveWords {
     this.node = h("p", { class: "livewords", tabindex: 0, role: "group", "aria-label": `words of ${name}; ${explained}` });
     this.status = h("p", { class: "livestatus" }, slot === "one" ? "Loading the model …" : "");
     this.node.addEventListener("keydown", (event) => this.onkey(event));
-    this.node.addEventListener("pointerover", (event) => this.onpoint(event.target, event.pointerType));
+    // Not "pointerover", which comes, too, when words move under a pointer that rests while somebody types.
+    this.node.addEventListener("pointermove", (event) => this.onpoint(event.target, event.pointerType));
     this.node.addEventListener("pointerleave", () => this.live.set({ hovered: null }));
     this.node.addEventListener("click", (event) => this.onclick(event.target));
   }
@@ -66,8 +67,10 @@ class LiveWords {
   onpoint(target, pointer) {
     const i = this.indexOf(target);
     if (i === null || pointer === "touch") return;
-    if (this.picking) this.live.set({ picking: { ...this.picking, at: i } });
-    else this.live.set({ hovered: { slot: this.slot, i } });
+    const { picking, live, slot } = this;
+    const { hovered } = live.state;
+    if (picking && picking.at !== i) live.set({ picking: { ...picking, at: i } });
+    else if (!picking && (hovered?.i !== i || hovered.slot !== slot)) live.set({ hovered: { slot, i } });
   }
 
   onclick(target) {
@@ -95,7 +98,7 @@ class LiveWords {
   draw() {
     const { [this.slot]: answer, ...others } = this.answers.state;
     if (!answer) {
-      if (textOf(this.live.state, this.slot) === "") this.empty();
+      if (!textOf(this.live.state, this.slot)) this.empty();
       return;
     }
     const { row, before, after } = answer;
