@@ -199,20 +199,20 @@ class LayerNorm {
   }
 }
 
-/** softmax over the first n numbers of x, in their own array; -Infinity becomes 0. */
-function softmax(x, n) {
+/** softmax over the n numbers of x from `at`, in their own array; -Infinity becomes 0. */
+function softmax(x, at, n) {
   let largest = -Infinity;
-  for (let i = 0; i < n; i++) if (x[i] > largest) largest = x[i];
-  for (let i = 0; i < n; i++) x[i] = Math.exp(x[i] - largest);
-  normalise(x, n);
+  for (let i = at; i < at + n; i++) if (x[i] > largest) largest = x[i];
+  for (let i = at; i < at + n; i++) x[i] = Math.exp(x[i] - largest);
+  divideBySum(x, at, n);
 }
 
-/** The first n numbers of x by their sum, in their own array. */
-function normalise(x, n) {
+/** The n numbers of x from `at`, none of them negative, by their sum, in their own array; zeros stay. */
+function divideBySum(x, at, n) {
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += x[i];
+  for (let i = at; i < at + n; i++) sum += x[i];
   sum = Math.max(sum, 1e-30);
-  for (let i = 0; i < n; i++) x[i] /= sum;
+  for (let i = at; i < at + n; i++) x[i] /= sum;
 }
 
 const relu2 = (x) => (x > 0 ? x * x : 0); // So et al. 2021

@@ -50,7 +50,7 @@ class CausalSelfAttention {
       weights[key] = this.mask(row - key)
         ? dot(q.data, query, k.data, key * k.width + this.group(head) * d, d) * this.scale
         : -Infinity;
-    softmax(weights, row + 1);
+    softmax(weights, 0, row + 1);
   }
 
   /** The key/value head that a query head shares with its neighbours. */
@@ -153,7 +153,7 @@ class LinearAttention extends CausalSelfAttention {
       const between = Math.exp(here - left.data[key * this.nHead + head]);
       weights[key] = dot(phiQ.data, query, phiK.data, key * phiK.width + this.group(head) * n, n) * between;
     }
-    normalise(weights, row + 1);
+    divideBySum(weights, 0, row + 1);
   }
 }
 
@@ -162,13 +162,13 @@ const SMALLEST = 1e-12; // of φ, so that a row's weights cannot all be 0
 /** φ: [T, heads, d] -> [T, heads, 2 d], a softmax of each head's numbers and their negatives. */
 function features(x, phi, from, to, d) {
   for (let at = from * x.width; at < to * x.width; at += d) {
-    const part = phi.data.subarray(2 * at, 2 * at + 2 * d);
+    const there = 2 * at;
     for (let i = 0; i < d; i++) {
-      part[i] = x.data[at + i];
-      part[d + i] = -x.data[at + i];
+      phi.data[there + i] = x.data[at + i];
+      phi.data[there + d + i] = -x.data[at + i];
     }
-    softmax(part, 2 * d);
-    for (let i = 0; i < 2 * d; i++) part[i] = Math.max(part[i], SMALLEST);
+    softmax(phi.data, there, 2 * d);
+    for (let i = there; i < there + 2 * d; i++) phi.data[i] = Math.max(phi.data[i], SMALLEST);
   }
 }
 

@@ -21,7 +21,7 @@ const ROW_EDITS = {
   cut(weights, a) {
     if (a.length === 0) return;
     for (const key of a) weights[key] = 0;
-    normalise(weights, weights.length);
+    divideBySum(weights, 0, weights.length);
   },
   only(weights, a) {
     if (a.length === 0) return;

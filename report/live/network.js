@@ -105,7 +105,6 @@ class Reading {
     if (n > most) throw new Error(`the text has ${n} tokens; this model reads ${most} at most`);
     const layers = editsByLayer(network, edits);
     let from = sharedBeginning(this.tokens, tokens);
-    this.tokens = []; // whatever fails below, nothing half computed is taken for right
     for (const rows of [this.scratch, this.x, ...this.memories].flatMap(Object.values)) rows.reserve(n);
     for (let row = from; row < n; row++) network.begin(tokens[row], row, this.x[0].data);
     network.blocks.forEach((block, layer) => {
@@ -119,7 +118,7 @@ class Reading {
   }
 
   /** The last norm of what the last layer has left in a row: [D]. */
-  final(row) {
+  normed(row) {
     const { data, width } = this.x.at(-1);
     const normed = new Float32Array(width);
     this.network.norm.apply(data.subarray(row * width, (row + 1) * width), 0, 1, normed);
@@ -130,7 +129,7 @@ class Reading {
   logits(row) {
     const { head, config } = this.network;
     const logits = new Float32Array(head.nOut);
-    head.apply(this.final(row), 0, 1, logits);
+    head.apply(this.normed(row), 0, 1, logits);
     const { softcap } = config;
     return softcap ? logits.map((logit) => softcap * Math.tanh(logit / softcap)) : logits;
   }
@@ -150,7 +149,7 @@ class Reading {
     const direction = Float64Array.from({ length: n }, (_, i) => head.weight[one * n + i] - head.weight[other * n + i]);
     const gradient = norm.frozen(this.x.at(-1).data, row, direction); // [D], by the residual stream
     const heads = {};
-    let rest = dot(this.final(row), 0, direction, 0, n);
+    let rest = dot(this.normed(row), 0, direction, 0, n);
     for (const [layer, { attention }] of blocks.entries()) {
       if (!attention.nHead) continue;
       const { data, width } = this.memories[layer].z;
