@@ -55,7 +55,7 @@ function fromFragment(fragment, model) {
   requireThat(new Set(others).size === others.length, "it says something twice");
   requireThat(given.has("text"), "it has no text");
   requireThat(edits.length <= MOST_EDITS, "it has too many edits");
-  const state = { ...FRESH, text: given.get("text"), other: given.get("other") };
+  const state = { ...FRESH, text: boxText(given.get("text")), other: boxText(given.get("other")) };
   requireThat([state.text, state.other ?? ""].every((text) => text.length <= MOST_TEXT), "its text is too long");
   const knownHead = (name) => (requireThat(model.heads.has(name), "this model has no such head"), name);
   const knownSlot = (slot) => (requireThat(slot === "one" || state.other !== null, "it has no second sentence"), slot);

@@ -21,13 +21,14 @@ async function liveSection(view) {
   } catch {
     return section("live", TRY_IT, "DecompressionStream" in globalThis ? DAMAGED : NO_STREAMS);
   }
-  const live = new LivePage(view, about, json);
-  const node = section("live", TRY_IT, WHAT_LIVE, live.node);
   const fail = ({ message }) => {
-    node.querySelector(".what").textContent = message.startsWith(DAMAGED) ? message : NOT_HERE + message;
+    node.querySelector(".what").textContent = message === DAMAGED ? message : NOT_HERE + message;
     live.node.remove();
   };
-  openModel(json, fail).then((model) => live.run(model), fail);
+  const opening = openModel(json, (error) => fail(error));
+  const live = new LivePage(view, about, json, opening);
+  const node = section("live", TRY_IT, WHAT_LIVE, live.node);
+  opening.then((model) => live.run(model), fail);
   return node;
 }
 
@@ -56,7 +57,8 @@ class Sampling {
 
 /** All pieces, drawn from two views: what the person has chosen, and what the model has answered. */
 class LivePage {
-  constructor(view, about, json) {
+  /** `opening`: the promise of a LiveModel. */
+  constructor(view, about, json, opening) {
     const heads = headsOf(json.config);
     this.known = { heads: new Set(heads), first: heads[0] ?? null, hasMeans: json.tensors.some(({ name }) => name.startsWith("means.")) };
     const [start] = about.starts;
@@ -65,8 +67,7 @@ class LivePage {
     this.answers = new View({ one: null, other: null });
     this.lines = {};
     this.note = h("p", { class: "livenote", role: "status" });
-    this.model = null;
-    this.build(about, json);
+    this.build(about, json, opening);
     keepAddress(this.live, this.known, this.sayer("address"));
     this.live.watch(() => this.draw());
     this.answers.watch(() => this.draw());
@@ -83,10 +84,9 @@ class LivePage {
     };
   }
 
-  build(about, json) {
+  build(about, json, opening) {
     const { live, answers, known } = this;
-    const model = { ask: (...all) => this.model.ask(...all), stop: () => this.model.stop() };
-    const slots = SLOTS.map((name) => new Slot(name, live, answers, model, json.tokenizer, this.sayer("generate")));
+    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, json.tokenizer, this.sayer("generate")));
     const [starts, chips, odds, sampling] = [new Starts(about.starts, live), new Chips(live, answers), new OddsWords(live, answers), new Sampling(live)];
     const tour = new Tour(about.tour, (fragment) => setFromFragment(fragment, live, known, this.sayer("address")));
     const heads = new LiveHeads(live, answers, json.config, about.roles);
@@ -113,7 +113,6 @@ class LivePage {
   }
 
   run(model) {
-    this.model = model;
     keepReading(model, this.live, this.answers, this.sayer("reading"));
     this.draw();
   }

@@ -4,8 +4,9 @@ const MOST_TYPED = 20_000; // characters
 const GENERATED = 60; // tokens at a time
 
 class Slot {
-  constructor(name, live, answers, model, tokenizer, say) {
-    Object.assign(this, { name, live, model, tokenizer, say, run: null });
+  /** `opening`: the promise of a LiveModel; `tokenizer`: that of model.json; `say(line)` shows an error. */
+  constructor(name, live, answers, opening, tokenizer, say) {
+    Object.assign(this, { name, live, opening, tokenizer, say, run: null });
     const label = name === "one" ? "Your text" : "Second text";
     this.box = h("textarea", { "aria-label": label, rows: 2, maxlength: MOST_TYPED, spellcheck: "false", dir: "auto", placeholder: "Type or paste a text", oninput: () => this.ontype() });
     this.words = new LiveWords(name, live, answers);
@@ -47,7 +48,8 @@ class Slot {
       show(this.followed(text, decodeTokens(run.ids, this.tokenizer)));
     };
     try {
-      const done = await this.model.ask(question, { ontoken });
+      const model = await this.opening;
+      const done = await model.ask(question, { ontoken });
       show(done.text);
     } catch (error) {
       this.say(error.message);
@@ -58,7 +60,7 @@ class Slot {
   /** Ends what is being generated; what is there by then stays. */
   stop() {
     if (!this.run) return;
-    this.model.stop();
+    this.opening.then((model) => model.stop(), () => null);
     this.idle();
   }
 

@@ -19,14 +19,14 @@ class Starts {
 
   /** The start whose text is there now. */
   chosen() {
-    return this.starts.find(({ text }) => text === this.live.state.text);
+    return this.starts.find(({ text }) => boxText(text) === this.live.state.text);
   }
 
   draw() {
     const { other } = this.live.state;
     const start = this.chosen();
     this.select.value = start ? this.starts.indexOf(start) : "";
-    this.counterfactual.hidden = !start?.other || other === start.other;
+    this.counterfactual.hidden = !start?.other || other === boxText(start.other);
     this.compare.textContent = other === null ? "Compare" : "Close the second text";
   }
 }

@@ -31,8 +31,11 @@ function withHead({ off }, name, how) {
 
 const withoutEdit = ({ edits }, gone) => ({ edits: edits.filter((edit) => edit !== gone) });
 
+/** A text as a box can hold it. */
+const boxText = (text) => text?.replaceAll(/\r\n?/g, "\n") ?? null;
+
 /** The state with another text in a slot, in which the last word looks. */
-const withText = (slot, text) => ({ [slot === "one" ? "text" : "other"]: text, row: null, hovered: null, picking: null });
+const withText = (slot, text) => ({ [slot === "one" ? "text" : "other"]: boxText(text), row: null, hovered: null, picking: null });
 
 /** A word's tokens [start, end): those around token `i` that are letters or digits with nothing between them. */
 function wordAround(tokens, i) {

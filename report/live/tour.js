@@ -7,7 +7,7 @@ class Tour {
     const button = (text, move) => h("button", { type: "button", onclick: () => this.show(move()) }, text);
     this.count = h("span", { class: "livestatus" });
     this.title = h("h3", { tabindex: -1 });
-    this.says = h("p", {});
+    this.says = h("p", { "aria-live": "polite" });
     this.back = button("Back", () => this.at - 1);
     this.next = button("Next", () => (this.at + 1 < steps.length ? this.at + 1 : null));
     this.end = button("End the tour", () => null);
