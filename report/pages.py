@@ -28,6 +28,7 @@ SCRIPTS = {
     "live": ("dom", *LIVE, "live/page"),
     "worker": (  # runs beside a page, and gets the model from it
         *("live/tokenizer", "live/weights", "live/arithmetic", "live/interventions", "live/attention", "live/network"),
+        *("live/words", "live/worker"),
     ),
 }
 

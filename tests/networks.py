@@ -1,8 +1,28 @@
-"""Networks of random weights whose patterns are far from uniform."""
+"""Networks of random weights whose patterns are far from uniform, and one of which byte follows which."""
+
+import math
 
 import torch
 
+from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
+
+BYTES, WIDTH = byte_tokenizer(), 264
+# What follows each byte, and how likely; after the question mark, the five that a sentence is asked for.
+FOLLOWING = {
+    b"?": {b" ": 0.4, b"A": 0.3, b"x": 0.15, b"": 0.1, b".": 0.05},
+    b" ": {b"P": 0.9, b".": 0.1},
+    b"P": {b"i": 0.3, b"e": 0.25, b".": 0.45},  # more goes on with the word than ends it
+    b"i": {b"a": 0.4, b" ": 0.3, b".": 0.3},
+    b"A": {b"\xc3": 0.7, b".": 0.3},
+    b"\xc3": {b"\xa9": 0.9, b".": 0.1},  # é
+    b"\xa9": {b"": 1.0},
+    b"x": {b"\xe2": 1.0},
+    b"\xe2": {b"\x80": 1.0},
+    b"\x80": {b"\x99": 1.0},  # an apostrophe, which is no letter
+    b".": {b"A": 1.0},
+    b"": {b"A": 1.0},
+}
 
 
 def loud_model(config: GPTConfig, queries: float = 1.5, rest: float = 0.3) -> GPT:
@@ -13,4 +33,23 @@ def loud_model(config: GPTConfig, queries: float = 1.5, rest: float = 0.3) -> GP
         for name, parameter in model.named_parameters():
             scale = queries if ".q." in name or ".k." in name else rest
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+    return model
+
+
+def bigram_model(block_size: int) -> GPT:
+    """One whose blocks do nothing, and whose head has log P of FOLLOWING for the last token."""
+    config = GPTConfig(
+        BYTES.vocab_size, block_size, n_layer=1, n_head=1, n_embd=WIDTH, softcap=0.0, tie_embeddings=False
+    )
+    model = GPT(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.embed.weight.fill_diagonal_(1)
+        model.head.weight.fill_(-30 / math.sqrt(WIDTH))  # the last norm makes sqrt(D) of the 1
+        for before, following in FOLLOWING.items():
+            for after, p in following.items():
+                model.head.weight[BYTES.pieces.index(after), BYTES.pieces.index(before)] = math.log(p) / math.sqrt(
+                    WIDTH
+                )
     return model

@@ -3,6 +3,7 @@
 // GPT-2's way to cut text into words before merging. JavaScript's own \s lacks U+0085 and has U+FEFF.
 const wordsPattern =
   /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const END = "⟨end⟩"; // what the end token is shown as
 const REMEMBERED = 20_000; // words, each with its ids
 const LONGEST_REMEMBERED = 100; // characters
 
@@ -21,6 +22,8 @@ function fromBinary(characters) {
   for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
   return bytes;
 }
+
+const isLetter = (byte) => /[a-z]/i.test(String.fromCharCode(byte));
 
 /** Numbers, of which the smallest comes out first. */
 class Heap {
@@ -95,6 +98,8 @@ class Tokenizer {
     this.ids = new Map(raw.map((token, id) => [token, id]));
     this.pieces = [...raw, ""].map(fromBinary);
     this.known = new Map(); // ids by word
+    this.byShown = new Map([[END, this.end], ...Object.entries(shown).map(([id, text]) => [text, +id])]);
+    this.inside = Uint8Array.from(this.pieces, ([first]) => first >= 0x80 || isLetter(first)); // 1: may stand inside a word
   }
 
   /** Ids of `text`; what is no character, half of a surrogate pair, becomes U+FFFD. */
@@ -138,6 +143,6 @@ class Tokenizer {
 
   /** What to show for a token: nothing invisible, nothing that acts (common/visible.py). */
   show(id) {
-    return id === this.end ? "⟨end⟩" : (this.shown[id] ?? toText(this.pieces[id]));
+    return id === this.end ? END : (this.shown[id] ?? toText(this.pieces[id]));
   }
 }

@@ -1,6 +1,6 @@
 /* The network's weights out of the page, where they are float16, as float32 arrays by name. */
 
-/** The number of each of the 65,536 patterns of 16 bits (IEEE 754); infinities and NaN are never packed. */
+/** The number of each of the 65,536 patterns of 16 bits (IEEE 754). */
 function float16Numbers() {
   const numbers = new Float32Array(1 << 16);
   for (let bits = 0; bits < numbers.length; bits++) {
@@ -8,6 +8,7 @@ function float16Numbers() {
     const exponent = (bits >> 10) & 31;
     const fraction = (bits & 1023) / 1024;
     numbers[bits] = sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
+    if (exponent === 31) numbers[bits] = fraction ? NaN : sign * Infinity; // never packed, but a file may be damaged
   }
   return numbers;
 }

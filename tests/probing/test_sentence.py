@@ -4,31 +4,14 @@ import math
 
 import pytest
 import torch
-from networks import loud_model
+from networks import BYTES, bigram_model, loud_model
 from tolerance import additions, tolerance
 
 from common.errors import InputError
-from data.text.tokenizers import byte_tokenizer
-from model import GPT, GPTConfig, Hooks
+from model import GPTConfig, Hooks
 from probing.heads import head_names, parse_head
 from probing.sentence import changes_without_heads, encode_sentence, next_words
 
-BYTES, WIDTH = byte_tokenizer(), 264
-# What follows each byte, and how likely; after the question mark, the five that a sentence is asked for.
-FOLLOWING = {
-    b"?": {b" ": 0.4, b"A": 0.3, b"x": 0.15, b"": 0.1, b".": 0.05},
-    b" ": {b"P": 0.9, b".": 0.1},
-    b"P": {b"i": 0.3, b"e": 0.25, b".": 0.45},  # more goes on with the word than ends it
-    b"i": {b"a": 0.4, b" ": 0.3, b".": 0.3},
-    b"A": {b"\xc3": 0.7, b".": 0.3},
-    b"\xc3": {b"\xa9": 0.9, b".": 0.1},  # é
-    b"\xa9": {b"": 1.0},
-    b"x": {b"\xe2": 1.0},
-    b"\xe2": {b"\x80": 1.0},
-    b"\x80": {b"\x99": 1.0},  # an apostrophe, which is no letter
-    b".": {b"A": 1.0},
-    b"": {b"A": 1.0},
-}
 EXPECTED = [
     (b" Pi", (0.4, 0.9, 0.3)),
     ("Aé".encode(), (0.3, 0.7, 0.9)),
@@ -36,25 +19,6 @@ EXPECTED = [
     (b"", (0.1,)),
     (b".", (0.05,)),
 ]
-
-
-def bigram_model(block_size: int) -> GPT:
-    """One whose blocks do nothing, and whose head has log P of FOLLOWING for the last token."""
-    config = GPTConfig(
-        BYTES.vocab_size, block_size, n_layer=1, n_head=1, n_embd=WIDTH, softcap=0.0, tie_embeddings=False
-    )
-    model = GPT(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-        model.embed.weight.fill_diagonal_(1)
-        model.head.weight.fill_(-30 / math.sqrt(WIDTH))  # the last norm makes sqrt(D) of the 1
-        for before, following in FOLLOWING.items():
-            for after, p in following.items():
-                model.head.weight[BYTES.pieces.index(after), BYTES.pieces.index(before)] = math.log(p) / math.sqrt(
-                    WIDTH
-                )
-    return model
 
 
 @pytest.mark.parametrize("block_size", [16, 4], ids=["fits", "fills the block"])

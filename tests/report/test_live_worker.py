@@ -1,0 +1,197 @@
+"""What the worker of the live page answers: texts read with and without edits, texts continued, errors in one line."""
+
+import numpy as np
+import pytest
+import torch
+from live_worker import answer, blank_file, open_model, question, start_worker
+from networks import BYTES, bigram_model, loud_model
+from playwright.sync_api import Page
+
+from model import GPT, GPTConfig
+from model.generate import context_start
+from probing.heads import attention_row
+from report.live_model import packed_model, rounded
+
+BLOCK = 32
+TEXT = "Tom met Anna."
+TOKENS = [BYTES.end, *TEXT.encode()]
+CUT = {"head": "0.1", "row": 5, "kind": "cut", "a": [2, 4], "anchor": None}
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    return loud_model(GPTConfig(BYTES.vocab_size, block_size=BLOCK, n_layer=2, n_head=2, n_embd=32))
+
+
+@pytest.fixture
+def worker(open_page, tmp_path) -> Page:
+    page = open_page(blank_file(tmp_path))
+    start_worker(page)
+    return page
+
+
+@pytest.fixture
+def ready(worker, model) -> Page:
+    """A worker that has the model."""
+    assert open_model(worker, model, BYTES)["ready"]
+    return worker
+
+
+def test_a_text_is_read(ready, model):
+    found = answer(ready, text=TEXT, row=7, head="1.0")
+    assert [token["id"] for token in found["tokens"]] == TOKENS
+    assert [token["text"] for token in found["tokens"]] == ["⟨end⟩", *TEXT.replace(" ", "␣")]
+    assert (found["dropped"], found["row"], found["stale"], found["anchors"], found["after"]) == (0, 7, [], [], None)
+    assert found["before"]["weights"] == pytest.approx(attention_row(rounded(model), TOKENS, 7, "1.0"), abs=1e-4)
+    assert answer(ready, text=TEXT)["row"] == len(TOKENS) - 1
+    assert answer(ready, text=TEXT)["before"]["weights"] is None
+
+
+def test_of_a_longer_text_the_end_is_read(ready):
+    text = TEXT * 5
+    every = [BYTES.end, *text.encode()]
+    found = answer(ready, text=text)
+    assert found["dropped"] == context_start(len(every), BLOCK)
+    assert [token["id"] for token in found["tokens"]] == every[found["dropped"] :]
+
+
+def test_edits_are_seen_in_after_alone(ready):
+    clean = answer(ready, text=TEXT, head="0.1", row=5)
+    found = answer(ready, text=TEXT, head="0.1", row=5, rows=[CUT])
+    assert found["before"] == clean["before"]
+    after = found["after"]
+    assert after["weights"][2:4] == [0, 0]
+    moved = np.abs(np.subtract(after["weights"], found["before"]["weights"])).sum() / 2
+    assert after["rows"]["0.1"] == pytest.approx(moved)
+    assert after["rows"]["0.0"] == 0, "another head of the same layer"
+    assert after["rows"]["1.0"] > 0, "a later layer"
+    assert [word["p"] for word in after["next"]] != [word["p"] for word in clean["before"]["next"]]
+    assert answer(ready, text=TEXT, head="0.1", row=5) == clean, "taken back"
+
+
+def test_a_head_that_is_off_changes_the_next_words(ready):
+    found = answer(ready, text=TEXT, off={"0.0": "zero"}, words=["A", "B"])
+    assert found["after"]["rows"]["0.0"] == 0
+    assert found["after"]["adds"]["0.0"] == 0
+    assert found["before"]["adds"]["0.0"] != 0
+    assert found["after"]["odds"] != pytest.approx(found["before"]["odds"], abs=1e-3)
+
+
+def test_the_next_words_are_those_of_the_text_whatever_row_is_asked_for(ready):
+    last, first = (answer(ready, text=TEXT, row=row, rows=[CUT]) for row in (None, 1))
+    assert first["before"]["next"] == last["before"]["next"]
+    assert first["after"]["next"] == last["after"]["next"]
+
+
+def test_an_edit_holds_while_the_tokens_up_to_its_row_are_the_same(ready):
+    (anchor,) = answer(ready, text=TEXT, rows=[CUT])["anchors"]
+    assert anchor == TOKENS[:6]
+    edit = CUT | {"anchor": anchor}
+    later = answer(ready, text="Tom kept", rows=[edit])
+    assert (later["stale"], later["anchors"]) == ([0], [])
+    assert later["after"] is None
+    assert answer(ready, text="Tom me", rows=[edit])["stale"] == []
+    assert answer(ready, text="Tom", rows=[edit])["stale"] == [0], "the row is not there"
+    assert answer(ready, text="Tom", rows=[CUT])["stale"] == [0]
+    both = answer(ready, text="Tim met", rows=[edit, CUT | {"row": 2, "a": [0, 1]}])
+    assert (both["stale"], both["anchors"]) == ([0], [[BYTES.end, *b"Ti"]])
+
+
+def test_a_newer_question_overtakes_older_ones_of_its_slot(ready):
+    questions = [question(text=TEXT[:n]) for n in range(3, 9)] + [question(text="O", slot="other")]
+    answers = ready.evaluate("questions => Promise.all(questions.map(question => ask(question)))", questions)
+    overtaken = [one.get("overtaken", False) for one in answers]
+    assert overtaken[1:] == [True] * 4 + [False] * 2, "the first may have begun before the second came"
+    assert len(answers[5]["tokens"]) == 9
+    assert len(answers[6]["tokens"]) == 2
+
+
+def test_a_text_is_continued_token_by_token(ready, model):
+    found = answer(ready, "generate", TEXT, n=8, temperature=1.0, seed=1)
+    assert found["done"]
+    assert len(found["ids"]) == 8
+    assert [token["id"] for token in found["came"]] == found["ids"]
+    assert answer(ready, "generate", TEXT, n=8, temperature=1.0, seed=1, off={"0.0": "zero"})["ids"] != found["ids"]
+
+
+def test_a_continuation_ends_at_the_end_token_and_holds_no_half_characters(worker):
+    model = bigram_model(16)
+    open_model(worker, model, BYTES)
+    found = answer(worker, "generate", "A", n=9)
+    assert found["ids"] == [*b"\xc3\xa9", BYTES.end]
+    assert found["came"][-1]["text"] == "⟨end⟩"
+    assert found["text"] == "Aé"
+    assert answer(worker, "generate", "A", n=1)["text"] == "A"
+    assert answer(worker, "generate", "", n=3)["text"] == "Aé"
+
+
+def test_what_is_begun_from_nothing_has_no_space_before_it(worker):
+    """As documents of stories begin with one that nobody types."""
+    tokenizer = type(BYTES)("bytes", {piece: i for i, piece in enumerate(BYTES.pieces[:-1])}, BYTES.pattern, " ")
+    model = bigram_model(16)
+    with torch.no_grad():
+        model.head.weight[ord(" "), BYTES.end] = 1
+    open_model(worker, model, tokenizer)
+    found = answer(worker, "generate", "", n=3)
+    assert found["ids"] == [*b" P."]
+    assert found["text"] == "P."
+
+
+def test_a_continuation_is_stopped_and_what_is_there_stays(ready):
+    script = """async question => {
+      const came = [];
+      const done = ask(question, came);
+      while (!came.length) await new Promise(resolve => setTimeout(resolve, 1));
+      const stopped = await ask({ ask: "stop" });
+      return [await done, stopped];
+    }"""
+    found, stopped = ready.evaluate(script, question("generate", "Tom", n=5_000, temperature=1.0))
+    assert stopped["stopped"]
+    assert 0 < len(found["ids"]) < 5_000
+    assert found["text"].startswith("Tom")
+
+
+def test_texts_are_read_while_another_is_continued(ready):
+    script = """async ([long, read]) => {
+      const came = [];
+      const done = ask(long, came);
+      const answer = await ask(read);
+      const before = came.length;
+      await ask({ ask: "stop" });
+      await done;
+      return [answer, before];
+    }"""
+    long = question("generate", "Tom", n=5_000, temperature=1.0)
+    found, before = ready.evaluate(script, [long, question(text=TEXT)])
+    assert len(found["tokens"]) == len(TOKENS)
+    assert before < 5_000
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"text": ""}, "the text is empty; type or paste one"),
+        ({"head": "7.7"}, "head 7.7: this model has no such head"),
+        ({"head": "constructor"}, "head constructor: this model has no such head"),
+        ({"row": 14}, "row=14: the model sees 14 tokens; give 0 to 13"),
+        ({"row": -1}, "row=-1: the model sees 14 tokens; give 0 to 13"),
+        ({"off": {"2.0": "zero"}}, "head 2.0: this model has no such head"),
+        ({"off": {"0.0": "mean"}}, "head 0.0: this page does not hold its mean output; choose zero"),
+        ({"ask": "__proto__"}, "ask=__proto__: must be open, read, generate or stop"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line(ready, given, message):
+    assert answer(ready, **{"text": TEXT, **given})["error"] == message
+    assert "tokens" in answer(ready, text=TEXT), "and the worker goes on"
+
+
+@pytest.mark.parametrize("ask", ["read", "generate"])
+def test_logits_that_are_not_finite_are_named(worker, model, ask):
+    weights = np.frombuffer(packed_model(model, BYTES)["weights"], dtype="<f2").copy()
+    weights[-1_000:] = np.nan
+    open_model(worker, model, BYTES, weights.tobytes())
+    assert answer(worker, ask, TEXT)["error"] == "the model's logits are not finite"
+
+
+def test_nothing_is_read_before_there_is_a_model(worker):
+    assert answer(worker, text=TEXT)["error"] == "the model is not open yet"
