@@ -23,8 +23,11 @@ function readTensors(described, bytes) {
   const expected = described.reduce((sum, tensor) => sum + size(tensor), 0);
   if (halves.length !== expected) throw new Error(`the page holds ${halves.length} weights of ${expected}`);
   const numbers = float16Numbers();
-  const read = ({ start }, n) => Float32Array.from(halves.subarray(start, start + n), (bits) => numbers[bits]);
-  return Object.fromEntries(
-    described.map((tensor) => [tensor.name, { shape: tensor.shape, data: read(tensor, size(tensor)) }]),
-  );
+  const tensors = {};
+  for (const tensor of described) {
+    const data = new Float32Array(size(tensor));
+    for (let i = 0; i < data.length; i++) data[i] = numbers[halves[tensor.start + i]];
+    tensors[tensor.name] = { shape: tensor.shape, data };
+  }
+  return tensors;
 }
