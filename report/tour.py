@@ -80,8 +80,8 @@ def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
         ),
         step(
             "Switch it off",
-            f"Head {head} now adds nothing, at any word. Compare the next words before and after. If they stay as they "
-            "were, other heads know the answer, too: that a head is used does not mean that it is needed.",
+            f"Head {head} now adds nothing, at any word. Compare the next words before and after: if they have changed, "
+            "the model needs this head; if they have not, other heads know the answer, too.",
             **here,
             head=head,
             off=head,
@@ -98,10 +98,9 @@ def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
         step(
             "Where nobody can know",
             CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later.",
-            text=sentence["text"],
+            **here | {"row": f"one:{site_before_key(case)}"},
             other=known.other,
             head=head,
-            row=f"one:{site_before_key(case)}",
         ),
     ]
 

@@ -1,0 +1,60 @@
+"""A short film of the page that runs: ``python -m experiments.live_film RUN/probe/report.html [--to docs/live.gif]``
+
+Types a sentence, then takes the page's tour. Needs playwright and a Chromium, like the tests of pages.
+"""
+
+import argparse
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+TYPED = ("The animal", "The animal didn't cross the street", "The animal didn't cross the street because it was too")
+WIDTH, HEIGHT = 1160, 900  # of the window, in pixels
+SHOWN = 860, 660  # of the film
+BRIEF, LONG = 1_200, 5_000  # milliseconds a picture stays
+SETTLED = 700  # milliseconds after which the model has answered, and the page has drawn it
+
+
+def picture(page: Page) -> Image.Image:
+    page.wait_for_selector(".live:not(.pending)")
+    page.wait_for_timeout(SETTLED)
+    page.locator("#live").evaluate("section => scrollTo(0, section.getBoundingClientRect().top + scrollY - 12)")
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
+
+
+def pictures(page: Page) -> Iterator[tuple[Image.Image, int]]:
+    """Pictures, and how long each stays."""
+    for text in TYPED:
+        page.get_by_label("Your text").fill(text)
+        yield picture(page), BRIEF
+    page.get_by_role("button", name="Take the tour").click()
+    while True:
+        yield picture(page), LONG
+        button = page.get_by_role("button", name="Next", exact=True)
+        if not button.count():  # the last step
+            return
+        button.click()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.live_film", description=__doc__.splitlines()[0])
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--to", type=Path, default=Path("docs/live.gif"))
+    parser.add_argument("--browser", help="a Chromium; left out: Playwright's own")
+    options = parser.parse_args(arguments)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=options.browser, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        page.goto(options.page.resolve().as_uri())
+        shown, milliseconds = zip(*pictures(page), strict=True)
+        browser.close()
+    frames = [image.quantize(64, dither=Image.Dither.NONE) for image in shown]
+    frames[0].save(options.to, save_all=True, append_images=frames[1:], duration=list(milliseconds), loop=0)
+    print(f"{options.to}: {len(frames)} pictures, {options.to.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
