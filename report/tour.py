@@ -80,8 +80,8 @@ def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
         ),
         step(
             "Switch it off",
-            f"Head {head} now adds nothing, at any word. Compare the next words before and after: if they have changed, "
-            "the model needs this head; if they have not, other heads know the answer, too.",
+            f"Head {head} now adds nothing, at any word. Compare the next words before and after: if they changed, "
+            "the model needs this head; if not, other heads know the answer, too.",
             **here,
             head=head,
             off=head,
