@@ -134,6 +134,8 @@ class Linear {
   }
 }
 
+const namedLinear = (tensors, name) => new Linear(tensors[`${name}.weight`], tensors[`${name}.bias`]);
+
 /** x[at ...] / rms(x), n numbers, in their own array (Zhang & Sennrich 2019). */
 function rmsNorm(x, at, n) {
   const scale = rmsScale(x, at, n);

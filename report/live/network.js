@@ -4,8 +4,6 @@
  * Shapes: T tokens, D numbers a token in the residual stream, V tokens in the vocabulary.
  */
 
-const namedLinear = (tensors, name) => new Linear(tensors[`${name}.weight`], tensors[`${name}.bias`]);
-
 const makeNorm = (config, tensors, name) =>
   config.norm === "rmsnorm"
     ? new RmsNorm(config.n_embd)
