@@ -77,6 +77,11 @@ def test_a_head_that_is_off_changes_the_next_words(ready):
     assert found["after"]["odds"] != pytest.approx(found["before"]["odds"], abs=1e-3)
 
 
+def test_every_edit_has_next_words_of_its_own(ready):
+    found = [answer(ready, text=TEXT, off={head: "zero"})["after"]["next"] for head in ("0.0", "0.1", "0.0")]
+    assert found[0] == found[2] != found[1]
+
+
 def test_the_next_words_are_those_of_the_text_whatever_row_is_asked_for(ready):
     last, first = (answer(ready, text=TEXT, row=row, rows=[CUT]) for row in (None, 1))
     assert first["before"]["next"] == last["before"]["next"]
@@ -112,6 +117,17 @@ def test_a_text_is_continued_token_by_token(ready, model):
     assert len(found["ids"]) == 8
     assert [token["id"] for token in found["came"]] == found["ids"]
     assert answer(ready, "generate", TEXT, n=8, temperature=1.0, seed=1, off={"0.0": "zero"})["ids"] != found["ids"]
+
+
+def test_edits_of_rows_end_when_the_context_moves_on(ready, model):
+    """Row 16 is the last one of the second context, and another token's."""
+    text = "Tom met Anna. He said, my name."
+    edits = [CUT | {"head": head, "row": 16, "kind": "only", "a": [0, 1]} for head in ("0.0", "0.1", "1.0", "1.1")]
+    first, second = answer(ready, "generate", text, n=2, rows=edits)["ids"]
+    context = [BYTES.end, *text.encode(), first][context_start(BLOCK + 1, BLOCK) :]
+    assert len(context) == 17
+    with torch.inference_mode():
+        assert second == int(rounded(model)(torch.tensor([context]))[0, -1].argmax())
 
 
 def test_a_continuation_ends_at_the_end_token_and_holds_no_half_characters(worker):
