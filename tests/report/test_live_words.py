@@ -3,10 +3,11 @@
 import math
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
+from browser import quiet_pages
 from conftest import ROOT
 from live_worker import answer, blank_file, open_model, start_worker
 from networks import BYTES, bigram_model, loud_model
@@ -28,12 +29,13 @@ SCRIPTS = ("tokenizer", "words")
 NAMES = "Tokenizer, BEGUN, contextStart, sample, uniform"
 
 
-@pytest.fixture
-def worker(open_page, tmp_path) -> Page:
-    """A page with a worker."""
-    page = open_page(blank_file(tmp_path))
-    start_worker(page)
-    return page
+@pytest.fixture(scope="module")
+def worker(browser, tmp_path_factory) -> Iterator[Page]:
+    """A page with a worker, in which every test opens a model of its own."""
+    with quiet_pages(browser) as open_page:
+        page = open_page(blank_file(tmp_path_factory.mktemp("worker")))
+        start_worker(page)
+        yield page
 
 
 @pytest.fixture

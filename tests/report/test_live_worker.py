@@ -1,8 +1,11 @@
 """What the worker of the live page answers: texts read with and without edits, texts continued, errors in one line."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
+from browser import quiet_pages
 from live_worker import answer, blank_file, open_model, question, start_worker
 from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
@@ -23,11 +26,13 @@ def model() -> GPT:
     return loud_model(GPTConfig(BYTES.vocab_size, block_size=BLOCK, n_layer=2, n_head=2, n_embd=32))
 
 
-@pytest.fixture
-def worker(open_page, tmp_path) -> Page:
-    page = open_page(blank_file(tmp_path))
-    start_worker(page)
-    return page
+@pytest.fixture(scope="module")
+def worker(browser, tmp_path_factory) -> Iterator[Page]:
+    """A page with a worker, in which every test opens a model of its own."""
+    with quiet_pages(browser) as open_page:
+        page = open_page(blank_file(tmp_path_factory.mktemp("worker")))
+        start_worker(page)
+        yield page
 
 
 @pytest.fixture
@@ -210,4 +215,5 @@ def test_logits_that_are_not_finite_are_named(worker, model, ask):
 
 
 def test_nothing_is_read_before_there_is_a_model(worker):
+    start_worker(worker)
     assert answer(worker, text=TEXT)["error"] == "the model is not open yet"
