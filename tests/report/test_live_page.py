@@ -1,0 +1,401 @@
+"""The page in which a model runs, in a real browser: what a person can do there, and what follows from it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import quiet_pages
+from playwright.sync_api import Browser, Locator, Page, expect
+from toy_live import OTHER, TEXT, write_probe_that_runs, write_toy_live
+from toy_report import MATTERS, toy_findings
+
+BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&against=mat"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_live(tmp_path_factory.mktemp("live"))
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, file: Path) -> Iterator[Page]:
+    with quiet_pages(browser) as open_page:
+        yield ready(open_page(file))
+
+
+@pytest.fixture
+def page(opened: Page) -> Page:
+    """One page for all tests, each of which finds it as it begins."""
+    opened.evaluate("fragment => { location.hash = ''; location.hash = fragment; }", BEGINNING)
+    opened.locator("h1").click()  # which nothing watches
+    expect(slot(opened).locator(".from")).to_have_text("tired")
+    expect(opened.locator(".slot:not([hidden]) .compared")).to_have_count(0)
+    return opened
+
+
+def ready(page: Page) -> Page:
+    """The page once the model has answered."""
+    page.set_default_timeout(5_000)
+    expect(page.locator(".livewords .from").first).to_be_visible()
+    return page
+
+
+def box(page: Page, name: str = "Your text") -> Locator:
+    return page.get_by_label(name, exact=True).and_(page.locator("textarea"))
+
+
+def slot(page: Page, i: int = 0) -> Locator:
+    return page.locator(".slot").nth(i)
+
+
+def next_words(page: Page, i: int = 0) -> list[str]:
+    return slot(page, i).locator(".nextwords li:not(.none) .name").all_inner_texts()
+
+
+def chances(page: Page, i: int = 0) -> list[str]:
+    return slot(page, i).locator(".nextwords li:not(.none) .value:not(.was)").all_inner_texts()
+
+
+def tints(page: Page, i: int = 0) -> list[float]:
+    words = slot(page, i).locator(".livewords .word")
+    return words.evaluate_all("words => words.map(word => +word.style.getPropertyValue('--weight'))")
+
+
+def from_word(page: Page, i: int = 0) -> int:
+    return int(slot(page, i).locator(".from").get_attribute("data-i"))
+
+
+def word(page: Page, text: str, i: int = 0) -> Locator:
+    return slot(page, i).locator(".livewords .word", has_text=re.compile(f"^{text}$")).first
+
+
+def chips(page: Page) -> list[str]:
+    return [text.removesuffix(" ×") for text in page.locator(".livechips li button").all_inner_texts()]
+
+
+def head(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-live="{name}"]')
+
+
+def test_it_begins_with_the_first_start_and_its_head(open_page, file):
+    page = ready(open_page(file))
+    assert box(page).input_value() == TEXT
+    assert page.get_by_label("Begin with").locator("option:checked").inner_text() == "tired"
+    assert page.get_by_label("Begin with").locator("optgroup").count() == 2
+    assert head(page, "1.1").get_attribute("aria-selected") == "true"
+    assert slot(page).locator(".livewords .word").all_inner_texts() == ["⟨start⟩", *TEXT.split()]
+    assert page.get_by_label("log-odds: the word for").input_value() == "cat"
+
+
+def test_typing_changes_the_next_words(page):
+    before = next_words(page), chances(page)
+    box(page).press_sequentially(" and")
+    expect(slot(page).locator(".livewords .word")).to_have_count(len(TEXT.split()) + 2)
+    expect(slot(page).locator(".from")).to_have_text("and")
+    assert (next_words(page), chances(page)) != before
+    box(page).fill("")
+    expect(slot(page).locator(".livewords .word")).to_have_count(0)
+    assert next_words(page) == []
+    assert page.locator(".livenote").is_hidden()
+
+
+WATCHED_WORKER = """() => {
+  window.most = window.open = 0;
+  window.Worker = class extends Worker {
+    constructor(url) {
+      super(url);
+      this.addEventListener("message", ({ data }) => data.tokens && window.open--);
+    }
+    postMessage(question, ...more) {
+      if (question.ask === "read") window.most = Math.max(window.most, ++window.open);
+      super.postMessage(question, ...more);
+    }
+  };
+}"""
+TYPED = """text => {
+  const box = document.querySelector(".live textarea");
+  for (let n = 1; n <= text.length; n++) {
+    box.value = text.slice(0, n);
+    box.dispatchEvent(new Event("input"));
+  }
+}"""
+
+
+def test_while_a_text_is_read_only_the_newest_waits(open_page, file):
+    page = open_page(file)
+    page.context.add_init_script(f"({WATCHED_WORKER})()")
+    page.reload()
+    ready(page).evaluate(TYPED, "a dog saw the old cat and a red bird")
+    expect(slot(page).locator(".from")).to_have_text("bird")
+    assert page.evaluate("window.most") == 1
+
+
+def test_a_next_word_can_be_written_by_a_click(page):
+    first = next_words(page)[0]
+    slot(page).locator(".nextwords button").first.click()
+    assert box(page).input_value() == f"{TEXT} {first}"
+    expect(slot(page).locator(".from")).to_have_text(first)
+
+
+def test_pointing_and_keys_move_the_row(page):
+    last = len(TEXT.split())
+    assert from_word(page) == last
+    assert sum(tints(page)) == pytest.approx(1, abs=0.01)
+    word(page, "left").hover()
+    expect(slot(page).locator(".from")).to_have_text("left")
+    assert sum(tints(page)[:4]) == pytest.approx(1, abs=0.01), "a causal model cannot look ahead"
+    assert slot(page).locator(".unread").count() == last - 3
+    page.locator("h1").hover()
+    expect(slot(page).locator(".from")).to_have_text("tired")
+    word(page, "mat").click()
+    page.locator("h1").hover()
+    expect(slot(page).locator(".from")).to_have_text("mat")
+    slot(page).locator(".livewords").focus()
+    page.keyboard.press("ArrowRight")
+    expect(slot(page).locator(".from")).to_have_text("because")
+    assert "Head 1.1 from “because”:" in slot(page).locator(".said .livestatus").inner_text()
+    page.keyboard.press("Home")
+    expect(slot(page).locator(".from")).to_have_text("⟨start⟩")
+
+
+def test_a_pointer_that_rests_does_not_move_the_row_while_somebody_types(page):
+    word(page, "left").hover()
+    expect(slot(page).locator(".from")).to_have_text("left")
+    for text in ("a dog saw the old cat", "the old dog saw a red bird", "a dog saw the mat"):
+        box(page).fill(text)
+        expect(slot(page).locator(".from")).to_have_text(text.split()[-1])
+        page.wait_for_timeout(100)
+    assert from_word(page) == 5
+
+
+def test_another_head_has_another_row(page):
+    before = tints(page)
+    head(page, "0.2").click()
+    expect(head(page, "0.2")).to_have_attribute("aria-selected", "true")
+    expect(slot(page).locator(".said .livestatus")).to_contain_text("Head 0.2 from")
+    assert tints(page) != before
+    head(page, "0.2").press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.live") == "1.2"
+
+
+def test_a_head_switched_off_and_on_again_leaves_everything_as_it_was(page):
+    before = next_words(page), chances(page)
+    page.get_by_role("button", name="Switch off").click()
+    expect(slot(page).locator(".next")).to_have_class("next compared")
+    assert chips(page) == ["1.1 off"]
+    assert "off" in head(page, "1.1").inner_text()
+    assert chances(page) != before[1]
+    assert "→" in page.locator(".odds b").first.inner_text()
+    assert "+0.00" in head(page, "1.1").inner_text() or "0.00" in head(page, "1.1").inner_text()
+    page.get_by_role("button", name="take back: 1.1 off").click()
+    expect(slot(page).locator(".next")).to_have_class("next")
+    assert (next_words(page), chances(page)) == before
+    assert chips(page) == []
+
+
+def test_what_a_head_of_the_first_layer_changes_in_rows_above_is_named(page):
+    head(page, "0.0").click()
+    page.get_by_role("button", name="Switch off").click()
+    expect(page.locator(".livehow .moved")).to_contain_text("the rows that moved most: 1.")
+    assert "↔" in head(page, "1.0").inner_text() + head(page, "1.1").inner_text() + head(page, "1.2").inner_text()
+
+
+def test_without_means_no_head_can_be_replaced_by_its_mean(page):
+    assert page.get_by_role("button", name="Use its mean").count() == 0
+
+
+def test_the_weights_of_two_words_are_exchanged_and_taken_back(page):
+    before = tints(page)
+    page.get_by_role("button", name="Exchange two").click()
+    word(page, "cat").click()
+    assert "Choose the second word" in slot(page).locator(".said .livestatus").inner_text()
+    word(page, "mat").click()
+    expect(page.locator(".livechips li button")).to_have_text("1.1 from “tired”: “cat” ⇄ “mat” ×")
+    expect(slot(page).locator(".next")).to_have_class("next compared")
+    after = tints(page)
+    assert (after[2], after[5]) == pytest.approx((before[5], before[2]), abs=2e-3)
+    assert [after[i] for i in (0, 1, 3, 4)] == pytest.approx([before[i] for i in (0, 1, 3, 4)], abs=2e-3)
+    page.get_by_role("button", name="take back").click()
+    expect(slot(page).locator(".next")).to_have_class("next")
+    assert tints(page) == before
+
+
+@pytest.mark.parametrize(("kind", "weight"), [("Cut one", 0), ("All on one", 1)])
+def test_a_word_is_cut_or_gets_all(page, kind, weight):
+    page.get_by_role("button", name=kind).click()
+    word(page, "cat").click()
+    expect(slot(page).locator(".next")).to_have_class("next compared")
+    assert tints(page)[2] == pytest.approx(weight, abs=1e-3)
+    assert sum(tints(page)) == pytest.approx(1, abs=0.01)
+
+
+def test_an_edit_rests_while_a_word_before_it_is_another_one(page):
+    page.get_by_role("button", name="Cut one").click()
+    word(page, "cat").click()
+    box(page).fill(f"{TEXT} and it")
+    expect(slot(page).locator(".from")).to_have_text("it")
+    assert "not now" not in chips(page)[0], "what comes later does not matter"
+    box(page).fill(TEXT.replace("cat", "dog"))
+    expect(page.locator(".livechips .stale")).to_contain_text("“cat” cut (not now")
+    box(page).fill(TEXT)
+    expect(page.locator(".livechips .stale")).to_have_count(0)
+
+
+def test_words_that_come_later_cannot_be_chosen_and_escape_ends_choosing(page):
+    word(page, "left").click()
+    page.get_by_role("button", name="Cut one").click()
+    word(page, "tired").click()
+    assert chips(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator(".picking")).to_have_count(0)
+    assert "Head 1.1 from “left”" in slot(page).locator(".said .livestatus").inner_text()
+
+
+def test_all_is_taken_back_by_one_button(page):
+    for name in ("0.0", "1.2"):
+        head(page, name).click()
+        page.get_by_role("button", name="Switch off").click()
+    assert chips(page) == ["0.0 off", "1.2 off"]
+    page.get_by_role("button", name="Take all back").click()
+    expect(page.locator(".livechips li button")).to_have_count(0)
+    expect(slot(page).locator(".next")).to_have_class("next")
+
+
+def test_the_words_of_the_log_odds_are_the_likeliest_two_or_ones_own(page):
+    page.get_by_label("Begin with").select_option(label="dog")
+    expect(page.get_by_label("log-odds: the word for")).to_have_value("")
+    expect(page.get_by_label("log-odds: the word for")).to_have_attribute("placeholder", next_words(page)[0])
+    expect(page.locator(".odds b").first).to_contain_text("nats")
+    of_likeliest = page.locator(".odds b").first.inner_text()
+    page.get_by_label("log-odds: the word for").fill("bird")
+    page.get_by_label("log-odds: the word against").fill("cat")
+    expect(page.locator(".odds b").first).not_to_have_text(of_likeliest)
+    expect(page.locator(".livehow")).to_contain_text("to “bird” against “cat”")
+    adds = [float(text.replace("−", "-")) for text in page.locator(".livehead .adds").all_inner_texts()]
+    sums = re.search(r"All heads: (\S+); the rest of the network: (\S+)\.", page.locator(".livehow").inner_text())
+    heads, rest = (float(text.replace("−", "-")) for text in sums.groups())
+    assert sum(adds) == pytest.approx(heads, abs=0.05)
+    odds = float(page.locator(".odds b").first.inner_text().split()[0].replace("−", "-"))
+    assert heads + rest == pytest.approx(odds, abs=0.03), "of one token each, without softcap"
+
+
+def test_a_second_text_stands_beside_the_first_and_words_that_differ_are_marked(page):
+    page.get_by_role("button", name="Its counterfactual").click()
+    expect(slot(page, 1).locator(".differs")).to_have_text("wide")
+    assert slot(page).locator(".differs").all_inner_texts() == ["tired"]
+    assert box(page, "Second text").input_value() == OTHER
+    assert chances(page, 1) != chances(page)
+    box(page, "Second text").fill("the red cat left the mat because it was tired")
+    expect(slot(page, 1).locator(".differs")).to_have_text("red")
+    expect(slot(page).locator(".differs")).to_have_count(0)
+    page.get_by_role("button", name="Close the second text").click()
+    expect(slot(page, 1)).to_be_hidden()
+
+
+def test_head_edits_hold_for_both_texts_and_row_edits_for_their_own(page):
+    page.get_by_role("button", name="Its counterfactual").click()
+    slot(page, 1).get_by_role("button", name="Cut one").click()
+    word(page, "cat", 1).click()
+    expect(slot(page, 1).locator(".next")).to_have_class("next compared")
+    assert slot(page).locator(".next").get_attribute("class") == "next"
+    assert chips(page) == ["1.1 from “wide”, second text: “cat” cut"]
+    head(page, "0.0").press("Enter")
+    expect(slot(page).locator(".next")).to_have_class("next compared")
+
+
+def test_text_is_generated_word_by_word_and_a_seed_repeats_it(page):
+    def generated(seed: int) -> str:
+        box(page).fill(TEXT)
+        page.get_by_label("seed of generated text").fill(str(seed))
+        slot(page).get_by_role("button", name="Generate").click()
+        expect(slot(page).get_by_role("button", name="Generate")).to_be_visible(timeout=20_000)
+        return box(page).input_value()
+
+    first = generated(1)
+    assert first.startswith(TEXT)
+    assert len(first) > len(TEXT) + 20
+    assert generated(2) != first
+    assert generated(1) == first
+
+
+TYPED_INTO_GENERATED = """async () => {
+  const box = document.querySelector(".live textarea");
+  const before = box.value;
+  [...document.querySelectorAll(".slot button")].find(({ textContent }) => textContent === "Generate").click();
+  while (box.value === before) await new Promise(resolve => setTimeout(resolve));
+  box.value = "a dog";
+  box.dispatchEvent(new Event("input"));
+}"""
+
+
+def test_generating_stops_at_a_button_and_at_a_key(page):
+    button = slot(page).get_by_role("button", name="Generate")
+    page.evaluate(TYPED_INTO_GENERATED)
+    expect(button).to_be_visible()
+    page.wait_for_timeout(300)
+    assert box(page).input_value() == "a dog"
+    button.click()
+    slot(page).get_by_role("button", name="Stop").click()
+    expect(button).to_be_visible()
+
+
+def test_the_tour_sets_the_state_step_by_step(page):
+    page.get_by_role("button", name="Take the tour").click()
+    tour = page.locator(".livetour")
+    expect(tour).to_contain_text("1 of 2")
+    assert box(page).input_value() == "the dog saw the cat"
+    assert tour.get_by_role("button", name="Back").is_disabled()
+    tour.get_by_role("button", name="Next").click()
+    assert "<b>Without</b> it." in tour.inner_text()
+    assert chips(page) == ["0.1 off"]
+    tour.get_by_role("button", name="Back").click()
+    assert chips(page) == []
+    tour.get_by_role("button", name="End the tour").click()
+    expect(tour).to_be_hidden()
+    assert page.evaluate("document.activeElement.innerText") == "Take the tour"
+
+
+def test_everything_can_be_done_by_keyboard(page):
+    def tab_to(selector: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        pytest.fail(f"the tab key does not lead to {selector}")
+
+    tab_to("textarea")
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" and a dog")
+    expect(slot(page).locator(".from")).to_have_text("dog")
+    tab_to(".livewords")
+    page.keyboard.press("ArrowLeft")
+    expect(slot(page).locator(".from")).to_have_text("a")
+    tab_to("[data-kind=swap]")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".livechips li button")).to_have_text("1.1 from “a”: “cat” ⇄ “left” ×")
+    tab_to("[data-live]")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    assert chips(page)[0] == "0.1 off"
+    page.locator("textarea").first.focus()
+    tab_to(".livechips li button")
+    page.keyboard.press("Enter")
+    assert len(chips(page)) == 1
+    assert page.evaluate("document.activeElement.matches('.livechips button')"), "the focus is not lost"
+
+
+def test_the_head_of_the_role_map_is_the_live_head(open_page, tmp_path):
+    page = ready(open_page(write_probe_that_runs(toy_findings(), tmp_path)))
+    assert head(page, MATTERS).get_attribute("aria-selected") == "true"
+    page.locator('.cell[data-head="0.1"]').click()
+    expect(slot(page).locator(".said .livestatus")).to_contain_text("Head 0.1 from")
+    head(page, MATTERS).click()
+    assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == MATTERS
+    expect(page.locator(".strip canvas").first).to_be_visible()

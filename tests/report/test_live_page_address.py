@@ -1,0 +1,130 @@
+"""The state of the page in which a model runs, in the page's address: kept, sent, and not to be trusted."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from toy_live import OTHER, TEXT, write_toy_live
+
+WHOLE = (
+    "text=the+cat+left+the+mat&other=the+dog+left+the+mat&head=0.2&row=other%3A4&off=0.0%2C1.1"
+    "&edit=one%3A0.2%3A5%3Aswap%3A2-3%3A5-6&edit=other%3A1.0%3A4%3Acut%3A2-3&for=cat&against=dog"
+    "&temperature=0.5&seed=7"
+)
+BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&against=mat"
+HOSTILE = [
+    "text=a&text=b",
+    "text=a&__proto__=b",
+    "text=a&head=9.9",
+    "text=a&head=constructor",
+    "text=a&off=0.0:mean",
+    "text=a&row=one:-1",
+    "text=a&row=other:1",
+    "text=a&edit=one:0.0:3:swap:0-1:0-1",
+    "text=a&edit=one:0.0:1:cut:0-9",
+    "text=a&edit=one:0.0:3:eval:0-1",
+    "text=a&temperature=1e9",
+    "text=a&seed=99999999999",
+    "text=a&for=only+one",
+    "head=0.0",
+    "%E0%A4%A",
+    "<img src=x onerror=window.acted=1>",
+    f"text={'a' * 5_000}",
+    "text=a" + "&edit=one:0.0:1:cut:0-1" * 65,
+]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_live(tmp_path_factory.mktemp("live"))
+
+
+@pytest.fixture
+def page(open_page, file: Path) -> Page:
+    page = open_page(file)
+    page.set_default_timeout(5_000)
+    expect(page.locator(".livewords .from").first).to_be_visible()
+    return page
+
+
+def shown(page: Page) -> list:
+    """All that a person sees of the state."""
+    return page.evaluate(
+        """() => [
+          ...[...document.querySelectorAll(".live textarea, .live input")].map(({ value }) => value),
+          document.querySelector(".livehead[aria-selected=true]").dataset.live,
+          ...[...document.querySelectorAll(".slots .from")].map(({ dataset }) => dataset.i),
+          document.querySelector(".livechips").innerText,
+          document.querySelector(".slots").className,
+        ]"""
+    )
+
+
+def change_address(page: Page, fragment: str) -> None:
+    page.evaluate("fragment => { location.hash = fragment; }", fragment)
+
+
+def test_nothing_is_written_before_something_is_changed(page):
+    page.wait_for_timeout(600)
+    assert "#" not in page.url
+
+
+def test_a_state_comes_back_from_the_address(open_page, file, page):
+    change_address(page, WHOLE)
+    expect(page.locator(".livechips li")).to_have_count(4)
+    expect(page.locator(".slots .from")).to_have_count(2)
+    page.get_by_label("seed of generated text").fill("8")
+    page.wait_for_function("() => location.hash.endsWith('seed=8')")
+    assert page.url.partition("#")[2] == WHOLE.replace("seed=7", "seed=8")
+    before = shown(page)
+    assert before[:2] == ["the cat left the mat", "the dog left the mat"] or "the dog left the mat" in before
+    page.reload()
+    expect(page.locator(".slots .from")).to_have_count(2)
+    assert shown(page) == before
+
+
+def test_what_is_done_is_in_the_address(page):
+    page.locator(".live textarea").first.fill("a dog & a cat")
+    page.locator('[data-live="0.0"]').press("Enter")
+    page.wait_for_function("() => location.hash.includes('off=0.0')")
+    assert "text=a+dog+%26+a+cat" in page.url
+
+
+def test_a_fragment_that_is_none_changes_nothing_and_a_line_says_so(page):
+    note = page.locator(".livenote")
+    before = shown(page)
+    for fragment in HOSTILE:
+        change_address(page, fragment)
+        expect(note).to_contain_text("The address after “#” is not used")
+        assert shown(page) == before, fragment
+        change_address(page, "text=a")  # after which the line is gone
+        expect(note).to_be_hidden()
+        change_address(page, BEGINNING)
+        expect(page.locator(".slots .from")).to_have_text("tired")
+    assert page.evaluate("window.acted") is None
+
+
+def test_hostile_text_of_an_address_is_text(page):
+    change_address(page, "text=%3Cimg%20src%3Dx%20onerror%3Dwindow.acted%3D1%3E&for=%3Cb%3E&against=cat")
+    expect(page.locator(".livewords").first).to_contain_text("<img␣src=x␣onerror")
+    assert page.locator("main img, main b b").count() == 0
+    assert page.evaluate("window.acted") is None
+
+
+def test_a_row_or_an_edit_past_the_end_of_the_text_is_no_error(page):
+    change_address(page, "text=the+cat&row=one:9999&edit=one:0.0:9999:cut:0-1")
+    expect(page.locator(".slots .from")).to_have_text("cat")
+    expect(page.locator(".livechips .stale")).to_have_count(1)
+
+
+def test_a_text_too_long_for_an_address_is_read_nevertheless(page):
+    page.locator(".live textarea").first.fill("the cat sat. " * 400)
+    expect(page.locator(".livenote")).to_contain_text("too long to be kept in the address")
+    expect(page.locator(".said .livestatus").first).to_contain_text("out of the model's sight")
+
+
+def test_a_link_to_a_section_is_left_alone(page):
+    change_address(page, "live")
+    page.wait_for_timeout(100)
+    assert page.locator(".livenote").is_hidden()
+    assert page.locator(".live textarea").first.input_value() == TEXT != OTHER
