@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from browser import quiet_pages
 from playwright.sync_api import Browser, Locator, Page, expect
-from toy_live import OTHER, TEXT, write_probe_that_runs, write_toy_live
-from toy_report import MATTERS, toy_findings
+from toy_live import OTHER, TEXT, write_toy_live
 
 BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&against=mat"
 
@@ -389,13 +388,3 @@ def test_everything_can_be_done_by_keyboard(page):
     page.keyboard.press("Enter")
     assert len(chips(page)) == 1
     assert page.evaluate("document.activeElement.matches('.livechips button')"), "the focus is not lost"
-
-
-def test_the_head_of_the_role_map_is_the_live_head(open_page, tmp_path):
-    page = ready(open_page(write_probe_that_runs(toy_findings(), tmp_path)))
-    assert head(page, MATTERS).get_attribute("aria-selected") == "true"
-    page.locator('.cell[data-head="0.1"]').click()
-    expect(slot(page).locator(".said .livestatus")).to_contain_text("Head 0.1 from")
-    head(page, MATTERS).click()
-    assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == MATTERS
-    expect(page.locator(".strip canvas").first).to_be_visible()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from toy_live import write_probe_that_runs
 from toy_report import MATTERS, choose_text, toy_findings, write_toy_report
 from toys import TOKENIZER
 
@@ -224,3 +225,15 @@ def test_training_dynamics_are_moved_by_slider_and_by_play(page, found):
     dots = page.locator("#dynamics .chart").first.locator(".chosen circle")
     values = dots.evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
     assert values == pytest.approx([moment["tasks"]["agreement"]["model_accuracy"] for moment in found["dynamics"]])
+
+
+def test_the_head_of_the_role_map_is_the_head_of_the_model_that_runs(open_page, findings, tmp_path):
+    page = open_page(write_probe_that_runs(findings, tmp_path))
+    page.set_default_timeout(5_000)
+    live = page.locator(f'[data-live="{MATTERS}"]')
+    assert live.get_attribute("aria-selected") == "true"
+    page.click('.cell[data-head="0.1"]')
+    expect(page.locator(".said .livestatus").first).to_contain_text("Head 0.1 from")
+    live.click()
+    assert page.locator('.cell[aria-selected="true"]').get_attribute("data-head") == MATTERS
+    expect(page.locator(".strip canvas").first).to_be_visible()
