@@ -28,7 +28,7 @@ def picture(page: Page) -> Image.Image:
 def pictures(page: Page) -> Iterator[tuple[Image.Image, int]]:
     """Pictures, and how long each stays."""
     for text in TYPED:
-        page.get_by_label("Your text").fill(text)
+        page.get_by_role("textbox", name="Your text").fill(text)
         yield picture(page), BRIEF
     page.get_by_role("button", name="Take the tour").click()
     while True:
