@@ -47,8 +47,8 @@ class NextWord:
 
 @torch.inference_mode()
 def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) -> list[NextWord]:
-    """The n likeliest tokens after ``tokens``, likeliest first. If one begins a word, its likeliest continuation
-    follows, token by token, until the word ends with a probability of one half or more.
+    """The n likeliest tokens after ``tokens``. If one begins a word, its likeliest continuation follows, token by
+    token, until the word ends with a probability of one half or more. The likeliest word comes first.
 
     Raises InputError where the model's logits are not finite.
     """
@@ -74,7 +74,8 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
     for word in words:
         while len(word) > 1 and not is_text(tokenizer.decode_bytes(i for i, _ in word)):
             word.pop()  # a part of a character that turned out to be no letter
-    return [NextWord(*zip(*word, strict=True)) for word in words]
+    found = [NextWord(*zip(*word, strict=True)) for word in words]
+    return sorted(found, key=lambda word: word.probability, reverse=True)
 
 
 def may_go_on(word: Sequence[tuple[int, float]], tokenizer: Tokenizer) -> bool:

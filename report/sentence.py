@@ -93,8 +93,8 @@ def new_printer(
             console.print(f"note   {visible_text(str(why))}: shown are {shown}")
         console.print(legend(console, chosen=False))
     console.print(
-        f"the {NEXT} likeliest tokens; if one begins a word, its likeliest continuation follows, and the probability "
-        "is that of all its tokens"
+        f"from the {NEXT} likeliest tokens: if one begins a word, its likeliest continuation follows, and the "
+        "probability is that of all its tokens"
     )
     return SentencePrinter(model, tokenizer, heads, trained, console)
 

@@ -59,21 +59,22 @@ function mayGoOn(ids, tokenizer) {
 const isText = (bytes) => utf8.encode(toText(bytes)).join() === bytes.join();
 
 /**
- * The n likeliest tokens after `tokens`, likeliest first. If one begins a word, its likeliest continuation follows,
- * token by token, until the word ends with a probability of one half or more: [{ ids, pieces: [{ text, p }], text, p }];
- * p of a word is the product of its pieces'. Throws where the logits are not finite.
+ * The n likeliest tokens after `tokens`. If one begins a word, its likeliest continuation follows, token by token, until
+ * the word ends with a probability of one half or more: [{ ids, pieces: [{ text, p }], text, p }], likeliest first; p of
+ * a word is the product of its pieces'. Throws where the logits are not finite.
  */
 function nextWords(reading, tokens, edits, tokenizer, n) {
   readEnd(reading, tokens, edits);
   const p = probabilities(nextLogits(reading));
   const words = largestOf(p, n).map((id) => continued({ ids: [id], p: [p[id]] }, reading, tokens, edits, tokenizer));
   readEnd(reading, tokens, edits);
-  return words.map((word) => ({
+  const described = words.map((word) => ({
     ids: word.ids,
     pieces: word.ids.map((id, i) => ({ text: tokenizer.show(id), p: word.p[i] })),
     text: word.ids.length > 1 ? tokenizer.decode(word.ids) : tokenizer.show(word.ids[0]),
     p: word.p.reduce((product, of) => product * of, 1),
   }));
+  return described.sort((one, other) => other.p - one.p);
 }
 
 function continued(word, reading, tokens, edits, tokenizer) {

@@ -13,9 +13,9 @@ from probing.heads import head_names, parse_head
 from probing.sentence import changes_without_heads, encode_sentence, next_words
 
 EXPECTED = [
-    (b" Pi", (0.4, 0.9, 0.3)),
     ("Aé".encode(), (0.3, 0.7, 0.9)),
     (b"x", (0.15,)),
+    (b" Pi", (0.4, 0.9, 0.3)),  # whose first piece is the likeliest
     (b"", (0.1,)),
     (b".", (0.05,)),
 ]
