@@ -130,9 +130,10 @@ function keepAddress(live, model, say) {
   let timer = null;
   const write = () => {
     const fragment = toFragment(live.state);
-    if (fragment === null) say("The text is too long to be kept in the address.");
-    else if (fragment !== last) history.replaceState(null, "", `#${fragment}`);
+    if (fragment === last) return;
     last = fragment;
+    say(fragment === null ? "The text is too long to be kept in the address." : "");
+    if (fragment !== null) history.replaceState(null, "", `#${fragment}`);
   };
   live.watch(() => {
     clearTimeout(timer);

@@ -144,7 +144,7 @@ class LiveWords {
   }
 
   describe({ row, before, after, dropped, tokens }) {
-    const { head } = this.live.state;
+    const { head, off } = this.live.state;
     if (this.picking) return describePicking(this.picking, tokens);
     const from = `from “${this.texts[row].trim()}”`;
     const view = after ?? before;
@@ -154,6 +154,6 @@ class LiveWords {
       const changed = after && Math.abs(before.weights[i] - after.weights[i]) >= 0.005;
       return `${this.texts[i].trim()} ${view.weights[i].toFixed(2)}${changed ? ` (${before.weights[i].toFixed(2)} before)` : ""}`;
     });
-    return `Head ${head} ${from}: ${looks.join(", ")}.${cut}`;
+    return `Head ${head}${off[head] ? " (off)" : ""} ${from}: ${looks.join(", ")}.${cut}`;
   }
 }

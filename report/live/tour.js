@@ -30,9 +30,11 @@ class Tour {
     this.title.textContent = title;
     this.says.textContent = says;
     this.back.disabled = at === 0;
-    this.next.textContent = at + 1 < this.steps.length ? "Next" : "Done";
+    const last = at + 1 === this.steps.length;
+    this.next.textContent = last ? "Done" : "Next";
+    this.end.hidden = last;
     this.go(state);
     if (began || this.back.disabled) this.title.focus({ preventScroll: true });
-    this.node.scrollIntoView({ block: "nearest" });
+    this.node.scrollIntoView({ block: began ? "start" : "nearest" });
   }
 }

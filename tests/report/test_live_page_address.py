@@ -121,6 +121,8 @@ def test_a_text_too_long_for_an_address_is_read_nevertheless(page):
     page.locator(".live textarea").first.fill("the cat sat. " * 400)
     expect(page.locator(".livenote")).to_contain_text("too long to be kept in the address")
     expect(page.locator(".said .livestatus").first).to_contain_text("out of the model's sight")
+    page.locator(".live textarea").first.fill("the cat")
+    expect(page.locator(".livenote")).to_be_hidden()
 
 
 def test_a_link_to_a_section_is_left_alone(page):
