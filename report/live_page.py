@@ -3,6 +3,7 @@
 Of a probe it is a part of report.html, where that stays small, else live.html beside it; training leaves RUN/live.html.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,7 +32,8 @@ from report.tour import tour
 from training import Trainer
 
 PAGE = "live.html"
-BEGINNINGS, BEGINNING_TOKENS = 3, 40  # of held-out text
+BEGINNINGS, BEGINNING_TOKENS = 3, 60  # of held-out text
+SENTENCE_END = re.compile(r"[.!?][\"'”’)]*\s+|\n\s*\n")
 MEAN_TOKENS = 8_192  # of it that mean outputs are taken over
 
 
@@ -118,9 +120,18 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
     """The beginnings of some windows of held-out text; none without windows."""
     if windows is None:
         return []
-    texts = [tokenizer.decode(row[:BEGINNING_TOKENS]).strip("\ufffd").strip() for row in windows.tokens[:BEGINNINGS]]
+    texts = [beginning(tokenizer.decode(row[:BEGINNING_TOKENS])) for row in windows.tokens[:BEGINNINGS]]
     empty = {"other": None, "head": None, "words": None}
     return [{"group": "Held-out text", "name": f"{text[:30]} ...", "text": text, **empty} for text in texts if text]
+
+
+def beginning(text: str) -> str:
+    """A piece of a text without what a window cuts at its ends: from its first sentence on, if one begins in its first
+    half, else from its first whole word.
+    """
+    text = text.strip("\ufffd")
+    sentence = SENTENCE_END.search(text, 0, len(text) // 2)
+    return (text[sentence.end() :] if sentence else text.partition(" ")[2] or text).strip()
 
 
 def live_parts_of(

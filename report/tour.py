@@ -23,6 +23,9 @@ CANNOT_KNOW = (
     "looks ahead: nobody can know yet."
 )
 
+MEAN = ":mean"
+OFF = {MEAN: "its mean output over held-out text", "": "nothing"}  # what a head that is off gives, by how it is off
+
 
 class Known(NamedTuple):
     """A sentence of articles that the model resolves, as heads.json has it; its case; its counterfactual's text."""
@@ -39,10 +42,10 @@ def step(title: str, says: str, **state: str | int | None) -> dict:
 
 def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dict]:
     """Through a sentence of articles if the model resolves one whose swap is shown; else through ``text``, which is
-    held out, if heads were measured in one; else none.
+    held out, if heads were measured in one; else none. With ``text``, the page has the heads' mean outputs, too.
     """
     if known := find_known(findings, tokenizer):
-        return tour_of_sentence(known, findings)
+        return tour_of_sentence(known, findings, MEAN if text else "")
     if text and findings.text:
         return tour_of_text(findings.text, text, encode_sentence(text, findings.model, tokenizer))
     return []
@@ -63,7 +66,8 @@ def find_known(findings: Findings, tokenizer: Tokenizer) -> Known | None:
     return None
 
 
-def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
+def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
+    """``how`` a head is switched off: a key of OFF."""
     sentence, case, look = known.sentence, known.case, known.sentence["look"]
     row, head, swap = case.sites[look["site"]], look["head"], look["swap"]
     gold, other = sentence["gold"], sentence["distractor"]
@@ -80,11 +84,11 @@ def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
         ),
         step(
             "Switch it off",
-            f"Head {head} now adds nothing, at any word. Compare the next words before and after: if they changed, "
-            "the model needs this head; if not, other heads know the answer, too.",
+            f"Head {head} now gives {OFF[how]}, at every word. Compare the next words before and after: if they "
+            "changed, the model needs this head; if not, other heads know the answer, too.",
             **here,
             head=head,
-            off=head,
+            off=head + how,
         ),
         step(
             "Exchange its two weights",
@@ -94,7 +98,7 @@ def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
             head=head,
             edit=swap_edit(case, head, row),
         ),
-        step_of_idle_head(known, findings),
+        step_of_idle_head(known, findings, how),
         step(
             "Where nobody can know",
             CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later.",
@@ -105,7 +109,7 @@ def tour_of_sentence(known: Known, findings: Findings) -> list[dict]:
     ]
 
 
-def step_of_idle_head(known: Known, findings: Findings) -> dict:
+def step_of_idle_head(known: Known, findings: Findings, how: str) -> dict:
     """A head that looks in some task, and whose weights do not decide there; else the head that looks least in the task
     of the sentence.
     """
@@ -138,7 +142,7 @@ def step_of_idle_head(known: Known, findings: Findings) -> dict:
         "off. Compare the next words before and after.",
         text=known.sentence["text"],
         head=least.name,
-        off=least.name,
+        off=least.name + how,
     )
 
 
@@ -172,11 +176,11 @@ def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[di
         ),
         step(
             "Switch it off",
-            f"Head {head} now adds nothing, at any word. Without it, the loss in held-out text changes by "
+            f"Head {head} now gives {OFF[MEAN]}, at every word. That changes the loss in held-out text by "
             f"{worth[head]:.2f} nats per token on average. Compare the next words before and after.",
             **row,
             head=head,
-            off=head,
+            off=head + MEAN,
         ),
         step(
             "Put all its weight on one word",
@@ -192,13 +196,13 @@ def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[di
             f"{worth[idle]:.3f} nats per token. Where a head looks does not say what it is worth.",
             **row,
             head=idle,
-            off=idle,
+            off=idle + MEAN,
         ),
         step(
             "Where nobody can know",
             CANNOT_KNOW,
             text=text,
-            other=f"{text[:half]} and then",
+            other=f"{text[:half].rstrip()} and then",
             head=head,
             row=f"one:{max(1, last // 4)}",
         ),

@@ -128,3 +128,17 @@ def test_the_model_is_in_the_probes_page_where_that_stays_small_and_else_beside_
     assert beside["report.html"] < whole["report.html"]
     monkeypatch.undo()
     assert write_probed(tmp_path).keys() == {"report.html"}, "what an earlier probe left is gone"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("t, in this. He knew us directly, and said so", "He knew us directly, and said so"),
+        ("verted Number Twenty and more than that. He", "Number Twenty and more than that. He"),
+        ("end!”\n\nNew lines\nbegin here and go on and on", "New lines\nbegin here and go on and on"),
+        ("unbroken", "unbroken"),
+        ("\ufffdé so\ufffd", "so"),
+    ],
+)
+def test_a_window_begins_with_a_sentence_or_a_word(text, expected):
+    assert live_page.beginning(text) == expected
