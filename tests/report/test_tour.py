@@ -1,0 +1,116 @@
+"""The five steps of the tour: what they say is what they show, and the page takes them."""
+
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+from networks import loud_model
+from toy_text import HEAD, toy_text
+from toys import TOKENIZER, hand_set_model
+
+from data import encode_case
+from data.stories.articles import PAIRS
+from model import GPTConfig
+from probing import Findings
+from probing.in_text import cut_windows
+from probing.known_sentences import read_known_sentences
+from probing.sentence import encode_sentence
+from probing.tasks import HeadQuote
+from report.live_page import live_parts, starts_of_articles, write_live_page
+from report.tour import find_known, tour
+
+BEST, IDLE = "0.1", "0.0"
+CUE = [pair for pair in PAIRS if pair.task == "cue"]
+
+
+def quote(head: str, looks: bool, accuracy: float) -> HeadQuote:
+    return HeadQuote(head, "A-1", accuracy, (accuracy, accuracy), 0.5, 0.5, 2.0, 0.001, looks)
+
+
+@pytest.fixture
+def found(stories) -> Findings:
+    """A model of random weights that is said to resolve the cue, by a head that matters; another one only looks."""
+    tokenizer = stories.tokenizer
+    config = GPTConfig(tokenizer.vocab_size, block_size=64, n_layer=2, n_head=2, n_embd=32)
+    model = loud_model(config, queries=0.5, rest=0.5)
+    quotes = {head.name: head for head in (quote(BEST, True, 1.0), quote(IDLE, True, 0.8))}
+    swap = {IDLE: SimpleNamespace(drop=0.04)}
+    cases = [encode_case(case, tokenizer) for case in CUE[0].cases()]
+    result = SimpleNamespace(
+        name="cue", best=BEST, quotes=quotes, resolved=True, cases=cases, effects={"weight_swap": swap}
+    )
+    result.matters = lambda head: head == BEST
+    sentences, _ = read_known_sentences(model, tokenizer, [result])
+    for sentence in sentences:
+        sentence["next"][0]["word"] = sentence["answer"]
+    return Findings(model, {}, [result], [], None, None, sentences=sentences)
+
+
+def states(steps: list[dict]) -> list[dict[str, str]]:
+    return [{key: value for key, (value,) in parse_qs(step["state"]).items()} for step in steps]
+
+
+def test_the_tour_of_a_sentence_looks_switches_off_exchanges_and_ends_where_nobody_can_know(found, stories):
+    steps = tour(found, stories.tokenizer, "some text")
+    looks, off, exchange, idle, unknown = states(steps)
+    tokens = encode_sentence(looks["text"], found.model, stories.tokenizer)
+    assert looks["text"].endswith("it was too tired. Later we talked about the")
+    assert (looks["head"], looks["row"]) == (BEST, f"one:{len(tokens) - 1}")
+    assert (looks["for"], looks["against"]) == ("animal", "street")
+    assert off == looks | {"off": f"{BEST}:mean"}
+    slot, head, row, kind, *spans = exchange["edit"].split(":")
+    assert (slot, head, f"{slot}:{row}", kind) == ("one", BEST, looks["row"], "swap")
+    words = [stories.tokenizer.decode(tokens[slice(*map(int, span.split("-")))]) for span in spans]
+    assert words == [" animal", " street"]
+    assert (idle["head"], idle["edit"].split(":")[1]) == (IDLE, IDLE)
+    assert "costs the answer 0.04 nats" in steps[3]["says"]
+    assert "too wide" in unknown["other"]
+    assert stories.tokenizer.decode([tokens[int(unknown["row"].partition(":")[2])]]) == " it"
+
+
+def test_without_held_out_text_heads_are_off_by_zero_since_no_mean_is_known(found, stories):
+    assert states(tour(found, stories.tokenizer, None))[1]["off"] == BEST
+
+
+def test_where_every_head_that_looks_matters_the_tour_shows_one_that_does_not_look(found, stories):
+    found.tasks[0].quotes[IDLE] = quote(IDLE, False, 0.4)
+    step = tour(found, stories.tokenizer, None)[3]
+    assert step["title"] == "A head that does not look"
+    assert "head 0.0 picks what is meant in 40" in step["says"]
+
+
+def test_a_sentence_that_the_model_gets_wrong_is_not_shown(found, stories):
+    for sentence in found.sentences[:2]:
+        sentence["next"][0]["word"] = "nothing"
+    assert find_known(found, stories.tokenizer).sentence["key"] == found.sentences[2]["key"]
+    for sentence in found.sentences:
+        sentence["next"][0]["word"] = "nothing"
+    assert tour(found, stories.tokenizer, "no heads were measured in it") == []
+
+
+def test_a_text_has_a_tour_of_its_own():
+    findings = Findings(hand_set_model(), {}, [], [], None, None, text=toy_text())
+    steps = tour(findings, TOKENIZER, "A.k?A")
+    assert "it ends the lines" in steps[0]["says"]
+    assert {state["head"] for state in states(steps)[:3]} == {HEAD}
+    assert states(steps)[2]["edit"] == f"one:{HEAD}:5:only:0-1"
+    assert states(steps)[3]["head"] != HEAD
+
+
+def test_the_page_takes_every_step(found, stories, open_page, tmp_path):
+    tokenizer = stories.tokenizer
+    text = tokenizer.encode("Tom met Anna at the park. She was tired. " * 40)
+    windows = cut_windows(np.array(text), tokenizer, 32)
+    steps = tour(found, tokenizer, "some text")
+    parts = live_parts(found.model, tokenizer, starts_of_articles(), windows, steps)
+    page = open_page(*write_live_page(tmp_path, "toy", parts))
+    page.wait_for_selector(".live:not(.pending)")
+    page.get_by_role("button", name="Take the tour").click()
+    for i, step in enumerate(steps):
+        assert page.locator(".live h3", has_text=step["title"]).count() == 1
+        page.wait_for_timeout(600)  # until the address is written
+        assert page.locator(".livenote").inner_text() == "", step["state"]
+        assert parse_qs(page.url.partition("#")[2])["head"] == parse_qs(step["state"])["head"]
+        if i + 1 < len(steps):
+            page.get_by_role("button", name="Next", exact=True).click()
