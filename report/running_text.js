@@ -3,6 +3,8 @@
 const HEAVIEST = 3; // words named in numbers
 const START = "⟨start⟩"; // what the end token is shown as, which begins most texts
 
+const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
+
 /** A probability; a small one is not shown as 0. */
 const chance = (p) => (p < 0.0005 ? "< 0.1\u00a0%" : percent(p, 1));
 

@@ -1,7 +1,5 @@
 /* One text in running words, every word tinted by how much the chosen head looks at it. */
 
-const inSpans = (spans, i) => spans.some(([start, end]) => i >= start && i < end);
-
 const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
 
 /** One text with its own words, status line and pattern. `query(state)` says which token looks; null: none that is here. */

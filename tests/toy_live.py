@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from toys import TOKENIZER, toy_cases
 
@@ -9,6 +10,7 @@ from data import Tokenizer
 from data.text.tokenizers import WORD_PATTERN
 from model import GPT, GPTConfig
 from probing import Findings, write_files
+from probing.in_text import cut_windows
 from report.live_page import live_parts, live_parts_of, write_live_page
 from report.pages import pack
 from report.probe_page import write_probe_page
@@ -46,13 +48,16 @@ def noisy_model(tokenizer: Tokenizer, **changes: object) -> GPT:
     return model
 
 
-def live_page_parts(**changes: object) -> dict[str, bytes]:
+def live_page_parts(means: bool = False, **changes: object) -> dict[str, bytes]:
+    """``means``: whether heads' mean outputs over some text are there."""
     tokenizer = word_tokenizer()
-    return live_parts(noisy_model(tokenizer, **changes), tokenizer, STARTS, None, TOUR, ROLES)
+    text = np.concatenate([tokenizer.encode_document(TEXT)] * 20)
+    windows = cut_windows(text, tokenizer, 48) if means else None
+    return live_parts(noisy_model(tokenizer, **changes), tokenizer, STARTS, windows, TOUR, ROLES)
 
 
-def write_toy_live(folder: Path, **changes: object) -> Path:
-    write_live_page(folder, "a toy", live_page_parts(**changes))
+def write_toy_live(folder: Path, means: bool = False, **changes: object) -> Path:
+    write_live_page(folder, "a toy", live_page_parts(means, **changes))
     return folder / "live.html"
 
 

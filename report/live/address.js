@@ -19,7 +19,8 @@ const MOST_EDITS = 64;
 const MOST_WORD = 60; // characters
 const MOST_SEED = 2 ** 32 - 1;
 const ONCE = ["text", "other", "head", "row", "off", "for", "against", "temperature", "seed"];
-const EDIT = /^(one|other):(\d{1,3}\.\d{1,3}):(\d{1,5}):(?:(swap):(\d{1,5}-\d{1,5}):(\d{1,5}-\d{1,5})|(cut|only):(\d{1,5}-\d{1,5}))$/;
+const EDIT =
+  /^(one|other):(\d{1,3}\.\d{1,3}):(\d{1,5}):(?:(swap):(\d{1,5}-\d{1,5}):(\d{1,5}-\d{1,5})|(cut|only):(\d{1,5}-\d{1,5}))$/;
 
 const spanOf = (text) => text?.split("-").map(Number);
 
@@ -35,8 +36,13 @@ function toFragment(state) {
   if (state.other !== null) fragment.append("other", state.other);
   add("head", state.head);
   add("row", state.row && `${state.row.slot}:${state.row.i}`);
-  add("off", Object.entries(state.off).map(([head, how]) => (how === "mean" ? `${head}:mean` : head)).join(","));
-  for (const { slot, head, row, kind, a, b } of state.edits)
+  add(
+    "off",
+    Object.entries(state.off)
+      .map(([head, how]) => (how === "mean" ? `${head}:mean` : head))
+      .join(","),
+  );
+  for (const { slot, head, row, kind, a, b } of state.edits.filter(({ stale }) => !stale))
     add("edit", [slot, head, row, kind, a.join("-"), ...(b ? [b.join("-")] : [])].join(":"));
   add("for", state.words?.[0]);
   add("against", state.words?.[1]);
@@ -51,12 +57,18 @@ function fromFragment(fragment, model) {
   const given = new URLSearchParams(fragment);
   const edits = given.getAll("edit");
   const others = [...given.keys()].filter((key) => key !== "edit");
-  requireThat(others.every((key) => ONCE.includes(key)), "it has a name that is not known");
+  requireThat(
+    others.every((key) => ONCE.includes(key)),
+    "it has a name that is not known",
+  );
   requireThat(new Set(others).size === others.length, "it says something twice");
   requireThat(given.has("text"), "it has no text");
   requireThat(edits.length <= MOST_EDITS, "it has too many edits");
   const state = { ...FRESH, text: boxText(given.get("text")), other: boxText(given.get("other")) };
-  requireThat([state.text, state.other ?? ""].every((text) => text.length <= MOST_TEXT), "its text is too long");
+  requireThat(
+    [state.text, state.other ?? ""].every((text) => text.length <= MOST_TEXT),
+    "its text is too long",
+  );
   const knownHead = (name) => (requireThat(model.heads.has(name), "this model has no such head"), name);
   const knownSlot = (slot) => (requireThat(slot === "one" || state.other !== null, "it has no second sentence"), slot);
   state.head = given.has("head") ? knownHead(given.get("head")) : model.first;
@@ -88,7 +100,14 @@ function offFrom(text, knownHead, hasMeans) {
 function editFrom(text, knownHead, knownSlot) {
   const [, slot, head, row, swap, first, second, kind, only] = EDIT.exec(text) ?? [];
   requireThat(slot, "an edit is none");
-  const edit = { slot: knownSlot(slot), head: knownHead(head), row: +row, kind: swap ?? kind, a: spanOf(first ?? only), anchor: null };
+  const edit = {
+    slot: knownSlot(slot),
+    head: knownHead(head),
+    row: +row,
+    kind: swap ?? kind,
+    a: spanOf(first ?? only),
+    anchor: null,
+  };
   if (swap) edit.b = spanOf(second);
   for (const [start, end] of swap ? [edit.a, edit.b] : [edit.a])
     requireThat(start < end && end <= edit.row + 1, "an edit has words that its row cannot see");
@@ -98,7 +117,10 @@ function editFrom(text, knownHead, knownSlot) {
 
 function wordsFrom(one, other) {
   if (one === null && other === null) return null;
-  requireThat([one, other].every((word) => word && word.length <= MOST_WORD), "it needs two words");
+  requireThat(
+    [one, other].every((word) => word && word.length <= MOST_WORD),
+    "it needs two words",
+  );
   return [one, other];
 }
 

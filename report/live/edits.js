@@ -6,26 +6,32 @@ const EDIT_MEANINGS = {
   cut: "set the weight of a word to 0 and scale up the rest",
   only: "put all weight on one word",
 };
-const WHICH = { swap: ["the first word", "the second word"], cut: ["the word to cut"], only: ["the word that gets all"] };
+const WHICH = {
+  swap: ["the first word", "the second word"],
+  cut: ["the word to cut"],
+  only: ["the word that gets all"],
+};
 
 /** Takes word `i` for the edit that is being made, which is finished with its last word. */
 function pickWord(live, answers, i) {
   const { picking, head, edits } = live.state;
-  const { tokens, row } = answers.state[picking.slot];
-  const span = wordAround(tokens, Math.min(i, tokens.length - 1));
+  const { [picking.slot]: answer } = answers.state;
+  const { tokens, row } = answer;
+  const span = wordAround(tokenTexts(answer), Math.min(i, tokens.length - 1));
   span[1] = Math.min(span[1], row + 1);
   if (i > row || (picking.first && span[0] < picking.first[1] && picking.first[0] < span[1])) return;
   if (picking.kind === "swap" && !picking.first) live.set({ picking: { ...picking, first: span } });
   else {
     const { slot, kind, first } = picking;
-    const edit = { slot, head, row, kind, a: first ?? span, ...(first && { b: span }), anchor: null };
+    const anchor = tokens.slice(0, row + 1).map(({ id }) => id);
+    const edit = { slot, head, row, kind, a: first ?? span, ...(first && { b: span }), anchor };
     live.set({ edits: [...edits, edit], picking: null });
   }
 }
 
-function describePicking({ kind, at, first }, tokens) {
+function describePicking({ kind, at, first }, texts) {
   const which = WHICH[kind][first ? 1 : 0];
-  const word = at < tokens.length ? spanText(tokens, wordAround(tokens, at)) : "";
+  const word = spanText(texts, wordAround(texts, at));
   return `Choose ${which}: a click, or arrow keys and Enter; Escape ends this. Now “${word}”.`;
 }
 
@@ -35,7 +41,11 @@ class EditMenu {
     Object.assign(this, { slot, paragraph, live, answers });
     this.title = h("span", {});
     this.buttons = Object.keys(EDIT_NAMES).map((kind) =>
-      h("button", { type: "button", title: EDIT_MEANINGS[kind], "data-kind": kind, onclick: () => this.begin(kind) }, EDIT_NAMES[kind]),
+      h(
+        "button",
+        { type: "button", title: EDIT_MEANINGS[kind], "data-kind": kind, onclick: () => this.begin(kind) },
+        EDIT_NAMES[kind],
+      ),
     );
     this.node = h("div", { class: "editmenu", role: "group", "aria-label": "edit the row" }, this.title, this.buttons);
   }
@@ -45,7 +55,11 @@ class EditMenu {
     const { row } = this.answers.state[this.slot];
     const again = picking?.slot === this.slot && picking.kind === kind;
     // The row stays where it is while words are chosen.
-    this.live.set(again ? { picking: null } : { picking: { slot: this.slot, kind, at: row, first: null }, row: { slot: this.slot, i: row }, hovered: null });
+    this.live.set(
+      again
+        ? { picking: null }
+        : { picking: { slot: this.slot, kind, at: row, first: null }, row: { slot: this.slot, i: row }, hovered: null },
+    );
     if (!again) this.paragraph.focus();
   }
 
@@ -74,15 +88,24 @@ class Chips {
     this.texts = new WeakMap(); // of edits, as they were when they last applied
     this.list = h("ul", {});
     this.all = h("button", { type: "button", onclick: () => live.set({ off: {}, edits: [] }) }, "Take all back");
-    this.node = h("div", { class: "livechips", tabindex: -1, role: "group", "aria-label": "what is changed" }, this.list, this.all);
+    this.node = h(
+      "div",
+      { class: "livechips", tabindex: -1, role: "group", "aria-label": "what is changed" },
+      this.list,
+      this.all,
+    );
   }
 
   draw() {
     const { off, edits } = this.live.state;
     const heads = Object.entries(off).map(([head, how]) =>
-      this.chip(`${head} ${how === "zero" ? "off" : "is its mean"}`, () => this.live.set(withHead(this.live.state, head, null))),
+      this.chip(`${head} ${how === "zero" ? "off" : "is its mean"}`, () =>
+        this.live.set(withHead(this.live.state, head, null)),
+      ),
     );
-    const rows = edits.map((edit) => this.chip(this.describe(edit), () => this.live.set(withoutEdit(this.live.state, edit)), this.isStale(edit)));
+    const rows = edits.map((edit) =>
+      this.chip(this.describe(edit), () => this.live.set(withoutEdit(this.live.state, edit)), edit.stale),
+    );
     const chips = [...heads, ...rows];
     const texts = chips.map((chip) => chip.textContent).join("\n");
     this.all.hidden = chips.length < 2;
@@ -94,24 +117,26 @@ class Chips {
     if (focused) (this.list.querySelector("button") ?? this.node).focus();
   }
 
-  isStale(edit) {
-    const answer = this.answers.state[edit.slot];
-    return Boolean(answer?.stale.includes(edit));
-  }
-
   describe(edit) {
     const answer = this.answers.state[edit.slot];
-    if (answer?.question.edits.includes(edit) && !this.isStale(edit)) {
-      const [a, b] = [edit.a, edit.b].map((span) => span && spanText(answer.tokens, span));
+    if (answer?.question.edits.includes(edit) && !edit.stale) {
+      const texts = tokenTexts(answer);
+      const [a, b] = [edit.a, edit.b].map((span) => span && spanText(texts, span));
       const where = edit.slot === "other" ? ", second text" : "";
-      this.texts.set(edit, `${edit.head} from “${tokenTexts(answer)[edit.row].trim()}”${where}: ${KINDS_OF_EDIT[edit.kind](a, b)}`);
+      this.texts.set(edit, `${edit.head} from “${texts[edit.row].trim()}”${where}: ${KINDS_OF_EDIT[edit.kind](a, b)}`);
     }
     return this.texts.get(edit) ?? `${edit.head}: ${edit.kind}`;
   }
 
   chip(text, onclick, stale = false) {
     const note = stale ? " (not now: a word up to there has changed)" : "";
-    const button = h("button", { type: "button", class: stale ? "stale" : "", "aria-label": `take back: ${text}${note}`, onclick }, text, h("span", { class: "note" }, note), h("span", { "aria-hidden": "true" }, " ×"));
+    const button = h(
+      "button",
+      { type: "button", class: stale ? "stale" : "", "aria-label": `take back: ${text}${note}`, onclick },
+      text,
+      h("span", { class: "note" }, note),
+      h("span", { "aria-hidden": "true" }, " ×"),
+    );
     return h("li", {}, button);
   }
 }

@@ -10,7 +10,13 @@ function liveCell(name, role, dense, onclick) {
   const top = h("span", { class: "top" }, h("span", { class: "name" }, name), moved);
   const node = h(
     "div",
-    { role: "gridcell", class: role ? "livehead" : "livehead none", "data-live": name, "--role": role?.colour, onclick },
+    {
+      role: "gridcell",
+      class: role ? "livehead" : "livehead none",
+      "data-live": name,
+      "--role": role?.colour,
+      onclick,
+    },
     dense ? [bar, off] : [top, does, h("span", { class: "bottom" }, bar, adds)],
   );
   return {
@@ -60,13 +66,20 @@ class LiveHeads {
         "div",
         { role: "row" },
         h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${named ? ` ${types[l]}` : ""}`),
-        own.length ? Array.from(own, (_, k) => this.cell(`${l}.${k}`, roles, dense)) : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
+        own.length
+          ? Array.from(own, (_, k) => this.cell(`${l}.${k}`, roles, dense))
+          : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
       ),
     );
     if (dense) rows.unshift(headNumbers(n));
     this.node = h(
       "div",
-      { class: dense ? "liveheads dense" : "liveheads", role: "grid", "aria-label": "heads of the model; arrow keys choose one, Enter switches it off and on", "--heads": n },
+      {
+        class: dense ? "liveheads dense" : "liveheads",
+        role: "grid",
+        "aria-label": "heads of the model; arrow keys choose one, Enter switches it off and on",
+        "--heads": n,
+      },
       rows,
     );
     this.node.addEventListener("keydown", (event) => this.onkey(event));
@@ -97,7 +110,13 @@ class LiveHeads {
     const added = Object.values(view?.adds ?? {});
     const most = Math.max(1e-9, ...added.map(Math.abs));
     for (const [name, cell] of this.cells)
-      cell.show({ added: view?.adds?.[name] ?? null, most, shift: one?.after?.rows?.[name] ?? 0, how: off[name] ?? null, chosen: name === head });
+      cell.show({
+        added: view?.adds?.[name] ?? null,
+        most,
+        shift: one?.after?.rows?.[name] ?? 0,
+        how: off[name] ?? null,
+        chosen: name === head,
+      });
   }
 }
 
@@ -111,7 +130,14 @@ class ChosenHead {
     this.text = h("p", { class: "livestatus" });
     this.sums = h("p", { class: "livestatus" });
     this.moved = h("p", { class: "livestatus moved" });
-    this.node = h("div", { class: "livehow" }, h("div", { class: "headmenu" }, this.title, this.buttons), this.text, this.sums, this.moved);
+    this.node = h(
+      "div",
+      { class: "livehow" },
+      h("div", { class: "headmenu" }, this.title, this.buttons),
+      this.text,
+      this.sums,
+      this.moved,
+    );
   }
 
   toggle(how) {
@@ -151,5 +177,8 @@ function describeMoved(answer) {
     .sort(([, one], [, other]) => other - one);
   const from = tokenTexts(answer)[answer.row].trim();
   if (!moved.length) return `From “${from}”, no head's row has moved.`;
-  return `From “${from}”, the rows that moved most: ${moved.slice(0, 4).map(([name, shift]) => `${name} by ${shift.toFixed(2)}`).join(", ")}.`;
+  return `From “${from}”, the rows that moved most: ${moved
+    .slice(0, 4)
+    .map(([name, shift]) => `${name} by ${shift.toFixed(2)}`)
+    .join(", ")}.`;
 }

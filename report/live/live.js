@@ -3,7 +3,8 @@
 const TRY_IT = "Try it";
 const WHAT_LIVE =
   "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. Tinted: what the chosen head looks at from the boxed word. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
-const WHAT_BARS = "A head's bar: what it adds to the log-odds of the two words, in nats, as its direct contribution through the last norm";
+const WHAT_BARS =
+  "A head's bar: what it adds to the log-odds of the two words, in nats, as its direct contribution through the last norm";
 const BEFORE_SOFTCAP = ", before the softcap of logits";
 const WHAT_MOVED = "↔: how much its row has moved (0: not; 1: all of it).";
 const WHAT_FILLED = "Filled from below: how much its row has moved.";
@@ -42,9 +43,23 @@ class Sampling {
   constructor(live) {
     this.live = live;
     const field = (key, attributes) =>
-      h("input", { type: "number", "aria-label": `${key} of generated text`, "data-key": key, oninput: ({ target }) => this.choose(target), ...attributes });
-    this.fields = [field("temperature", { min: 0, max: 5, step: 0.1 }), field("seed", { min: 0, max: MOST_SEED, step: 1 })];
-    this.node = h("p", { class: "sampling" }, h("span", {}, "temperature ", this.fields[0]), h("span", {}, "seed ", this.fields[1]));
+      h("input", {
+        type: "number",
+        "aria-label": `${key} of generated text`,
+        "data-key": key,
+        oninput: ({ target }) => this.choose(target),
+        ...attributes,
+      });
+    this.fields = [
+      field("temperature", { min: 0, max: 5, step: 0.1 }),
+      field("seed", { min: 0, max: MOST_SEED, step: 1 }),
+    ];
+    this.node = h(
+      "p",
+      { class: "sampling" },
+      h("span", {}, "temperature ", this.fields[0]),
+      h("span", {}, "seed ", this.fields[1]),
+    );
   }
 
   choose({ dataset: { key }, value, validity }) {
@@ -52,7 +67,8 @@ class Sampling {
   }
 
   draw() {
-    for (const field of this.fields) if (document.activeElement !== field) field.value = this.live.state[field.dataset.key];
+    for (const field of this.fields)
+      if (document.activeElement !== field) field.value = this.live.state[field.dataset.key];
   }
 }
 
@@ -61,7 +77,11 @@ class LivePage {
   /** `opening`: the promise of a LiveModel. */
   constructor(view, about, json, opening) {
     const heads = headsOf(json.config);
-    this.known = { heads: new Set(heads), first: heads[0] ?? null, hasMeans: json.tensors.some(({ name }) => name.startsWith("means.")) };
+    this.known = {
+      heads: new Set(heads),
+      first: heads[0] ?? null,
+      hasMeans: json.tensors.some(({ name }) => name.startsWith("means.")),
+    };
     const [start] = about.starts;
     const head = [view?.state.head, start?.head, heads[0]].find((name) => this.known.heads.has(name)) ?? null;
     this.live = new View({ ...FRESH, ...(start && withStart(start, {})), head });
@@ -88,13 +108,22 @@ class LivePage {
   build(about, json, opening) {
     const { live, answers, known } = this;
     const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, json.tokenizer, this.sayer("generate")));
-    const [starts, chips, odds, sampling] = [new Starts(about.starts, live), new Chips(live, answers), new OddsWords(live, answers), new Sampling(live)];
+    const [starts, chips, odds, sampling] = [
+      new Starts(about.starts, live),
+      new Chips(live, answers),
+      new OddsWords(live, answers),
+      new Sampling(live),
+    ];
     const tour = new Tour(about.tour, (fragment) => setFromFragment(fragment, live, known, this.sayer("address")));
     const heads = new LiveHeads(live, answers, json.config, about.roles);
     const chosen = new ChosenHead(live, answers, about.roles, known.hasMeans);
     this.pieces = [...slots, starts, chips, odds, sampling, heads, chosen];
     slots[0].next.odds.replaceWith(odds.node);
-    this.slots = h("div", { class: "slots" }, slots.map(({ node }) => node));
+    this.slots = h(
+      "div",
+      { class: "slots" },
+      slots.map(({ node }) => node),
+    );
     this.node = h(
       "div",
       { class: "live" },
@@ -103,7 +132,22 @@ class LivePage {
       this.note,
       this.slots,
       chips.node,
-      h("div", { class: "liverow" }, h("div", {}, heads.node, h("p", { class: "livestatus" }, `${WHAT_BARS}${json.config.softcap ? BEFORE_SOFTCAP : ""}. `, heads.dense ? WHAT_FILLED : WHAT_MOVED)), chosen.node),
+      h(
+        "div",
+        { class: "liverow" },
+        h(
+          "div",
+          {},
+          heads.node,
+          h(
+            "p",
+            { class: "livestatus" },
+            `${WHAT_BARS}${json.config.softcap ? BEFORE_SOFTCAP : ""}. `,
+            heads.dense ? WHAT_FILLED : WHAT_MOVED,
+          ),
+        ),
+        chosen.node,
+      ),
     );
   }
 

@@ -1,6 +1,7 @@
 /* The model, which runs in a worker: questions with numbers, answers with the same numbers. */
 
-const DAMAGED = "The model's weights in this page are damaged. Save or copy the page once more; the rest of it is as it was.";
+const DAMAGED =
+  "The model's weights in this page are damaged. Save or copy the page once more; the rest of it is as it was.";
 const NO_STREAMS = "The model does not run here: this browser has no DecompressionStream.";
 
 class LiveModel {

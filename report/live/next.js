@@ -3,16 +3,23 @@
 const NEXT_SHOWN = 6; // words
 const QUIET = 900; // milliseconds without a change, after which a screen reader hears the next word
 
-/** The words to list, the likeliest now and before: {ids, text, p, before}; null: less than what is listed. */
+/** How likely a word of a list is: {p, shown}; one that is not there has a first token less likely than the last. */
+function likelihood(next, text) {
+  const word = next.find((other) => other.text === text);
+  return word
+    ? { p: word.p, shown: chance(word.p) }
+    : { p: 0, shown: `< ${chance(next.at(-1).pieces[0].p).replace("< ", "")}` };
+}
+
+/** The words to list, the likeliest now and the likeliest two before: [{ids, text, now, was}]. */
 function nextRows({ before, after }) {
-  const now = after ?? before;
-  const [p, was] = [now, before].map(({ next }) => new Map(next.map((word) => [word.text, word.p])));
-  const listed = now.next.slice(0, NEXT_SHOWN);
-  const lost = after ? before.next.slice(0, 2).filter(({ text }) => !listed.some((word) => word.text === text)) : [];
-  return [...listed.slice(0, NEXT_SHOWN - lost.length), ...lost].map((word) => ({
-    ...word,
-    p: p.get(word.text) ?? null,
-    before: was.get(word.text) ?? null,
+  const { next } = after ?? before;
+  const lost = before.next.slice(0, 2).filter(({ text }) => !next.some((word) => word.text === text));
+  return [...next.slice(0, NEXT_SHOWN - lost.length), ...lost].map(({ ids, text }) => ({
+    ids,
+    text,
+    now: likelihood(next, text),
+    was: likelihood(before.next, text),
   }));
 }
 
@@ -41,14 +48,29 @@ class NextWords {
     this.columns = h("p", { class: "nexthead", "aria-hidden": "true" }, h("span", {}, "now"), h("span", {}, "before"));
     this.rows = Array.from({ length: NEXT_SHOWN }, () => this.row());
     this.list.append(...this.rows.map(({ node }) => node));
-    this.node = h("div", { class: "next" }, h("div", { class: "nexttitle" }, this.title, this.columns), this.list, this.odds, this.heard);
+    this.node = h(
+      "div",
+      { class: "next" },
+      h("div", { class: "nexttitle" }, this.title, this.columns),
+      this.list,
+      this.odds,
+      this.heard,
+    );
   }
 
   row() {
-    const [name, now, was] = [h("bdi", { class: "name" }), h("span", { class: "value" }), h("span", { class: "value was" })];
+    const name = h("bdi", { class: "name" });
+    const [now, was] = ["value", "value was"].map((kind) => h("span", { class: kind }));
     const bar = h("span", { class: "nextbar", "aria-hidden": "true" });
     const row = { name, now, was, bar, text: null };
-    row.button = h("button", { type: "button", onclick: () => row.text !== null && this.write(row.text) }, name, bar, now, was);
+    row.button = h(
+      "button",
+      { type: "button", onclick: () => row.text !== null && this.write(row.text) },
+      name,
+      bar,
+      now,
+      was,
+    );
     row.node = h("li", {}, row.button);
     return row;
   }
@@ -58,26 +80,25 @@ class NextWords {
     const compared = Boolean(answer?.after);
     this.node.classList.toggle("compared", compared);
     const listed = answer ? nextRows(answer) : [];
-    const least = answer && [answer.after ?? answer.before, answer.before].map(({ next }) => `< ${chance(next.at(-1).p).replace("< ", "")}`);
     this.rows.forEach((row, i) => {
       row.node.classList.toggle("none", !listed[i]);
-      if (listed[i]) this.fill(row, listed[i], compared, least);
+      if (listed[i]) this.fill(row, listed[i], compared);
     });
     if (this.slot === "other") this.odds.textContent = answer ? `Log-odds: ${describeOdds(answer)}` : "";
-    if (answer) this.say(`next word: ${listed.slice(0, 2).map(({ text, p }) => `${nextName(text)} ${chance(p ?? 0)}`).join(", ")}`);
+    const likeliest = listed.slice(0, 2).map(({ text, now }) => `${nextName(text)} ${now.shown}`);
+    if (answer) this.say(`next word: ${likeliest.join(", ")}`);
   }
 
-  /** `least`: what to write for a probability now, and before, that is not known. */
-  fill(row, { ids, text, p, before }, compared, least) {
+  fill(row, { ids, text, now, was }, compared) {
     row.text = writableText(ids, this.tokenizer);
     row.name.textContent = nextName(text);
-    const [now, was] = [p, before].map((value, i) => (value === null ? least[i] : chance(value)));
-    row.now.textContent = now;
-    row.was.textContent = compared ? was : "";
-    row.bar.style.setProperty("--p", (p ?? 0).toFixed(4));
-    row.bar.style.setProperty("--was", (compared ? (before ?? 0) : 0).toFixed(4));
+    row.now.textContent = now.shown;
+    row.was.textContent = compared ? was.shown : "";
+    row.bar.style.setProperty("--p", now.p.toFixed(4));
+    row.bar.style.setProperty("--was", compared ? was.p.toFixed(4) : 0);
     row.button.disabled = row.text === null;
-    row.button.setAttribute("aria-label", `write “${nextName(text)}”, ${now}${compared ? `, ${was} before` : ""}`);
+    const before = compared ? `, ${was.shown} before` : "";
+    row.button.setAttribute("aria-label", `write “${nextName(text)}”, ${now.shown}${before}`);
   }
 
   /** For a screen reader, once the person has stopped typing. */
@@ -102,11 +123,27 @@ class OddsWords {
   constructor(live, answers) {
     Object.assign(this, { live, answers, own: null });
     this.fields = ["for", "against"].map((name) =>
-      h("input", { type: "text", maxlength: MOST_WORD, spellcheck: "false", autocomplete: "off", autocapitalize: "none", "aria-label": `log-odds: the word ${name}`, oninput: () => this.choose() }),
+      h("input", {
+        type: "text",
+        maxlength: MOST_WORD,
+        spellcheck: "false",
+        autocomplete: "off",
+        autocapitalize: "none",
+        "aria-label": `log-odds: the word ${name}`,
+        oninput: () => this.choose(),
+      }),
     );
     const [one, other] = this.fields;
     this.value = h("b", {});
-    this.node = h("p", { class: "odds", title: "log P(word) − log P(other word)" }, "Log-odds of ", one, " against ", other, this.value);
+    this.node = h(
+      "p",
+      { class: "odds", title: "log P(word) − log P(other word)" },
+      "Log-odds of ",
+      one,
+      " against ",
+      other,
+      this.value,
+    );
   }
 
   choose() {

@@ -25,10 +25,10 @@ function keepReading(model, live, answers, say) {
     try {
       const answer = await model.read({ slot, text, edits: editsOf(state, slot), row, head: state.head, words: pair });
       if (!answer || isOld()) return;
-      const stale = answer.stale.map((i) => own[i]);
-      const applied = own.filter((edit) => !stale.includes(edit));
-      applied.forEach((edit, i) => (edit.anchor ??= answer.anchors[i])); // what it was made for, from now on
-      answers.set({ [slot]: { ...answer, stale, question: { row, edits: own, words: pair } } });
+      own.forEach((edit, i) => (edit.stale = answer.stale.includes(i)));
+      const applied = own.filter((edit) => !edit.stale);
+      applied.forEach((edit, i) => (edit.anchor ??= answer.anchors[i])); // of an address: what it holds for from now on
+      answers.set({ [slot]: { ...answer, question: { row, edits: own, words: pair } } });
       say("");
     } catch (error) {
       say(error.message);

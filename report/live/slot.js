@@ -8,7 +8,15 @@ class Slot {
   constructor(name, live, answers, opening, tokenizer, say) {
     Object.assign(this, { name, live, opening, tokenizer, say, run: null });
     const label = name === "one" ? "Your text" : "Second text";
-    this.box = h("textarea", { "aria-label": label, rows: 2, maxlength: MOST_TYPED, spellcheck: "false", dir: "auto", placeholder: "Type or paste a text", oninput: () => this.ontype() });
+    this.box = h("textarea", {
+      "aria-label": label,
+      rows: 2,
+      maxlength: MOST_TYPED,
+      spellcheck: "false",
+      dir: "auto",
+      placeholder: "Type or paste a text",
+      oninput: () => this.live.set(withText(name, this.box.value)),
+    });
     this.words = new LiveWords(name, live, answers);
     this.menu = new EditMenu(name, this.words.node, live, answers);
     this.next = new NextWords(name, live, answers, tokenizer, (text) => this.write(text));
@@ -18,14 +26,8 @@ class Slot {
     this.next.title.after(this.go);
   }
 
-  ontype() {
-    this.stop();
-    this.live.set(withText(this.name, this.box.value));
-  }
-
   /** Puts a word after the text. */
   write(text) {
-    this.stop();
     this.live.set(withText(this.name, this.followed(textOf(this.live.state, this.name), text)));
   }
 
@@ -37,12 +39,25 @@ class Slot {
   async generate() {
     const { state } = this.live;
     const text = textOf(state, this.name);
-    const run = { ids: [] };
+    const run = { ids: [], text };
     this.run = run;
+    this.say("");
     this.go.textContent = "Stop";
     const { temperature, seed } = state;
-    const question = { ask: "generate", slot: this.name, text, edits: editsOf(state, this.name), n: GENERATED, temperature, seed };
-    const show = (whole) => this.run === run && this.live.set(withText(this.name, whole));
+    const question = {
+      ask: "generate",
+      slot: this.name,
+      text,
+      edits: editsOf(state, this.name),
+      n: GENERATED,
+      temperature,
+      seed,
+    };
+    const show = (whole) => {
+      if (this.run !== run) return;
+      run.text = boxText(whole);
+      this.live.set(withText(this.name, whole));
+    };
     const ontoken = ({ id }) => {
       run.ids.push(id);
       show(this.followed(text, decodeTokens(run.ids, this.tokenizer)));
@@ -60,7 +75,10 @@ class Slot {
   /** Ends what is being generated; what is there by then stays. */
   stop() {
     if (!this.run) return;
-    this.opening.then((model) => model.stop(), () => null);
+    this.opening.then(
+      (model) => model.stop(),
+      () => null,
+    );
     this.idle();
   }
 
@@ -73,6 +91,7 @@ class Slot {
     const text = textOf(this.live.state, this.name) ?? "";
     this.node.hidden = textOf(this.live.state, this.name) === null;
     if (this.box.value !== text) this.box.value = text;
+    if (this.run && this.run.text !== text) this.stop(); // somebody has gone on from another text
     this.words.draw();
     this.menu.draw();
     this.next.draw();

@@ -1,19 +1,43 @@
 /* What to begin with: a select of texts by group, and the second text beside the first. */
 
 /** The state that a start brings; edits stay, since those of rows hold only where their words are the same. */
-const withStart = ({ text, head, words: pair }, state) => ({ ...withText("one", text), other: null, head: head ?? state.head, words: pair ?? null });
+const withStart = ({ text, head, words: pair }, state) => ({
+  ...withText("one", text),
+  other: null,
+  head: head ?? state.head,
+  words: pair ?? null,
+});
 
 class Starts {
   /** `starts`: those of live.json. */
   constructor(starts, live) {
     Object.assign(this, { starts, live });
-    const [both, select] = chooser("Begin with", [["", "a text of your own"]], (i) => i !== "" && live.set(withStart(starts[i], live.state)));
+    const [both, select] = chooser(
+      "Begin with",
+      [["", "a text of your own"]],
+      (i) => i !== "" && live.set(withStart(starts[i], live.state)),
+    );
     this.select = select;
     const groups = [...new Set(starts.map(({ group }) => group))];
-    select.append(...groups.map((group) => h("optgroup", { label: group }, starts.map((start, i) => (start.group === group ? h("option", { value: i }, start.name) : null)))));
+    select.append(
+      ...groups.map((group) =>
+        h(
+          "optgroup",
+          { label: group },
+          starts.map((start, i) => (start.group === group ? h("option", { value: i }, start.name) : null)),
+        ),
+      ),
+    );
     const button = (text, onclick) => h("button", { type: "button", onclick }, text);
-    this.compare = button("Compare", () => live.set({ ...withText("other", live.state.other === null ? live.state.text : null), edits: withoutOther(live.state) }));
-    this.counterfactual = button("Its counterfactual", () => live.set({ ...withText("other", this.chosen().other), edits: withoutOther(live.state) }));
+    this.compare = button("Compare", () =>
+      live.set({
+        ...withText("other", live.state.other === null ? live.state.text : null),
+        edits: withoutOther(live.state),
+      }),
+    );
+    this.counterfactual = button("Its counterfactual", () =>
+      live.set({ ...withText("other", this.chosen().other), edits: withoutOther(live.state) }),
+    );
     this.node = h("div", { class: "livestarts" }, starts.length > 0 && both, this.counterfactual, this.compare);
   }
 

@@ -8,7 +8,7 @@ const FRESH = {
   row: null, // {slot, i}: the word that looks; null: the last
   hovered: null, // the same, while something points at it
   off: {}, // {"L.H": "zero" | "mean"}
-  edits: [], // {slot, head, row, kind, a, b, anchor}: edits of one row, in order
+  edits: [], // {slot, head, row, kind, a, b, anchor, stale}: edits of one row, in order; see the worker's
   words: null, // the two whose log-odds are shown; null: the likeliest two
   temperature: 0.8,
   seed: 0,
@@ -20,7 +20,9 @@ const textOf = (state, slot) => (slot === "one" ? state.text : state.other);
 /** The edits that hold in a slot, as the worker wants them. */
 const editsOf = ({ off, edits }, slot) => ({
   off,
-  rows: edits.filter((edit) => edit.slot === slot).map(({ head, row, kind, a, b, anchor }) => ({ head, row, kind, a, b, anchor })),
+  rows: edits
+    .filter((edit) => edit.slot === slot)
+    .map(({ head, row, kind, a, b, anchor }) => ({ head, row, kind, a, b, anchor })),
 });
 
 /** The state with head `name` off ("zero", "mean") or on again (null). */
@@ -35,11 +37,16 @@ const withoutEdit = ({ edits }, gone) => ({ edits: edits.filter((edit) => edit !
 const boxText = (text) => text?.replaceAll(/\r\n?/g, "\n") ?? null;
 
 /** The state with another text in a slot, in which the last word looks. */
-const withText = (slot, text) => ({ [slot === "one" ? "text" : "other"]: boxText(text), row: null, hovered: null, picking: null });
+const withText = (slot, text) => ({
+  [slot === "one" ? "text" : "other"]: boxText(text),
+  row: null,
+  hovered: null,
+  picking: null,
+});
 
 /** A word's tokens [start, end): those around token `i` that are letters or digits with nothing between them. */
-function wordAround(tokens, i) {
-  const goesOn = (k) => k > 0 && k < tokens.length && /^[\p{L}\p{M}\p{N}]/u.test(tokens[k].text) && /[\p{L}\p{M}\p{N}]$/u.test(tokens[k - 1].text);
+function wordAround(texts, i) {
+  const goesOn = (k) => /^[\p{L}\p{M}\p{N}]/u.test(texts[k] ?? "") && /[\p{L}\p{M}\p{N}]$/u.test(texts[k - 1] ?? "");
   let [start, end] = [i, i + 1];
   while (goesOn(start)) start--;
   while (goesOn(end)) end++;
@@ -47,4 +54,4 @@ function wordAround(tokens, i) {
 }
 
 /** The tokens [start, end) as one would say them. */
-const spanText = (tokens, [start, end]) => tokens.slice(start, end).map(({ text }) => text).join("").trim();
+const spanText = (texts, [start, end]) => texts.slice(start, end).join("").trim();

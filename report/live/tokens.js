@@ -18,8 +18,9 @@ function differing(one, other) {
   const at = (i, j) => (i - start) * width + j - start;
   for (let i = n - 1; i >= start; i--)
     for (let j = m - 1; j >= start; j--)
-      lengths[at(i, j)] = one[i] === other[j] ? lengths[at(i + 1, j + 1)] + 1 : Math.max(lengths[at(i + 1, j)], lengths[at(i, j + 1)]);
-  for (let [i, j] = [start, start]; i < n && j < m; ) {
+      lengths[at(i, j)] =
+        one[i] === other[j] ? lengths[at(i + 1, j + 1)] + 1 : Math.max(lengths[at(i + 1, j)], lengths[at(i, j + 1)]);
+  for (let [i, j] = [start, start]; i < n && j < m;) {
     if (one[i] === other[j]) {
       differs[i++] = false;
       j++;
@@ -45,7 +46,12 @@ class LiveWords {
     Object.assign(this, { slot, live, answers, texts: [], words: [] });
     const name = slot === "one" ? "your text" : "the second text";
     const explained = "left and right arrow keys move the word that looks";
-    this.node = h("p", { class: "livewords", tabindex: 0, role: "group", "aria-label": `words of ${name}; ${explained}` });
+    this.node = h("p", {
+      class: "livewords",
+      tabindex: 0,
+      role: "group",
+      "aria-label": `words of ${name}; ${explained}`,
+    });
     this.status = h("p", { class: "livestatus" }, slot === "one" ? "Loading the model …" : "");
     this.node.addEventListener("keydown", (event) => this.onkey(event));
     // Not "pointerover", which comes, too, when words move under a pointer that rests while somebody types.
@@ -105,14 +111,14 @@ class LiveWords {
     this.show(tokenTexts(answer));
     const other = this.live.state.other === null ? null : others[this.slot === "one" ? "other" : "one"];
     const differs = other ? differing(this.texts, tokenTexts(other)) : [];
-    const picked = this.picked(answer);
+    const picked = this.picked();
     const weights = (after ?? before).weights;
     this.words.forEach((word, i) => {
       word.style.setProperty("--weight", weights?.[i]?.toFixed(3) ?? 0);
       word.classList.toggle("from", i === row);
       word.classList.toggle("unread", i > row);
       word.classList.toggle("differs", Boolean(differs[i]));
-      word.classList.toggle("picked", picked.some(([start, end]) => i >= start && i < end));
+      word.classList.toggle("picked", inSpans(picked, i));
     });
     // Heard while keys move the word that looks; while somebody types, the next word is enough.
     this.status.setAttribute("aria-live", document.activeElement === this.node ? "polite" : "off");
@@ -131,28 +137,31 @@ class LiveWords {
     if (same === texts.length && same === this.texts.length) return;
     const start = (text, i) => i === 0 && text === START;
     this.words = texts.map((text, i) =>
-      i < same ? this.words[i] : h("bdi", { class: start(text, i) ? "word start" : "word", "data-i": i }, text.replace(/^ /, "")),
+      i < same
+        ? this.words[i]
+        : h("bdi", { class: start(text, i) ? "word start" : "word", "data-i": i }, text.replace(/^ /, "")),
     );
     this.texts = texts;
     this.node.replaceChildren(...runningText(this.words, texts));
   }
 
-  picked({ tokens }) {
+  picked() {
     const { picking } = this;
-    if (!picking || picking.at >= tokens.length) return [];
-    return [wordAround(tokens, picking.at), picking.first].filter(Boolean);
+    return picking ? [wordAround(this.texts, picking.at), picking.first].filter(Boolean) : [];
   }
 
-  describe({ row, before, after, dropped, tokens }) {
+  describe({ row, before, after, dropped }) {
     const { head, off } = this.live.state;
-    if (this.picking) return describePicking(this.picking, tokens);
+    if (this.picking) return describePicking(this.picking, this.texts);
     const from = `from “${this.texts[row].trim()}”`;
     const view = after ?? before;
-    const cut = dropped ? ` The first ${counted(dropped, "token")} ${dropped === 1 ? "is" : "are"} out of the model's sight.` : "";
+    const cut = dropped
+      ? ` The first ${counted(dropped, "token")} ${dropped === 1 ? "is" : "are"} out of the model's sight.`
+      : "";
     if (!view.weights) return cut.trim();
     const looks = heaviest(view.weights).map((i) => {
-      const changed = after && Math.abs(before.weights[i] - after.weights[i]) >= 0.005;
-      return `${this.texts[i].trim()} ${view.weights[i].toFixed(2)}${changed ? ` (${before.weights[i].toFixed(2)} before)` : ""}`;
+      const [was, is] = [before, view].map(({ weights }) => weights[i].toFixed(2));
+      return `${this.texts[i].trim()} ${is}${was === is ? "" : ` (${was} before)`}`;
     });
     return `Head ${head}${off[head] ? " (off)" : ""} ${from}: ${looks.join(", ")}.${cut}`;
   }

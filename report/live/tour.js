@@ -11,8 +11,23 @@ class Tour {
     this.back = button("Back", () => this.at - 1);
     this.next = button("Next", () => (this.at + 1 < steps.length ? this.at + 1 : null));
     this.end = button("End the tour", () => null);
-    this.node = h("div", { class: "livetour", role: "group", "aria-label": "tour", hidden: true }, h("div", { class: "tourtitle" }, this.count, this.title, h("div", { class: "tourmenu" }, this.back, this.next, this.end)), this.says);
-    this.begin = h("button", { type: "button", class: "begintour", hidden: !steps.length, onclick: () => this.show(0) }, "Take the tour");
+    this.node = h(
+      "div",
+      { class: "livetour", role: "group", "aria-label": "tour", hidden: true },
+      h(
+        "div",
+        { class: "tourtitle" },
+        this.count,
+        this.title,
+        h("div", { class: "tourmenu" }, this.back, this.next, this.end),
+      ),
+      this.says,
+    );
+    this.begin = h(
+      "button",
+      { type: "button", class: "begintour", hidden: !steps.length, onclick: () => this.show(0) },
+      "Take the tour",
+    );
   }
 
   /** Step `at`; null: the end. */

@@ -200,8 +200,17 @@ def test_what_a_head_of_the_first_layer_changes_in_rows_above_is_named(page):
     assert "↔" in head(page, "1.0").inner_text() + head(page, "1.1").inner_text() + head(page, "1.2").inner_text()
 
 
-def test_without_means_no_head_can_be_replaced_by_its_mean(page):
+def test_a_head_can_be_replaced_by_its_mean_where_that_is_known(open_page, tmp_path, page):
     assert page.get_by_role("button", name="Use its mean").count() == 0
+    known = ready(open_page(write_toy_live(tmp_path, means=True)))
+    known.get_by_role("button", name="Use its mean").click()
+    expect(slot(known).locator(".next")).to_have_class("next compared")
+    assert chips(known) == ["1.1 is its mean"]
+    of_mean = chances(known)
+    known.get_by_role("button", name="Switch off").click()
+    assert chips(known) == ["1.1 off"]
+    expect(slot(known).locator(".nextwords")).not_to_have_text("\n".join(of_mean))
+    assert chances(known) != of_mean
 
 
 def test_the_weights_of_two_words_are_exchanged_and_taken_back(page):

@@ -117,6 +117,15 @@ def test_a_row_or_an_edit_past_the_end_of_the_text_is_no_error(page):
     expect(page.locator(".livechips .stale")).to_have_count(1)
 
 
+def test_an_edit_that_rests_is_not_kept_where_it_would_come_back_for_other_words(page):
+    change_address(page, "text=the+cat+left&head=0.2&edit=one:0.2:3:cut:2-3")
+    expect(page.locator(".compared").first).to_be_visible()
+    page.locator(".live textarea").first.fill("the dog left")
+    expect(page.locator(".livechips .stale")).to_have_count(1)
+    page.wait_for_function("() => location.hash.includes('dog')")
+    assert "edit" not in page.url
+
+
 def test_a_text_too_long_for_an_address_is_read_nevertheless(page):
     page.locator(".live textarea").first.fill("the cat sat. " * 400)
     expect(page.locator(".livenote")).to_contain_text("too long to be kept in the address")
