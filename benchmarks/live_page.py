@@ -6,7 +6,7 @@ text of so many tokens, and answers with the next words and a head's row, as aft
 * *at the end*: one more token is typed at the end;
 * *in the middle*: the token in the middle becomes another one, so that all after it are read anew;
 * *new text*: nothing of it was read before;
-* *a head off*: the last head of the first layer is switched off or on, which reads the whole text anew after it;
+* *a head off*: the last head of the first layer is switched off or on, which reads the whole text anew after it.
 
 Random weights know no words, so that the next words stay short; trained ones read some tokens more. Needs playwright.
 """

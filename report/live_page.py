@@ -86,7 +86,7 @@ def starts_of_articles(heads: Mapping[tuple[str, str], str] | None = None) -> li
     """The sentences of articles. ``heads``: by task and word that differs, the head to look at."""
     heads = heads or {}
     return [
-        start("Sentences of articles", key, case, other, heads.get((pair.task, key)))
+        start("Sentences of articles", f"{key}: {case.text[:30]} ...", case, other, heads.get((pair.task, key)))
         for pair in PAIRS
         for key, case, other in zip(pair.keys, pair.cases(), reversed(pair.cases()), strict=True)
     ]
@@ -190,5 +190,7 @@ class LivePage:
 
 def write_live_page(folder: Path, about: str, parts: Mapping[str, bytes | str]) -> list[Path]:
     """Writes FOLDER/live.html out of ``live_parts``; ``about``: the model in one line."""
+    runs = "weights" in parts  # else the page's one section has the reason
+    title = "The model, running" if runs else "A model that does not run in a page"
     sentences = ["Type a sentence, switch a head off, and see the next word change. The model runs in this file."]
-    return write_page(folder / PAGE, "live", Heading(about, "The model, running", sentences), parts)
+    return write_page(folder / PAGE, "live", Heading(about, title, sentences if runs else []), parts)

@@ -19,8 +19,8 @@ from report import text_summary
 from report.text_summary import NBSP
 
 CANNOT_KNOW = (
-    "Here the two texts are still the same, so that every head gives the same weights in both. A causal model never "
-    "looks ahead: nobody can know yet."
+    "Up to the boxed word the two texts are the same, so every head gives the same weights in both. A causal model "
+    "never looks ahead, so nobody can know yet how the text goes on."
 )
 
 MEAN = ":mean"
@@ -76,16 +76,16 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
     return [
         step(
             "Where a head looks",
-            f"The boxed word looks; the tint says at what. From “{look['from']}”, head {head} gives "
+            f"The boxed word looks; the tint shows at what. From “{look['from']}”, head {head} gives "
             f"{percent(look['gold'])} of its attention to “{gold}” and {percent(look['distractor'])} to “{other}”. "
-            f"The model's next word is “{likeliest['word']}”, with {percent(likeliest['probability'])}.",
+            f"The model's likeliest next word is “{likeliest['word']}”, with {percent(likeliest['probability'], 1)}.",
             **here,
             head=head,
         ),
         step(
             "Switch it off",
             f"Head {head} now gives {OFF[how]}, at every word. Compare the next words before and after: if they "
-            "changed, the model needs this head; if not, other heads know the answer, too.",
+            "changed, the model needs this head; if not, the rest of the network knows the answer without it.",
             **here,
             head=head,
             off=head + how,
@@ -93,7 +93,7 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
         step(
             "Exchange its two weights",
             f"The head is on again. In this one row, “{gold}” and “{other}” have exchanged their weights; nothing else "
-            f"is changed. The model now says “{swap['word']}”, with {percent(swap['probability'])}.",
+            f"is changed. The likeliest next word is now “{swap['word']}”, with {percent(swap['probability'], 1)}.",
             **here,
             head=head,
             edit=swap_edit(case, head, row),
@@ -101,7 +101,8 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
         step_of_idle_head(known, findings, how),
         step(
             "Where nobody can know",
-            CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later.",
+            CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later. The next words are those after "
+            "the whole texts.",
             **here | {"row": f"one:{site_before_key(case)}"},
             other=known.other,
             head=head,
@@ -169,7 +170,7 @@ def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[di
     return [
         step(
             "Where a head looks",
-            f"The boxed word looks; the tint says at what. Head {head} is shown first{why}. Move over other words to "
+            f"The boxed word looks; the tint shows at what. Head {head} is shown first{why}. Move over other words to "
             "see where it looks from there.",
             **row,
             head=head,
@@ -213,5 +214,5 @@ def span(tokens: Span) -> str:
     return f"{tokens[0]}-{tokens[1]}"
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}{NBSP}%"
+def percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f}{NBSP}%"

@@ -28,9 +28,9 @@ function requireThat(fits, what) {
   if (!fits) throw new RangeError(what);
 }
 
-/** The fragment of a state, without "#"; null where its texts are too long for one. */
+/** The fragment of a state, without "#"; null where it is too long for one. */
 function toFragment(state) {
-  if ([state.text, state.other].some((text) => text?.length > MOST_TEXT)) return null;
+  if ([state.text, state.other].some((text) => text?.length > MOST_TEXT) || state.edits.length > MOST_EDITS) return null;
   const fragment = new URLSearchParams({ text: state.text });
   const add = (key, value) => value !== null && value !== undefined && value !== "" && fragment.append(key, value);
   if (state.other !== null) fragment.append("other", state.other);
@@ -48,7 +48,8 @@ function toFragment(state) {
   add("against", state.words?.[1]);
   if (state.temperature !== FRESH.temperature) add("temperature", state.temperature);
   if (state.seed !== FRESH.seed) add("seed", state.seed);
-  return fragment.toString();
+  const written = fragment.toString(); // nine characters for one of a text, at most
+  return written.length > MOST_FRAGMENT ? null : written;
 }
 
 /** The state that a fragment names; raises RangeError, which says what does not fit. `model`: {heads: Set, first, hasMeans}. */
@@ -154,7 +155,7 @@ function keepAddress(live, model, say) {
     const fragment = toFragment(live.state);
     if (fragment === last) return;
     last = fragment;
-    say(fragment === null ? "The text is too long to be kept in the address." : "");
+    say(fragment === null ? "This is too long to be kept in the address." : "");
     if (fragment !== null) history.replaceState(null, "", `#${fragment}`);
   };
   live.watch(() => {

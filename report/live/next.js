@@ -3,23 +3,25 @@
 const NEXT_SHOWN = 6; // words
 const QUIET = 900; // milliseconds without a change, after which a screen reader hears the next word
 
-/** How likely a word of a list is: {p, shown}; one that is not there has a first token less likely than the last. */
-function likelihood(next, text) {
+/**
+ * How likely a word is: {p, shown}. One that is not among `next` is less likely than its first token, if another of them
+ * begins with that; else than the least likely first token.
+ */
+function likelihood(next, { ids: [first], text }) {
   const word = next.find((other) => other.text === text);
-  return word
-    ? { p: word.p, shown: chance(word.p) }
-    : { p: 0, shown: `< ${chance(next.at(-1).pieces[0].p).replace("< ", "")}` };
+  if (word) return { p: word.p, shown: chance(word.p) };
+  const firsts = new Map(next.map(({ ids, pieces }) => [ids[0], pieces[0].p]));
+  return { p: 0, shown: `< ${chance(firsts.get(first) ?? Math.min(...firsts.values())).replace("< ", "")}` };
 }
 
-/** The words to list, the likeliest now and the likeliest two before: [{ids, text, now, was}]. */
+/** The words to list, the likeliest now and the likeliest two before: [{ids, text, now, was, ...}]. */
 function nextRows({ before, after }) {
   const { next } = after ?? before;
   const lost = before.next.slice(0, 2).filter(({ text }) => !next.some((word) => word.text === text));
-  return [...next.slice(0, NEXT_SHOWN - lost.length), ...lost].map(({ ids, text }) => ({
-    ids,
-    text,
-    now: likelihood(next, text),
-    was: likelihood(before.next, text),
+  return [...next.slice(0, NEXT_SHOWN - lost.length), ...lost].map((word) => ({
+    ...word,
+    now: likelihood(next, word),
+    was: likelihood(before.next, word),
   }));
 }
 
@@ -84,7 +86,7 @@ class NextWords {
       row.node.classList.toggle("none", !listed[i]);
       if (listed[i]) this.fill(row, listed[i], compared);
     });
-    if (this.slot === "other") this.odds.textContent = answer ? `Log-odds: ${describeOdds(answer)}` : "";
+    if (this.slot === "other") this.odds.textContent = answer ? describeOtherOdds(answer) : "";
     const likeliest = listed.slice(0, 2).map(({ text, now }) => `${nextName(text)} ${now.shown}`);
     if (answer) this.say(`next word: ${likeliest.join(", ")}`);
   }
@@ -116,6 +118,13 @@ function describeOdds({ before, after }) {
   if (before.odds === null) return "";
   const now = after ? `${signed(before.odds)} → ${signed(after.odds)}` : signed(before.odds);
   return `${now} nats`;
+}
+
+/** The same for the second text, which has no fields for the two words. */
+function describeOtherOdds(answer) {
+  const odds = describeOdds(answer);
+  const [one, other] = answer.question.words?.map((word) => `“${word.trim()}”`) ?? [];
+  return odds && `Log-odds of ${one} against ${other}: ${odds}`;
 }
 
 /** Two fields for the words of the log-odds; both empty: the likeliest two. */
@@ -150,6 +159,7 @@ class OddsWords {
     const typed = this.fields.map((field) => field.value.trim());
     this.own = typed.every(Boolean) ? typed : null;
     this.live.set({ words: this.own });
+    this.draw();
   }
 
   draw() {
@@ -161,6 +171,7 @@ class OddsWords {
       if (chosen !== this.own) field.value = chosen?.[i] ?? ""; // chosen elsewhere
     });
     this.own = chosen;
-    this.value.textContent = answer ? describeOdds(answer) : "";
+    const half = this.fields.filter(({ value }) => value.trim()).length === 1; // then they are not of the words shown
+    this.value.textContent = half ? "Type the other word, too." : answer ? describeOdds(answer) : "";
   }
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import quiet_pages
+from conftest import ROOT
 from playwright.sync_api import Browser, Locator, Page, expect
 from toy_live import OTHER, TEXT, write_toy_live
 
@@ -288,12 +289,34 @@ def test_the_words_of_the_log_odds_are_the_likeliest_two_or_ones_own(page):
     assert heads + rest == pytest.approx(odds, abs=0.03), "of one token each, without softcap"
 
 
+def test_one_word_alone_has_no_log_odds(page):
+    page.get_by_label("log-odds: the word against").fill("")
+    expect(page.locator(".odds b").first).to_have_text("Type the other word, too.")
+    page.get_by_label("log-odds: the word for").fill("")
+    expect(page.locator(".odds b").first).to_contain_text("nats")
+
+
+LIKELIHOOD = "([next, word]) => {{ {} return likelihood(next, word).shown; }}"
+
+
+@pytest.mark.parametrize(("first", "bound"), [(1, "60.0"), (3, "30.0"), (9, "5.0")])
+def test_a_word_that_is_not_listed_is_less_likely_than_the_first_token_it_can_have(opened, first, bound):
+    """A word that begins with token 3 is listed, and another one that does may have up to 0.3."""
+    names = ("dom", "running_text", "live/next")
+    source = "".join((ROOT / "report" / f"{name}.js").read_text(encoding="utf-8") for name in names)
+    listed = [([1], [0.6]), ([3, 4], [0.3, 0.07]), ([2], [0.05])]
+    words = [{"ids": ids, "text": f"{ids}", "pieces": [{"p": p} for p in pieces]} for ids, pieces in listed]
+    word = {"ids": [first, 8], "text": "other"}
+    assert opened.evaluate(LIKELIHOOD.format(source), [words, word]) == f"< {bound}\u00a0%"
+
+
 def test_a_second_text_stands_beside_the_first_and_words_that_differ_are_marked(page):
     page.get_by_role("button", name="Its counterfactual").click()
     expect(slot(page, 1).locator(".differs")).to_have_text("wide")
     assert slot(page).locator(".differs").all_inner_texts() == ["tired"]
     assert box(page, "Second text").input_value() == OTHER
     assert chances(page, 1) != chances(page)
+    expect(slot(page, 1).locator(".odds")).to_contain_text("Log-odds of “cat” against “mat”: ")
     box(page, "Second text").fill("the red cat left the mat because it was tired")
     expect(slot(page, 1).locator(".differs")).to_have_text("red")
     expect(slot(page).locator(".differs")).to_have_count(0)

@@ -99,6 +99,7 @@ def test_a_fragment_that_is_none_changes_nothing_and_a_line_says_so(page):
         assert shown(page) == before, fragment
         change_address(page, "text=a")  # after which the line is gone
         expect(note).to_be_hidden()
+        expect(page.locator(".slots .from")).to_have_text("a")
         change_address(page, BEGINNING)
         expect(page.locator(".slots .from")).to_have_text("tired")
     assert page.evaluate("window.acted") is None
@@ -132,6 +133,8 @@ def test_a_text_too_long_for_an_address_is_read_nevertheless(page):
     expect(page.locator(".said .livestatus").first).to_contain_text("out of the model's sight")
     page.locator(".live textarea").first.fill("the cat")
     expect(page.locator(".livenote")).to_be_hidden()
+    page.locator(".live textarea").first.fill("猫" * 3_900)  # nine characters each in an address
+    expect(page.locator(".livenote")).to_contain_text("too long to be kept in the address")
 
 
 def test_a_link_to_a_section_is_left_alone(page):

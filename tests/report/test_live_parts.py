@@ -85,6 +85,13 @@ def test_a_page_is_not_made_of_a_model_that_is_too_large(monkeypatch):
     assert "a page holds up to 1,000" in note(parts)
 
 
+def test_the_heading_of_a_page_that_does_not_run_promises_nothing(tmp_path):
+    for parts, title in ((live_parts(GPT(CONFIG), TOKENIZER, []), "running"), ({"live.json": b"{}"}, "does not run")):
+        (page,) = live_page.write_live_page(tmp_path, "toy", parts)
+        assert title in page.read_text().partition("</h1>")[0]
+        assert ("The model runs in this file" in page.read_text()) == (title == "running")
+
+
 def test_a_tokenizer_of_another_kind_is_not_run():
     other = Tokenizer("bpe", {bytes([byte]): byte for byte in range(256)}, r"[^|]+|\|")
     assert "does not know the way" in note(live_parts(GPT(CONFIG), other, []))
@@ -96,6 +103,7 @@ def test_sentences_begin_with_what_articles_use_each_beside_its_counterfactual()
     assert tired["text"].endswith("it was too tired. Later we talked about the")
     assert tired["other"] == wide["text"]
     assert (tired["head"], wide["head"]) == ("1.3", None)
+    assert tired["name"] == "tired: The animal didn't cross the st ..."
     assert wide["words"] == ["street", "animal"]
 
 
