@@ -107,7 +107,7 @@ class LivePage {
 
   build(about, json, opening) {
     const { live, answers, known } = this;
-    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, json.tokenizer, this.sayer("generate")));
+    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, this.sayer("generate")));
     const [starts, chips, odds, sampling] = [
       new Starts(about.starts, live),
       new Chips(live, answers),

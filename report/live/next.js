@@ -14,7 +14,7 @@ function likelihood(next, { ids: [first], text }) {
   return { p: 0, shown: `< ${chance(firsts.get(first) ?? Math.min(...firsts.values())).replace("< ", "")}` };
 }
 
-/** The words to list, the likeliest now and the likeliest two before: [{ids, text, now, was, ...}]. */
+/** The words to list, the likeliest now and the likeliest two before: [{text, written, now, was, ...}]. */
 function nextRows({ before, after }) {
   const { next } = after ?? before;
   const lost = before.next.slice(0, 2).filter(({ text }) => !next.some((word) => word.text === text));
@@ -25,24 +25,12 @@ function nextRows({ before, after }) {
   }));
 }
 
-/** The text of these tokens, of model.json's tokenizer; what is no character becomes U+FFFD, the end token nothing. */
-function decodeTokens(ids, { tokens }) {
-  const bytes = ids.map((id) => (id < tokens.length ? atob(tokens[id]) : "")).join("");
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)));
-}
-
-/** The same; null where it is no text by itself. */
-function writableText(ids, tokenizer) {
-  const text = decodeTokens(ids, tokenizer);
-  return text === "" || text.includes("\ufffd") ? null : text;
-}
-
 const nextName = (text) => text.trim() || text;
 
 class NextWords {
-  /** `write(text)` puts a word after those that are there; `tokenizer`: that of model.json. */
-  constructor(slot, live, answers, tokenizer, write) {
-    Object.assign(this, { slot, live, answers, tokenizer, write, spoken: null });
+  /** `write(text)` puts a word after those that are there. */
+  constructor(slot, live, answers, write) {
+    Object.assign(this, { slot, live, answers, write, spoken: null });
     this.title = h("h3", {}, "Next word");
     this.list = h("ol", { class: "nextwords" });
     this.odds = h("p", { class: "odds" });
@@ -91,8 +79,8 @@ class NextWords {
     if (answer) this.say(`next word: ${likeliest.join(", ")}`);
   }
 
-  fill(row, { ids, text, now, was }, compared) {
-    row.text = writableText(ids, this.tokenizer);
+  fill(row, { text, written, now, was }, compared) {
+    row.text = written;
     row.name.textContent = nextName(text);
     row.now.textContent = now.shown;
     row.was.textContent = compared ? was.shown : "";

@@ -4,9 +4,9 @@ const MOST_TYPED = 20_000; // characters
 const GENERATED = 60; // tokens at a time
 
 class Slot {
-  /** `opening`: the promise of a LiveModel; `tokenizer`: that of model.json; `say(line)` shows an error. */
-  constructor(name, live, answers, opening, tokenizer, say) {
-    Object.assign(this, { name, live, opening, tokenizer, say, run: null });
+  /** `opening`: the promise of a LiveModel; `say(line)` shows an error. */
+  constructor(name, live, answers, opening, say) {
+    Object.assign(this, { name, live, opening, say, run: null });
     const label = name === "one" ? "Your text" : "Second text";
     this.box = h("textarea", {
       "aria-label": label,
@@ -19,7 +19,7 @@ class Slot {
     });
     this.words = new LiveWords(name, live, answers);
     this.menu = new EditMenu(name, this.words.node, live, answers);
-    this.next = new NextWords(name, live, answers, tokenizer, (text) => this.write(text));
+    this.next = new NextWords(name, live, answers, (text) => this.write(text));
     this.go = h("button", { type: "button", onclick: () => (this.run ? this.stop() : this.generate()) }, "Generate");
     this.left = h("div", { class: "said" }, this.box, this.words.node, this.words.status, this.menu.node);
     this.node = h("div", { class: "slot", role: "group", "aria-label": label }, this.left, this.next.node);
@@ -28,18 +28,13 @@ class Slot {
 
   /** Puts a word after the text. */
   write(text) {
-    this.live.set(withText(this.name, this.followed(textOf(this.live.state, this.name), text)));
-  }
-
-  /** `text` with `more` after it; at the beginning of a document, a space may be there already. */
-  followed(text, more) {
-    return text === "" && this.tokenizer.start === " " ? more.replace(/^ /, "") : text + more;
+    this.live.set(withText(this.name, textOf(this.live.state, this.name) + text));
   }
 
   async generate() {
     const { state } = this.live;
     const text = textOf(state, this.name);
-    const run = { ids: [], text };
+    const run = { text };
     this.run = run;
     this.say("");
     this.go.textContent = "Stop";
@@ -58,14 +53,9 @@ class Slot {
       run.text = boxText(whole);
       this.live.set(withText(this.name, whole));
     };
-    const ontoken = ({ id }) => {
-      run.ids.push(id);
-      show(this.followed(text, decodeTokens(run.ids, this.tokenizer)));
-    };
     try {
       const model = await this.opening;
-      const done = await model.ask(question, { ontoken });
-      show(done.text);
+      await model.ask(question, { ontoken: ({ whole }) => show(whole) });
     } catch (error) {
       this.say(error.message);
     }

@@ -57,11 +57,13 @@ function mayGoOn(ids, tokenizer) {
 }
 
 const isText = (bytes) => utf8.encode(toText(bytes)).join() === bytes.join();
+const writtenText = (bytes) => (bytes.length > 0 && isText(bytes) ? toText(bytes) : null);
 
 /**
  * The n likeliest tokens after `tokens`. If one begins a word, its likeliest continuation follows, token by token, until
- * the word ends with a probability of one half or more: [{ ids, pieces: [{ text, p }], text, p }], likeliest first; p of
- * a word is the product of its pieces'. Throws where the logits are not finite.
+ * the word ends with a probability of one half or more: [{ ids, pieces: [{ text, p }], text, written, p }], likeliest
+ * first; p of a word is the product of its pieces'; `written` is null where it is no text by itself. Throws where the
+ * logits are not finite.
  */
 function nextWords(reading, tokens, edits, tokenizer, n) {
   readEnd(reading, tokens, edits);
@@ -72,6 +74,7 @@ function nextWords(reading, tokens, edits, tokenizer, n) {
     ids: word.ids,
     pieces: word.ids.map((id, i) => ({ text: tokenizer.show(id), p: word.p[i] })),
     text: word.ids.length > 1 ? tokenizer.decode(word.ids) : tokenizer.show(word.ids[0]),
+    written: writtenText(tokenizer.decodeBytes(word.ids)),
     p: word.p.reduce((product, of) => product * of, 1),
   }));
   return described.sort((one, other) => other.p - one.p);

@@ -6,7 +6,8 @@
  *   read      slot, text, edits, row: null for the last, head: "L.H" or null, words: [one, other] or null
  *             ->  { tokens: [{ id, text }], dropped, row, stale, anchors, before: View, after: View or null }, see readText.
  *             A newer one of the same slot overtakes it before it has begun: { overtaken: true }
- *   generate  slot, text, edits, n, temperature, seed  ->  { token: { id, text } } for each, then { done: true, text, ids }
+ *   generate  slot, text, edits, n, temperature, seed  ->  { token: { id, text, whole } } for each, `whole` being the text
+ *             with all that has followed, then { done: true, text, ids }
  *   stop      ends what is being generated  ->  { stopped: true }
  */
 
@@ -137,7 +138,7 @@ class LiveWorker {
       const token = sample(nextLogits(reading), temperature, uniform(seed, ids.length));
       ids.push(token);
       context = [...context, token];
-      this.answer({ id, token: { id: token, text: this.tokenizer.show(token) } });
+      this.answer({ id, token: { id: token, text: this.tokenizer.show(token), whole: this.followed(text, ids) } });
     }
     return { done: true, text: this.followed(text, ids), ids };
   }

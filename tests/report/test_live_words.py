@@ -104,6 +104,16 @@ def test_next_words_of_a_bpe_are_those_of_python(worker, bpe, shape):
     assert several > 0, "or nothing was continued"
 
 
+def test_a_next_word_can_be_written_where_it_is_text_by_itself(worker):
+    """After A, the first byte of é is the likeliest; after é, the end of the text."""
+    open_model(worker, bigram_model(16), BYTES)
+    for text in ("A", "Aé", "Hm?"):
+        for word in answer(worker, text=text)["before"]["next"]:
+            piece = BYTES.decode_bytes(word["ids"])
+            expected = piece.decode() if piece and piece == piece.decode(errors="replace").encode() else None
+            assert word["written"] == expected
+
+
 @pytest.mark.parametrize(
     ("words", "odds"),
     [

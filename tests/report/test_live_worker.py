@@ -121,6 +121,7 @@ def test_a_text_is_continued_token_by_token(ready, model):
     assert found["done"]
     assert len(found["ids"]) == 8
     assert [token["id"] for token in found["came"]] == found["ids"]
+    assert found["came"][-1]["whole"] == found["text"]
     assert answer(ready, "generate", TEXT, n=8, temperature=1.0, seed=1, off={"0.0": "zero"})["ids"] != found["ids"]
 
 
@@ -141,6 +142,7 @@ def test_a_continuation_ends_at_the_end_token_and_holds_no_half_characters(worke
     found = answer(worker, "generate", "A", n=9)
     assert found["ids"] == [*b"\xc3\xa9", BYTES.end]
     assert found["came"][-1]["text"] == "⟨end⟩"
+    assert [token["whole"] for token in found["came"]] == ["A", "Aé", "Aé"]
     assert found["text"] == "Aé"
     assert answer(worker, "generate", "A", n=1)["text"] == "A"
     assert answer(worker, "generate", "", n=3)["text"] == "Aé"
