@@ -1,17 +1,18 @@
 """The state of the page in which a model runs, in the page's address: kept, sent, and not to be trusted."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
-from toy_live import OTHER, TEXT, write_toy_live
+from browser import quiet_pages
+from playwright.sync_api import Browser, Page, expect
+from toy_live import write_toy_live
 
 WHOLE = (
     "text=the+cat+left+the+mat&other=the+dog+left+the+mat&head=0.2&row=other%3A4&off=0.0%2C1.1"
     "&edit=one%3A0.2%3A5%3Aswap%3A2-3%3A5-6&edit=other%3A1.0%3A4%3Acut%3A2-3&for=cat&against=dog"
     "&temperature=0.5&seed=7"
 )
-BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&against=mat"
 HOSTILE = [
     "text=a&text=b",
     "text=a&__proto__=b",
@@ -39,37 +40,61 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy_live(tmp_path_factory.mktemp("live"))
 
 
+@pytest.fixture(scope="module")
+def opened(browser: Browser, file: Path) -> Iterator[Page]:
+    with quiet_pages(browser) as open_page:
+        page = open_page(file)
+        page.set_default_timeout(5_000)
+        yield page
+
+
 @pytest.fixture
-def page(open_page, file: Path) -> Page:
-    page = open_page(file)
-    page.set_default_timeout(5_000)
-    expect(page.locator(".livewords .from").first).to_be_visible()
-    return page
+def page(opened: Page) -> Page:
+    """One page for all tests, each of which finds it with the same text and nothing changed."""
+    change_address(opened, "")
+    change_address(opened, "text=a+cat+sat")
+    expect(opened.locator(".slots .from")).to_have_text("sat")
+    expect(opened.locator(".livechips button:not([hidden])")).to_have_count(0)
+    return opened
+
+
+SHOWN = """() => [
+  ...[...document.querySelectorAll(".live textarea, .live input")].map(({ value }) => value),
+  document.querySelector(".livehead[aria-selected=true]").dataset.live,
+  ...[...document.querySelectorAll(".slots .from")].map(({ dataset }) => dataset.i),
+  document.querySelector(".livechips").innerText,
+  document.querySelector(".slots").className,
+]"""
+TRIED = f"""async fragments => {{
+  const [tried, note, shown] = [[], document.querySelector(".livenote"), {SHOWN}];
+  for (const fragment of fragments) {{
+    note.textContent = "";
+    const heard = new Promise(resolve => addEventListener("hashchange", resolve, {{ once: true }}));
+    location.hash = fragment;
+    await heard;
+    tried.push([fragment, note.textContent, shown()]);
+  }}
+  return tried;
+}}"""
 
 
 def shown(page: Page) -> list:
     """All that a person sees of the state."""
-    return page.evaluate(
-        """() => [
-          ...[...document.querySelectorAll(".live textarea, .live input")].map(({ value }) => value),
-          document.querySelector(".livehead[aria-selected=true]").dataset.live,
-          ...[...document.querySelectorAll(".slots .from")].map(({ dataset }) => dataset.i),
-          document.querySelector(".livechips").innerText,
-          document.querySelector(".slots").className,
-        ]"""
-    )
+    return page.evaluate(SHOWN)
 
 
 def change_address(page: Page, fragment: str) -> None:
     page.evaluate("fragment => { location.hash = fragment; }", fragment)
 
 
-def test_nothing_is_written_before_something_is_changed(page):
+def test_nothing_is_written_before_something_is_changed(open_page, file):
+    page = open_page(file)
+    page.wait_for_selector(".livewords .from")
     page.wait_for_timeout(600)
     assert "#" not in page.url
 
 
-def test_a_state_comes_back_from_the_address(open_page, file, page):
+def test_a_state_comes_back_from_the_address(page):
     change_address(page, WHOLE)
     expect(page.locator(".livechips li")).to_have_count(4)
     expect(page.locator(".slots .from")).to_have_count(2)
@@ -77,7 +102,7 @@ def test_a_state_comes_back_from_the_address(open_page, file, page):
     page.wait_for_function("() => location.hash.endsWith('seed=8')")
     assert page.url.partition("#")[2] == WHOLE.replace("seed=7", "seed=8")
     before = shown(page)
-    assert before[:2] == ["the cat left the mat", "the dog left the mat"] or "the dog left the mat" in before
+    assert {"the cat left the mat", "the dog left the mat"} <= set(before)
     page.reload()
     expect(page.locator(".slots .from")).to_have_count(2)
     assert shown(page) == before
@@ -91,18 +116,15 @@ def test_what_is_done_is_in_the_address(page):
 
 
 def test_a_fragment_that_is_none_changes_nothing_and_a_line_says_so(page):
-    note = page.locator(".livenote")
     before = shown(page)
-    for fragment in HOSTILE:
-        change_address(page, fragment)
-        expect(note).to_contain_text("The address after “#” is not used")
-        assert shown(page) == before, fragment
-        change_address(page, "text=a")  # after which the line is gone
-        expect(note).to_be_hidden()
-        expect(page.locator(".slots .from")).to_have_text("a")
-        change_address(page, BEGINNING)
-        expect(page.locator(".slots .from")).to_have_text("tired")
+    for fragment, note, after in page.evaluate(TRIED, HOSTILE):
+        assert note.startswith("The address after “#” is not used: "), fragment
+        assert after == before, fragment
+    page.wait_for_timeout(600)
+    assert shown(page) == before, "nor later"
     assert page.evaluate("window.acted") is None
+    change_address(page, "text=a")
+    expect(page.locator(".livenote")).to_be_hidden()
 
 
 def test_hostile_text_of_an_address_is_text(page):
@@ -138,7 +160,8 @@ def test_a_text_too_long_for_an_address_is_read_nevertheless(page):
 
 
 def test_a_link_to_a_section_is_left_alone(page):
+    before = shown(page)
     change_address(page, "live")
     page.wait_for_timeout(100)
     assert page.locator(".livenote").is_hidden()
-    assert page.locator(".live textarea").first.input_value() == TEXT != OTHER
+    assert shown(page) == before

@@ -41,8 +41,7 @@ def ready(page: Page, fragment: str = "") -> Page:
     return page
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_everything_fits_and_can_be_read(open_page, file, width, scheme):
     page = ready(open_page(file, width=width, scheme=scheme), EDITED)
     expect(page.locator(".livechips .stale")).to_have_count(1)
