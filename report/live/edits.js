@@ -2,8 +2,8 @@
 
 const EDIT_NAMES = { swap: "Exchange two", cut: "Cut one", only: "All on one" };
 const EDIT_MEANINGS = {
-  swap: "exchange the weights of two words",
-  cut: "set the weight of a word to 0 and scale up the rest",
+  swap: "exchange the weights of two words (weight swap)",
+  cut: "set the weight of a word to 0 and scale up the rest (edge ablation)",
   only: "put all weight on one word",
 };
 const WHICH = {
@@ -99,7 +99,7 @@ class Chips {
   draw() {
     const { off, edits } = this.live.state;
     const heads = Object.entries(off).map(([head, how]) =>
-      this.chip(`${head} ${how === "zero" ? "off" : "is its mean"}`, () =>
+      this.chip(`${head} ${OFF_IN_WORDS[how]}`, () =>
         this.live.set(withHead(this.live.state, head, null)),
       ),
     );

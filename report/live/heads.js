@@ -1,6 +1,11 @@
 /* The heads, layers x heads: which is chosen, which are off, what each adds to a word, how far its row has moved. */
 
 const SEEN_TO_MOVE = 0.005; // of a row's mass
+const OFF_IN_WORDS = { zero: "off", mean: "replaced by its mean" };
+const OFF_MEANINGS = {
+  zero: "its output becomes 0, at every word (zero ablation)",
+  mean: "its output becomes its mean over held-out text, at every word (mean ablation)",
+};
 
 /** A cell; `show` gets {adds, most, moved, off, chosen}. */
 function liveCell(name, role, dense, onclick) {
@@ -43,7 +48,7 @@ const signed = (value) => (nats(value)[0] === "-" || !+nats(value) ? nats(value)
 
 function describeCell(name, role, { added, shift, how }) {
   const parts = [`head ${name}`];
-  if (how) parts.push(how === "zero" ? "off" : "replaced by its mean");
+  if (how) parts.push(OFF_IN_WORDS[how]);
   if (role) parts.push(role.text);
   if (added !== null) parts.push(`adds ${signed(added)} nats`);
   if (shift >= SEEN_TO_MOVE) parts.push(`its row moved by ${shift.toFixed(2)}`);
@@ -152,9 +157,12 @@ class ChosenHead {
     for (const button of this.buttons) {
       button.disabled = !head;
       const { how } = button.dataset;
-      button.textContent = off[head] === how ? "Switch on" : how === "zero" ? "Switch off" : "Use its mean";
+      const isOff = off[head] === how;
+      button.textContent = isOff ? "Switch on" : how === "zero" ? "Switch off" : "Use its mean";
+      button.title = isOff ? "" : OFF_MEANINGS[how];
     }
-    this.text.textContent = lookup(this.roles, head)?.text ?? "";
+    const role = lookup(this.roles, head);
+    this.text.textContent = role ? `Its roles: ${role.text}.` : "";
     this.sums.textContent = describeAdds(one, head);
     this.moved.textContent = describeMoved(one);
   }
@@ -167,7 +175,7 @@ function describeAdds(answer, head) {
   const [one, other] = answer.question.words.map((word) => word.trim());
   const sum = Object.values(view.adds).reduce((total, value) => total + value, 0);
   const was = answer.after?.adds && answer.before.adds ? ` (${signed(answer.before.adds[head])} before)` : "";
-  return `It adds ${signed(own)} nats${was} to “${one}” against “${other}”. All heads: ${signed(sum)}; the rest of the network: ${signed(view.rest)}.`;
+  return `It directly adds ${signed(own)} nats${was} to “${one}” against “${other}”. All heads: ${signed(sum)}; the rest of the network: ${signed(view.rest)}.`;
 }
 
 function describeMoved(answer) {

@@ -2,10 +2,11 @@
 
 const TRY_IT = "Try it";
 const WHAT_LIVE =
-  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. Tinted: what the chosen head looks at from the boxed word. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
+  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. The tint shows what the chosen head looks at from the boxed word: its row of attention weights, which sum to 1. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
 const WHAT_BARS =
   "A head's bar: what it adds to the log-odds of the two words, in nats, as its direct contribution through the last norm";
 const BEFORE_SOFTCAP = ", before the softcap of logits";
+const NOT_IN_BARS = "; what later layers make of its output is not in it. ";
 const WHAT_MOVED = "↔: how much its row has moved (0: not; 1: all of it).";
 const WHAT_FILLED = "Filled from below: how much its row has moved.";
 const NOT_HERE = "The model does not run here: ";
@@ -142,7 +143,7 @@ class LivePage {
           h(
             "p",
             { class: "livestatus" },
-            `${WHAT_BARS}${json.config.softcap ? BEFORE_SOFTCAP : ""}. `,
+            `${WHAT_BARS}${json.config.softcap ? BEFORE_SOFTCAP : ""}${NOT_IN_BARS}`,
             heads.dense ? WHAT_FILLED : WHAT_MOVED,
           ),
         ),

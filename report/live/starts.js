@@ -38,6 +38,7 @@ class Starts {
     this.counterfactual = button("Its counterfactual", () =>
       live.set({ ...withText("other", this.chosen().other), edits: withoutOther(live.state) }),
     );
+    this.counterfactual.title = "compare with the same text with one word changed";
     this.node = h("div", { class: "livestarts" }, starts.length > 0 && both, this.counterfactual, this.compare);
   }
 

@@ -206,7 +206,7 @@ def test_a_head_can_be_replaced_by_its_mean_where_that_is_known(open_page, tmp_p
     known = ready(open_page(write_toy_live(tmp_path, means=True)))
     known.get_by_role("button", name="Use its mean").click()
     expect(slot(known).locator(".next")).to_have_class("next compared")
-    assert chips(known) == ["1.1 is its mean"]
+    assert chips(known) == ["1.1 replaced by its mean"]
     of_mean = chances(known)
     known.get_by_role("button", name="Switch off").click()
     assert chips(known) == ["1.1 off"]
