@@ -1,6 +1,6 @@
 /* What to begin with: a select of texts by group, and the second text beside the first. */
 
-/** The state that a start brings; edits stay, since those of rows hold only where their words are the same. */
+/** The state that a start brings; edits of the first text stay, since they hold only where their words are the same. */
 const withStart = ({ text, head, words: pair }, state) => ({
   ...withText("one", text),
   other: null,
@@ -15,7 +15,7 @@ class Starts {
     const [both, select] = chooser(
       "Begin with",
       [["", "a text of your own"]],
-      (i) => i !== "" && live.set(withStart(starts[i], live.state)),
+      (i) => i !== "" && live.set({ ...withStart(starts[i], live.state), edits: withoutOther(live.state) }),
     );
     this.select = select;
     const groups = [...new Set(starts.map(({ group }) => group))];

@@ -159,6 +159,17 @@ def test_a_text_too_long_for_an_address_is_read_nevertheless(page):
     expect(page.locator(".livenote")).to_contain_text("too long to be kept in the address")
 
 
+def test_edits_of_a_second_text_end_with_it_when_a_start_is_chosen(page):
+    change_address(page, "text=the+cat&other=the+dog&edit=one:0.0:1:cut:0-1&edit=other:0.0:1:cut:0-1")
+    expect(page.locator(".livechips li")).to_have_count(2)
+    page.locator("select").first.select_option(label="dog")
+    page.wait_for_function("() => location.hash.includes('a+dog+sat')")
+    assert "other" not in page.url
+    page.reload()
+    expect(page.locator(".livenote")).to_be_hidden()
+    assert page.locator(".live textarea").first.input_value() == "a dog sat"
+
+
 def test_a_link_to_a_section_is_left_alone(page):
     before = shown(page)
     change_address(page, "live")
