@@ -144,11 +144,6 @@ function setFromFragment(fragment, live, model, say) {
 
 /** Keeps the address as the state is, and the state as the address, where a person changes that. */
 function keepAddress(live, model, say) {
-  const apply = () => {
-    const written = location.hash.slice(1);
-    if (written !== "" && document.getElementById(written) === null) setFromFragment(written, live, model, say); // no section's
-  };
-  apply();
   let last = toFragment(live.state);
   let timer = null;
   const write = () => {
@@ -158,9 +153,17 @@ function keepAddress(live, model, say) {
     say(fragment === null ? "This is too long to be kept in the address." : "");
     if (fragment !== null) history.replaceState(null, "", `#${fragment}`);
   };
+  const apply = () => {
+    const written = location.hash.slice(1);
+    if (written === "" || document.getElementById(written) !== null) return; // a section's
+    setFromFragment(written, live, model, say);
+    clearTimeout(timer); // the address stays as somebody wrote it, and a line about it, until the next change
+    last = toFragment(live.state);
+  };
   live.watch(() => {
     clearTimeout(timer);
     timer = setTimeout(write, 400);
   });
+  apply();
   addEventListener("hashchange", apply);
 }
