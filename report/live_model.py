@@ -2,9 +2,11 @@
 
 import base64
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from common.atomic import json_text
@@ -52,3 +54,12 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict:
     shown = {i: text for i, piece in enumerate(pieces) if (text := visible(piece)).encode() != piece}
     tokens = [base64.b64encode(piece).decode() for piece in pieces]
     return {"kind": tokenizer.kind, "start": tokenizer.start, "tokens": tokens, "shown": shown}
+
+
+@torch.no_grad()
+def rounded(model: GPT) -> GPT:
+    """The network that a page computes: a copy whose weights are rounded to float16."""
+    copy = deepcopy(model)
+    for parameter in copy.parameters():
+        parameter.copy_(parameter.half())
+    return copy

@@ -1,7 +1,6 @@
 """Networks of random weights whose patterns are far from uniform, and one of which byte follows which."""
 
 import math
-from copy import deepcopy
 
 import torch
 
@@ -54,12 +53,3 @@ def bigram_model(block_size: int) -> GPT:
                     WIDTH
                 )
     return model
-
-
-@torch.no_grad()
-def rounded(model: GPT) -> GPT:
-    """The network that a page computes: a copy whose weights are rounded to float16."""
-    copy = deepcopy(model)
-    for parameter in copy.parameters():
-        parameter.copy_(parameter.half())
-    return copy

@@ -8,10 +8,11 @@ import pytest
 import torch
 from conftest import GPT2_SHAPE
 from live_engine import Edited, blank_page, load, read
-from networks import loud_model, rounded
+from networks import loud_model
 from tolerance import additions, assert_near
 
 from model import GPT, GPTConfig
+from report.live_model import rounded
 
 VOCABULARY, BLOCK, N_HEAD = 50, 24, 4
 TOKENS = random.Random(0).choices(range(VOCABULARY), k=BLOCK)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from networks import rounded
 from toys import TOKENIZER, hand_set_model, toy_cases
 
 from common.errors import InputError
@@ -18,7 +17,7 @@ from probing import probe, write_files
 from probing.in_text import cut_windows
 from probing.in_text.ablation import mean_outputs
 from report import live_page, probe_page
-from report.live_model import packed_model
+from report.live_model import packed_model, rounded
 from report.live_page import live_parts, live_parts_of, starts_of_articles, starts_of_cases
 
 CONFIG = GPTConfig(TOKENIZER.vocab_size, block_size=24, n_layer=2, n_head=2, n_embd=16, attention="FR")

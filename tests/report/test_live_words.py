@@ -10,7 +10,7 @@ import torch
 from browser import quiet_pages
 from conftest import ROOT
 from live_worker import answer, blank_file, open_model, start_worker
-from networks import BYTES, bigram_model, loud_model, rounded
+from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
 
 from common.visible import END, visible
@@ -19,6 +19,7 @@ from data.text.tokenizers import train_bpe
 from model import GPT, GPTConfig
 from model.generate import Sampling, context_start, generate
 from probing.sentence import BEGUN, encode_sentence, next_words
+from report.live_model import rounded
 
 SENTENCES = ["Tom met Anna. He said, my name is Tom.\n", "Grüße an Zoë, the cat is here. It has a hat.\n"]
 BLOCK = 32

@@ -7,13 +7,13 @@ import pytest
 import torch
 from browser import quiet_pages
 from live_worker import answer, blank_file, open_model, question, start_worker
-from networks import BYTES, bigram_model, loud_model, rounded
+from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
 
 from model import GPT, GPTConfig
 from model.generate import context_start
 from probing.heads import attention_row
-from report.live_model import packed_model
+from report.live_model import packed_model, rounded
 
 BLOCK = 32
 TEXT = "Tom met Anna."
