@@ -52,7 +52,7 @@ class Sampling {
         ...attributes,
       });
     this.fields = [
-      field("temperature", { min: 0, max: 5, step: 0.1 }),
+      field("temperature", { min: 0, max: 5, step: 0.05 }),
       field("seed", { min: 0, max: MOST_SEED, step: 1 }),
     ];
     this.node = h(

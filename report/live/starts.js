@@ -40,6 +40,13 @@ class Starts {
     );
     this.counterfactual.title = "compare with the same text with one word changed";
     this.node = h("div", { class: "livestarts" }, starts.length > 0 && both, this.counterfactual, this.compare);
+    live.watch((state, changed) => changed("text") && this.dropWords(state));
+  }
+
+  /** Words that a start has brought go with its text, which both of them are in. */
+  dropWords({ text, words: pair }) {
+    if (pair === null || pair.every((word) => text.includes(word))) return;
+    if (this.starts.some(({ words: own }) => own?.join() === pair.join())) this.live.set({ words: null });
   }
 
   /** The start whose text is there now. */

@@ -289,6 +289,19 @@ def test_the_words_of_the_log_odds_are_the_likeliest_two_or_ones_own(page):
     assert heads + rest == pytest.approx(odds, abs=0.03), "of one token each, without softcap"
 
 
+def test_the_words_that_a_start_brings_go_with_its_text(page):
+    field = page.get_by_label("log-odds: the word for")
+    expect(field).to_have_value("cat")
+    box(page).fill(f"{TEXT} the")
+    expect(field).to_have_value("cat")
+    box(page).fill("a dog sat")
+    expect(field).to_have_value("")
+    field.fill("dog")
+    page.get_by_label("log-odds: the word against").fill("mat")
+    box(page).fill("a bird sat")
+    expect(field).to_have_value("dog")
+
+
 def test_one_word_alone_has_no_log_odds(page):
     page.get_by_label("log-odds: the word against").fill("")
     expect(page.locator(".odds b").first).to_have_text("Type the other word, too.")
