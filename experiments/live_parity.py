@@ -79,16 +79,16 @@ def compare(page: Page, model: GPT, tokenizer: Tokenizer) -> list[str]:
     tokens = ([*chain.from_iterable(encoded)] * length)[:length]
     found, recorder = page.evaluate(READ, tokens), PatternRecorder()
     logits = (torch.tensor(found["logits"]) - model(torch.tensor([tokens]))[0]).abs().max()
-    weights = 0.0
+    weights = "none"
     if model.config.layers_with_heads:
         show_patterns(model, torch.tensor([tokens]), recorder)
         expected = torch.cat([pattern[0] for pattern in recorder.patterns.values()])
-        weights = float((torch.tensor(found["patterns"]) - expected).abs().max())
+        weights = f"{float((torch.tensor(found['patterns']) - expected).abs().max()):.1e}"
     prompt = torch.tensor(encoded[0][-model.config.block_size :])
     likeliest = [int(token) for token in generate(model, prompt, 1, NEW, Sampling(temperature=0), 0)]
     generated = page.evaluate(GENERATE, [prompt.tolist(), NEW])
     same = sum(one == other for one, other in zip(generated, likeliest, strict=True))
-    return [f"{same_ids} of {len(TEXTS)}", f"{float(logits):.1e}", f"{weights:.1e}", f"{same} of {NEW}"]
+    return [f"{same_ids} of {len(TEXTS)}", f"{float(logits):.1e}", weights, f"{same} of {NEW}"]
 
 
 def shape(model: GPT, tokenizer: Tokenizer) -> str:
