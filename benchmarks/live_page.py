@@ -27,7 +27,7 @@ MODELS = {
     "tiny": GPTConfig(VOCABULARY),
     "small": GPTConfig(VOCABULARY, block_size=256, n_layer=6, n_head=6, n_embd=384, tie_embeddings=False),
 }
-LENGTHS = (10, 40, 120)
+LENGTHS = 10, 40, 120, 127  # with the end token before them, the last fill the block of tiny
 CASES = ("at the end", "in the middle", "new text", "a head off")
 OPEN = """async () => {
   const unpack = async name => {
