@@ -20,6 +20,24 @@ function readEnd(reading, tokens, edits) {
   return read;
 }
 
+const beside = new WeakMap(); // by reading: the one that reads on where the context moves
+
+/**
+ * A reading that has read `tokens` and `more` after them: `reading` itself, or one beside it where the context moves on,
+ * so that what is known of the whole context stays.
+ */
+function readOn(reading, tokens, more, edits) {
+  const all = [...tokens, ...more];
+  const block = reading.network.config.block_size;
+  let used = reading;
+  if (contextStart(all.length, block) !== contextStart(tokens.length, block)) {
+    if (!beside.has(reading)) beside.set(reading, new Reading(reading.network));
+    used = beside.get(reading);
+  }
+  readEnd(used, all, edits);
+  return used;
+}
+
 /** The logits [V] of the token that comes next; throws where they are not finite. */
 function nextLogits(reading) {
   const logits = reading.logits(reading.tokens.length - 1);
@@ -83,8 +101,8 @@ function nextWords(reading, tokens, edits, tokenizer, n) {
 function continued(word, reading, tokens, edits, tokenizer) {
   let goesOn = mayGoOn(word.ids, tokenizer);
   while (goesOn && word.ids.length < MOST_PIECES) {
-    readEnd(reading, [...tokens, ...word.ids], edits);
-    const p = probabilities(reading.logits(reading.tokens.length - 1)).map((of, id) => of * tokenizer.inside[id]);
+    const further = readOn(reading, tokens, word.ids, edits);
+    const p = probabilities(further.logits(further.tokens.length - 1)).map((of, id) => of * tokenizer.inside[id]);
     const likeliest = largest(p);
     const longer = { ids: [...word.ids, likeliest], p: [...word.p, p[likeliest]] };
     goesOn = p.reduce(add, 0) > 0.5 && mayGoOn(longer.ids, tokenizer);
@@ -119,9 +137,9 @@ function partWords(reading, tokens, edits, tokenizer, one, other) {
  * softcap: { odds, adds: {"L.H": nats}, rest }.
  */
 function oddsOfWords(reading, tokens, edits, { shared, one, other }) {
-  readEnd(reading, [...tokens, ...shared], edits);
-  const logits = nextLogits(reading);
-  const { heads, rest } = reading.contributions(reading.tokens.length - 1, one, other);
+  const further = readOn(reading, tokens, shared, edits);
+  const logits = nextLogits(further);
+  const { heads, rest } = further.contributions(further.tokens.length - 1, one, other);
   readEnd(reading, tokens, edits);
   return { odds: logits[one] - logits[other], adds: heads, rest };
 }
