@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page.goto(options.page.resolve().as_uri())
         shown, milliseconds = zip(*pictures(page), strict=True)
         browser.close()
-    frames = [image.quantize(64, dither=Image.Dither.NONE) for image in shown]
+    frames = [image.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE) for image in shown]
     frames[0].save(options.to, save_all=True, append_images=frames[1:], duration=list(milliseconds), loop=0)
     print(f"{options.to}: {len(frames)} pictures, {options.to.stat().st_size / 1e6:.2f} MB")
 

@@ -78,7 +78,7 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
             "Where a head looks",
             f"The boxed word looks; the tint shows at what. From “{look['from']}”, head {head} gives "
             f"{percent(look['gold'])} of its attention to “{gold}” and {percent(look['distractor'])} to “{other}”. "
-            f"The model's likeliest next word is “{likeliest['word']}”, with {percent(likeliest['probability'], 1)}.",
+            f"The model's likeliest next word is “{likeliest['word']}”.",
             **here,
             head=head,
         ),
@@ -93,7 +93,7 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
         step(
             "Exchange its two weights",
             f"The head is on again. In this one row, “{gold}” and “{other}” have exchanged their weights; nothing else "
-            f"is changed. The likeliest next word is now “{swap['word']}”, with {percent(swap['probability'], 1)}.",
+            f"is changed. The likeliest next word is now “{swap['word']}”.",
             **here,
             head=head,
             edit=swap_edit(case, head, row),
@@ -214,5 +214,5 @@ def span(tokens: Span) -> str:
     return f"{tokens[0]}-{tokens[1]}"
 
 
-def percent(share: float, digits: int = 0) -> str:
-    return f"{100 * share:.{digits}f}{NBSP}%"
+def percent(share: float) -> str:
+    return f"{100 * share:.0f}{NBSP}%"
