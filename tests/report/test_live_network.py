@@ -12,6 +12,7 @@ from networks import loud_model
 from tolerance import additions, assert_near
 
 from model import GPT, GPTConfig
+from model.config import ATTENTION_TYPES
 from report.live_model import rounded
 
 VOCABULARY, BLOCK, N_HEAD = 50, 24, 4
@@ -93,7 +94,7 @@ def assert_same(page, model, edits=None, means=None):
 
 @pytest.mark.parametrize(
     ("attention", "shape"),
-    [*product("FWSLR", ("modern", "gpt2", "grouped")), *product(("FWSLR",), SHAPES)],
+    [*product(ATTENTION_TYPES, ("modern", "gpt2", "grouped")), *product(("".join(ATTENTION_TYPES),), SHAPES)],
 )
 def test_every_row_has_the_logits_and_patterns_of_pytorch(page, attention, shape):
     assert_same(page, network_of(attention, **SHAPES[shape]))
