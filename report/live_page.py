@@ -29,9 +29,9 @@ from report.colours import OTHER_ROLE, role_colour
 from report.live_model import MOST_WEIGHTS, packed_model
 from report.pages import Heading, in_words, script_of, write_page
 from report.tour import tour
+from storage.run import LIVE_PAGE
 from training import Trainer
 
-PAGE = "live.html"
 BEGINNINGS, BEGINNING_TOKENS = 3, 60  # of held-out text
 SENTENCE_END = re.compile(r"[.!?][\"'”’)]*\s+|\n\s*\n")
 MEAN_TOKENS = 8_192  # of it that mean outputs are taken over
@@ -120,7 +120,8 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
     """The beginnings of some windows of held-out text; none without windows."""
     if windows is None:
         return []
-    texts = [beginning(tokenizer.decode(row[:BEGINNING_TOKENS])) for row in windows.tokens[:BEGINNINGS]]
+    n = min(BEGINNING_TOKENS, windows.length // 2)  # with which there is space to type on
+    texts = [beginning(tokenizer.decode(row[:n])) for row in windows.tokens[:BEGINNINGS]]
     empty = {"other": None, "head": None, "words": None}
     return [{"group": "Held-out text", "name": f"{text[:30]} ...", "text": text, **empty} for text in texts if text]
 
@@ -193,4 +194,4 @@ def write_live_page(folder: Path, about: str, parts: Mapping[str, bytes | str]) 
     runs = "weights" in parts  # else the page's one section has the reason
     title = "The model, running" if runs else "A model that does not run in a page"
     sentences = ["Type a sentence, switch a head off, and see the next word change. The model runs in this file."]
-    return write_page(folder / PAGE, "live", Heading(about, title, sentences if runs else []), parts)
+    return write_page(folder / LIVE_PAGE, "live", Heading(about, title, sentences if runs else []), parts)

@@ -16,6 +16,7 @@ from report import probe_summary as summary
 from report.colours import OTHER_ROLE, RELATION_COLOURS, role_colours
 from report.examples import LEVELS, Example, choose_examples, pack_examples, text_from_its_end
 from report.pages import Heading, pack, write_page
+from storage.run import LIVE_PAGE
 
 PAGE = "report.html"
 LARGEST_LIVE = 3_800_000  # with the model in it; the rest takes some 150,000
@@ -111,11 +112,11 @@ def write_probe_page(
     of_text = text_json(text, leads) if text else None
     page = page_json(findings, records, len(examples) - len(records), first, of_text)
     parts |= patterns
-    (folder / live_page.PAGE).unlink(missing_ok=True)  # of an earlier time
+    (folder / LIVE_PAGE).unlink(missing_ok=True)  # of an earlier time
     written = []
     if live:
         running = {name: pack(part) for name, part in live.items()}
-        page["live"] = "here" if sum(map(len, (parts | running).values())) < LARGEST_LIVE else live_page.PAGE
+        page["live"] = "here" if sum(map(len, (parts | running).values())) < LARGEST_LIVE else LIVE_PAGE
         if page["live"] == "here":
             parts |= running
         else:

@@ -42,12 +42,14 @@ def step(title: str, says: str, **state: str | int | None) -> dict:
 
 def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dict]:
     """Through a sentence of articles if the model resolves one whose swap is shown; else through ``text``, which is
-    held out, if heads were measured in one; else none. With ``text``, the page has the heads' mean outputs, too.
+    held out, if heads were measured in one and it fits into the block; else none. With ``text``, the page has the
+    heads' mean outputs, too.
     """
     if known := find_known(findings, tokenizer):
         return tour_of_sentence(known, findings, MEAN if text else "")
     if text and findings.text:
-        return tour_of_text(findings.text, text, encode_sentence(text, findings.model, tokenizer))
+        tokens = tokenizer.encode_document(text).tolist()
+        return tour_of_text(findings.text, text, tokens) if len(tokens) <= findings.model.config.block_size else []
     return []
 
 

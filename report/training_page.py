@@ -12,11 +12,10 @@ from common.atomic import json_text
 from common.errors import InputError
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
-from report.live_page import PAGE as LIVE_PAGE
 from report.pages import Heading, write_page
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
-from storage.run import CONFIG, PAGE, read_config
+from storage.run import CONFIG, LIVE_PAGE, PAGE, read_config
 from training.config import TrainConfig
 from training.evaluation import tasks_of
 from training.loop import Trainer

@@ -20,9 +20,9 @@ from storage.renamed import renamed_settings
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 TOKENIZER = "tokenizer.json"
-PAGE = "report.html"
+PAGE, LIVE_PAGE = "report.html", "live.html"
 KIND = "run"
-OWN = {*RUN, METRICS, "curves.png", PAGE, "samples", "snapshots", "probe", "wandb"}  # what a run may hold
+OWN = {*RUN, METRICS, "curves.png", PAGE, LIVE_PAGE, "samples", "snapshots", "probe", "wandb"}  # what a run may hold
 
 
 def is_run(folder: Path) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from networks import loud_model
 from toy_text import HEAD, toy_text
-from toys import TOKENIZER, hand_set_model
+from toys import BLOCK, TOKENIZER, hand_set_model
 
 from data import encode_case
 from data.stories.articles import PAIRS
@@ -96,6 +96,7 @@ def test_a_text_has_a_tour_of_its_own():
     assert {state["head"] for state in states(steps)[:3]} == {HEAD}
     assert states(steps)[2]["edit"] == f"one:{HEAD}:5:only:0-1"
     assert states(steps)[3]["head"] != HEAD
+    assert tour(findings, TOKENIZER, "A" * BLOCK) == [], "with the end token before it, it does not fit"
 
 
 def test_the_page_takes_every_step(found, stories, open_page, tmp_path):
