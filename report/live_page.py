@@ -55,9 +55,8 @@ def live_parts(
     parts = {}
     if live["note"] is None:
         try:
-            parts = packed_model(model, tokenizer, means_over(model, windows)) | {
-                "worker.js": script_of("worker").encode()
-            }
+            parts = packed_model(model, tokenizer, means_over(model, windows))
+            parts["worker.js"] = script_of("worker").encode()
         except InputError as error:
             live["note"] = f"The model cannot run in this page: {error}."
     return {"live.json": json_text(live).encode()} | parts
@@ -144,7 +143,8 @@ def live_parts_of(
     known = {(one["task"], one["key"]): one["look"]["head"] for one in findings.sentences if one["look"]}
     chosen = {result.name: result.best for result in findings.tasks if result.resolved}
     starts = starts_of_articles(known) if findings.sentences else []
-    starts += starts_of_cases(cases, "Cases", chosen)
+    group = "Stories" if findings.source.get("cases") == "stories" else "Cases"
+    starts += starts_of_cases(cases, group, chosen)
     beginnings = starts_of_text(tokenizer, windows)
     steps = tour(findings, tokenizer, beginnings[0]["text"] if beginnings else None)
     return live_parts(findings.model, tokenizer, starts, windows, steps, roles_in_words(findings))
