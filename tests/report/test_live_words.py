@@ -3,13 +3,12 @@
 import math
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 import torch
-from browser import quiet_pages
 from conftest import ROOT
-from live_worker import answer, blank_file, open_model, start_worker
+from live_worker import answer, blank_file, open_model
 from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
 
@@ -27,15 +26,6 @@ LISTED = 6  # next words
 NEAR = 1e-3  # of logits: a hundred times what two programs compute differently
 SCRIPTS = ("tokenizer", "words")
 NAMES = "Tokenizer, BEGUN, contextStart, sample, uniform"
-
-
-@pytest.fixture(scope="module")
-def worker(browser, tmp_path_factory) -> Iterator[Page]:
-    """A page with a worker, in which every test opens a model of its own."""
-    with quiet_pages(browser) as open_page:
-        page = open_page(blank_file(tmp_path_factory.mktemp("worker")))
-        start_worker(page)
-        yield page
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """What the worker of the live page answers: texts read with and without edits, texts continued, errors in one line."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
-from browser import quiet_pages
-from live_worker import answer, blank_file, open_model, question, start_worker
+from live_worker import answer, open_model, question, start_worker
 from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
 
@@ -24,15 +21,6 @@ CUT = {"head": "0.1", "row": 5, "kind": "cut", "a": [2, 4], "anchor": None}
 @pytest.fixture(scope="module")
 def model() -> GPT:
     return loud_model(GPTConfig(BYTES.vocab_size, block_size=BLOCK, n_layer=2, n_head=2, n_embd=32))
-
-
-@pytest.fixture(scope="module")
-def worker(browser, tmp_path_factory) -> Iterator[Page]:
-    """A page with a worker, in which every test opens a model of its own."""
-    with quiet_pages(browser) as open_page:
-        page = open_page(blank_file(tmp_path_factory.mktemp("worker")))
-        start_worker(page)
-        yield page
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from browser import quiet_pages
 from playwright.sync_api import Page
 
 from data import Tokenizer
@@ -36,6 +39,15 @@ def start_worker(page: Page) -> None:
     ``came``, and are in the answer, too.
     """
     page.evaluate(START, script_of("worker"))
+
+
+@pytest.fixture(scope="module")
+def worker(browser, tmp_path_factory) -> Iterator[Page]:
+    """A page with a worker, in which every test opens a model of its own."""
+    with quiet_pages(browser) as open_page:
+        page = open_page(blank_file(tmp_path_factory.mktemp("worker")))
+        start_worker(page)
+        yield page
 
 
 def open_model(page: Page, model: GPT, tokenizer: Tokenizer, weights: bytes | None = None) -> dict:
