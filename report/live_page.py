@@ -16,7 +16,7 @@ from data import Case, Corpus, Tokenizer
 from data.cases.fit import words_at
 from data.stories import Stories
 from data.stories import cases as draw
-from data.stories.articles import PAIRS
+from data.stories.articles import keyed_cases
 from data.text.download import silent
 from data.text.tokenizers import BYTE_PATTERN, WORD_PATTERN
 from model import GPT
@@ -83,11 +83,9 @@ def means_over(model: GPT, windows: Windows | None) -> dict[int, Tensor]:
 
 def starts_of_articles(heads: Mapping[tuple[str, str], str] | None = None) -> list[dict]:
     """The sentences of articles. ``heads``: by task and word that differs, the head to look at."""
-    heads = heads or {}
     return [
-        start("Sentences of articles", f"{key}: {case.text[:30]} ...", case, other, heads.get((pair.task, key)))
-        for pair in PAIRS
-        for key, case, other in zip(pair.keys, pair.cases(), reversed(pair.cases()), strict=True)
+        start("Sentences of articles", f"{key}: {case.text[:30]} ...", case, other, (heads or {}).get((case.task, key)))
+        for key, case, other in keyed_cases()
     ]
 
 
@@ -98,7 +96,7 @@ def starts_of_cases(cases: Iterable[Case], group: str, heads: Mapping[str, str] 
         by_id[case.id] = case
         first.setdefault(case.task, case)
     return [
-        start(group, task.replace("_", " "), case, by_id.get(case.counterfactual), (heads or {}).get(task))
+        start(group, visible_name(task), case, by_id.get(case.counterfactual), (heads or {}).get(task))
         for task, case in first.items()
     ]
 

@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 from common.visible import visible_name
 from data import EncodedCase, Tokenizer
 from data.cases.case import Span, encode_case
-from data.stories.articles import PAIRS
+from data.stories.articles import keyed_cases
 from probing.findings import Findings
 from probing.in_text.ablation import PER_POSITION
 from probing.known_sentences import read_part
 from probing.sentence import encode_sentence
 from report import text_summary
-from report.text_summary import NBSP
+from report.text_summary import percent
 
 CANNOT_KNOW = (
     "Up to the boxed word the two texts are the same, so every head gives the same weights in both. A causal model "
@@ -55,16 +55,16 @@ def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dic
 
 def find_known(findings: Findings, tokenizer: Tokenizer) -> Known | None:
     """The first sentence whose head looks from a token of it, where both candidates are, and changes the answer."""
-    cases = {(pair.task, key): case for pair in PAIRS for key, case in zip(pair.keys, pair.cases(), strict=True)}
-    others = {(pair.task, key): case for pair in PAIRS for key, case in zip(pair.keys, pair.cases()[::-1], strict=True)}
+    cases = {(case.task, key): (case, other) for key, case, other in keyed_cases()}
     for sentence in findings.sentences:
         name, look = (sentence["task"], sentence["key"]), sentence["look"]
         if look is None or look["swap"] is None or sentence["next"][0]["word"] != sentence["answer"]:
             continue
-        case = encode_case(cases[name], tokenizer)
+        own, other = cases[name]
+        case = encode_case(own, tokenizer)
         n_tokens = len(encode_sentence(sentence["text"], findings.model, tokenizer))
         if case.gold and case.distractors and case.sites[look["site"]] < n_tokens:
-            return Known(sentence, case, read_part(others[name]))
+            return Known(sentence, case, read_part(other))
     return None
 
 
@@ -214,7 +214,3 @@ def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[di
 
 def span(tokens: Span) -> str:
     return f"{tokens[0]}-{tokens[1]}"
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}{NBSP}%"

@@ -6,7 +6,9 @@ the same words together.
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 from data.cases.case import Case, Span, Spans
 
@@ -112,3 +114,10 @@ PAIRS = (
         answers=("ate", "broke"),
     ),
 )
+
+
+def keyed_cases() -> Iterator[tuple[str, Case, Case]]:
+    """Every sentence: the key that it has, its case, and the case of its counterfactual."""
+    for pair in PAIRS:
+        for key, (case, counterfactual) in zip(pair.keys, permutations(pair.cases()), strict=True):
+            yield key, case, counterfactual

@@ -28,7 +28,7 @@ async function liveSection(view) {
     node.querySelector(".what").textContent = message === DAMAGED ? message : NOT_HERE + message;
     live.node.remove();
   };
-  const opening = openModel(json, (error) => fail(error));
+  const opening = openModel(json, fail);
   const live = new LivePage(view, about, json, opening);
   const node = section("live", TRY_IT, WHAT_LIVE, live.node);
   opening.then((model) => live.run(model), fail);
