@@ -75,7 +75,7 @@ def main(command: ProbeCommand) -> None:
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
     source |= about_cases(command, report, text) | {"seed": command.seed}
     with progress_bar(console) as progress:
-        findings = probe(model, tokenizer, select, report, command.seed, source, progress)
+        findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
         if command.cases is None and isinstance(corpus_of(run), Stories):
             sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
             findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])

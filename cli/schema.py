@@ -104,6 +104,7 @@ class ProbeCommand:
     tasks: tuple[str, ...] | None = None
     n_cases: int = 400
     dynamics: bool = False
+    circuits: bool = False
     figures: Literal["png", "svg", "pdf"] = "png"
     seed: int = 0
     device: str = "auto"
@@ -129,10 +130,9 @@ class ProbeCommand:
                 raise ValueError(f"{written}: are of stories; leave cases and pairs out")
         if self.n_tokens is not None and not FEWEST_TOKENS <= self.n_tokens <= MOST_TOKENS:
             raise ValueError(f"n_tokens={self.n_tokens}: must be {FEWEST_TOKENS:,} to {MOST_TOKENS:,}")
-        if self.pairs is not None and (self.dynamics or (self.cases, self.text_file) != (None, None)):
-            raise ValueError(
-                f"pairs={self.pairs}: compares sentences and no heads; leave cases, text_file and dynamics out"
-            )
+        if self.pairs is not None and (self.dynamics or self.circuits or (self.cases, self.text_file) != (None, None)):
+            others = "cases, text_file, dynamics and circuits"
+            raise ValueError(f"pairs={self.pairs}: compares sentences and no heads; leave {others} out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,7 @@ def probe(
     seed: int = 0,
     source: dict | None = None,
     progress: Callable[[str, int, int], None] = silent,
+    circuits: bool = False,
 ) -> Findings:
     """Measures every head of ``model`` on annotated cases: chosen on ``select``, quoted on ``report``.
 
@@ -52,7 +53,7 @@ def probe(
     lists of the cases' tokens, a task of its own. ``source``: what heads.json shall say of where the model comes
     from. Counterfactuals must stand next to each other. Tasks with too few cases or templates are not measured;
     ``Findings.too_few`` says why. ``progress`` is called with (text, done, total): what is being measured and
-    how many of all tasks have been.
+    how many of all tasks have been. ``circuits``: also which few heads suffice, and which head feeds which.
     """
     block_size = model.config.block_size
     tasks, too_few = encode_tasks(tokenizer, select, report, block_size, seed) if report else ({}, [])
@@ -63,7 +64,7 @@ def probe(
         def say(what: str) -> None:
             progress(f"{name}: {what}", i, n)
 
-        return measure_task(model, *tasks[name], untrained[name], seed, say)
+        return measure_task(model, *tasks[name], untrained[name], seed, say, circuits)
 
     results = [measured(i, name) for i, name in enumerate(tasks)]
     if tasks:

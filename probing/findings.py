@@ -9,7 +9,8 @@ from pathlib import Path
 from common.atomic import json_text, replace_durably
 from model import GPT
 from probing.alignment import Alignment
-from probing.effects import Effect, NecessaryHeads
+from probing.circuits import necessary_json
+from probing.effects import Effect
 from probing.heads import head_names, parse_head
 from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
 from probing.splits import Split
@@ -105,19 +106,6 @@ def head_json(result: TaskResult, name: str) -> dict:
 def effect_json(effect: Effect) -> dict:
     record = {"drop": effect.drop, "ci": effect.ci, "flip": effect.flip, "reference": effect.reference}
     return record | ({"directions": effect.directions} if effect.directions else {})
-
-
-def necessary_json(necessary: NecessaryHeads | None) -> dict | None:
-    if necessary is None:
-        return None
-    columns = zip(
-        necessary.heads, necessary.preference, necessary.preference_ci, necessary.drop, necessary.random, strict=True
-    )
-    steps = [
-        {"head": head, "preference": preference, "ci": ci, "drop": drop, "random_drop": mean, "random_most": most}
-        for head, preference, ci, drop, (mean, most) in columns
-    ]
-    return {"complete": necessary.complete, "heads": necessary.heads, "steps": steps}
 
 
 def by_site_json(result: TaskResult) -> dict:

@@ -14,7 +14,8 @@ from data.cases.case import counterfactual_groups
 from data.text.download import silent
 from model import GPT
 from probing.behaviour import Behaviour, judge
-from probing.effects import Effects, NecessaryHeads, find_necessary_heads, measure_effects
+from probing.circuits import NecessaryHeads, find_necessary_heads
+from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, score_heads
 from probing.interventions import Say, mean_outputs
 from probing.predictions import (
@@ -228,10 +229,12 @@ def measure_task(
     untrained: Quoted,
     seed: int,
     say: Say = silent,
+    circuits: bool = False,
 ) -> TaskResult:
     """Everything about one task; ``select`` and ``report`` are its cases, counterfactuals next to each other.
 
     ``untrained``: what untrained models quote on it (``quote_untrained``). ``seed`` draws the cases to resample from.
+    ``circuits``: also measure heads in sets, see ``probing.circuits``.
     """
     say("where heads look")
     chosen, split = Split(select), Split(report)

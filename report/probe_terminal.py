@@ -10,7 +10,7 @@ from rich.table import Table
 
 from common.visible import visible_name, visible_text
 from probing.behaviour import LIKELIEST, MEANINGS
-from probing.effects import NecessaryHeads
+from probing.circuits import NecessaryHeads
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads

@@ -165,4 +165,4 @@ def test_minimal_pairs_are_compared_instead_of_heads(script, error_of, finished_
     assert found["all"]["pairs"] == 1
     assert (heads.read_bytes() if heads.exists() else None) == before, "what the heads do is left as it was"
     message = error_of("probe", f"run={finished_run}", f"pairs={path}", "text_file=a.txt")
-    assert "leave cases, text_file and dynamics out" in message
+    assert "leave cases, text_file, dynamics and circuits out" in message

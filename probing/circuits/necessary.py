@@ -1,0 +1,122 @@
+"""A small set of heads that is necessary: without it the model no longer knows the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.text.download import silent
+from model import GPT
+from probing.behaviour import preferred
+from probing.heads import head_names
+from probing.interventions import Say, measure, single_heads, without_sets
+from probing.splits import Split
+
+SEARCHED = 100  # cases on which sets of heads are searched and compared
+CANDIDATES, LARGEST_SET, RANDOM_SETS = 12, 8, 10
+ENOUGH = 0.55  # the search ends where the answer is preferred hardly more often than by chance
+
+
+@dataclass(frozen=True)
+class NecessaryHeads:
+    """Heads without which a model no longer knows the answer, found on *select* one by one, quoted on *report*.
+
+    After each head: ``preference``, how often the answer is still preferred to the foil, with its interval, and
+    ``drop`` in nats; ``random``: the mean and the largest drop of as many other heads, or of any heads where these are
+    too few. ``complete``: whether the last preference may be chance: its interval reaches down to 1/2.
+    """
+
+    heads: tuple[str, ...]
+    preference: tuple[float, ...]
+    preference_ci: tuple[tuple[float, float], ...]
+    drop: tuple[float, ...]
+    random: tuple[tuple[float, float], ...]
+    complete: bool
+
+
+def find_necessary_heads(
+    model: GPT,
+    select: Split,
+    report: Split,
+    means: Tensor,
+    judged_by: str,
+    seed: int,
+    say: Say = silent,
+) -> NecessaryHeads:
+    """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
+
+    Heads share work, and repair each other: single effects do not add up, which is why each is chosen with the earlier
+    ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: see `behaviour`.
+    """
+    names, singles = head_names(model), single_heads(model)
+    select, report = select.part(SEARCHED), report.part(SEARCHED)
+    left, out, chosen = [*range(len(names))], torch.zeros_like(singles[0]), []
+    while left and len(chosen) < LARGEST_SET:
+        say(f"which heads are necessary together, {len(chosen)} found")
+        tried = torch.stack([out | singles[k] for k in left])
+        odds = measure(model, select.cases, {"mean_ablation": without_sets(tried, means)})["mean_ablation"]
+        order = odds.mean(1).argsort().tolist()
+        out = tried[order[0]]
+        chosen.append(left[order[0]])
+        left = [left[i] for i in order[1:CANDIDATES]]
+        if preferred(odds[order[0]].numpy(), judged_by).mean() <= ENOUGH:
+            break
+    needed = [names[k] for k in prune(model, select, chosen, means, judged_by)]
+    return quote_sets(model, report, needed, means, judged_by, seed)
+
+
+def prune(model: GPT, select: Split, chosen: list[int], means: Tensor, judged_by: str) -> list[int]:
+    """What is left of a set of heads when those are put back, the first chosen first, that it does not need."""
+    singles = single_heads(model)
+    for k in list(chosen):
+        fewer = [other for other in chosen if other != k]
+        if fewer:
+            odds = measure(model, select.cases, {"set": without_sets(singles[fewer].any(0)[None], means)})["set"]
+            if preferred(odds.numpy(), judged_by).mean() <= ENOUGH:
+                chosen = fewer
+    return chosen
+
+
+def quote_sets(
+    model: GPT, report: Split, chosen: Sequence[str], means: Tensor, judged_by: str, seed: int
+) -> NecessaryHeads:
+    """The sets of the first 1, 2, ... of ``chosen`` on *report*, beside as many heads at random."""
+    names, singles = head_names(model), single_heads(model)
+    first = [singles[[names.index(name) for name in chosen[:k]]].any(0) for k in range(1, len(chosen) + 1)]
+    rng = np.random.default_rng(seed)
+    others = [k for k, name in enumerate(names) if name not in chosen]
+    others = others if len(others) >= len(chosen) else [*range(len(names))]
+    drawn = [
+        singles[rng.choice(others, k, replace=False)].any(0)
+        for k in range(1, len(chosen) + 1)
+        for _ in range(RANDOM_SETS)
+    ]
+    measured = measure(model, report.cases, {"sets": without_sets(torch.stack([*first, *drawn]), means)})
+    odds, clean = (measured[name].double().numpy() for name in ("sets", "clean"))
+    drops = (clean - odds).mean(1)
+    random = drops[len(chosen) :].reshape(len(chosen), RANDOM_SETS)
+    shares = preferred(odds[: len(chosen)], judged_by)
+    intervals = [(float(low), float(high)) for low, high in report.intervals(shares.T)]
+    return NecessaryHeads(
+        heads=tuple(chosen),
+        preference=tuple(shares.mean(1).tolist()),
+        preference_ci=tuple(intervals),
+        drop=tuple(drops[: len(chosen)].tolist()),
+        random=tuple((float(row.mean()), float(row.max())) for row in random),
+        complete=intervals[-1][0] <= 0.5,
+    )
+
+
+def necessary_json(necessary: NecessaryHeads | None) -> dict | None:
+    if necessary is None:
+        return None
+    columns = zip(
+        necessary.heads, necessary.preference, necessary.preference_ci, necessary.drop, necessary.random, strict=True
+    )
+    steps = [
+        {"head": head, "preference": preference, "ci": ci, "drop": drop, "random_drop": mean, "random_most": most}
+        for head, preference, ci, drop, (mean, most) in columns
+    ]
+    return {"complete": necessary.complete, "heads": necessary.heads, "steps": steps}
