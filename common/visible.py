@@ -2,11 +2,15 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 SHOWN = {"\n": "↵", "\t": "⇥", " ": " ", "\x7f": "␡"}
 SPACES = re.compile(" {2,}| $")  # that would go unseen
 START = "⟨start⟩"  # of a text: the end token, which has no bytes of its own
 END = "⟨end⟩"  # the same token after a text
+GOES_ON = "◦"  # a token whose bytes all belong to a character that an earlier token began
 JOINERS = "\u200c\u200d"  # between letters and inside emoji, where they belong to what is seen
 
 
@@ -20,6 +24,20 @@ def visible(piece: bytes) -> str:
     text = piece.decode(errors="backslashreplace")
     text = SPACES.sub(lambda spaces: "␣" * len(spaces[0]), text)
     return "".join(map(visible_character, text))
+
+
+def visible_tokens(pieces: Sequence[bytes]) -> list[str]:
+    """What to show for each token of a text: a character of several tokens stands whole in the one that begins it."""
+    text = b"".join(pieces).decode(errors="surrogateescape")
+    raw = text.encode(errors="surrogateescape")
+    sizes = (1 if "\udc80" <= c <= "\udcff" else len(c.encode()) for c in text)
+    character_ends = list(accumulate(sizes))
+    ends = accumulate(map(len, pieces))
+    cuts = [0, *(character_ends[bisect_left(character_ends, end)] if end else 0 for end in ends)]
+    return [
+        GOES_ON if piece and start == end else visible(raw[start:end])
+        for piece, (start, end) in zip(pieces, pairwise(cuts), strict=True)
+    ]
 
 
 def visible_character(character: str) -> str:

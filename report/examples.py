@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from common.visible import START, visible
+from common.visible import START, visible, visible_tokens
 from data import EncodedCase, Tokenizer
 from data.cases.case import SITES, Span, answer_columns, counterfactual_groups, encode_case
 from model import GPT
@@ -77,7 +77,7 @@ def text_of_case(model: GPT, tokenizer: Tokenizer, case: EncodedCase) -> Text:
     scores = score_answers(model, *answer_columns([case]))
     return Text(
         ids=case.tokens,
-        tokens=visible_tokens(tokenizer, case.tokens),
+        tokens=words_of(tokenizer, case.tokens),
         sites=[Site(name, SITES[name], position) for name, position in case.sites.items()],
         gold=case.gold,
         distractors=case.distractors,
@@ -89,13 +89,14 @@ def text_of_case(model: GPT, tokenizer: Tokenizer, case: EncodedCase) -> Text:
     )
 
 
-def visible_tokens(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
-    return [START if token == tokenizer.end else visible(tokenizer.pieces[token]) for token in tokens]
+def words_of(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
+    shown = visible_tokens([tokenizer.pieces[token] for token in tokens])
+    return [START if token == tokenizer.end else text for token, text in zip(tokens, shown, strict=True)]
 
 
 def text_from_its_end(tokenizer: Tokenizer, tokens: Sequence[int]) -> Text:
     """A text without annotations, looked at from its last token."""
-    words = visible_tokens(tokenizer, tokens)
+    words = words_of(tokenizer, tokens)
     return Text(tuple(tokens), words, [Site(words[-1].strip(), "the last word", len(tokens) - 1)])
 
 

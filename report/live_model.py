@@ -11,7 +11,6 @@ from torch import Tensor
 
 from common.atomic import json_text
 from common.errors import InputError
-from common.visible import visible
 from data import Tokenizer
 from model import GPT
 from storage.weights import get_parameters
@@ -49,11 +48,9 @@ def float16(name: str, tensor: Tensor) -> np.ndarray:
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> dict:
-    """``tokens``: the bytes of each, in base64; ``shown``: how those look that are not simply their text."""
-    pieces = tokenizer.pieces[:-1]
-    shown = {i: text for i, piece in enumerate(pieces) if (text := visible(piece)).encode() != piece}
-    tokens = [base64.b64encode(piece).decode() for piece in pieces]
-    return {"kind": tokenizer.kind, "start": tokenizer.start, "tokens": tokens, "shown": shown}
+    """``tokens``: the bytes of each, in base64."""
+    tokens = [base64.b64encode(piece).decode() for piece in tokenizer.pieces[:-1]]
+    return {"kind": tokenizer.kind, "start": tokenizer.start, "tokens": tokens}
 
 
 @torch.no_grad()

@@ -27,8 +27,8 @@ SCRIPTS = {
     "training": (*SHARED, "losses", "references", "samples", "training"),
     "live": ("dom", *LIVE, "live/page"),
     "worker": (  # runs beside a page, and gets the model from it
-        *("live/tokenizer", "live/weights", "live/arithmetic", "live/interventions", "live/attention", "live/network"),
-        *("live/words", "live/worker"),
+        *("live/visible", "live/tokenizer", "live/weights", "live/arithmetic", "live/interventions", "live/attention"),
+        *("live/network", "live/words", "live/worker"),
     ),
 }
 

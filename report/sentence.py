@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from common.errors import InputError
-from common.visible import END, visible, visible_name, visible_text
+from common.visible import END, visible, visible_name, visible_text, visible_tokens
 from data import Tokenizer
 from data.text.words import missing_words, words_in_pieces
 from model import GPT
@@ -100,7 +100,7 @@ def new_printer(
 
 
 def in_pieces(pieces: list[bytes]) -> str:
-    return "·".join(map(visible, pieces)).lstrip()
+    return "·".join(visible_tokens(pieces)).lstrip()
 
 
 def probability(p: float) -> str:

@@ -3,7 +3,6 @@
 // GPT-2's way to cut text into words before merging. JavaScript's own \s lacks U+0085 and has U+FEFF.
 const wordsPattern =
   /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
-const END = "⟨end⟩"; // what the end token is shown as
 const REMEMBERED = 20_000; // words, each with its ids
 const LONGEST_REMEMBERED = 100; // characters
 
@@ -20,6 +19,16 @@ function binary(bytes) {
 function fromBinary(characters) {
   const bytes = new Uint8Array(characters.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
+
+function concatenated(pieces) {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
   return bytes;
 }
 
@@ -89,16 +98,16 @@ function mergePairs(word, ids) {
 /** Ids 0 to `end`; `end` separates documents and has no bytes. */
 class Tokenizer {
   /** `json`: as report/live_model.py writes it. */
-  constructor({ kind, start, tokens, shown }) {
+  constructor({ kind, start, tokens }) {
     this.kind = kind;
     this.start = start;
-    this.shown = shown;
     this.end = tokens.length;
     const raw = tokens.map(atob);
     this.ids = new Map(raw.map((token, id) => [token, id]));
     this.pieces = [...raw, ""].map(fromBinary);
     this.known = new Map(); // ids by word
-    this.byShown = new Map([[END, this.end], ...Object.entries(shown).map(([id, text]) => [text, +id])]);
+    this.shown = [...this.pieces.slice(0, -1).map(visible), END];
+    this.byShown = new Map(this.shown.map((text, id) => [text, id]).filter(([text, id]) => text !== toText(this.pieces[id])));
     this.inside = Uint8Array.from(this.pieces, ([first]) => first >= 0x80 || isLetter(first)); // 1: may stand inside a word
   }
 
@@ -127,13 +136,7 @@ class Tokenizer {
   }
 
   decodeBytes(ids) {
-    const bytes = new Uint8Array(ids.reduce((sum, id) => sum + this.pieces[id].length, 0));
-    let at = 0;
-    for (const id of ids) {
-      bytes.set(this.pieces[id], at);
-      at += this.pieces[id].length;
-    }
-    return bytes;
+    return concatenated(ids.map((id) => this.pieces[id]));
   }
 
   /** The text of these tokens; bytes that are no UTF-8 become U+FFFD. */
@@ -141,8 +144,9 @@ class Tokenizer {
     return toText(this.decodeBytes(ids));
   }
 
-  /** What to show for a token: nothing invisible, nothing that acts (common/visible.py). */
-  show(id) {
-    return id === this.end ? END : (this.shown[id] ?? toText(this.pieces[id]));
+  /** What to show for each of these tokens. */
+  show(ids) {
+    const texts = visibleTokens(ids.map((id) => this.pieces[id]));
+    return ids.map((id, i) => (id === this.end ? END : texts[i]));
   }
 }

@@ -90,8 +90,8 @@ function nextWords(reading, tokens, edits, tokenizer, n) {
   readEnd(reading, tokens, edits);
   const described = words.map((word) => ({
     ids: word.ids,
-    pieces: word.ids.map((id, i) => ({ text: tokenizer.show(id), p: word.p[i] })),
-    text: word.ids.length > 1 ? tokenizer.decode(word.ids) : tokenizer.show(word.ids[0]),
+    pieces: tokenizer.show(word.ids).map((text, i) => ({ text, p: word.p[i] })),
+    text: visible(tokenizer.decodeBytes(word.ids)) || END,
     written: writtenText(tokenizer.decodeBytes(word.ids)),
     p: word.p.reduce((product, of) => product * of, 1),
   }));

@@ -87,7 +87,7 @@ class LiveWorker {
       ...(parted && !parted.error ? oddsOfWords(of.reading, tokens, own, parted) : NO_ODDS),
     });
     return {
-      tokens: tokens.map((id) => ({ id, text: this.tokenizer.show(id) })),
+      tokens: this.tokenizer.show(tokens).map((shown, i) => ({ id: tokens[i], text: shown })),
       dropped,
       row: at,
       stale,
@@ -138,7 +138,7 @@ class LiveWorker {
       const token = sample(nextLogits(reading), temperature, uniform(seed, ids.length));
       ids.push(token);
       context = [...context, token];
-      this.answer({ id, token: { id: token, text: this.tokenizer.show(token), whole: this.followed(text, ids) } });
+      this.answer({ id, token: { id: token, text: this.tokenizer.shown[token], whole: this.followed(text, ids) } });
     }
     return { done: true, text: this.followed(text, ids), ids };
   }

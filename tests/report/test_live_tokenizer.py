@@ -14,12 +14,12 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Page
 
-from common.visible import END, visible
+from common.visible import END, visible, visible_tokens
 from data import Tokenizer
 from data.text.tokenizers import N_BYTES, WORD_PATTERN, byte_tokenizer, gpt2_tokenizer, train_bpe
 from report.live_model import tokenizer_json
 
-SCRIPT = ROOT / "report" / "live" / "tokenizer.js"
+SCRIPTS = [ROOT / "report" / "live" / name for name in ("visible.js", "tokenizer.js")]
 SENTENCES = [
     "Tom met Anna. He said, my name is Tom.\n",
     "don't   stop\n\n  now, it's 2026; they'll have 1,000 of'em",
@@ -90,7 +90,8 @@ def gpt2(input_folder: Path) -> Tokenizer:
 @pytest.fixture
 def page(open_page, tmp_path) -> Page:
     path = tmp_path / "page.html"
-    path.write_text(f'<meta charset="utf-8"><script>{SCRIPT.read_text(encoding="utf-8")}</script>', encoding="utf-8")
+    scripts = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
+    path.write_text(f'<meta charset="utf-8"><script>{scripts}</script>', encoding="utf-8")
     return open_page(path)
 
 
@@ -160,15 +161,23 @@ def test_a_document_begins_with_the_end_token_and_its_start(page, start):
 
 def test_tokens_are_decoded_and_shown_as_in_python(page, tokenizer):
     give(page, tokenizer)
-    assert ask(page, "tokenizer.pieces.map((_, id) => tokenizer.show(id))") == [
-        *map(visible, tokenizer.pieces[:-1]),
-        END,
-    ]
+    assert ask(page, "tokenizer.shown") == [*map(visible, tokenizer.pieces[:-1]), END]
     assert list(map(bytes, ask(page, "tokenizer.pieces.map(piece => [...piece])"))) == tokenizer.pieces
     rng = Random(0)
     runs = [rng.choices(range(tokenizer.vocab_size), k=9) for _ in range(200)]
     runs.append(tokenizer.encode("\ufeffa").tolist())
     assert ask(page, "argument.map(ids => tokenizer.decode(ids))", runs) == list(map(tokenizer.decode, runs))
+    older = [run for run in runs if "Cn" not in map(unicodedata.category, tokenizer.decode(run))]  # than the browser
+    shown = [[text or END for text in visible_tokens([tokenizer.pieces[id] for id in run])] for run in older]
+    assert ask(page, "argument.map(ids => tokenizer.show(ids))", older) == shown
+
+
+def test_every_character_is_shown_as_in_python(page):
+    give(page, MAKERS["bytes"]())
+    characters = [chr(i) for i in range(0x110000) if unicodedata.category(chr(i)) not in ("Cn", "Cs")]
+    assert ask(page, "argument.map(text => visible(utf8.encode(text)))", characters) == [
+        visible(character.encode()) for character in characters
+    ]
 
 
 def test_typing_into_a_thousand_tokens_takes_a_few_milliseconds(page):

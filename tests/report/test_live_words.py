@@ -12,7 +12,7 @@ from live_worker import answer, blank_file, open_model
 from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
 
-from common.visible import END, visible
+from common.visible import END, visible, visible_tokens
 from data import Tokenizer
 from data.text.tokenizers import train_bpe
 from model import GPT, GPTConfig
@@ -55,7 +55,7 @@ def assert_same_words(found: Sequence[dict], model: GPT, tokenizer: Tokenizer, t
     for word, other in zip(found, expected, strict=False):
         assert [piece["p"] for piece in word["pieces"]] == pytest.approx(other.probabilities, rel=1e-3)
         assert word["p"] == pytest.approx(other.probability, rel=1e-3)
-        shown = [visible(tokenizer.pieces[id]) or END for id in other.pieces]
+        shown = [text or END for text in visible_tokens([tokenizer.pieces[id] for id in other.pieces])]
         assert [piece["text"] for piece in word["pieces"]] == shown
         assert word["text"] == (visible(tokenizer.decode_bytes(other.pieces)) or END)
 
