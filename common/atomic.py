@@ -241,5 +241,6 @@ def locked(path: Path, waiting: Callable[[], None] | None) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # who waits for it sees that it is gone, and makes it anew
+        if os.name != "nt":  # where the release does it
+            path.unlink(missing_ok=True)  # who waits for it sees that it is gone, and makes it anew
         lock.release()

@@ -27,6 +27,11 @@ def exact(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def in_double(x: Tensor) -> Tensor:
+    """x in float64; on the CPU where MPS has it, which knows no such numbers."""
+    return x.cpu().double() if x.device.type == "mps" else x.double()
+
+
 def features(x: Tensor) -> Tensor:
     """phi: [..., d] -> positive numbers [..., 2 d] that sum to 1, none so small that a row's weights could all be 0."""
     return torch.cat((x, -x), dim=-1).softmax(-1).clamp(min=SMALLEST)
@@ -80,12 +85,12 @@ class LinearAttention(CausalSelfAttention):
             return (z[..., :-1] / z[..., -1:]).to(dtype), state
 
     def weights(self, q: Tensor, k: Tensor, rows: Tensor) -> Tensor:
-        left = k[..., -1].double().cumsum(-1)  # differences of long sums
-        here = left.gather(2, rows[:, None].expand(-1, self.n_head, -1))
-        unseen = ~self.visible(rows, k.size(2))[:, None]
+        left = in_double(k[..., -1]).cumsum(-1)  # differences of long sums
+        here = left.gather(2, rows[:, None].expand(-1, self.n_head, -1).to(left.device))
+        unseen = ~self.visible(rows, k.size(2))[:, None].to(left.device)
         between = (here[..., None] - left[:, :, None]).masked_fill(unseen, -math.inf).exp()  # [B, H, R, T]
         with torch.autocast(q.device.type, enabled=False):
-            weights = features(exact(q)) @ features(k[..., :-1]).mT * between.to(k.dtype)
+            weights = features(exact(q)) @ features(k[..., :-1]).mT * between.to(k.device, k.dtype)
             return (weights / weights.sum(-1, keepdim=True)).type_as(q)
 
     def new_state(self, batch: int, like: Tensor) -> Tensor:

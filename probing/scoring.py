@@ -95,7 +95,7 @@ def score_sequences(model: GPT, sequences: Sequence[Sequence[int]]) -> Tensor:
         logits = model(tokens[:, :-1])  # [B, T, V]
         losses = F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")  # [B, T]
         inside = torch.arange(1, tokens.size(1), device=device) < lengths[:, None]
-        scores[chosen] = -(losses * inside).double().sum(1).cpu()
+        scores[chosen] = -(losses * inside).cpu().double().sum(1)
     return scores
 
 

@@ -267,6 +267,7 @@ def test_a_missing_run_is_named_with_those_there_are(error_of, finished_run, nam
         (("data=files", "data.path=bad.jsonl"), "bad.jsonl, line 1: not JSON"),
         (("tokens_per_step=10",), "tokens_per_step=10: must be a multiple of model.block_size=128; give 128"),
         (("device=tpu9",), "device=tpu9"),
+        (("device=meta",), "device=meta: this project runs on cpu, cuda, mps"),
         (("model.n_layr=1",), "did you mean model.n_layer?"),
     ],
 )

@@ -40,6 +40,8 @@ def pick_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in MICRO_BATCH_TOKENS:
+            raise InputError(f"device={name}: this project runs on {', '.join(MICRO_BATCH_TOKENS)}")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device={name}: {str(error).splitlines()[0]}") from None

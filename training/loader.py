@@ -28,8 +28,9 @@ class Loader:
         """Reads the next batch, [sequences, T + 1], ahead of time."""
         ids = torch.from_numpy(self.batches.next())
         if self.device.type == "cuda":
-            ids = ids.pin_memory()
-        self.ahead = ids.to(self.device, non_blocking=True)
+            self.ahead = ids.pin_memory().to(self.device, non_blocking=True)
+        else:  # MPS would copy memory that may be another batch's by then
+            self.ahead = ids.to(self.device)
         return self.ahead
 
     def state(self) -> dict[str, int]:

@@ -141,10 +141,10 @@ def measure_looks(
         tokens = torch.from_numpy(windows.tokens[chosen, :-1]).to(device)
         hooks = LooksHooks(model, relation_codes(tokens, torch.from_numpy(kinds.key[chosen]).to(device)), indices)
         show_patterns(model, tokens, hooks)
-        sums = sums + torch.cat(hooks.sums).double().cpu().numpy()  # [K, R + 2]
-        uniform = uniform + np.repeat(torch.cat(hooks.uniform).double().cpu().numpy(), model.config.n_head, axis=0)
+        sums = sums + torch.cat(hooks.sums).cpu().double().numpy()  # [K, R + 2]
+        uniform = uniform + np.repeat(torch.cat(hooks.uniform).cpu().double().numpy(), model.config.n_head, axis=0)
         possible = possible + np.repeat(torch.stack(hooks.possible).cpu().numpy(), model.config.n_head, axis=0)
-        sizes = sizes + len(chosen) * torch.cat(hooks.sizes, dim=1).double().cpu().numpy()
+        sizes = sizes + len(chosen) * torch.cat(hooks.sizes, dim=1).cpu().double().numpy()
         collect(candidates, hooks.largest, chosen)
         done += len(chosen)
         say(done)
