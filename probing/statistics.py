@@ -36,24 +36,24 @@ class Bootstrap:
             drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)  # [resamples, clusters]
             self.draws.append(drawn.astype(float))
 
-    def intervals(self, values: np.ndarray) -> np.ndarray:
-        """values [N, K] -> lower and upper ends [K, 2] for each column's mean."""
-        bounds = []
+    def intervals(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
+        """values [N, K] -> lower and upper ends [K, 2] for each column's mean, or its sum over that of ``per`` [N]."""
+        per, bounds = np.ones(len(values)) if per is None else per, []
         for cluster, drawn in zip(self.ways, self.draws, strict=True):
             sums = np.zeros((drawn.shape[1], values.shape[1]))
             np.add.at(sums, cluster, values)
-            means = drawn @ sums / (drawn @ np.bincount(cluster))[:, None]
+            means = drawn @ sums / (drawn @ np.bincount(cluster, per))[:, None]
             if drawn.shape[1] == 1:  # nothing is known of how clusters differ
-                bounds.append(np.stack((values.min(0), values.max(0))))
+                bounds.append(np.stack((values.min(0), values.max(0))) / per.mean())
                 continue
             tail = expanded_tail(drawn.shape[1])
             bounds.append(np.quantile(means, (tail, 1 - tail), axis=0))
         low, high = np.array(bounds).min((0, 1)), np.array(bounds).max((0, 1))
         return np.stack((low, high), axis=1)
 
-    def interval(self, values: np.ndarray) -> tuple[float, float]:
+    def interval(self, values: np.ndarray, per: np.ndarray | None = None) -> tuple[float, float]:
         """The same for one column [N]."""
-        low, high = self.intervals(values[:, None])[0]
+        low, high = self.intervals(values[:, None], per)[0]
         return float(low), float(high)
 
 

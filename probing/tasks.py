@@ -14,7 +14,7 @@ from data.cases.case import counterfactual_groups
 from data.text.download import silent
 from model import GPT
 from probing.behaviour import Behaviour, judge
-from probing.circuits import NecessaryHeads, find_necessary_heads
+from probing.circuits import NecessaryHeads, Sufficiency, find_necessary_heads, measure_sufficiency
 from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, score_heads
 from probing.interventions import Say, mean_outputs
@@ -71,7 +71,8 @@ class TaskResult:
     """All that was measured on one task; ``heads``, ``cases`` and every number are of the *report* split.
 
     ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` (by
-    intervention and head) is empty and ``necessary`` None where the model does not resolve the task.
+    intervention and head) is empty and ``necessary`` None where the model does not resolve the task, and so is
+    ``sufficient``, and where it was not asked for.
     """
 
     name: str
@@ -83,6 +84,7 @@ class TaskResult:
     best: str
     effects: Effects
     necessary: NecessaryHeads | None
+    sufficient: Sufficiency | None = None
 
     @property
     def resolved(self) -> bool:
@@ -246,13 +248,17 @@ def measure_task(
         "untrained": untrained,
     }
     quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, behaviour.resolved)
-    effects, necessary = {}, None
+    effects, necessary, sufficient = {}, None, None
     if behaviour.resolved:
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
         effects = measure_effects(model, split, own_sites, looking, means, seed, say)
         necessary = find_necessary_heads(model, chosen, split, means, behaviour.judged_by, seed, say)
+        if circuits:
+            sufficient = measure_sufficiency(
+                model, chosen, split, own_sites, necessary, means, behaviour.judged_by, seed, say
+            )
     return TaskResult(
         name=report[0].case.task,
         cases=report,
@@ -263,6 +269,7 @@ def measure_task(
         best=report_heads.names[best_predictor(select_heads)[1]],
         effects=effects,
         necessary=necessary,
+        sufficient=sufficient,
     )
 
 

@@ -32,6 +32,16 @@ def test_a_single_cluster_says_no_more_than_its_cases():
     assert Bootstrap(["a", "b", "c"], ["same"] * 3).interval(values) == (0.2, 0.9)
 
 
+def test_a_ratio_of_means_has_the_interval_of_a_mean_where_what_it_is_per_is_the_same_everywhere():
+    values = np.random.default_rng(0).normal(size=40)
+    bootstrap = Bootstrap([str(i // 4) for i in range(40)])
+    half = tuple(end / 2 for end in bootstrap.interval(values))
+    assert bootstrap.interval(values, per=np.full(40, 2.0)) == pytest.approx(half)
+    per = np.linspace(1, 5, 40)  # a ratio that is the same everywhere is sure
+    assert bootstrap.interval(0.3 * per, per=per) == pytest.approx((0.3, 0.3))
+    assert Bootstrap(["same"] * 2).interval(np.array([1.0, 4.0]), per=np.array([2.0, 6.0])) == (0.25, 1.0)
+
+
 def test_columns_have_the_intervals_that_they_have_alone():
     values = np.random.default_rng(0).normal(size=(40, 3))
     bootstrap = Bootstrap([str(i // 4) for i in range(40)])

@@ -1,0 +1,256 @@
+"""Which few heads suffice: a set of heads is kept, and the outputs of all other heads become their means.
+
+Heads are put in order on *select*: first the necessary ones; greedily; by their single effects; at random. On *report*
+the answer's log-odds and preference are measured with the first 0, 1, 2, ... heads of each order. The *share* of a set
+is how far it comes from no head to all heads: (odds - none) / (all - none), in mean log-odds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.text.download import silent
+from model import GPT
+from probing.behaviour import preferred
+from probing.circuits.hypotheses import EPSILON, QUANTILE, Equivalence, Member, equivalence, inflate, minimality
+from probing.circuits.necessary import SEARCHED, NecessaryHeads
+from probing.heads import head_names
+from probing.interventions import Say, at_sites, measure, paths_to_answer, single_heads, without_sets
+from probing.splits import Split
+
+ENOUGH = 0.9  # the share that a sufficient set reaches
+MOST_HEADS = 24  # of a model with more heads, the most promising alone are tried
+RANDOM_ORDERS = 10
+
+
+@dataclass(frozen=True)
+class Point:
+    """The mean log-odds of answer to foil, in nats, and how often the answer is preferred, with 95 % intervals."""
+
+    log_odds: float
+    ci: tuple[float, float]
+    preference: float
+    preference_ci: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the first 0, 1, 2, ... ``heads`` of an order do alone.
+
+    ``area``: the mean share over all sizes from 1; 1 if the first head does it all; None where all heads together
+    bring nothing. Random orders have no ``heads``, means for values, and ranges over orders for intervals.
+    """
+
+    heads: tuple[str, ...]
+    points: tuple[Point, ...]
+    area: float | None
+    area_ci: tuple[float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sufficiency:
+    """Sets of heads kept alone, on *report*: with ``none``, with ``all`` of the model's ``n_heads``, and ``curves`` by
+    order: "necessary", "greedy", "effect" and "random". Sizes go up to ``largest``.
+
+    ``heads``: the first of the greedy order that reach ENOUGH on *select*, or all that were tried where these do not
+    (``reached``); ``share``, on *report*, is None where all heads together bring nothing. ``circuit``, ``complement``:
+    whether these heads alone, and all others alone, are as good as the whole model; ``members``: whether each is
+    needed.
+    """
+
+    cases: int
+    n_heads: int
+    largest: int
+    none: Point
+    all: Point
+    curves: dict[str, Curve]
+    heads: tuple[str, ...]
+    reached: bool
+    share: float | None
+    share_ci: tuple[float, float] | None
+    circuit: Equivalence
+    complement: Equivalence
+    members: tuple[Member, ...]
+
+
+def sufficiency_json(found: Sufficiency | None) -> dict | None:
+    """As heads.json has it, with the constants that its words need."""
+    constants = {"enough": ENOUGH, "epsilon": EPSILON, "quantile": QUANTILE}
+    return None if found is None else {**constants, **asdict(found)}
+
+
+def measure_sufficiency(
+    model: GPT,
+    select: Split,
+    report: Split,
+    sites: dict[str, str],
+    necessary: NecessaryHeads,
+    means: Tensor,
+    judged_by: str,
+    seed: int,
+    say: Say = silent,
+) -> Sufficiency:
+    """Which heads suffice; ``sites``: where each head is changed by weight swap; ``means``: see ``mean_outputs``."""
+    names = head_names(model)
+    select, report = select.part(SEARCHED), report.part(SEARCHED)
+    orders = orders_by_effect(model, select, sites, necessary, means, say)
+    orders["greedy"], enough = greedy_order(model, select, orders["necessary"], means, say)
+    rng = np.random.default_rng(seed)
+    at_random = [rng.permutation(len(names))[: len(orders["greedy"])].tolist() for _ in range(RANDOM_ORDERS)]
+    circuit = orders["greedy"][:enough]
+
+    kept = np.isin(np.arange(len(names)), circuit)
+    inflated, fewer = inflate(kept, seed)
+    sets = {name: first_heads(order, len(names)) for name, order in orders.items()} | {
+        "random": np.concatenate([first_heads(order, len(names)) for order in at_random]),
+        "all": np.ones((1, len(names)), dtype=bool),
+        "circuit": kept[None],
+        "complement": ~kept[None],
+        "without": kept & ~np.eye(len(names), dtype=bool)[circuit],
+        "inflated": inflated,
+        "fewer": fewer,
+    }
+    say("which heads suffice, sets of them kept alone")
+    measured = keep_only(model, report, np.concatenate([*sets.values()]), means)
+    ends = np.cumsum([len(part) for part in sets.values()])
+    odds = dict(zip(sets, np.split(measured, ends[:-1]), strict=True))
+
+    quote = Quote(report, judged_by, none=odds["greedy"][0], all=odds["all"][0])
+    curves = {name: quote.curve([names[k] for k in order], odds[name]) for name, order in orders.items()}
+    curves["random"] = quote.random(odds["random"].reshape(RANDOM_ORDERS, -1, len(report.cases)))
+    share, share_ci = quote.share(odds["circuit"][0])
+    heads = tuple(names[k] for k in circuit)
+    changes, random = odds["circuit"] - odds["without"], odds["inflated"] - odds["fewer"]
+    return Sufficiency(
+        cases=len(report.cases),
+        n_heads=len(names),
+        largest=len(orders["greedy"]),
+        none=quote.points(quote.none[None])[0],
+        all=quote.points(quote.all[None])[0],
+        curves=curves,
+        heads=heads,
+        reached=enough is not None,
+        share=share,
+        share_ci=share_ci,
+        circuit=equivalence(odds["circuit"][0], quote.all, report.cases),
+        complement=equivalence(odds["complement"][0], quote.all, report.cases),
+        members=minimality(heads, changes, random, report.cases, seed),
+    )
+
+
+def keep_only(model: GPT, split: Split, kept: np.ndarray, means: Tensor) -> np.ndarray:
+    """Log-odds [V, N] with each of V sets of heads alone, ``kept`` [V, K]: all other heads are mean-ablated.
+
+    A set is measured once, however often it is asked for; that of all heads is the clean model itself.
+    """
+    singles = single_heads(model)
+    distinct, which = torch.from_numpy(kept).unique(dim=0, return_inverse=True)
+    ablated = torch.einsum("vk,klh->vlh", (~distinct).float(), singles.float()).bool()
+    measured = measure(model, split.cases, {"sets": without_sets(ablated, means)})
+    odds = torch.where(distinct.all(1)[:, None], measured["clean"], measured["sets"])
+    return odds[which].double().numpy()
+
+
+def first_heads(order: Sequence[int], n_heads: int) -> np.ndarray:
+    """The first 0, 1, 2, ... heads of an order as masks over all heads: [len(order) + 1, K]."""
+    rank = np.full(n_heads, len(order))
+    rank[list(order)] = np.arange(len(order))
+    return rank < np.arange(len(order) + 1)[:, None]
+
+
+def orders_by_effect(
+    model: GPT, select: Split, sites: dict[str, str], necessary: NecessaryHeads, means: Tensor, say: Say
+) -> dict[str, list[int]]:
+    """The numbers of the heads in two orders. "necessary": first the necessary heads, then by how much the mean
+    ablation of each costs *select*. "effect": by how much its weight swap costs, or its mean ablation where nothing
+    leads from its site to the answer.
+
+    Of more than MOST_HEADS heads, those alone of which either costs most, and the necessary ones.
+    """
+    names, cases = head_names(model), select.cases
+    paths = {name: np.array(paths_to_answer(model, cases, name, sites[name])) for name in names}
+    swapped = [name for name in names if paths[name].any()]
+    jobs = {"ablated": without_sets(single_heads(model), means)}
+    if swapped:
+        jobs["swapped"] = at_sites(model, cases, swapped, [sites[name] for name in swapped], "weight_swap")
+    say("which heads suffice, one by one")
+    odds = {name: values.double().numpy() for name, values in measure(model, cases, jobs).items()}
+    ablated = (odds["clean"] - odds["ablated"]).mean(1)
+    effect = ablated.copy()
+    for name, after in zip(swapped, odds.get("swapped", ()), strict=True):
+        effect[names.index(name)] = (odds["clean"][0] - after)[paths[name]].mean()
+    first = [names.index(name) for name in necessary.heads]
+    promising = [*first, *(k for k in (-np.maximum(ablated, effect)).argsort().tolist() if k not in first)]
+    tried = promising[:MOST_HEADS]
+    rest = sorted(set(tried) - set(first), key=lambda k: -ablated[k])
+    return {"necessary": [*first, *rest], "effect": sorted(tried, key=lambda k: -effect[k])}
+
+
+def greedy_order(
+    model: GPT, select: Split, tried: Sequence[int], means: Tensor, say: Say
+) -> tuple[list[int], int | None]:
+    """``tried``, each next one the head that brings the log-odds of *select* highest beside those before it; and how
+    many of them reach ENOUGH, None if no number does.
+    """
+    n = single_heads(model).size(0)
+    none, whole = keep_only(model, select, np.array([[False] * n, [True] * n]), means)
+    gap = whole.mean() - none.mean()
+    order, left, reached = [], list(tried), [0.0]
+    while left:
+        say(f"which heads suffice together, {len(order)} found")
+        kept = np.isin(np.arange(n), order) | np.eye(n, dtype=bool)[left]
+        odds = keep_only(model, select, kept, means).mean(1)
+        order.append(left.pop(int(odds.argmax())))
+        reached.append(float(odds.max() - none.mean()))
+    enough = (size for size, brought in enumerate(reached) if brought >= ENOUGH * gap)
+    return order, next(enough, None)
+
+
+@dataclass(frozen=True)
+class Quote:
+    """How sets of heads do on *report*, from log-odds [..., N], beside those with no head and with all of them [N]."""
+
+    report: Split
+    judged_by: str
+    none: np.ndarray
+    all: np.ndarray
+
+    def points(self, odds: np.ndarray) -> tuple[Point, ...]:
+        """Of each set, [V, N]."""
+        shares = preferred(odds, self.judged_by)
+        intervals = self.report.bootstrap.intervals(odds.T), self.report.intervals(shares.T)
+        rows = zip(odds.mean(1), intervals[0], shares.mean(1), intervals[1], strict=True)
+        return tuple(Point(float(mean), pair(ci), float(share), pair(other)) for mean, ci, share, other in rows)
+
+    def share(self, odds: np.ndarray) -> tuple[float | None, tuple[float, float] | None]:
+        """How far log-odds [N] come from no head to all heads, with an interval; None where that is not surely up."""
+        gap = self.all - self.none
+        if self.report.bootstrap.interval(gap)[0] <= 0:
+            return None, None
+        brought = odds - self.none
+        return float(brought.mean() / gap.mean()), self.report.bootstrap.interval(brought, per=gap)
+
+    def curve(self, heads: Sequence[str], odds: np.ndarray) -> Curve:
+        """Of one order, [S + 1, N]."""
+        return Curve(tuple(heads), self.points(odds), *self.share(odds[1:].mean(0)))
+
+    def random(self, odds: np.ndarray) -> Curve:
+        """Of several orders, [orders, S + 1, N]."""
+        means, shares = odds.mean(2), preferred(odds, self.judged_by).mean(2)
+        rows = zip(means.mean(0), ranges(means), shares.mean(0), ranges(shares), strict=True)
+        points = tuple(Point(float(mean), between, float(share), other) for mean, between, share, other in rows)
+        areas = [self.share(order[1:].mean(0))[0] for order in odds]
+        known = np.array([area for area in areas if area is not None])
+        return Curve((), points, *((float(known.mean()), ranges(known[:, None])[0]) if len(known) else (None, None)))
+
+
+def pair(ends: np.ndarray) -> tuple[float, float]:
+    return float(ends[0]), float(ends[1])
+
+
+def ranges(values: np.ndarray) -> list[tuple[float, float]]:
+    """The smallest and the largest of each column of [orders, S]."""
+    return [pair(ends) for ends in np.stack((values.min(0), values.max(0)), axis=1)]
