@@ -9,8 +9,9 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from data.cases.coreference import Document
+from data.cases.litbank import read_annotated
 from data.cases.mine import GOLD, TASKS, Find, Miner
 from experiments.tables import Table
 
@@ -18,47 +19,17 @@ VERDICTS = ("right", "other name", "neither", "not annotated")
 HALVES = ("tried on", "kept aside")
 
 
-class Annotated(NamedTuple):
-    """A text and its mentions: (first character, end, entity)."""
-
-    name: str
-    text: str
-    mentions: list[tuple[int, int, str]]
-
-
-def read_annotated(path: Path) -> Annotated:
-    """One text of LitBank, a sentence a line, tokens parted by blanks, with the annotation beside it."""
-    text = path.read_text(encoding="utf-8")
-    positions, start = [], 0  # of each sentence's tokens
-    for line in text.split("\n"):
-        tokens, at = [], start
-        for token in line.split(" "):
-            tokens.append((at, at + len(token)))
-            at += len(token) + 1
-        positions.append(tokens)
-        start += len(line) + 1
-    spans, entities = {}, {}
-    for line in path.with_suffix(".ann").read_text(encoding="utf-8").splitlines():
-        kind, name, *rest = line.split("\t")
-        if kind == "MENTION":
-            sentence, first, last_sentence, last = map(int, rest[:4])
-            spans[name] = (positions[sentence][first][0], positions[last_sentence][last][1])
-        elif kind == "COREF":
-            entities[name] = rest[0]
-    return Annotated(path.stem, text, [(*spans[name], whom) for name, whom in entities.items()])
-
-
-def entity(document: Annotated, start: int, end: int) -> str | None:
+def entity(document: Document, start: int, end: int) -> str | None:
     """Whom characters ``start`` to ``end`` mean, by the shortest mention that begins or ends with them."""
     holding = [
-        (stop - begin, whom)
-        for begin, stop, whom in document.mentions
-        if begin <= start and end <= stop and (begin == start or stop == end)
+        (one.end - one.start, one.entity)
+        for one in document.mentions
+        if one.start <= start and end <= one.end and (one.start == start or one.end == end)
     ]
     return min(holding)[1] if holding else None
 
 
-def verdict(document: Annotated, find: Find) -> str:
+def verdict(document: Document, find: Find) -> str:
     """One of VERDICTS for a mined case."""
     *mentions, answer = find.segments
     meant = entity(document, answer.start, answer.end)

@@ -48,7 +48,8 @@ class Case:
     ``counterfactual`` is the id of the case that differs in what ``counterfactual_kind`` names: the word that points to
     the antecedent (*cue*, *gender*, *verb*; the answer changes), the *order* of the candidates, an *attribute* of the
     antecedent (it stays, the answer changes), or something that must not matter (*null*). ``chance_loss``: the loss at
-    the answer, in nats, of a model that guesses among all that the reference could be.
+    the answer, in nats, of a model that guesses among all that the reference could be. ``entities``: whom gold means,
+    then whom each distractor does; without them, distractors in the same words mean the same.
     """
 
     id: str
@@ -61,10 +62,13 @@ class Case:
     counterfactual: str | None = None
     counterfactual_kind: str | None = None
     chance_loss: float | None = None
+    entities: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> str:
-        """The words of all candidates, in an order that does not show which of them is meant."""
+        """The names or else the words of all candidates, in an order that does not show which of them is meant."""
+        if self.entities:
+            return " | ".join(sorted(set(self.entities)))
         raw = self.text.encode()
         words = {raw[start:end].decode() for start, end in (*self.spans.gold, *self.spans.distractors)}
         return " | ".join(sorted(words))
@@ -98,10 +102,11 @@ class EncodedCase:
 
     @property
     def rivals(self) -> list[list[Span]]:
-        """The distractors by candidate: mentions in the same words are of the same one."""
+        """The distractors by candidate: by their entities, else mentions in the same words are of the same one."""
         raw, mentions = self.case.text.encode(), {}
-        for (start, end), span in zip(self.case.spans.distractors, self.distractors, strict=False):
-            mentions.setdefault(raw[start:end].lower(), []).append(span)
+        words = [raw[start:end].lower() for start, end in self.case.spans.distractors]
+        for whom, span in zip(self.case.entities[1:] or words, self.distractors, strict=False):
+            mentions.setdefault(whom, []).append(span)
         return list(mentions.values())
 
 

@@ -20,6 +20,7 @@ from data.text.files import LONE_SURROGATE
 OWN_SPLITS = ("select", "report")
 KEYS = tuple(field.name for field in fields(Case))
 SPAN_KEYS = tuple(field.name for field in fields(Spans))
+NO_TEXTS = ("spans", "chance_loss", "entities")
 REQUIRED = ("text", "task", "template", "spans", "foil")
 REQUIRED_SPANS = ("gold", "distractors", "answer")
 LISTS = ("gold", "distractors", "chain")
@@ -96,7 +97,7 @@ def parse_case(line: str, number: int) -> Case:
     record = given(record, KEYS, REQUIRED)
     if record.get("split") == "":  # a case that was read and written again before it was split
         del record["split"]
-    texts = {key: plain_text(key, record[key]) for key in KEYS if key in record and key not in ("spans", "chance_loss")}
+    texts = {key: plain_text(key, record[key]) for key in KEYS if key in record and key not in NO_TEXTS}
     if "split" in texts and texts["split"] not in OWN_SPLITS:
         raise InputError(none_of_splits(texts["split"]))
     spans = parse_spans(record["spans"], texts["text"].encode(), texts["foil"])
@@ -104,6 +105,7 @@ def parse_case(line: str, number: int) -> Case:
         **{"id": f"line-{number}", "split": ""} | texts,
         spans=spans,
         chance_loss=parse_chance_loss(record.get("chance_loss")),
+        entities=parse_entities(record.get("entities"), len(spans.distractors)),
     )
 
 
@@ -139,6 +141,17 @@ def parse_chance_loss(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_CHANCE_LOSS:
         raise InputError(f"chance_loss must be nats from 0 to {LARGEST_CHANCE_LOSS}, not {reprlib.repr(value)}")
     return float(value)
+
+
+def parse_entities(value: object, n_distractors: int) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) != 1 + n_distractors:
+        raise InputError(
+            f"entities must be a list of {1 + n_distractors} names, gold's and one of each of spans.distractors, "
+            f"not {reprlib.repr(value)}"
+        )
+    return tuple(plain_text("entities", name) for name in value)
 
 
 def parse_spans(record: object, raw: bytes, foil: str) -> Spans:

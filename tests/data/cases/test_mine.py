@@ -14,6 +14,7 @@ from common.errors import InputError
 from data.cases.case import Case
 from data.cases.files import parse_cases
 from data.cases.fit import encode_cases
+from data.cases.litbank import read_annotated
 from data.cases.mine import (
     AFTER_PRONOUNS,
     HE_OR_SHE,
@@ -27,7 +28,7 @@ from data.cases.mine import (
 )
 from data.cases.names import Names, People, cut_words
 from data.text.tokenizers import byte_tokenizer
-from experiments.mined_references import read_annotated, verdict
+from experiments.mined_references import verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 LITBANK = ROOT.parent / "shared/data/litbank/coref"
