@@ -74,8 +74,10 @@ class Case:
         return " | ".join(sorted(words))
 
     def to_json(self) -> dict:
-        """The case as one JSON object; spans that it does not have are left out."""
+        """The case as one JSON object; spans and entities that it does not have are left out."""
         record = asdict(self)
+        if not self.entities:
+            del record["entities"]
         record["spans"] = {name: span for name, span in record["spans"].items() if span}
         return record
 

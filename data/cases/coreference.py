@@ -39,7 +39,7 @@ from data.cases.names import People
 PRONOUN, READ, NAME = "annotated_he_or_she", "annotated_pronoun_read", "annotated_name_again"
 PROP, NOM, PRON = "PROP", "NOM", "PRON"
 PERSON = "PER"
-WINDOW = 150  # words of an excerpt, at most: about a block of 256 tokens
+WINDOW = 120  # words of an excerpt, at most: most of them fit into a block of 256 tokens of a small vocabulary
 QUESTION = ' Here "{pronoun}" refers to {answer}.'
 LONGEST_ANSWER = 5  # words of a candidate that the question can name
 WORD, SPACE = re.compile(r"\S+"), re.compile(r"\s+")

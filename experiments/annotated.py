@@ -1,0 +1,128 @@
+"""What heads do in annotated English: ``python -m experiments.annotated RUN LITBANK``, RUN trained on the rest of it.
+
+The first table has, for each task, whether the model resolves it, its best head, what choosing by a simple rule would
+reach, and what a weight swap in that head costs the answer. The second has, for each head at a pronoun that is read
+(site P), how often it looks at the antecedent more than at any rival, and by how much that beats the nearest mention
+and the last pronoun. Heads are chosen on *select* and quoted on *report*; intervals are over documents.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data import EncodedCase, split_cases
+from data.cases.case import answer_columns
+from data.cases.coreference import LAST, READ, WINDOW, cases_of
+from data.cases.litbank import read_folder
+from experiments.tables import Table
+from model import GPT
+from probing import encode_tasks
+from probing.behaviour import judge, verdicts
+from probing.heads import head_names, score_heads
+from probing.interventions import at_sites, measure, paths_to_answer
+from probing.lists import TASK as LISTS
+from probing.predictions import Predictions, last_pronoun, nearest, sites_of
+from probing.scoring import score_answers
+from probing.splits import Split
+from probing.tasks import Quoted, plain_baselines, quote, quote_untrained
+from storage.weights import load_model
+
+RULES = ("nearest", "first", LAST)
+P = ("P",)
+
+
+def measured(value: float, ci: tuple[float, float]) -> str:
+    return f"{value:.1%} ({ci[0]:.0%} to {ci[1]:.0%})"
+
+
+def behaviour_row(model: GPT, report: Split) -> list[str]:
+    """How often the model is right: in all cases, and where the last pronoun speaks for gold, or for a rival."""
+    whole = judge(model, report.cases)
+    right = verdicts(score_answers(model, *answer_columns(report.cases)), whole.judged_by)
+    choice = last_pronoun(report.cases, ("A-1",)).choice()[:, 0, 0]
+    parts = [f"{right[choice == side].mean():.1%}" if (choice == side).any() else "-" for side in (1, 0)]
+    return [measured(whole.accuracy, whole.ci), *parts]
+
+
+def swap_row(model: GPT, report: Split, head: str, site: str) -> list[str]:
+    """Nats of log-odds that the weight swap costs in ``head``, and the largest mean size of its cost in another head at
+    the same site.
+    """
+    heads = [name for name in head_names(model) if any(paths_to_answer(model, report.cases, name, site))]
+    if head not in heads:
+        return ["no path", "-"]
+    jobs = {"swap": at_sites(model, report.cases, heads, [site] * len(heads), "weight_swap")}
+    odds = {name: values.double().numpy() for name, values in measure(model, report.cases, jobs).items()}
+    drops = odds["clean"] - odds["swap"]  # [K, N]
+    own = drops[heads.index(head)]
+    low, high = report.bootstrap.interval(own)
+    sizes = [np.abs(drop).mean() for name, drop in zip(heads, drops, strict=True) if name != head]
+    return [f"{own.mean():+.3f} ({low:+.3f} to {high:+.3f})", f"{max(sizes):.3f}"]
+
+
+def task_row(model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted) -> list[str]:
+    """One task's row of the first table."""
+    sites = sites_of((*select, *report))
+    splits = [Split(cases) for cases in (select, report)]
+    scores = [score_heads(model, cases, sites) for cases in (select, report)]
+    best = quote(*scores, splits[1])
+    rules = plain_baselines(*splits, sites)
+    shown = [measured(rules[name].accuracy, rules[name].ci) if name in rules else "-" for name in RULES]
+    n = len({case.case.template for case in report})
+    head = [f"{best.name} at {best.site}", measured(best.accuracy, best.ci)]
+    shown += [f"{untrained.accuracy:.1%}"]
+    swap = swap_row(model, splits[1], best.name, best.site)
+    return [report[0].case.task, f"{len(report)} of {n}", *behaviour_row(model, splits[1]), *head, *shown, *swap]
+
+
+def looking_rows(model: GPT, report: Sequence[EncodedCase]) -> tuple[list[list[str]], int]:
+    """Each head at P, and how many surely look at the antecedent more often than both rules are right."""
+    split, scores = Split(report), score_heads(model, report, P)
+    rules: dict[str, Predictions] = {"nearest": nearest(report, P), LAST: last_pronoun(report, P)}
+    own = scores.choice()[:, 0]  # [N, K]
+    gains = [own - rule.choice()[:, 0] for rule in rules.values()]
+    bounds = [split.bootstrap.intervals(gain) for gain in gains]  # [K, 2]
+    rows, above = [], 0
+    for k, name in enumerate(scores.names):
+        ci = split.interval(own[:, k])
+        more = [
+            f"{100 * gain[:, k].mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+            for gain, (low, high) in zip(gains, (bound[k] for bound in bounds), strict=True)
+        ]
+        above += all(bound[k, 0] > 0 for bound in bounds)
+        mass, chain = scores.mass()[0, k], scores.chain[:, 0, k].mean()
+        rows.append(
+            [name, measured(own[:, k].mean(), ci), *more, f"{mass:.1%}", f"{scores.lift()[0, k]:.2f}", f"{chain:.1%}"]
+        )
+    rows += [[name, f"{rule.accuracy()[0, 0]:.1%}", *["-"] * 5] for name, rule in rules.items()]
+    return rows, above
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.annotated", description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("litbank", type=Path, help="the folder with LitBank's coref and original")
+    parser.add_argument("--checkpoint", default="best")
+    parser.add_argument("--window", type=int, default=WINDOW, help="words of an excerpt, at most")
+    options = parser.parse_args(arguments)
+    model, tokenizer, state = load_model(options.run, options.checkpoint, torch.device("cpu"))
+    cases = cases_of([document for document, _ in read_folder(options.litbank)], window=options.window)
+    tasks, too_few = encode_tasks(tokenizer, *split_cases(cases), model.config.block_size, seed=0)
+    tasks.pop(LISTS)
+    untrained = quote_untrained(model, tasks, seed=0)
+    print(f"step {state['step']:,}; right: in how many cases; intervals: 95 %, over documents\n")
+    rows = [task_row(model, *both, untrained[name]) for name, both in tasks.items()]
+    columns = ("task", "cases, documents", "model right", "last pronoun right", "wrong", "best head", "looks", *RULES)
+    print(Table((*columns, "untrained", "its swap costs, nats", "others, at most"), rows).markdown())
+    print(*too_few, sep="\n")
+    rows, above = looking_rows(model, tasks[READ][1])
+    print(f"\nat the pronoun: {above} of {len(head_names(model))} heads look at the antecedent more than both rules\n")
+    columns = ("head", "looks", *(f"more than {name}, points" for name in ("nearest", LAST)))
+    print(Table((*columns, "mass", "over uniform", "mass on its pronouns"), rows).markdown())
+
+
+if __name__ == "__main__":
+    main()
