@@ -106,6 +106,8 @@ const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).to
 /** A number of nats as text; what rounds to nothing has no sign. */
 const nats = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
 const natsInterval = ([low, high]) => `${nats(low)} to ${nats(high)}`;
+/** What a name is called by `names`, or else the name in words. */
+const nameIn = (names, name) => lookup(names, name) ?? words(name);
 const words = (name) => name.replaceAll("_", " ");
 const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 const thousands = (n) => n.toLocaleString("en-US");

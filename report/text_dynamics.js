@@ -22,8 +22,8 @@ function describeWorth({ step, tokens, heads }, head, kinds) {
   const own = lookup(heads, head);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens, head ${head}`;
   if ((own?.nats ?? null) === null) return `${when}: not measured`;
-  const most = own.kind === null ? "" : `; most on ${lookup(kinds, own.kind) ?? words(own.kind)}, ${own.kind_nats.toFixed(2)}`;
-  return `${when}: worth ${own.nats.toFixed(3)} nats per token${most}`;
+  const most = own.kind === null ? "" : `; most on ${nameIn(kinds, own.kind)}, ${nats(own.kind_nats)}`;
+  return `${when}: worth ${nats(own.nats, 3)} nats per token${most}`;
 }
 
 function worthSpec({ key, title }, moments, view, named) {
@@ -58,7 +58,7 @@ function worthTable({ step, heads }, kinds) {
     Object.entries(heads).map(([head, own]) => [
       head,
       number(own.nats, 3),
-      own.kind === null ? "–" : (lookup(kinds, own.kind) ?? words(own.kind)),
+      own.kind === null ? "–" : nameIn(kinds, own.kind),
       number(own.kind_nats, 2),
     ]),
   );
@@ -92,7 +92,7 @@ function textDynamicsSection(view, moments, kinds, strongest, explanation) {
     select.value = head;
     draw();
   });
-  const most = ({ kind }) => (kind === null ? "" : `, most on ${lookup(kinds, kind) ?? words(kind)}`);
+  const most = ({ kind }) => (kind === null ? "" : `, most on ${nameIn(kinds, kind)}`);
   return section(
     "text-dynamics",
     BEGAN_TO_MATTER,

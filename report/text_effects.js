@@ -139,7 +139,7 @@ function textEffectsSection(view, found) {
   const names = Object.keys(text.untrained.most);
   const [choose, select] = chooser(
     "In place of a head's output",
-    names.map((name) => [name, lookup(ABLATIONS, name) ?? words(name)]),
+    names.map((name) => [name, nameIn(ABLATIONS, name)]),
     (ablation) => state.set({ ablation }),
   );
   select.value = text.shown;

@@ -2,8 +2,8 @@
 
 const MANY_HEADS = 40; // above which rows are thin and stand in columns
 
-const relationName = (name, { page }) => lookup(page.text.relations, name) ?? words(name);
-const kindName = (name, { page }) => lookup(page.text.kinds, name) ?? words(name);
+const relationName = (name, { page }) => nameIn(page.text.relations, name);
+const kindName = (name, { page }) => nameIn(page.text.kinds, name);
 const relationColour = (name, { page }) => lookup(page.text.colours, name) ?? page.other_role;
 
 /** Items by layer: [[layer, items], ...]. */
