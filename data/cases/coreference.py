@@ -424,10 +424,9 @@ def describe(cases: Sequence[Case]) -> str:
         rules = [name for name in RULES if name != LAST or any(case.spans.last_pronoun for case in own)]
         shares = ", ".join(f"{name} {RULES[name](own):.1%}" for name in rules)
         n = Counter(case.split for case in own)
-        splits = ", ".join(f"{n[split]} in {split}" for split in OWN_SPLITS)
-        lines.append(
-            f"{task}: {len(own)} cases of {len({case.template for case in own})} documents ({splits}); {shares}"
-        )
+        splits = ", ".join(f"{n[split]} in {split}" for split in OWN_SPLITS if n[split])
+        templates = f"{len({case.template for case in own})} templates" + (f" ({splits})" if splits else "")
+        lines.append(f"{task}: {len(own)} cases of {templates}; {shares}")
     return "\n".join(lines) or "no cases were found"
 
 
@@ -443,7 +442,7 @@ RULES = {
 }
 
 
-def write_cases(cases: Sequence[Case], describe: Callable[[Sequence[Case]], str] = describe) -> None:
+def write_cases(cases: Sequence[Case]) -> None:
     """The cases to standard output, one JSON object a line, and what they are to standard error."""
     for case in cases:
         print(json.dumps({key: value for key, value in case.to_json().items() if value}, ensure_ascii=False))

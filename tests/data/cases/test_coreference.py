@@ -162,7 +162,7 @@ def test_written_cases_are_read_again_with_splits_by_document() -> None:
 
 def test_the_baselines_are_stated() -> None:
     assert describe(only(cases_of(books(2)), PRONOUN)) == (
-        f"{PRONOUN}: 6 cases of 2 documents (3 in select, 3 in report); nearest 33.3%, first 66.7%, last pronoun 33.3%"
+        f"{PRONOUN}: 6 cases of 2 templates (3 in select, 3 in report); nearest 33.3%, first 66.7%, last pronoun 33.3%"
     )
 
 

@@ -1,0 +1,163 @@
+"""Cases from coreference in CoNLL's form: ``python -m data.cases.conll FILE... > cases.jsonl``.
+
+The form of the shared tasks of 2011 and 2012 (Pradhan et al. 2012), in which OntoNotes and others are: a word a line,
+its columns parted by white space, the last of which says where mentions of an entity begin and end: ``(3``, ``3)``,
+``(3)``, several joined by ``|``; an empty line ends a sentence; ``#begin document`` and ``#end document`` stand around
+each part. The fourth column has the word, the fifth its part of speech, the eleventh names of persons and others.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import InputError
+from common.one_line import run
+from data.cases.case import Span
+from data.cases.coreference import NOM, PERSON, PRON, PROP, WINDOW, Document, Mention, cases_of, write_cases
+from data.cases.files import numbered_lines, read_content
+from data.cases.names import People
+
+BEGIN, END = "#begin document", "#end document"
+NAME = re.compile(r"\((.*)\); part (\d+)")
+FEWEST_COLUMNS = 5
+WORD, POS, ENTITY = 3, 4, 10
+NONE = ("-", "_", "*")
+BRACKETED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}", "``": '"', "''": '"'}
+SPEAKERS = frozenset("i me my mine you your yours we us our ours they them their theirs it its".split())
+NO_SPACE_BEFORE = re.compile(r"[.,;:!?)\]}%]+|['’](?:s|re|ve|ll|d|m)|n['’]t|['’]", re.IGNORECASE)
+NO_SPACE_AFTER = frozenset("([{$")
+
+
+class Part(NamedTuple):
+    """A document's lines by number, sentence by sentence: the columns of each word."""
+
+    name: str
+    sentences: list[list[tuple[int, list[str]]]]
+
+
+def read_parts(path: Path) -> Iterator[Part]:
+    """The parts of a file, each from #begin document to #end document."""
+    part, last = None, 0
+    for number, line in numbered_lines(read_content(path, str(path)), str(path)).items():
+        source = f"{path}, line {number}"
+        if line.startswith(BEGIN):
+            if part:
+                raise InputError(f"{source}: {part.name} has not ended; put {END} before it")
+            part = Part(NAME.sub(r"\1 \2", line.removeprefix(BEGIN).strip()), [[]])
+        elif line.startswith(END):
+            if not part:
+                raise InputError(f"{source}: no document has begun; put {BEGIN} (NAME); part 000 before its words")
+            yield part
+            part = None
+        elif not line.startswith("#"):
+            columns = line.split()
+            if not part or len(columns) < FEWEST_COLUMNS:
+                raise InputError(
+                    f"{source}: needs {BEGIN} before it, and document, part, number, word, part of speech and, in the "
+                    "last column, mentions; give a file in the form of CoNLL 2011 and 2012"
+                )
+            if number > last + 1 and part.sentences[-1]:
+                part.sentences.append([])
+            part.sentences[-1].append((number, columns))
+        last = number
+    if part:
+        raise InputError(f"{path}: {part.name} does not end; put {END} after its last word")
+
+
+def read_document(part: Part, source: str, people: People) -> Document:
+    """The words as a text with usual spaces, a sentence a line, and its mentions; an entity that is named has the type
+    of its name.
+    """
+    text, sentences = "", []
+    mentions: list[Mention] = []
+    types: dict[str, str] = {}
+    for sentence in part.sentences:
+        words = [columns for _, columns in sentence]
+        joined, spans = join([columns[WORD] for columns in words])
+        for first, last, entity in mentions_in(sentence, source):
+            own = words[first : last + 1]
+            mention = Mention(len(text) + spans[first][0], len(text) + spans[last][1], entity, kind_of(own, people))
+            mentions.append(mention)
+            if mention.kind == PROP and (named := type_of(own)):
+                types.setdefault(entity, named)
+        sentences.append(len(text))
+        text += f"{joined}\n"
+    typed = [mention._replace(type=types.get(mention.entity, PERSON)) for mention in mentions]
+    return Document(part.name, text, sentences, typed)
+
+
+def join(words: Sequence[str]) -> tuple[str, list[Span]]:
+    """Words and punctuation with the usual spaces between them, and where each stands."""
+    text, spans = "", []
+    for raw in words:
+        word = BRACKETED.get(raw, raw)
+        word = word[1:] if len(word) > 1 and word[0] == "/" else word  # OntoNotes writes /. for a full stop
+        quoted = text.count('"') % 2 == 1
+        apart = not (NO_SPACE_BEFORE.fullmatch(word) or (word == '"' and quoted))
+        if text and apart and not text.endswith((*NO_SPACE_AFTER, *('"' * quoted))):
+            text += " "
+        spans.append((len(text), len(text) + len(word)))
+        text += word
+    return text, spans
+
+
+def mentions_in(sentence: Sequence[tuple[int, list[str]]], source: str) -> Iterator[tuple[int, int, str]]:
+    """The first and last word of each mention in a sentence, and its entity."""
+    opened: dict[str, list[tuple[int, int]]] = {}
+    for i, (number, columns) in enumerate(sentence):
+        for mark in () if columns[-1] in NONE else columns[-1].split("|"):
+            match = re.fullmatch(r"(\()?([^()]+)(\))?", mark)
+            if not match or not (match[1] or match[3]):
+                raise InputError(f"{source}, line {number}: {columns[-1]!r} is no mention; write (3, 3) or (3)")
+            entity = match[2]
+            if match[1]:
+                opened.setdefault(entity, []).append((number, i))
+            if match[3]:
+                if not opened.get(entity):
+                    raise InputError(f"{source}, line {number}: {entity}) ends no mention; write ({entity} before it")
+                yield opened[entity].pop()[1], i, entity
+    if left := [(number, entity) for entity, where in opened.items() for number, _ in where]:
+        number, entity = min(left)
+        raise InputError(f"{source}, line {number}: ({entity} does not end in its sentence; write {entity}) after it")
+
+
+def kind_of(words: Sequence[Sequence[str]], people: People) -> str:
+    """PROP, NOM or PRON, by the last word's part of speech; without one, by how it is written."""
+    word, pos = words[-1][WORD], words[-1][POS]
+    if len(words) == 1 and (pos.startswith("PRP") or word.lower() in SPEAKERS or word.lower() in people.pronouns):
+        return PRON
+    if word in ("'s", "’s") and len(words) > 1:
+        return kind_of(words[:-1], people)
+    return PROP if pos.startswith("NNP") or (pos in NONE and word[0].isupper()) else NOM
+
+
+def type_of(words: Sequence[Sequence[str]]) -> str:
+    """What the column of names says of a mention: PER for a person, else the column's word; "" where it has none."""
+    names = [columns[ENTITY] for columns in words if len(columns) > ENTITY + 1]
+    found = [match[1] for name in names if (match := re.match(r"\((\w+)", name))]
+    return "" if not found else PERSON if found[0] == "PERSON" else found[0]
+
+
+def read_file(path: Path, people: People) -> list[Document]:
+    parts = list(read_parts(path))
+    if not parts:
+        raise InputError(f"{path}: has no documents; give a file in the form of CoNLL 2011 and 2012")
+    return [read_document(part, str(path), people) for part in parts]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m data.cases.conll", description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file such as NAME.v4_gold_conll")
+    parser.add_argument("--window", type=int, default=WINDOW, help=f"words of an excerpt, at most (default: {WINDOW})")
+    arguments = parser.parse_args()
+    if arguments.window < 1:
+        parser.error(f"--window {arguments.window}: must be at least 1")
+    people = People()
+    documents = [document for path in arguments.files for document in read_file(path, people)]
+    write_cases(cases_of(documents, window=arguments.window))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,214 @@
+"""GAP, WinoBias and CoNLL files become cases; all sentences here are invented."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from common.errors import InputError
+from data.cases import winobias
+from data.cases.case import Case, encode_case
+from data.cases.conll import read_file
+from data.cases.coreference import PRONOUN, READ, cases_of
+from data.cases.files import parse_cases, split_cases
+from data.cases.gap import read_examples
+from data.cases.names import People
+from data.cases.winobias import read_pairs
+from data.text.tokenizers import byte_tokenizer
+
+PEOPLE = People()
+
+
+def words(case: Case) -> dict[str, list[str]]:
+    raw, spans = case.text.encode(), case.spans
+    marked = {"gold": spans.gold, "distractors": spans.distractors, "answer": [spans.answer]}
+    marked |= {"pronoun": [spans.pronoun]} if spans.pronoun else {}
+    return {name: [raw[start:end].decode() for start, end in found] for name, found in marked.items()}
+
+
+def read_again(cases: list[Case]) -> list[Case]:
+    return parse_cases("\n".join(json.dumps(case.to_json()) for case in cases).encode(), "cases")
+
+
+TEXT = 'Zoë "Z" Lee met Ida Roth in Köln. Later she moved to Bonn.'
+
+
+def gap_line(**changes: str) -> str:
+    fields = {"ID": "x-1", "Text": TEXT, "Pronoun": "she", "Pronoun-offset": str(TEXT.index("she")), "A": "Zoë"}
+    fields |= {
+        "A-offset": "0",
+        "A-coref": "FALSE",
+        "B": "Ida Roth",
+        "B-offset": str(TEXT.index("Ida")),
+        "B-coref": "TRUE",
+    }
+    return "\t".join((fields | {"URL": "http://pages/Zoe"} | changes).values())
+
+
+def gap_file(folder: Path, *lines: str) -> Path:
+    path = folder / "gap.tsv"
+    header = "ID\tText\tPronoun\tPronoun-offset\tA\tA-offset\tA-coref\tB\tB-offset\tB-coref\tURL"
+    path.write_text("\n".join((header, *lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_gap_example_asks_which_of_two_names_the_pronoun_means(tmp_path: Path) -> None:
+    neither = gap_line(ID="x-2", **{"B-coref": "FALSE"})
+    case, nothing = read_examples(gap_file(tmp_path, gap_line(), neither))
+    assert nothing is None
+    assert case.text == f'{TEXT} Here "she" refers to Ida Roth.'
+    assert words(case) == {"gold": ["Ida Roth"], "distractors": ["Zoë"], "answer": ["Ida Roth"], "pronoun": ["she"]}
+    assert (case.foil, case.template, case.id) == ("Zoë", "http://pages/Zoe", "x-1")
+    assert read_again([case]) == [case]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"A-offset": "3"}, r"line 2: A 'Zoë' does not stand at character '3' of the text; give GAP's .tsv"),
+        ({"Pronoun-offset": "-1"}, "line 2: Pronoun 'she' does not stand at character '-1'"),
+        ({"B-coref": "yes"}, "line 2: A-coref and B-coref must be TRUE or FALSE"),
+        ({"A-coref": "TRUE"}, "and not both TRUE"),
+        ({"A": "Ida", "A-offset": str(TEXT.index("Ida"))}, "line 2: Pronoun, A and B overlap"),
+        ({"URL": "a\tb"}, "line 2: has 12 columns instead of 11"),
+    ],
+)
+def test_a_gap_line_that_cannot_be_used_is_named(tmp_path: Path, changes: dict[str, str], reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        read_examples(gap_file(tmp_path, gap_line(**changes)))
+    assert "\n" not in str(caught.value)
+
+
+WINOBIAS = """1 [The potter] paid the dentist because [she] was in debt.
+2 The potter paid [the dentist] because [she] had pulled a tooth and [her] bill was due.
+
+[The dentist] called [ the potter] after [he] woke.
+"""
+
+
+def winobias_file(folder: Path, text: str) -> Path:
+    path = folder / "pro_stereotyped_type1.txt.dev"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_two_winobias_lines_are_each_others_counterfactual(tmp_path: Path) -> None:
+    (one, other), left_out = read_pairs(winobias_file(tmp_path, "\n".join(WINOBIAS.splitlines()[:2])))
+    assert left_out == 0
+    assert one.text == 'The potter paid the dentist because she was in debt. Here "she" refers to the potter.'
+    assert words(one) == {"gold": ["potter"], "distractors": ["dentist"], "answer": ["potter"], "pronoun": ["she"]}
+    assert words(other)["gold"] == [one.foil] == ["dentist"]
+    assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
+    assert (one.counterfactual_kind, one.task, one.template) == (
+        "cue",
+        "winobias_pro_stereotyped_type1",
+        "dentist, potter",
+    )
+    assert one.text.encode()[slice(*one.spans.subject)] == b"potter"
+    assert "P" in encode_case(other, byte_tokenizer()).sites
+
+
+def test_a_winobias_pair_in_the_other_order_differs_in_the_order(tmp_path: Path) -> None:
+    (one, _), _ = read_pairs(
+        winobias_file(tmp_path, "The cook saw [the clerk] and hit [him].\nThe clerk saw [the cook] and hit [her].")
+    )
+    assert one.counterfactual_kind == "order"
+
+
+def test_a_winobias_pair_with_a_slip_in_a_name_is_left_out(tmp_path: Path) -> None:
+    text = "The tailor saw [the tailor] and hit [him].\nThe cook saw [the tailor] and hit [her]."
+    assert read_pairs(winobias_file(tmp_path, text)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("The cook saw the clerk.\n", "dev, line 1: has 0 occupations and 0 pronouns in brackets"),
+        (WINOBIAS, "dev, line 4: has 2 occupations and 1 pronouns in brackets"),
+        ("[The cook] saw the clerk while [she] ate.", "has 1 lines; two lines are a pair"),
+    ],
+)
+def test_a_winobias_line_that_cannot_be_used_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        read_pairs(winobias_file(tmp_path, text))
+
+
+def test_winobias_files_are_written_as_cases_that_can_be_split(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    pairs = "\n".join(
+        f"[The potter] paid the {who} because [she] was late.\nThe potter paid [the {who}] because [she] was early."
+        for who in ("dentist", "clerk")
+    )
+    winobias.main([str(winobias_file(tmp_path, pairs))])
+    written = capsys.readouterr()
+    assert [len(part) for part in split_cases(parse_cases(written.out.encode(), "cases"))] == [2, 2]
+    assert "4 cases of 2 templates; nearest 50.0%, first 50.0%" in written.err
+
+
+CONLL = """#begin document (made/up/0001); part 000
+made/up/0001 0 0 Mrs. NNP - - - - - (PERSON* (1
+made/up/0001 0 1 Voss NNP - - - - - *) 1)
+made/up/0001 0 2 , , - - - - - * -
+made/up/0001 0 3 her PRP$ - - - - - * (2|(1)
+made/up/0001 0 4 son NN - - - - - * 2)
+made/up/0001 0 5 and CC - - - - - * -
+made/up/0001 0 6 Ulm NNP - - - - - (GPE) (3)
+made/up/0001 0 7 -LRB- -LRB- - - - - - * -
+made/up/0001 0 8 `` `` - - - - - * -
+made/up/0001 0 9 old JJ - - - - - * -
+made/up/0001 0 10 '' '' - - - - - * -
+made/up/0001 0 11 -RRB- -RRB- - - - - - * -
+made/up/0001 0 12 /. . - - - - - * -
+
+made/up/0001 0 0 He PRP - - - - - * (2)
+made/up/0001 0 1 did VBD - - - - - * -
+made/up/0001 0 2 n't RB - - - - - * -
+made/up/0001 0 3 stay VB - - - - - * -
+made/up/0001 0 4 . . - - - - - * -
+
+#end document
+"""
+
+
+def conll_file(folder: Path, text: str) -> Path:
+    path = folder / "a.v4_gold_conll"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_conll_document_is_read_with_usual_spaces(tmp_path: Path) -> None:
+    (document,) = read_file(conll_file(tmp_path, CONLL), PEOPLE)
+    assert document.name == "made/up/0001 000"
+    assert document.text == 'Mrs. Voss, her son and Ulm ("old").\nHe didn\'t stay.\n'
+    found = {(document.text[m.start : m.end], m.entity, m.kind, m.type) for m in document.mentions}
+    assert found == {
+        ("Mrs. Voss", "1", "PROP", "PER"),
+        ("her", "1", "PRON", "PER"),
+        ("her son", "2", "NOM", "PER"),
+        ("Ulm", "3", "PROP", "GPE"),
+        ("He", "2", "PRON", "PER"),
+    }
+
+
+def test_conll_coreference_becomes_the_cases_of_all_annotated_corpora(tmp_path: Path) -> None:
+    made = cases_of(read_file(conll_file(tmp_path, CONLL), PEOPLE))
+    assert [case.task for case in made] == [PRONOUN, READ]
+    assert words(made[0]) == {"gold": ["son"], "distractors": ["Mrs. Voss"], "answer": ["He"], "pronoun": ["He"]}
+    assert made[1].text.endswith('He didn\'t stay. Here "He" refers to the son.')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("* (2)", "* 2)", r"line 16: 2\) ends no mention; write \(2 before it"),
+        ("* 2)", "* -", r"line 5: \(2 does not end in its sentence; write 2\) after it"),
+        ("* (2)", "* 2", "line 16: '2' is no mention"),
+        ("#end document\n", "", r"a.v4_gold_conll: made/up/0001 000 does not end; put #end document"),
+        ("#begin document (made/up/0001); part 000\n", "", "line 1: needs #begin document before it"),
+        ("* (2)\n", "* (2)\nHe\n", "line 17: needs #begin document before it, and document, part, number, word"),
+        ("#end document\n", "#begin document (b); part 000\n", "line 22: made/up/0001 000 has not ended"),
+        (CONLL, "# nothing\n", "has no documents"),
+    ],
+)
+def test_a_conll_line_that_cannot_be_used_is_named(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        read_file(conll_file(tmp_path, CONLL.replace(old, new, 1)), PEOPLE)
