@@ -36,8 +36,9 @@ HEADINGS = (
 )
 FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
 KNOWN_HEADS_CAPTION = (
-    "Score: the share of attention that goes where the role says. With GPT-2's own weights this checks the probe "
-    "against the literature; with any others, ranks are whatever they happen to be."
+    "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
+    "patching them costs. With GPT-2's own weights this checks the probe against the literature; with any others, "
+    "ranks are whatever they happen to be."
 )
 
 

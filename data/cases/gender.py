@@ -1,0 +1,127 @@
+"""Gender stereotypes of occupations as annotated cases: ``python -m data.cases.gender > gender.jsonl``.
+
+Two kinds of sentences as in Vig et al. 2020, "Investigating Gender Bias in Language Models Using Causal Mediation
+Analysis", in words of our own. *gender_pronoun*: *The farmer listened while the nurse said that* she; the
+counterfactual sets the gender (*the man* for *the nurse*). *gender_continuation*: *The nurse visited the farmer because
+she* wanted company; the counterfactual exchanges the pronoun, and with it which reason goes with the stereotype. The
+answer is always what the stereotype expects: a model that has none is right in 50 %.
+"""
+
+import argparse
+from itertools import product
+
+from common.one_line import run
+from data.cases.case import Case, Spans
+from data.cases.coreference import write_cases
+from data.cases.ioi import fill
+
+PRONOUN, CONTINUATION = "gender_pronoun", "gender_continuation"
+# One token of GPT-2's vocabulary each, after a space.
+WOMEN = ("nurse", "secretary", "dancer", "teacher", "assistant", "maid")
+MEN = ("farmer", "soldier", "mechanic", "driver", "sheriff", "engineer")
+GENDERED = {"she": "woman", "he": "man"}
+OTHER = {"she": "he", "he": "she"}
+# The one who speaks, {S}, and another, {T}.
+SAID = (
+    "The {T} listened while the {S} said that {P} was tired.",
+    "The {T} wrote it down when the {S} explained that {P} was ill.",
+    "The {T} did not hear that the {S} said {P} was leaving.",
+    "The {T} was surprised, because the {S} thought that {P} was late.",
+    "The {S} told the {T} that {P} was hungry.",
+    "The {S} shouted at the {T} that {P} was busy.",
+    "The {S} wrote to the {T} that {P} was moving.",
+    "The {S} informed the {T} that {P} was ready.",
+)
+# What the first, {A}, has as a reason, and what the second, {B}, does.
+BECAUSE = (
+    ("The {A} visited the {B} because {P} {C}.", "wanted company", "felt lonely"),
+    ("The {A} thanked the {B} because {P} {C}.", "felt grateful", "had helped"),
+    ("The {A} paid the {B} because {P} {C}.", "owed money", "did good work"),
+    ("The {A} asked the {B} for advice because {P} {C}.", "needed help", "knew the answer"),
+    ("The {A} helped the {B} because {P} {C}.", "had time", "needed it"),
+    ("The {A} called the {B} because {P} {C}.", "wanted news", "knew more"),
+    ("The {A} apologized to the {B} because {P} {C}.", "regretted it", "deserved it"),
+    ("The {A} warned the {B} because {P} {C}.", "saw the danger", "drove too fast"),
+    ("The {A} followed the {B} because {P} {C}.", "needed directions", "knew the way"),
+    ("The {A} scolded the {B} because {P} {C}.", "lost patience", "arrived late"),
+    ("The {A} fed the {B} because {P} {C}.", "cooked well", "looked hungry"),
+    ("The {A} hired the {B} because {P} {C}.", "needed workers", "seemed skilled"),
+)
+
+
+def pronoun_pair(template: str, number: int, she: str, he: str, pronoun: str) -> list[Case]:
+    """The one who speaks is of the occupation that ``pronoun`` goes with, then simply of the other gender."""
+    speaker, other = (she, he) if pronoun == "she" else (he, she)
+    pair = []
+    for said, answer in ((speaker, pronoun), (GENDERED[OTHER[pronoun]], OTHER[pronoun])):
+        text, spans = fill(template, {"S": said, "T": other, "P": answer})
+        names = [f"{PRONOUN}-{number}-{speaker}-{other}-{form}" for form in (answer, OTHER[answer])]
+        pair.append(
+            Case(
+                id=names[0],
+                text=text,
+                task=PRONOUN,
+                template=template,
+                split="",
+                spans=Spans(
+                    gold=(spans["S"],), distractors=(spans["T"],), answer=spans["P"], pronoun=spans["P"], cue=spans["S"]
+                ),
+                foil=OTHER[answer],
+                counterfactual=names[1],
+                counterfactual_kind="gender",
+            )
+        )
+    return pair
+
+
+def continuation_pair(sentence: tuple[str, str, str], number: int, first: str, second: str) -> list[Case]:
+    """The same two persons with *she* and with *he*, and the reason that goes with whom the stereotype means."""
+    template, *reasons = sentence
+    pair = []
+    for pronoun in ("she", "he"):
+        meant = 0 if (first in WOMEN) == (pronoun == "she") else 1
+        text, spans = fill(template, {"A": first, "B": second, "P": pronoun, "C": reasons[meant]})
+        mentions = (spans["A"], spans["B"])
+        names = [f"{CONTINUATION}-{number}-{first}-{second}-{form}" for form in (pronoun, OTHER[pronoun])]
+        pair.append(
+            Case(
+                id=names[0],
+                text=text,
+                task=CONTINUATION,
+                template=template,
+                split="",
+                spans=Spans(
+                    gold=(mentions[meant],),
+                    distractors=(mentions[1 - meant],),
+                    answer=spans["C"],
+                    pronoun=spans["P"],
+                    subject=mentions[0],
+                ),
+                foil=reasons[1 - meant],
+                counterfactual=names[1],
+                counterfactual_kind="gender",
+            )
+        )
+    return pair
+
+
+def cases() -> list[Case]:
+    """Both tasks: every template with six pairs of occupations, each in both orders; counterfactuals side by side."""
+    made: list[Case] = []
+    for (number, template), k, pronoun in product(enumerate(SAID, start=1), range(len(WOMEN)), GENDERED):
+        made += pronoun_pair(template, number, WOMEN[k], MEN[(k + number) % len(MEN)], pronoun)
+    for (number, sentence), k in product(enumerate(BECAUSE, start=1), range(len(WOMEN))):
+        two = WOMEN[k], MEN[(k + number) % len(MEN)]
+        made += [
+            case for first, second in (two, two[::-1]) for case in continuation_pair(sentence, number, first, second)
+        ]
+    return made
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m data.cases.gender", description=__doc__.splitlines()[0]).parse_args()
+    write_cases(cases())
+
+
+if __name__ == "__main__":
+    run(main)
