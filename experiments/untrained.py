@@ -30,7 +30,7 @@ from probing.tasks import (
     plain_baselines,
     quote_heads,
     quote_shuffled,
-    quote_untrained,
+    measure_untrained,
     strongest,
 )
 from storage import checkpoint
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
     stories = (cases(split, options.cases, 0) for split in ("select", options.split))
     tasks, _ = encode_tasks(tokenizer, *stories, config.block_size, seed=0)
-    untrained = quote_untrained(GPT(config).eval(), tasks, seed=0)
+    untrained = measure_untrained(GPT(config).eval(), tasks, seed=0)
     bars, texts = {name: Bar(*both, untrained[name]) for name, both in tasks.items()}, pattern_texts(tasks)
     counts, any_role = Counter(), Counter()
     with torch.inference_mode():

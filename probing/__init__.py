@@ -20,7 +20,7 @@ from probing.lists import TASK as LISTS
 from probing.lists import random_lists
 from probing.roles import attention_patterns
 from probing.splits import Split, Tasks
-from probing.tasks import FEWEST_CASES, FEWEST_TEMPLATES, TaskResult, fitting, measure_task, quote_untrained
+from probing.tasks import FEWEST_CASES, FEWEST_TEMPLATES, TaskResult, fitting, measure_task, measure_untrained
 
 __all__ = [
     "Findings",
@@ -58,13 +58,13 @@ def probe(
     block_size = model.config.block_size
     tasks, too_few = encode_tasks(tokenizer, select, report, block_size, seed) if report else ({}, [])
     n = len(tasks)
-    untrained = quote_untrained(model, tasks, seed, lambda what: progress(what, 0, n)) if tasks else {}
+    untrained = measure_untrained(model, tasks, seed, lambda what: progress(what, 0, n)) if tasks else {}
 
     def measured(i: int, name: str) -> TaskResult:
         def say(what: str) -> None:
             progress(f"{name}: {what}", i, n)
 
-        return measure_task(model, *tasks[name], untrained[name], seed, say, circuits)
+        return measure_task(model, *tasks[name], untrained[name], seed, say, circuits, n_tasks=n)
 
     results = [measured(i, name) for i, name in enumerate(tasks)]
     if tasks:

@@ -16,7 +16,7 @@ from probing.interventions import at_sites, measure, paths_to_answer, resampled,
 from probing.predictions import sites_of
 from probing.scoring import score_answers
 from probing.splits import Tasks
-from probing.tasks import best_predictor
+from probing.stability import best_predictor
 
 HeadAtSite = tuple[str, str]  # head, site
 

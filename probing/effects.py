@@ -6,7 +6,7 @@ own site, and at A-1.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -25,7 +25,12 @@ from probing.interventions import (
     single_heads,
     without_sets,
 )
+from probing.power import least_drop
 from probing.splits import Split
+from probing.statistics import FLIPS, SignFlips, standardised
+
+MATTERS_P = 0.01
+SMALLEST_EFFECT = 0.1  # nats, 10 % in the odds: less changes no answer, even if there is no other head to compare with
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Effect:
     ``flip``: how often the preference changed from answer to foil or back. ``reference``: see above; None where all
     heads look.
     ``directions``, of patches from the counterfactual: the drop in the first and in the second of each pair.
+    Of weight swaps, ``p_adj``: of no effect, adjusted for all heads and tasks of the probe; ``detectable``: the
+    smallest drop that would have been found (``power.least_drop``), None where none would.
     """
 
     drop: float
@@ -42,11 +49,17 @@ class Effect:
     flip: float
     reference: float | None
     directions: tuple[float, float] | None = None
+    p_adj: float | None = None
+    detectable: float | None = None
+
+    @property
+    def bar(self) -> float:
+        """What the whole interval has to exceed: what other heads cost, and what counts as an effect at all."""
+        return max(SMALLEST_EFFECT, self.reference or 0.0)
 
     @property
     def matters(self) -> bool:
-        """Whether the whole interval lies above 0 and above what other heads cost."""
-        return self.ci[0] > max(0.0, self.reference or 0.0)
+        return self.p_adj is not None and self.p_adj < MATTERS_P and self.ci[0] > self.bar
 
 
 Effects = dict[str, dict[str, Effect]]  # intervention -> head -> effect
@@ -60,11 +73,13 @@ def measure_effects(
     means: Tensor,
     seed: int,
     say: Say = silent,
+    n_tasks: int = 1,
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
     is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.
+    ``n_tasks``: of the probe, for all of which the p of weight swaps are adjusted.
     """
     cases, singles = split.cases, single_heads(model)
     heads_at_sites = [*sites.items(), *((name, "A-1") for name, site in sites.items() if site != "A-1")]
@@ -82,7 +97,7 @@ def measure_effects(
     odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs, say).items()}
     clean = odds.pop("clean")[0]
     whole = [Change(name, None, np.ones(len(cases), dtype=bool), own=True) for name in sites]
-    return {
+    effects = {
         kind: compare(
             made if kind in kinds else whole,
             clean,
@@ -93,6 +108,8 @@ def measure_effects(
         )
         for kind, after in odds.items()
     }
+    effects["weight_swap"] = tested(effects["weight_swap"], made, clean - odds["weight_swap"], split, n_tasks)
+    return effects
 
 
 @dataclass(frozen=True)
@@ -131,12 +148,34 @@ def compare(
         path, everywhere = change.path, bool(change.path.all())
         if not change.own:
             continue
-        counted = split if everywhere else Split([case for case, own in zip(split.cases, path, strict=True) if own])
         effects[change.head] = Effect(
             drop=float(drop[path].mean()),
-            ci=counted.bootstrap.interval(drop[path]),
+            ci=split.where(path).bootstrap.interval(drop[path]),
             flip=float(((odds > 0) != (clean > 0))[path].mean()),
             reference=max(sizes, default=None),
             directions=(float(drop[::2].mean()), float(drop[1::2].mean())) if counterfactuals and everywhere else None,
         )
     return effects
+
+
+def tested(
+    effects: dict[str, Effect], made: Sequence[Change], drops: np.ndarray, split: Split, n_tasks: int
+) -> dict[str, Effect]:
+    """Weight swaps with their p and the smallest effect that would have been found; ``drops`` [changes, N].
+
+    Null hypothesis: what a swap does to the answers of a group of cases is as likely to be the opposite. The p of a head
+    is adjusted for all heads of the task (``SignFlips``, of totals by their own size, since heads differ in theirs), and
+    multiplied by the number of tasks (Bonferroni), since these have other cases each. Holm's step down would gain
+    nothing: the factor may fall only once *every* head of a task has been found to have an effect.
+    """
+    own = [(change, drop) for change, drop in zip(made, drops, strict=True) if change.own]
+    if not own:
+        return effects
+    counted = np.stack([np.where(change.path, drop, 0) for change, drop in own], axis=1)
+    flips = SignFlips(standardised(counted, split.groups), FLIPS)
+    critical, found = flips.critical(MATTERS_P / n_tasks), {}
+    for (change, drop), p in zip(own, flips.p(), strict=True):
+        effect = effects[change.head]
+        least = least_drop(drop[change.path], split.where(change.path), effect.bar, critical)
+        found[change.head] = replace(effect, p_adj=min(1.0, float(n_tasks * p)), detectable=least)
+    return found

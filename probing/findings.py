@@ -12,8 +12,10 @@ from probing.alignment import Alignment
 from probing.circuits import necessary_json, sufficiency_json
 from probing.effects import Effect
 from probing.heads import head_names, parse_head
+from probing.power import Power
 from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
 from probing.splits import Split
+from probing.stability import Stability
 from probing.tasks import TaskResult, negative_control, negative_control_at
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
@@ -90,11 +92,13 @@ def head_json(result: TaskResult, name: str) -> dict:
         "mass": quoted.mass,
         "contrast": quoted.contrast,
         "lift": quoted.lift,
+        "lift_untrained": quoted.lift_untrained,
         "p_adj": quoted.p_adj,
         "chain_mass": quoted.chain_mass,
         "chain_lift": quoted.chain_lift,
         "looks": quoted.looks,
         "matters": result.matters(name),
+        "matters_p_adj": swap and swap.p_adj,
         "weight_swap_flip": swap and swap.flip,
         "weight_swap_drop": swap and swap.drop,
         "weight_swap_ci": swap and swap.ci,
@@ -105,7 +109,19 @@ def head_json(result: TaskResult, name: str) -> dict:
 
 def effect_json(effect: Effect) -> dict:
     record = {"drop": effect.drop, "ci": effect.ci, "flip": effect.flip, "reference": effect.reference}
-    return record | ({"directions": effect.directions} if effect.directions else {})
+    if effect.directions:
+        record["directions"] = effect.directions
+    if effect.p_adj is not None:
+        record |= {"p_adj": effect.p_adj, "detectable": effect.detectable}
+    return record
+
+
+def stability_json(stability: Stability | None) -> dict | None:
+    return stability and {**asdict(stability), "same_head": stability.same_head, "runner_up": stability.runner_up}
+
+
+def power_json(power: Power | None) -> dict | None:
+    return power and asdict(power)
 
 
 def by_site_json(result: TaskResult) -> dict:
@@ -146,6 +162,8 @@ def to_json(findings: Findings) -> dict:
             "resolved": result.resolved,
             "best": head_json(result, result.best),
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},
+            "stability": stability_json(result.stability),
+            "power": power_json(result.power),
             "necessary_heads": necessary_json(result.necessary),
             "sufficient": sufficiency_json(result.sufficient),
             "heads": [head_json(result, name) for name in result.quotes],

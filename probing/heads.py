@@ -81,17 +81,16 @@ class HeadScores(Predictions):
 
     def lift(self) -> np.ndarray:
         """Mean mass over the mean mass of uniform attention [S, K]: below 1 a head looks elsewhere."""
-        return over_uniform(self.gold, self.uniform)
+        return lift_over(self.mass(), self.uniform.mean(0))
 
     def chain_lift(self) -> np.ndarray:
         """The same for the chain's pronouns."""
-        return over_uniform(self.chain, self.chain_uniform)
+        return lift_over(self.chain.mean(0), self.chain_uniform.mean(0))
 
 
-def over_uniform(mass: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Mean mass over mean uniform mass, both [N, S, K]: [S, K]; 0 where nothing is in sight."""
-    mean = uniform.mean(0)
-    return np.divide(mass.mean(0), mean, out=np.zeros(mean.shape), where=mean > 0)
+def lift_over(mass: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Mean mass over the mean mass of other attention, both [..., S, K]; 0 where nothing is in sight."""
+    return np.divide(mass, other, out=np.zeros(other.shape), where=other > 0)
 
 
 def uniform_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:

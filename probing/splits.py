@@ -10,6 +10,7 @@ from data import EncodedCase
 from data.cases.case import counterfactual_groups
 from probing.statistics import Bootstrap, binomial_intervals
 
+CLUSTERINGS = ("templates", "words")  # what is drawn as a whole: see Split.bootstrap
 Tasks = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases
 
 
@@ -53,6 +54,15 @@ class Split:
 
     def part(self, n: int) -> "Split":
         """About n cases, evenly spaced over all; counterfactuals together."""
+        return self.where(self.spaced(n))
+
+    def spaced(self, n: int) -> np.ndarray:
+        """Which cases ``part`` takes: [N]."""
         groups = counterfactual_groups(self.cases)
         n_groups = max(1, n * len(groups) // len(self.cases))
-        return Split([case for group in groups[:: max(1, len(groups) // n_groups)] for case in group])
+        every = max(1, len(groups) // n_groups)
+        return np.array([i % every == 0 for i, group in enumerate(groups) for _ in group])
+
+    def where(self, wanted: np.ndarray) -> "Split":
+        """The cases that are ``wanted`` [N]; this split, with what it has computed, where all are."""
+        return self if wanted.all() else Split([self.cases[i] for i in np.flatnonzero(wanted)])

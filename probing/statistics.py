@@ -1,7 +1,7 @@
 """How sure a number is. Everything is seeded; arrays are numpy."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import ceil, inf, sqrt
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from common.errors import InputError
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
+FLIPS = 20_000  # of the signs of effects: p, then multiplied by the number of tasks, can fall below .01 for 200 of them
 
 
 def require_finite(log_probs: np.ndarray, what: str) -> None:
@@ -35,6 +36,24 @@ class Bootstrap:
             n = cluster.max() + 1
             drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)  # [resamples, clusters]
             self.draws.append(drawn.astype(float))
+
+    def weights(self, n: int) -> list[np.ndarray]:
+        """How often each case is in each of the first n resamples: [n, N] for each way to cluster."""
+        return [drawn[:n][:, cluster] for cluster, drawn in zip(self.ways, self.draws, strict=True)]
+
+    def standard_errors(self, values: np.ndarray) -> list[tuple[float, int]]:
+        """For each way to cluster: the standard error of the mean of ``values`` [N], and its degrees of freedom.
+
+        Of a ratio of sums over clusters (Cochran 1977, section 6.3): interval() is about as wide as Student's t makes
+        of it. Ways with a single cluster say nothing and are left out.
+        """
+        found = []
+        for cluster, drawn in zip(self.ways, self.draws, strict=True):
+            n = drawn.shape[1]
+            if n > 1:
+                sums = np.bincount(cluster, values - values.mean())
+                found.append((sqrt(n / (n - 1) * (sums**2).sum()) / len(values), n - 1))
+        return found
 
     def intervals(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
         """values [N, K] -> lower and upper ends [K, 2] for each column's mean, or its sum over that of ``per`` [N]."""
@@ -83,13 +102,49 @@ def family_wise_p(choice: np.ndarray, groups: Sequence[str] | np.ndarray, seed: 
     Null hypothesis: gold and distractor are exchangeable within each group, whose cases all flip together:
     counterfactuals, and all stories about the same two words, since whatever a head has against one of them it has in
     every story. Each flip turns choices c into 1 - c; the largest accuracy over all sites and predictors is the
-    reference (Westfall & Young 1993). All flips are one matrix product.
+    reference (Westfall & Young 1993).
     """
-    n, n_sites, n_predictors = choice.shape
+    return SignFlips(leans(choice, groups), RESAMPLES, seed).p().reshape(choice.shape[1:])
+
+
+def leans(choice: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
+    """How far each group's sum of choices [N, S, K] is above one half of its cases: [G, S * K]."""
+    return sums_of(choice.reshape(len(choice), -1) - 0.5, groups)
+
+
+def standardised(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Sums of ``values`` [N, K] over groups, by the size that no flip of signs changes: [G, K]; each total is a Z."""
+    sums = sums_of(values, groups)
+    size = np.sqrt((sums**2).sum(0))
+    return np.divide(sums, size, out=np.zeros(sums.shape), where=size > 0)
+
+
+def sums_of(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
+    """The sums of values [N, K] over the cases of each group: [G, K]."""
     _, group = np.unique(groups, return_inverse=True)
-    lean = np.zeros((group.max() + 1, n_sites * n_predictors))
-    np.add.at(lean, group, choice.reshape(n, -1) - 0.5)
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(RESAMPLES, len(lean)))
-    largest = (signs @ lean).max(1)
-    reached = (largest[:, None] >= lean.sum(0)[None] - 1e-9).sum(0)
-    return ((1 + reached) / (1 + RESAMPLES)).reshape(n_sites, n_predictors)
+    sums = np.zeros((group.max() + 1, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums
+
+
+class SignFlips:
+    """A test of K totals against 0, by flips of the signs of whole groups; one-sided, and adjusted for all K by taking
+    the largest total under each flip as the reference (Westfall & Young 1993).
+    """
+
+    def __init__(self, sums: np.ndarray, flips: int, seed: int = 0) -> None:
+        """``sums`` [G, K] of groups: as likely as their opposites, if there is nothing to be found."""
+        self.observed, self.groups = sums.sum(0), len(sums)
+        signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(flips, len(sums)))
+        self.maxima = np.sort((signs @ sums).max(1))  # [flips]
+
+    def p(self) -> np.ndarray:
+        """[K]; the observed signs count as one of the flips."""
+        reached = len(self.maxima) - np.searchsorted(self.maxima, self.observed - 1e-9)
+        return (1 + reached) / (1 + len(self.maxima))
+
+    def critical(self, alpha: float) -> float:
+        """The total above which p is below ``alpha``; infinite where none can be, with so few groups or flips."""
+        allowed = ceil(alpha * (1 + len(self.maxima)) - 1) - 1  # flips that may reach it
+        possible = allowed >= 0 and 0.5**self.groups < alpha  # one flip of all is the signs that were observed
+        return float(self.maxima[-1 - allowed]) if possible else inf

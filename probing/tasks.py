@@ -16,8 +16,9 @@ from model import GPT
 from probing.behaviour import Behaviour, judge
 from probing.circuits import NecessaryHeads, Sufficiency, find_necessary_heads, measure_sufficiency
 from probing.effects import Effects, measure_effects
-from probing.heads import HeadScores, score_heads
+from probing.heads import HeadScores, lift_over, score_heads
 from probing.interventions import Say, mean_outputs
+from probing.power import Power, least_accuracy
 from probing.predictions import (
     Predictions,
     chance,
@@ -30,10 +31,9 @@ from probing.predictions import (
     subject,
 )
 from probing.splits import Split, Tasks
-from probing.statistics import family_wise_p
+from probing.stability import NEVER_CHOSEN, Stability, best_predictor, best_sites, measure_stability
+from probing.statistics import RESAMPLES, SignFlips, family_wise_p, leans
 
-# At A the answer itself has been read, so that any same-word head finds its antecedent: shown, never chosen.
-NEVER_CHOSEN = ("A",)
 LOOKS_P = 0.01
 FEWEST_CASES, FEWEST_TEMPLATES = 20, 4  # below which an interval says nothing
 SHUFFLES = 50
@@ -54,7 +54,8 @@ class Quoted:
 @dataclass(frozen=True)
 class HeadQuote(Quoted):
     """A head's quote, with its mean mass on gold, its contrast to the best distractor, its lift, and its p
-    adjusted for all heads and sites; ``chain_mass``: on the pronouns between the pronoun and gold, None without any.
+    adjusted for all heads and sites; ``chain_mass``: on the pronouns between the pronoun and gold, None without any;
+    ``lift_untrained``: over what the heads of its layer give gold in untrained networks.
     """
 
     mass: float
@@ -64,6 +65,22 @@ class HeadQuote(Quoted):
     looks: bool
     chain_mass: float | None = None
     chain_lift: float | None = None
+    lift_untrained: float | None = None
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """UNTRAINED untrained networks on one task: the best quote of any, and the mean mass on gold, [S, K], that the heads
+    of a head's layer give in all of them, over the ``cases`` [N] of *report* that they were measured on.
+    """
+
+    quoted: Quoted
+    mass: np.ndarray
+    cases: np.ndarray
+
+    def lift(self, report: HeadScores) -> np.ndarray:
+        """The mean mass on gold of each head over that of untrained ones [S, K], on the same cases."""
+        return lift_over(report.gold[self.cases].mean(0), self.mass)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +102,8 @@ class TaskResult:
     effects: Effects
     necessary: NecessaryHeads | None
     sufficient: Sufficiency | None = None
+    stability: Stability | None = None
+    power: Power | None = None
 
     @property
     def resolved(self) -> bool:
@@ -104,21 +123,6 @@ def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
     return max(baselines.items(), key=lambda item: item[1].accuracy)
 
 
-def best_predictor(select: Predictions, predictors: slice = slice(None)) -> tuple[int, int]:
-    """(site, predictor) of the highest choice accuracy on *select*.
-
-    Ties go to A-1, which leads to the answer from every layer, then to more mass, then to the earlier one.
-    """
-    value = select.accuracy() + 1e-6 * select.gold.mean(0)
-    value += 1e-5 * np.array([site == "A-1" for site in select.sites])[:, None]
-    if isinstance(select, HeadScores):
-        value = np.where(select.lift() < 1, value - 2, value)
-    allowed = np.array([site not in NEVER_CHOSEN for site in select.sites])
-    value = np.where(allowed[:, None], value, -np.inf)[:, predictors]
-    site, predictor = np.unravel_index(value.argmax(), value.shape)
-    return int(site), int(predictor)
-
-
 def quote(select: Predictions, report: Predictions, split: Split) -> Quoted:
     """The best of ``select``, quoted on ``report``, whose cases are those of ``split``."""
     site, k = best_predictor(select)
@@ -132,19 +136,31 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
         yield GPT(model.config, seed + i).to(model.embed.weight.device).eval()
 
 
-def quote_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) -> dict[str, Quoted]:
-    """For each task, given its *select* and *report* cases, the untrained model that quotes best."""
-    parts = {name: [Split(cases).part(UNTRAINED_CASES) for cases in both] for name, both in tasks.items()}
+def measure_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) -> dict[str, Untrained]:
+    """What untrained networks of this shape do on each task, given its *select* and *report* cases."""
+    splits = {name: [Split(cases) for cases in both] for name, both in tasks.items()}
     best: dict[str, Quoted] = {}
+    masses: dict[str, list[np.ndarray]] = {name: [] for name in tasks}
     for i, other in enumerate(untrained_models(model, seed), start=1):
-        for name, (select, report) in parts.items():
+        for name, (select, report) in splits.items():
             say(f"untrained network {i} of {UNTRAINED}, {name}")
+            parts = [split.part(UNTRAINED_CASES) for split in (select, report)]
             sites = sites_of((*select.cases, *report.cases))
-            chosen, quotable = (score_heads(other, split.cases, sites) for split in (select, report))
-            quoted = quote(chosen, quotable, report)
+            chosen, quotable = (score_heads(other, part.cases, sites) for part in parts)
+            quoted = quote(chosen, quotable, parts[1])
             if name not in best or quoted.accuracy > best[name].accuracy:
                 best[name] = quoted
-    return best
+            masses[name].append(of_layers(quotable.mass(), model.config.n_head))
+    return {
+        name: Untrained(best[name], np.mean(masses[name], axis=0), splits[name][1].spaced(UNTRAINED_CASES))
+        for name in tasks
+    }
+
+
+def of_layers(mass: np.ndarray, n_head: int) -> np.ndarray:
+    """The mean of each head's layer in its stead: [S, K]."""
+    by_layer = mass.reshape(len(mass), -1, n_head).mean(-1)
+    return by_layer.repeat(n_head, axis=1)
 
 
 def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dict[str, Quoted]:
@@ -183,18 +199,28 @@ def quote_shuffled(select: Split, report: Split, heads: tuple[HeadScores, HeadSc
     return Quoted(f"{SHUFFLES} shuffles", heads[1].sites[site], float(np.mean(accuracies)), (float(low), float(high)))
 
 
+def allowed_sites(scores: Predictions) -> list[int]:
+    """The indices of the sites at which a head may be chosen."""
+    return [i for i, site in enumerate(scores.sites) if site not in NEVER_CHOSEN]
+
+
 def quote_heads(
-    select: HeadScores, report: HeadScores, split: Split, baseline: float, resolved: bool
+    select: HeadScores,
+    report: HeadScores,
+    split: Split,
+    baseline: float,
+    resolved: bool,
+    lift_untrained: np.ndarray,
 ) -> dict[str, HeadQuote]:
-    """Each head at the site where *select* says it is best.
+    """Each head at the site where *select* says it is best; ``lift_untrained``: see ``Untrained.lift``.
 
     It looks, if the model resolves the task and the head on *report* surely beats every baseline.
     """
     choice = report.choice()
-    allowed = [i for i, site in enumerate(report.sites) if site not in NEVER_CHOSEN]
+    allowed = allowed_sites(report)
     p_adj = np.ones(choice.shape[1:])
     p_adj[allowed] = family_wise_p(choice[:, allowed], split.groups)
-    sites = [best_predictor(select, slice(k, k + 1))[0] for k in range(len(report.names))]
+    sites = best_sites(select)
     intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
     chained = bool(report.chain_uniform.any())
     mass, contrast, lift, accuracy = report.mass(), report.contrast(), report.lift(), report.accuracy()
@@ -214,6 +240,7 @@ def quote_heads(
             looks=bool(resolved and sure),
             chain_mass=float(report.chain[:, site, k].mean()) if chained else None,
             chain_lift=float(report.chain_lift()[site, k]) if chained else None,
+            lift_untrained=float(lift_untrained[site, k]),
         )
     return quotes
 
@@ -228,15 +255,17 @@ def measure_task(
     model: GPT,
     select: Sequence[EncodedCase],
     report: Sequence[EncodedCase],
-    untrained: Quoted,
+    untrained: Untrained,
     seed: int,
     say: Say = silent,
     circuits: bool = False,
+    n_tasks: int = 1,
 ) -> TaskResult:
     """Everything about one task; ``select`` and ``report`` are its cases, counterfactuals next to each other.
 
-    ``untrained``: what untrained models quote on it (``quote_untrained``). ``seed`` draws the cases to resample from.
-    ``circuits``: also measure heads in sets, see ``probing.circuits``.
+    ``untrained``: what untrained models do on it (``measure_untrained``). ``seed`` draws the cases to resample from.
+    ``circuits``: also measure heads in sets, see ``probing.circuits``. ``n_tasks``: of the probe, for all of which p of
+    weight swaps are adjusted.
     """
     say("where heads look")
     chosen, split = Split(select), Split(report)
@@ -245,15 +274,18 @@ def measure_task(
     select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
     baselines = plain_baselines(chosen, split, sites) | {
         "shuffled": quote_shuffled(chosen, split, (select_heads, report_heads), seed),
-        "untrained": untrained,
+        "untrained": untrained.quoted,
     }
-    quotes = quote_heads(select_heads, report_heads, split, strongest(baselines)[1].accuracy, behaviour.resolved)
+    bar = strongest(baselines)[1].accuracy
+    lift_untrained = untrained.lift(report_heads)
+    quotes = quote_heads(select_heads, report_heads, split, bar, behaviour.resolved, lift_untrained)
+    stability = measure_stability(select_heads, chosen)
     effects, necessary, sufficient = {}, None, None
     if behaviour.resolved:
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
-        effects = measure_effects(model, split, own_sites, looking, means, seed, say)
+        effects = measure_effects(model, split, own_sites, looking, means, seed, say, n_tasks)
         necessary = find_necessary_heads(model, chosen, split, means, behaviour.judged_by, seed, say)
         if circuits:
             sufficient = measure_sufficiency(
@@ -266,11 +298,23 @@ def measure_task(
         heads=report_heads,
         baselines=baselines,
         quotes=quotes,
-        best=report_heads.names[best_predictor(select_heads)[1]],
+        best=stability.head,
         effects=effects,
         necessary=necessary,
         sufficient=sufficient,
+        stability=stability,
+        power=power_of(quotes[stability.head], report_heads, split, bar, effects),
     )
+
+
+def power_of(chosen: HeadQuote, report: HeadScores, split: Split, baseline: float, effects: Effects) -> Power:
+    """What would have been found in the chosen head."""
+    choice = report.choice()
+    flips = SignFlips(leans(choice[:, allowed_sites(report)], split.groups), RESAMPLES)
+    critical = 0.5 + flips.critical(LOOKS_P) / len(choice)
+    own = choice[:, report.sites.index(chosen.site), report.names.index(chosen.name)]
+    swap = effects.get("weight_swap", {}).get(chosen.name)
+    return Power(least_accuracy(own, split, baseline, critical), swap.detectable if swap else None)
 
 
 class NegativeControl(NamedTuple):

@@ -15,7 +15,7 @@ from probing.effects import measure_effects
 from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
 from probing.splits import Split
-from probing.tasks import HeadQuote, measure_task, negative_control, quote_untrained
+from probing.tasks import HeadQuote, measure_task, negative_control, measure_untrained
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -132,7 +132,7 @@ def test_a_model_trained_on_shuffled_antecedents_gets_no_pronoun_head():
     """Not even where its behaviour, which is at chance, is left out of account."""
     select, report = (toys.encoded(split, 100) for split in ("select", "report"))
     model = toys.train(seed=0, steps=100, shuffled=True)
-    untrained = quote_untrained(model, {"agreement": (select, report)}, seed=0)["agreement"]
+    untrained = measure_untrained(model, {"agreement": (select, report)}, seed=0)["agreement"]
     result = measure_task(model, select, report, untrained, seed=0)
     assert not result.resolved
     bar = result.best_baseline[1].accuracy
@@ -170,7 +170,7 @@ def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
         [encode_case(case, tokenizer) for case in cases(split, 100, 0, ("agreement",))]
         for split in ("select", "report")
     )
-    untrained = quote_untrained(GPT(GPTConfig(tokenizer.vocab_size)), {"agreement": (select, report)}, seed=100)
+    untrained = measure_untrained(GPT(GPTConfig(tokenizer.vocab_size)), {"agreement": (select, report)}, seed=100)
     lucky = 0
     for seed in range(10):
         model = GPT(GPTConfig(tokenizer.vocab_size), seed=seed).eval()

@@ -17,7 +17,7 @@ from probing.heads import HeadScores, score_heads
 from probing.patterns import PatternRecorder
 from probing.predictions import sites_of
 from probing.splits import Split
-from probing.tasks import measure_task, negative_control, quote_untrained
+from probing.tasks import measure_task, negative_control, measure_untrained
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_lift_is_over_what_a_head_has_in_sight(encoded, stories):
 
 def control_of(model, encoded, task) -> float | None:
     cases = encoded[task]
-    untrained = quote_untrained(model, {task: (cases, cases)}, seed=0)[task]
+    untrained = measure_untrained(model, {task: (cases, cases)}, seed=0)[task]
     return negative_control([measure_task(model, cases, cases, untrained, seed=0)])
 
 
