@@ -26,11 +26,11 @@ from probing.scoring import score_answers
 from probing.splits import Split
 from probing.tasks import (
     LOOKS_P,
-    Quoted,
+    Untrained,
+    measure_untrained,
     plain_baselines,
     quote_heads,
     quote_shuffled,
-    measure_untrained,
     strongest,
 )
 from storage import checkpoint
@@ -43,17 +43,18 @@ RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
 class Bar:
     """One task's cases, with the baselines that all models share."""
 
-    def __init__(self, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted) -> None:
-        self.select, self.report = Split(select), Split(report)
+    def __init__(self, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Untrained) -> None:
+        self.select, self.report, self.untrained = Split(select), Split(report), untrained
         self.sites = sites_of((*select, *report))
-        self.baselines = plain_baselines(self.select, self.report, self.sites) | {"untrained": untrained}
+        self.baselines = plain_baselines(self.select, self.report, self.sites) | {"untrained": untrained.quoted}
 
     def passed(self, model: GPT) -> tuple[bool, ...]:
         """Whether some head passes each of RULES."""
         scores = tuple(score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
         baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, scores, seed=0)}
         bar = strongest(baselines)[1].accuracy
-        quotes = quote_heads(*scores, self.report, bar, resolved=True).values()
+        lift = self.untrained.lift(scores[1])
+        quotes = quote_heads(*scores, self.report, bar, resolved=True, lift_untrained=lift).values()
         looks = any(quoted.looks for quoted in quotes)
         right = score_answers(model, *answer_columns(self.report.cases)).right.double().numpy()
         resolved = is_resolved(self.report.interval(right))
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"{seed - FIRST_SEED + 1} seeds: {dict(any_role)}", flush=True)
     print(f"\n{options.seeds} untrained models, {options.cases} cases a task and split: how many have such a head\n")
     names = sorted({name for name, _ in counts} | tasks.keys(), key=lambda name: (name not in tasks, name))
-    bars = {name: f"{quoted.accuracy:.1%}" for name, quoted in untrained.items()}
+    bars = {name: f"{found.quoted.accuracy:.1%}" for name, found in untrained.items()}
     rows = [[name, bars.get(name, "-"), *(counts[name, rule] for rule in RULES)] for name in names]
     rows.append(["any of these", "", *(any_role[rule] for rule in RULES)])
     print(Table(("", "luckiest of the eight", *RULES), rows).markdown())

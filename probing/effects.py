@@ -163,10 +163,10 @@ def tested(
 ) -> dict[str, Effect]:
     """Weight swaps with their p and the smallest effect that would have been found; ``drops`` [changes, N].
 
-    Null hypothesis: what a swap does to the answers of a group of cases is as likely to be the opposite. The p of a head
-    is adjusted for all heads of the task (``SignFlips``, of totals by their own size, since heads differ in theirs), and
-    multiplied by the number of tasks (Bonferroni), since these have other cases each. Holm's step down would gain
-    nothing: the factor may fall only once *every* head of a task has been found to have an effect.
+    Null hypothesis: what a swap does to the answers of a group of cases is as likely to be the opposite. The p of a
+    head is adjusted for all heads of the task (``SignFlips``, of totals by their own size, since heads differ in
+    theirs), and multiplied by the number of tasks (Bonferroni), since these have other cases each. Holm's step down
+    would gain nothing: the factor may fall only once *every* head of a task has been found to have an effect.
     """
     own = [(change, drop) for change, drop in zip(made, drops, strict=True) if change.own]
     if not own:

@@ -12,7 +12,6 @@ from probing.alignment import Alignment
 from probing.circuits import necessary_json, sufficiency_json
 from probing.effects import Effect
 from probing.heads import head_names, parse_head
-from probing.power import Power
 from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
 from probing.splits import Split
 from probing.stability import Stability
@@ -117,11 +116,9 @@ def effect_json(effect: Effect) -> dict:
 
 
 def stability_json(stability: Stability | None) -> dict | None:
-    return stability and {**asdict(stability), "same_head": stability.same_head, "runner_up": stability.runner_up}
-
-
-def power_json(power: Power | None) -> dict | None:
-    return power and asdict(power)
+    if stability is None:
+        return None
+    return {**asdict(stability), "same_head": stability.same_head, "runner_up": stability.runner_up}
 
 
 def by_site_json(result: TaskResult) -> dict:
@@ -163,7 +160,7 @@ def to_json(findings: Findings) -> dict:
             "best": head_json(result, result.best),
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},
             "stability": stability_json(result.stability),
-            "power": power_json(result.power),
+            "power": asdict(result.power) if result.power else None,
             "necessary_heads": necessary_json(result.necessary),
             "sufficient": sufficiency_json(result.sufficient),
             "heads": [head_json(result, name) for name in result.quotes],

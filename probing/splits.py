@@ -65,4 +65,4 @@ class Split:
 
     def where(self, wanted: np.ndarray) -> "Split":
         """The cases that are ``wanted`` [N]; this split, with what it has computed, where all are."""
-        return self if wanted.all() else Split([self.cases[i] for i in np.flatnonzero(wanted)])
+        return self if wanted.all() else Split([case for case, own in zip(self.cases, wanted, strict=True) if own])

@@ -70,8 +70,8 @@ class HeadQuote(Quoted):
 
 @dataclass(frozen=True)
 class Untrained:
-    """UNTRAINED untrained networks on one task: the best quote of any, and the mean mass on gold, [S, K], that the heads
-    of a head's layer give in all of them, over the ``cases`` [N] of *report* that they were measured on.
+    """UNTRAINED untrained networks on one task: the best quote of any; and the mean mass on gold [S, K] that the heads
+    of each head's layer give in all of them, over the ``cases`` [N] of *report* that they were measured on.
     """
 
     quoted: Quoted

@@ -15,7 +15,7 @@ from probing.effects import measure_effects
 from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
 from probing.splits import Split
-from probing.tasks import HeadQuote, measure_task, negative_control, measure_untrained
+from probing.tasks import HeadQuote, measure_task, measure_untrained, negative_control
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 

@@ -17,7 +17,7 @@ from probing.heads import HeadScores, score_heads
 from probing.patterns import PatternRecorder
 from probing.predictions import sites_of
 from probing.splits import Split
-from probing.tasks import measure_task, negative_control, measure_untrained
+from probing.tasks import measure_task, measure_untrained, negative_control
 
 
 @pytest.fixture(scope="module")
