@@ -11,7 +11,9 @@ from probing.splits import Split
 
 def split_into(templates: Sequence[object], words: Sequence[object]) -> Split:
     """One case for each template and group of words that are named."""
-    return Split([case_of(i, str(template), str(word)) for i, (template, word) in enumerate(zip(templates, words))])
+    return Split(
+        [case_of(i, str(template), str(word)) for i, (template, word) in enumerate(zip(templates, words, strict=True))]
+    )
 
 
 def case_of(i: int, template: str, word: str) -> EncodedCase:

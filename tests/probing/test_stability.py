@@ -60,7 +60,7 @@ def test_the_site_counts_apart_from_the_head():
 
 
 def test_whole_templates_are_drawn_and_the_less_stable_way_counts():
-    """Head 0.0 fails in one of four templates, 0.1 in 30 % of any: three draws of four keep 0.0, as few hit that one."""
+    """Head 0.0 fails in one of four templates, 0.1 in 30 % of any: so it is 0.0 in three draws of four."""
     templates, n = np.repeat(np.arange(4), 100), 400
     right = np.ones((n, 1, 2), dtype=bool)
     right[:100, 0, 0] = False
