@@ -108,7 +108,7 @@ def measure_effects(
         )
         for kind, after in odds.items()
     }
-    effects["weight_swap"] = tested(effects["weight_swap"], made, clean - odds["weight_swap"], split, n_tasks)
+    effects["weight_swap"] = with_p(effects["weight_swap"], made, clean - odds["weight_swap"], split, n_tasks)
     return effects
 
 
@@ -158,7 +158,7 @@ def compare(
     return effects
 
 
-def tested(
+def with_p(
     effects: dict[str, Effect], made: Sequence[Change], drops: np.ndarray, split: Split, n_tasks: int
 ) -> dict[str, Effect]:
     """Weight swaps with their p and the smallest effect that would have been found; ``drops`` [changes, N].

@@ -7,14 +7,14 @@ import pytest
 from clusters import split_into
 
 from probing import effects
-from probing.effects import Change, Effect, tested
+from probing.effects import Change, Effect, with_p
 from probing.power import POWER, least_accuracy
 from probing.splits import Split
 from probing.statistics import RESAMPLES, SignFlips, family_wise_p, leans
 
 WORLDS = 300
 NEAR = 3 * sqrt(POWER * (1 - POWER) / WORLDS)  # what so many worlds can say about a share
-N, N_GROUPS, N_TEMPLATES, OTHERS = 240, 60, 12, 7
+N, N_GROUPS, N_TEMPLATES, OTHERS = 240, 60, 12, 3
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def swaps(rng: np.random.Generator, size: float) -> np.ndarray:
 @pytest.mark.parametrize(("reference", "n_tasks"), [(2.0, 1), (None, 13)])
 def test_an_effect_of_this_size_is_found_so_often(split, reference, n_tasks, monkeypatch):
     """Limited by the interval above what other heads cost, or by p adjusted for heads and tasks."""
-    monkeypatch.setattr(effects, "FLIPS", 3_000)
+    monkeypatch.setattr(effects, "FLIPS", 2_000)
     rng, changes = (
         np.random.default_rng(0),
         [Change(f"0.{k}", "A-1", np.ones(N, bool), True) for k in range(1 + OTHERS)],
@@ -69,11 +69,9 @@ def test_an_effect_of_this_size_is_found_so_often(split, reference, n_tasks, mon
 
     def measured(size: float) -> Effect:
         drops = swaps(rng, size)
-        before = {
-            change.head: Effect(drop.mean(), split.bootstrap.interval(drop), 0.0, reference)
-            for change, drop in zip(changes, drops, strict=True)
-        }
-        return tested(before, changes, drops, split, n_tasks)["0.0"]
+        own = Effect(drops[0].mean(), split.bootstrap.interval(drops[0]), 0.0, reference)
+        before = {change.head: own for change in changes}  # only the first is looked at
+        return with_p(before, changes, drops, split, n_tasks)["0.0"]
 
     true = np.mean([measured(1.0).detectable for _ in range(30)])
     found = sum(measured(true).matters for _ in range(WORLDS))
@@ -84,7 +82,7 @@ def test_with_too_few_groups_nothing_would_have_been_found():
     split = split_into(np.arange(20) % 5, np.arange(20) // 4)
     drops = np.random.default_rng(0).normal(5, 1, size=(1, 20))
     before = {"0.0": Effect(5.0, (4.0, 6.0), 0.0, None)}
-    found = tested(before, [Change("0.0", "A-1", np.ones(20, bool), True)], drops, split, n_tasks=1)["0.0"]
+    found = with_p(before, [Change("0.0", "A-1", np.ones(20, bool), True)], drops, split, n_tasks=1)["0.0"]
     assert found.detectable is None
     assert not found.matters
     assert (
@@ -97,7 +95,7 @@ def test_more_cases_find_less():
     least = []
     for n in (100, 400, 1_600):
         split = split_into(np.arange(n) % 20, np.arange(n))
-        choice = (np.arange(n) % 10 < 7).astype(float)
+        choice = (np.random.default_rng(0).random(n) < 0.7).astype(float)
         least.append(least_accuracy(choice, split, 0.6, 0.6))
     assert least == sorted(least, reverse=True)
-    assert least[0] - 0.6 == pytest.approx(4 * (least[2] - 0.6), rel=0.25), "as one over the root of their number"
+    assert least[0] - 0.6 == pytest.approx(4 * (least[2] - 0.6), rel=0.3), "as one over the root of their number"
