@@ -2,6 +2,7 @@
 
     python -m experiments.articles [CLAIM]       what articles claim, with verdict, tables and picture
     python -m experiments.heads runs/a runs/b    what the heads of several runs do, as one table
+    python -m experiments.seeds runs/a runs/b    which heads recur over seeds, and how stable their choice is
     python -m experiments.stories runs/a runs/b  what several runs have learned, as one table
     python -m experiments.untrained RUN          how often an untrained model is given a role
     python -m experiments.untrained_in_text RUN TEXT  the same in a text

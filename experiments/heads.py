@@ -17,7 +17,8 @@ COLUMNS = (
     "head, site",
     "picks the right one",
     "best baseline",
-    "mass, times uniform",
+    "mass, times uniform, times untrained",
+    "chosen again",
     "weight swap, nats",
     "flips",
     "edge ablation",
@@ -33,7 +34,10 @@ def read(run: str) -> dict:
     path = Path(run) / "probe" / "heads.json"
     if not path.exists():
         sys.exit(f"{path} is missing: python probe.py run={run}")
-    return json.loads(path.read_bytes())
+    heads = json.loads(path.read_bytes())
+    if any("stability" not in task for task in heads["tasks"].values()):
+        sys.exit(f"{path} is of an earlier version, without stability: python probe.py run={run}")
+    return heads
 
 
 def share(value: float, ci: Sequence[float]) -> str:
@@ -49,7 +53,8 @@ def row(name: str, run: str, task: dict) -> list[str]:
         f"{best['head']}, {best['site']}",
         share(best["choice_accuracy"], best["ci"]),
         f"{baseline[1]:.1%} {baseline[0]}",
-        f"{best['mass']:.2f}, {best['lift']:.1f}",
+        f"{best['mass']:.2f}, {best['lift']:.1f}, {best['lift_untrained']:.1f}",
+        f"{task['stability']['same_head']} of {task['stability']['resamples']}",
     ]
     if not task["resolved"]:
         return [*cells, *["-"] * 5, "not interpreted", "-", "-"]

@@ -10,3 +10,23 @@ function verdictOf({ resolved }, { looks, matters }) {
   if (!looks) return "";
   return matters ? "looks, matters" : "looks";
 }
+
+/** In how many resamples of the cases that heads are chosen on the choice stays, and where it goes most often if not. */
+function chosenAgain({ stability }) {
+  if (!stability) return "–"; // a heads.json of earlier has none
+  const { same_head: same, resamples, runner_up: other, heads } = stability;
+  return `${same} of ${resamples}${other ? `; ${other} in ${heads[other]}` : ""}`;
+}
+
+/** Beside a verdict that something is not shown of the chosen head: what would have been found. */
+function wouldBeFound({ resolved, power, best }) {
+  if (!resolved || best.matters || !power) return "";
+  if (!best.looks)
+    return power.choice_accuracy === null
+      ? "with these cases, 100 % would not have been found"
+      : `${percent(power.choice_accuracy)} would have been found`;
+  if (!best.effects.weight_swap) return "nothing leads from there to the answer";
+  return power.weight_swap_drop === null
+    ? "with these cases, no effect would have been found"
+    : `an effect of ${power.weight_swap_drop.toFixed(1)} nats would have been found`;
+}

@@ -4,10 +4,12 @@ const COLUMNS = [
   "task",
   "model right",
   "head, site",
+  "chosen again",
   "picks what is meant",
   "best baseline",
   "mass",
   "× uniform",
+  "× untrained",
   "p",
   "weight swap, nats",
   "weight swap in heads that do not look",
@@ -25,16 +27,18 @@ function numbersRow(name, found) {
     ...(found.resolved
       ? [
           `${best.head} ${best.site}`,
+          chosenAgain(found),
           `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
           `${percent(value, 1)} ${baseline}`,
           best.mass.toFixed(2),
           best.lift.toFixed(1),
+          best.lift_untrained?.toFixed(1) ?? "–",
           best.p_adj.toFixed(4),
           drop(swap),
           (swap?.reference ?? null) === null ? "–" : swap.reference.toFixed(1),
         ]
-      : Array(8).fill("–")),
-    verdictOf(found, best) || "not shown to look",
+      : Array(10).fill("–")),
+    [verdictOf(found, best) || "not shown to look", wouldBeFound(found)].filter(Boolean).join("; "),
   ];
 }
 
@@ -74,7 +78,7 @@ function numbersSection(view, { heads, page }) {
   return section(
     "numbers",
     "All numbers",
-    "Heads are chosen on one set of cases and reported on another; intervals are 95 %. The files have every head, every intervention and every site.",
+    "Heads are chosen on one set of cases and reported on another; intervals are 95 %. Chosen again: in how many resamples of the first set the same head would have been chosen. Beside what is not shown: what these cases would have shown in four of five draws. The files have every head, every intervention and every site.",
     node,
     notes,
     h(

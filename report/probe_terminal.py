@@ -17,6 +17,7 @@ from probing.known_heads import known_heads
 from probing.lists import TASK as LISTS
 from probing.pairs import ScoredPairs
 from probing.splits import Split
+from probing.stability import Stability
 from probing.tasks import LOOKS_P, TaskResult, negative_control
 from report import probe_summary as summary
 from report.role_table import role_table
@@ -33,7 +34,10 @@ HEADINGS = (
     "swap, nats\n(others)",
     "\nverdict",
     "not known\nwithout",
+    "chosen again,\nof 200",
 )
+WIDTHS = (110, 126)  # of a terminal, from which on one more column fits, and both
+UNSURE = 0.95  # a choice that fewer resamples repeat is named
 FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
 KNOWN_HEADS_CAPTION = (
     "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
@@ -50,13 +54,13 @@ def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         yield lambda text, done, total: bar.update(task, description=visible_name(text), completed=done, total=total)
 
 
-def task_table(tasks: Sequence[TaskResult], wide: bool) -> Table:
+def task_table(tasks: Sequence[TaskResult], width: int) -> Table:
     """One line a task: the head that *select* chose, quoted on *report*. heads.json has the rest.
 
-    80 columns; ``wide``: 110, with the heads without which the answer is not known.
+    80 columns; from WIDTHS on with the heads without which the answer is not known, and how stable the choice is.
     """
     table = Table(title="who looks back, and does it matter", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for heading in HEADINGS if wide else HEADINGS[:-1]:
+    for heading in HEADINGS[: len(HEADINGS) - sum(width < least for least in WIDTHS)]:
         table.add_column(heading, no_wrap=True)
     for result in tasks:
         cells = [visible_name(result.name), f"{result.behaviour.accuracy:.0%}", *head_cells(result)]
@@ -66,7 +70,7 @@ def task_table(tasks: Sequence[TaskResult], wide: bool) -> Table:
 
 def head_cells(result: TaskResult) -> list[str]:
     if not result.resolved:
-        return ["-", "-", "-", "-", "not interpreted", "-"]
+        return ["-", "-", "-", "-", "not interpreted", "-", "-"]
     quoted, swap = result.quotes[result.best], result.effects["weight_swap"].get(result.best)
     low, high = quoted.ci
     return [
@@ -76,7 +80,42 @@ def head_cells(result: TaskResult) -> list[str]:
         f"{swap.drop:.1f} ({'none' if swap.reference is None else f'{swap.reference:.1f}'})" if swap else "-",
         verdict(quoted.looks, result.matters(result.best)),
         needed(result.necessary),
+        chosen_again(result.stability),
     ]
+
+
+def chosen_again(stability: Stability) -> str:
+    """In how many resamples the same head is chosen, and which other most often: "143 (2.2 57)"."""
+    other = stability.runner_up
+    return f"{stability.same_head}{f' ({other} {stability.heads[other]})' if other else ''}"
+
+
+def choice_notes(tasks: Sequence[TaskResult]) -> Iterator[str]:
+    """Which choices are unsure, and what would have been found where a head is not shown to look or to matter."""
+    for result in tasks:
+        if not result.resolved:
+            continue
+        name, stability = visible_name(result.name), result.stability
+        if stability.same_head < UNSURE * stability.resamples:
+            others = ", ".join(f"{head} in {n}" for head, n in stability.heads.items() if head != stability.head)
+            again = f"head {stability.head} in {stability.same_head} of {stability.resamples} resamples of the cases"
+            yield f"chosen again {name}: {again}, {others}"
+        if least := would_be_found(result):
+            yield f"not found    {name}: {least}"
+
+
+def would_be_found(result: TaskResult) -> str | None:
+    """What these cases would have shown, where a verdict on the chosen head is that something is not shown."""
+    quoted, power, head = result.quotes[result.best], result.power, f"head {result.best}"
+    if result.matters(result.best):
+        return None
+    if not quoted.looks:
+        least = "not even 100 %" if power.choice_accuracy is None else f"{100 * power.choice_accuracy:.0f} % or more"
+        return f"that {head} looks; a choice accuracy of {least} would have been, in 4 of 5 draws of cases"
+    if result.best not in result.effects["weight_swap"]:
+        return f"that {head} matters; nothing leads from {quoted.site} to the answer"
+    least = "no effect" if power.weight_swap_drop is None else f"an effect of {power.weight_swap_drop:.1f} nats or more"
+    return f"that {head} matters; {least} would have been, in 4 of 5 draws of cases"
 
 
 def verdict(looks: bool, matters: bool) -> str:
@@ -160,8 +199,8 @@ def print_tasks(findings: Findings, console: Console) -> None:
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     for line in sentence_lines(findings.sentences):
         console.print(line)
-    console.print(task_table(findings.tasks, wide=console.width >= 110))
-    for note in behaviour_notes(findings.tasks):
+    console.print(task_table(findings.tasks, console.width))
+    for note in (*behaviour_notes(findings.tasks), *choice_notes(findings.tasks)):
         console.print(note)
     for result in findings.tasks:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:

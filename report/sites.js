@@ -10,7 +10,7 @@ function sitesSection(view, { heads }) {
     const found = heads.tasks[task];
     area.draw(sitesSpec(task, head, found));
     key.replaceChildren(...sitesKey(head, found));
-    note.textContent = describeSites(task, head, found);
+    note.textContent = `${describeSites(task, head, found)}${describeChoice(found)}`;
     numbers.replaceChildren(sitesTable(task, head, found));
   });
   return section(
@@ -80,6 +80,18 @@ function describeSites(task, head, found) {
     ? ` Negative control, over ${control.cases} cases that are the same as their counterfactuals up to P: ${percent(control.accuracy, 2)}.`
     : " No pair of this task is the same text up to the pronoun, so there is no negative control.";
   return `${words(task)}, head ${head}: ${each}.${probe}`;
+}
+
+/** How sure the choice of the task's head is, whichever head is looked at. */
+function describeChoice(found) {
+  const { best, stability } = found;
+  if (!stability) return "";
+  const others = Object.entries(stability.heads).filter(([name]) => name !== best.head);
+  const again = ` Head ${best.head} was chosen for this task, and is so in ${stability.same_head} of ${stability.resamples} resamples of the cases that heads are chosen on`;
+  const rest = others.map(([name, times]) => `${name} in ${times}`).join(", ");
+  const least = wouldBeFound(found);
+  const verdict = verdictOf(found, best) ? "that it matters is not shown" : "that it looks is not shown";
+  return `${again}${rest ? ` (${rest})` : ""}.${least ? ` ${verdict[0].toUpperCase()}${verdict.slice(1)}: ${least}.` : ""}`;
 }
 
 function sitesTable(task, head, found) {
