@@ -27,7 +27,7 @@ from probing.lists import TASK as LISTS
 from probing.predictions import Predictions, last_pronoun, nearest, sites_of
 from probing.scoring import score_answers
 from probing.splits import Split
-from probing.tasks import Quoted, plain_baselines, quote, quote_untrained
+from probing.tasks import Quoted, measure_untrained, plain_baselines, quote
 from storage.weights import load_model
 
 RULES = ("nearest", "first", LAST)
@@ -112,9 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cases = cases_of([document for document, _ in read_folder(options.litbank)], window=options.window)
     tasks, too_few = encode_tasks(tokenizer, *split_cases(cases), model.config.block_size, seed=0)
     tasks.pop(LISTS)
-    untrained = quote_untrained(model, tasks, seed=0)
+    untrained = measure_untrained(model, tasks, seed=0)
     print(f"step {state['step']:,}; right: in how many cases; intervals: 95 %, over documents\n")
-    rows = [task_row(model, *both, untrained[name]) for name, both in tasks.items()]
+    rows = [task_row(model, *both, untrained[name].quoted) for name, both in tasks.items()]
     columns = ("task", "cases, documents", "model right", "last pronoun right", "wrong", "best head", "looks", *RULES)
     print(Table((*columns, "untrained", "its swap costs, nats", "others, at most"), rows).markdown())
     print(*too_few, sep="\n")
