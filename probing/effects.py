@@ -2,13 +2,14 @@
 
 An effect is the mean drop of log P(answer) - log P(foil), in nats, with an interval. Its reference is the largest mean
 *size* of a drop, whatever its direction, that the same intervention brings about in any head that does not look: at its
-own site, and at A-1.
+own site, and at A-1. Beside it stands the drop of log P(answer) alone, which also grows where both lose.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from data.cases.case import aligned
@@ -17,6 +18,8 @@ from model import GPT
 from probing.interventions import (
     AT_A_SITE,
     FROM_THE_COUNTERFACTUAL,
+    Batch,
+    Job,
     Say,
     at_sites,
     measure,
@@ -32,13 +35,15 @@ from probing.statistics import FLIPS, SignFlips, standardised
 MATTERS_P = 0.01
 SMALLEST_EFFECT = 0.1  # nats, 10 % in the odds: less changes no answer, even if there is no other head to compare with
 
+FEWER = 100  # cases for two kinds of ablation that say nearly what a third one says: each costs as much as all patches
+
 
 @dataclass(frozen=True)
 class Effect:
     """What one intervention on one head did to the answers: ``drop`` in nats, its mean and interval.
 
     ``flip``: how often the preference changed from answer to foil or back. ``reference``: see above; None where all
-    heads look.
+    heads look. ``log_prob_drop``: the mean drop of log P(answer), in nats.
     ``directions``, of patches from the counterfactual: the drop in the first and in the second of each pair.
     Of weight swaps, ``p_adj``: of no effect, adjusted for all heads and tasks of the probe; ``detectable``: the
     smallest drop that would have been found (``power.least_drop``), None where none would.
@@ -48,6 +53,7 @@ class Effect:
     ci: tuple[float, float]
     flip: float
     reference: float | None
+    log_prob_drop: float
     directions: tuple[float, float] | None = None
     p_adj: float | None = None
     detectable: float | None = None
@@ -71,11 +77,15 @@ def measure_effects(
     sites: dict[str, str],
     looking: Sequence[str],
     means: Tensor,
+    means_per_position: Tensor,
     seed: int,
     say: Say = silent,
     n_tasks: int = 1,
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
+
+    ``means`` [layers, H, d] and ``means_per_position`` [layers, H, L, d] are what mean ablation puts in. Zero ablation,
+    and that per position, are measured on FEWER cases.
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
     is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.
@@ -91,24 +101,38 @@ def measure_effects(
     made = [change for change in changes if change.path.any()]
     kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(cases) else ()))
     heads, where = [change.head for change in made], [change.site for change in made]
+    read = Batch.answers
     # pyrefly: ignore [bad-argument-type] all of these changes are at a site
-    jobs = {kind: at_sites(model, cases, heads, where, kind) for kind in kinds}
-    jobs |= {"mean_ablation": without_sets(singles, means), "resample_ablation": resampled(singles, seed)}
-    odds = {kind: values.double().numpy() for kind, values in measure(model, cases, jobs, say).items()}
-    clean = odds.pop("clean")[0]
-    whole = [Change(name, None, np.ones(len(cases), dtype=bool), own=True) for name in sites]
-    effects = {
-        kind: compare(
-            made if kind in kinds else whole,
-            clean,
-            after,
-            looking,
-            split,
-            counterfactuals=kind in FROM_THE_COUNTERFACTUAL,
-        )
-        for kind, after in odds.items()
+    jobs: dict[str, Job] = {kind: at_sites(model, cases, heads, where, kind, read) for kind in kinds}
+    jobs |= {"mean_ablation": without_sets(singles, means, read), "resample_ablation": resampled(singles, seed, read)}
+    on_fewer: dict[str, Job] = {
+        "zero_ablation": without_sets(singles, torch.zeros_like(means), read),
+        "mean_ablation_per_position": without_sets(singles, means_per_position, read),
     }
-    effects["weight_swap"] = with_p(effects["weight_swap"], made, clean - odds["weight_swap"], split, n_tasks)
+
+    def answers(split: Split, jobs: dict[str, Job], say: Say) -> dict[str, np.ndarray]:
+        jobs = jobs | {"clean": lambda batch: read(batch, batch.clean_logits)}
+        return {kind: values.double().numpy() for kind, values in measure(model, split.cases, jobs, say).items()}
+
+    def compared(split: Split, answers: dict[str, np.ndarray]) -> Effects:
+        whole = [Change(name, None, np.ones(len(split.cases), dtype=bool), own=True) for name in sites]
+        return {
+            kind: compare(
+                made if kind in kinds else whole,
+                answers["clean"][0],
+                after,
+                looking,
+                split,
+                counterfactuals=kind in FROM_THE_COUNTERFACTUAL,
+            )
+            for kind, after in answers.items()
+            if kind != "clean"
+        }
+
+    every, fewer = answers(split, jobs, say), split.part(FEWER)
+    effects = compared(split, every) | compared(fewer, answers(fewer, on_fewer, silent))
+    swapped = (every["clean"] - every["weight_swap"])[..., 0]
+    effects["weight_swap"] = with_p(effects["weight_swap"], made, swapped, split, n_tasks)
     return effects
 
 
@@ -133,27 +157,30 @@ def compare(
     split: Split,
     counterfactuals: bool,
 ) -> dict[str, Effect]:
-    """The effect of each head's own change, from log-odds ``clean`` [N] and ``after`` [changes, N].
+    """The effect of each head's own change, from the log-odds and log P(answer) ``clean`` [N, 2] and ``after``
+    [changes, N, 2].
 
     All changes of heads that are not ``looking`` give the reference. Cases without a path do not count.
     """
     drops = clean - after
     sizes = [
-        float(np.abs(drop[change.path]).mean())
+        float(np.abs(drop[change.path, 0]).mean())
         for change, drop in zip(made, drops, strict=True)
         if change.head not in looking
     ]
+    flipped = (after[..., 0] > 0) != (clean[:, 0] > 0)
     effects: dict[str, Effect] = {}
-    for change, drop, odds in zip(made, drops, after, strict=True):
-        path, everywhere = change.path, bool(change.path.all())
+    for change, drop, flips in zip(made, drops, flipped, strict=True):
+        path, everywhere, (odds, log_prob) = change.path, bool(change.path.all()), drop.T
         if not change.own:
             continue
         effects[change.head] = Effect(
-            drop=float(drop[path].mean()),
-            ci=split.where(path).bootstrap.interval(drop[path]),
-            flip=float(((odds > 0) != (clean > 0))[path].mean()),
+            drop=float(odds[path].mean()),
+            ci=split.where(path).bootstrap.interval(odds[path]),
+            flip=float(flips[path].mean()),
             reference=max(sizes, default=None),
-            directions=(float(drop[::2].mean()), float(drop[1::2].mean())) if counterfactuals and everywhere else None,
+            log_prob_drop=float(log_prob[path].mean()),
+            directions=(float(odds[::2].mean()), float(odds[1::2].mean())) if counterfactuals and everywhere else None,
         )
     return effects
 

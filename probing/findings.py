@@ -108,6 +108,7 @@ def head_json(result: TaskResult, name: str) -> dict:
 
 def effect_json(effect: Effect) -> dict:
     record = {"drop": effect.drop, "ci": effect.ci, "flip": effect.flip, "reference": effect.reference}
+    record["log_prob_drop"] = effect.log_prob_drop
     if effect.directions:
         record["directions"] = effect.directions
     if effect.p_adj is not None:

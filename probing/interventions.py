@@ -5,10 +5,12 @@ All heads of a layer are changed in one batch, each in a variant of its own (``p
 * one row of one head, at one site: *weight swap* exchanges the weights of gold and of the heaviest distractor; *edge
   ablation* sets gold's weight to 0 and scales the rest up; *pattern patching* and *activation patching* take the row's
   weights, or the head's output there, from the case's counterfactual;
-* the whole head, in every row: *mean ablation* replaces its output by its mean, *resample ablation* by its output on
-  another case (Chan et al. 2022, "Causal scrubbing").
+* the whole head, in every row: *zero ablation* replaces its output by 0, *mean ablation* by its mean over all rows,
+  *mean ablation per position* by its mean at this position, and *resample ablation* by its output on another case (Chan
+  et al. 2022, "Causal scrubbing"). Positions are counted back from A-1: where all cases are equally long, that is the
+  position itself.
 
-The result is log P(answer) - log P(foil) in nats.
+The result is log P(answer) - log P(foil) in nats, and log P(answer) beside it where a job is asked to read ``answers``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,17 +63,29 @@ class Batch:
 
     def log_odds(self, logits: Tensor) -> Tensor:
         """logits [V, B, vocabulary] -> log P(answer) - log P(foil) [V, B]."""
-        answer, foil = (ids.expand(len(logits), -1)[..., None] for ids in (self.answer, self.foil))
-        return (logits.gather(-1, answer) - logits.gather(-1, foil))[..., 0]
+        return logit_of(self.answer, logits) - logit_of(self.foil, logits)
+
+    def answers(self, logits: Tensor) -> Tensor:
+        """logits [V, B, vocabulary] -> ``log_odds`` and log P(answer) [V, B, 2]."""
+        return torch.stack((self.log_odds(logits), logit_of(self.answer, logits) - logits.logsumexp(-1)), -1)
+
+    @cached_property
+    def clean_logits(self) -> Tensor:
+        """Logits [1, B, vocabulary] without any change."""
+        return self.replay.logits(self.model.config.layers_with_heads[-1], self.asked)
 
     @cached_property
     def clean(self) -> Tensor:
         """The log-odds [B] without any change."""
-        last = self.model.config.layers_with_heads[-1]
-        return self.log_odds(self.replay.logits(last, self.asked))[0]
+        return self.log_odds(self.clean_logits)[0]
 
     def variants_per_batch(self) -> int:
         return max(1, NUMBERS_PER_BATCH // (4 * self.model.config.n_embd * self.tokens.numel()))
+
+
+def logit_of(ids: Tensor, logits: Tensor) -> Tensor:
+    """The logit [V, B] of each case's own token, ``ids`` [B]."""
+    return logits.gather(-1, ids.expand(len(logits), -1)[..., None])[..., 0]
 
 
 def clean_batches(model: GPT, cases: Sequence[EncodedCase]) -> Iterator[Batch]:
@@ -81,22 +95,33 @@ def clean_batches(model: GPT, cases: Sequence[EncodedCase]) -> Iterator[Batch]:
     return (Batch(model, cases[part]) for part in parts)
 
 
-Job = Callable[[Batch], Tensor]  # one intervention in several variants: log-odds [V, B]
+Read = Callable[[Batch, Tensor], Tensor]  # from logits [V, B, vocabulary] to numbers [V, B, ...]
+Job = Callable[[Batch], Tensor]  # one intervention in several variants: what it reads, by default log-odds [V, B]
 Say = Callable[[str], None]  # what is being done now
 
 
 def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say: Say = silent) -> dict[str, Tensor]:
-    """Log-odds [V, N] of each job, with one clean pass over the cases for all of them; ``clean`` [1, N] is added."""
-    parts, done = {name: [] for name in (*jobs, "clean")}, 0
+    """Log-odds [V, N] of each job, or what else it reads [V, N, ...], with one clean pass over the cases for all of
+    them; ``clean``, log-odds [1, N], is added where no job has that name.
+    """
+    jobs = {"clean": lambda batch: batch.clean[None]} | jobs
+    parts, done = {name: [] for name in jobs}, 0
     for batch in clean_batches(model, cases):
         say(f"changing heads, {done} of {len(cases)} cases")
         done += len(batch.cases)
-        for name, job in (jobs | {"clean": lambda batch: batch.clean[None]}).items():
+        for name, job in jobs.items():
             parts[name].append(job(batch).cpu())
     return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}
 
 
-def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sites: Sequence[str], kind: str) -> Job:
+def at_sites(
+    model: GPT,
+    cases: Sequence[EncodedCase],
+    heads: Sequence[str],
+    sites: Sequence[str],
+    kind: str,
+    read: Read = Batch.log_odds,
+) -> Job:
     """Each of ``heads`` ("LAYER.HEAD") changed at its own one of ``sites``, one at a time: K = len(heads) variants.
     ``kind``: one of AT_A_SITE or FROM_THE_COUNTERFACTUAL.
 
@@ -113,17 +138,24 @@ def at_sites(model: GPT, cases: Sequence[EncodedCase], heads: Sequence[str], sit
             raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
 
     def job(batch: Batch) -> Tensor:
-        result = torch.empty(len(heads), len(batch.cases), device=batch.tokens.device)
+        parts, order = [], [index for group in groups.values() for index, _ in group]
         for (layer, site), group in groups.items():
-            rows, (indices, numbers) = batch.rows(site), zip(*group, strict=True)
-            outputs = changed_row(batch, layer, rows, kind)[:, list(numbers)].transpose(0, 1)  # [V, B, d]
+            rows, numbers = batch.rows(site), [number for _, number in group]
+            outputs = changed_row(batch, layer, rows, kind)[:, numbers].transpose(0, 1)  # [V, B, d]
             for some in in_batches(len(group), batch.variants_per_batch()):
-                odds = batch.log_odds(replay_row(batch, layer, rows, list(numbers[some]), outputs[some]))
-                result[list(indices[some])] = odds
-                require_change(batch, layer, rows, list(numbers[some]), outputs[some], odds, f"{kind} at {site}")
-        return result
+                logits = replay_row(batch, layer, rows, numbers[some], outputs[some])
+                parts.append(read(batch, logits))
+                odds = batch.log_odds(logits)
+                require_change(batch, layer, rows, numbers[some], outputs[some], odds, f"{kind} at {site}")
+        return in_order(parts, order)
 
     return job
+
+
+def in_order(parts: Sequence[Tensor], order: Sequence[int]) -> Tensor:
+    """Numbers of variants, [V, ...] in all, of which the i-th is that of variant order[i]."""
+    numbers = torch.cat(list(parts))
+    return torch.empty_like(numbers).index_copy_(0, torch.tensor(order, device=numbers.device), numbers)
 
 
 def paths_to_answer(model: GPT, cases: Sequence[EncodedCase], head: str, site: str) -> list[bool]:
@@ -243,18 +275,41 @@ def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
     return total / n_rows
 
 
-def without_sets(sets: Tensor, means: Tensor) -> Job:
-    """Each of V sets of heads, ``sets`` [V, layers, H], with its heads' outputs replaced by ``means`` [layers, H, d] in
-    every row.
+@torch.inference_mode()
+def mean_outputs_per_position(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
+    """Each head's mean output 0, 1, ... L - 1 rows before A-1, over all cases that are so long: [layers, H, L, d]."""
+    config, device = model.config, model.embed.weight.device
+    longest = 1 + max(case.sites["A-1"] for case in cases)
+    total = torch.zeros(config.n_layer, config.n_head, longest, config.head_dim, device=device)
+    n_rows = torch.zeros(longest, device=device)
+    for batch in clean_batches(model, cases):
+        distance = batch.asked[:, None] - torch.arange(batch.tokens.size(1), device=device)  # [B, T]
+        real = distance >= 0
+        n_rows += distance[real].bincount(minlength=longest)
+        for layer in config.layers_with_heads:
+            z = batch.replay.clean.outputs[layer].movedim(1, 2)[real]  # [rows, H, d]
+            total[layer].index_add_(1, distance[real], z.transpose(0, 1))
+    return total / n_rows[:, None]
+
+
+def without_sets(sets: Tensor, means: Tensor, read: Read = Batch.log_odds) -> Job:
+    """Each of V sets of heads, ``sets`` [V, layers, H], with its heads' outputs replaced by ``means`` in every row:
+    [layers, H, d], or [layers, H, L, d] by distance from A-1, of which earlier rows take the last.
     """
+    means = means if means.dim() == 4 else means[:, :, None]
 
-    def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
-        return torch.where(chosen[:, None, at, :, None, None], means[at, :, None], z)
+    def job(batch: Batch) -> Tensor:
+        def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
+            distance = (batch.asked[:, None] - rows).clamp(max=means.size(2) - 1)  # [B, R]
+            own = means[at][:, distance].transpose(0, 1)  # [B, H, R, d]
+            return torch.where(chosen[:, None, at, :, None, None], own, z)
 
-    return lambda batch: replay_sets(batch, sets, replace)
+        return replay_sets(batch, sets, replace, read)
+
+    return job
 
 
-def resampled(sets: Tensor, seed: int) -> Job:
+def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
     """The same with outputs of another case of the batch, drawn at random, in every row.
 
     The other case's rows are counted back from its A-1; where it is shorter, its first row stands in.
@@ -271,14 +326,16 @@ def resampled(sets: Tensor, seed: int) -> Job:
             other = take_rows(batch.replay.clean.outputs[at][donor], there)
             return torch.where(chosen[:, None, at, :, None, None], other, z)
 
-        return replay_sets(batch, sets, replace)
+        return replay_sets(batch, sets, replace, read)
 
     return job
 
 
-def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor]) -> Tensor:
-    """Log-odds [V, B]; ``replace``, given (layer, z [V, B, H, R, d], rows, chosen=sets), makes the new z."""
-    result = torch.empty(len(sets), len(batch.cases), device=batch.tokens.device)
+def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor], read: Read = Batch.log_odds) -> Tensor:
+    """What is read, by default log-odds [V, B]; ``replace``, given (layer, z [V, B, H, R, d], rows, chosen=sets), makes
+    the new z.
+    """
+    parts, order = [], []
     sets = sets.to(batch.tokens.device)
     first = sets.any(-1).int().argmax(-1).tolist()  # the first layer that each variant changes
     for layer in sorted(set(first)):
@@ -287,8 +344,9 @@ def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor]) -> T
             chosen = sets[variants[some]]
             edit = partial(replace, chosen=chosen)
             logits = batch.replay.logits(layer, torch.zeros_like(batch.asked), len(chosen), edit)
-            result[variants[some]] = batch.log_odds(logits)
-    return result
+            parts.append(read(batch, logits))
+            order += variants[some]
+    return in_order(parts, order)
 
 
 def single_heads(model: GPT) -> Tensor:

@@ -17,7 +17,7 @@ from probing.behaviour import Behaviour, judge
 from probing.circuits import NecessaryHeads, Sufficiency, find_necessary_heads, measure_sufficiency
 from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, lift_over, score_heads
-from probing.interventions import Say, mean_outputs
+from probing.interventions import Say, mean_outputs, mean_outputs_per_position
 from probing.power import Power, least_accuracy
 from probing.predictions import (
     Predictions,
@@ -285,7 +285,8 @@ def measure_task(
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
-        effects = measure_effects(model, split, own_sites, looking, means, seed, say, n_tasks)
+        per_position = mean_outputs_per_position(model, select)
+        effects = measure_effects(model, split, own_sites, looking, means, per_position, seed, say, n_tasks)
         necessary = find_necessary_heads(model, chosen, split, means, behaviour.judged_by, seed, say)
         if circuits:
             sufficient = measure_sufficiency(

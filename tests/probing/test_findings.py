@@ -12,7 +12,7 @@ from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
 from probing.effects import measure_effects
-from probing.interventions import mean_outputs
+from probing.interventions import mean_outputs, mean_outputs_per_position
 from probing.lists import TASK as LISTS
 from probing.splits import Split
 from probing.tasks import HeadQuote, measure_task, measure_untrained, negative_control
@@ -75,10 +75,13 @@ def test_every_change_to_the_head_that_decides_costs_the_answer(found):
         "edge_ablation",
         "pattern_patching",
         "activation_patching",
+        "zero_ablation",
         "mean_ablation",
+        "mean_ablation_per_position",
         "resample_ablation",
     }
     assert all(effect.drop > 5 for effect in by_kind.values())
+    assert all(0 < effect.log_prob_drop < effect.drop for effect in by_kind.values())  # the foil gains as well
     for kind in ("weight_swap", "pattern_patching", "activation_patching"):  # the whole preference turns round
         assert by_kind[kind].flip == 1
     assert by_kind["pattern_patching"].directions == pytest.approx((by_kind["pattern_patching"].drop,) * 2, abs=1e-3)
@@ -108,8 +111,8 @@ def test_what_is_told_by_site_is_what_the_table_has(found, tmp_path):
 def test_a_head_is_quoted_at_its_own_site_or_not_at_all(found):
     """1.0 judged at the pronoun, from where nothing leads on; its change at A-1 is for the reference alone."""
     report, sites = Split(toys.encoded("report", 40)), {"0.0": "A-1", "0.1": "P", "1.0": "P", "1.1": "P"}
-    means = mean_outputs(found.model, report.cases)
-    effects = measure_effects(found.model, report, sites, ("0.0",), means, seed=0)
+    means = [mean(found.model, report.cases) for mean in (mean_outputs, mean_outputs_per_position)]
+    effects = measure_effects(found.model, report, sites, ("0.0",), *means, seed=0)
     assert effects["weight_swap"].keys() == {"0.0", "0.1"}
     assert effects["weight_swap"]["0.0"].reference == pytest.approx(20.24, abs=0.1)
     assert effects["mean_ablation"].keys() == sites.keys()

@@ -14,10 +14,12 @@ from data.stories import cases
 from model import GPT, GPTConfig, Hooks
 from probing.heads import head_names, parse_head
 from probing.interventions import (
+    Batch,
     NothingChangedError,
     at_sites,
     cut_gold,
     mean_outputs,
+    mean_outputs_per_position,
     measure,
     paths_to_answer,
     resampled,
@@ -138,6 +140,57 @@ def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
 
         for i, case in enumerate(encoded):
             assert got[k, i] == near(model, odds(model, case, ByHand(layer, z=z)))
+
+
+def test_zero_ablation_and_means_per_position_are_the_same_by_hand(model, encoded, monkeypatch):
+    """Each position, counted back from A-1, has its own mean; earlier rows than any that was averaged take the last."""
+    monkeypatch.setattr("probing.heads.BATCH", 8)
+    recordings = [recorded(model, case) for case in encoded]
+    few = sorted(range(len(encoded)), key=lambda i: len(encoded[i].tokens))[:-2]  # the longest are not averaged
+    means = mean_outputs_per_position(model, [encoded[i] for i in few])
+    for back in range(means.size(2)):
+        rows = [(recordings[i].outputs, encoded[i].sites["A-1"] - back) for i in few]
+        expected = torch.stack([torch.cat([z[0, :, row] for z in outputs]) for outputs, row in rows if row >= 0])
+        assert_near(means[:, :, back].flatten(0, 1), expected.mean(0), additions(model.config, 64) + len(encoded))
+    kinds = {"zero": torch.zeros_like(means[:, :, 0]), "per position": means}
+    got = measure(model, encoded, {name: without_sets(single_heads(model), new) for name, new in kinds.items()})
+    for k, name in enumerate(head_names(model)):
+        layer, h = parse_head(name)
+        for i, case in enumerate(encoded):
+            back = (case.sites["A-1"] - torch.arange(len(case.tokens))).clamp(0, means.size(2) - 1)
+            for kind, rows in {
+                "zero": torch.zeros(len(back), means.size(-1)),
+                "per position": means[layer, h, back],
+            }.items():
+
+                def z(new: Tensor, h=h, rows=rows) -> Tensor:
+                    new[0, h] = rows
+                    return new
+
+                assert got[kind][k, i] == near(model, odds(model, case, ByHand(layer, z=z))), (kind, name)
+
+
+def test_what_a_job_reads_is_the_odds_and_the_probability_of_the_answer(model, encoded):
+    heads = ["1.1", "0.3"]  # in an order that is not that of the layers
+    sets = single_heads(model)[[head_names(model).index(head) for head in heads]]
+    zeros = torch.zeros(3, 4, model.config.head_dim)
+    jobs = {
+        "swap": lambda read: at_sites(model, encoded, heads, ["A-1", "P"], "weight_swap", read),
+        "zero": lambda read: without_sets(sets, zeros, read),
+        "resample": lambda read: resampled(sets, 0, read),
+    }
+    both = measure(model, encoded, {name: job(Batch.answers) for name, job in jobs.items()})
+    odds_alone = measure(model, encoded, {name: job(Batch.log_odds) for name, job in jobs.items()})
+    assert all(both[name][..., 0].equal(odds_alone[name]) for name in jobs)
+
+    def z(new: Tensor) -> Tensor:
+        new[0, 1] = 0
+        return new
+
+    for i, case in enumerate(encoded):
+        with torch.no_grad():
+            logits = model(torch.tensor([case.tokens]), hooks=ByHand(1, z=z))[0, case.sites["A-1"]]
+        assert both["zero"][0, i, 1] == near(model, float(logits.log_softmax(-1)[case.answer]))
 
 
 def test_several_heads_out_at_once_are_the_same_by_hand(model, encoded):
