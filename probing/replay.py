@@ -73,9 +73,12 @@ class Replay:
             raise ValueError(f"layer {layer}: the layers with heads are {self.model.config.layers_with_heads}")
         if bool((start > self.asked).any()):
             raise ValueError("a row after the asked one cannot change it: attention is causal")
+        return self.run(layer, self.rows_from(start), n_variants, edit or (lambda layer, z, rows: z))
+
+    def rows_from(self, start: Tensor) -> Tensor:
+        """The rows [B, R] from ``start`` [B] to the asked one, which is repeated where there are fewer."""
         steps = torch.arange(int((self.asked - start).max()) + 1, device=start.device)
-        rows = torch.minimum(start[:, None] + steps, self.asked[:, None])
-        return self.run(layer, rows, n_variants, edit or (lambda layer, z, rows: z))
+        return torch.minimum(start[:, None] + steps, self.asked[:, None])
 
     def has_path(self, layer: int, rows: Tensor) -> Tensor:
         """Whether changes of ``layer`` at ``rows`` [B] can affect the asked row: [B]; see ``reach``."""
