@@ -14,7 +14,7 @@ Shapes: B sequences, T tokens, R rows from the first that differs to A-1, H head
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from typing import Literal, NamedTuple
 
@@ -112,7 +112,9 @@ def measure_edges(
     return judge_edges(kept, drops[own], float(np.abs(drops[~own]).max()), split, looking)
 
 
-def judge_edges(paths: Sequence[DirectPath], drops: np.ndarray, control: float, split: Split, looking: Sequence[str]) -> Edges:
+def judge_edges(
+    paths: Sequence[DirectPath], drops: np.ndarray, control: float, split: Split, looking: Sequence[str]
+) -> Edges:
     """Which edges count, from ``drops`` [paths, N] of the cases of ``split``.
 
     An edge counts if its p is below COUNTS_P, its whole interval above 0, and its mean above the reference and above
