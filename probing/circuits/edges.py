@@ -26,7 +26,7 @@ from data.cases.case import aligned
 from data.text.download import silent
 from model import GPT
 from model.attention import take_rows
-from probing.circuits.missing import NotMeasured
+from probing.circuits.missing import NotMeasured, not_measured_json
 from probing.heads import head_names, parse_head
 from probing.interventions import Batch, Say, measure
 from probing.patterns import attention_of
@@ -258,8 +258,8 @@ def run_on(batch: Batch, layer: int, rows: Tensor, z: Tensor, receivers: Sequenc
 
 def edges_json(found: Edges | NotMeasured | None) -> dict | None:
     """``tasks.NAME.edges`` of heads.json: the strongest LISTED edges and all that count; null where not asked for."""
-    if found is None or isinstance(found, NotMeasured):
-        return found and {"not_measured": found.reason}
+    if not isinstance(found, Edges):
+        return not_measured_json(found)
     listed = [edge for i, edge in enumerate(found.edges) if edge.counts or i < LISTED]
     return {
         "edges": [
