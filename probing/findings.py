@@ -9,7 +9,7 @@ from pathlib import Path
 from common.atomic import json_text, replace_durably
 from model import GPT
 from probing.alignment import Alignment
-from probing.circuits import necessary_json, sufficiency_json
+from probing.circuits import edges_json, necessary_json, scores_json, sufficiency_json
 from probing.effects import Effect
 from probing.heads import head_names, parse_head
 from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
@@ -164,6 +164,8 @@ def to_json(findings: Findings) -> dict:
             "power": asdict(result.power) if result.power else None,
             "necessary_heads": necessary_json(result.necessary),
             "sufficient": sufficiency_json(result.sufficient),
+            "edges": edges_json(result.edges),
+            "score_parts": scores_json(result.score_parts),
             "heads": [head_json(result, name) for name in result.quotes],
             "by_site": by_site_json(result),
             "negative_control": found._asdict() if (found := negative_control_at(result)) else None,

@@ -14,7 +14,18 @@ from data.cases.case import counterfactual_groups
 from data.text.download import silent
 from model import GPT
 from probing.behaviour import Behaviour, judge
-from probing.circuits import NecessaryHeads, Sufficiency, find_necessary_heads, measure_sufficiency
+from probing.circuits import (
+    Edges,
+    NecessaryHeads,
+    NotMeasured,
+    ScoreParts,
+    Sufficiency,
+    choose_receivers,
+    find_necessary_heads,
+    measure_edges,
+    measure_scores,
+    measure_sufficiency,
+)
 from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, lift_over, score_heads
 from probing.interventions import Say, mean_outputs, mean_outputs_per_position
@@ -88,8 +99,8 @@ class TaskResult:
     """All that was measured on one task; ``heads``, ``cases`` and every number are of the *report* split.
 
     ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` (by
-    intervention and head) is empty and ``necessary`` None where the model does not resolve the task, and so is
-    ``sufficient``, and where it was not asked for.
+    intervention and head) is empty and ``necessary`` None where the model does not resolve the task. So are
+    ``score_parts``, of ``best``, and ``sufficient`` and ``edges``, which are None, too, where they were not asked for.
     """
 
     name: str
@@ -102,6 +113,8 @@ class TaskResult:
     effects: Effects
     necessary: NecessaryHeads | None
     sufficient: Sufficiency | None = None
+    edges: Edges | NotMeasured | None = None
+    score_parts: ScoreParts | NotMeasured | None = None
     stability: Stability | None = None
     power: Power | None = None
 
@@ -280,7 +293,7 @@ def measure_task(
     lift_untrained = untrained.lift(report_heads)
     quotes = quote_heads(select_heads, report_heads, split, bar, behaviour.resolved, lift_untrained)
     stability = measure_stability(select_heads, chosen)
-    effects, necessary, sufficient = {}, None, None
+    effects, necessary, sufficient, edges, score_parts = {}, None, None, None, None
     if behaviour.resolved:
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
@@ -288,10 +301,14 @@ def measure_task(
         per_position = mean_outputs_per_position(model, select)
         effects = measure_effects(model, split, own_sites, looking, means, per_position, seed, say, n_tasks)
         necessary = find_necessary_heads(model, chosen, split, means, behaviour.judged_by, seed, say)
+        score_parts = measure_scores(model, split, stability.head, quotes[stability.head].site, say)
         if circuits:
             sufficient = measure_sufficiency(
                 model, chosen, split, own_sites, necessary, means, behaviour.judged_by, seed, say
             )
+            costly = sorted(own_sites, key=lambda name: -effects["mean_ablation"][name].drop)
+            receivers = choose_receivers(model, looking, [*necessary.heads, *costly])
+            edges = measure_edges(model, split, looking, receivers, say)
     return TaskResult(
         name=report[0].case.task,
         cases=report,
@@ -303,6 +320,8 @@ def measure_task(
         effects=effects,
         necessary=necessary,
         sufficient=sufficient,
+        edges=edges,
+        score_parts=score_parts,
         stability=stability,
         power=power_of(quotes[stability.head], report_heads, split, bar, effects),
     )

@@ -103,9 +103,8 @@ def measure_edges(
         return NotMeasured("no head comes before another one")
     if not aligned(report.cases):
         return NotMeasured("counterfactuals do not have their sites at the same positions")
-    say("which head feeds which")
-    split = report.part(CASES)
-    odds = measure(model, split.cases, {"paths": lambda batch: patched(batch, receivers)}, say)
+    split, jobs = report.part(CASES), {"paths": lambda batch: patched(batch, receivers)}
+    odds = measure(model, split.cases, jobs, lambda what: say(f"which head feeds which: {what}"))
     drops = (odds["clean"] - odds["paths"]).double().numpy()  # [paths, N]
     own = np.array([path.sender is not None for path in paths])
     kept = [path for path in paths if path.sender is not None]
@@ -162,7 +161,7 @@ def choose_receivers(model: GPT, looking: Sequence[str], others: Sequence[str]) 
     names = head_names(model)
     if len(names) <= FEW_HEADS:
         return list(names)
-    rest = [name for name in others if name not in looking]
+    rest = [name for name in dict.fromkeys(others) if name not in looking]
     return sorted([*looking[:MOST_RECEIVERS], *rest[:MOST_RECEIVERS]], key=names.index)
 
 
