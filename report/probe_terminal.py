@@ -10,7 +10,7 @@ from rich.table import Table
 
 from common.visible import visible_name, visible_text
 from probing.behaviour import LIKELIEST, MEANINGS
-from probing.circuits import NecessaryHeads
+from probing.circuits import Edges, NecessaryHeads, NotMeasured
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
@@ -38,6 +38,8 @@ HEADINGS = (
 )
 WIDTHS = (110, 126)  # of a terminal, from which on one more column fits, and both
 UNSURE = 0.95  # a choice that fewer resamples repeat is named
+INPUTS_IN_WORDS = {"q": "query", "k": "key", "v": "value"}
+SENDERS = 5  # that a line has of one head, the strongest
 FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
 KNOWN_HEADS_CAPTION = (
     "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
@@ -213,6 +215,29 @@ def print_tasks(findings: Findings, console: Console) -> None:
     console.print(role_table(findings, console))
     for note in pattern_notes(findings):
         console.print(note)
+    for line in edge_lines(findings.tasks):
+        console.print(line)
+
+
+def edge_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
+    """Which head feeds which, a line a task; nothing where that was not measured in any."""
+    known = [(result.name, result.edges) for result in tasks if result.edges is not None]
+    if known:
+        yield "\nwhich head feeds which: nats lost without what one writes into the query, key or value of another"
+    for name, found in known:
+        yield f"{visible_name(name)}: {edges_in_words(found)}"
+
+
+def edges_in_words(found: Edges | NotMeasured) -> str:
+    """The edges that count, by the head that is fed, the strongest first."""
+    if isinstance(found, NotMeasured):
+        return f"not measured, {found.reason}"
+    fed: dict[str, list[str]] = {}
+    for edge in found.counting:
+        into = f"{edge.sender} ({INPUTS_IN_WORDS[edge.input]}, {edge.drop:.1f} nats)"
+        fed.setdefault(edge.receiver, []).append(into)
+    parts = [f"{receiver} is fed by {', '.join(senders[:SENDERS])}" for receiver, senders in fed.items()]
+    return "; ".join(parts) or f"no edge counts of {len(found.edges)}"
 
 
 def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:

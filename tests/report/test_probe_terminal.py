@@ -9,10 +9,11 @@ import toys
 from rich.console import Console
 
 from probing import probe
+from probing.circuits import Edge, Edges, NotMeasured
 from probing.findings import Findings
 from probing.known_heads import KnownHead
 from report import probe_terminal
-from report.probe_terminal import known_head_table, print_findings, progress_bar
+from report.probe_terminal import edge_lines, known_head_table, print_findings, progress_bar
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,25 @@ def test_a_terminal_shows_a_bar_and_a_file_none(terminal):
         tell("bad\x1b[2J_task: where heads look", 1, 2)
     assert ("bad␛[2J task: where heads look" in shown.getvalue()) == terminal
     assert ("1/2" in shown.getvalue()) == terminal
+
+
+def test_which_head_feeds_which_is_printed_where_it_was_measured(found):
+    edges = [
+        Edge(sender, receiver, into, drop, (drop, drop), 0.0005, drop > 1)
+        for sender, receiver, into, drop in (
+            *(("1.1", "2.3", "k", 4.06), ("0.2", "1.0", "v", 2.0), ("0.2", "2.3", "q", 1.31)),
+            ("0.0", "2.3", "q", 0.5),
+        )
+    ]
+    (result,) = found.tasks
+    for measured, line in (
+        (
+            Edges(tuple(edges), None, 0.0, 100, ("2.3",)),
+            "2.3 is fed by 1.1 (key, 4.1 nats), 0.2 (query, 1.3 nats); 1.0",
+        ),
+        (Edges(tuple(edges[3:]), None, 0.0, 100, ("2.3",)), "no edge counts of 1"),
+        (NotMeasured("no head comes before another one"), "not measured, no head comes before another one"),
+        (None, None),
+    ):
+        lines = [*edge_lines([replace(result, edges=measured)])]
+        assert [text.startswith(f"agreement: {line}") for text in lines[1:]] == ([True] if line else [])
