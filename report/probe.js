@@ -43,6 +43,7 @@ function taskSections(view, found, task, example) {
   if (task || !found.text) sections.push(rolesSection(view, found));
   if (example) sections.push(storySection(view, found));
   if (task) sections.push(sitesSection(view, found));
+  if (task) sections.push(scoresSection(view, found), edgesSection(view, found));
   if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
   return sections;
 }
