@@ -1,6 +1,4 @@
-"""Heads in sets rather than one by one: which are necessary to the answer, which suffice, which feeds which, and why one
-looks.
-"""
+"""Heads in sets rather than one by one: which are necessary, which suffice, which feeds which; and why one looks."""
 
 from probing.circuits.edges import Edge, Edges, choose_receivers, edges_json, measure_edges
 from probing.circuits.missing import NotMeasured

@@ -28,7 +28,7 @@ from model import GPT
 from model.attention import take_rows
 from probing.circuits.missing import NotMeasured, not_measured_json
 from probing.heads import head_names, parse_head
-from probing.interventions import Batch, Say, measure
+from probing.interventions import Batch, Job, Say, measure
 from probing.patterns import attention_of
 from probing.replay import attend_rows
 from probing.scoring import in_batches
@@ -103,7 +103,8 @@ def measure_edges(
         return NotMeasured("no head comes before another one")
     if not aligned(report.cases):
         return NotMeasured("counterfactuals do not have their sites at the same positions")
-    split, jobs = report.part(CASES), {"paths": lambda batch: patched(batch, receivers)}
+    split = report.part(CASES)
+    jobs: dict[str, Job] = {"paths": lambda batch: patched(batch, receivers)}
     odds = measure(model, split.cases, jobs, lambda what: say(f"which head feeds which: {what}"))
     drops = (odds["clean"] - odds["paths"]).double().numpy()  # [paths, N]
     own = np.array([path.sender is not None for path in paths])
