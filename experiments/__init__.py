@@ -7,6 +7,7 @@
     python -m experiments.untrained RUN          how often an untrained model is given a role
     python -m experiments.untrained_in_text RUN TEXT  the same in a text
     python -m experiments.shuffled FOLDER        whether heads look back where that does not pay
+    python -m experiments.annotated RUN LITBANK  what heads do in annotated English, beside simple rules
     python -m experiments.mined_references COREF  how often mined references are right, against annotation
 
 ``runs`` trains and probes what is missing.

@@ -39,12 +39,22 @@ def measured(value: float, ci: tuple[float, float]) -> str:
 
 
 def behaviour_row(model: GPT, report: Split) -> list[str]:
-    """How often the model is right: in all cases, and where the last pronoun speaks for gold, or for a rival."""
+    """How often the model is right, by how much that beats the last pronoun, and how often it is right where the last
+    pronoun speaks for gold, and for a rival.
+    """
     whole = judge(model, report.cases)
+    if not any(case.last_pronoun for case in report.cases):
+        return [measured(whole.accuracy, whole.ci), "-", "-", "-"]
     right = verdicts(score_answers(model, *answer_columns(report.cases)), whole.judged_by)
-    choice = last_pronoun(report.cases, ("A-1",)).choice()[:, 0, 0]
-    parts = [f"{right[choice == side].mean():.1%}" if (choice == side).any() else "-" for side in (1, 0)]
-    return [measured(whole.accuracy, whole.ci), *parts]
+    rule = last_pronoun(report.cases, ("A-1",)).choice()[:, 0, 0]
+    parts = [f"{right[rule == side].mean():.1%}" if (rule == side).any() else "-" for side in (1, 0)]
+    return [measured(whole.accuracy, whole.ci), gain(report, right - rule), *parts]
+
+
+def gain(split: Split, more: np.ndarray) -> str:
+    """The mean of ``more`` [N], what one predictor is right and another is not, in points, with its interval."""
+    low, high = split.bootstrap.interval(more)
+    return f"{100 * more.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def swap_row(model: GPT, report: Split, head: str, site: str) -> list[str]:
@@ -83,22 +93,15 @@ def looking_rows(model: GPT, report: Sequence[EncodedCase]) -> tuple[list[list[s
     split, scores = Split(report), score_heads(model, report, P)
     rules: dict[str, Predictions] = {"nearest": nearest(report, P), LAST: last_pronoun(report, P)}
     own = scores.choice()[:, 0]  # [N, K]
-    gains = [own - rule.choice()[:, 0] for rule in rules.values()]
-    bounds = [split.bootstrap.intervals(gain) for gain in gains]  # [K, 2]
-    rows, above = [], 0
+    more = [own - rule.choice()[:, 0] for rule in rules.values()]
+    above = np.all([split.bootstrap.intervals(gains)[:, 0] > 0 for gains in more], axis=0)
+    rows = []
     for k, name in enumerate(scores.names):
-        ci = split.interval(own[:, k])
-        more = [
-            f"{100 * gain[:, k].mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-            for gain, (low, high) in zip(gains, (bound[k] for bound in bounds), strict=True)
-        ]
-        above += all(bound[k, 0] > 0 for bound in bounds)
-        mass, chain = scores.mass()[0, k], scores.chain[:, 0, k].mean()
-        rows.append(
-            [name, measured(own[:, k].mean(), ci), *more, f"{mass:.1%}", f"{scores.lift()[0, k]:.2f}", f"{chain:.1%}"]
-        )
+        looks = measured(own[:, k].mean(), split.interval(own[:, k]))
+        masses = [f"{scores.mass()[0, k]:.1%}", f"{scores.lift()[0, k]:.2f}", f"{scores.chain[:, 0, k].mean():.1%}"]
+        rows.append([name, looks, *(gain(split, gains[:, k]) for gains in more), *masses])
     rows += [[name, f"{rule.accuracy()[0, 0]:.1%}", *["-"] * 5] for name, rule in rules.items()]
-    return rows, above
+    return rows, int(above.sum())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,13 +114,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, tokenizer, state = load_model(options.run, options.checkpoint, torch.device("cpu"))
     cases = cases_of([document for document, _ in read_folder(options.litbank)], window=options.window)
     tasks, too_few = encode_tasks(tokenizer, *split_cases(cases), model.config.block_size, seed=0)
-    tasks.pop(LISTS)
+    tasks.pop(LISTS, None)
     untrained = measure_untrained(model, tasks, seed=0)
     print(f"step {state['step']:,}; right: in how many cases; intervals: 95 %, over documents\n")
     rows = [task_row(model, *both, untrained[name].quoted) for name, both in tasks.items()]
-    columns = ("task", "cases, documents", "model right", "last pronoun right", "wrong", "best head", "looks", *RULES)
-    print(Table((*columns, "untrained", "its swap costs, nats", "others, at most"), rows).markdown())
+    model_right = ("model right", "more than last pronoun, points", "where it is right", "where it is wrong")
+    columns = ("task", "cases, documents", *model_right, "best head", "looks", *RULES, "untrained")
+    print(Table((*columns, "its swap costs, nats", "others, at most"), rows).markdown())
     print(*too_few, sep="\n")
+    if READ not in tasks:
+        raise SystemExit(f"at the pronoun: too few cases of {READ} to measure heads there")
     rows, above = looking_rows(model, tasks[READ][1])
     print(f"\nat the pronoun: {above} of {len(head_names(model))} heads look at the antecedent more than both rules\n")
     columns = ("head", "looks", *(f"more than {name}, points" for name in ("nearest", LAST)))

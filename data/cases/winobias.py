@@ -96,9 +96,9 @@ def read_pairs(path: Path) -> tuple[list[Case], int]:
     task = f"winobias_{path.name.split('.')[0]}"
     cases: list[Case] = []
     for pair in zip(sentences[::2], sentences[1::2], strict=True):
-        made = [make_case(task, *both) for both in (pair, pair[::-1])]
-        if all(made):
-            cases += made
+        one, other = pair
+        made = [case for case in (make_case(task, one, other), make_case(task, other, one)) if case]
+        cases += made if len(made) == 2 else []
     return cases, len(sentences) // 2 - len(cases) // 2
 
 

@@ -1,9 +1,9 @@
 """Cases from annotated coreference, in sentences whose mentions are marked by hand: [Emma@e]."""
 
 import json
-import re
 
 import pytest
+from annotated_texts import document
 
 from data.cases.case import Case, encode_case
 from data.cases.coreference import (
@@ -11,7 +11,6 @@ from data.cases.coreference import (
     PRONOUN,
     READ,
     Document,
-    Mention,
     Reader,
     cases_of,
     describe,
@@ -26,24 +25,6 @@ from data.text.tokenizers import byte_tokenizer
 from probing.heads import mark_spans
 
 PEOPLE = People()
-PRONOUNS = {*PEOPLE.pronouns, "i", "you", "they"}
-
-
-def document(marked: str, name: str = "book") -> Document:
-    """Mentions are [words@entity], one inside another too; the kind follows from the words."""
-    text, opened, mentions = "", [], []
-    for part in re.split(r"(\[|@\w+\])", marked):
-        if part == "[":
-            opened.append(len(text))
-        elif part.startswith("@"):
-            start = opened.pop()
-            words = text[start:]
-            kind = "PRON" if words.lower() in PRONOUNS else "PROP" if words[0].isupper() else "NOM"
-            mentions.append(Mention(start, len(text), part[1:-1], kind))
-        else:
-            text += part
-    sentences = [0, *(match.end() for match in re.finditer(r"[.?!]\s+", text))]
-    return Document(name, text, sentences, mentions)
 
 
 def reader(marked: str, window: int = 60) -> Reader:
