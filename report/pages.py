@@ -21,8 +21,8 @@ LIVE = (
 )
 SCRIPTS = {
     "probe": (
-        *(*SHARED, *LIVE, "found", "patterns", "roles", "tinted", "sentences", "story", "sites", "numbers"),
-        *("edges", "scores"),
+        *(*SHARED, *LIVE, "found", "patterns", "roles", "tinted", "sentences", "story", "sites"),
+        *("sufficient", "edges", "scores", "numbers"),
         *("text_heads", "text_effects", "how_far_back", "text_examples", "text_method", "method", "probe"),
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),

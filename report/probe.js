@@ -38,11 +38,12 @@ async function drawProbe() {
 }
 
 function taskSections(view, found, task, example) {
-  const { dynamics, sentences = [] } = found.heads; // a heads.json of earlier has none
+  const { dynamics, tasks, sentences = [] } = found.heads; // a heads.json of earlier has no sentences
   const sections = sentences.length ? [sentencesSection(found.heads)] : [];
   if (task || !found.text) sections.push(rolesSection(view, found));
   if (example) sections.push(storySection(view, found));
   if (task) sections.push(sitesSection(view, found));
+  if (Object.values(tasks).some(({ sufficient }) => sufficient)) sections.push(sufficientSection(view, found));
   if (task) sections.push(scoresSection(view, found), edgesSection(view, found));
   if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
   return sections;

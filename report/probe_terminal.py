@@ -20,6 +20,7 @@ from probing.splits import Split
 from probing.stability import Stability
 from probing.tasks import LOOKS_P, TaskResult, negative_control
 from report import probe_summary as summary
+from report.circuits_terminal import sufficiency_lines
 from report.role_table import role_table
 from report.terminal import new_bar
 from report.text_summary import leads
@@ -204,6 +205,8 @@ def print_tasks(findings: Findings, console: Console) -> None:
     console.print(task_table(findings.tasks, console.width))
     for note in (*behaviour_notes(findings.tasks), *choice_notes(findings.tasks)):
         console.print(note)
+    for line in sufficiency_lines(findings.tasks):
+        console.print(line)
     for result in findings.tasks:
         if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
             few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"

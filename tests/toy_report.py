@@ -29,7 +29,7 @@ def with_unresolved(cases: list[Case]) -> list[Case]:
 def toy_findings() -> Findings:
     """The hand-set model on its own language, and dynamics that were never measured."""
     drawn = (with_unresolved(toy_cases(split, 40)) for split in ("select", "report"))
-    found = probe(hand_set_model(), TOKENIZER, *drawn, source={"run": "toy", "step": 7})
+    found = probe(hand_set_model(), TOKENIZER, *drawn, source={"run": "toy", "step": 7}, circuits=True)
     look = {
         "model_loss": 0.1,
         "model_accuracy": 0.5,

@@ -55,10 +55,10 @@ class Sufficiency:
     """Sets of heads kept alone, on *report*: with ``none``, with ``all`` of the model's ``n_heads``, and ``curves`` by
     order: "necessary", "greedy", "effect" and "random". Sizes go up to ``largest``.
 
-    ``heads``: the first of the greedy order that reach ENOUGH on *select*, or all that were tried where these do not
-    (``reached``); ``share``, on *report*, is None where all heads together bring nothing. ``circuit``, ``complement``:
-    whether these heads alone, and all others alone, are as good as the whole model; ``members``: whether each is
-    needed.
+    ``heads``: the smallest set found that reaches ENOUGH on *select*, see ``smallest_set``; all that were tried where
+    none does (``reached``). What they do alone is ``kept``; their ``share`` is None where all heads together bring
+    nothing. ``circuit``, ``complement``: whether these heads alone, and all others
+    alone, are as good as the whole model; ``members``: whether each is needed.
     """
 
     cases: int
@@ -69,6 +69,7 @@ class Sufficiency:
     curves: dict[str, Curve]
     heads: tuple[str, ...]
     reached: bool
+    kept: Point
     share: float | None
     share_ci: tuple[float, float] | None
     circuit: Equivalence
@@ -97,27 +98,14 @@ def measure_sufficiency(
     names = head_names(model)
     select, report = select.part(SEARCHED), report.part(SEARCHED)
     orders = orders_by_effect(model, select, sites, necessary, means, say)
-    orders["greedy"], enough = greedy_order(model, select, orders["necessary"], means, say)
-    rng = np.random.default_rng(seed)
-    at_random = [rng.permutation(len(names))[: len(orders["greedy"])].tolist() for _ in range(RANDOM_ORDERS)]
-    circuit = orders["greedy"][:enough]
-
-    kept = np.isin(np.arange(len(names)), circuit)
-    inflated, fewer = inflate(kept, seed)
-    sets = {name: first_heads(order, len(names)) for name, order in orders.items()} | {
-        "random": np.concatenate([first_heads(order, len(names)) for order in at_random]),
-        "all": np.ones((1, len(names)), dtype=bool),
-        "circuit": kept[None],
-        "complement": ~kept[None],
-        "without": kept & ~np.eye(len(names), dtype=bool)[circuit],
-        "inflated": inflated,
-        "fewer": fewer,
-    }
+    orders["greedy"] = greedy_order(model, select, orders["necessary"], means, say)
+    smallest = smallest_set(model, select, orders, means, say)
+    circuit = orders["greedy"] if smallest is None else smallest
+    sets = sets_to_keep(orders, circuit, len(names), seed)
     say("which heads suffice, sets of them kept alone")
     measured = keep_only(model, report, np.concatenate([*sets.values()]), means)
     ends = np.cumsum([len(part) for part in sets.values()])
     odds = dict(zip(sets, np.split(measured, ends[:-1]), strict=True))
-
     quote = Quote(report, judged_by, none=odds["greedy"][0], all=odds["all"][0])
     curves = {name: quote.curve([names[k] for k in order], odds[name]) for name, order in orders.items()}
     curves["random"] = quote.random(odds["random"].reshape(RANDOM_ORDERS, -1, len(report.cases)))
@@ -132,13 +120,31 @@ def measure_sufficiency(
         all=quote.points(quote.all[None])[0],
         curves=curves,
         heads=heads,
-        reached=enough is not None,
+        reached=smallest is not None,
+        kept=quote.points(odds["circuit"])[0],
         share=share,
         share_ci=share_ci,
         circuit=equivalence(odds["circuit"][0], quote.all, report.cases),
         complement=equivalence(odds["complement"][0], quote.all, report.cases),
         members=minimality(heads, changes, random, report.cases, seed),
     )
+
+
+def sets_to_keep(orders: dict[str, list[int]], circuit: list[int], n_heads: int, seed: int) -> dict[str, np.ndarray]:
+    """Masks [V, K]: the first heads of each order, and of RANDOM_ORDERS; and what the tests of a circuit need."""
+    rng, each = np.random.default_rng(seed), np.eye(n_heads, dtype=bool)
+    at_random = [rng.permutation(n_heads)[: len(orders["greedy"])].tolist() for _ in range(RANDOM_ORDERS)]
+    kept = np.isin(np.arange(n_heads), circuit)
+    inflated, fewer = inflate(kept, seed)
+    return {name: first_heads(order, n_heads) for name, order in orders.items()} | {
+        "random": np.concatenate([first_heads(order, n_heads) for order in at_random]),
+        "all": np.ones((1, n_heads), dtype=bool),
+        "circuit": kept[None],
+        "complement": ~kept[None],
+        "without": kept & ~each[circuit],
+        "inflated": inflated,
+        "fewer": fewer,
+    }
 
 
 def keep_only(model: GPT, split: Split, kept: np.ndarray, means: Tensor) -> np.ndarray:
@@ -189,24 +195,38 @@ def orders_by_effect(
     return {"necessary": [*first, *rest], "effect": sorted(tried, key=lambda k: -effect[k])}
 
 
-def greedy_order(
-    model: GPT, select: Split, tried: Sequence[int], means: Tensor, say: Say
-) -> tuple[list[int], int | None]:
-    """``tried``, each next one the head that brings the log-odds of *select* highest beside those before it; and how
-    many of them reach ENOUGH, None if no number does.
-    """
-    n = single_heads(model).size(0)
-    none, whole = keep_only(model, select, np.array([[False] * n, [True] * n]), means)
-    gap = whole.mean() - none.mean()
-    order, left, reached = [], list(tried), [0.0]
+def greedy_order(model: GPT, select: Split, tried: Sequence[int], means: Tensor, say: Say) -> list[int]:
+    """``tried``, each next one the head that brings the log-odds of *select* highest beside those before it."""
+    each, order, left = np.eye(single_heads(model).size(0), dtype=bool), [], list(tried)
     while left:
         say(f"which heads suffice together, {len(order)} found")
-        kept = np.isin(np.arange(n), order) | np.eye(n, dtype=bool)[left]
-        odds = keep_only(model, select, kept, means).mean(1)
+        odds = keep_only(model, select, each[order].any(0) | each[left], means).mean(1)
         order.append(left.pop(int(odds.argmax())))
-        reached.append(float(odds.max() - none.mean()))
-    enough = (size for size, brought in enumerate(reached) if brought >= ENOUGH * gap)
-    return order, next(enough, None)
+    return order
+
+
+def smallest_set(model: GPT, select: Split, orders: dict[str, list[int]], means: Tensor, say: Say) -> list[int] | None:
+    """The first heads of the order that reaches ENOUGH on *select* with the fewest, and of these what is left when one
+    after the other is taken out, the least needed first, as long as ENOUGH is reached. None if no order reaches it.
+
+    Heads that only work together are found late by a greedy search, after others that do nothing.
+    """
+    say("which heads suffice, the smallest set")
+    each = np.eye(single_heads(model).size(0), dtype=bool)
+    sets = [*(first_heads(order, len(each)) for order in orders.values()), np.ones_like(each[:1])]
+    *odds, whole = keep_only(model, select, np.concatenate(sets), means).mean(1)
+    by_size = np.reshape(odds, (len(orders), -1))  # [orders, S + 1]
+    goal = by_size[0, 0] + ENOUGH * (whole - by_size[0, 0])
+    if by_size.max() < goal:
+        return None
+    size = int((by_size >= goal).any(0).argmax())
+    chosen = list(orders.values())[by_size[:, size].argmax()][:size]
+    while chosen:
+        odds = keep_only(model, select, each[chosen].any(0) & ~each[chosen], means).mean(1)
+        if odds.max() < goal:
+            break
+        del chosen[int(odds.argmax())]
+    return chosen
 
 
 @dataclass(frozen=True)
