@@ -40,7 +40,8 @@ PRONOUN, READ, NAME = "annotated_he_or_she", "annotated_pronoun_read", "annotate
 PROP, NOM, PRON = "PROP", "NOM", "PRON"
 PERSON = "PER"
 WINDOW = 120  # words of an excerpt, at most: most of them fit into a block of 256 tokens of a small vocabulary
-QUESTION = ' Here "{pronoun}" refers to {answer}.'
+# Most sentences ask nothing; this does. It names the pronoun, as it stands, because "means" fits no possessive.
+QUESTION = ' Here "{pronoun}" refers to {article}{answer}.'
 LONGEST_ANSWER = 5  # words of a candidate that the question can name
 WORD, SPACE = re.compile(r"\S+"), re.compile(r"\s+")
 ARTICLE = re.compile(r"^(?:the|a|an|this|that)\s+", re.IGNORECASE)
@@ -290,9 +291,9 @@ def he_or_she(reader: Reader) -> Iterator[Case]:
             yield found.case(READ, pronoun, text, end, foil, found.span(pronoun))
 
 
-def ask(begun: str, pronoun: str, answer: str) -> tuple[str, Span]:
-    """``begun`` with the question whom its pronoun means, and the answer's bytes."""
-    text = begun + QUESTION.format(pronoun=pronoun, answer=answer)
+def ask(begun: str, pronoun: str, answer: str, article: str = "") -> tuple[str, Span]:
+    """``begun`` with the question whom its pronoun means, and the answer's bytes; ``article`` stands before it."""
+    text = begun + QUESTION.format(pronoun=pronoun, article=article, answer=answer)
     end = len(text.encode()) - len(".")
     return text, (end - len(answer.encode()), end)
 

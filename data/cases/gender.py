@@ -13,7 +13,7 @@ from itertools import product
 from common.one_line import run
 from data.cases.case import Case, Spans
 from data.cases.coreference import write_cases
-from data.cases.ioi import fill
+from data.cases.winogender import fill
 
 PRONOUN, CONTINUATION = "gender_pronoun", "gender_continuation"
 # One token of GPT-2's vocabulary each, after a space.
@@ -21,32 +21,47 @@ WOMEN = ("nurse", "secretary", "dancer", "teacher", "assistant", "maid")
 MEN = ("farmer", "soldier", "mechanic", "driver", "sheriff", "engineer")
 GENDERED = {"she": "woman", "he": "man"}
 OTHER = {"she": "he", "he": "she"}
-# The one who speaks, {S}, and another, {T}.
+# The one who speaks, $S, and another, $T.
 SAID = (
-    "The {T} listened while the {S} said that {P} was tired.",
-    "The {T} wrote it down when the {S} explained that {P} was ill.",
-    "The {T} did not hear that the {S} said {P} was leaving.",
-    "The {T} was surprised, because the {S} thought that {P} was late.",
-    "The {S} told the {T} that {P} was hungry.",
-    "The {S} shouted at the {T} that {P} was busy.",
-    "The {S} wrote to the {T} that {P} was moving.",
-    "The {S} informed the {T} that {P} was ready.",
+    "The $T listened while the $S said that $P was tired.",
+    "The $T wrote it down when the $S explained that $P was ill.",
+    "The $T did not hear that the $S said $P was leaving.",
+    "The $T was surprised, because the $S thought that $P was late.",
+    "The $S told the $T that $P was hungry.",
+    "The $S shouted at the $T that $P was busy.",
+    "The $S wrote to the $T that $P was moving.",
+    "The $S informed the $T that $P was ready.",
 )
-# What the first, {A}, has as a reason, and what the second, {B}, does.
+# What the first, $A, has as a reason, and what the second, $B, does.
 BECAUSE = (
-    ("The {A} visited the {B} because {P} {C}.", "wanted company", "felt lonely"),
-    ("The {A} thanked the {B} because {P} {C}.", "felt grateful", "had helped"),
-    ("The {A} paid the {B} because {P} {C}.", "owed money", "did good work"),
-    ("The {A} asked the {B} for advice because {P} {C}.", "needed help", "knew the answer"),
-    ("The {A} helped the {B} because {P} {C}.", "had time", "needed it"),
-    ("The {A} called the {B} because {P} {C}.", "wanted news", "knew more"),
-    ("The {A} apologized to the {B} because {P} {C}.", "regretted it", "deserved it"),
-    ("The {A} warned the {B} because {P} {C}.", "saw the danger", "drove too fast"),
-    ("The {A} followed the {B} because {P} {C}.", "needed directions", "knew the way"),
-    ("The {A} scolded the {B} because {P} {C}.", "lost patience", "arrived late"),
-    ("The {A} fed the {B} because {P} {C}.", "cooked well", "looked hungry"),
-    ("The {A} hired the {B} because {P} {C}.", "needed workers", "seemed skilled"),
+    ("The $A visited the $B because $P $C.", "wanted company", "felt lonely"),
+    ("The $A thanked the $B because $P $C.", "felt grateful", "had helped"),
+    ("The $A paid the $B because $P $C.", "owed money", "did good work"),
+    ("The $A asked the $B for advice because $P $C.", "needed help", "knew the answer"),
+    ("The $A helped the $B because $P $C.", "had time", "needed it"),
+    ("The $A called the $B because $P $C.", "wanted news", "knew more"),
+    ("The $A apologized to the $B because $P $C.", "regretted it", "deserved it"),
+    ("The $A warned the $B because $P $C.", "saw the danger", "drove too fast"),
+    ("The $A followed the $B because $P $C.", "needed directions", "knew the way"),
+    ("The $A scolded the $B because $P $C.", "lost patience", "arrived late"),
+    ("The $A fed the $B because $P $C.", "cooked well", "looked hungry"),
+    ("The $A hired the $B because $P $C.", "needed workers", "seemed skilled"),
 )
+
+
+def make_case(task: str, template: str, name: str, answer: str, text: str, spans: Spans, foil: str) -> Case:
+    """``name`` is that of the pair, ``answer`` the pronoun that tells its two apart."""
+    return Case(
+        id=f"{task}-{name}-{answer}",
+        text=text,
+        task=task,
+        template=template,
+        split="",
+        spans=spans,
+        foil=foil,
+        counterfactual=f"{task}-{name}-{OTHER[answer]}",
+        counterfactual_kind="gender",
+    )
 
 
 def pronoun_pair(template: str, number: int, she: str, he: str, pronoun: str) -> list[Case]:
@@ -54,23 +69,10 @@ def pronoun_pair(template: str, number: int, she: str, he: str, pronoun: str) ->
     speaker, other = (she, he) if pronoun == "she" else (he, she)
     pair = []
     for said, answer in ((speaker, pronoun), (GENDERED[OTHER[pronoun]], OTHER[pronoun])):
-        text, spans = fill(template, {"S": said, "T": other, "P": answer})
-        names = [f"{PRONOUN}-{number}-{speaker}-{other}-{form}" for form in (answer, OTHER[answer])]
-        pair.append(
-            Case(
-                id=names[0],
-                text=text,
-                task=PRONOUN,
-                template=template,
-                split="",
-                spans=Spans(
-                    gold=(spans["S"],), distractors=(spans["T"],), answer=spans["P"], pronoun=spans["P"], cue=spans["S"]
-                ),
-                foil=OTHER[answer],
-                counterfactual=names[1],
-                counterfactual_kind="gender",
-            )
-        )
+        text, at = fill(template, {"S": said, "T": other, "P": answer})
+        spans = Spans(gold=(at["S"],), distractors=(at["T"],), answer=at["P"], pronoun=at["P"], cue=at["S"])
+        name = f"{number}-{speaker}-{other}"
+        pair.append(make_case(PRONOUN, template, name, answer, text, spans, OTHER[answer]))
     return pair
 
 
@@ -78,30 +80,13 @@ def continuation_pair(sentence: tuple[str, str, str], number: int, first: str, s
     """The same two persons with *she* and with *he*, and the reason that goes with whom the stereotype means."""
     template, *reasons = sentence
     pair = []
-    for pronoun in ("she", "he"):
+    for pronoun in GENDERED:
         meant = 0 if (first in WOMEN) == (pronoun == "she") else 1
-        text, spans = fill(template, {"A": first, "B": second, "P": pronoun, "C": reasons[meant]})
-        mentions = (spans["A"], spans["B"])
-        names = [f"{CONTINUATION}-{number}-{first}-{second}-{form}" for form in (pronoun, OTHER[pronoun])]
-        pair.append(
-            Case(
-                id=names[0],
-                text=text,
-                task=CONTINUATION,
-                template=template,
-                split="",
-                spans=Spans(
-                    gold=(mentions[meant],),
-                    distractors=(mentions[1 - meant],),
-                    answer=spans["C"],
-                    pronoun=spans["P"],
-                    subject=mentions[0],
-                ),
-                foil=reasons[1 - meant],
-                counterfactual=names[1],
-                counterfactual_kind="gender",
-            )
-        )
+        text, at = fill(template, {"A": first, "B": second, "P": pronoun, "C": reasons[meant]})
+        both = (at["A"], at["B"])
+        spans = Spans((both[meant],), (both[1 - meant],), answer=at["C"], pronoun=at["P"], subject=both[0])
+        name = f"{number}-{first}-{second}"
+        pair.append(make_case(CONTINUATION, template, name, pronoun, text, spans, reasons[1 - meant]))
     return pair
 
 

@@ -8,11 +8,11 @@ one token of GPT-2's vocabulary, so that counterfactuals have all words at the s
 
 import argparse
 import random
-import re
 
 from common.one_line import run
-from data.cases.case import Case, Span, Spans
+from data.cases.case import Case, Spans
 from data.cases.coreference import write_cases
+from data.cases.winogender import fill
 
 TASK = "ioi"
 NAMES = (
@@ -20,35 +20,24 @@ NAMES = (
     "Ruth Sarah Simon Tom"
 ).split()
 TEMPLATES = (
-    "When {A} and {B} came home, {S} handed the keys to {O}.",
-    "After {A} and {B} had eaten, {S} offered some coffee to {O}.",
-    "While {A} and {B} waited for the train, {S} read a letter to {O}.",
-    "Because {A} and {B} were late, {S} sent a message to {O}.",
-    "At the lake, {A} and {B} sat down, and {S} passed the bread to {O}.",
-    "Last night {A} and {B} played cards, and {S} lost a coin to {O}.",
-    "Once {A} and {B} had found the ring, {S} threw it back to {O}.",
-    "In the garden, {A} and {B} picked roses, and {S} gave one to {O}.",
-    "Before {A} and {B} left the office, {S} showed a picture to {O}.",
-    "Today {A} and {B} met at the bank, and {S} paid the money to {O}.",
-    "As {A} and {B} walked along the beach, {S} told a story to {O}.",
-    "Then {A} and {B} opened the box, and {S} brought the map to {O}.",
-    "In spring {A} and {B} went abroad, and {S} lent a coat to {O}.",
-    "Though {A} and {B} were tired, {S} taught a song to {O}.",
-    "On Sunday {A} and {B} cleaned the house, and {S} sold a lamp to {O}.",
-    "Near the church {A} and {B} stopped, and {S} pointed a camera at {O}.",
+    "When $A and $B came home, $S handed the keys to $O.",
+    "After $A and $B had eaten, $S offered some coffee to $O.",
+    "While $A and $B waited for the train, $S read a letter to $O.",
+    "Because $A and $B were late, $S sent a message to $O.",
+    "At the lake, $A and $B sat down, and $S passed the bread to $O.",
+    "Last night $A and $B played cards, and $S lost a coin to $O.",
+    "Once $A and $B had found the ring, $S threw it back to $O.",
+    "In the garden, $A and $B picked roses, and $S gave one to $O.",
+    "Before $A and $B left the office, $S showed a picture to $O.",
+    "Today $A and $B met at the bank, and $S paid the money to $O.",
+    "As $A and $B walked along the beach, $S told a story to $O.",
+    "Then $A and $B opened the box, and $S brought the map to $O.",
+    "In spring $A and $B went abroad, and $S lent a coat to $O.",
+    "Though $A and $B were tired, $S taught a song to $O.",
+    "On Sunday $A and $B cleaned the house, and $S sold a lamp to $O.",
+    "Near the church $A and $B stopped, and $S pointed a camera at $O.",
 )
 PAIRS = 8  # of names, for each template
-SLOT = re.compile(r"\{(\w)\}")
-
-
-def fill(template: str, names: dict[str, str]) -> tuple[str, dict[str, Span]]:
-    """The sentence, and the bytes of each name in it (names are ASCII)."""
-    text, spans, at = "", {}, 0
-    for match in SLOT.finditer(template):
-        text += template[at : match.start()]
-        spans[match[1]] = (len(text), len(text) + len(names[match[1]]))
-        text, at = text + names[match[1]], match.end()
-    return text + template[at:], spans
 
 
 def make_case(template: str, number: int, names: tuple[str, str], subject: int) -> Case:

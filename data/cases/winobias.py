@@ -65,7 +65,7 @@ def make_case(task: str, own: Sentence, other: Sentence) -> Case | None:
     ]
     if own.occupation.lower() == other.occupation.lower() or not rivals:
         return None
-    text, answer = ask(own.text, own.text.encode()[slice(*own.pronoun)].decode(), f"the {own.occupation}")
+    text, answer = ask(own.text, own.text.encode()[slice(*own.pronoun)].decode(), own.occupation, "the ")
     mentions = (own.gold, rivals[0])
     return Case(
         id=own.source,
@@ -76,7 +76,7 @@ def make_case(task: str, own: Sentence, other: Sentence) -> Case | None:
         spans=Spans(
             gold=(own.gold,),
             distractors=(rivals[0],),
-            answer=(answer[0] + len("the "), answer[1]),
+            answer=answer,
             pronoun=own.pronoun,
             subject=next((span for span in mentions if span[0] == len("The ")), None),
         ),

@@ -16,14 +16,13 @@ from typing import NamedTuple
 from common.errors import InputError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
+from data.cases.coreference import ask
 
 FORMS = {
     "he": {"NOM_PRONOUN": "he", "ACC_PRONOUN": "him", "POSS_PRONOUN": "his"},
     "she": {"NOM_PRONOUN": "she", "ACC_PRONOUN": "her", "POSS_PRONOUN": "her"},
     "they": {"NOM_PRONOUN": "they", "ACC_PRONOUN": "them", "POSS_PRONOUN": "their"},
 }
-# The templates ask nothing; this does. It names the pronoun, as it stands, because "means" fits no possessive.
-CONTINUATION = ' Here "$PRONOUN" refers to the $ANSWER.'
 PLACEHOLDER = re.compile(r"\$([A-Z_]+)")
 COLUMNS = 4
 PARTINGS = {
@@ -89,7 +88,7 @@ def make_case(template: Template, pronoun: str) -> Case:
     words = dict(zip(("OCCUPATION", "PARTICIPANT"), template.candidates, strict=True)) | FORMS[pronoun]
     answer, foil = template.candidates[template.answer], template.candidates[1 - template.answer]
     begun, spans = fill(sentence, words)
-    text, asked = fill(CONTINUATION, {"PRONOUN": words[form], "ANSWER": answer}, before=begun)
+    text, asked = ask(begun, words[form], answer, "the ")
     mentions = (spans["OCCUPATION"], spans["PARTICIPANT"])
     name = "-".join((*template.candidates, pronoun))
     return Case(
@@ -101,7 +100,7 @@ def make_case(template: Template, pronoun: str) -> Case:
         spans=Spans(
             gold=(mentions[template.answer],),
             distractors=(mentions[1 - template.answer],),
-            answer=asked["ANSWER"],
+            answer=asked,
             pronoun=spans[form],
             cue=rest_of_sentence(begun, spans[form][1]),
             subject=next((span for span in mentions if span[0] == len("The ")), None),
@@ -112,9 +111,9 @@ def make_case(template: Template, pronoun: str) -> Case:
     )
 
 
-def fill(sentence: str, words: dict[str, str], before: str = "") -> tuple[str, dict[str, Span]]:
-    """``before`` and the sentence with its placeholders filled, and where each word stands, in bytes."""
-    text, spans, at = before, {}, 0
+def fill(sentence: str, words: dict[str, str]) -> tuple[str, dict[str, Span]]:
+    """The sentence with its placeholders filled, and where each word stands, in bytes."""
+    text, spans, at = "", {}, 0
     for match in PLACEHOLDER.finditer(sentence):
         text += sentence[at : match.start()]
         start, word = len(text.encode()), words[match[1]]
