@@ -11,11 +11,11 @@ function verdictOf({ resolved }, { looks, matters }) {
   return matters ? "looks, matters" : "looks";
 }
 
-/** In how many resamples of the cases that heads are chosen on the choice stays, and where it goes most often if not. */
+/** In how many resamples of the cases that heads are chosen on the same one is, and the other that is most often. */
 function chosenAgain({ stability }) {
   if (!stability) return "–"; // a heads.json of earlier has none
-  const { same_head: same, resamples, runner_up: other, heads } = stability;
-  return `${same} of ${resamples}${other ? `; ${other} in ${heads[other]}` : ""}`;
+  const { same_head: same, runner_up: other } = stability;
+  return `${same}${other ? ` (${other})` : ""}`;
 }
 
 /** Beside a verdict that something is not shown of the chosen head: what would have been found. */

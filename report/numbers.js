@@ -4,12 +4,11 @@ const COLUMNS = [
   "task",
   "model right",
   "head, site",
-  "chosen again",
+  "chosen again, of 200",
   "picks what is meant",
   "best baseline",
   "mass",
-  "× uniform",
-  "× untrained",
+  "× uniform, × untrained",
   "p",
   "weight swap, nats",
   "weight swap in heads that do not look",
@@ -31,14 +30,13 @@ function numbersRow(name, found) {
           `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
           `${percent(value, 1)} ${baseline}`,
           best.mass.toFixed(2),
-          best.lift.toFixed(1),
-          best.lift_untrained?.toFixed(1) ?? "–",
+          `${best.lift.toFixed(1)}, ${best.lift_untrained?.toFixed(1) ?? "–"}`,
           best.p_adj.toFixed(4),
           drop(swap),
           (swap?.reference ?? null) === null ? "–" : swap.reference.toFixed(1),
         ]
-      : Array(10).fill("–")),
-    [verdictOf(found, best) || "not shown to look", wouldBeFound(found)].filter(Boolean).join("; "),
+      : Array(9).fill("–")),
+    [[verdictOf(found, best) || "not shown to look", wouldBeFound(found)].filter(Boolean).join("; "), { class: "wrap" }],
   ];
 }
 

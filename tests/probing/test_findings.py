@@ -11,7 +11,7 @@ from data.cases.case import encode_case
 from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
-from probing.effects import measure_effects
+from probing.effects import Effect, measure_effects
 from probing.interventions import mean_outputs, mean_outputs_per_position
 from probing.lists import TASK as LISTS
 from probing.splits import Split
@@ -117,6 +117,63 @@ def test_a_head_is_quoted_at_its_own_site_or_not_at_all(found):
     assert effects["weight_swap"].keys() == {"0.0", "0.1"}
     assert effects["weight_swap"]["0.0"].reference == pytest.approx(20.24, abs=0.1)
     assert effects["mean_ablation"].keys() == sites.keys()
+
+
+@pytest.mark.parametrize(
+    ("ci", "reference", "p_adj", "matters"),
+    [
+        ((0.2, 0.4), None, 0.001, True),
+        ((0.01, 0.02), None, 0.001, False),  # surely above 0, and nothing that an answer would show
+        ((0.2, 0.4), 0.3, 0.001, False),
+        ((0.2, 0.4), None, 0.02, False),
+        ((0.2, 0.4), None, None, False),
+    ],
+)
+def test_a_head_matters_by_its_interval_its_p_and_what_counts_as_an_effect(ci, reference, p_adj, matters):
+    assert Effect(sum(ci) / 2, ci, 0.0, reference, 0.0, p_adj=p_adj).matters == matters
+
+
+def test_the_p_of_a_swap_is_adjusted_for_every_task_of_the_probe(found):
+    report, sites = Split(toys.encoded("report", 40)), dict.fromkeys(("0.0", "0.1", "1.0", "1.1"), "A-1")
+    means = [mean(found.model, report.cases) for mean in (mean_outputs, mean_outputs_per_position)]
+    of_one, of_ten = (
+        measure_effects(found.model, report, sites, ("1.0",), *means, seed=0, n_tasks=n)["weight_swap"] for n in (1, 10)
+    )
+    assert of_ten["1.0"].p_adj == pytest.approx(10 * of_one["1.0"].p_adj)
+    assert of_one["1.0"].p_adj < 0.001 < of_one["1.1"].p_adj
+    assert of_one["1.0"].detectable > 0
+
+
+def test_lift_over_untrained_heads_is_one_for_such_a_head(monkeypatch):
+    """On average over a layer, where the untrained network is the measured one itself."""
+    monkeypatch.setattr("probing.tasks.UNTRAINED", 1)
+    cases = toys.encoded("report", 40)
+    model = GPT(toys.hand_set_model().config, seed=1).eval()
+    untrained = measure_untrained(model, {"agreement": (cases, cases)}, seed=0)["agreement"]
+    result = measure_task(model, cases, cases, untrained, seed=0)
+    lift = untrained.lift(result.heads)
+    assert lift.reshape(-1, 2, 2).mean(-1) == pytest.approx(1)
+    quoted = result.quotes["1.1"]
+    assert quoted.lift_untrained == pytest.approx(lift[result.heads.sites.index(quoted.site), 3])
+    assert quoted.lift_untrained != pytest.approx(quoted.lift), "untrained attention is not uniform"
+
+
+def test_a_choice_and_what_would_have_been_found_are_in_the_file(found):
+    (task,) = to_json(found)["tasks"].values()
+    assert task["stability"] == {
+        "head": "1.0",
+        "resamples": 200,
+        "clusters": "templates",
+        "same_site": 200,
+        "heads": {"1.0": 200},
+        "same_head": 200,
+        "runner_up": None,
+    }
+    best = task["best"]
+    assert task["power"]["share"] == 0.8
+    assert task["power"]["weight_swap_drop"] == best["effects"]["weight_swap"]["detectable"]
+    assert max(task["baselines"].values()) < task["power"]["choice_accuracy"] < 1
+    assert best["matters_p_adj"] == best["effects"]["weight_swap"]["p_adj"] < 0.01
 
 
 def test_a_head_that_looks_at_the_man_always_is_right_in_one_half(found):

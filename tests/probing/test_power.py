@@ -69,7 +69,7 @@ def test_an_effect_of_this_size_is_found_so_often(split, reference, n_tasks, mon
 
     def measured(size: float) -> Effect:
         drops = swaps(rng, size)
-        own = Effect(drops[0].mean(), split.bootstrap.interval(drops[0]), 0.0, reference)
+        own = Effect(drops[0].mean(), split.bootstrap.interval(drops[0]), 0.0, reference, 0.0)
         before = {change.head: own for change in changes}  # only the first is looked at
         return with_p(before, changes, drops, split, n_tasks)["0.0"]
 
@@ -81,7 +81,7 @@ def test_an_effect_of_this_size_is_found_so_often(split, reference, n_tasks, mon
 def test_with_too_few_groups_nothing_would_have_been_found():
     split = split_into(np.arange(20) % 5, np.arange(20) // 4)
     drops = np.random.default_rng(0).normal(5, 1, size=(1, 20))
-    before = {"0.0": Effect(5.0, (4.0, 6.0), 0.0, None)}
+    before = {"0.0": Effect(5.0, (4.0, 6.0), 0.0, None, 0.0)}
     found = with_p(before, [Change("0.0", "A-1", np.ones(20, bool), True)], drops, split, n_tasks=1)["0.0"]
     assert found.detectable is None
     assert not found.matters

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from probing.statistics import Bootstrap, binomial_intervals, family_wise_p
+from probing.statistics import Bootstrap, SignFlips, binomial_intervals, family_wise_p, standardised
 
 
 @pytest.mark.parametrize("n_templates", [7, 30])
@@ -78,3 +78,49 @@ def test_counterfactuals_flip_together():
     """A head that always takes the first candidate is right in just one case of each pair: no evidence."""
     choice = np.tile([1.0, 0.0], 50).reshape(100, 1, 1)
     assert family_wise_p(choice, [str(i // 2) for i in range(100)]).item() == 1
+
+
+def some_effects(rng: np.random.Generator) -> np.ndarray:
+    """Effects [N, K] of twelve heads that have none, of sizes from 0.1 to 10 nats, with outliers; by pairs."""
+    effects = np.repeat(rng.standard_t(3, size=(50, 12)), 2, axis=0) + rng.normal(size=(100, 12))
+    return effects * np.geomspace(0.1, 10, 12)
+
+
+def test_the_smallest_p_of_many_useless_effects_is_honest():
+    rng, pairs = np.random.default_rng(0), np.arange(100) // 2
+    flips = [SignFlips(standardised(some_effects(rng), pairs), 500, seed=trial) for trial in range(300)]
+    smallest = np.array([flip.p().min() for flip in flips])
+    assert np.mean(smallest <= 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / 300))
+
+
+def test_a_small_effect_is_found_beside_a_large_and_noisy_one():
+    """Were totals compared by their nats, no flip of the noisy head would let the steady one pass."""
+    effects = some_effects(np.random.default_rng(0))
+    effects[:, 0] = 0.2 + 0.05 * np.random.default_rng(1).normal(size=100)
+    p = SignFlips(standardised(effects, np.arange(100) // 2), 2_000).p()
+    assert p[0] == pytest.approx(1 / 2001)
+    assert p[1:].min() > 0.05
+
+
+def test_what_one_half_of_a_pair_loses_and_the_other_gains_is_no_effect():
+    effects = np.tile([1.0, -1.0], 50)[:, None]
+    assert SignFlips(standardised(effects, np.arange(100) // 2), 200).p().item() == 1
+
+
+def test_p_falls_below_alpha_just_above_the_critical_total():
+    sums = np.random.default_rng(0).normal(size=(30, 4))
+    flips = SignFlips(sums, 999)
+    for alpha in (0.01, 0.05, 0.2):
+        critical = flips.critical(alpha)
+        flips.observed = np.array([critical, critical + 1e-6])
+        at, above = flips.p()
+        assert above < alpha <= at
+    assert flips.critical(0.001) == np.inf, "999 flips cannot show it"
+
+
+def test_standard_errors_are_those_of_means_over_clusters():
+    """Of equal clusters: the standard deviation of their means over the root of their number."""
+    values = np.random.default_rng(0).normal(size=60)
+    ((error, df),) = Bootstrap(np.arange(60) // 4).standard_errors(values)
+    assert df == 14
+    assert error == pytest.approx(values.reshape(15, 4).mean(1).std(ddof=1) / np.sqrt(15))

@@ -9,7 +9,8 @@ from toy_live import write_probe_that_runs
 from toy_report import MATTERS, choose_text, toy_findings, write_toy_report
 from toys import TOKENIZER
 
-from probing import Findings
+from probing import Findings, write_files
+from report.probe_page import write_probe_page
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +110,50 @@ def test_the_table_has_the_chosen_head_of_every_task(page, found):
         cells = row.locator("td").all_inner_texts()
         best = task["best"]
         if not task["resolved"]:
-            assert cells[1:] == [*["–"] * 10, "not interpreted"]
+            assert cells[1:] == [*["–"] * 9, "not interpreted"]
             continue
         assert cells[1] == f"{best['head']} {best['site']}"
-        assert cells[2] == f"{task['stability']['same_head']} of 200"
+        assert cells[2] == str(task["stability"]["same_head"])
         assert float(cells[3].split()[0]) == pytest.approx(100 * best["choice_accuracy"], abs=0.05)
-        assert float(cells[7]) == pytest.approx(best["lift_untrained"], abs=0.05)
-        assert float(cells[9].split()[0]) == pytest.approx(best["weight_swap_drop"], abs=0.05)
+        assert float(cells[6].split(", ")[1]) == pytest.approx(best["lift_untrained"], abs=0.05)
+        assert float(cells[8].split()[0]) == pytest.approx(best["weight_swap_drop"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("best", "power", "verdict", "sentence"),
+    [
+        (
+            {"looks": False, "matters": False},
+            {"choice_accuracy": 0.713},
+            "not shown to look; 71 % would",
+            "it looks is",
+        ),
+        ({"matters": False}, {"weight_swap_drop": 0.62}, "looks; an effect of 0.6 nats would", "it matters is"),
+        ({"matters": False}, {"weight_swap_drop": None}, "looks; with these cases, no effect would", "it matters is"),
+    ],
+)
+def test_what_is_not_shown_stands_beside_what_would_be_found(
+    open_page, findings, tmp_path, best, power, verdict, sentence
+):
+    write_files(findings, tmp_path)
+    found = json.loads((tmp_path / "heads.json").read_text())
+    task = found["tasks"]["agreement"]
+    task["best"] |= best
+    task["power"] |= power
+    task["stability"] |= {"same_head": 143, "heads": {MATTERS: 143, "0.1": 57}, "runner_up": "0.1"}
+    (tmp_path / "heads.json").write_text(json.dumps(found))
+    write_probe_page(findings, TOKENIZER, tmp_path)
+    page = open_page(tmp_path / "report.html")
+    cells = page.locator("#numbers tbody tr", has_text="agreement").locator("td").all_inner_texts()
+    assert cells[2] == "143 (0.1)"
+    assert plain(cells[-1]) == f"{verdict} have been found"
+    note = plain(page.locator("#sites figcaption").inner_text())
+    assert f"Head {MATTERS} was chosen for this task, and is so in 143 of 200 resamples" in note
+    assert note.endswith(f"(0.1 in 57). That {sentence} not shown: {verdict.split('; ')[1]} have been found.")
+
+
+def plain(text: str) -> str:
+    return text.replace("\xa0", " ")
 
 
 @pytest.mark.parametrize("name", ["heads.json", "heads.csv"])

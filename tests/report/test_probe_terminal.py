@@ -13,7 +13,7 @@ from probing.circuits import Edge, Edges, NotMeasured
 from probing.findings import Findings
 from probing.known_heads import KnownHead
 from report import probe_terminal
-from report.probe_terminal import edge_lines, known_head_table, print_findings, progress_bar
+from report.probe_terminal import choice_notes, edge_lines, known_head_table, print_findings, progress_bar
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,22 @@ def test_which_head_feeds_which_is_printed_where_it_was_measured(found):
     ):
         lines = [*edge_lines([replace(result, edges=measured)])]
         assert [text.startswith(f"agreement: {line}") for text in lines[1:]] == ([True] if line else [])
+
+
+def test_what_is_not_shown_stands_beside_what_would_have_been_found(found):
+    """And a choice that falls on another head in one resample of three is named as one."""
+    (result,), would = found.tasks, "would have been, in 4 of 5 draws of cases"
+    assert not list(choice_notes([result])), "all is shown"
+    power = replace(result.power, choice_accuracy=0.713, weight_swap_drop=0.62)
+    stability = replace(result.stability, heads={"1.0": 143, "1.1": 50, "0.1": 7})
+    swap = replace(result.effects["weight_swap"]["1.0"], p_adj=0.2)
+    unsure = replace(result, stability=stability, power=power, effects={"weight_swap": {"1.0": swap}})
+    assert list(choice_notes([unsure])) == [
+        "chosen again agreement: head 1.0 in 143 of 200 resamples of the cases, 1.1 in 50, 0.1 in 7",
+        f"not found    agreement: that head 1.0 matters; an effect of 0.6 nats or more {would}",
+    ]
+    blind = {"1.0": replace(result.quotes["1.0"], looks=False)}
+    for least, words in ((0.713, "71 % or more"), (None, "not even 100 %")):
+        other = replace(result, power=replace(power, choice_accuracy=least), quotes=blind)
+        (note,) = choice_notes([other])
+        assert note.endswith(f"that head 1.0 looks; a choice accuracy of {words} {would}")
