@@ -71,7 +71,7 @@ def main(command: ProbeCommand) -> None:
     text = read_text(command, model, tokenizer, state, console)
     select, report = read(command, model, tokenizer, text, console)
     if not report and text is None:
-        raise InputError(f"run={run}: there is nothing to measure its heads on; give text_file=PATH")
+        raise InputError(f"run={run}: there is nothing to measure its heads on; give cases=FILE or text_file=PATH")
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
     source |= about_cases(command, report, text) | {"seed": command.seed}
     with progress_bar(console) as progress:

@@ -49,6 +49,8 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
     """Prints and keeps what the model, as it was at ``step``, writes after the prompt of ``command``."""
     run, device, prompt = Path(command.run), model.embed.weight.device, command.prompt or ""
     ids = tokenizer.encode_document(prompt).tolist()
+    if not ids:
+        raise InputError(f"run={run}: its tokens have none that a text begins with; give prompt=...")
     require_memory_for_texts(model, len(ids), command, device)
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
@@ -95,7 +97,7 @@ def write(
             if not ended[i]:
                 samples[i].append(token)
                 if i == 0:
-                    begins_document = len(prompt) == len(samples[0]) == 1
+                    begins_document = command.prompt is None and len(samples[0]) == 1
                     say(live.decode(tokenizer.pieces[token]).removeprefix(tokenizer.start if begins_document else ""))
         if all(ended):
             return

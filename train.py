@@ -29,7 +29,7 @@ from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
 from storage.metrics import Sink
-from storage.weights import fit_block, load_model
+from storage.weights import fit_block, load_model, save_run
 from training import Trainer, pick_device
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation, is_finished
@@ -58,6 +58,9 @@ def main(command: TrainCommand) -> None:
         if world.first:
             require_writable(folder if command.resume else folder.parent)
         command, origin = with_origin(command, world)
+        if command.weights_alone:
+            keep_weights(command, folder, origin, console, device, world)
+            return
         compiled = compiled_if_possible(command, console, device)
         trainer = make_trainer(compiled, folder, console, device, world, origin)
         if command.resume:
@@ -81,6 +84,22 @@ def main(command: TrainCommand) -> None:
         console.end(trainer)
     if trainer.stop_signal:
         sys.exit(128 + trainer.stop_signal)
+
+
+def keep_weights(
+    command: TrainCommand,
+    folder: Path,
+    origin: huggingface.Import | None,
+    console: Console,
+    device: torch.device,
+    world: World,
+) -> None:
+    """A run of what ``init_from`` names, as it is."""
+    model, tokenizer = begin_with(command.init_from or "", command, origin, console, device, world)
+    if world.first:
+        with parents_made(folder):
+            save_run(folder, model, tokenizer, command.overwrite, command.init_from)
+    console.note(f"run {folder}: nothing was trained, and it has no corpus; checkpoints at 0")
 
 
 def compiled_if_possible(command: TrainCommand, console: Console, device: torch.device) -> TrainCommand:

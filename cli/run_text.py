@@ -27,9 +27,13 @@ class HeldOut(NamedTuple):
     notes: list[str]
 
 
-def corpus_of(run: Path) -> Corpus:
-    """The corpus that a run's configuration names; raises InputError where that is damaged."""
+def corpus_of(run: Path) -> Corpus | None:
+    """The corpus that a run's configuration names; None for a run of weights alone. Raises InputError where the
+    configuration is damaged.
+    """
     data = read_stored(run)["data"]
+    if data is None:
+        return None
     if isinstance(data, dict) and data.get("name") == "files":
         data = {"separator": None} | data  # as earlier versions read the text
     return part_of(run, "data", data, Annotated[Stories | Named | Files, Discriminator("name")])
@@ -47,13 +51,15 @@ def read_stored(run: Path) -> dict:
     return stored_config(str(run), {"data", "tokenizer", "cache"}, f"run={run}")
 
 
-def validation_text(run: Path, key: str, progress: Progress) -> HeldOut:
+def validation_text(run: Path, key: str | None, progress: Progress) -> HeldOut:
     """The validation tokens of ``run``, made anew where its cache has lost them. ``key``: the hash of all tokens that
     it was trained on.
 
-    Raises InputError where the text is gone, or is another one now.
+    Raises InputError where there is no text, where it is gone, or is another one now.
     """
     stored, corpus = read_stored(run), corpus_of(run)
+    if corpus is None:
+        raise InputError("there is none, because the run has no corpus")
     cache = Path(usable_cache(stored["cache"], "cache"))
     tokenizer = part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig)
     if stored.get("init_from"):
@@ -64,7 +70,7 @@ def validation_text(run: Path, key: str, progress: Progress) -> HeldOut:
     return HeldOut(first_tokens(dataset.val), None, [])
 
 
-def trained_stories(run: Path, key: str) -> np.ndarray | None:
+def trained_stories(run: Path, key: str | None) -> np.ndarray | None:
     """All tokens that ``run`` was trained on, int64 [n], if they are stories, its cache still has them, and its weights
     have seen no other text before; else None. ``key``: see ``validation_text``.
     """

@@ -17,6 +17,7 @@ from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
 from common.atomic import waiting_path
 from common.errors import InputError
+from data.text.tokenizers import IDS
 from huggingface import SCHEME
 from storage import checkpoint
 from storage.run import CONFIG, KIND, begins_anew, bring_back, is_run, read_config, runs_beside
@@ -41,7 +42,7 @@ CHANGEABLE = (
     "data.val_path",
 )
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
-NOT_REMEMBERED = ("run", "resume", "overwrite", "init_changes")
+NOT_REMEMBERED = ("run", "resume", "overwrite", "init_changes", "weights_alone")
 MISSING = "???"
 NANOGPT = (".pt", ".pth", ".ckpt")
 PICKLED = (*NANOGPT, ".bin")
@@ -129,6 +130,8 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
     Those that say what is stored anyway are accepted, so that the command which began a run goes on with it, too.
     """
     run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED if key in values}
+    if stored_config(run, {"data"}, f"run={run}")["data"] is None:
+        raise InputError(f"run={run}: has no corpus to go on with; init_from={run} begins another run on data=...")
     stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
     known = dict(leaves(stored))
     stored = {key: values[key] for key in LOOKING} | stored | now
@@ -191,6 +194,8 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     """
     name = values["init_from"]
     setters = single_keys(overrides, values)
+    if values["max_steps"] == 0 and not any(key.partition(".")[0] == "data" for key in setters):
+        values = values | {"weights_alone": True}
     for key, override in setters.items():
         if key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED:
             raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
@@ -202,6 +207,10 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
     if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
         raise InputError(f"init_from={name}: its config.yaml is damaged")
+    if stored["tokenizer"].get("kind") == IDS:
+        raise InputError(
+            f"init_from={name}: its tokens are ids that stand for no text, so it cannot be trained on text"
+        )
     return values | {"model": stored["model"] | given, "tokenizer": stored["tokenizer"]}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from data import Case, Tokenizer
-from data.cases.case import Span, token_spans
+from data.cases.case import Span, read_case
 from model import GPT
 from probing.heads import case_batches, head_names
 from probing.patterns import PatternRecorder, show_patterns
@@ -49,7 +49,7 @@ def linked_texts(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) -
     for case in cases:
         if not case.spans.links:
             continue
-        tokens, token_range = token_spans(case.text, tokenizer)
+        tokens, token_range = read_case(case, tokenizer)
         links = tuple((token_range(target), token_range(source)) for target, source in case.spans.links)
         source = min(start for _, (start, _) in links), max(end for _, (_, end) in links)
         if len(tokens) <= block_size:

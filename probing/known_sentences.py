@@ -8,7 +8,8 @@ from torch import Tensor
 from common.errors import InputError
 from common.visible import END, visible
 from data import Case, Tokenizer
-from data.cases.fit import encode_checked, words_at
+from data.cases.case import words_at
+from data.cases.fit import encode_checked
 from data.stories.articles import PAIRS, Pair
 from model import GPT
 from probing.heads import parse_head

@@ -45,7 +45,7 @@ def make_pair(tokens: Sequence[int], tokenizer: Tokenizer, split: str, rng: Rand
     """Both lists, and the beginning of the one and of the other."""
     period, gaps = rng.choice(PERIODS), [rng.choice(GAPS) for _ in range(3)]
     words = iter(rng.sample(list(tokens), 2 * period + sum(gaps)))
-    sequence, starts = [tokenizer.end], []
+    sequence, starts = tokenizer.beginning, []
     for gap in gaps[:2]:
         sequence += islice(words, gap)
         starts.append(len(sequence))

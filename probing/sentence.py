@@ -56,7 +56,7 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
     logits = model(prompt[None], rows=torch.tensor([[len(tokens) - 1]], device=prompt.device))[0, 0]
     if not logits.isfinite().all():
         raise InputError("the model's logits are not finite; give another checkpoint=STEP")
-    first = logits.softmax(-1).topk(n)
+    first = logits.softmax(-1).topk(min(n, len(logits)))
     words = [[pair] for pair in zip(first.indices.tolist(), first.values.tolist(), strict=True)]
     batch = Batch([torch.cat((prompt, token[None])) for token in first.indices], model.config.block_size)
     inside = torch.tensor([piece[:1].isalpha() or piece >= b"\x80" for piece in tokenizer.pieces], device=prompt.device)

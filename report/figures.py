@@ -209,7 +209,7 @@ def draw_stories(findings: Findings, tokenizer: Tokenizer, path: Path) -> list[P
         parts = []
         for result in by_role.values():
             quoted = result.quotes[result.best]
-            shortest = min(counterfactual_groups(result.cases), key=lambda group: len(group[0].case.text))
+            shortest = min(counterfactual_groups(result.cases), key=lambda group: len(group[0].tokens))
             stories = [lay_out(findings.model, tokenizer, case, quoted) for case in shortest]
             parts.append((heading(result, quoted), stories))
         return draw_parts(parts, path)

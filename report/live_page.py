@@ -13,7 +13,7 @@ from common.atomic import json_text
 from common.errors import InputError
 from common.visible import visible_name
 from data import Case, Corpus, Tokenizer
-from data.cases.fit import words_at
+from data.cases.case import words_at
 from data.stories import Stories
 from data.stories import cases as draw
 from data.stories.articles import keyed_cases
@@ -90,9 +90,13 @@ def starts_of_articles(heads: Mapping[tuple[str, str], str] | None = None) -> li
 
 
 def starts_of_cases(cases: Iterable[Case], group: str, heads: Mapping[str, str] | None = None) -> list[dict]:
-    """The first case of each task, beside its counterfactual. ``heads``: by task, the head to look at."""
+    """The first case of each task, beside its counterfactual. ``heads``: by task, the head to look at. Cases of token
+    ids are none to type on.
+    """
     by_id, first = {}, {}
     for case in cases:
+        if case.tokens:
+            continue
         by_id[case.id] = case
         first.setdefault(case.task, case)
     return [

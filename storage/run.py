@@ -1,7 +1,7 @@
 """A run is a folder: configuration, tokenizer, metrics and checkpoints, all that sampling and probing need."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -78,9 +78,12 @@ def bring_back(folder: Path) -> None:
 
 
 @contextmanager
-def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> Iterator[None]:
+def begin(
+    folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer, fill: Callable[[Path], object] | None = None
+) -> Iterator[None]:
     """Makes a run's folder, then lets the caller start the run; should that fail, everything is as it was before.
 
+    ``fill`` may put more into the folder while it is being built, so that it appears with that or not at all.
     With ``overwrite`` an earlier run waits beside it and is deleted only once the new one has started. If this process
     is killed meanwhile, the next start brings the earlier run back.
     """
@@ -89,6 +92,8 @@ def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> I
         (building / "checkpoints").mkdir()
         write_durably(building / TOKENIZER, tokenizer.to_json().encode())
         write_durably(building / CONFIG, config.encode())
+        if fill:
+            fill(building)
         with replacing(folder, building, KIND, overwrite):
             yield
 

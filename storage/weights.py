@@ -1,15 +1,16 @@
-"""A network's weights by name: out of it, into it, and from a run's checkpoint."""
+"""A network's weights by name: out of it, into it, from a run's checkpoint, and as a run of their own."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+import yaml
 
 from common.errors import InputError
 from data import Tokenizer
 from model import GPT, GPTConfig
 from storage import checkpoint
-from storage.run import TOKENIZER, require_run
+from storage.run import TOKENIZER, begin, require_run
 
 
 def get_parameters(model: GPT) -> dict[str, torch.Tensor]:
@@ -57,3 +58,38 @@ def load_model(folder: Path, which: str, device: torch.device, **changes: float)
     model = GPT(GPTConfig(**state["model"] | changes))
     set_parameters(model, tensors)
     return model.to(device).eval(), tokenizer, state
+
+
+def save_run(
+    folder: str | Path, model: GPT, tokenizer: Tokenizer, overwrite: bool = False, init_from: str | None = None
+) -> None:
+    """Makes a run of a network, whole or not at all: to sample from and to probe, without a corpus. ``init_from``: what
+    its weights are from, for the record.
+
+    Raises InputError where ``folder`` exists and is no run, or is one and not to be overwritten, and where the network
+    has another vocabulary than the tokenizer, or weights that are not finite.
+    """
+    folder, parameters = Path(folder), get_parameters(model)
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise InputError(
+            f"run={folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the model's vocab_size is "
+            f"{model.config.vocab_size:,}; they must be equal"
+        )
+    if name := checkpoint.not_finite(parameters):
+        raise InputError(f"run={folder}: {name} is not finite; nothing was written")
+    shape = {key: value for key, value in asdict(model.config).items() if key != "vocab_size"}
+    kind = {"kind": tokenizer.kind, "vocab_size": tokenizer.vocab_size}
+    config = {
+        "data": None,
+        "tokenizer": kind,
+        "model": shape,
+        "init_from": init_from,
+        "cache": str(Path("cache").resolve()),
+    }
+    state = {"step": 0, "tokens": 0, "best_step": 0, "best_loss": None, "dataset": None, "model": asdict(model.config)}
+
+    def fill(building: Path) -> None:
+        checkpoint.save(building, {name: tensor.cpu() for name, tensor in parameters.items()}, {}, state)
+
+    with begin(folder, overwrite, yaml.safe_dump(config, sort_keys=False), tokenizer, fill):
+        pass  # what is whole needs no start

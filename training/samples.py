@@ -17,7 +17,7 @@ def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
 
     Where the logits are not finite it says so instead: training goes on, to recover or to stop for a reason of its own.
     """
-    prompt = torch.tensor([tokenizer.end], device=model.embed.weight.device)
+    prompt = torch.tensor(tokenizer.beginning, device=model.embed.weight.device)
     written = generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed)
     try:
         tokens = [int(token) for token in written]

@@ -1,6 +1,7 @@
-"""Annotated sentences: one format for stories and for whatever else is measured, and its way to tokens.
+"""Annotated cases: one format for stories and for whatever else is measured, and its way to tokens.
 
-Offsets are UTF-8 bytes, so that any tokenizer can find them again through the lengths of its tokens.
+In a text, offsets are UTF-8 bytes, so that any tokenizer can find them again through the lengths of its tokens. A case
+may also consist of token ids, as in puzzles; then offsets are positions among them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from data.text.tokenizers import Tokenizer
 
 Span = tuple[int, int]
+Ids = tuple[int, ...]
 
 SITES = {
     "P-1": "predicts the pronoun",
@@ -23,7 +25,8 @@ SITES = {
 
 @dataclass(frozen=True)
 class Spans:
-    """The annotated words, as [start, end) byte offsets. ``gold`` are the mentions of what the answer refers to.
+    """The annotated words, as [start, end) offsets in bytes, or in tokens. ``gold`` are the mentions of what the answer
+    refers to.
 
     ``subject``: the candidate that is the grammatical subject of its sentence. ``last_pronoun``: the candidate that the
     last pronoun before the answer means, if its gender decides. ``chain``: other pronouns on the way from ``pronoun``
@@ -45,6 +48,8 @@ class Spans:
 class Case:
     """A text in which one word, the answer, depends on one reference. ``foil`` is the answer if the other is meant.
 
+    Or ``tokens``: ids of one model, which reads them with nothing put in front; ``foil`` then has ids, too.
+
     ``counterfactual`` is the id of the case that differs in what ``counterfactual_kind`` names: the word that points to
     the antecedent (*cue*, *gender*, *verb*; the answer changes), the *order* of the candidates, an *attribute* of the
     antecedent (it stays, the answer changes), or something that must not matter (*null*). ``chance_loss``: the loss at
@@ -58,33 +63,42 @@ class Case:
     template: str
     split: str
     spans: Spans
-    foil: str
+    foil: str | Ids
     counterfactual: str | None = None
     counterfactual_kind: str | None = None
     chance_loss: float | None = None
     entities: tuple[str, ...] = ()
+    tokens: Ids = ()
 
     @property
     def candidates(self) -> str:
         """The names or else the words of all candidates, in an order that does not show which of them is meant."""
         if self.entities:
             return " | ".join(sorted(set(self.entities)))
-        raw = self.text.encode()
-        words = {raw[start:end].decode() for start, end in (*self.spans.gold, *self.spans.distractors)}
+        words = {words_at(self, span) for span in (*self.spans.gold, *self.spans.distractors)}
         return " | ".join(sorted(words))
 
     def to_json(self) -> dict:
         """The case as one JSON object; spans and entities that it does not have are left out."""
         record = asdict(self)
+        del record["text" if self.tokens else "tokens"]
         if not self.entities:
             del record["entities"]
         record["spans"] = {name: span for name, span in record["spans"].items() if span}
         return record
 
 
+def words_at(case: Case, span: Span) -> str:
+    """What a case has at a span: text, or ids with blanks between them."""
+    if case.tokens:
+        return " ".join(map(str, case.tokens[slice(*span)]))
+    return case.text.encode()[slice(*span)].decode()
+
+
 @dataclass(frozen=True)
 class EncodedCase:
-    """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before.
+    """A case as one tokenizer sees it: an end token, then the text up to site A; what follows cannot matter before. Of
+    a case of token ids, these up to site A.
 
     ``gold``, ``distractors``, ``subject``, ``last_pronoun`` and ``chain`` are token ranges [start, end). ``sites``
     gives positions by name, those of SITES that the case has. At site A-1, ``answer`` and ``foil`` are the first tokens
@@ -105,8 +119,8 @@ class EncodedCase:
     @property
     def rivals(self) -> list[list[Span]]:
         """The distractors by candidate: by their entities, else mentions in the same words are of the same one."""
-        raw, mentions = self.case.text.encode(), {}
-        words = [raw[start:end].lower() for start, end in self.case.spans.distractors]
+        mentions: dict[str, list[Span]] = {}
+        words = [words_at(self.case, span).lower() for span in self.case.spans.distractors]
         for whom, span in zip(self.case.entities[1:] or words, self.distractors, strict=False):
             mentions.setdefault(whom, []).append(span)
         return list(mentions.values())
@@ -132,17 +146,25 @@ def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[
     return tokens, lambda span: (token_at(span[0]), token_at(span[1] - 1) + 1)
 
 
+def read_case(case: Case, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
+    """``token_spans`` of a case, which may be one of token ids."""
+    if case.tokens:
+        return np.array(case.tokens), lambda span: span
+    return token_spans(case.text, tokenizer)
+
+
 def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
     """Finds every span among the tokens. A site is the last token of its span; A is where answer and foil part.
 
-    A pronoun that is the answer itself has no site P.
+    A pronoun that is the answer itself has no site P, and one with nothing before it no site P-1.
     """
-    tokens, token_range = token_spans(case.text, tokenizer)
+    tokens, token_range = read_case(case, tokenizer)
     answer, foil = first_difference(tokens, foil_tokens(case, tokenizer))
     sites = {"A-1": answer - 1, "A": answer}
     if case.spans.pronoun:
         first, end = token_range(case.spans.pronoun)
-        sites["P-1"] = first - 1
+        if first:
+            sites["P-1"] = first - 1
         if case.spans.pronoun != case.spans.answer and end - 1 != answer:
             sites["P"] = end - 1
     if case.spans.cue:
@@ -162,8 +184,10 @@ def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:
 
 
 def foil_tokens(case: Case, tokenizer: Tokenizer) -> np.ndarray:
-    """The tokens of the text with the foil in the answer's place."""
+    """The tokens of the case with the foil in the answer's place."""
     start, end = case.spans.answer
+    if not isinstance(case.foil, str):
+        return np.array((*case.tokens[:start], *case.foil, *case.tokens[end:]))
     raw = case.text.encode()
     text = (raw[:start] + case.foil.encode() + raw[end:]).decode()
     return tokenizer.encode_document(text)

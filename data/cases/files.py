@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
-from data.cases.case import Case, Span, Spans
+from data.cases.case import Case, Ids, Span, Spans
 from data.text.files import LONE_SURROGATE
 
 OWN_SPLITS = ("select", "report")
 KEYS = tuple(field.name for field in fields(Case))
 SPAN_KEYS = tuple(field.name for field in fields(Spans))
 NO_TEXTS = ("spans", "chance_loss", "entities")
-REQUIRED = ("text", "task", "template", "spans", "foil")
+REQUIRED = ("task", "template", "spans", "foil")  # beside text or tokens
 REQUIRED_SPANS = ("gold", "distractors", "answer")
 LISTS = ("gold", "distractors", "chain")
 SHOWN = 5  # of all that is wrong, in one message
@@ -94,15 +94,21 @@ def parse_case(line: str, number: int) -> Case:
         raise InputError("not JSON (a number too long or a nesting too deep)") from None
     if not isinstance(record, dict):
         raise InputError(f"not a JSON object but {reprlib.repr(record)}")
-    record = given(record, KEYS, REQUIRED)
+    read = "text" if record.get("tokens") is None else "tokens"
+    record = given(record, KEYS, (read, *REQUIRED))
+    if record.keys() >= {"text", "tokens"}:
+        raise InputError("text and tokens are both there; a case has one of them")
     if record.get("split") == "":  # a case that was read and written again before it was split
         del record["split"]
-    texts = {key: plain_text(key, record[key]) for key in KEYS if key in record and key not in NO_TEXTS}
+    parse = plain_text if read == "text" else token_ids
+    of_its_kind: dict[str, Any] = {key: parse(key, record.pop(key)) for key in (read, "foil")}
+    texts = {key: plain_text(key, record[key]) for key in record if key not in NO_TEXTS}
     if "split" in texts and texts["split"] not in OWN_SPLITS:
         raise InputError(none_of_splits(texts["split"]))
-    spans = parse_spans(record["spans"], texts["text"].encode(), texts["foil"])
+    spans = parse_spans(record["spans"], *map(raw_of, of_its_kind.values()))
+    words: dict[str, Any] = {"id": f"line-{number}", "split": "", "text": ""} | texts | of_its_kind
     return Case(
-        **{"id": f"line-{number}", "split": ""} | texts,
+        **words,
         spans=spans,
         chance_loss=parse_chance_loss(record.get("chance_loss")),
         entities=parse_entities(record.get("entities"), len(spans.distractors)),
@@ -135,6 +141,20 @@ def plain_text(key: str, value: object) -> str:
     return value
 
 
+def token_ids(key: str, value: object) -> Ids:
+    """A list of token ids, or, as the foil, one of them."""
+    ids = [value] if key == "foil" and type(value) is int else value
+    if not isinstance(ids, list) or not ids or any(type(token) is not int or token < 0 for token in ids):
+        what = "a token id or a list of them" if key == "foil" else "a list of token ids"
+        raise InputError(f"{key} must be {what}, whole numbers from 0 on, not {reprlib.repr(value)}")
+    return tuple(ids)
+
+
+def raw_of(words: str | Ids) -> bytes | Ids:
+    """What offsets count in: the bytes of a text, or token ids."""
+    return words.encode() if isinstance(words, str) else words
+
+
 def parse_chance_loss(value: object) -> float | None:
     if value is None:
         return None
@@ -154,8 +174,10 @@ def parse_entities(value: object, n_distractors: int) -> tuple[str, ...]:
     return tuple(plain_text("entities", name) for name in value)
 
 
-def parse_spans(record: object, raw: bytes, foil: str) -> Spans:
-    """The spans of a text whose bytes are ``raw``: each inside it, and all where a case needs them."""
+def parse_spans(record: object, raw: bytes | Ids, foil: bytes | Ids) -> Spans:
+    """The spans of a text whose bytes are ``raw``, or of these token ids: each inside it, and all where a case needs
+    them.
+    """
     if not isinstance(record, dict):
         raise InputError(f"spans must be a JSON object, not {reprlib.repr(record)}")
     spans: dict[str, Any] = {}
@@ -173,8 +195,9 @@ def parse_spans(record: object, raw: bytes, foil: str) -> Spans:
             spans[key] = parse_span(name, value, raw)
     parsed = Spans(**spans)
     check_positions(parsed)
-    if raw[slice(*parsed.answer)] == foil.encode():
-        raise InputError(f"foil {reprlib.repr(foil)} is the answer itself; give the word had it been the other")
+    if raw[slice(*parsed.answer)] == foil:
+        shown = foil.decode() if isinstance(foil, bytes) else list(foil)
+        raise InputError(f"foil {reprlib.repr(shown)} is the answer itself; give the word had it been the other")
     return parsed
 
 
@@ -184,19 +207,22 @@ def list_of(name: str, value: object, what: str) -> list:
     return value
 
 
-def parse_span(name: str, value: object, raw: bytes) -> Span:
+def parse_span(name: str, value: object, raw: bytes | Ids) -> Span:
+    whole, units = ("text", "bytes") if isinstance(raw, bytes) else ("tokens", "tokens")
     if not isinstance(value, list) or len(value) != 2 or any(type(where) is not int for where in value):
-        raise InputError(f"{name} must be [start, end] in bytes, not {reprlib.repr(value)}")
+        raise InputError(f"{name} must be [start, end] in {units}, not {reprlib.repr(value)}")
     start, end = value
     shown = f"{name} {reprlib.repr(value)}"
     if start < 0:
-        raise InputError(f"{shown} begins before the text")
+        raise InputError(f"{shown} begins before the {whole}")
     if end > len(raw):
-        raise InputError(f"{shown} ends after the text ({len(raw)} bytes)")
+        raise InputError(f"{shown} ends after the {whole} ({len(raw)} {units})")
     if start >= end:
-        raise InputError(f"{shown} is empty; the end is the byte after the last")
+        raise InputError(f"{shown} is empty; the end is the {units[:-1]} after the last")
     for where, what in ((start, "begins"), (end, "ends")):
-        if where < len(raw) and raw[where] & 0xC0 == 0x80:  # a byte that continues a character (RFC 3629)
+        if (
+            isinstance(raw, bytes) and where < len(raw) and raw[where] & 0xC0 == 0x80
+        ):  # a byte that continues a character (RFC 3629)
             raise InputError(f"{shown} {what} inside a character; offsets count UTF-8 bytes, not characters")
     return start, end
 

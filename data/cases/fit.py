@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from common.errors import InputError
-from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case
+from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case, words_at
 from data.cases.files import one_line
 from data.text.tokenizers import Tokenizer
 from data.text.words import words_in_pieces
@@ -42,12 +42,16 @@ def measurable_pairs(cases: Sequence[Case], tokenizer: Tokenizer) -> list[Case]:
 
 def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
     """``encode_case`` for a case that no grammar vouches for; raises InputError with the reason alone."""
+    require_known(case, tokenizer)
     answer = words_at(case, case.spans.answer)
     try:
         encoded = encode_case(case, tokenizer)
+    except InputError:  # of names that stand for no token
+        raise
     except ValueError:
+        remedy = "tokens end; put one more" if case.tokens else "text ends; put a full stop"
         raise InputError(
-            f"answer {answer!r} and foil {case.foil!r} part only where the text ends; put a full stop after the answer"
+            f"answer {answer!r} and foil {case.foil!r} part only where the {remedy} after the answer"
         ) from None
     gold = list(zip(case.spans.gold, encoded.gold, strict=True))
     distractors = list(zip(case.spans.distractors, encoded.distractors, strict=True))
@@ -68,8 +72,13 @@ def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
     return encoded
 
 
-def words_at(case: Case, span: Span) -> str:
-    return case.text.encode()[slice(*span)].decode()
+def require_known(case: Case, tokenizer: Tokenizer) -> None:
+    """Raises InputError for ids that the tokenizer does not have."""
+    foil = () if isinstance(case.foil, str) else case.foil
+    for name, ids in (("tokens", case.tokens), ("foil", foil)):
+        if unknown := [token for token in ids if token >= tokenizer.vocab_size]:
+            last = tokenizer.vocab_size - 1
+            raise InputError(f"{name} has {unknown[0]}; the ids of this run's tokens are 0 to {last}")
 
 
 def explain_fit(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) -> list[str]:
@@ -120,6 +129,8 @@ def note_cut(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
 def cut_spans(case: Case, tokenizer: Tokenizer) -> list[Span]:
     """The spans whose tokens hold more than the span and white space around it."""
     raw, spans = case.text.encode(), case.spans
+    if case.tokens:
+        return []
     bounds = byte_ends(tokenizer.encode_document(case.text), case.text, tokenizer).clip(min=0)
     marked = (*spans.gold, *spans.distractors, spans.pronoun, spans.cue, spans.subject)
     cut = []
@@ -147,12 +158,14 @@ def note_parted(encoded: Sequence[EncodedCase], total: int, tokenizer: Tokenizer
 
 def parts_late(encoded: EncodedCase, tokenizer: Tokenizer) -> bool:
     """Whether a token that both continuations share already holds a part of the answer."""
+    if encoded.case.tokens:
+        return encoded.sites["A"] > encoded.case.spans.answer[0]
     return byte_ends(encoded.tokens[:-1], encoded.case.text, tokenizer)[-1] > encoded.case.spans.answer[0]
 
 
 def note_pieces(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
     """How many cases have words of several tokens; with bytes all are, and it says nothing."""
-    by_case = [words_in_pieces(up_to_answer(case), tokenizer) for case in cases]
+    by_case = [words_in_pieces(up_to_answer(case), tokenizer) for case in cases if not case.tokens]
     spelled = {word: len(pieces) for words in by_case for word, pieces in words.items()}
     if not spelled:
         return ""

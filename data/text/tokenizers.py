@@ -1,15 +1,18 @@
 """Text to token ids and back: raw bytes, a BPE trained on the corpus, or GPT-2's own.
 
 Encoding is always done by tiktoken, or by numpy for bytes; Hugging Face's ``tokenizers`` only trains the merges.
-Every tokenizer covers all 256 bytes, so that any text can be encoded, and has one more id, the end token, that stands
+Each of these covers all 256 bytes, so that any text can be encoded, and has one more id, the end token, that stands
 after every document. Text that merely looks like a special token is plain text.
+
+``IdTokenizer`` is for models of something else than text, such as moves of a game: its tokens have names.
 """
 
 import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,6 +38,7 @@ GPT2_VOCABULARY = WebFile(
 )
 
 Kind = Literal["bytes", "bpe", "gpt2"]
+IDS = "ids"  # the kind of tokens that stand for no text
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Tokenizer:
     the same token as elsewhere.
     """
 
+    kind: str
+    pattern: str
+    start: str
+    end: int | None
+
     def __init__(self, kind: Kind, ranks: dict[bytes, int], pattern: str, start: str = "") -> None:
         self.kind, self.pattern, self.start = kind, pattern, start
         self.end = len(ranks)
@@ -78,11 +87,16 @@ class Tokenizer:
         """``text`` as a document has it: after ``start``, unless it is empty or begins with it."""
         return text if not text or text.startswith(self.start) else self.start + text
 
+    @property
+    def beginning(self) -> list[int]:
+        """What a document follows: the end token, where there is one."""
+        return [] if self.end is None else [self.end]
+
     def encode_document(self, text: str) -> np.ndarray:
         """The end token, then the ids of ``text`` as a document: int64 [1 + n]. In training, too, documents follow an
         end token, that of the document before. Whatever is read from its beginning on is read like this.
         """
-        return np.concatenate(([self.end], self.encode(self.as_document(text))))
+        return np.concatenate((np.array(self.beginning, dtype=np.int64), self.encode(self.as_document(text))))
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with the end token after each text that ends a document.
@@ -127,6 +141,8 @@ class Tokenizer:
     def from_json(cls, text: bytes, source: Path) -> "Tokenizer":
         try:
             stored = json.loads(text)
+            if stored["kind"] == IDS:
+                return IdTokenizer(stored["names"], stored["end"])
             pieces = [base64.b64decode(token) for token in stored["tokens"]]
             kind, pattern, start = stored["kind"], stored["pattern"], stored.get("start", "")
         except (ValueError, KeyError, TypeError) as error:
@@ -144,6 +160,47 @@ class Tokenizer:
         if not path.is_file():
             raise InputError(f"{path} is missing")
         return cls.from_json(path.read_bytes(), path)
+
+
+class IdTokenizer(Tokenizer):
+    """Tokens that stand for no text, such as moves or notes, by ``names``; a number: so many, named 0, 1, 2, ...
+
+    Text is names with one space between them; ``end``, a name: the token that every sequence begins with, if any does.
+    Where names have spaces themselves they can be shown, and no text can be read.
+    """
+
+    def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
+        self.names = [str(i) for i in range(names)] if isinstance(names, int) else list(names)
+        if not self.names or not all(isinstance(name, str) and name for name in self.names):
+            raise InputError(f"names of tokens must be texts that are not empty, one for each id, not {names!r}")
+        if twice := [name for name, n in Counter(self.names).items() if n > 1]:
+            raise InputError(f"{twice[0]!r} is the name of several tokens; each needs its own")
+        if end is not None and end not in self.names:
+            raise InputError(f"end={end!r} is none of the names of tokens")
+        self.kind, self.pattern, self.start = IDS, "", " "
+        self.vocab_size, self.end = len(self.names), None if end is None else self.names.index(end)
+        self.pieces = [b"" if name == end else f" {name}".encode() for name in self.names]
+        self.lengths = np.array([len(piece) for piece in self.pieces])
+        self.id_of = {name: i for i, name in enumerate(self.names) if name != end}
+
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of names with one space between them, int64 [n]; raises InputError for what is no name."""
+        if spaced := [name for name in self.names if " " in name]:
+            raise InputError(f"the name {spaced[0]!r} of a token has a space, so that text cannot be cut into names")
+        names = text.removeprefix(self.start).split(" ") if text else []
+        if unknown := [name for name in names if name not in self.id_of]:
+            some = ", ".join([*self.id_of][:3])
+            raise InputError(
+                f"{unknown[0]!r} is no name of a token; give names with one space between them ({some}, ...)"
+            )
+        return np.array([self.id_of[name] for name in names], dtype=np.int64)
+
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
+        raise InputError("the tokens of this model stand for no text; give cases=... of token ids instead of a text")
+
+    def to_json(self) -> str:
+        end = None if self.end is None else self.names[self.end]
+        return json.dumps({"kind": self.kind, "names": self.names, "end": end}, indent=0)
 
 
 def byte_tokenizer() -> Tokenizer:

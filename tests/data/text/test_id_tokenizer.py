@@ -1,0 +1,58 @@
+"""Tokens that stand for no text: their names are shown, read where they can be, and kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from data import Tokenizer
+from data.text.tokenizers import IdTokenizer
+
+MOVES = IdTokenizer(["e4", "e5", "Nf3", "start"], end="start")
+SOURCE = Path("tokenizer.json")
+
+
+def refusal(call, *arguments) -> str:
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_names_are_read_and_shown_with_one_space_between_them():
+    assert MOVES.encode_document("e4 Nf3").tolist() == [3, 0, 2]
+    assert MOVES.decode([3, 0, 2]) == " e4 Nf3"
+    assert (MOVES.end, MOVES.vocab_size, MOVES.lengths.tolist()) == (3, 4, [3, 3, 4, 0])
+
+
+def test_a_number_is_as_many_names_and_nothing_stands_in_front_without_an_end():
+    tokenizer = IdTokenizer(12)
+    assert tokenizer.encode_document("11 0").tolist() == [11, 0]
+    assert tokenizer.encode_document("").dtype == np.int64
+    assert (tokenizer.end, tokenizer.beginning, tokenizer.encode_document("").tolist()) == (None, [], [])
+
+
+@pytest.mark.parametrize("tokenizer", [MOVES, IdTokenizer(3), IdTokenizer(["to move", "é"])])
+def test_it_is_the_same_after_it_was_kept(tokenizer):
+    again = Tokenizer.from_json(tokenizer.to_json().encode(), SOURCE)
+    assert isinstance(again, IdTokenizer)
+    assert (again.names, again.end, again.pieces) == (tokenizer.names, tokenizer.end, tokenizer.pieces)
+
+
+def test_what_is_no_name_and_what_cannot_be_cut_into_names_is_refused():
+    remedy = "give names with one space between them (e4, e5, Nf3, ...)"
+    assert refusal(MOVES.encode_document, "e4 e6") == f"'e6' is no name of a token; {remedy}"
+    assert refusal(MOVES.encode_document, "e4  e5") == f"'' is no name of a token; {remedy}"
+    assert refusal(MOVES.encode_document, "start e4") == f"'start' is no name of a token; {remedy}"
+    assert refusal(IdTokenizer(["to move", "e4"]).encode, "e4") == (
+        "the name 'to move' of a token has a space, so that text cannot be cut into names"
+    )
+
+
+def test_names_that_are_no_names_are_refused():
+    assert refusal(IdTokenizer, ["a", "b", "a"]) == "'a' is the name of several tokens; each needs its own"
+    assert refusal(IdTokenizer, ["a"], "b") == "end='b' is none of the names of tokens"
+    for names in ([], 0, ["a", ""], [1]):
+        assert refusal(IdTokenizer, names).startswith("names of tokens must be texts that are not empty, one for each")
+    damaged = refusal(Tokenizer.from_json, b'{"kind": "ids", "names": ["a", "a"], "end": null}', SOURCE)
+    assert damaged.startswith("tokenizer.json is damaged or no tokenizer of this project ('a' is the name of several")
