@@ -63,15 +63,15 @@ def least_drop(drop: np.ndarray, split: Split, bar: float, critical: float) -> f
     """The smallest mean effect in nats that would have been found, with the standard errors that ``drop`` [N] has;
     None: however large.
 
-    ``bar``: above which the interval must be. ``critical``: of Z, above which p is small enough. Z of a mean m over
-    groups of n_g cases, whose sums deviate from n_g m by V in sum of squares, is N m / sqrt(m^2 sum n_g^2 + V).
+    ``bar``: above which the interval must be. ``critical``: of Z, above which p is small enough. Z of G groups whose
+    means have the mean m and the variance v is G m / sqrt(G m^2 + (G - 1) v).
     """
     errors = split.bootstrap.standard_errors(drop)
-    sizes = np.bincount(split.groups)
-    room = len(drop) ** 2 - critical**2 * (sizes**2).sum()
+    means = np.bincount(split.groups, drop) / np.bincount(split.groups)
+    n, room = len(means), len(means) - critical**2
     if not errors or room <= 0:
         return None
     above_bar = [bar + (quantile(df, (1 + CONFIDENCE) / 2) + quantile(df, POWER)) * error for error, df in errors]
-    deviation = np.sqrt((np.bincount(split.groups, drop - drop.mean()) ** 2).sum())
-    small_p = critical * deviation / sqrt(room) + quantile(len(sizes) - 1, POWER) * deviation / len(drop)
+    error = means.std(ddof=1) / sqrt(n)
+    small_p = critical * sqrt((n - 1) / room) * error + quantile(n - 1, POWER) * error
     return float(max(*above_bar, small_p))

@@ -113,10 +113,13 @@ def leans(choice: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 def standardised(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Sums of ``values`` [N, K] over groups, by the size that no flip of signs changes: [G, K]; each total is a Z."""
-    sums = sums_of(values, groups)
-    size = np.sqrt((sums**2).sum(0))
-    return np.divide(sums, size, out=np.zeros(sums.shape), where=size > 0)
+    """Means of ``values`` [N, K] over groups, by the size that no flip of signs changes: [G, K]; each total is a Z.
+
+    Means, because in sums a few large groups would outweigh all others.
+    """
+    means = sums_of(values, groups) / np.unique(groups, return_counts=True)[1][:, None]
+    size = np.sqrt((means**2).sum(0))
+    return np.divide(means, size, out=np.zeros(means.shape), where=size > 0)
 
 
 def sums_of(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:

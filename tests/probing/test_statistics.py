@@ -102,6 +102,13 @@ def test_a_small_effect_is_found_beside_a_large_and_noisy_one():
     assert p[1:].min() > 0.05
 
 
+def test_a_steady_effect_is_found_in_groups_of_any_size():
+    """In sums, the one group of 200 would decide alone, with a p of about one half."""
+    groups = np.r_[np.zeros(200, int), np.arange(1, 31)]
+    effects = np.random.default_rng(0).normal(1, 0.2, size=(230, 1))
+    assert SignFlips(standardised(effects, groups), 2_000).p().item() < 0.001
+
+
 def test_what_one_half_of_a_pair_loses_and_the_other_gains_is_no_effect():
     effects = np.tile([1.0, -1.0], 50)[:, None]
     assert SignFlips(standardised(effects, np.arange(100) // 2), 200).p().item() == 1
