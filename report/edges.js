@@ -152,20 +152,20 @@ const edgesTable = (task, found) =>
 function edgesSection(view, found) {
   const sentence = h("p", {});
   const status = h("p", { class: "status", "aria-live": "polite" });
-  const key = edgesKey();
   const details = h("details", {});
   const picture = edgesPicture(view, found, (edge) => {
     status.textContent = edge ? edgeInNumbers(edge) : "";
   });
+  const figure = h("figure", {}, edgesKey(), picture.node, h("figcaption", {}, status));
   view.watch(({ task }, changed) => {
     if (!changed("task")) return;
     const own = found.heads.tasks[task];
     sentence.textContent = describeEdges(own);
     status.textContent = "";
-    picture.draw();
     const { edges } = own;
     const measured = edges && !edges.not_measured;
-    key.hidden = !measured || !countingEdges(edges).length;
+    figure.hidden = !measured || !countingEdges(edges).length;
+    picture.draw();
     details.hidden = !measured;
     if (measured)
       details.replaceChildren(
@@ -183,7 +183,7 @@ function edgesSection(view, found) {
     "Who feeds whom",
     "What a later head reads from an earlier one: the earlier head's contribution to a query, key or value is exchanged for the one in the counterfactual, on the direct path alone. Nats: how far log P(answer) - log P(foil) falls. Arrows are drawn where that is sure, and more than between heads that do not look.",
     sentence,
-    h("figure", {}, key, picture.node, h("figcaption", {}, status)),
+    figure,
     details,
   );
 }
