@@ -1,7 +1,5 @@
 /* Which head feeds which: heads in layers, and arrows into the query, key or value of a later head. */
 
-const EDGES_NOT_MEASURED =
-  "Not measured yet: python probe.py run=... circuits=true measures which head feeds which.";
 const INPUT_WORDS = { q: "query", k: "key", v: "value" };
 const MOST_ARROWS = 12;
 const ALL_HEADS = 48; // a model of more heads is drawn with those alone that an arrow has
@@ -20,7 +18,6 @@ const edgeInNumbers = (edge) =>
 
 function describeEdges({ resolved, edges: found }) {
   if (!resolved) return "The model does not resolve this task: no head is interpreted.";
-  if (!found) return EDGES_NOT_MEASURED;
   if (found.not_measured) return `Not measured: ${found.not_measured}.`;
   const counting = countingEdges(found);
   const most = found.reference === null ? "" : ` Between heads that do not look: ${nats(found.reference)} nats at most.`;

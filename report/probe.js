@@ -44,7 +44,8 @@ function taskSections(view, found, task, example) {
   if (example) sections.push(storySection(view, found));
   if (task) sections.push(sitesSection(view, found));
   if (Object.values(tasks).some(({ sufficient }) => sufficient)) sections.push(sufficientSection(view, found));
-  if (task) sections.push(scoresSection(view, found), edgesSection(view, found));
+  if (Object.values(tasks).some(({ edges }) => edges)) sections.push(edgesSection(view, found));
+  if (Object.values(tasks).some(({ score_parts: parts }) => parts)) sections.push(scoresSection(view, found));
   if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
   return sections;
 }

@@ -14,7 +14,6 @@ function strongestPairs({ matrix, query, key }, n) {
 
 function describeScores({ resolved, score_parts: found }) {
   if (!resolved) return "The model does not resolve this task: no head is interpreted.";
-  if (!found) return "Not measured: an earlier probe.py wrote these numbers.";
   if (found.not_measured) return `Not measured: ${found.not_measured}.`;
   const { head, site, total, distance } = found;
   const [[query, key, most]] = strongestPairs(found, 1);

@@ -113,7 +113,6 @@ def test_pointer_and_keyboard_show_an_edges_numbers(page):
 @pytest.mark.parametrize(
     ("edges", "text"),
     [
-        (None, "Not measured yet: python probe.py run=... circuits=true measures which head feeds which."),
         (NotMeasured("no <b>head</b> comes before"), "Not measured: no <b>head</b> comes before."),
         (made_edges(1), "No edge of 1 counts. Between heads that do not look: 0.25 nats at most."),
     ],
@@ -122,6 +121,12 @@ def test_where_there_is_no_edge_the_page_says_why(open_page, write, edges, text)
     page = open_page(write(edges))
     expect(page.locator("#edges > p:nth-of-type(2)")).to_have_text(text)
     expect(page.locator("#edges svg:visible")).to_have_count(0)
+
+
+def test_what_was_not_asked_for_has_no_section(open_page, write):
+    page = open_page(write(None))
+    expect(page.locator("#scores")).to_be_visible()
+    expect(page.locator("#edges")).to_have_count(0)
 
 
 def test_a_task_that_is_not_resolved_has_neither(page):
