@@ -12,7 +12,7 @@ from tolerance import additions, tolerance
 from data import encode_case
 from model import GPT, GPTConfig
 from probing.circuits import NecessaryHeads, Sufficiency, measure_sufficiency
-from probing.circuits.sufficient import first_heads, greedy_order, keep_only
+from probing.circuits.sufficient import first_heads, greedy_order, keep_only, smallest_set
 from probing.heads import head_names
 from probing.interventions import mean_outputs, measure, single_heads, without_sets
 from probing.splits import Split
@@ -152,6 +152,18 @@ def test_each_head_of_the_greedy_order_is_the_best_beside_those_before_it(loud):
         sets = np.array([np.isin(range(6), [*order[:k], other]) for other in order[k:]])
         means_of_sets = keep_only(loud, split, sets, means).mean(1)
         assert means_of_sets.argmax() == 0, head
+
+
+def test_the_smallest_set_has_no_idle_head_whatever_order_it_is_of():
+    select, model = Split(toys.encoded("select", 20)), toys.hand_set_model()
+    means = mean_outputs(model, select.cases)
+    late, early, never = [3, 1, 0, 2], [1, 0, 2, 3], [1, 3, 0]
+
+    def smallest(orders: dict[str, list[int]]) -> list[int] | None:
+        return smallest_set(model, select, orders, means, lambda what: None)
+
+    assert smallest({"late": late, "early": early}) == smallest({"late": late}) == [0, 2]
+    assert smallest({"never": never}) is None
 
 
 def test_of_many_heads_the_most_promising_alone_are_tried(monkeypatch):
