@@ -95,7 +95,7 @@ def test_the_curve_is_drawn_where_its_numbers_are(page, found):
         assert (y - half) / (half - top) == pytest.approx(
             (0.5 - value) / (max(by_site["choice_accuracy"][MATTERS]) - 0.5), abs=1e-3
         )
-    page.get_by_text("The same in numbers").click()
+    page.locator("#sites").get_by_text("The same in numbers").click()
     first = page.locator("#sites tbody tr", has_text=f"{MATTERS} (chosen)").locator("td").all_inner_texts()
     assert [float(text.split()[0]) for text in first] == pytest.approx(
         [round(100 * value, 1) for value in by_site["choice_accuracy"][MATTERS]]

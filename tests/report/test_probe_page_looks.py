@@ -78,7 +78,7 @@ def test_it_prints(open_page, folder):
 def test_what_a_screen_reader_is_told(open_page, folder):
     page = open_page(folder / "report.html")
     page.wait_for_selector(".strip canvas")
-    assert page.locator("section").count() == page.locator("section[aria-labelledby]").count() == 6
+    assert page.locator("section").count() == page.locator("section[aria-labelledby]").count() == 9
     assert page.locator('[role="grid"] [role="row"] [role="gridcell"][aria-label]').count() == 4
     assert page.locator('.cell[tabindex="0"]').count() == 1, "one stop for the tab key"
     named = "nodes => nodes.every(node => node.innerText?.trim() || node.ariaLabel || node.labels?.length)"
