@@ -9,6 +9,7 @@ from common.errors import InputError
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
+FLIPS_IN_MEMORY = 2_000
 FLIPS = 20_000  # of the signs of effects: p, then multiplied by the number of tasks, can fall below .01 for 200 of them
 
 
@@ -138,8 +139,11 @@ class SignFlips:
     def __init__(self, sums: np.ndarray, flips: int, seed: int = 0) -> None:
         """``sums`` [G, K] of groups: as likely as their opposites, if there is nothing to be found."""
         self.observed, self.groups = sums.sum(0), len(sums)
-        signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(flips, len(sums)))
-        self.maxima = np.sort((signs @ sums).max(1))  # [flips]
+        rng, maxima = np.random.default_rng(seed), []
+        for start in range(0, flips, FLIPS_IN_MEMORY):
+            signs = rng.choice((-1.0, 1.0), size=(min(FLIPS_IN_MEMORY, flips - start), len(sums)))
+            maxima.append((signs @ sums).max(1))
+        self.maxima = np.sort(np.concatenate(maxima))  # [flips]
 
     def p(self) -> np.ndarray:
         """[K]; the observed signs count as one of the flips."""
