@@ -33,6 +33,13 @@ def test_weighted_choices_are_those_of_the_cases_really_drawn():
     assert len(set(chosen)) > 4, "else nothing is compared"
 
 
+def test_ties_go_to_the_site_before_the_answer_then_to_more_mass():
+    scores = scores_of(np.ones((20, 2, 3), dtype=bool), ("C", "A-1"))
+    scores.gold[:, 0, 1] = 0.9
+    scores.gold[:, 1, 2] = 0.8
+    assert best_predictor(scores) == (1, 2)
+
+
 def test_a_head_that_is_always_right_is_chosen_in_every_resample():
     right = np.ones((40, 1, 3), dtype=bool)
     right[::2, 0, 1:] = False
