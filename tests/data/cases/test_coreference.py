@@ -60,6 +60,10 @@ def test_gold_is_who_the_pronoun_means_and_rivals_are_persons_of_the_other_gende
     assert she.template == "book"
 
 
+def test_a_person_of_unknown_gender_is_no_rival() -> None:
+    assert not list(he_or_she(reader("[Evelyn@s] saw [Emma@e]. [She@e] left.")))
+
+
 def test_the_last_pronoun_speaks_for_whoever_has_its_gender() -> None:
     _, he, she = only(list(he_or_she(reader(SCENE))), PRONOUN)
     assert he.spans.last_pronoun in he.spans.distractors  # she
@@ -67,7 +71,7 @@ def test_the_last_pronoun_speaks_for_whoever_has_its_gender() -> None:
 
 
 def test_a_person_has_the_gender_of_its_pronouns_and_else_of_its_title_name_or_noun() -> None:
-    text = "[Evelyn@a] lost [his@a] hat. [Mrs. Hay@b], [John@c], [the young girl@d], [Evelyn@e], [the men@f] came."
+    text = "[Mary@a] lost [his@a] hat. [Mrs. Hay@b], [John@c], [the young girl@d], [Evelyn@e], [the men@f] came."
     genders = {person.entity: person.gender for person in reader(text).persons}
     assert genders == {"a": "he", "b": "she", "c": "he", "d": "she", "e": "", "f": ""}
 
@@ -115,6 +119,7 @@ def test_two_names_are_exchanged_where_the_persons_have_no_other_words() -> None
         ("[Ann@t] met [Ann Lee@a]. [Ann@t] left.", []),  # the names share a word
         ("Ah, TOM! [TOM@t] met [Ann@a]. TOM was ill, and [she@a] left.", []),  # a name that is no mention
         ("[Tom@t] met [Ann@a]. Then [the boy@t] saw [Ann@a], and [he@t] left.", []),  # a noun means him
+        ("Then [the boy@t] came. [Tom@t] met [Ann@a]. [She@a] left.", [HE_OR_SHE]),  # after the noun
         ("[Tom@t], [Ann@a] and [Jim@j] met. [She@a] left.", [HE_OR_SHE]),
         ("[Tom@t], [Ann@a] and [Sue@s] met. [She@a] left.", []),  # after the exchange, two may be he
     ],
