@@ -332,14 +332,13 @@ def couple_before(reader: Reader, asked: Person) -> tuple[int, list[Person], Per
     """The longest excerpt before ``asked`` in which its entity and one other person are referred to by names and
     pronouns alone: its start, its mentions, and a name of the other. None if they are not both named there.
 
-    For a pronoun, the other is of the other gender, and nobody else of known gender is there; for a name, nobody else
-    is named.
+    For a pronoun, nobody else of known gender is there; for a name, nobody else is named.
     """
     other, not_before, at = "", 0, bisect_left(reader.persons, asked)
     for person in reversed(reader.persons[:at]):
         if person.entity != asked.entity and (person.gender if asked.kind == PRON else person.kind == PROP):
             other = other or person.entity
-            if person.entity != other or (asked.kind == PRON and person.gender == asked.gender):
+            if person.entity != other:
                 not_before = person.end
                 break
         if person.entity in (asked.entity, other) and person.kind == NOM:
