@@ -131,7 +131,7 @@ def test_a_text_that_is_gone_or_another_one_is_left_out_with_a_note(script, erro
     assert heads_of()["tasks"].keys() == {"cue", "random_lists"}
     Path("text.txt").unlink()
     message = error_of("probe", "run=run")
-    assert message == "error: run=run: there is nothing to measure its heads on; give text_file=PATH"
+    assert message == "error: run=run: there is nothing to measure its heads on; give cases=FILE or text_file=PATH"
 
 
 def test_a_run_on_plain_text_records_what_its_heads_cost_while_it_trains_and_afterwards(script, text_run):
