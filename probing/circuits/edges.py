@@ -33,7 +33,7 @@ from probing.patterns import attention_of
 from probing.replay import attend_rows
 from probing.scoring import in_batches
 from probing.splits import Split
-from probing.statistics import family_wise_p
+from probing.statistics import RESAMPLES, SignFlips, standardised
 
 Input = Literal["q", "k", "v"]
 INPUTS: tuple[Input, ...] = ("q", "k", "v")
@@ -123,7 +123,9 @@ def judge_edges(
     plain = [not {path.sender, path.receiver} & set(looking) for path in paths]
     reference = max(np.abs(drops[plain]).mean(1).tolist(), default=None)
     least = max(LEAST_NATS, reference or 0.0)
-    p = sign_flip_p(drops, split.groups)
+    p = SignFlips(
+        standardised(drops.T, split.groups), RESAMPLES
+    ).p()  # or what varies much would hide what varies little
     intervals = split.bootstrap.intervals(drops.T)
     edges = [
         Edge(
@@ -140,19 +142,6 @@ def judge_edges(
     edges.sort(key=lambda edge: -edge.drop)
     receivers = tuple(dict.fromkeys(path.receiver for path in paths))
     return Edges(tuple(edges), reference, control, len(split.cases), receivers)
-
-
-def sign_flip_p(drops: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """``family_wise_p`` of each mean of ``drops`` [K, N], whose groups change sign together: [K].
-
-    Each is divided by the root of its groups' summed squares first, which no flip changes: what varies much would
-    otherwise hide what varies little.
-    """
-    sums = np.zeros((groups.max() + 1, len(drops)))
-    np.add.at(sums, groups, drops.T)
-    scale = np.sqrt((sums**2).sum(0))
-    leaning = drops.T / np.where(scale > 0, scale, 1.0)
-    return family_wise_p(0.5 + leaning[:, None], groups)[0]
 
 
 def choose_receivers(model: GPT, looking: Sequence[str], others: Sequence[str]) -> list[str]:

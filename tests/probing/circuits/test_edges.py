@@ -1,6 +1,7 @@
 """Direct paths between heads, against the same change made with PyTorch's own hooks on the whole network."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from probing.circuits.edges import (
     list_paths,
     measure_edges,
     patched,
-    sign_flip_p,
 )
 from probing.heads import head_names, parse_head
 from probing.interventions import Batch, measure
@@ -201,27 +201,32 @@ def test_an_edge_that_may_be_chance_does_not_count():
     assert not edge.counts
 
 
+def test_an_edge_whose_interval_reaches_0_does_not_count():
+    """Over a single template, nothing is known of how templates differ."""
+    cases = [replace(case, case=replace(case.case, template="one")) for case in toys.encoded("report", 60)]
+    drops = np.where(np.arange(len(cases)) < 1, -0.5, 1.0)[None]
+    (edge,) = judge_edges(paths_to("1.0"), drops, 0.0, Split(cases), ["1.0"]).edges
+    assert edge.p_adj < 0.01
+    assert edge.ci[0] < 0
+    assert not edge.counts
+
+
 def test_paths_from_heads_that_look_are_no_reference():
     paths = [*paths_to("1.0"), *paths_to("1.1", sender="0.1"), *paths_to("1.1")]
     assert judged([2.0, 3.0, 0.3], paths, ("1.0", "0.1")).reference == pytest.approx(0.3, abs=0.05)
     assert judged([2.0], paths_to("1.0")).reference is None
 
 
-def test_a_small_sure_effect_has_a_small_p_beside_a_large_unsure_one():
-    rng = np.random.default_rng(0)
-    drops = np.stack((rng.normal(0.2, 0.1, size=60), rng.normal(0, 20, size=60)))
-    sure, unsure = sign_flip_p(drops, np.arange(60))
-    assert sure < 0.001
-    assert unsure > 0.05
-    np.testing.assert_array_equal(sign_flip_p(np.zeros((2, 60)), np.arange(60)), 1)
-
-
-def test_p_of_many_paths_without_effect_is_honest():
-    """Twenty paths of any size: one of them has a p of 5 % in about 5 % of trials."""
-    rng = np.random.default_rng(0)
-    sizes = 10.0 ** rng.uniform(-2, 2, size=20)
-    reached = [sign_flip_p(rng.normal(size=(20, 30)) * sizes[:, None], np.arange(30)).min() <= 0.05 for _ in range(200)]
-    assert np.mean(reached) == pytest.approx(0.05, abs=0.045)
+def test_a_small_sure_edge_counts_beside_a_large_unsure_one():
+    split, rng = Split(toys.encoded("report", 60)), np.random.default_rng(0)
+    drops = np.stack([rng.normal(*of, size=len(split.cases)) for of in ((0.2, 0.05), (0, 20))])
+    sure, unsure = sorted(
+        judge_edges(paths_to("1.0 1.1"), drops, 0.0, split, ["1.0", "1.1"]).edges, key=lambda edge: edge.receiver
+    )
+    assert sure.counts
+    assert sure.p_adj < 0.001
+    assert not unsure.counts
+    assert unsure.p_adj > 0.05
 
 
 def test_of_a_model_of_many_heads_some_that_look_and_some_others_are_receivers():
