@@ -40,8 +40,9 @@ function placeHeads(names, width) {
 function arrowPath([x1, y1], [x2, y2], input, radius, step) {
   const side = { q: -0.9, k: 0, v: 0.9 }[input] * radius;
   const [fromY, toX, toY] = [y1 - radius, x2 + side, y2 + radius + 7];
-  const far = (y1 - y2) / LAYER_HEIGHT > 1.5 && Math.abs(x1 - x2) < step / 2;
-  const bend = far ? step * 0.5 * (x1 > step ? -1 : 1) : 0;
+  const middle = (x1 + toX) / 2;
+  const hidden = (y1 - y2) / LAYER_HEIGHT > 1.5 && Math.abs(((middle / step) % 1) - 0.5) * step < radius + 6;
+  const bend = hidden ? step * 0.6 * (middle > step ? -1 : 1) : 0;
   const reach = (fromY - toY) * 0.4;
   return { d: `M${x1} ${fromY}C${x1 + bend} ${fromY - reach} ${toX + bend} ${toY + reach} ${toX} ${toY}`, end: [toX, toY] };
 }
