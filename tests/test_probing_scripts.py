@@ -28,14 +28,17 @@ def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_f
     (finished_run / "probe").mkdir(exist_ok=True)
     for stale in ("sites.pdf", "role_map.png"):
         (finished_run / "probe" / stale).touch()
-    script("probe", f"run={finished_run}", f"cases={case_file}", "figures=svg")
+    script("probe", f"run={finished_run}", f"cases={case_file}", "figures=svg", "circuits=true")
     found = json.loads((finished_run / "probe" / "heads.json").read_text())
     pictures = {path.name for path in (finished_run / "probe").iterdir() if path.suffix in (".png", ".svg", ".pdf")}
-    assert pictures == {"role_map.svg"}, "nothing is resolved, and what an earlier probe drew is gone"
+    assert pictures == set(), "nothing is resolved, and what an earlier probe drew is gone"
     assert found["tasks"].keys() == {"cue", "agreement", "random_lists"}
     assert found["tasks"]["cue"]["cases"] == 20
     assert found["sentences"] == [], "a task of that name may be another one"
-    assert "40 cases to select, 40 to report" in capsys.readouterr().out
+    assert {task["sufficient"] for task in found["tasks"].values()} == {None}
+    out = capsys.readouterr().out
+    assert "40 cases to select, 40 to report" in out
+    assert "note   circuits=true: the model resolves no task, so that there are no sets of heads to measure" in out
 
 
 def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_run, capsys):
