@@ -4,7 +4,7 @@ Every table is read in both directions, so that what goes out comes in again as 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from types import UnionType
 from typing import Any
 
@@ -23,6 +23,7 @@ class Key:
     """A key of their config.json: the field of GPTConfig that it carries, or else the only value that has our meaning.
 
     ``absent``: what ``transformers`` takes where the key is missing; ``same``: other values that mean the same.
+    ``names``: what each of their names is called here, if both sides have names; an export writes the first that fits.
     ``written``: whether an export says it; other keys are only looked for.
     """
 
@@ -31,9 +32,28 @@ class Key:
     value: Any = None
     absent: Any = None
     same: tuple[Any, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     written: bool = True
     to_theirs: Callable[[Any], Any] = lambda value: value
     to_ours: Callable[[Any], Any] = lambda value: value
+
+    def write(self, config: GPTConfig) -> Any:
+        """Their value for ``config``, which has one."""
+        if self.ours is None:
+            return self.value
+        value = vars(config)[self.ours]
+        return self.to_theirs(next((theirs for theirs, ours in self.names.items() if ours == value), value))
+
+    def read(self, values: Values, source: str) -> Any:
+        """Our value for theirs; raises InputError for one that means nothing here."""
+        value = values.get(self.theirs, self.absent)
+        if self.names:
+            fits, wanted = str(value) in self.names, " or ".join(self.names)
+        else:
+            fits, wanted = self.ours or value == self.value or value in self.same, self.value
+        if not fits:
+            raise InputError(f"{source}: {self.theirs}={value} has no place here; it must be {wanted}")
+        return self.names[value] if self.names else self.to_ours(value)
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,8 @@ class Architecture:
     def unmatched(self, config: GPTConfig) -> list[str]:
         """The settings of ``config`` that this architecture does not have, as KEY=VALUE."""
         wrong = [name for name, value in self.switches.items() if vars(config)[name] != value]
+        named = {key.ours: key.names.values() for key in self.keys if key.ours and key.names}
+        wrong += [name for name, known in named.items() if vars(config)[name] not in known]
         if set(config.attention_types) != {"F"}:
             wrong.insert(0, "attention")
         if config.n_kv_head != config.n_head and not any(key.ours == "n_kv_head" for key in self.keys):
@@ -89,8 +111,7 @@ class Architecture:
 
     def to_config(self, config: GPTConfig) -> Values:
         """Their config.json, but for what concerns tokens."""
-        written = [key for key in self.keys if key.written]
-        values = {key.theirs: key.to_theirs(vars(config)[key.ours]) if key.ours else key.value for key in written}
+        values = {key.theirs: key.write(config) for key in self.keys if key.written}
         about = {"architectures": [self.name], "model_type": self.model_type, "dtype": "float32"}
         return {**about, **values, **self.derived(config), **dict.fromkeys(self.dropout, config.dropout)}
 
@@ -98,11 +119,9 @@ class Architecture:
         """The shape that a config.json describes, without dropout; raises InputError for one that ours cannot have."""
         shape = dict(self.switches)
         for key in self.keys:
-            value = values.get(key.theirs, key.absent)
+            value = key.read(values, source)
             if key.ours:
-                shape[key.ours] = key.to_ours(value)
-            elif value != key.value and value not in key.same:
-                raise InputError(f"{source}: {key.theirs}={value} has no place here; it must be {key.value}")
+                shape[key.ours] = value
         kinds = {field.name: field.type for field in fields(GPTConfig)}
         try:
             shape["vocab_size"] = values["vocab_size"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from huggingface.architecture import Architecture, Key, Row
 from model import GPTConfig
 
+ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_exact", "relu": "relu"}
 KEYS = (
     Key("n_positions", "block_size", absent=1024),
     Key("n_embd", "n_embd", absent=768),
@@ -16,7 +17,7 @@ KEYS = (
     Key("tie_word_embeddings", "tie_embeddings", absent=True),
     # Without scaling transformers would compute the same, but TransformerLens shows patterns as if it were there.
     Key("scale_attn_weights", value=True, absent=True),
-    Key("activation_function", value="gelu_new", absent="gelu_new", same=("gelu_pytorch_tanh",)),
+    Key("activation_function", "mlp", absent="gelu_new", names=ACTIVATIONS),
     Key("layer_norm_epsilon", value=1e-5, absent=1e-5),
     Key("scale_attn_by_inverse_layer_idx", value=False, absent=False),
     Key("reorder_and_upcast_attn", value=False, absent=False),
@@ -26,11 +27,11 @@ KEYS = (
 SWITCHES = {
     "norm": "layernorm",
     "position": "learned",
-    "mlp": "gelu",
     "qk_norm": False,
     "scale_attention": True,
     "softcap": 0.0,
     "bias": True,
+    "head_bias": False,
 }
 
 

@@ -36,6 +36,7 @@ SWITCHES = {
     "qk_norm": True,
     "scale_attention": True,
     "bias": False,
+    "head_bias": False,
 }
 
 

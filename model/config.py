@@ -31,7 +31,8 @@ class GPTConfig:
     ``attention`` holds the attention type of each layer as one letter, tiled over the layers. W sees the last
     ``window`` tokens, its own among them; S its own and every ``stride``-th before it. ``n_kv_head`` of None means
     ``n_head``; ``softcap`` of 0 leaves the logits as they are; ``scale_attention=False`` leaves out the division of
-    scores by sqrt(d).
+    scores by sqrt(d). ``mlp`` names the activation of the feed-forward layers (``model.gpt.ACTIVATIONS``); with "none"
+    there are no such layers (Elhage et al. 2021). ``head_bias`` adds to the logits before softcap.
     Raises ValueError for a combination that is no network.
     """
 
@@ -44,13 +45,14 @@ class GPTConfig:
     attention: str = "F"
     window: int = 32
     stride: int = 8
-    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
+    norm: Literal["rmsnorm", "layernorm", "none"] = "rmsnorm"
     position: Literal["rope", "learned"] = "rope"
-    mlp: Literal["relu2", "gelu"] = "relu2"
+    mlp: Literal["relu2", "gelu", "gelu_exact", "relu", "none"] = "relu2"
     qk_norm: bool = True
     scale_attention: bool = True
     softcap: float = 15.0
     bias: bool = False
+    head_bias: bool = False
     tie_embeddings: bool = True
     dropout: float = 0.0
 
@@ -96,8 +98,9 @@ class GPTConfig:
         """How many numbers the network's matrices hold, to within a few percent: enough to know whether they fit."""
         width, positions = self.n_embd, self.block_size * (self.position == "learned")
         attention = 2 * width + 2 * width * self.kv_heads // self.n_head
+        mlp = 0 if self.mlp == "none" else 8 * width
         vocabulary = self.vocab_size * (1 if self.tie_embeddings else 2)
-        return width * (vocabulary + positions + self.n_layer * (attention + 8 * width))
+        return width * (vocabulary + positions + self.n_layer * (attention + mlp))
 
     @property
     def attention_types(self) -> str:

@@ -1,6 +1,7 @@
 """The decoder-only transformer: embeddings, blocks of attention and feed-forward, and a head over the vocabulary."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,38 +24,45 @@ ATTENTION: dict[str, type[CausalSelfAttention] | type[Recurrent]] = {
     "L": LinearAttention,
     "R": Recurrent,
 }
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu2": lambda h: F.relu(h).square(),  # So et al. 2021
+    "gelu": partial(F.gelu, approximate="tanh"),  # GPT-2's approximation
+    "gelu_exact": F.gelu,  # Hendrycks & Gimpel 2016; nanoGPT's
+    "relu": F.relu,
+}
 
 
 def make_norm(config: GPTConfig) -> nn.Module:
     if config.norm == "rmsnorm":
         return nn.RMSNorm(config.n_embd, eps=RMS_EPS, elementwise_affine=False)
-    return nn.LayerNorm(config.n_embd, eps=LAYER_NORM_EPS, bias=config.bias)
+    if config.norm == "layernorm":
+        return nn.LayerNorm(config.n_embd, eps=LAYER_NORM_EPS, bias=config.bias)
+    return nn.Identity()
 
 
 class MLP(nn.Module):
-    """Four times wider and back, with ReLU^2 (So et al. 2021) or GPT-2's tanh approximation of GELU."""
+    """Four times wider and back, with one of ACTIVATIONS between."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.kind = config.mlp
+        self.activation = ACTIVATIONS[config.mlp]
         self.up = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
         self.down = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.up(x)
-        h = F.relu(h).square() if self.kind == "relu2" else F.gelu(h, approximate="tanh")
-        return self.down(h)
+        return self.down(self.activation(self.up(x)))
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + attention(norm(x)), then ``feed_forward``."""
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
         self.layer = layer
-        self.norm_attention, self.norm_mlp = make_norm(config), make_norm(config)
+        has_mlp = config.mlp != "none"
+        self.norm_attention, self.norm_mlp = make_norm(config), make_norm(config) if has_mlp else nn.Identity()
         self.attention = ATTENTION[config.attention_types[layer]](config, layer)
-        self.mlp = MLP(config)
+        self.mlp = MLP(config) if has_mlp else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -71,8 +79,11 @@ class Block(nn.Module):
         attended = self.attention(self.norm_attention(x), rotary, hooks, cache)
         if rows is not None:
             x, attended = take_rows(x, rows), take_rows(attended, rows)
-        x = x + self.dropout(attended)
-        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+        return self.feed_forward(x + self.dropout(attended))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """x + mlp(norm(x)), [..., D]; x itself where there is no such layer."""
+        return x if self.mlp is None else x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
 class GPT(nn.Module):
@@ -89,7 +100,7 @@ class GPT(nn.Module):
         blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.blocks = blocks  # type: ignore[bad-assignment] a ModuleList forgets the type of its modules
         self.norm = make_norm(config)
-        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
         if config.tie_embeddings:
             self.head.weight = self.embed.weight
         learned = config.position == "learned"
@@ -132,7 +143,7 @@ class GPT(nn.Module):
             context.lengths = [length + n for length in context.lengths]
         if targets is not None:
             x = self.norm(x).flatten(0, 1)
-            return head_loss(x, self.head.weight, targets.flatten(), self.config.softcap)
+            return head_loss(x, self.head.weight, targets.flatten(), self.config.softcap, self.head.bias)
         return self.logits(x)
 
     def logits(self, x: Tensor) -> Tensor:

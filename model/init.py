@@ -21,9 +21,9 @@ def initialize(model: "GPT", seed: int) -> None:
     """Draws all weights of a GPT from ``seed`` alone, whatever the global generator's state.
 
     ==================  =====================================  ==========================================
-    weight              ``norm="rmsnorm"`` (modern)            ``norm="layernorm"`` (GPT-2)
+    weight              ``norm="rmsnorm"``, modern, or "none"  ``norm="layernorm"`` (GPT-2)
     ==================  =====================================  ==========================================
-    token embedding     normal, std 1 (it is normalised next)  normal, std 0.02
+    token embedding     normal, std 1 (rmsnorm comes next)     normal, std 0.02
     position embedding  normal, std 1                          normal, std 0.02
     q, k, v, up         uniform, std 1 / sqrt(fan in)          normal, std 0.02
     recurrent (R)       uniform, std 1 / sqrt(fan in)          the same
@@ -40,7 +40,7 @@ def initialize(model: "GPT", seed: int) -> None:
     """
     config = model.config
     generator = torch.Generator().manual_seed(seed)
-    modern = config.norm == "rmsnorm"
+    modern = config.norm != "layernorm"
 
     def normal(weight: Tensor, std: float) -> None:
         weight.copy_(torch.randn(weight.shape, generator=generator) * std)
@@ -71,8 +71,11 @@ def initialize(model: "GPT", seed: int) -> None:
         if isinstance(attention, LinearAttention):
             attention.gate.weight.zero_()
             attention.gate.bias.copy_(keeping(MEMORY["L"], config.n_head))
-        uniform(mlp.up.weight) if modern else normal(mlp.up.weight, 0.02)
-        for linear in (attention.o, mlp.down):
+        outputs = [attention.o]
+        if mlp is not None:
+            uniform(mlp.up.weight) if modern else normal(mlp.up.weight, 0.02)
+            outputs.append(mlp.down)
+        for linear in outputs:
             linear.weight.zero_() if modern else normal(linear.weight, 0.02 / math.sqrt(2 * config.n_layer))
     if not config.tie_embeddings:
         normal(model.head.weight, 0.001 if modern else 0.02)

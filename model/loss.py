@@ -20,12 +20,14 @@ def cap(logits: Tensor, softcap: float) -> Tensor:
     return softcap * torch.tanh(logits / softcap) if softcap else logits
 
 
-def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
-    """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T)``, from x [N, D] and weight [V, D].
+def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float, bias: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T + bias)``; x [N, D], weight [V, D].
 
     Where there are many logits, they are made for a few tokens at a time, and their gradients with them: memory is
     O(V D), not O(N V), and nothing is computed twice, nor gradients where none are wanted.
     """
+    if bias is not None:  # one more column of weights, for which every token has a 1
+        x, weight = F.pad(x, (0, 1), value=1.0), torch.cat((weight, bias[:, None]), dim=1)
     if len(x) * len(weight) <= FEW_LOGITS[x.device.type]:
         return F.cross_entropy(cap((x @ weight.T).float(), softcap), targets)
     if not torch.is_grad_enabled():

@@ -121,8 +121,7 @@ def attend_rows(attention: CausalSelfAttention, q: Tensor, k: Tensor, v: Tensor,
 
 def finish(block: Block, x: Tensor, z: Tensor) -> Tensor:
     """What a block makes of its input x [V * B, R, D] and its heads' outputs z [V, B, H, R, d]: [V * B, R, D]."""
-    x = x + block.attention.o(z.flatten(0, 1).transpose(1, 2).flatten(2))
-    return x + block.mlp(block.norm_mlp(x))
+    return block.feed_forward(x + block.attention.o(z.flatten(0, 1).transpose(1, 2).flatten(2)))
 
 
 def reach(model: GPT, layer: int, longest: int) -> Tensor:

@@ -47,6 +47,8 @@ GPT2_SHAPE = {
     "bias": True,
     "tie_embeddings": True,
 }
+# Networks of attention alone, as others publish them.
+ATTENTION_ALONE = {"norm": "none", "mlp": "none", "head_bias": True, "qk_norm": False, "softcap": 0.0, "bias": True}
 
 # Two workers share two cores; each is quickest with one thread.
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)

@@ -1,5 +1,6 @@
 """Small trainers, in process, for the tests of training."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from model import GPT, GPTConfig
@@ -10,9 +11,9 @@ from training import TrainConfig, Trainer
 SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
 
 
-def make_trainer(folder: Path, stories, dropout: float = 0.0, **settings) -> Trainer:
+def make_trainer(folder: Path, stories, dropout: float = 0.0, shape: Mapping = {}, **settings) -> Trainer:
     config = TrainConfig(**{"tokens_per_step": 256, "eval_every": 4, "checkpoint_every": 4, "log_every": 1, **settings})
-    model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE), seed=config.seed)
+    model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE, **shape), seed=config.seed)
     return Trainer(config, model, stories, folder)
 
 

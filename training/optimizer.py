@@ -16,7 +16,7 @@ def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
     """
     groups = {"matrices": [], "embeddings": [], "head": [], "scalars": []}
     for name, parameter in model.named_parameters():
-        if name.startswith("head.") or (name.startswith("embed.") and model.config.tie_embeddings):
+        if name == "head.weight" or (name.startswith("embed.") and model.config.tie_embeddings):
             groups["head"].append(parameter)
         elif name.startswith(("embed.", "position.")):
             groups["embeddings"].append(parameter)

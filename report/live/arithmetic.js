@@ -167,8 +167,8 @@ class RmsNorm {
 
 /** (x - mean) / deviation over each row, with a gain and perhaps a bias (Ba et al. 2016). */
 class LayerNorm {
-  constructor(gain, bias) {
-    this.width = gain.data.length;
+  constructor(width, gain, bias) {
+    this.width = width;
     this.gain = gain.data;
     this.bias = bias ? bias.data : new Float32Array(this.width);
   }
@@ -201,6 +201,24 @@ class LayerNorm {
   }
 }
 
+/** No norm: each row as it is. */
+class NoNorm {
+  constructor(width) {
+    this.width = width;
+  }
+
+  apply(x, from, to, y) {
+    for (let i = from * this.width; i < to * this.width; i++) y[i] = x[i];
+  }
+
+  /** As RmsNorm's. */
+  frozen(x, row, direction) {
+    return direction;
+  }
+}
+
+const NORMS = { rmsnorm: RmsNorm, layernorm: LayerNorm, none: NoNorm };
+
 /** softmax over the n numbers of x from `at`, in their own array; -Infinity becomes 0. */
 function softmax(x, at, n) {
   let largest = -Infinity;
@@ -217,8 +235,24 @@ function divideBySum(x, at, n) {
   for (let i = at; i < at + n; i++) x[i] /= sum;
 }
 
-const relu2 = (x) => (x > 0 ? x * x : 0); // So et al. 2021
-const gelu = (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))); // GPT-2's
+/** The error function: 2 x exp(-x²) / √π times the sum of (2 x²)ⁿ / (1 · 3 · 5 ... (2 n + 1)), all of one sign. */
+function erf(x) {
+  if (Math.abs(x) > 6) return Math.sign(x); // to the last bit
+  let term = (2 * x * Math.exp(-x * x)) / Math.sqrt(Math.PI);
+  let sum = term;
+  for (let odd = 3; Math.abs(term) > 1e-17 * Math.abs(sum); odd += 2) {
+    term *= (2 * x * x) / odd;
+    sum += term;
+  }
+  return sum;
+}
+
+const ACTIVATIONS = {
+  relu2: (x) => (x > 0 ? x * x : 0), // So et al. 2021
+  gelu: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))), // GPT-2's approximation
+  gelu_exact: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+  relu: (x) => Math.max(x, 0),
+};
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const logSigmoid = (x) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
 

@@ -5,15 +5,13 @@
  */
 
 const makeNorm = (config, tensors, name) =>
-  config.norm === "rmsnorm"
-    ? new RmsNorm(config.n_embd)
-    : new LayerNorm(tensors[`${name}.weight`], tensors[`${name}.bias`]);
+  new NORMS[config.norm](config.n_embd, tensors[`${name}.weight`], tensors[`${name}.bias`]);
 
-/** Four times wider and back, with ReLU² or GELU between. */
+/** Four times wider and back, with one of ACTIVATIONS between. */
 class Mlp {
   constructor(config, name, tensors) {
     [this.up, this.down] = ["up", "down"].map((part) => namedLinear(tensors, `${name}.${part}`));
-    this.activation = config.mlp === "relu2" ? relu2 : gelu;
+    this.activation = ACTIVATIONS[config.mlp];
   }
 
   /** Rows of y [T, D] out of those of x [T, D]; `hidden` [T, 4 D] is overwritten. */
@@ -25,13 +23,14 @@ class Mlp {
   }
 }
 
-/** x + attention(norm(x)), then x + mlp(norm(x)). */
+/** x + attention(norm(x)), then x + mlp(norm(x)), where there is a feed-forward layer. */
 class Block {
   constructor(config, layer, tensors) {
     const name = `blocks.${layer}`;
     this.normAttention = makeNorm(config, tensors, `${name}.norm_attention`);
-    this.normMlp = makeNorm(config, tensors, `${name}.norm_mlp`);
     this.attention = new ATTENTION[config.attention_types[layer]](config, layer, tensors);
+    if (config.mlp === "none") return;
+    this.normMlp = makeNorm(config, tensors, `${name}.norm_mlp`);
     this.mlp = new Mlp(config, `${name}.mlp`, tensors);
   }
 
@@ -47,6 +46,7 @@ class Block {
     this.attention.o.apply(memory.z.data, changed, to, added.data); // each head through its part of W_O, added up
     const [start, end] = [changed * added.width, to * added.width];
     for (let i = start; i < end; i++) next[i] = x[i] + added.data[i];
+    if (!this.mlp) return;
     this.normMlp.apply(next, changed, to, normed.data);
     this.mlp.apply(normed.data, changed, to, hidden.data, added.data);
     for (let i = start; i < end; i++) next[i] += added.data[i];
@@ -62,7 +62,7 @@ class Network {
     this.rotary = config.position === "rope" ? rotaryTable(config.block_size, config.head_dim) : null;
     this.blocks = Array.from(config.attention_types, (_, layer) => new Block(config, layer, tensors));
     this.norm = makeNorm(config, tensors, "norm");
-    this.head = new Linear(tensors["head.weight"] ?? this.embed); // a tied head is the embedding
+    this.head = new Linear(tensors["head.weight"] ?? this.embed, tensors["head.bias"]); // a tied head is the embedding
     this.heads = this.blocks.flatMap(({ attention }, layer) =>
       Array.from({ length: attention.nHead ?? 0 }, (_, head) => `${layer}.${head}`),
     );
@@ -147,7 +147,7 @@ class Reading {
     const direction = Float64Array.from({ length: n }, (_, i) => head.weight[one * n + i] - head.weight[other * n + i]);
     const gradient = norm.frozen(this.x.at(-1).data, row, direction); // [D], by the residual stream
     const heads = {};
-    let rest = dot(this.normed(row), 0, direction, 0, n);
+    let rest = dot(this.normed(row), 0, direction, 0, n) + head.bias[one] - head.bias[other];
     for (const [layer, { attention }] of blocks.entries()) {
       if (!attention.nHead) continue;
       const { data, width } = this.memories[layer].z;

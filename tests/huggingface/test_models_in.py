@@ -77,6 +77,14 @@ def with_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return bare | more | {"h.0.attn.masked_bias": torch.tensor(-1e4)}
 
 
+@pytest.mark.parametrize("name", ["gelu_new", "gelu_pytorch_tanh", "gelu", "relu"])
+def test_every_activation_with_a_name_here_is_the_same_function(tmp_path, name):
+    model = random_gpt2(activation_function=name)
+    model.save_pretrained(tmp_path)
+    add_tokenizer(tmp_path)
+    assert_same_logits(read(tmp_path), model)
+
+
 def with_head(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors | {"lm_head.weight": tensors["transformer.wte.weight"].clone()}
 
@@ -159,7 +167,10 @@ def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, input_f
         ({"reorder_and_upcast_attn": True}, "reorder_and_upcast_attn=True has no place here; it must be False"),
         ({"scale_attn_weights": False}, "scale_attn_weights=False has no place here"),
         ({"n_inner": 100}, "n_inner=100 has no place here; it must be 192 in this shape"),
-        ({"activation_function": "relu"}, "activation_function=relu has no place here; it must be gelu_new"),
+        (
+            {"activation_function": "silu"},
+            "activation_function=silu has no place here; it must be gelu_new or gelu_pytorch_tanh or gelu or relu",
+        ),
         ({"layer_norm_epsilon": 1e-6}, "layer_norm_epsilon=1e-06 has no place here; it must be 1e-05"),
         ({"add_cross_attention": True}, "add_cross_attention=True has no place here"),
         ({"quantization_config": {"bits": 4}}, "quantization_config={'bits': 4} has no place here"),

@@ -13,6 +13,7 @@ from networks import loud_model
 from tolerance import additions, assert_near
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import huggingface
 from common.atomic import waiting_path
 from common.errors import InputError
 from model import GPT, GPTConfig, Sampling, generate
@@ -36,6 +37,14 @@ def test_logits_are_the_same(pair):
     ours, folder = pair
     theirs = AutoModelForCausalLM.from_pretrained(folder)
     assert_same_logits(ours, theirs)
+
+
+@pytest.mark.parametrize("mlp", ["gelu_exact", "relu"])
+def test_every_activation_with_a_name_there_is_the_same_function(tmp_path, mlp):
+    ours = make(GPT2_SHAPE | {"mlp": mlp})
+    folder = export(ours, tmp_path / "out")
+    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(folder))
+    assert huggingface.read(f"hf:{folder}").config == ours.config
 
 
 def test_greedy_continuations_are_the_same_up_to_the_end_token(pair):
@@ -86,6 +95,12 @@ def test_the_bridge_of_transformer_lens_shows_our_patterns(pair):
         ({"scale_attention": False}, "model.scale_attention=false has no place in NanoChatForCausalLM"),
         ({"qk_norm": False}, "model.qk_norm=false has no place"),
         ({"position": "learned"}, "model.position=learned has no place"),
+        ({"mlp": "relu"}, "model.mlp=relu has no place in NanoChatForCausalLM"),
+        ({"norm": "none"}, "model.norm=none has no place in NanoChatForCausalLM"),
+        ({"head_bias": True}, "model.head_bias=true has no place in NanoChatForCausalLM"),
+        (GPT2_SHAPE | {"mlp": "none"}, "model.mlp=none has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"mlp": "relu2"}, "model.mlp=relu2 has no place in GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"norm": "none"}, "model.norm=none has no place in GPT2LMHeadModel"),
         (GPT2_SHAPE | {"attention": "S"}, "model.attention=S has no place in GPT2LMHeadModel"),
         (GPT2_SHAPE | {"bias": False}, "model.bias=false has no place in GPT2LMHeadModel"),
         (GPT2_SHAPE | {"position": "rope"}, "model.position=rope has no place in GPT2LMHeadModel"),

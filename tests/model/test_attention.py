@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from tolerance import additions, assert_near, largest, tolerance
 
 from model import GPT, GPTConfig, Hooks
@@ -14,6 +14,7 @@ CONFIGS = {
     "no query-key norm": {"qk_norm": False},
     "no softcap": {"softcap": 0.0},
     "gpt2": GPT2_SHAPE,
+    "attention alone": ATTENTION_ALONE,
     "window": {"attention": "W", "window": 5},
     "strided, grouped": {"attention": "WS", "window": 5, "stride": 3, "n_kv_head": 2},
     "linear": {"attention": "L"},

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 
 from model import GPT, GPTConfig
 
@@ -22,8 +22,8 @@ from model import GPT, GPTConfig
         ({"attention": ""}, "attention=''"),
         ({"window": 0}, "window=0: must be at least 1"),
         ({"stride": 0}, "stride=0: must be at least 1"),
-        ({"norm": "batchnorm"}, "norm='batchnorm': must be one of 'rmsnorm', 'layernorm'"),
-        ({"mlp": "swiglu"}, "mlp='swiglu': must be one of 'relu2', 'gelu'"),
+        ({"norm": "batchnorm"}, "norm='batchnorm': must be one of 'rmsnorm', 'layernorm', 'none'"),
+        ({"mlp": "swiglu"}, "mlp='swiglu': must be one of 'relu2', 'gelu', 'gelu_exact', 'relu', 'none'"),
         ({"position": None}, "position=None: must be one of 'rope', 'learned'"),
     ],
 )
@@ -48,9 +48,9 @@ def test_weights_depend_on_the_seed_alone():
     assert not torch.equal(one.embed.weight, other.embed.weight)
 
 
-@pytest.mark.parametrize("tie", [False, True])
-def test_an_untrained_model_expects_every_token_alike(tie):
-    model = GPT(GPTConfig(1000, tie_embeddings=tie))
+@pytest.mark.parametrize("shape", [{}, {"tie_embeddings": False}, {"norm": "none"}, ATTENTION_ALONE])
+def test_an_untrained_model_expects_every_token_alike(shape):
+    model = GPT(GPTConfig(1000, **shape))
     tokens = torch.randint(1000, (4, 65), generator=torch.Generator().manual_seed(0))
     assert model(tokens[:, :-1], tokens[:, 1:]).item() == pytest.approx(math.log(1000), abs=0.1)
 
@@ -62,7 +62,16 @@ def test_counts_of_parameters_and_flops():
     assert model.flops_per_token() == 6 * (matrices + 100 * 128) + 12 * 3 * 128 * 128
 
 
-@pytest.mark.parametrize("shape", [{}, GPT2_SHAPE, {"n_kv_head": 1, "n_layer": 6}, {"attention": "LRS", "n_layer": 3}])
+def test_of_attention_alone_nothing_else_is_counted():
+    model = GPT(GPTConfig(100, **ATTENTION_ALONE))
+    weights = 3 * (4 * 128 * 128 + 4 * 128) + 100 * 128 + 100
+    assert model.n_parameters() == weights
+    assert model.flops_per_token() == 6 * weights + 12 * 3 * 128 * 128
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, GPT2_SHAPE, ATTENTION_ALONE, {"n_kv_head": 1, "n_layer": 6}, {"attention": "LRS"}]
+)
 def test_the_weights_of_a_shape_are_known_before_they_are_made(shape):
     config = GPTConfig(2_000, **shape)
     assert config.n_weights() == pytest.approx(GPT(config).n_parameters(), rel=0.02)

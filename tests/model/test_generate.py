@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from conftest import ATTENTION_ALONE
 
 from model import GPT, GPTConfig, Sampling, generate
 from model.generate import choose, context_start, filter_logits
@@ -17,6 +18,7 @@ SHAPES = {
     "plain": {},
     "one key": {"n_kv_head": 1},
     "gpt2": {"position": "learned", "norm": "layernorm"},
+    "attention alone": ATTENTION_ALONE,
     "W": {"attention": "W", **SPARSE},
     "S": {"attention": "S", **SPARSE, "n_kv_head": 2},
     "L": {"attention": "L"},

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tolerance import additions, assert_near
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -13,39 +14,40 @@ from model.loss import head_loss
 N, VOCAB, WIDTH = 50, 301, 16
 
 
-def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(N, WIDTH, generator=generator, requires_grad=True)
     weight = torch.randn(VOCAB, WIDTH, generator=generator, requires_grad=True)
-    return x, weight, torch.randint(VOCAB, (N,), generator=generator)
+    targets = torch.randint(VOCAB, (N,), generator=generator)
+    return x, weight, targets, torch.randn(VOCAB, generator=generator, requires_grad=True)
 
 
-def plain_loss(x: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, softcap: float) -> torch.Tensor:
-    logits = x @ weight.T
+def plain_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float, bias: Tensor | None = None) -> Tensor:
+    logits = F.linear(x, weight, bias)
     return F.cross_entropy((softcap * torch.tanh(logits / softcap) if softcap else logits).float(), targets)
 
 
-def loss_and_gradients(function, softcap: float) -> list[torch.Tensor]:
-    x, weight, targets = inputs()
-    value = function(x, weight, targets, softcap)
+def loss_and_gradients(function, softcap: float, biased: bool = False) -> list[Tensor]:
+    x, weight, targets, bias = inputs()
+    value = function(x, weight, targets, softcap, bias if biased else None)
     (3 * value).backward()
-    return [value.detach(), x.grad, weight.grad]
+    return [value.detach(), x.grad, weight.grad, *([bias.grad] if biased else [])]
 
 
 def in_chunks(monkeypatch) -> None:
     monkeypatch.setattr(loss, "FEW_LOGITS", {"cpu": 0})
 
 
+@pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("softcap", [0.0, 2.0, 15.0])
 @pytest.mark.parametrize("rows", [1, 7, N, 20 * N, None])
-def test_value_and_gradients_are_those_of_cross_entropy(monkeypatch, softcap, rows):
+def test_value_and_gradients_are_those_of_cross_entropy(monkeypatch, softcap, rows, biased):
     """``rows`` of None: so few logits that they are made together."""
     if rows is not None:
         in_chunks(monkeypatch)
         monkeypatch.setattr(loss, "chunk_rows", lambda weight: rows)
-    for ours, theirs in zip(
-        loss_and_gradients(head_loss, softcap), loss_and_gradients(plain_loss, softcap), strict=True
-    ):
+    both = (loss_and_gradients(function, softcap, biased) for function in (head_loss, plain_loss))
+    for ours, theirs in zip(*both, strict=True):
         assert_near(ours, theirs, n_terms=WIDTH + VOCAB + N)
 
 
@@ -85,7 +87,7 @@ def test_the_logits_of_all_tokens_never_exist_at_once(monkeypatch):
 
 def test_without_gradients_none_are_made(monkeypatch):
     in_chunks(monkeypatch)
-    x, weight, targets = inputs()
+    x, weight, targets, _ = inputs()
     weight = torch.nn.Parameter(weight.detach())
     for context, made in ((torch.enable_grad(), True), (torch.no_grad(), False), (torch.inference_mode(), False)):
         with context, Operations() as operations:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from networks import loud_model
 from tolerance import additions, assert_near, tolerance
 from torch import Tensor
@@ -32,6 +32,7 @@ from probing.replay import Replay
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
     "gpt2": {"n_head": 4, **GPT2_SHAPE},
+    "attention alone": {"n_head": 4, **ATTENTION_ALONE},
     "window, strided, full": {"n_head": 4, "attention": "WSF", "window": 8, "stride": 3},
     "linear, window": {"n_head": 4, "attention": "LWL", "window": 12},
 }

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from networks import loud_model
 from tolerance import additions, assert_near, largest, tolerance
 
@@ -13,6 +13,7 @@ from probing.replay import Replay, reach
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
     "gpt2": {"n_head": 4, **GPT2_SHAPE},
+    "attention alone": {"n_head": 4, **ATTENTION_ALONE},
     "window, strides": {"attention": "WSW", "window": 4, "stride": 3},
     "linear": {"attention": "L", "n_kv_head": 2},
     "linear, window, full": {"attention": "LWF", "window": 4, "position": "learned"},

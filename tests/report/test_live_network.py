@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from live_engine import Edited, blank_page, load, read
 from networks import loud_model
 from tolerance import additions, assert_near
@@ -28,6 +28,10 @@ SHAPES = {
     "untied": {"tie_embeddings": False},
     "bias": {"bias": True},
     "odd width": {"n_embd": 27, "n_head": 3, "position": "learned"},
+    "exact GELU, bias of the head": {"mlp": "gelu_exact", "head_bias": True},
+    "ReLU, no norm": {"mlp": "relu", "norm": "none", "softcap": 0.0},
+    "attention alone": ATTENTION_ALONE,
+    "attention and LayerNorm": {**GPT2_SHAPE, "mlp": "none"},
 }
 EDITS = {
     "zero": {"off": {"0.1": "zero", "1.3": "zero"}},
@@ -111,7 +115,7 @@ def test_edits_change_what_they_change_in_pytorch(page, attention, edits):
             assert (model(torch.tensor([TOKENS]))[0] - expected).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("shape", ["modern", "gpt2", "untied", "grouped"])
+@pytest.mark.parametrize("shape", ["modern", "gpt2", "untied", "grouped", "attention alone"])
 def test_contributions_are_each_heads_part_of_the_difference_before_softcap(page, shape):
     model, pair, finals = network_of("FR", **SHAPES[shape], n_layer=3), (3, 7), []
     model.norm.register_forward_hook(lambda _, inputs, output: finals.extend((inputs[0], output)))
@@ -122,6 +126,8 @@ def test_contributions_are_each_heads_part_of_the_difference_before_softcap(page
     direction = model.head.weight[pair[0]] - model.head.weight[pair[1]]
 
     def through_the_norm(part):
+        if model.config.norm == "none":
+            return part
         if model.config.norm == "rmsnorm":
             return part / (x.square().mean() + 1e-6).sqrt()
         return (part - part.mean()) / (x.var(correction=0) + 1e-5).sqrt() * model.norm.weight
@@ -135,7 +141,8 @@ def test_contributions_are_each_heads_part_of_the_difference_before_softcap(page
     assert_near(torch.tensor(list(got["heads"].values())), torch.stack(expected).detach(), n_terms)
     assert got["heads"]["2.1"] == 0
     whole = torch.tensor(sum(got["heads"].values()) + got["rest"])
-    assert_near(whole, (normed @ direction).detach(), n_terms, scale=10.0)
+    logits = model.head(normed)
+    assert_near(whole, (logits[pair[0]] - logits[pair[1]]).detach(), n_terms, scale=10.0)
 
 
 def random_edits(rng: random.Random, heads: list[str]) -> dict:

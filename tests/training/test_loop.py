@@ -8,7 +8,7 @@ from subprocess import Popen
 
 import pytest
 import torch
-from conftest import QUICK, SMALL, start_training
+from conftest import ATTENTION_ALONE, QUICK, SMALL, start_training
 from processes import Training
 from tolerance import TRAINED
 from trainers import make_trainer, new_run, rows_without_clock
@@ -20,10 +20,10 @@ from training import OptimizerConfig, Trainer
 from training.device import micro_batch_size
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize(("optimizer", "shape"), [("muon", {}), ("adamw", {}), ("muon", ATTENTION_ALONE)])
 @pytest.mark.parametrize("stop_at", [4, 6], ids=["at a checkpoint", "between evaluations"])
-def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, optimizer, stop_at):
-    settings = {"max_steps": 12, "dropout": 0.1, "optimizer": OptimizerConfig(optimizer)}
+def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, optimizer, shape, stop_at):
+    settings = {"max_steps": 12, "dropout": 0.1, "optimizer": OptimizerConfig(optimizer), "shape": shape}
     monkeypatch.setattr("training.device.MICRO_BATCH_TOKENS", {"cpu": 64})
     straight = new_run(tmp_path / "straight", stories, **settings)
     straight.train()

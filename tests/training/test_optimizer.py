@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from tolerance import assert_near
 
 from model import GPT, GPTConfig
@@ -59,12 +60,13 @@ def test_cautious_decay_only_shrinks_what_the_update_shrinks():
 
 
 @pytest.mark.parametrize(
-    "shape", [{}, {"norm": "layernorm", "position": "learned", "bias": True, "tie_embeddings": True}]
+    ("shape", "matrices", "scalars"),
+    [({}, 3 * 6, 0), (GPT2_SHAPE, 3 * 6, 3 * (6 + 4) + 2), (ATTENTION_ALONE, 3 * 4, 3 * 4 + 1)],
 )
-def test_groups_cover_every_parameter(shape):
+def test_groups_cover_every_parameter(shape, matrices, scalars):
     model = GPT(GPTConfig(50, n_layer=3, **shape))
     groups = parameter_groups(model)
-    assert len(groups["matrices"]) == 3 * 6
+    assert (len(groups["matrices"]), len(groups["scalars"])) == (matrices, scalars)
     assert sum(len(group) for group in groups.values()) == len(list(model.parameters()))
 
 

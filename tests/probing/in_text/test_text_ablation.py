@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from networks import loud_model
 from tolerance import additions, tolerance
 from torch import Tensor
@@ -20,6 +20,7 @@ LENGTH, N, VOCABULARY = 12, 6, 50
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
     "gpt2": GPT2_SHAPE,
+    "attention alone": ATTENTION_ALONE,
     "window, strides": {"attention": "WSW", "window": 4, "stride": 3},
     "linear, window, full": {"attention": "LWF", "window": 4},
     "recurrent between": {"attention": "FRF"},
