@@ -11,6 +11,7 @@ import torch
 
 import cli
 import huggingface
+import nanogpt
 from cli.schema import TrainCommand
 from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
@@ -39,6 +40,8 @@ from training.world import World, join
 # Annotated stories a task: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
 BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32
+Origin = huggingface.Import | nanogpt.Import
+READERS = {huggingface.SCHEME: huggingface.read, nanogpt.SCHEME: nanogpt.read}
 PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the heads
 
 
@@ -114,13 +117,16 @@ def compiled_if_possible(command: TrainCommand, console: Console, device: torch.
     return replace(command, compile=False)
 
 
-def with_origin(command: TrainCommand, world: World) -> tuple[TrainCommand, huggingface.Import | None]:
-    """``command`` with the model and tokenizer of what ``init_from=hf:...`` names, and that model, weights unread."""
+def with_origin(command: TrainCommand, world: World) -> tuple[TrainCommand, Origin | None]:
+    """``command`` with the model and tokenizer of what ``init_from=hf:...`` or ``nanogpt:...`` names, and that model,
+    weights unread.
+    """
     name = command.init_from or ""
-    if command.resume or not name.startswith(huggingface.SCHEME):
+    readers = [read for scheme, read in READERS.items() if name.startswith(scheme)]
+    if command.resume or not readers:
         return command, None
     with world.in_turn():  # the first may have to download it
-        origin = huggingface.read(name)
+        origin = readers[0](name)
     # pyrefly: ignore [bad-argument-type] the values are those of numbers in the model's configuration
     model = replace(origin.config, **command.init_changes)
     return replace(command, model=model, tokenizer=origin.tokenizer_config), origin
@@ -132,7 +138,7 @@ def make_trainer(
     console: Console,
     device: torch.device,
     world: World,
-    origin: huggingface.Import | None = None,
+    origin: Origin | None = None,
 ) -> Trainer:
     """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
     tokenizer, model = command.tokenizer, None
@@ -168,19 +174,21 @@ def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> 
 def begin_with(
     name: str,
     command: TrainCommand,
-    origin: huggingface.Import | None,
+    origin: Origin | None,
     console: Console,
     device: torch.device,
     world: World,
 ) -> tuple[GPT, Tokenizer]:
-    """The weights and the tokenizer of what ``init_from`` names: a run, or a folder of ``transformers``."""
+    """The weights and the tokenizer of what ``init_from`` names: a run, a folder of ``transformers``, or a
+    checkpoint of nanoGPT.
+    """
     dropout = command.model.dropout
     if origin:
         for sentence in origin.notes:
             console.note(sentence)
         with world.in_turn():
             tokenizer = origin.get_tokenizer(Path(command.cache))
-        console.note(f"weights from {name}, {origin.architecture.name}")
+        console.note(f"weights from {name}, {origin.name}")
         if command.max_steps != 0 and command.optimizer.name == "muon":
             console.note(
                 "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"

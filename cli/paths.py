@@ -8,9 +8,11 @@ import glob
 import os
 from collections.abc import Mapping
 
+import huggingface
+import nanogpt
 from common.errors import InputError
-from huggingface import SCHEME
 
+SCHEMES = (huggingface.SCHEME, nanogpt.SCHEME)  # of what init_from names, other than runs
 STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")  # in a run's config.yaml, from the root
 PATHS = ("cases", "pairs", "run", "text_file", "to", *STORED_PATHS)
 FREE_TEXT = (
@@ -73,7 +75,7 @@ def expand_home(key: str, path: str) -> str:
 
 def split_scheme(name: str) -> tuple[str, str]:
     """("hf:", the rest) of a name that begins so; ("", the name) of a path."""
-    scheme = SCHEME if name.startswith(SCHEME) else ""
+    scheme = next((scheme for scheme in SCHEMES if name.startswith(scheme)), "")
     return scheme, name.removeprefix(scheme)
 
 
@@ -96,4 +98,4 @@ def absolute(name: str) -> str:
     ``..`` stays in it: after a symbolic link it is not the folder before.
     """
     scheme, path = split_scheme(name)
-    return name if scheme and not os.path.isdir(path) else scheme + joined(os.getcwd(), path)
+    return name if scheme == huggingface.SCHEME and not os.path.isdir(path) else scheme + joined(os.getcwd(), path)

@@ -32,10 +32,11 @@ class WandbConfig:
 class TrainCommand(TrainConfig):
     """``python train.py``. The model's vocabulary is the tokenizer's and replaces the 1 that stands here.
 
-    ``init_from``: a run whose tokenizer, model and best weights this one begins with, or "hf:" and a folder or name of
-    ``transformers``. ``weights_alone``: nothing is trained, and ``data`` that were not asked for are not wanted.
-    ``resume``: what ``cli.stored.decide`` makes of "auto", too. ``snapshots``: None becomes SNAPSHOTS on stories, whose
-    heads can be followed over the run, and 0 on other text, or where nothing is trained.
+    ``init_from``: a run whose tokenizer, model and best weights this one begins with; or "hf:" and a folder or name of
+    ``transformers``; or "nanogpt:" and a checkpoint of nanoGPT. ``weights_alone``: nothing is trained, and ``data``
+    that were not asked for are not wanted. ``resume``: what ``cli.stored.decide`` makes of "auto", too. ``snapshots``:
+    None becomes SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text, or where nothing
+    is trained.
     """
 
     data: Annotated[Stories | Named | Files, Discriminator("name")]
@@ -45,7 +46,7 @@ class TrainCommand(TrainConfig):
     resume: bool = False
     overwrite: bool = False
     init_from: str | None = None
-    init_changes: Mapping[str, int | float] = field(default_factory=dict)  # of the model that init_from=hf: brings
+    init_changes: Mapping[str, int | float] = field(default_factory=dict)  # of what init_from=hf: or nanogpt: brings
     weights_alone: bool = False
     snapshots: int | None = None
     cache: str = "cache"

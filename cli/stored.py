@@ -14,11 +14,10 @@ from typing import Any
 import yaml
 
 from cli.composing import keys_of_experiment, leaves, written
-from cli.paths import STORED_PATHS, absolute, decode_text, expand_home, same_path
+from cli.paths import SCHEMES, STORED_PATHS, absolute, decode_text, expand_home, same_path
 from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import IDS
-from huggingface import SCHEME
 from storage import checkpoint
 from storage.run import CONFIG, KIND, begins_anew, bring_back, is_run, read_config, runs_beside
 from training.world import processes
@@ -189,8 +188,8 @@ def refusal(key: str, given: Any, stored: Any, override: str) -> InputError:
 def initialized(values: dict, overrides: Sequence[str]) -> dict:
     """``values`` with the model and the tokenizer of the run that ``init_from`` names; only FITTED may be others.
 
-    What ``hf:`` names is not read here, because it may have to be downloaded: ``init_changes`` says which of FITTED are
-    others, and train.py reads the rest.
+    What ``hf:`` and ``nanogpt:`` name is not read here, because it may have to be downloaded: ``init_changes`` says
+    which of FITTED are others, and train.py reads the rest.
     """
     name = values["init_from"]
     setters = single_keys(overrides, values)
@@ -200,7 +199,7 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
         if key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED:
             raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
     given = {key.partition(".")[2]: value for key, value in leaves(values) if key in FITTED and key in setters}
-    if name.startswith(SCHEME):
+    if name.startswith(SCHEMES):
         return values | {"init_changes": given}
     if not (Path(name) / CONFIG).is_file():
         raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
@@ -225,9 +224,8 @@ def explain_foreign(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     if path.suffix not in NANOGPT and (folder / "config.json").is_file():
         return f"is a model of transformers; write {quote(f'init_from=hf:{folder}')}"
-    if path.suffix in PICKLED or (path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir())):
-        return (
-            "is a pickled checkpoint, as of nanoGPT, and nothing is unpickled here; write it with save_pretrained of "
-            "transformers, and then init_from=hf:FOLDER"
-        )
+    pickled = [file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.suffix in PICKLED]
+    if pickled:
+        theirs = f"if it is nanoGPT's, write {quote(f'init_from=nanogpt:{pickled[0]}')}"
+        return f"is a pickled checkpoint; {theirs}; else save it with save_pretrained, and give init_from=hf:FOLDER"
     return f"is no run{runs_beside(path)}"

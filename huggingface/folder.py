@@ -114,6 +114,10 @@ class Import:
     notes: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        return self.architecture.name
+
+    @property
     def tokenizer_config(self) -> TokenizerConfig:
         """The tokenizer as a run's configuration has it."""
         # pyrefly: ignore [bad-argument-type] what is read is a tokenizer of text

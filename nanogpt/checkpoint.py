@@ -1,0 +1,176 @@
+"""A checkpoint of nanoGPT, ``ckpt.pt``: its weights by our names, and which tokens they are of.
+
+PyTorch reads it with ``weights_only``, which builds tensors and plain values and runs nothing.
+"""
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import InputError
+from data import Tokenizer, TokenizerConfig
+from data.text.tokenizers import gpt2_tokenizer
+from model import GPT, GPTConfig
+from nanogpt.characters import META, TEXT, characters_of_text, read_characters
+from storage.checkpoint import not_finite
+from storage.weights import set_parameters
+
+SCHEME = "nanogpt:"
+COMPILED = "_orig_mod."  # before every name where the model was compiled
+N_GPT2 = 50257
+SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")
+SHAPE = {
+    "norm": "layernorm",
+    "position": "learned",
+    "mlp": "gelu_exact",
+    "qk_norm": False,
+    "softcap": 0.0,
+    "tie_embeddings": True,
+}
+EMBEDDING, HEAD = "transformer.wte.weight", "lm_head.weight"
+CAUSAL_MASK = ".attn.bias"  # no weight; kept where PyTorch had no fused attention
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a checkpoint is in our words. ``parameters``: on disk until they are copied. ``characters``: None for a
+    model of GPT-2's tokens. ``notes``: what should be known.
+    """
+
+    source: str
+    config: GPTConfig
+    parameters: Mapping[str, Tensor]
+    characters: list[str] | None
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return "nanoGPT"
+
+    @property
+    def tokenizer_config(self) -> TokenizerConfig:
+        """The tokenizer as a run's configuration has it."""
+        return TokenizerConfig("characters" if self.characters else "gpt2", self.config.vocab_size)
+
+    def get_tokenizer(self, cache: Path) -> Tokenizer:
+        return Tokenizer.of_characters(self.characters) if self.characters else gpt2_tokenizer(cache)
+
+    def load(self, device: torch.device, dropout: float) -> GPT:
+        """The network with the checkpoint's weights."""
+        model = GPT(replace(self.config, dropout=dropout))
+        try:
+            set_parameters(model, dict(self.parameters))
+        except InputError:
+            raise InputError(f"{self.source}: its weights do not have the shapes that its model_args say") from None
+        return model.to(device)
+
+
+def read(name: str) -> Import:
+    """The checkpoint called ``name``, "nanogpt:" and its file. Raises InputError for what ours cannot be."""
+    path = Path(name.removeprefix(SCHEME))
+    stored = read_file(path, name)
+    config = config_of(stored.get("model_args"), name)
+    tensors = stored.get("model")
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise InputError(f"{name}: has no weights under 'model', as nanoGPT writes them")
+    parameters = parameters_of(config, {key.removeprefix(COMPILED): tensor for key, tensor in tensors.items()}, name)
+    characters, notes = find_characters(path, stored.get("config"), config, name)
+    n_tokens = len(characters) if characters else N_GPT2
+    if config.vocab_size > n_tokens:
+        notes.append(f"{name} has {config.vocab_size:,} rows for {n_tokens:,} tokens; the others are left out")
+        parameters["embed.weight"] = parameters["embed.weight"][:n_tokens]
+    if broken := not_finite(parameters):
+        raise InputError(f"{name}: {broken} is not finite (NaN or infinity); give another checkpoint")
+    return Import(name, replace(config, vocab_size=n_tokens), parameters, characters, tuple(notes))
+
+
+def read_file(path: Path, name: str) -> dict:
+    if not path.is_file():
+        raise InputError(f"{name}: there is no such file; give the ckpt.pt that nanoGPT's training wrote")
+    try:
+        stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{name}: is no checkpoint of nanoGPT, or holds more than weights ({reason})") from None
+    if not isinstance(stored, dict):
+        raise InputError(f"{name}: is no checkpoint of nanoGPT, which holds 'model' and 'model_args'")
+    return stored
+
+
+def config_of(args: Any, name: str) -> GPTConfig:
+    """The shape that ``model_args`` describe, without dropout."""
+    if not isinstance(args, dict):
+        raise InputError(f"{name}: has no 'model_args', as nanoGPT writes them")
+    for key in SIZES:
+        if type(args.get(key)) is not int:
+            raise InputError(f"{name}: model_args say {key}={args.get(key)!r}; it must be a whole number")
+    bias = args.get("bias", True)
+    if type(bias) is not bool:
+        raise InputError(f"{name}: model_args say bias={bias!r}; it must be True or False")
+    try:
+        return GPTConfig(**{key: args[key] for key in SIZES}, bias=bias, **SHAPE)
+    except ValueError as error:
+        raise InputError(f"{name}: model_args describe no network ({error})") from None
+
+
+def names_of(config: GPTConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each tensor's name there, and ours of the parameters that it holds one after the other."""
+    parts = ("weight", "bias") if config.bias else ("weight",)
+    yield EMBEDDING, ("embed.weight",)
+    yield "transformer.wpe.weight", ("position.weight",)
+    for layer in range(config.n_layer):
+        theirs, ours = f"transformer.h.{layer}", f"blocks.{layer}"
+        for part in parts:
+            yield f"{theirs}.ln_1.{part}", (f"{ours}.norm_attention.{part}",)
+            yield f"{theirs}.attn.c_attn.{part}", tuple(f"{ours}.attention.{name}.{part}" for name in "qkv")
+            yield f"{theirs}.attn.c_proj.{part}", (f"{ours}.attention.o.{part}",)
+            yield f"{theirs}.ln_2.{part}", (f"{ours}.norm_mlp.{part}",)
+            yield f"{theirs}.mlp.c_fc.{part}", (f"{ours}.mlp.up.{part}",)
+            yield f"{theirs}.mlp.c_proj.{part}", (f"{ours}.mlp.down.{part}",)
+    for part in parts:
+        yield f"transformer.ln_f.{part}", (f"norm.{part}",)
+
+
+def parameters_of(config: GPTConfig, tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Our parameters; raises InputError for a tensor that is missing, unknown, or not what it should be."""
+    known = dict(names_of(config))
+    foreign = [key for key in tensors if key not in known and key != HEAD and not key.endswith(CAUSAL_MASK)]
+    if foreign:
+        raise InputError(f"{name}: the tensor {foreign[0]} has no place in nanoGPT's model")
+    parameters = {}
+    for theirs, ours in known.items():
+        if theirs not in tensors:
+            raise InputError(f"{name}: the tensor {theirs} is missing")
+        if not tensors[theirs].is_floating_point():
+            raise InputError(f"{name}: the tensor {theirs} is {tensors[theirs].dtype}; it must be floating point")
+        parameters |= zip(ours, tensors[theirs].tensor_split(len(ours)), strict=True)
+    if HEAD in tensors and not torch.equal(tensors[HEAD], tensors[EMBEDDING]):
+        raise InputError(f"{name}: {HEAD} is not the embedding, which nanoGPT uses for both")
+    return parameters
+
+
+def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tuple[list[str] | None, list[str]]:
+    """The characters that the model knows, from meta.pkl or the text, beside the checkpoint or where nanoGPT's data
+    lies; None where it has GPT-2's tokens; and notes. Raises InputError where neither is known.
+    """
+    dataset = config.get("dataset") if isinstance(config, dict) else None
+    dataset = Path(dataset).name if isinstance(dataset, str) else "NAME"
+    for folder in (path.parent, path.absolute().parent.parent / "data" / dataset):
+        for file, read_file in ((META, read_characters), (TEXT, characters_of_text)):
+            if not (folder / file).is_file():
+                continue
+            characters = read_file(folder / file)
+            if len(characters) > shape.vocab_size:
+                raise InputError(f"{folder / file}: has {len(characters)} characters; {name} knows {shape.vocab_size}")
+            return characters, [f"characters from {folder / file}"]
+    if shape.vocab_size >= N_GPT2:
+        return None, []
+    raise InputError(
+        f"{name}: has {shape.vocab_size} tokens and does not say which; copy the {META} or {TEXT} of data/{dataset} "
+        f"into {path.parent}"
+    )

@@ -1,0 +1,147 @@
+"""Checkpoints of nanoGPT become networks with the same logits, and runs like any other."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import checkpoints
+import pytest
+import torch
+from checkpoints import ARGS, logits_of, random_tensors, write_checkpoint
+
+import nanogpt
+from common.errors import InputError
+
+LETTERS = "\nabcdefghij"
+TOKENS = torch.randint(11, (4, 16), generator=torch.Generator().manual_seed(1))
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """Where training left a checkpoint, with the text it was trained on where nanoGPT keeps it."""
+    (tmp_path / "data" / "letters").mkdir(parents=True)
+    (tmp_path / "data" / "letters" / "input.txt").write_text(LETTERS[::-1], encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "ckpt.pt"
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("prefix", ["", "_orig_mod."])
+def test_logits_are_those_of_nanogpt(path, bias, prefix):
+    args = ARGS | {"bias": bias}
+    tensors = random_tensors(args)
+    write_checkpoint(path, args, {prefix + name: tensor for name, tensor in tensors.items()})
+    model = nanogpt.read(f"nanogpt:{path}").load(CPU, dropout=0.0).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(model(TOKENS), logits_of(tensors, args, TOKENS), rtol=1e-5, atol=1e-5)
+
+
+def test_rows_that_no_token_has_are_left_out(path):
+    args = ARGS | {"bias": False, "vocab_size": 16}
+    write_checkpoint(path, args, random_tensors(args))
+    origin = nanogpt.read(f"nanogpt:{path}")
+    assert origin.config.vocab_size == len(LETTERS)
+    assert origin.load(CPU, 0.0).embed.weight.shape == (len(LETTERS), 24)
+    assert "16 rows for 11 tokens" in origin.notes[1]
+
+
+def test_a_mask_that_older_versions_store_is_no_weight(path):
+    args = ARGS | {"bias": True}
+    write_checkpoint(path, args, random_tensors(args) | {"transformer.h.0.attn.bias": torch.ones(1, 1, 16, 16).tril()})
+    nanogpt.read(f"nanogpt:{path}").load(CPU, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda tensors: tensors.pop("transformer.ln_f.weight"), "the tensor transformer.ln_f.weight is missing"),
+        (lambda tensors: tensors.update(extra=torch.ones(2)), "the tensor extra has no place in nanoGPT's model"),
+        (lambda tensors: tensors.update(extra="text"), "has no weights under 'model'"),
+        (
+            lambda tensors: tensors.update({"transformer.wpe.weight": torch.ones(16, 24, dtype=torch.int64)}),
+            "transformer.wpe.weight is torch.int64; it must be floating point",
+        ),
+        (
+            lambda tensors: tensors.update({"lm_head.weight": torch.ones(11, 24)}),
+            "lm_head.weight is not the embedding",
+        ),
+        (
+            lambda tensors: tensors["transformer.wpe.weight"].fill_(float("nan")),
+            "position.weight is not finite",
+        ),
+    ],
+)
+def test_weights_that_are_not_nanogpts_are_refused_by_name(path, damage: Callable, message):
+    args = ARGS | {"bias": False}
+    tensors = random_tensors(args)
+    damage(tensors)
+    write_checkpoint(path, args, tensors)
+    with pytest.raises(InputError, match=message):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_weights_of_another_shape_are_refused(path):
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args | {"block_size": 8}, random_tensors(args))
+    with pytest.raises(InputError, match="do not have the shapes that its model_args say"):
+        nanogpt.read(f"nanogpt:{path}").load(CPU, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (None, "has no 'model_args'"),
+        ({"n_layer": 2}, "model_args say n_head=None; it must be a whole number"),
+        (ARGS | {"n_layer": "2"}, "model_args say n_layer='2'"),
+        (ARGS | {"n_layer": True}, "model_args say n_layer=True"),
+        (ARGS | {"bias": "no"}, "model_args say bias='no'"),
+        (ARGS | {"n_head": 5}, "model_args describe no network .*n_head=5"),
+        (ARGS | {"n_layer": 10**9}, "model_args describe no network"),
+    ],
+)
+def test_a_shape_that_is_none_is_refused(path, args, message):
+    write_checkpoint(path, args, {})
+    with pytest.raises(InputError, match=message):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps({"model": 1}), pickle.dumps(print)])
+def test_a_file_that_is_no_checkpoint_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is no checkpoint of nanoGPT"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_a_file_that_is_not_there_is_named(path):
+    with pytest.raises(InputError, match=r"there is no such file; give the ckpt\.pt"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+class Opened:
+    """Whose unpickling opens a file."""
+
+    def __reduce__(self) -> tuple:
+        return open, (checkpoints.__file__, "a")
+
+
+def test_nothing_in_a_checkpoint_is_run(path):
+    torch.save({"model": Opened()}, path)
+    with pytest.raises(InputError, match="or holds more than weights"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_a_model_whose_characters_are_not_known_is_refused_with_what_is_missing(path):
+    (path.parent.parent / "data" / "letters" / "input.txt").unlink()
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args, random_tensors(args))
+    with pytest.raises(InputError, match=r"has 11 tokens and does not say which; copy the meta.pkl or input.txt"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_more_characters_than_rows_are_refused(path):
+    (path.parent / "input.txt").write_text(LETTERS + "xyz", encoding="utf-8")
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args, random_tensors(args))
+    with pytest.raises(InputError, match=r"out/input.txt: has 14 characters; .* knows 11"):
+        nanogpt.read(f"nanogpt:{path}")
