@@ -49,8 +49,8 @@ def float16(name: str, tensor: Tensor) -> np.ndarray:
 
 def tokenizer_json(tokenizer: Tokenizer) -> dict:
     """``tokens``: the bytes of each, in base64."""
-    tokens = [base64.b64encode(piece).decode() for piece in tokenizer.pieces[:-1]]
-    return {"kind": tokenizer.kind, "start": tokenizer.start, "tokens": tokens}
+    tokens = [base64.b64encode(piece).decode() for piece in tokenizer.pieces]
+    return {"kind": tokenizer.kind, "start": tokenizer.start, "tokens": tokens, "end": tokenizer.end}
 
 
 @torch.no_grad()

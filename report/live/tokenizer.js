@@ -95,18 +95,18 @@ function mergePairs(word, ids) {
   return parts;
 }
 
-/** Ids 0 to `end`; `end` separates documents and has no bytes. */
+/** Bytes by id; `end` separates documents and has none; null: there is no such token. */
 class Tokenizer {
-  /** `json`: as report/live_model.py writes it. */
-  constructor({ kind, start, tokens }) {
+  /** As report/live_model.py writes it. */
+  constructor({ kind, start, tokens, end }) {
     this.kind = kind;
     this.start = start;
-    this.end = tokens.length;
+    this.end = end;
     const raw = tokens.map(atob);
     this.ids = new Map(raw.map((token, id) => [token, id]));
-    this.pieces = [...raw, ""].map(fromBinary);
+    this.pieces = raw.map(fromBinary);
     this.known = new Map(); // ids by word
-    this.shown = [...this.pieces.slice(0, -1).map(visible), END];
+    this.shown = this.pieces.map((piece, id) => (id === end ? END : visible(piece)));
     this.byShown = new Map(this.shown.map((text, id) => [text, id]).filter(([text, id]) => text !== toText(this.pieces[id])));
     this.inside = Uint8Array.from(this.pieces, ([first]) => first >= 0x80 || isLetter(first)); // 1: may stand inside a word
   }
@@ -114,9 +114,18 @@ class Tokenizer {
   /** Ids of `text`; what is no character, half of a surrogate pair, becomes U+FFFD. */
   encode(text) {
     if (this.kind === "bytes") return Array.from(utf8.encode(text));
+    if (this.kind === "characters") return Array.from(text, (character) => this.idOf(character));
+    if (this.kind === "ids") return text ? text.replace(/^ ?/, " ").match(/ [^ ]*/g).map((name) => this.idOf(name)) : [];
     const ids = [];
     for (const [word] of text.matchAll(wordsPattern)) for (const id of this.encodeWord(word)) ids.push(id);
     return ids;
+  }
+
+  /** The id of the token of this text; throws where there is none. */
+  idOf(text) {
+    const id = this.ids.get(binary(utf8.encode(text)));
+    if (id === undefined) throw new Error(`“${text.trim() || text}” is no token of this model`);
+    return id;
   }
 
   encodeWord(word) {
@@ -130,9 +139,11 @@ class Tokenizer {
     return ids;
   }
 
-  /** The end token, then the ids of `text` as a document has it: after `start`, unless it is empty or begins with it. */
+  /** The end token, if there is one, and the ids of `text` as a document has it: after `start`, unless it is empty or
+   *  begins with it. */
   encodeDocument(text) {
-    return [this.end, ...this.encode(!text || text.startsWith(this.start) ? text : this.start + text)];
+    const before = this.end === null ? [] : [this.end];
+    return [...before, ...this.encode(!text || text.startsWith(this.start) ? text : this.start + text)];
   }
 
   decodeBytes(ids) {

@@ -31,7 +31,7 @@ function differing(one, other) {
 }
 
 /** The texts of the tokens that stand in a slot; the end token at the beginning is a start. */
-const tokenTexts = ({ tokens, dropped }) => tokens.map(({ text }, i) => (i === 0 && dropped === 0 ? START : text));
+const tokenTexts = ({ tokens, started }) => tokens.map(({ text }, i) => (i === 0 && started ? START : text));
 
 /** The row that is asked for in a slot, pointed at before chosen; null: the last. */
 function askedRow({ hovered, row }, answers, slot) {
