@@ -4,7 +4,7 @@
  *
  *   open      model: "model.json", weights: ArrayBuffer  ->  { ready: true }
  *   read      slot, text, edits, row: null for the last, head: "L.H" or null, words: [one, other] or null
- *             ->  { tokens: [{ id, text }], dropped, started, row, stale, anchors, before: View, after: View or null }, see readText.
+ *             ->  { tokens: [{ id, text }], dropped, started, row, stale, anchors, before: View, after: View or null }
  *             A newer one of the same slot overtakes it before it has begun: { overtaken: true }
  *   generate  slot, text, edits, n, temperature, seed  ->  { token: { id, text, whole } } for each, `whole` being the text
  *             with all that has followed, then { done: true, text, ids }
