@@ -92,7 +92,7 @@ def main(command: TrainCommand) -> None:
 def keep_weights(
     command: TrainCommand,
     folder: Path,
-    origin: huggingface.Import | None,
+    origin: Origin | None,
     console: Console,
     device: torch.device,
     world: World,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
-from data.text.tokenizers import gpt2_tokenizer
+from data.text.tokenizers import CHARACTERS, CharacterTokenizer, gpt2_tokenizer
 from model import GPT, GPTConfig
 from nanogpt.characters import META, TEXT, characters_of_text, read_characters
 from storage.checkpoint import not_finite
@@ -55,10 +55,10 @@ class Import:
     @property
     def tokenizer_config(self) -> TokenizerConfig:
         """The tokenizer as a run's configuration has it."""
-        return TokenizerConfig("characters" if self.characters else "gpt2", self.config.vocab_size)
+        return TokenizerConfig(CHARACTERS if self.characters else "gpt2", self.config.vocab_size)
 
     def get_tokenizer(self, cache: Path) -> Tokenizer:
-        return Tokenizer.of_characters(self.characters) if self.characters else gpt2_tokenizer(cache)
+        return CharacterTokenizer(self.characters) if self.characters else gpt2_tokenizer(cache)
 
     def load(self, device: torch.device, dropout: float) -> GPT:
         """The network with the checkpoint's weights."""

@@ -8,7 +8,7 @@ import numpy as np
 from common.errors import InputError
 from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case, words_at
 from data.cases.files import one_line
-from data.text.tokenizers import Tokenizer
+from data.text.tokenizers import CHARACTERS, Tokenizer
 from data.text.words import words_in_pieces
 
 
@@ -143,8 +143,10 @@ def cut_spans(case: Case, tokenizer: Tokenizer) -> list[Span]:
 
 
 def note_parted(encoded: Sequence[EncodedCase], total: int, tokenizer: Tokenizer) -> str:
-    """How many answers begin like their foils; with bytes, where single letters are asked for, that says nothing."""
-    if tokenizer.kind == "bytes":
+    """How many answers begin like their foils; where single letters are asked for, with bytes or characters, that says
+    nothing.
+    """
+    if tokenizer.kind in ("bytes", CHARACTERS):
         return ""
     parted = [case for case in encoded if parts_late(case, tokenizer)]
     if not parted:

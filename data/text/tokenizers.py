@@ -5,6 +5,7 @@ Each of these covers all 256 bytes, so that any text can be encoded, and has one
 after every document. Text that merely looks like a special token is plain text.
 
 ``IdTokenizer`` is for models of something else than text, such as moves of a game: its tokens have names.
+``CharacterTokenizer`` is for models of single characters that were trained elsewhere.
 """
 
 import base64
@@ -37,8 +38,9 @@ GPT2_VOCABULARY = WebFile(
     "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
 )
 
-Kind = Literal["bytes", "bpe", "gpt2"]
+Kind = Literal["bytes", "bpe", "gpt2", "characters"]
 IDS = "ids"  # the kind of tokens that stand for no text
+CHARACTERS = "characters"  # the kind of tokens that a model of nanoGPT may have
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class Tokenizer:
             stored = json.loads(text)
             if stored["kind"] == IDS:
                 return IdTokenizer(stored["names"], stored["end"])
+            if stored["kind"] == CHARACTERS:
+                return CharacterTokenizer(stored["names"])
             pieces = [base64.b64decode(token) for token in stored["tokens"]]
             kind, pattern, start = stored["kind"], stored["pattern"], stored.get("start", "")
         except (ValueError, KeyError, TypeError) as error:
@@ -201,6 +205,27 @@ class IdTokenizer(Tokenizer):
     def to_json(self) -> str:
         end = None if self.end is None else self.names[self.end]
         return json.dumps({"kind": self.kind, "names": self.names, "end": end}, indent=0)
+
+
+class CharacterTokenizer(IdTokenizer):
+    """Tokens that are one character each, without an end token: a text with any other character has no ids."""
+
+    def __init__(self, characters: Sequence[str]) -> None:
+        super().__init__(characters)
+        self.kind, self.start = CHARACTERS, ""
+        self.pieces = [character.encode() for character in self.names]
+        self.lengths = np.array([len(piece) for piece in self.pieces])
+
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of characters, int64 [n]; raises InputError for one that has none."""
+        try:
+            return np.array([self.id_of[character] for character in text], dtype=np.int64)
+        except KeyError as error:
+            raise InputError(f"{error} is none of the {self.vocab_size} characters that this model knows") from None
+
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
+        """The ids of texts, one after the other, with nothing between them."""
+        return np.concatenate([self.encode(text) for text, _ in pieces])
 
 
 def byte_tokenizer() -> Tokenizer:

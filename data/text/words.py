@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from data.text.tokenizers import IDS, Tokenizer
+from data.text.tokenizers import CHARACTERS, IDS, Tokenizer
 
 # With the space that tokenizers put before it; the t in didn't is none.
 WORD = re.compile(r" ?(?<![^\W\d_])(?<![^\W\d_]['’])[^\W\d_]+")
@@ -12,9 +12,9 @@ WORD = re.compile(r" ?(?<![^\W\d_])(?<![^\W\d_]['’])[^\W\d_]+")
 
 def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:
     """The words of the document ``text`` that take several tokens, in order, each with the bytes of these tokens,
-    without the space before the word. Empty for bytes, where all words do, and for ids, where none does.
+    without the space before the word. Empty for bytes and characters, where all words do, and for ids, where none does.
     """
-    if tokenizer.kind in ("bytes", IDS):
+    if tokenizer.kind in ("bytes", CHARACTERS, IDS):
         return {}
     words = WORD.findall(tokenizer.as_document(text))
     spelled = {word: [tokenizer.pieces[i].strip() for i in tokenizer.encode(word)] for word in words}

@@ -12,11 +12,19 @@ from typing import Any
 import inputs
 import pytest
 from conftest import ROOT
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 from common.visible import END, visible, visible_tokens
 from data import Tokenizer
-from data.text.tokenizers import N_BYTES, WORD_PATTERN, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.text.tokenizers import (
+    N_BYTES,
+    WORD_PATTERN,
+    CharacterTokenizer,
+    IdTokenizer,
+    byte_tokenizer,
+    gpt2_tokenizer,
+    train_bpe,
+)
 from report.live_model import tokenizer_json
 
 SCRIPTS = [ROOT / "report" / "live" / name for name in ("visible.js", "tokenizer.js")]
@@ -157,6 +165,25 @@ def test_a_document_begins_with_the_end_token_and_its_start(page, start):
     texts = ["", "Tom met", " Tom met", "  Tom", "\nTom"]
     found = ask(page, "argument.map(text => tokenizer.encodeDocument(text))", texts)
     assert found == [tokenizer.encode_document(text).tolist() for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "texts", "unknown"),
+    [
+        (IdTokenizer(["e4", "e5", "start", "Nf3"], end="start"), ["e4 Nf3", " e5", "", "e5 e5 e4"], "d4"),
+        (IdTokenizer(12), ["3 11 0"], "12"),
+        (CharacterTokenizer(["b", "é", " ", "\n"]), ["b é\n", " b", ""], "c"),
+    ],
+    ids=["names", "numbers", "characters"],
+)
+def test_names_and_characters_are_read_as_in_python(page, tokenizer, texts, unknown):
+    give(page, tokenizer)
+    documents = [tokenizer.encode_document(text).tolist() for text in texts]
+    assert ask(page, "argument.map(text => tokenizer.encodeDocument(text))", texts) == documents
+    shown = [[text or END for text in visible_tokens([tokenizer.pieces[id] for id in ids])] for ids in documents]
+    assert ask(page, "argument.map(ids => tokenizer.show(ids))", documents) == shown
+    with pytest.raises(Error, match=f"“{unknown}” is no token of this model"):
+        ask(page, "tokenizer.encode(argument)", unknown)
 
 
 def test_tokens_are_decoded_and_shown_as_in_python(page, tokenizer):

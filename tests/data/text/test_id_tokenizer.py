@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import InputError
 from data import Tokenizer
-from data.text.tokenizers import IdTokenizer
+from data.text.tokenizers import CharacterTokenizer, IdTokenizer
 
 MOVES = IdTokenizer(["e4", "e5", "Nf3", "start"], end="start")
 SOURCE = Path("tokenizer.json")
@@ -56,3 +56,19 @@ def test_names_that_are_no_names_are_refused():
         assert refusal(IdTokenizer, names).startswith("names of tokens must be texts that are not empty, one for each")
     damaged = refusal(Tokenizer.from_json, b'{"kind": "ids", "names": ["a", "a"], "end": null}', SOURCE)
     assert damaged.startswith("tokenizer.json is damaged or no tokenizer of this project ('a' is the name of several")
+
+
+def test_characters_are_read_one_by_one_with_nothing_around_them():
+    tokenizer = CharacterTokenizer(["b", "a", "é", " "])
+    assert tokenizer.encode_document("a bé").tolist() == tokenizer.encode("a bé").tolist() == [1, 3, 0, 2]
+    assert tokenizer.decode([1, 3, 0, 2]) == "a bé"
+    assert tokenizer.encode_pieces([("a ", True), ("b", True)]).tolist() == [1, 3, 0]
+    assert refusal(tokenizer.encode, "abc") == "'c' is none of the 4 characters that this model knows"
+
+
+def test_characters_are_stored_as_they_are(tmp_path):
+    tokenizer = CharacterTokenizer(["b", "a", "\n"])
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tokenizer.to_json(), encoding="utf-8")
+    again = Tokenizer.load(path)
+    assert (again.kind, again.end, again.start, again.pieces) == ("characters", None, "", [b"b", b"a", b"\n"])
