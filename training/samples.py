@@ -13,11 +13,12 @@ SAMPLE_TOKENS = 100
 
 
 def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
-    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample".
+    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample". Without an
+    end token, what follows the first token of the vocabulary.
 
     Where the logits are not finite it says so instead: training goes on, to recover or to stop for a reason of its own.
     """
-    prompt = torch.tensor(tokenizer.beginning, device=model.embed.weight.device)
+    prompt = torch.tensor(tokenizer.beginning or [0], device=model.embed.weight.device)
     written = generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed)
     try:
         tokens = [int(token) for token in written]

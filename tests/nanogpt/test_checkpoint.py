@@ -145,3 +145,26 @@ def test_more_characters_than_rows_are_refused(path):
     write_checkpoint(path, args, random_tensors(args))
     with pytest.raises(InputError, match=r"out/input.txt: has 14 characters; .* knows 11"):
         nanogpt.read(f"nanogpt:{path}")
+
+
+def test_a_checkpoint_becomes_a_run_that_samples_and_is_trained_on(path, script, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args, random_tensors(args))
+    script("train", f"init_from=nanogpt:{path}", "run=mine", "max_steps=0", "wandb.mode=disabled")
+    script("sample", "run=mine", "prompt=cab", "max_new_tokens=4", "seed=1")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("cab")
+    (tmp_path / "more.txt").write_text("abcdefghij\n" * 60, encoding="utf-8")
+    text = ("data=files", "data.path=more.txt", "optimizer=finetune", "tokens_per_step=32", "max_steps=2")
+    script("train", "init_from=mine", "run=tuned", *text, "wandb.mode=disabled")
+    script("train", f"init_from=nanogpt:{path}", "run=other", *text, "wandb.mode=disabled")
+    first, second = (Path(run, "checkpoints/step_000002/model.safetensors").read_bytes() for run in ("tuned", "other"))
+    assert first == second
+
+
+def test_a_character_that_the_model_does_not_know_is_named(path, script, error_of, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args, random_tensors(args))
+    script("train", f"init_from=nanogpt:{path}", "run=mine", "max_steps=0", "wandb.mode=disabled")
+    assert "'x' is none of the 11 characters that this model knows" in error_of("sample", "run=mine", "prompt=xa")
