@@ -24,7 +24,7 @@ SCHEME = "nanogpt:"
 COMPILED = "_orig_mod."  # before every name where the model was compiled
 N_GPT2 = 50257
 SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "norm": "layernorm",
     "position": "learned",
     "mlp": "gelu_exact",

@@ -13,8 +13,8 @@ SAMPLE_TOKENS = 100
 
 
 def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
-    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample". Without an
-    end token, what follows the first token of the vocabulary.
+    """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample". Without
+    an end token, what follows the first token of the vocabulary.
 
     Where the logits are not finite it says so instead: training goes on, to recover or to stop for a reason of its own.
     """
