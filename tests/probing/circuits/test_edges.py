@@ -31,6 +31,7 @@ from probing.splits import Split
 SHAPES = {
     "modern, grouped": {"n_kv_head": 2},
     "gpt2": GPT2_SHAPE,
+    "no norm, no feed-forward layer": {"norm": "none", "mlp": "none", "position": "learned", "qk_norm": False},
     "window, strided, full": {"attention": "WSF", "window": 8, "stride": 3, "qk_norm": False},
     "full, window, strided": {"attention": "FWS", "window": 8, "stride": 3, "n_kv_head": 2},
     "linear": {"attention": "LLF", "n_kv_head": 2},

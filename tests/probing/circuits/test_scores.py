@@ -25,6 +25,7 @@ SHAPES = {
     "layernorm without bias, rotary": {"norm": "layernorm", "qk_norm": False},
     "learned positions, bias": {"position": "learned", "bias": True, "scale_attention": False},
     "window, strided, full": {"attention": "WSF", "window": 12, "stride": 2},
+    "no norm, no feed-forward layer": {"norm": "none", "mlp": "none", "position": "learned", "qk_norm": False},
     "linear, recurrent, full": {"attention": "LRF", "n_kv_head": 2, "bias": True},
 }
 
@@ -102,7 +103,7 @@ def test_each_part_is_what_its_module_writes(model, encoded):
     def keep(module, _, output) -> None:
         written[module] = output
 
-    hooks = [block.mlp.register_forward_hook(keep) for block in model.blocks[:layer]]
+    hooks = [block.mlp.register_forward_hook(keep) for block in model.blocks[:layer] if block.mlp]
     hooks += [block.attention.register_forward_hook(keep) for block in model.blocks[:layer]]
     with torch.no_grad():
         model(batch.tokens)
@@ -114,7 +115,8 @@ def test_each_part_is_what_its_module_writes(model, encoded):
 
     n_terms = additions(model.config, 64)
     for earlier, block in enumerate(model.blocks[:layer]):
-        assert_near(parts[f"feed-forward {earlier}"], at_positions(written[block.mlp]), n_terms)
+        if block.mlp:
+            assert_near(parts[f"feed-forward {earlier}"], at_positions(written[block.mlp]), n_terms)
         if earlier not in model.config.layers_with_heads:
             assert_near(parts[f"recurrent {earlier}"], at_positions(written[block.attention]), n_terms)
     assert_near(sum(parts.values()), at_positions(batch.replay.clean.x[layer]), n_terms)
@@ -216,6 +218,25 @@ def test_of_a_span_the_token_with_the_most_weight_stands_for_it(encoded, stories
     pattern = batch.replay.pattern(1, batch.asked[:, None])[:, 2, 0]
     for row, case, (gold, _) in zip(pattern, wide, candidates.tolist(), strict=True):
         assert gold == 1 + int(row[1 : case.sites["A-1"]].argmax())
+
+
+def test_the_distractor_is_the_one_with_the_most_mass(encoded, stories):
+    model = loud_model(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=2, n_embd=32, n_head=4))
+    with_two = []
+    for case in encoded:
+        spans = replace(case.case.spans, distractors=(*case.case.spans.distractors[:1], (0, 2)))
+        own = replace(case.case, spans=spans)
+        with_two.append(replace(case, case=own, distractors=(*case.distractors[:1], (1, 2))))
+    batch, compared = Batch(model, with_two), set()
+    for head in range(4):
+        candidates, _ = heaviest_tokens(batch, 1, head, batch.asked)
+        pattern = batch.replay.pattern(1, batch.asked[:, None])[:, head, 0]
+        for row, case, (_, rival) in zip(pattern, with_two, candidates.tolist(), strict=True):
+            masses = [float(row[start:end].sum()) for start, end in case.distractors]
+            heavier = case.distractors[masses.index(max(masses))]
+            assert heavier[0] <= rival < heavier[1]
+            compared.add(masses.index(max(masses)))
+    assert compared == {0, 1}
 
 
 def test_what_a_head_does_not_see_and_linear_attention_are_left_out(encoded, stories):
