@@ -260,24 +260,21 @@ def spread(pattern: Tensor, mark: Tensor) -> Tensor:
     return torch.where(total > 0, own / total.clamp(min=1e-30), mark / mark.sum(-1, keepdim=True).clamp(min=1))
 
 
-@torch.inference_mode()
 def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
     """Each head's mean output over all rows up to A-1 of all cases: [layers, H, d]."""
-    config = model.config
-    total = torch.zeros(config.n_layer, config.n_head, config.head_dim, device=model.embed.weight.device)
-    n_rows = 0
-    for batch in clean_batches(model, cases):
-        real = torch.arange(batch.tokens.size(1), device=batch.tokens.device) <= batch.asked[:, None]  # [B, T]
-        for layer in config.layers_with_heads:
-            z = batch.replay.clean.outputs[layer]
-            total[layer] += torch.einsum("bhtd,bt->hd", z, real.to(z.dtype))
-        n_rows += int(real.sum())
-    return total / n_rows
+    total, n_rows = sum_outputs(model, cases)
+    return total.sum(2) / n_rows.sum()
+
+
+def mean_outputs_per_position(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
+    """Each head's mean output 0, 1, ... L - 1 rows before A-1, over all cases that are so long: [layers, H, L, d]."""
+    total, n_rows = sum_outputs(model, cases)
+    return total / n_rows[:, None]
 
 
 @torch.inference_mode()
-def mean_outputs_per_position(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
-    """Each head's mean output 0, 1, ... L - 1 rows before A-1, over all cases that are so long: [layers, H, L, d]."""
+def sum_outputs(model: GPT, cases: Sequence[EncodedCase]) -> tuple[Tensor, Tensor]:
+    """The sum of each head's outputs 0, 1, ... L - 1 rows before A-1 [layers, H, L, d], and of how many cases [L]."""
     config, device = model.config, model.embed.weight.device
     longest = 1 + max(case.sites["A-1"] for case in cases)
     total = torch.zeros(config.n_layer, config.n_head, longest, config.head_dim, device=device)
@@ -289,7 +286,7 @@ def mean_outputs_per_position(model: GPT, cases: Sequence[EncodedCase]) -> Tenso
         for layer in config.layers_with_heads:
             z = batch.replay.clean.outputs[layer].movedim(1, 2)[real]  # [rows, H, d]
             total[layer].index_add_(1, distance[real], z.transpose(0, 1))
-    return total / n_rows[:, None]
+    return total, n_rows
 
 
 def without_sets(sets: Tensor, means: Tensor, read: Read = Batch.log_odds) -> Job:

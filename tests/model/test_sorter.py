@@ -3,48 +3,23 @@
 It is minGPT's demonstration: it reads six letters out of three, and writes them in order (github.com/bbycroft/llm-viz).
 """
 
-import base64
-import json
-from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
-import inputs
 import pytest
 import torch
-from conftest import GPT2_SHAPE
+from sorter import FOLDER, LENGTH, N_LETTERS, load_sorter, tensors_of
 from tolerance import additions, assert_near, largest
 from torch import Tensor
 from torch.nn import functional as F
 
-from huggingface.gpt2 import GPT2
-from model import GPT, GPTConfig, Hooks, Sampling, generate
-from storage.weights import set_parameters
+from model import GPT, Hooks, Sampling, generate
 
-FOLDER = inputs.REAL / "llm-viz"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the public sorter is not there")
-N_LETTERS, LENGTH = 3, 6
-
-
-def tensors_of(path: Path) -> dict[str, Tensor]:
-    """The float32 tensors that a file of llm-viz holds in base64."""
-    stored = json.loads(path.read_text())
-    return {
-        name: torch.frombuffer(bytearray(base64.b64decode(part["data"])), dtype=torch.float32).view(part["shape"])
-        for name, part in stored.items()
-        if name != "config"
-    }
 
 
 @pytest.fixture(scope="module")
 def model() -> GPT:
-    """The sorter; its tensors have GPT-2's names, with weights as ``torch.nn.Linear`` has them."""
-    tensors = tensors_of(FOLDER / "gpt-nano-sort-model.json")
-    shape = GPT2_SHAPE | {"tie_embeddings": False}
-    model = GPT(GPTConfig(N_LETTERS, 2 * LENGTH - 1, n_layer=3, n_head=3, n_embd=48, **shape)).eval()
-    parts = (replace(row, turned=False).part(tensors[row.theirs]) for row in GPT2.rows(model.config))
-    set_parameters(model, dict(pair for part in parts for pair in part))
-    return model
+    return load_sorter()
 
 
 @pytest.fixture(scope="module")
