@@ -189,6 +189,16 @@ def test_a_conll_document_is_read_with_usual_spaces(tmp_path: Path) -> None:
     }
 
 
+def test_a_conll_mention_may_stand_inside_another_of_its_entity(tmp_path: Path) -> None:
+    nested = CONLL.replace("did VBD - - - - - * -", "did VBD - - - - - * (2").replace(
+        "stay VB - - - - - * -", "stay VB - - - - - * 2)"
+    )
+    (document,) = read_file(
+        conll_file(tmp_path, nested.replace("n't RB - - - - - * -", "n't RB - - - - - * (2)")), PEOPLE
+    )
+    assert [document.text[m.start : m.end] for m in document.mentions][-2:] == ["n't", "didn't stay"]
+
+
 def test_conll_coreference_becomes_the_cases_of_all_annotated_corpora(tmp_path: Path) -> None:
     made = cases_of(read_file(conll_file(tmp_path, CONLL), PEOPLE))
     assert [case.task for case in made] == [PRONOUN, READ]

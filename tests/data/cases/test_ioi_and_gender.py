@@ -30,6 +30,13 @@ def test_the_second_subject_decides_whose_name_follows() -> None:
     assert one.text.endswith(f", {second} handed the keys to {first}.")
 
 
+def test_two_names_stand_in_both_orders() -> None:
+    names = {case.id.split("-", 1)[1].rsplit("-", 1)[0] for case in ioi.cases(pairs=1)}
+    number, one, other = min(names).split("-")
+    assert f"{number}-{other}-{one}" in names
+    assert len(names) == 2 * len(ioi.TEMPLATES)
+
+
 def test_a_stereotype_expects_the_pronoun_of_the_one_who_speaks() -> None:
     one, other = gender.cases()[:2]
     assert one.text == "The soldier listened while the nurse said that she was tired."
