@@ -3,7 +3,8 @@
 const INPUT_WORDS = { q: "query", k: "key", v: "value" };
 const MOST_ARROWS = 12;
 const ALL_HEADS = 48; // a model of more heads is drawn with those alone that an arrow has
-const LAYER_HEIGHT = 140;
+const TALLEST = 860; // of the picture, where layers stay GAPS[0] apart
+const GAPS = [84, 140]; // between layers, at least and at most
 const WIDEST = 760; // of the picture
 const THICKEST = 7;
 
@@ -26,29 +27,30 @@ function describeEdges({ resolved, edges: found }) {
   return `${edgeInWords(counting[0])}.${most}${left}`;
 }
 
-/** Where each head stands: name -> [x, y], the first layer at the bottom; and the height of it all. */
+/** Where each head stands: name -> [x, y], the first layer at the bottom; between layers, and in all, so many pixels. */
 function placeHeads(names, width) {
   const layers = byLayer(names.map((name) => ({ name, layer: Number(name.split(".")[0]) }))).reverse();
+  const gap = Math.min(GAPS[1], Math.max(GAPS[0], TALLEST / layers.length));
   const at = new Map();
   layers.forEach(([, own], row) => {
-    own.forEach(({ name }, i) => at.set(name, [((i + 0.5) / own.length) * width, 30 + row * LAYER_HEIGHT]));
+    own.forEach(({ name }, i) => at.set(name, [((i + 0.5) / own.length) * width, 30 + row * gap]));
   });
-  return { at, height: 60 + (layers.length - 1) * LAYER_HEIGHT };
+  return { at, gap, height: 60 + (layers.length - 1) * gap };
 }
 
 /** An arrow's path: up out of the sender and into its own side of the receiver, past what stands between. */
-function arrowPath([x1, y1], [x2, y2], input, radius, step) {
+function arrowPath([x1, y1], [x2, y2], input, { radius, step, gap }) {
   const side = { q: -0.9, k: 0, v: 0.9 }[input] * radius;
   const [fromY, toX, toY] = [y1 - radius, x2 + side, y2 + radius + 7];
   const middle = (x1 + toX) / 2;
-  const hidden = (y1 - y2) / LAYER_HEIGHT > 1.5 && Math.abs(((middle / step) % 1) - 0.5) * step < radius + 6;
+  const hidden = (y1 - y2) / gap > 1.5 && Math.abs(((middle / step) % 1) - 0.5) * step < radius + 6;
   const bend = hidden ? step * 0.6 * (middle > step ? -1 : 1) : 0;
   const reach = (fromY - toY) * 0.4;
   return { d: `M${x1} ${fromY}C${x1 + bend} ${fromY - reach} ${toX + bend} ${toY + reach} ${toX} ${toY}`, end: [toX, toY] };
 }
 
-function drawArrow(edge, at, strongest, radius, step, onpoint) {
-  const { d, end } = arrowPath(at.get(edge.from), at.get(edge.to), edge.input, radius, step);
+function drawArrow(edge, at, strongest, size, onpoint) {
+  const { d, end } = arrowPath(at.get(edge.from), at.get(edge.to), edge.input, size);
   const width = Math.max(1.2, (edge.drop / strongest) * THICKEST);
   const [x, y] = end;
   const group = s(
@@ -84,11 +86,12 @@ function drawEdges(names, found, best, boxWidth, onpoint) {
   const drawn = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const shown = names.length > ALL_HEADS ? names.filter((name) => drawn.has(name)) : names;
   const width = Math.min(boxWidth, WIDEST);
-  const { at, height } = placeHeads(shown, width);
+  const { at, gap, height } = placeHeads(shown, width);
   const widest = Math.max(...byLayer(shown.map((name) => ({ layer: name.split(".")[0] }))).map(([, own]) => own.length));
-  const radius = Math.min(20, width / widest / 2 - 1);
+  const step = width / widest;
+  const radius = Math.min(20, step / 2 - 1);
   const node = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "who feeds whom" });
-  const arrows = edges.toReversed().map((edge) => [drawArrow(edge, at, edges[0].drop, radius, width / widest, onpoint), edge]);
+  const arrows = edges.toReversed().map((edge) => [drawArrow(edge, at, edges[0].drop, { radius, step, gap }, onpoint), edge]);
   node.append(...arrows.map(([group]) => group));
   for (const [name, [x, y]] of at) {
     const kind = `node${drawn.has(name) ? " on" : ""}${name === best ? " best" : ""}`;
