@@ -32,7 +32,7 @@ from probing.replay import Replay
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
     "gpt2": {"n_head": 4, **GPT2_SHAPE},
-    "attention alone": {"n_head": 4, **ATTENTION_ALONE},
+    "attention alone": {"n_head": 4, **ATTENTION_ALONE, "qk_norm": True, "softcap": 15.0},
     "window, strided, full": {"n_head": 4, "attention": "WSF", "window": 8, "stride": 3},
     "linear, window": {"n_head": 4, "attention": "LWL", "window": 12},
 }

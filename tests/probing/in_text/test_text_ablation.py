@@ -20,7 +20,7 @@ LENGTH, N, VOCABULARY = 12, 6, 50
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
     "gpt2": GPT2_SHAPE,
-    "attention alone": ATTENTION_ALONE,
+    "attention alone": {**ATTENTION_ALONE, "qk_norm": True},
     "window, strides": {"attention": "WSW", "window": 4, "stride": 3},
     "linear, window, full": {"attention": "LWF", "window": 4},
     "recurrent between": {"attention": "FRF"},
