@@ -8,9 +8,11 @@ import pickletools
 from pathlib import Path
 
 from common.errors import InputError
+from data.text.files import LONE_SURROGATE
 
 META, TEXT = "meta.pkl", "input.txt"
 LARGEST = 16 << 20  # bytes; the characters of all scripts take a tenth of it
+REMEDY = "copy that of the model's data again"
 MARK = object()
 NOTHING = ("PROTO", "FRAME")
 CONSTANTS = ("SHORT_BINUNICODE", "BINUNICODE", "BININT", "BININT1", "BININT2")
@@ -26,11 +28,11 @@ def read_characters(path: Path) -> list[str]:
         by_id = meta["itos"]
         characters = [by_id[i] for i in range(len(by_id))]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: is no list of characters as nanoGPT writes it ({error})") from None
+        raise InputError(f"{path}: is no list of characters as nanoGPT writes it ({error}); {REMEDY}") from None
     if not characters or any(not isinstance(one, str) or len(one) != 1 for one in characters):
         raise InputError(f"{path}: names what is no single character; models of characters alone can be read")
-    if len(set(characters)) < len(characters):
-        raise InputError(f"{path}: has a character twice")
+    if len(set(characters)) < len(characters) or LONE_SURROGATE.search("".join(characters)):
+        raise InputError(f"{path}: has a character twice, or half of a surrogate pair; {REMEDY}")
     return characters
 
 
@@ -39,7 +41,7 @@ def characters_of_text(path: Path) -> list[str]:
     try:
         return sorted(set(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise InputError(f"{path}: is no UTF-8 ({error})") from None
+        raise InputError(f"{path}: is no UTF-8 ({error}); {REMEDY}") from None
 
 
 def unpack(data: bytes) -> dict:

@@ -3,7 +3,9 @@
 PyTorch reads it with ``weights_only``, which builds tensors and plain values and runs nothing.
 """
 
+import os
 import pickle
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from storage.weights import set_parameters
 
 SCHEME = "nanogpt:"
 COMPILED = "_orig_mod."  # before every name where the model was compiled
-N_GPT2 = 50257
+N_GPT2, MOST_ROWS = 50257, 51200  # tokens, and rows where these are padded, by 1024 at most
 SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")
 SHAPE: dict[str, Any] = {
     "norm": "layernorm",
@@ -32,6 +34,7 @@ SHAPE: dict[str, Any] = {
     "softcap": 0.0,
     "tie_embeddings": True,
 }
+OTHER = "give another checkpoint"
 EMBEDDING, HEAD = "transformer.wte.weight", "lm_head.weight"
 CAUSAL_MASK = ".attn.bias"  # no weight; kept where PyTorch had no fused attention
 
@@ -63,10 +66,7 @@ class Import:
     def load(self, device: torch.device, dropout: float) -> GPT:
         """The network with the checkpoint's weights."""
         model = GPT(replace(self.config, dropout=dropout))
-        try:
-            set_parameters(model, dict(self.parameters))
-        except InputError:
-            raise InputError(f"{self.source}: its weights do not have the shapes that its model_args say") from None
+        set_parameters(model, dict(self.parameters))
         return model.to(device)
 
 
@@ -76,7 +76,7 @@ def read(name: str) -> Import:
     stored = read_file(path, name)
     config = config_of(stored.get("model_args"), name)
     tensors = stored.get("model")
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+    if not isinstance(tensors, dict) or not all(isinstance(key, str) and is_dense(tensors[key]) for key in tensors):
         raise InputError(f"{name}: has no weights under 'model', as nanoGPT writes them")
     parameters = parameters_of(config, {key.removeprefix(COMPILED): tensor for key, tensor in tensors.items()}, name)
     characters, notes = find_characters(path, stored.get("config"), config, name)
@@ -84,22 +84,30 @@ def read(name: str) -> Import:
     if config.vocab_size > n_tokens:
         notes.append(f"{name} has {config.vocab_size:,} rows for {n_tokens:,} tokens; the others are left out")
         parameters["embed.weight"] = parameters["embed.weight"][:n_tokens]
-    if broken := not_finite(parameters):
-        raise InputError(f"{name}: {broken} is not finite (NaN or infinity); give another checkpoint")
     return Import(name, replace(config, vocab_size=n_tokens), parameters, characters, tuple(notes))
 
 
 def read_file(path: Path, name: str) -> dict:
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises OSError for a name that is too long
         raise InputError(f"{name}: there is no such file; give the ckpt.pt that nanoGPT's training wrote")
     try:
         stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{name}: is no checkpoint of nanoGPT, or holds more than weights ({reason})") from None
+    except PermissionError:
+        raise
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError):
+        # Not what PyTorch says: it advises to run whatever the file holds.
+        raise InputError(
+            f"{name}: is no checkpoint of nanoGPT, or damaged, or holds more than weights and plain values; give the "
+            "ckpt.pt that nanoGPT's training wrote"
+        ) from None
     if not isinstance(stored, dict):
         raise InputError(f"{name}: is no checkpoint of nanoGPT, which holds 'model' and 'model_args'")
     return stored
+
+
+def is_dense(value: Any) -> bool:
+    """Whether this is a tensor whose numbers all stand in the file."""
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
 
 
 def config_of(args: Any, name: str) -> GPTConfig:
@@ -108,10 +116,10 @@ def config_of(args: Any, name: str) -> GPTConfig:
         raise InputError(f"{name}: has no 'model_args', as nanoGPT writes them")
     for key in SIZES:
         if type(args.get(key)) is not int:
-            raise InputError(f"{name}: model_args say {key}={args.get(key)!r}; it must be a whole number")
+            raise InputError(f"{name}: model_args say {key}={reprlib.repr(args.get(key))}; it must be a whole number")
     bias = args.get("bias", True)
     if type(bias) is not bool:
-        raise InputError(f"{name}: model_args say bias={bias!r}; it must be True or False")
+        raise InputError(f"{name}: model_args say bias={reprlib.repr(bias)}; it must be True or False")
     try:
         return GPTConfig(**{key: args[key] for key in SIZES}, bias=bias, **SHAPE)
     except ValueError as error:
@@ -139,38 +147,54 @@ def names_of(config: GPTConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
 def parameters_of(config: GPTConfig, tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """Our parameters; raises InputError for a tensor that is missing, unknown, or not what it should be."""
     known = dict(names_of(config))
+    with torch.device("meta"):
+        own = {key: parameter.shape for key, parameter in GPT(config).named_parameters()}
     foreign = [key for key in tensors if key not in known and key != HEAD and not key.endswith(CAUSAL_MASK)]
     if foreign:
-        raise InputError(f"{name}: the tensor {foreign[0]} has no place in nanoGPT's model")
+        raise InputError(f"{name}: the tensor {foreign[0]} has no place in nanoGPT's model; {OTHER}")
     parameters = {}
     for theirs, ours in known.items():
         if theirs not in tensors:
-            raise InputError(f"{name}: the tensor {theirs} is missing")
+            raise InputError(f"{name}: the tensor {theirs} is missing; {OTHER}")
         if not tensors[theirs].is_floating_point():
-            raise InputError(f"{name}: the tensor {theirs} is {tensors[theirs].dtype}; it must be floating point")
+            raise InputError(
+                f"{name}: the tensor {theirs} is {tensors[theirs].dtype}; it must be floating point; {OTHER}"
+            )
+        rows, *width = own[ours[0]]
+        if (shape := list(tensors[theirs].shape)) != (expected := [len(ours) * rows, *width]):
+            raise InputError(
+                f"{name}: the tensor {theirs} has the shape {shape}; its model_args say {expected}; {OTHER}"
+            )
         parameters |= zip(ours, tensors[theirs].tensor_split(len(ours)), strict=True)
+    if broken := not_finite(parameters):
+        raise InputError(f"{name}: {broken} is not finite (NaN or infinity); {OTHER}")
     if HEAD in tensors and not torch.equal(tensors[HEAD], tensors[EMBEDDING]):
-        raise InputError(f"{name}: {HEAD} is not the embedding, which nanoGPT uses for both")
+        raise InputError(f"{name}: {HEAD} is not the embedding, which nanoGPT uses for both; {OTHER}")
     return parameters
 
 
 def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tuple[list[str] | None, list[str]]:
     """The characters that the model knows, from meta.pkl or the text, beside the checkpoint or where nanoGPT's data
     lies; None where it has GPT-2's tokens; and notes. Raises InputError where neither is known.
+
+    A text says nothing of a model of GPT-2's tokens: nanoGPT's own ``data/shakespeare`` has one.
     """
     dataset = config.get("dataset") if isinstance(config, dict) else None
     dataset = Path(dataset).name if isinstance(dataset, str) else "NAME"
     for folder in (path.parent, path.absolute().parent.parent / "data" / dataset):
         for file, read_file in ((META, read_characters), (TEXT, characters_of_text)):
-            if not (folder / file).is_file():
+            if not os.path.isfile(folder / file) or (file == TEXT and shape.vocab_size >= N_GPT2):
                 continue
             characters = read_file(folder / file)
-            if len(characters) > shape.vocab_size:
-                raise InputError(f"{folder / file}: has {len(characters)} characters; {name} knows {shape.vocab_size}")
+            n = len(characters)
+            if n > shape.vocab_size or (file == TEXT and n < shape.vocab_size):
+                raise InputError(
+                    f"{folder / file}: has {n} characters; {name} knows {shape.vocab_size}: give the file of its data"
+                )
             return characters, [f"characters from {folder / file}"]
-    if shape.vocab_size >= N_GPT2:
+    if N_GPT2 <= shape.vocab_size <= MOST_ROWS:
         return None, []
     raise InputError(
-        f"{name}: has {shape.vocab_size} tokens and does not say which; copy the {META} or {TEXT} of data/{dataset} "
-        f"into {path.parent}"
+        f"{name}: has {shape.vocab_size} tokens and does not say which; copy the {META} or {TEXT} of "
+        f"data/{dataset[:80]} into {path.parent}"
     )

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import os
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import tiktoken
 
 from common.errors import InputError
 from data.text.download import WebFile, fetch_all
-from data.text.files import END
+from data.text.files import END, LONE_SURROGATE
 
 # GPT-2's way to cut text into words before merging, as one line (Radford et al. 2019).
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -175,8 +176,12 @@ class IdTokenizer(Tokenizer):
 
     def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
         self.names = [str(i) for i in range(names)] if isinstance(names, int) else list(names)
-        if not self.names or not all(isinstance(name, str) and name for name in self.names):
-            raise InputError(f"names of tokens must be texts that are not empty, one for each id, not {names!r}")
+        if not self.names or not all(
+            isinstance(name, str) and name and not LONE_SURROGATE.search(name) for name in self.names
+        ):
+            raise InputError(
+                f"names of tokens must be texts that are not empty, one for each id, not {reprlib.repr(names)}"
+            )
         if twice := [name for name, n in Counter(self.names).items() if n > 1]:
             raise InputError(f"{twice[0]!r} is the name of several tokens; each needs its own")
         if end is not None and end not in self.names:
@@ -221,7 +226,8 @@ class CharacterTokenizer(IdTokenizer):
         try:
             return np.array([self.id_of[character] for character in text], dtype=np.int64)
         except KeyError as error:
-            raise InputError(f"{error} is none of the {self.vocab_size} characters that this model knows") from None
+            known = f"none of the {self.vocab_size} characters that this model knows"
+            raise InputError(f"{error} is {known}; give a text without it") from None
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with nothing between them."""

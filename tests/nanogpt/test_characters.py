@@ -45,6 +45,7 @@ def test_the_text_gives_the_same_characters(tmp_path):
         (pickle.dumps({"itos": {0: 7}}), "names what is no single character"),
         (pickle.dumps({"itos": {1: "a"}}), "is no list of characters"),
         (pickle.dumps({"itos": {0: "a", 1: "a"}}), "has a character twice"),
+        (b"\x80\x02}X\x04\x00\x00\x00itos}K\x00X\x03\x00\x00\x00\xed\xa0\x80ss.", "half of a surrogate pair"),
     ],
 )
 def test_anything_else_is_refused_in_a_line(tmp_path, content, message):

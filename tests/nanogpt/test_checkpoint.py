@@ -40,6 +40,7 @@ def test_logits_are_those_of_nanogpt(path, bias, prefix):
 def test_rows_that_no_token_has_are_left_out(path):
     args = ARGS | {"bias": False, "vocab_size": 16}
     write_checkpoint(path, args, random_tensors(args))
+    (path.parent / "meta.pkl").write_bytes(pickle.dumps({"itos": dict(enumerate(LETTERS))}))
     origin = nanogpt.read(f"nanogpt:{path}")
     assert origin.config.vocab_size == len(LETTERS)
     assert origin.load(CPU, 0.0).embed.weight.shape == (len(LETTERS), 24)
@@ -58,6 +59,17 @@ def test_a_mask_that_older_versions_store_is_no_weight(path):
         (lambda tensors: tensors.pop("transformer.ln_f.weight"), "the tensor transformer.ln_f.weight is missing"),
         (lambda tensors: tensors.update(extra=torch.ones(2)), "the tensor extra has no place in nanoGPT's model"),
         (lambda tensors: tensors.update(extra="text"), "has no weights under 'model'"),
+        (lambda tensors: tensors.update({5: torch.ones(2)}), "has no weights under 'model'"),
+        (lambda tensors: tensors.update(extra=torch.eye(2).to_sparse()), "has no weights under 'model'"),
+        (lambda tensors: tensors.update(extra=torch.ones(2, device="meta")), "has no weights under 'model'"),
+        (
+            lambda tensors: tensors.update({"transformer.wpe.weight": torch.tensor(1.0)}),
+            r"transformer.wpe.weight has the shape \[\]",
+        ),
+        (
+            lambda tensors: tensors["transformer.wte.weight"].fill_(float("nan")),
+            "embed.weight is not finite",
+        ),
         (
             lambda tensors: tensors.update({"transformer.wpe.weight": torch.ones(16, 24, dtype=torch.int64)}),
             "transformer.wpe.weight is torch.int64; it must be floating point",
@@ -84,8 +96,16 @@ def test_weights_that_are_not_nanogpts_are_refused_by_name(path, damage: Callabl
 def test_weights_of_another_shape_are_refused(path):
     args = ARGS | {"bias": False}
     write_checkpoint(path, args | {"block_size": 8}, random_tensors(args))
-    with pytest.raises(InputError, match="do not have the shapes that its model_args say"):
-        nanogpt.read(f"nanogpt:{path}").load(CPU, 0.0)
+    with pytest.raises(InputError, match=r"wpe.weight has the shape \[16, 24\]; its model_args say \[8, 24\]"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+@pytest.mark.parametrize("key", ["block_size", "vocab_size"])
+def test_a_size_beyond_the_weights_is_refused_before_memory_is_asked_for(path, key):
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args | {key: 2**40}, random_tensors(args))
+    with pytest.raises(InputError, match="its model_args say"):
+        nanogpt.read(f"nanogpt:{path}")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +115,7 @@ def test_weights_of_another_shape_are_refused(path):
         ({"n_layer": 2}, "model_args say n_head=None; it must be a whole number"),
         (ARGS | {"n_layer": "2"}, "model_args say n_layer='2'"),
         (ARGS | {"n_layer": True}, "model_args say n_layer=True"),
+        (ARGS | {"n_layer": "x" * 10**5}, r"model_args say n_layer='x{1,30}\.\.\."),
         (ARGS | {"bias": "no"}, "model_args say bias='no'"),
         (ARGS | {"n_head": 5}, "model_args describe no network .*n_head=5"),
         (ARGS | {"n_layer": 10**9}, "model_args describe no network"),
@@ -114,8 +135,9 @@ def test_a_file_that_is_no_checkpoint_is_refused(path, content):
 
 
 def test_a_file_that_is_not_there_is_named(path):
-    with pytest.raises(InputError, match=r"there is no such file; give the ckpt\.pt"):
-        nanogpt.read(f"nanogpt:{path}")
+    for missing in (path, path.parent / ("x" * 5000)):
+        with pytest.raises(InputError, match=r"there is no such file; give the ckpt\.pt"):
+            nanogpt.read(f"nanogpt:{missing}")
 
 
 class Opened:
@@ -127,7 +149,7 @@ class Opened:
 
 def test_nothing_in_a_checkpoint_is_run(path):
     torch.save({"model": Opened()}, path)
-    with pytest.raises(InputError, match="or holds more than weights"):
+    with pytest.raises(InputError, match="or holds more than weights and plain values; give the"):
         nanogpt.read(f"nanogpt:{path}")
 
 
@@ -139,11 +161,35 @@ def test_a_model_whose_characters_are_not_known_is_refused_with_what_is_missing(
         nanogpt.read(f"nanogpt:{path}")
 
 
-def test_more_characters_than_rows_are_refused(path):
-    (path.parent / "input.txt").write_text(LETTERS + "xyz", encoding="utf-8")
+@pytest.mark.parametrize("letters", [LETTERS + "xyz", LETTERS[:-1], ""])
+def test_a_text_of_more_or_fewer_characters_than_rows_is_refused(path, letters):
+    (path.parent / "input.txt").write_text(letters, encoding="utf-8")
     args = ARGS | {"bias": False}
     write_checkpoint(path, args, random_tensors(args))
-    with pytest.raises(InputError, match=r"out/input.txt: has 14 characters; .* knows 11"):
+    with pytest.raises(InputError, match=rf"out/input.txt: has {len(letters)} characters; .* knows 11: give the file"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+@pytest.mark.parametrize("vocab_size", [50257, 50304])
+def test_a_text_does_not_make_a_model_of_gpt2s_tokens_one_of_characters(path, vocab_size):
+    args = ARGS | {"bias": False, "vocab_size": vocab_size}
+    write_checkpoint(path, args, random_tensors(args))
+    origin = nanogpt.read(f"nanogpt:{path}")
+    assert origin.characters is None
+    assert origin.config.vocab_size == 50257
+
+
+def test_more_rows_than_gpt2s_tokens_are_padded_to_are_of_other_tokens(path):
+    args = ARGS | {"bias": False, "vocab_size": 100277}
+    write_checkpoint(path, args, random_tensors(args))
+    with pytest.raises(InputError, match="has 100277 tokens and does not say which"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_a_data_set_of_a_hostile_name_is_not_looked_for(path):
+    args = ARGS | {"bias": False}
+    write_checkpoint(path, args, random_tensors(args), config={"dataset": "x" * 5000})
+    with pytest.raises(InputError, match=r"of data/x{80} into"):
         nanogpt.read(f"nanogpt:{path}")
 
 

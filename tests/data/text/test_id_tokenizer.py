@@ -52,8 +52,10 @@ def test_what_is_no_name_and_what_cannot_be_cut_into_names_is_refused():
 def test_names_that_are_no_names_are_refused():
     assert refusal(IdTokenizer, ["a", "b", "a"]) == "'a' is the name of several tokens; each needs its own"
     assert refusal(IdTokenizer, ["a"], "b") == "end='b' is none of the names of tokens"
-    for names in ([], 0, ["a", ""], [1]):
-        assert refusal(IdTokenizer, names).startswith("names of tokens must be texts that are not empty, one for each")
+    for names in ([], 0, ["a", ""], [1], ["\ud800"], [*map(str, range(10**5)), ""]):
+        message = refusal(IdTokenizer, names)
+        assert message.startswith("names of tokens must be texts that are not empty, one for each")
+        assert len(message) < 200
     damaged = refusal(Tokenizer.from_json, b'{"kind": "ids", "names": ["a", "a"], "end": null}', SOURCE)
     assert damaged.startswith("tokenizer.json is damaged or no tokenizer of this project ('a' is the name of several")
 
@@ -63,7 +65,9 @@ def test_characters_are_read_one_by_one_with_nothing_around_them():
     assert tokenizer.encode_document("a bé").tolist() == tokenizer.encode("a bé").tolist() == [1, 3, 0, 2]
     assert tokenizer.decode([1, 3, 0, 2]) == "a bé"
     assert tokenizer.encode_pieces([("a ", True), ("b", True)]).tolist() == [1, 3, 0]
-    assert refusal(tokenizer.encode, "abc") == "'c' is none of the 4 characters that this model knows"
+    assert refusal(tokenizer.encode, "abc") == (
+        "'c' is none of the 4 characters that this model knows; give a text without it"
+    )
 
 
 def test_characters_are_stored_as_they_are(tmp_path):
