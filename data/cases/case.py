@@ -51,10 +51,11 @@ class Case:
     Or ``tokens``: ids of one model, which reads them with nothing put in front; ``foil`` then has ids, too.
 
     ``counterfactual`` is the id of the case that differs in what ``counterfactual_kind`` names: the word that points to
-    the antecedent (*cue*, *gender*, *verb*; the answer changes), the *order* of the candidates, an *attribute* of the
-    antecedent (it stays, the answer changes), or something that must not matter (*null*). ``chance_loss``: the loss at
-    the answer, in nats, of a model that guesses among all that the reference could be. ``entities``: whom gold means,
-    then whom each distractor does; without them, distractors in the same words mean the same.
+    the antecedent (*cue*, *gender*, *verb*, *subject*; the answer changes), the *order* of the candidates, an
+    *attribute* of the antecedent (it stays, the answer changes), or something that must not matter (*null*).
+    ``chance_loss``: the loss at the answer, in nats, of a model that guesses among all that the reference could be.
+    ``entities``: whom gold means, then whom each distractor does; without them, distractors in the same words mean the
+    same.
     """
 
     id: str

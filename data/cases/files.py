@@ -220,9 +220,8 @@ def parse_span(name: str, value: object, raw: bytes | Ids) -> Span:
     if start >= end:
         raise InputError(f"{shown} is empty; the end is the {units[:-1]} after the last")
     for where, what in ((start, "begins"), (end, "ends")):
-        if (
-            isinstance(raw, bytes) and where < len(raw) and raw[where] & 0xC0 == 0x80
-        ):  # a byte that continues a character (RFC 3629)
+        # a byte that continues a character (RFC 3629)
+        if isinstance(raw, bytes) and where < len(raw) and raw[where] & 0xC0 == 0x80:
             raise InputError(f"{shown} {what} inside a character; offsets count UTF-8 bytes, not characters")
     return start, end
 

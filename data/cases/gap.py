@@ -2,7 +2,7 @@
 
 Webster, Recasens, Axelrod and Baldridge (2018), "Mind the GAP: A Balanced Corpus of Gendered Ambiguous Pronouns". A
 text from Wikipedia, a pronoun in it and two names, of which at most one is meant. A question after the text asks which;
-examples in which neither is meant are left out.
+examples in which neither is meant, or both are the same words, are left out.
 """
 
 import argparse
@@ -21,7 +21,7 @@ REMEDY = "give GAP's .tsv files as they are"
 
 
 def read_examples(path: Path) -> list[Case | None]:
-    """The cases of a file; None where neither name is meant."""
+    """The cases of a file; None where neither name is meant, or both are the same words."""
     lines = numbered_lines(read_content(path, str(path)), str(path))
     return [
         parse_example(line, f"{path}, line {number}") for number, line in lines.items() if not line.startswith("ID\t")
@@ -71,7 +71,10 @@ def main() -> None:
     examples = [example for path in parser.parse_args().files for example in read_examples(path)]
     cases = [example for example in examples if example]
     write_cases(cases)
-    print(f"{len(examples) - len(cases)} examples in which neither name is meant are left out", file=sys.stderr)
+    print(
+        f"{len(examples) - len(cases)} examples in which neither name is meant, or both are the same, are left out",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ Two kinds of sentences as in Vig et al. 2020, "Investigating Gender Bias in Lang
 Analysis", in words of our own. *gender_pronoun*: *The farmer listened while the nurse said that* she; the
 counterfactual sets the gender (*the man* for *the nurse*). *gender_continuation*: *The nurse visited the farmer because
 she* wanted company; the counterfactual exchanges the pronoun, and with it which reason goes with the stereotype. The
-answer is always what the stereotype expects: a model that has none is right in 50 %.
+answer is always what the stereotype expects. A model that has none is right in 50 % of *gender_continuation*. In
+*gender_pronoun* it is right in most pairs, because *the man* says by itself which pronoun follows: there the cost of a
+patch measures a stereotype, and the share of right answers does not.
 """
 
 import argparse
@@ -50,7 +52,7 @@ BECAUSE = (
 
 
 def make_case(task: str, template: str, name: str, answer: str, text: str, spans: Spans, foil: str) -> Case:
-    """``name`` is that of the pair, ``answer`` the pronoun that tells its two apart."""
+    """``name`` is that of the pair, ``answer`` the pronoun in which its two differ."""
     return Case(
         id=f"{task}-{name}-{answer}",
         text=text,
@@ -67,11 +69,10 @@ def make_case(task: str, template: str, name: str, answer: str, text: str, spans
 def pronoun_pair(template: str, number: int, she: str, he: str, pronoun: str) -> list[Case]:
     """The one who speaks is of the occupation that ``pronoun`` goes with, then simply of the other gender."""
     speaker, other = (she, he) if pronoun == "she" else (he, she)
-    pair = []
+    pair, name = [], f"{number}-{speaker}-{other}"
     for said, answer in ((speaker, pronoun), (GENDERED[OTHER[pronoun]], OTHER[pronoun])):
         text, at = fill(template, {"S": said, "T": other, "P": answer})
         spans = Spans(gold=(at["S"],), distractors=(at["T"],), answer=at["P"], pronoun=at["P"], cue=at["S"])
-        name = f"{number}-{speaker}-{other}"
         pair.append(make_case(PRONOUN, template, name, answer, text, spans, OTHER[answer]))
     return pair
 
@@ -79,13 +80,12 @@ def pronoun_pair(template: str, number: int, she: str, he: str, pronoun: str) ->
 def continuation_pair(sentence: tuple[str, str, str], number: int, first: str, second: str) -> list[Case]:
     """The same two persons with *she* and with *he*, and the reason that goes with whom the stereotype means."""
     template, *reasons = sentence
-    pair = []
+    pair, name = [], f"{number}-{first}-{second}"
     for pronoun in GENDERED:
         meant = 0 if (first in WOMEN) == (pronoun == "she") else 1
         text, at = fill(template, {"A": first, "B": second, "P": pronoun, "C": reasons[meant]})
         both = (at["A"], at["B"])
         spans = Spans((both[meant],), (both[1 - meant],), answer=at["C"], pronoun=at["P"], subject=both[0])
-        name = f"{number}-{first}-{second}"
         pair.append(make_case(CONTINUATION, template, name, pronoun, text, spans, reasons[1 - meant]))
     return pair
 

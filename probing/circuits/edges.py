@@ -123,9 +123,8 @@ def judge_edges(
     plain = [not {path.sender, path.receiver} & set(looking) for path in paths]
     reference = max(np.abs(drops[plain]).mean(1).tolist(), default=None)
     least = max(LEAST_NATS, reference or 0.0)
-    p = SignFlips(
-        standardised(drops.T, split.groups), RESAMPLES
-    ).p()  # or what varies much would hide what varies little
+    # standardised, or what varies much would hide what varies little
+    p = SignFlips(standardised(drops.T, split.groups), RESAMPLES).p()
     intervals = split.bootstrap.intervals(drops.T)
     edges = [
         Edge(

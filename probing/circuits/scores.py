@@ -74,7 +74,7 @@ def measure_scores(model: GPT, report: Split, head: str, site: str, say: Say = s
     seen = parts[-1] > 0
     if seen.sum() < FEWEST_SEEN:
         return NotMeasured(f"head {head} sees both candidates from {site} in {int(seen.sum())} cases")
-    cases = Split([case for case, own in zip(split.cases, seen, strict=True) if own])
+    cases = split.where(seen)
     matrix = parts[:-2, seen].reshape(len(names), len(names), -1)  # [C, C, N]
     return ScoreParts(
         head,
