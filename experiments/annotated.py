@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.one_line import run
 from data import EncodedCase, split_cases
 from data.cases.case import answer_columns
 from data.cases.coreference import LAST, READ, WINDOW, cases_of
@@ -131,4 +132,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

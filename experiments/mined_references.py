@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.one_line import run
 from data.cases.coreference import Document
 from data.cases.litbank import read_annotated
 from data.cases.mine import GOLD, TASKS, Find, Miner
@@ -63,4 +64,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -62,7 +62,7 @@ def verdict(task: Mapping) -> str:
 
 
 def chosen(task: Mapping | None) -> str:
-    """ "2.3 A-1, 196 of 200, looks, matters" of one run's task."""
+    """One run's task in words: "2.3 A-1, 196 of 200 (then 2.2), looks, matters"."""
     if task is None:
         return "not measured"
     best, stability = task["best"], task["stability"]

@@ -20,7 +20,7 @@ GRID = 2_001  # accuracies that are tried: a twentieth of a percent apart
 
 @dataclass(frozen=True)
 class Power:
-    """What would have been found with a probability of ``share`` in the chosen head, at its site.
+    """What would have been found with this ``probability`` in the chosen head, at its site.
 
     ``choice_accuracy``: this much or more; ``weight_swap_drop``: so many nats or more. None where not even the most
     would have been, or where no effect was measured.
@@ -28,7 +28,7 @@ class Power:
 
     choice_accuracy: float | None
     weight_swap_drop: float | None
-    share: float = POWER
+    probability: float = POWER
 
 
 def quantile(df: int, share: float) -> float:

@@ -16,7 +16,7 @@ from probing.splits import Split
 
 SEARCHED = 100  # cases on which sets of heads are searched and compared
 CANDIDATES, LARGEST_SET, RANDOM_SETS = 12, 8, 10
-ENOUGH = 0.55  # the search ends where the answer is preferred hardly more often than by chance
+NOT_KNOWN = 0.55  # the search ends where the answer is preferred hardly more often than by chance
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def find_necessary_heads(
         out = tried[order[0]]
         chosen.append(left[order[0]])
         left = [left[i] for i in order[1:CANDIDATES]]
-        if preferred(odds[order[0]].numpy(), judged_by).mean() <= ENOUGH:
+        if preferred(odds[order[0]].numpy(), judged_by).mean() <= NOT_KNOWN:
             break
     needed = [names[k] for k in prune(model, select, chosen, means, judged_by)]
     return quote_sets(model, report, needed, means, judged_by, seed)
@@ -74,7 +74,7 @@ def prune(model: GPT, select: Split, chosen: list[int], means: Tensor, judged_by
         fewer = [other for other in chosen if other != k]
         if fewer:
             odds = measure(model, select.cases, {"set": without_sets(singles[fewer].any(0)[None], means)})["set"]
-            if preferred(odds.numpy(), judged_by).mean() <= ENOUGH:
+            if preferred(odds.numpy(), judged_by).mean() <= NOT_KNOWN:
                 chosen = fewer
     return chosen
 

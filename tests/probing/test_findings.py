@@ -170,7 +170,7 @@ def test_a_choice_and_what_would_have_been_found_are_in_the_file(found):
         "runner_up": None,
     }
     best = task["best"]
-    assert task["power"]["share"] == 0.8
+    assert task["power"]["probability"] == 0.8
     assert task["power"]["weight_swap_drop"] == best["effects"]["weight_swap"]["detectable"]
     assert max(task["baselines"].values()) < task["power"]["choice_accuracy"] < 1
     assert best["matters_p_adj"] == best["effects"]["weight_swap"]["p_adj"] < 0.01
