@@ -182,10 +182,10 @@ def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tup
     dataset = config.get("dataset") if isinstance(config, dict) else None
     dataset = Path(dataset).name if isinstance(dataset, str) else "NAME"
     for folder in (path.parent, path.absolute().parent.parent / "data" / dataset):
-        for file, read_file in ((META, read_characters), (TEXT, characters_of_text)):
+        for file, read_from in ((META, read_characters), (TEXT, characters_of_text)):
             if not os.path.isfile(folder / file) or (file == TEXT and shape.vocab_size >= N_GPT2):
                 continue
-            characters = read_file(folder / file)
+            characters = read_from(folder / file)
             n = len(characters)
             if n > shape.vocab_size or (file == TEXT and n < shape.vocab_size):
                 raise InputError(
