@@ -1,8 +1,9 @@
 """How small an effect would have been found: without it, "not shown to look" cannot be read.
 
-Both verdicts ask for an interval above a bar and for a small p. A true value is *found with power 80 %* if in 80 % of
-such draws of cases both are met. The estimate exceeds its true value less t(.80) standard errors in 80 % of draws; so
-the smallest true value is the smallest estimate that passes both, plus t(.80) standard errors (Cohen 1988, chapter 2).
+Both verdicts ask for an interval above a bar and for a small p; what else they ask for is taken as met. A true value
+is *found with power 80 %* if in 80 % of such draws of cases both are met. The estimate exceeds its true value less
+t(.80) standard errors in 80 % of draws; so the smallest true value is the smallest estimate that passes both, plus
+t(.80) standard errors (Cohen 1988, chapter 2).
 """
 
 from dataclasses import dataclass

@@ -171,7 +171,10 @@ def parse_entities(value: object, n_distractors: int) -> tuple[str, ...]:
             f"entities must be a list of {1 + n_distractors} names, gold's and one of each of spans.distractors, "
             f"not {reprlib.repr(value)}"
         )
-    return tuple(plain_text("entities", name) for name in value)
+    gold, *others = (plain_text("entities", name) for name in value)
+    if gold in others:
+        raise InputError(f"entities name {reprlib.repr(gold)} for gold and for a distractor, which is another one")
+    return gold, *others
 
 
 def parse_spans(record: object, raw: bytes | Ids, foil: bytes | Ids) -> Spans:

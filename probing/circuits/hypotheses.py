@@ -4,7 +4,8 @@ Two of the idealised tests of Shi et al. 2024, "Hypothesis testing the circuit h
 *minimality*, with heads where they have edges. In both the null hypothesis speaks for the set, so that only a rejection
 says something; that it is not rejected proves nothing. A score is log P(answer) - log P(foil).
 
-The independent unit is a pair of counterfactuals, whose scores are averaged. p is exact, of a binomial distribution.
+The independent unit is a pair of counterfactuals, whose scores are averaged. p is exact, of a binomial distribution; it
+is too small where pairs are about the same words and resemble each other.
 """
 
 from collections.abc import Sequence

@@ -120,6 +120,7 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"chance_loss": float("nan")}, "chance_loss must be nats"),
         ({"chance_loss": True}, "chance_loss must be nats"),
         ({"entities": ["one"]}, "entities must be a list of 2 names, gold's and one of each of spans.distractors"),
+        ({"entities": ["one", "one"]}, "entities name 'one' for gold and for a distractor"),
         ({"entities": ["one", 2]}, "entities must be a text that is not empty, not 2"),
         ({"chance_loss": 10**400}, "chance_loss must be nats"),
         ({"foil": "Tom"}, "foil 'Tom' is the answer itself"),
