@@ -5,7 +5,7 @@ An effect is the mean drop of log P(answer) - log P(foil), in nats, with an inte
 own site, and at A-1. Beside it stands the drop of log P(answer) alone, which also grows where both lose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,49 +91,30 @@ def measure_effects(
     is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.
     ``n_tasks``: of the probe, for all of which the p of weight swaps are adjusted.
     """
-    cases, singles = split.cases, single_heads(model)
-    heads_at_sites = [*sites.items(), *((name, "A-1") for name, site in sites.items() if site != "A-1")]
-    paths = [np.array(paths_to_answer(model, cases, *head_at_site)) for head_at_site in heads_at_sites]
-    changes = [
-        Change(*head_at_site, path, own=i < len(sites))
-        for i, (head_at_site, path) in enumerate(zip(heads_at_sites, paths, strict=True))
-    ]
-    made = [change for change in changes if change.path.any()]
-    kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(cases) else ()))
+    fewer, singles, read = split.part(FEWER), single_heads(model), Batch.answers
+    made = changes_at_sites(model, split, sites)
     heads, where = [change.head for change in made], [change.site for change in made]
-    read = Batch.answers
+    kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(split.cases) else ()))
     # pyrefly: ignore [bad-argument-type] all of these changes are at a site
-    jobs: dict[str, Job] = {kind: at_sites(model, cases, heads, where, kind, read) for kind in kinds}
+    jobs: dict[str, Job] = {kind: at_sites(model, split.cases, heads, where, kind, read) for kind in kinds}
     jobs |= {"mean_ablation": without_sets(singles, means, read), "resample_ablation": resampled(singles, seed, read)}
     on_fewer: dict[str, Job] = {
         "zero_ablation": without_sets(singles, torch.zeros_like(means), read),
         "mean_ablation_per_position": without_sets(singles, means_per_position, read),
     }
-
-    def answers(split: Split, jobs: dict[str, Job], say: Say) -> dict[str, np.ndarray]:
-        jobs = jobs | {"clean": lambda batch: read(batch, batch.clean_logits)}
-        return {kind: values.double().numpy() for kind, values in measure(model, split.cases, jobs, say).items()}
-
-    def compared(split: Split, answers: dict[str, np.ndarray]) -> Effects:
-        whole = [Change(name, None, np.ones(len(split.cases), dtype=bool), own=True) for name in sites]
-        return {
-            kind: compare(
-                made if kind in kinds else whole,
-                answers["clean"][0],
-                after,
-                looking,
-                split,
-                counterfactuals=kind in FROM_THE_COUNTERFACTUAL,
-            )
-            for kind, after in answers.items()
-            if kind != "clean"
-        }
-
-    every, fewer = answers(split, jobs, say), split.part(FEWER)
-    effects = compared(split, every) | compared(fewer, answers(fewer, on_fewer, silent))
+    every, some = measure_answers(model, split, jobs, say), measure_answers(model, fewer, on_fewer, silent)
+    changes = dict.fromkeys(jobs, changes_of_heads(sites, split)) | dict.fromkeys(kinds, made)
+    effects = compare_all(every, changes, looking, split)
+    effects |= compare_all(some, dict.fromkeys(on_fewer, changes_of_heads(sites, fewer)), looking, fewer)
     swapped = (every["clean"] - every["weight_swap"])[..., 0]
     effects["weight_swap"] = with_p(effects["weight_swap"], made, swapped, split, n_tasks)
     return effects
+
+
+def measure_answers(model: GPT, split: Split, jobs: dict[str, Job], say: Say) -> dict[str, np.ndarray]:
+    """Log-odds and log P(answer) [V, N, 2] after each of ``jobs``, and "clean" [1, N, 2] without any."""
+    jobs = jobs | {"clean": lambda batch: batch.answers(batch.clean_logits)}
+    return {kind: values.double().numpy() for kind, values in measure(model, split.cases, jobs, say).items()}
 
 
 @dataclass(frozen=True)
@@ -147,6 +128,32 @@ class Change:
     site: str | None
     path: np.ndarray
     own: bool
+
+
+def changes_at_sites(model: GPT, split: Split, sites: dict[str, str]) -> list[Change]:
+    """Each head at its own one of ``sites``, then at A-1 for the reference; only where that can reach some answer."""
+    at = [*sites.items(), *((head, "A-1") for head, site in sites.items() if site != "A-1")]
+    changes = [
+        Change(head, site, np.array(paths_to_answer(model, split.cases, head, site)), own=site == sites[head])
+        for head, site in at
+    ]
+    return [change for change in changes if change.path.any()]
+
+
+def changes_of_heads(heads: Iterable[str], split: Split) -> list[Change]:
+    """Each head in every row."""
+    return [Change(head, None, np.ones(len(split.cases), dtype=bool), own=True) for head in heads]
+
+
+def compare_all(
+    answers: dict[str, np.ndarray], changes: dict[str, list[Change]], looking: Sequence[str], split: Split
+) -> Effects:
+    """The effects of the ``changes`` that each kind of intervention made, from what ``measure_answers`` gives."""
+    clean = answers["clean"][0]
+    return {
+        kind: compare(made, clean, answers[kind], looking, split, counterfactuals=kind in FROM_THE_COUNTERFACTUAL)
+        for kind, made in changes.items()
+    }
 
 
 def compare(
