@@ -83,7 +83,7 @@ def main(command: ProbeCommand) -> None:
             findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
     print_findings(findings, console)
     if command.circuits and not any(result.resolved for result in findings.tasks):
-        console.print("note   circuits=true: the model resolves no task, so that there are no sets of heads to measure")
+        console.print("note   circuits=true: the model resolves no task, so no sets of heads are measured")
     folder = run / "probe"
     folder.mkdir(exist_ok=True)
     files = write_files(findings, folder)  # first, so that a full disk or failing dynamics costs nothing

@@ -50,7 +50,7 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
     run, device, prompt = Path(command.run), model.embed.weight.device, command.prompt or ""
     ids = tokenizer.encode_document(prompt).tolist()
     if not ids:
-        raise InputError(f"run={run}: its tokens have none that a text begins with; give prompt=...")
+        raise InputError(f"run={run}: it has no end token to begin a text with; give prompt=...")
     require_memory_for_texts(model, len(ids), command, device)
     samples = [[] for _ in range(command.n)]
     live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens

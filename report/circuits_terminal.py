@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from common.visible import visible_name
 from probing.circuits import Sufficiency
 from probing.circuits.hypotheses import Equivalence
+from probing.circuits.sufficient import ENOUGH
 from probing.tasks import TaskResult
 
 
 def sufficiency_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
-    """How few heads suffice in each task, where that was measured."""
+    """Which few heads suffice in each task, where that was measured."""
     for result in tasks:
         if found := result.sufficient:
             yield f"sufficient  {visible_name(result.name)}: {enough_heads(found)}"
@@ -25,8 +26,12 @@ def enough_heads(found: Sufficiency) -> str:
         f"{len(found.heads)} of {found.n_heads} heads bring {found.share:.0%} ({100 * low:.0f}-{100 * high:.0f}) "
         f"of the log-odds back: {' '.join(found.heads)}",
         f"equivalent to the whole model: {verdict(found.circuit)}",
-        *([f"not needed: {' '.join(superfluous)}"] if superfluous else []),
-        *([] if found.reached else [f"no set of the {found.largest} most promising brings more"]),
+        *([f"superfluous: {' '.join(superfluous)}"] if superfluous else []),
+        *(
+            []
+            if found.reached
+            else [f"no set of the {found.largest} heads tried reaches {ENOUGH:.0%} where sets are chosen"]
+        ),
     ]
     return "; ".join(parts)
 

@@ -22,7 +22,7 @@ function describeEdges({ resolved, edges: found }) {
   if (found.not_measured) return `Not measured: ${found.not_measured}.`;
   const counting = countingEdges(found);
   const most = found.reference === null ? "" : ` Between heads that do not look: ${nats(found.reference)} nats at most.`;
-  if (!counting.length) return `No edge of ${found.measured} counts.${most}`;
+  if (!counting.length) return `None of ${found.measured} edges counts.${most}`;
   const left = counting.length > MOST_ARROWS ? ` The strongest ${MOST_ARROWS} of ${counting.length} are drawn.` : "";
   return `${edgeInWords(counting[0])}.${most}${left}`;
 }
@@ -90,7 +90,7 @@ function drawEdges(names, found, best, boxWidth, onpoint) {
   const widest = Math.max(...byLayer(shown.map((name) => ({ layer: name.split(".")[0] }))).map(([, own]) => own.length));
   const step = width / widest;
   const radius = Math.min(20, step / 2 - 1);
-  const node = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "who feeds whom" });
+  const node = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "which head feeds which" });
   const arrows = edges.toReversed().map((edge) => [drawArrow(edge, at, edges[0].drop, { radius, step, gap }, onpoint), edge]);
   node.append(...arrows.map(([group]) => group));
   for (const [name, [x, y]] of at) {
@@ -175,14 +175,14 @@ function edgesSection(view, found) {
         h(
           "p",
           { class: "what" },
-          `${edges.measured} edges, over ${edges.cases} cases${edges.edges.length < edges.measured ? `; the strongest ${edges.edges.length} are listed` : ""}. Negative control, heads exchanged only where both texts are still the same: ${nats(edges.negative_control, 4)} nats at most; it must be 0.`,
+          `${edges.measured} edges, over ${edges.cases} cases${edges.edges.length < edges.measured ? `; the strongest ${edges.edges.length} are listed` : ""}. Negative control, heads exchanged only at tokens before the texts differ: ${nats(edges.negative_control, 4)} nats at most; it must be 0.`,
         ),
       );
   });
   return section(
     "edges",
-    "Who feeds whom",
-    "What a later head reads from an earlier one: the earlier head's contribution to a query, key or value is exchanged for the one in the counterfactual, on the direct path alone. Nats: how far log P(answer) - log P(foil) falls. Arrows are drawn where that is sure, and more than between heads that do not look.",
+    "Which head feeds which",
+    "What a later head reads from an earlier one: the earlier head's contribution to its query, key or value is replaced by the one in the counterfactual, on the direct path alone. Nats: how far log P(answer) − log P(foil) falls. An arrow is an edge that counts: its whole interval is above 0, its p below 0.01, and its mean above 0.1 nats and above every path between two heads that do not look.",
     sentence,
     figure,
     details,

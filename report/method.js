@@ -3,15 +3,15 @@
 const TERMS = {
   Site: "A causal model cannot look ahead, so a head is measured at several words: before the pronoun (P-1), at the pronoun (P), at the cue (C), at the word that predicts the answer (A-1), and at the answer (A), where no head is chosen.",
   "Choice accuracy":
-    "The share of cases in which the head gives what is meant more attention than the other candidate; ties count one half. Mass is the attention that what is meant gets; “× uniform” is mass as a multiple of what uniform attention would give it, “× untrained” of what the heads of the same layer of eight untrained networks do.",
+    "The share of cases in which the head gives what is meant more attention than the other candidate; ties count one half. Mass is the attention that what is meant gets; “× uniform” is mass as a multiple of what uniform attention would give it, “× untrained” of what the heads of the same layer in eight untrained networks give it.",
   Looks:
     "Four conditions: the model itself resolves the task; the lower end of the head's interval is above every baseline; its p, adjusted for all heads and sites, is below 0.01; its mass is at least what uniform attention would give.",
   Matters:
-    "A weight swap exchanges the head's attention to the two candidates and changes nothing else. Its cost is the fall of log P(answer) − log P(foil), in nats. The head matters if the whole interval of this cost is above 0.1 nats and above the average size of the same swap's effect, up or down, in every head that does not look; and if its p, adjusted for all heads and all tasks, is below 0.01.",
+    "A weight swap exchanges the head's attention to the two candidates and changes nothing else. Its cost is the fall of log P(answer) − log P(foil), in nats. A head that looks matters if the whole interval of this cost is above 0.1 nats and above the mean size of the same swap's effect, up or down, in every head that does not look, and if its p, adjusted for all heads and all tasks, is below 0.01.",
   "Chosen again":
-    "The choice of each head, repeated on 200 resamples of whole templates, or of whole groups of words, of the cases that heads are chosen on: in how many the same head comes out, and which other comes out most often. Of the two, the way in which it comes out less often.",
+    "The choice of the head is repeated on 200 resamples of the cases that heads are chosen on: in how many the same head comes out, and which other comes out most often. Whole templates are resampled, then whole groups of words; of the two, the smaller number is given.",
   "Would have been found":
-    "What is not shown may still be there. This is the smallest choice accuracy, or effect of a weight swap, of which these cases would have shown in four of five draws that the head looks, or matters.",
+    "What is not shown may still be there. This is the smallest choice accuracy (for looks) or effect of a weight swap (for matters) that would have been found in four of five draws of as many cases.",
   Interval:
     "95 %, over templates and over groups of words, whichever is wider; never narrower than the exact binomial interval.",
   "Negative control":
@@ -63,7 +63,7 @@ function methodSection(found) {
   return section(
     "method",
     "How this was measured",
-    "docs/how-heads-are-measured.md has the formulas and says what may be concluded.",
+    "docs/how-heads-are-measured.md and docs/circuits.md have the formulas and say what may be concluded.",
     h("dl", {}, list({ ...(found.text ? TEXT_TERMS : {}), ...ofTasks, ...limits })),
     h("h3", {}, "This run"),
     h("dl", {}, list(factsOf(found))),

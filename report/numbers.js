@@ -76,7 +76,7 @@ function numbersSection(view, { heads, page }) {
   return section(
     "numbers",
     "All numbers",
-    "Heads are chosen on one set of cases and reported on another; intervals are 95 %. Chosen again: in how many resamples of the first set the same head would have been chosen. Beside what is not shown: what these cases would have shown in four of five draws. The files have every head, every intervention and every site.",
+    "Heads are chosen on one set of cases and reported on another; intervals are 95 %. Chosen again: in how many resamples of the first set the same head would have been chosen, and which other most often. Beside what is not shown: the smallest value that would have been found in four of five draws of as many cases. The files have every head, every intervention and every site.",
     node,
     notes,
     h(

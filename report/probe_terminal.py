@@ -45,7 +45,7 @@ FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
 KNOWN_HEADS_CAPTION = (
     "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
     "patching them costs. With GPT-2's own weights this checks the probe against the literature; with any others, "
-    "ranks are whatever they happen to be."
+    "ranks mean nothing."
 )
 
 
@@ -226,7 +226,7 @@ def edge_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
     """Which head feeds which, a line a task; nothing where that was not measured in any."""
     known = [(result.name, result.edges) for result in tasks if result.edges is not None]
     if known:
-        yield "\nwhich head feeds which: nats lost without what one writes into the query, key or value of another"
+        yield "\nwhich head feeds which: what it writes into query, key or value of another, and nats lost without it"
     for name, found in known:
         yield f"{visible_name(name)}: {edges_in_words(found)}"
 
@@ -240,7 +240,7 @@ def edges_in_words(found: Edges | NotMeasured) -> str:
         into = f"{edge.sender} ({INPUTS_IN_WORDS[edge.input]}, {edge.drop:.1f} nats)"
         fed.setdefault(edge.receiver, []).append(into)
     parts = [f"{receiver} is fed by {', '.join(senders[:SENDERS])}" for receiver, senders in fed.items()]
-    return "; ".join(parts) or f"no edge counts of {len(found.edges)}"
+    return "; ".join(parts) or f"none of {len(found.edges)} edges counts"
 
 
 def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:

@@ -18,8 +18,8 @@ function describeScores({ resolved, score_parts: found }) {
   const { head, site, total, distance } = found;
   const [[query, key, most]] = strongestPairs(found, 1);
   const times = thousands(+Math.exp(total.mean).toPrecision(2));
-  const share = distance === null ? "" : ` Distance makes ${signed(distance.mean)} of it.`;
-  return `At ${site}, head ${head} scores what is meant ${nats(total.mean)} higher than the other candidate (${natsInterval(total.ci)}): ${times} times the weight.${share} The largest share, ${signed(most)}, comes from ${partName(query)} in the query with ${partName(key)} in the key.`;
+  const share = distance === null ? "" : ` Distance adds ${signed(distance.mean)}.`;
+  return `At ${site}, head ${head} scores what is meant ${nats(total.mean)} higher than the other candidate (${natsInterval(total.ci)}): ${times} times the weight.${share} The largest part, ${signed(most)}, comes from ${partName(query)} in the query with ${partName(key)} in the key.`;
 }
 
 /** One side's parts as bars, the largest first, those left out added up. */
@@ -67,7 +67,7 @@ const MOST_COLUMNS = 40; // of a table
 function scoresDetails(task, found) {
   if (found.matrix.length <= MOST_COLUMNS) return scoresTable(task, found);
   const rows = strongestPairs(found, MOST_COLUMNS).map(([query, key, mean]) => [partName(query), partName(key), nats(mean)]);
-  return table(`The largest shares of the score difference in ${words(task)}`, ["query", "key", "mean"], rows);
+  return table(`The largest parts of the score difference in ${words(task)}`, ["query", "key", "mean"], rows);
 }
 
 function scoresSection(view, { heads }) {
@@ -87,7 +87,7 @@ function scoresSection(view, { heads }) {
   return section(
     "scores",
     "Why it looks",
-    "The score of the candidate that is meant less that of the other, before the softmax, of the task's chosen head: split exactly into what each part of the model has written into the query, and into the key. A difference of 1 is 2.7 times the weight. Ranges are 95 % intervals.",
+    "The score difference of the task's chosen head: its score (before the softmax) of the candidate that is meant less that of the other, split exactly into what each part of the model has written into the query and into the key. A difference of 1 is 2.7 times the weight. Ranges are 95 % intervals.",
     sentence,
     lists,
     details,

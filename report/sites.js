@@ -87,7 +87,7 @@ function describeChoice(found) {
   const { best, stability } = found;
   if (!stability) return "";
   const others = Object.entries(stability.heads).filter(([name]) => name !== best.head);
-  const again = ` Head ${best.head} was chosen for this task, and is so in ${stability.same_head} of ${stability.resamples} resamples of the cases that heads are chosen on`;
+  const again = ` Head ${best.head} was chosen for this task, and again in ${stability.same_head} of ${stability.resamples} resamples of the cases that heads are chosen on`;
   const rest = others.map(([name, times]) => `${name} in ${times}`).join(", ");
   const least = wouldBeFound(found);
   const verdict = verdictOf(found, best) ? "that it matters is not shown" : "that it looks is not shown";

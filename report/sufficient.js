@@ -1,4 +1,4 @@
-/* How few heads suffice: what sets of heads do when all other heads are replaced by their means. */
+/* Which few heads suffice: what sets of heads do when all other heads are replaced by their means. */
 
 const ORDERS = {
   greedy: { kind: "chosen", text: "greedy: always the head that helps most" },
@@ -24,8 +24,8 @@ function sufficientSection(view, { heads }) {
   });
   return section(
     "sufficient",
-    "How few heads suffice",
-    "Only some heads are kept; the output of every other head is replaced by its mean. Log-odds of the answer to the foil, in nats, against how many heads are kept, for four orders in which heads can be added. Orders are made on one set of cases and measured on another.",
+    "Which few heads suffice",
+    "Some heads are kept; the output of every other head is replaced by its mean. Log-odds of the answer to the foil, in nats, against how many heads are kept, for four orders in which heads are added. Orders are made on one set of cases and measured on another.",
     figure,
     findings,
     numbers,
@@ -83,10 +83,10 @@ const pValue = (p) => (p < 0.001 ? "p < 0.001" : `p ${+p.toPrecision(2)}`);
 /** The smallest set, the areas and the tests, each in a sentence or two. */
 function aboutSets(found) {
   const { heads, n_heads: all, share, share_ci: ci, reached, enough, curves, largest } = found;
-  const limit = largest < all ? [`Only the ${largest} most promising of ${all} heads were tried.`] : [];
+  const limit = largest < all ? [`Only the ${largest} of ${all} heads with the largest effects alone were tried, necessary heads first.`] : [];
   if (share === null)
     return ["All heads together do not surely raise the log-odds of the answer, so no share is quoted.", ...limit];
-  const goal = reached ? "" : ` No set reached ${percent(enough)} where they were chosen.`;
+  const goal = reached ? "" : ` No set reaches ${percent(enough)} on the cases that sets are chosen on.`;
   const areas = Object.keys(ORDERS).map((name) => {
     const { area, area_ci: ends } = curves[name];
     return `${name} ${area.toFixed(2)} (${natsInterval(ends)})`;
@@ -105,13 +105,13 @@ function aboutTests({ circuit, complement, members, epsilon, quantile }) {
   const superfluous = members.filter((member) => member.superfluous).map(({ head, p }) => `${head} (${pValue(p)})`);
   const costs = members.map(({ head, drop }) => `${head} ${nats(drop, 1)}`).join(", ");
   const needed = superfluous.length
-    ? `Not needed: ${superfluous.join(", ")}.`
-    : "That each is needed is not rejected for any of them, which proves nothing.";
+    ? `Superfluous: ${superfluous.join(", ")}.`
+    : "None is shown to be superfluous, which proves nothing.";
   return [
-    `As good as the whole model, that is, better or worse with a chance of 1/2 ± ${epsilon}? These heads alone: ${result(circuit)}. All other heads alone: ${result(complement)}.`,
+    `Equivalence: do they score higher than the whole model in half of the pairs (1/2 ± ${epsilon})? These heads alone: ${result(circuit)}. All other heads alone: ${result(complement)}.`,
     members.length
-      ? `Is each of them needed, that is, does taking it out change more than taking a random head out of a larger random set, in at least ${percent(quantile)} of draws? ${needed} Taking each out costs, in nats: ${costs}.`
-      : "No other head is left to compare its members with.",
+      ? `Minimality: does taking one of them out change the log-odds more than taking a random head out of a larger set, in at least ${percent(quantile)} of draws? ${needed} Taking each out costs, in nats: ${costs}.`
+      : "Minimality is not tested: no other head is left to compare with.",
   ];
 }
 

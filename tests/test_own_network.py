@@ -74,7 +74,7 @@ def test_its_heads_are_measured_on_cases_of_ids(run, script, capsys):
 def test_what_it_has_no_text_or_no_corpus_for_is_refused_in_a_line(run, error_of):
     Path("some.txt").write_text("A B 1\n" * 100)
     assert error_of("sample", "run=run") == (
-        "error: run=run: its tokens have none that a text begins with; give prompt=..."
+        "error: run=run: it has no end token to begin a text with; give prompt=..."
     )
     assert error_of("sample", "run=run", "prompt=A b") == (
         "error: 'b' is no name of a token; give names with one space between them (A, B, C, ...)"

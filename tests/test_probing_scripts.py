@@ -38,7 +38,7 @@ def test_ones_own_cases_are_measured_as_stories_are(script, finished_run, case_f
     assert {task["sufficient"] for task in found["tasks"].values()} == {None}
     out = capsys.readouterr().out
     assert "40 cases to select, 40 to report" in out
-    assert "note   circuits=true: the model resolves no task, so that there are no sets of heads to measure" in out
+    assert "note   circuits=true: the model resolves no task, so no sets of heads are measured" in out
 
 
 def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_run, capsys):

@@ -110,7 +110,7 @@ def mentions_in(sentence: Sequence[tuple[int, list[str]]], source: str) -> Itera
         for mark in () if columns[-1] in NONE else columns[-1].split("|"):
             match = re.fullmatch(r"(\()?([^()]+)(\))?", mark)
             if not match or not (match[1] or match[3]):
-                raise InputError(f"{source}, line {number}: {columns[-1]!r} is no mention; write (3, 3) or (3)")
+                raise InputError(f"{source}, line {number}: {columns[-1]!r} is no mention; write '(3', '3)' or '(3)'")
             entity = match[2]
             if match[1]:
                 opened.setdefault(entity, []).append((number, i))

@@ -168,7 +168,7 @@ def parse_entities(value: object, n_distractors: int) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list) or len(value) != 1 + n_distractors:
         raise InputError(
-            f"entities must be a list of {1 + n_distractors} names, gold's and one of each of spans.distractors, "
+            f"entities must be a list of {1 + n_distractors} names, gold's, then one for each of spans.distractors, "
             f"not {reprlib.repr(value)}"
         )
     gold, *others = (plain_text("entities", name) for name in value)
@@ -200,7 +200,10 @@ def parse_spans(record: object, raw: bytes | Ids, foil: bytes | Ids) -> Spans:
     check_positions(parsed)
     if raw[slice(*parsed.answer)] == foil:
         shown = foil.decode() if isinstance(foil, bytes) else list(foil)
-        raise InputError(f"foil {reprlib.repr(shown)} is the answer itself; give the word had it been the other")
+        raise InputError(
+            f"foil {reprlib.repr(shown)} is the answer itself; give what the answer would be if the other candidate "
+            "were meant"
+        )
     return parsed
 
 

@@ -49,9 +49,9 @@ def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
     except InputError:  # of names that stand for no token
         raise
     except ValueError:
-        remedy = "tokens end; put one more" if case.tokens else "text ends; put a full stop"
+        remedy = "tokens; put one more" if case.tokens else "text; put a full stop"
         raise InputError(
-            f"answer {answer!r} and foil {case.foil!r} part only where the {remedy} after the answer"
+            f"answer {answer!r} and foil {case.foil!r} differ only after the end of the {remedy} after the answer"
         ) from None
     gold = list(zip(case.spans.gold, encoded.gold, strict=True))
     distractors = list(zip(case.spans.distractors, encoded.distractors, strict=True))

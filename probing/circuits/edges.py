@@ -1,4 +1,4 @@
-"""Who feeds whom: what an earlier head writes into the query, key or value of a later one, and what hangs on it.
+"""Which head feeds which: what an earlier head writes into the query, key or value of a later one, and its effect.
 
 Path patching of the direct path alone (Wang et al. 2022, "Interpretability in the Wild", section 3.1; Goldowsky-Dill et
 al. 2023, "Localizing model behavior with path patching"). A later layer reads the residual stream; the sender's

@@ -73,7 +73,8 @@ def measure_scores(model: GPT, report: Split, head: str, site: str, say: Say = s
     parts = measured["parts"].double().numpy()  # [C * C + 2, N]
     seen = parts[-1] > 0
     if seen.sum() < FEWEST_SEEN:
-        return NotMeasured(f"head {head} sees both candidates from {site} in {int(seen.sum())} cases")
+        few = f"in {int(seen.sum())} cases, of {FEWEST_SEEN} needed"
+        return NotMeasured(f"head {head} sees both candidates from {site} {few}")
     cases = split.where(seen)
     matrix = parts[:-2, seen].reshape(len(names), len(names), -1)  # [C, C, N]
     return ScoreParts(

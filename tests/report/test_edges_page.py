@@ -1,4 +1,4 @@
-"""Who feeds whom, and why a head looks: the pictures on the page of a probe have the numbers of heads.json."""
+"""Which head feeds which, and why a head looks: the pictures on the page of a probe have the numbers of heads.json."""
 
 import json
 import re
@@ -114,7 +114,7 @@ def test_pointer_and_keyboard_show_an_edges_numbers(page):
     ("edges", "text"),
     [
         (NotMeasured("no <b>head</b> comes before"), "Not measured: no <b>head</b> comes before."),
-        (made_edges(1), "No edge of 1 counts. Between heads that do not look: 0.25 nats at most."),
+        (made_edges(1), "None of 1 edges counts. Between heads that do not look: 0.25 nats at most."),
     ],
 )
 def test_where_there_is_no_edge_the_page_says_why(open_page, write, edges, text):

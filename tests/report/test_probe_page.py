@@ -148,7 +148,7 @@ def test_what_is_not_shown_stands_beside_what_would_be_found(
     assert cells[2] == "143 (0.1)"
     assert plain(cells[-1]) == f"{verdict} have been found"
     note = plain(page.locator("#sites figcaption").inner_text())
-    assert f"Head {MATTERS} was chosen for this task, and is so in 143 of 200 resamples" in note
+    assert f"Head {MATTERS} was chosen for this task, and again in 143 of 200 resamples" in note
     assert note.endswith(f"(0.1 in 57). That {sentence} not shown: {verdict.split('; ')[1]} have been found.")
 
 

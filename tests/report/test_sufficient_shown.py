@@ -1,4 +1,4 @@
-"""How few heads suffice, on the page and in the terminal: what is shown is what was measured."""
+"""Which few heads suffice, on the page and in the terminal: what is shown is what was measured."""
 
 import io
 import json
@@ -67,7 +67,7 @@ def test_the_set_the_areas_and_the_tests_are_there_in_words(page, found):
     assert f"greedy {found['curves']['greedy']['area']:.2f} (" in text
     assert "These heads alone: higher log-odds in 10 of 20 pairs of counterfactuals, p 1: not rejected" in text
     assert "All other heads alone: higher log-odds in 0 of 20 pairs of counterfactuals, p < 0.001: rejected" in text
-    assert "not rejected for any of them, which proves nothing" in text
+    assert "None is shown to be superfluous, which proves nothing" in text
 
 
 def test_the_table_has_every_size(page, found):
@@ -104,13 +104,13 @@ def test_a_line_a_task_is_printed(findings, tmp_path):
     assert tasks[UNRESOLVED]["sufficient"] is None
 
 
-def test_what_was_not_reached_or_is_not_needed_is_printed(sufficient):
+def test_what_was_not_reached_or_is_superfluous_is_printed(sufficient):
     members = [replace(member, superfluous=True) for member in sufficient.members]
     worse = Equivalence(better=1, pairs=20, p=0.012, rejected=True)
     text = enough_heads(replace(sufficient, reached=False, members=tuple(members), circuit=worse))
     assert "equivalent to the whole model: rejected, p .012" in text
-    assert f"not needed: {' '.join(sufficient.heads)}" in text
-    assert text.endswith("no set of the 4 most promising brings more")
+    assert f"superfluous: {' '.join(sufficient.heads)}" in text
+    assert text.endswith("no set of the 4 heads tried reaches 90% where sets are chosen")
     assert "do not surely raise" in enough_heads(replace(sufficient, share=None, share_ci=None))
 
 

@@ -68,7 +68,7 @@ REFUSED = {
     "tokens must be a list of token ids, whole numbers from 0 on, not 'e4 e5'": {"tokens": "e4 e5"},
     "foil must be a token id or a list of them, whole numbers from 0 on, not 'e4'": {"foil": "e4"},
     "foil must be a token id or a list of them, whole numbers from 0 on, not -1": {"foil": -1},
-    "foil [3] is the answer itself; give the word had it been the other": {"foil": 3},
+    "foil [3] is the answer itself; give what the answer would be if the other candidate were meant": {"foil": 3},
     "text and tokens are both there; a case has one of them": {"text": "e4 e5"},
     "text is missing": {"tokens": None},
     "spans.answer [3, 5] ends after the tokens (4 tokens)": {"spans_answer": [3, 5]},
@@ -92,7 +92,7 @@ def test_what_is_wrong_with_a_line_of_ids_is_reported_in_one(reason):
         ({"foil": 99}, "foil has 99; the ids of this run's tokens are 0 to 8"),
         (
             {"foil": [3, 0]},
-            "answer '3' and foil (3, 0) part only where the tokens end; put one more after the answer",
+            "answer '3' and foil (3, 0) differ only after the end of the tokens; put one more after the answer",
         ),
     ],
 )

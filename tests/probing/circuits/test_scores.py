@@ -244,7 +244,7 @@ def test_what_a_head_does_not_see_and_linear_attention_are_left_out(encoded, sto
     split = Split(encoded)
     short = loud_model(GPTConfig(stories.tokenizer.vocab_size, attention="W", window=2, **shape))
     assert measure_scores(short, split, "1.0", "A-1") == NotMeasured(
-        "head 1.0 sees both candidates from A-1 in 0 cases"
+        "head 1.0 sees both candidates from A-1 in 0 cases, of 20 needed"
     )
     linear = loud_model(GPTConfig(stories.tokenizer.vocab_size, attention="FL", **shape))
     reason = "head 1.0 is one of linear attention, whose weights are not made of scores"
