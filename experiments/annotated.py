@@ -53,7 +53,9 @@ def behaviour_row(model: GPT, report: Split) -> list[str]:
 
 
 def gain(split: Split, more: np.ndarray) -> str:
-    """The mean of ``more`` [N], what one predictor is right and another is not, in points, with its interval."""
+    """How much more often one predictor is right than another, in points, with its interval; ``more`` [N]: the
+    difference of their choices in each case.
+    """
     low, high = split.bootstrap.interval(more)
     return f"{100 * more.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 

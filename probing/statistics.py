@@ -114,9 +114,9 @@ def leans(choice: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 def standardised(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Means of ``values`` [N, K] over groups, by the size that no flip of signs changes: [G, K]; each total is a Z.
+    """The means m of ``values`` [N, K] over groups, each divided by sqrt(sum m^2): [G, K]. Their total is Z.
 
-    Means, because in sums a few large groups would outweigh all others.
+    No flip of signs changes this size. Means, because in sums a few large groups would outweigh all others.
     """
     means = sums_of(values, groups) / np.unique(groups, return_counts=True)[1][:, None]
     size = np.sqrt((means**2).sum(0))

@@ -54,7 +54,7 @@ UNTRAINED_CASES = 100  # of each split; fewer cases make the luckiest only lucki
 
 @dataclass(frozen=True)
 class Quoted:
-    """One predictor at one site, chosen on *select*, with its number on *report* (``ci``: 95 %, over templates)."""
+    """One predictor at one site, chosen on *select*, with its number on *report* (``ci``: see ``Split.intervals``)."""
 
     name: str
     site: str
@@ -98,9 +98,9 @@ class Untrained:
 class TaskResult:
     """All that was measured on one task; ``heads``, ``cases`` and every number are of the *report* split.
 
-    ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. ``effects`` (by
-    intervention and head) is empty and ``necessary`` None where the model does not resolve the task. So are
-    ``score_parts``, of ``best``, and ``sufficient`` and ``edges``, which are None, too, where they were not asked for.
+    ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. Where the model does
+    not resolve the task, ``effects`` (by intervention and head) is empty, and ``necessary``, ``score_parts`` (of
+    ``best``), ``sufficient`` and ``edges`` are None; the last two also where they were not asked for.
     """
 
     name: str

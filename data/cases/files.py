@@ -94,21 +94,20 @@ def parse_case(line: str, number: int) -> Case:
         raise InputError("not JSON (a number too long or a nesting too deep)") from None
     if not isinstance(record, dict):
         raise InputError(f"not a JSON object but {reprlib.repr(record)}")
-    read = "text" if record.get("tokens") is None else "tokens"
+    read, parse = ("text", plain_text) if record.get("tokens") is None else ("tokens", token_ids)
     record = given(record, KEYS, (read, *REQUIRED))
     if record.keys() >= {"text", "tokens"}:
         raise InputError("text and tokens are both there; a case has one of them")
     if record.get("split") == "":  # a case that was read and written again before it was split
         del record["split"]
-    parse = plain_text if read == "text" else token_ids
-    of_its_kind: dict[str, Any] = {key: parse(key, record.pop(key)) for key in (read, "foil")}
+    whole, foil = (parse(key, record.pop(key)) for key in (read, "foil"))
     texts = {key: plain_text(key, record[key]) for key in record if key not in NO_TEXTS}
     if "split" in texts and texts["split"] not in OWN_SPLITS:
         raise InputError(none_of_splits(texts["split"]))
-    spans = parse_spans(record["spans"], *map(raw_of, of_its_kind.values()))
-    words: dict[str, Any] = {"id": f"line-{number}", "split": "", "text": ""} | texts | of_its_kind
+    spans = parse_spans(record["spans"], raw_of(whole), raw_of(foil))
+    values: dict[str, Any] = {"id": f"line-{number}", "split": "", "text": ""} | texts | {read: whole, "foil": foil}
     return Case(
-        **words,
+        **values,
         spans=spans,
         chance_loss=parse_chance_loss(record.get("chance_loss")),
         entities=parse_entities(record.get("entities"), len(spans.distractors)),

@@ -122,11 +122,8 @@ def split_scores(batch: Batch, head: str, site: str) -> Tensor:
     key_head = number // (attention.n_head // attention.n_kv_head)
     q = project_parts(attention.q, number, attention.head_dim, parts[:, :, :1])  # [B, C, 1, d]
     k = project_parts(attention.k, key_head, attention.head_dim, parts[:, :, 1:])  # [B, C, 2, d]
-    q, elsewhere, k = (
-        turned(model, q, rows[:, None]),
-        turned(model, k, candidates.flip(1)),
-        turned(model, k, candidates),
-    )
+    elsewhere = turned(model, k, candidates.flip(1))  # each key at the position of the other
+    q, k = turned(model, q, rows[:, None]), turned(model, k, candidates)
     if attention.qk_norm:
         q, elsewhere, k = q * rms_scale(q.sum(1)), elsewhere * rms_scale(elsewhere.sum(1)), k * rms_scale(k.sum(1))
     difference = k[:, :, 0] - k[:, :, 1]  # [B, C, d]
