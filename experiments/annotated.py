@@ -92,7 +92,7 @@ def task_row(model: GPT, select: Sequence[EncodedCase], report: Sequence[Encoded
 
 
 def looking_rows(model: GPT, report: Sequence[EncodedCase]) -> tuple[list[list[str]], int]:
-    """Each head at P, and how many surely look at the antecedent more often than both rules are right."""
+    """Each head at P, and how many surely choose the antecedent more often than both rules do."""
     split, scores = Split(report), score_heads(model, report, P)
     rules: dict[str, Predictions] = {"nearest": nearest(report, P), LAST: last_pronoun(report, P)}
     own = scores.choice()[:, 0]  # [N, K]
@@ -122,14 +122,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"step {state['step']:,}; right: in how many cases; intervals: 95 %, over documents\n")
     rows = [task_row(model, *both, untrained[name].quoted) for name, both in tasks.items()]
     model_right = ("model right", "more than last pronoun, points", "where it is right", "where it is wrong")
-    columns = ("task", "cases, documents", *model_right, "best head", "looks", *RULES, "untrained")
+    columns = ("task", "cases, documents", *model_right, "best head", "choice accuracy", *RULES, "untrained")
     print(Table((*columns, "its swap costs, nats", "others, at most"), rows).markdown())
     print(*too_few, sep="\n")
     if READ not in tasks:
         raise SystemExit(f"at the pronoun: too few cases of {READ} to measure heads there")
     rows, above = looking_rows(model, tasks[READ][1])
-    print(f"\nat the pronoun: {above} of {len(head_names(model))} heads look at the antecedent more than both rules\n")
-    columns = ("head", "looks", *(f"more than {name}, points" for name in ("nearest", LAST)))
+    print(
+        f"\nat the pronoun: {above} of {len(head_names(model))} heads choose the antecedent more often than both rules\n"
+    )
+    more = (f"more than {name}, points" for name in ("nearest", LAST))
+    columns = ("head", "choice accuracy", *more)
     print(Table((*columns, "mass", "over uniform", "mass on its pronouns"), rows).markdown())
 
 

@@ -22,7 +22,7 @@ def test_heads_are_measured_beside_simple_rules_at_and_before_the_pronoun(finish
     header = next(line for line in lines if line.startswith("| task |"))
     assert row.count("|") == header.count("|")
     assert " of 4 |" in row
-    assert "heads look at the antecedent more than both rules" in out
+    assert "heads choose the antecedent more often than both rules" in out
     table = lines[next(k for k, line in enumerate(lines) if line.startswith("| head |")) :]
     assert len({line.count("|") for line in table}) == 1
     assert lines[-2].startswith("| nearest | ")
