@@ -7,9 +7,11 @@ from annotated_texts import document
 
 from data.cases.case import Case, encode_case
 from data.cases.coreference import (
+    LAST,
     NAME,
     PRONOUN,
     READ,
+    RULES,
     Document,
     Reader,
     cases_of,
@@ -23,6 +25,7 @@ from data.cases.mine import AFTER_PRONOUNS, HE_OR_SHE, REPEATED_NAME, write_pair
 from data.cases.names import People
 from data.text.tokenizers import byte_tokenizer
 from probing.heads import mark_spans
+from probing.predictions import first, last_pronoun, nearest
 
 PEOPLE = People()
 
@@ -150,6 +153,17 @@ def test_the_baselines_are_stated() -> None:
     assert describe(only(cases_of(books(2)), PRONOUN)) == (
         f"{PRONOUN}: 6 cases of 2 templates (3 in select, 3 in report); nearest 33.3%, first 66.7%, last pronoun 33.3%"
     )
+
+
+def test_a_rule_is_right_as_often_as_the_baseline_of_its_name() -> None:
+    scene = "[Tom@t] met [Ann@a]. [Tom@t] left. [Ann@a] saw, and [she@a] left. [Tom@t] sat."
+    cases = list(names_again(reader(scene)))
+    assert {case.spans.last_pronoun is None for case in cases} == {True, False}
+    encoded = [encode_case(case, byte_tokenizer()) for case in cases]
+    baselines = {"nearest": nearest, "first": first, LAST: last_pronoun}
+    assert {name: rule(cases) for name, rule in RULES.items()} == {
+        name: make(encoded, ("A-1",)).accuracy().item() for name, make in baselines.items()
+    }
 
 
 def test_cases_about_the_same_two_persons_are_one_group() -> None:
