@@ -2,8 +2,8 @@
 
 The first table has, for each task, whether the model resolves it, its best head, what choosing by a simple rule would
 reach, and what a weight swap in that head costs the answer. The second has, for each head at a pronoun that is read
-(site P), how often it looks at the antecedent more than at any rival, and by how much that beats the nearest mention
-and the last pronoun. Heads are chosen on *select* and quoted on *report*; intervals are over documents.
+(site P), how often it attends to the antecedent more than to any distractor, and by how much it beats the nearest
+mention and the last pronoun. Heads are chosen on *select* and quoted on *report*; intervals are over documents.
 """
 
 import argparse
@@ -129,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"at the pronoun: too few cases of {READ} to measure heads there")
     rows, above = looking_rows(model, tasks[READ][1])
     print(
-        f"\nat the pronoun: {above} of {len(head_names(model))} heads choose the antecedent more often than both rules\n"
+        f"\nat the pronoun: {above} of {len(head_names(model))} heads choose the antecedent more often than both rules"
+        "\n"
     )
     more = (f"more than {name}, points" for name in ("nearest", LAST))
     columns = ("head", "choice accuracy", *more)
