@@ -102,7 +102,7 @@ def keep_weights(
     if world.first:
         with parents_made(folder):
             save_run(folder, model, tokenizer, command.overwrite, command.init_from)
-    console.note(f"run {folder}: nothing was trained, and it has no corpus; checkpoints at 0")
+    console.note(f"run {folder}: nothing was trained, and it has no corpus")
 
 
 def compiled_if_possible(command: TrainCommand, console: Console, device: torch.device) -> TrainCommand:
