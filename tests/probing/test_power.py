@@ -62,10 +62,8 @@ def swaps(rng: np.random.Generator, size: float) -> np.ndarray:
 def test_an_effect_of_this_size_is_found_so_often(split, reference, n_tasks, monkeypatch):
     """Limited by the interval above what other heads cost, or by p adjusted for heads and tasks."""
     monkeypatch.setattr(effects, "FLIPS", 2_000)
-    rng, changes = (
-        np.random.default_rng(0),
-        [Change(f"0.{k}", "A-1", np.ones(N, bool), True) for k in range(1 + OTHERS)],
-    )
+    rng = np.random.default_rng(0)
+    changes = [Change(f"0.{k}", "A-1", np.ones(N, bool), True) for k in range(1 + OTHERS)]
 
     def measured(size: float) -> Effect:
         drops = swaps(rng, size)
@@ -85,10 +83,8 @@ def test_with_too_few_groups_nothing_would_have_been_found():
     found = with_p(before, [Change("0.0", "A-1", np.ones(20, bool), True)], drops, split, n_tasks=1)["0.0"]
     assert found.detectable is None
     assert not found.matters
-    assert (
-        least_accuracy(np.ones(20), split, 0.5, SignFlips(leans(np.ones((20, 1, 1)), split.groups), 100).critical(0.01))
-        is None
-    )
+    flips = SignFlips(leans(np.ones((20, 1, 1)), split.groups), 100)
+    assert least_accuracy(np.ones(20), split, 0.5, flips.critical(0.01)) is None
 
 
 def test_more_cases_find_less():
