@@ -306,8 +306,8 @@ def measure_task(
             sufficient = measure_sufficiency(
                 model, chosen, split, own_sites, necessary, means, behaviour.judged_by, seed, say
             )
-            costly = sorted(own_sites, key=lambda name: -effects["mean_ablation"][name].drop)
-            receivers = choose_receivers(model, looking, [*necessary.heads, *costly])
+            by_swap, by_ablation = (sufficient.curves[order].heads for order in ("effect", "necessary"))
+            receivers = choose_receivers(model, looking, by_swap, by_ablation)
             edges = measure_edges(model, split, looking, receivers, say)
     return TaskResult(
         name=report[0].case.task,

@@ -143,15 +143,18 @@ def judge_edges(
     return Edges(tuple(edges), reference, control, len(split.cases), receivers)
 
 
-def choose_receivers(model: GPT, looking: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Every head, in a model of few. In a larger one some of ``looking`` and some of the ``others``, which begin with
-    those most worth trying.
+def choose_receivers(
+    model: GPT, looking: Sequence[str], by_swap: Sequence[str], by_ablation: Sequence[str]
+) -> list[str]:
+    """Every head, in a model of few. In a larger one MOST_RECEIVERS of ``looking`` and as many others, the first by
+    what their weight swap, or mean ablation, costs: orders that *select* gives, since edges are measured on *report*.
     """
     names = head_names(model)
     if len(names) <= FEW_HEADS:
         return list(names)
-    rest = [name for name in dict.fromkeys(others) if name not in looking]
-    return sorted([*looking[:MOST_RECEIVERS], *rest[:MOST_RECEIVERS]], key=names.index)
+    own = [name for name in dict.fromkeys((*by_swap, *looking)) if name in looking]
+    others = [name for name in dict.fromkeys((*by_ablation, *names)) if name not in looking]
+    return sorted((*own[:MOST_RECEIVERS], *others[:MOST_RECEIVERS]), key=names.index)
 
 
 def layer_pairs(model: GPT, receivers: Sequence[str]) -> Iterator[tuple[int, int, list[int]]]:

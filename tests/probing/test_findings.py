@@ -50,6 +50,16 @@ def test_the_head_that_decides_is_named_and_no_other(found):
     assert [[[role["role"] for role in head] for head in layer] for layer in roles] == [[[], []], [["pronoun"], []]]
 
 
+def test_sets_of_heads_and_edges_are_measured_where_asked_for(monkeypatch):
+    monkeypatch.setattr("probing.circuits.edges.FEW_HEADS", 3)  # so that receivers are chosen
+    both = (toys.toy_cases(split, 40) for split in ("select", "report"))
+    (task,) = to_json(probe(toys.hand_set_model(), toys.TOKENIZER, *both, circuits=True))["tasks"].values()
+    assert task["sufficient"]["heads"] == ("0.0", "1.0")
+    first, *others = task["edges"]["edges"]
+    assert (first["from"], first["to"], first["input"], first["counts"]) == ("0.0", "1.0", "q", True)
+    assert not any(edge["counts"] for edge in others)
+
+
 def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 10)
     both = [toys.toy_cases(split, 20) for split in ("select", "report")]
