@@ -26,13 +26,11 @@ def enough_heads(found: Sufficiency) -> str:
         f"{len(found.heads)} of {found.n_heads} heads bring {found.share:.0%} ({100 * low:.0f}-{100 * high:.0f}) "
         f"of the log-odds back: {' '.join(found.heads)}",
         f"equivalent to the whole model: {verdict(found.circuit)}",
-        *([f"superfluous: {' '.join(superfluous)}"] if superfluous else []),
-        *(
-            []
-            if found.reached
-            else [f"no set of the {found.largest} heads tried reaches {ENOUGH:.0%} where sets are chosen"]
-        ),
     ]
+    if superfluous:
+        parts.append(f"superfluous: {' '.join(superfluous)}")
+    if not found.reached:
+        parts.append(f"no set of the {found.largest} heads tried reaches {ENOUGH:.0%} where sets are chosen")
     return "; ".join(parts)
 
 

@@ -74,7 +74,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Edges:
-    """All edges of a task, the strongest first, over ``cases`` of *report*.
+    """All edges of a task, the largest drop first, over ``cases`` of *report*.
 
     ``reference``: the largest mean size of an effect on a path between two heads that do not look; None where there is
     no such path. ``negative_control``: the largest size of any effect of it, which is 0 but for rounding.
