@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from common.errors import InputError
 from data.cases.case import Case, Span, Spans
 from data.cases.files import OWN_SPLITS, deal
 from data.cases.mine import (
@@ -448,7 +449,11 @@ RULES = {
 
 
 def write_cases(cases: Sequence[Case]) -> None:
-    """The cases to standard output, one JSON object a line, and what they are to standard error."""
+    """The cases to standard output, one JSON object a line, and what they are to standard error. Raises InputError
+    where two have one id, as of a file that is given twice.
+    """
+    if twice := [name for name, n in Counter(case.id for case in cases).items() if n > 1]:
+        raise InputError(f"{twice[0]!r} stands twice among the cases; give each file and each document once")
     for case in cases:
         print(json.dumps({key: value for key, value in case.to_json().items() if value}, ensure_ascii=False))
     sys.stdout.flush()

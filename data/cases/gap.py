@@ -58,7 +58,7 @@ def parse_example(line: str, source: str) -> Case | None:
 
 def find(text: str, word: str, offset: str, source: str) -> Span:
     """The bytes of a word that stands at a character of a text."""
-    start = int(offset) if offset.isdecimal() else -1
+    start = int(offset) if offset.isdecimal() and len(offset) < 10 else -1
     if not word or start < 0 or text[start : start + len(word)] != word:
         raise InputError(f"{source} {word!r} does not stand at character {offset!r} of the text; {REMEDY}")
     first = len(text[:start].encode())

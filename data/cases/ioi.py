@@ -38,6 +38,7 @@ TEMPLATES = (
     "Near the church $A and $B stopped, and $S pointed a camera at $O.",
 )
 PAIRS = 8  # of names, for each template
+MOST_PAIRS = 10_000  # drawn from 276
 
 
 def make_case(template: str, number: int, names: tuple[str, str], subject: int) -> Case:
@@ -76,8 +77,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"of names, for each template (default: {PAIRS})")
     parser.add_argument("--seed", type=int, default=0, help="draws the names")
     arguments = parser.parse_args()
-    if arguments.pairs < 1:
-        parser.error(f"--pairs {arguments.pairs}: must be at least 1")
+    if not 1 <= arguments.pairs <= MOST_PAIRS:
+        parser.error(f"--pairs {arguments.pairs}: must be from 1 to {MOST_PAIRS:,}")
     write_cases(cases(arguments.pairs, arguments.seed))
 
 

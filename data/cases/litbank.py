@@ -6,12 +6,14 @@ they are printed. With ``--rest OUT`` the novels are written without their annot
 """
 
 import argparse
+import os
 import re
 import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from common.atomic import replace_durably
 from common.errors import InputError
 from common.one_line import run
 from data.cases.coreference import WINDOW, Document, Mention, cases_of, write_cases
@@ -42,6 +44,9 @@ def read_annotated(path: Path) -> Document:
                 name, *where, _, entity_type, how = fields
                 sentence, first, last_sentence, last = map(int, where)
                 span = positions[sentence][first][0], positions[last_sentence][last][1]
+                words = text[slice(*span)]
+                if min(sentence, first, last_sentence, last) < 0 or not words or words != words.strip():
+                    raise ValueError(where)
                 mentions[name] = Mention(*span, entity=name, kind=how, type=entity_type)
             elif kind == "COREF":
                 name, entities[name] = fields
@@ -77,6 +82,8 @@ def as_printed(document: Document, original: str) -> tuple[Document, str]:
     The tokens of LitBank are the beginning of the novel but for white space; raises InputError where they are not.
     """
     own = characters(document.text)
+    if not own:
+        raise InputError(f"{document.name}: the annotated text is empty; give LitBank's files as they are")
     printed = characters(original, len(own))
     if [document.text[i] for i in own] != [original[j] for j in printed]:
         raise InputError(f"{document.name}: the annotated text is not how the original begins; give both of one book")
@@ -97,10 +104,13 @@ def read_folder(folder: Path) -> list[tuple[Document, str]]:
 
 
 def write_rest(novels: list[tuple[Document, str]], folder: Path) -> None:
-    """The rest of each novel as a file of its name."""
+    """The rest of each novel as a file of its name; raises InputError where one of them is there, such as a novel."""
+    rests = {folder / f"{document.name}.txt": rest for document, rest in novels}
+    if there := [path for path in rests if os.path.lexists(path)]:
+        raise InputError(f"--rest {folder}: has {there[0].name} already; give another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    for document, rest in novels:
-        (folder / f"{document.name}.txt").write_text(rest, encoding="utf-8")
+    for path, rest in rests.items():
+        replace_durably(path, rest.encode())
 
 
 def main() -> None:

@@ -58,11 +58,12 @@ def parse_line(line: str, source: str) -> Sentence:
 
 
 def make_case(task: str, own: Sentence, other: Sentence) -> Case | None:
-    """None where the sentence does not name the other's occupation before its question, beside its own."""
+    """None where the sentence does not name the other's occupation before its question, apart from its own."""
     rivals = [
         (len(own.text[: match.start()].encode()), len(own.text[: match.end()].encode()))
         for match in re.finditer(rf"\b{re.escape(other.occupation)}\b", own.text, re.IGNORECASE)
     ]
+    rivals = [(start, end) for start, end in rivals if end <= own.gold[0] or own.gold[1] <= start]
     if own.occupation.lower() == other.occupation.lower() or not rivals:
         return None
     text, answer = ask(own.text, own.text.encode()[slice(*own.pronoun)].decode(), own.occupation, "the ")

@@ -66,6 +66,7 @@ def test_a_gap_example_asks_which_of_two_names_the_pronoun_means(tmp_path: Path)
     ("changes", "reason"),
     [
         ({"A-offset": "3"}, r"line 2: A 'Zoë' does not stand at character '3' of the text; give GAP's .tsv"),
+        ({"A-offset": "9" * 5000}, "line 2: A 'Zoë' does not stand at character"),
         ({"Pronoun-offset": "-1"}, "line 2: Pronoun 'she' does not stand at character '-1'"),
         ({"B-coref": "yes"}, "line 2: A-coref and B-coref must be TRUE or FALSE"),
         ({"A-coref": "TRUE"}, "and not both TRUE"),
@@ -118,6 +119,18 @@ def test_a_winobias_pair_in_the_other_order_differs_in_the_order(tmp_path: Path)
 def test_a_winobias_pair_with_a_slip_in_a_name_is_left_out(tmp_path: Path) -> None:
     text = "The tailor saw [the tailor] and hit [him].\nThe cook saw [the tailor] and hit [her]."
     assert read_pairs(winobias_file(tmp_path, text)) == ([], 1)
+
+
+def test_a_winobias_occupation_inside_the_other_is_no_candidate(tmp_path: Path) -> None:
+    text = "[The art teacher] saw [her] friend.\nThe art teacher saw [the teacher] and [her] friend."
+    assert read_pairs(winobias_file(tmp_path, text)) == ([], 1)
+
+
+def test_a_file_that_is_given_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = str(winobias_file(tmp_path, "\n".join(WINOBIAS.splitlines()[:2])))
+    with pytest.raises(InputError, match="line 1' stands twice among the cases; give each file"):
+        winobias.main([path, path])
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,13 @@ def test_the_second_subject_decides_whose_name_follows() -> None:
     assert one.text.endswith(f", {second} handed the keys to {first}.")
 
 
+def test_more_pairs_than_a_machine_can_draw_are_refused(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["ioi", "--pairs", "9" * 20])
+    with pytest.raises(SystemExit):
+        ioi.main()
+    assert "must be from 1 to 10,000" in capsys.readouterr().err
+
+
 def test_two_names_stand_in_both_orders() -> None:
     names = {case.id.split("-", 1)[1].rsplit("-", 1)[0] for case in ioi.cases(pairs=1)}
     number, one, other = min(names).split("-")

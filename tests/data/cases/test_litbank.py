@@ -60,6 +60,21 @@ def test_the_rest_of_the_novels_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "a/rest/1_forge.txt").read_text() == " And then\nit rained.\n"
 
 
+def test_the_rest_replaces_no_novel(tmp_path: Path) -> None:
+    novels = read_folder(write_book(tmp_path))
+    with pytest.raises(InputError, match=r"original: has 1_forge\.txt already; give another folder"):
+        write_rest(novels, tmp_path / "original")
+    assert (tmp_path / "original/1_forge.txt").read_text() == ORIGINAL
+
+
+def test_an_annotated_text_without_words_is_refused(tmp_path: Path) -> None:
+    write_book(tmp_path)
+    (tmp_path / "coref/1_forge_brat.txt").write_text(" \n")
+    (tmp_path / "coref/1_forge_brat.ann").write_text("")
+    with pytest.raises(InputError, match="1_forge: the annotated text is empty"):
+        read_folder(tmp_path)
+
+
 def test_an_original_of_another_book_is_refused(tmp_path: Path) -> None:
     write_book(tmp_path)
     (tmp_path / "original/1_forge.txt").write_text("Anne knew the smith.")
@@ -73,6 +88,9 @@ def test_an_original_of_another_book_is_refused(tmp_path: Path) -> None:
         ("MENTION\tT9\t0\t0\t0\t99\tAnna\tPER\tPROP", r"1_forge_brat\.ann, line 13: needs MENTION, id"),
         ("MENTION\tT9\t0\t0", r"line 13: needs MENTION"),
         ("COREF\tT77\tAnna-1", "COREF T77 has no MENTION"),
+        ("MENTION\tT9\t-1\t-1\t-1\t-1\tAnna\tPER\tPROP", "line 13: needs MENTION"),
+        ("MENTION\tT9\t0\t3\t0\t1\tAnna\tPER\tPROP", "line 13: needs MENTION"),
+        ("MENTION\tT9\t2\t0\t2\t0\tAnna\tPER\tPROP", "line 13: needs MENTION"),  # after the last line break
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, line: str, reason: str) -> None:
