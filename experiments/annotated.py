@@ -114,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default="best")
     parser.add_argument("--window", type=int, default=WINDOW, help="words of an excerpt, at most")
     options = parser.parse_args(arguments)
+    if options.window < 1:
+        parser.error(f"--window {options.window}: must be at least 1")
     model, tokenizer, state = load_model(options.run, options.checkpoint, torch.device("cpu"))
     cases = cases_of([document for document, _ in read_folder(options.litbank)], window=options.window)
     tasks, too_few = encode_tasks(tokenizer, *split_cases(cases), model.config.block_size, seed=0)

@@ -21,14 +21,18 @@ SHAPE = [field.name for field in fields(GPTConfig)]
 
 
 def read(run: str) -> dict:
-    """heads.json of a run; raises InputError where it is missing or too old to have stability."""
+    """heads.json of a run; raises InputError where it is missing, damaged or too old to have stability."""
     path = Path(run) / HEADS
     if not path.exists():
         raise InputError(f"{path} is missing: python probe.py run={run}")
-    heads = json.loads(path.read_bytes())
-    if not heads["tasks"]:
+    try:
+        heads = json.loads(path.read_bytes())
+        tasks = heads["tasks"]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(f"{path} is damaged: python probe.py run={run} overwrites it") from None
+    if not tasks:
         raise InputError(f"{path} has no task: python probe.py run={run}, with cases of its text")
-    if any("stability" not in task for task in heads["tasks"].values()):
+    if any("stability" not in task for task in tasks.values()):
         raise InputError(f"{path} is of an earlier version, without stability: python probe.py run={run}")
     return heads
 

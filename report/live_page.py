@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.atomic import json_text
 from common.errors import InputError
-from common.visible import visible_name
+from common.visible import visible_name, visible_text
 from data import Case, Corpus, Tokenizer
 from data.cases.case import words_at
 from data.stories import Stories
@@ -125,8 +125,8 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
         return []
     n = min(BEGINNING_TOKENS, windows.length // 2)  # with which there is space to type on
     texts = [beginning(tokenizer.decode(row[:n])) for row in windows.tokens[:BEGINNINGS]]
-    empty = {"other": None, "head": None, "words": None}
-    return [{"group": "Held-out text", "name": f"{text[:30]} ...", "text": text, **empty} for text in texts if text]
+    shown = {"group": "Held-out text", "other": None, "head": None, "words": None}
+    return [shown | {"name": f"{visible_text(text[:30])} ...", "text": text} for text in texts if text]
 
 
 def beginning(text: str) -> str:

@@ -175,7 +175,9 @@ class IdTokenizer(Tokenizer):
     """
 
     def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
-        self.names = [str(i) for i in range(names)] if isinstance(names, int) else list(names)
+        if isinstance(names, int):
+            names = [str(i) for i in range(names)]
+        self.names = list(names) if isinstance(names, Sequence) else []
         if not self.names or not all(
             isinstance(name, str) and name and not LONE_SURROGATE.search(name) for name in self.names
         ):

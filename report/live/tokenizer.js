@@ -124,7 +124,7 @@ class Tokenizer {
   /** The id of the token of this text; throws where there is none. */
   idOf(text) {
     const id = this.ids.get(binary(utf8.encode(text)));
-    if (id === undefined) throw new Error(`“${text.trim() || text}” is no token of this model`);
+    if (id === undefined) throw new Error(`“${visible(utf8.encode(text.replace(/^ (?=.)/s, "")))}” is no token of this model`);
     return id;
   }
 

@@ -75,3 +75,12 @@ def test_bad_input_is_one_line(tmp_path, broken, message):
 def test_one_run_says_nothing_about_seeds(tmp_path):
     with pytest.raises(SystemExit, match=r"name at least two runs"):
         seeds.main([write(tmp_path / "a")])
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"model": {}}'])
+def test_a_damaged_file_is_one_line(tmp_path, content):
+    write(tmp_path / "a")
+    (tmp_path / "b/probe").mkdir(parents=True)
+    (tmp_path / "b/probe/heads.json").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"b/probe/heads\.json is damaged: python probe\.py run=\S*b overwrites it$"):
+        seeds.main([str(tmp_path / "a"), str(tmp_path / "b")])

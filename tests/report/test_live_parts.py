@@ -136,6 +136,15 @@ def test_the_model_is_in_the_probes_page_where_that_stays_small_and_else_beside_
     assert write_probed(tmp_path).keys() == {"report.html"}, "what an earlier probe left is gone"
 
 
+def test_a_beginning_has_no_character_in_its_name_that_acts_on_the_list():
+    windows = cut_windows(np.frombuffer("a \u202eb\x1b".encode() * 30, dtype=np.uint8), TOKENIZER, 24)
+    starts = live_page.starts_of_text(TOKENIZER, windows)
+    assert starts
+    for start in starts:
+        assert start["name"].isprintable()
+        assert "\u202e" in start["text"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -52,7 +52,7 @@ def test_what_is_no_name_and_what_cannot_be_cut_into_names_is_refused():
 def test_names_that_are_no_names_are_refused():
     assert refusal(IdTokenizer, ["a", "b", "a"]) == "'a' is the name of several tokens; each needs its own"
     assert refusal(IdTokenizer, ["a"], "b") == "end='b' is none of the names of tokens"
-    for names in ([], 0, ["a", ""], [1], ["\ud800"], [*map(str, range(10**5)), ""]):
+    for names in ([], 0, None, 2.5, ["a", ""], [1], ["\ud800"], [*map(str, range(10**5)), ""]):
         message = refusal(IdTokenizer, names)
         assert message.startswith("names of tokens must be texts that are not empty, one for each")
         assert len(message) < 200
