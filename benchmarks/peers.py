@@ -28,7 +28,7 @@ class Shape:
     vocab_size: int
 
     def config(self) -> GPTConfig:
-        return GPTConfig(**vars(self), block_size=BLOCK, tie_embeddings=True, **gpt2.SWITCHES)
+        return GPTConfig(**vars(self), block_size=BLOCK, mlp="gelu", tie_embeddings=True, **gpt2.SWITCHES)
 
 
 def random_gpt2(shape: Shape, seed: int = 0) -> GPT:

@@ -133,11 +133,11 @@ ROLE_TITLE = f"What each head does ({MATTERS} = it matters to the answer)"
 
 
 def draw_role_map(findings: Findings, path: Path) -> list[Path]:
-    """Colour: the strongest role; strength of colour: that of the role; dot: the head matters. Nothing where text was
-    measured and no task gave a role.
+    """Colour: the strongest role; strength of colour: that of the role; dot: the head matters. Nothing where references
+    in a text are all that was asked for and none gave a role.
     """
     role_map, layers = findings.role_map(), layer_names(findings.model)
-    if not findings.tasks or (findings.text and not any(map(any, role_map))):
+    if not findings.tasks or (findings.source.get("cases") == "text" and not any(map(any, role_map))):
         return []
     n_layer, n_head = len(role_map), max(map(len, role_map))
     cells = [roles for heads in role_map for roles in heads]

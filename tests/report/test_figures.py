@@ -16,7 +16,7 @@ from records import record
 from data.text.tokenizers import train_bpe
 from probing import Findings
 from probing.findings import Role
-from probing.tasks import NegativeControl, Quoted, TaskResult, measure_task
+from probing.tasks import NegativeControl, TaskResult, measure_task, measure_untrained
 from report.colours import INK, ROLE_COLOURS, contrast, rgb
 from report.figures import (
     FORMATS,
@@ -43,8 +43,9 @@ HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
 def result() -> TaskResult:
     """The toy task, on which the hand-set model is right in every case."""
     select, report = (toys.encoded(split, 20) for split in ("select", "report"))
-    untrained = Quoted("0.1", "A-1", 0.6, (0.5, 0.7))
-    return measure_task(toys.hand_set_model(), select, report, untrained, seed=0)
+    model = toys.hand_set_model()
+    untrained = measure_untrained(model, {"agreement": (select, report)}, seed=0)["agreement"]
+    return measure_task(model, select, report, untrained, seed=0)
 
 
 @pytest.fixture(scope="module")
