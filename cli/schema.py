@@ -89,7 +89,7 @@ class SampleCommand(Sampling):
             if not 1 <= vars(self)[name] <= most:
                 raise ValueError(f"{name}={vars(self)[name]}: must be 1 to {most:,}")
         if self.prompt == "":
-            raise ValueError('prompt="": has no tokens; leave prompt out to begin a new document')
+            raise ValueError('prompt="": has no tokens; give a text, or leave prompt out to begin a new document')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,7 @@ def measure_edges(
     if not paths:
         return NotMeasured("no head comes before another one")
     if not aligned(report.cases):
-        return NotMeasured("counterfactuals do not have their sites at the same positions")
+        return NotMeasured("no counterfactuals are there that have their sites at the same positions")
     split = report.part(CASES)
     jobs: dict[str, Job] = {"paths": lambda batch: patched(batch, receivers)}
     odds = measure(model, split.cases, jobs, lambda what: say(f"which head feeds which: {what}"))

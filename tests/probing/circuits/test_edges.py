@@ -161,7 +161,7 @@ def test_cases_whose_sites_differ_and_models_of_one_layer_have_no_edges(stories)
     of_two_lengths = [case for case in toys.encoded("report", 100) if case.sites["A-1"] > 4][:2]
     apart = Split([*toys.encoded("report", 20)[1:], *of_two_lengths])
     found = measure_edges(toys.hand_set_model(), apart, ["1.0"], ["1.0"])
-    assert found == NotMeasured("counterfactuals do not have their sites at the same positions")
+    assert found == NotMeasured("no counterfactuals are there that have their sites at the same positions")
     flat = GPT(GPTConfig(toys.TOKENIZER.vocab_size, block_size=toys.BLOCK, n_layer=1, n_embd=32)).eval()
     split = Split(toys.encoded("report", 20))
     assert measure_edges(flat, split, [], head_names(flat)) == NotMeasured("no head comes before another one")
