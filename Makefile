@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/python probe.py run=$(RUN) dynamics=true
 
 test: $(VENV)/browser-looked-for
-	@echo "every test: about 8 minutes on two cores; the last line says how long it took"
+	@echo "every test: about 9 minutes on two cores; the last line says how long it took"
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/tests-installed
