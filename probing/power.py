@@ -69,10 +69,10 @@ def least_drop(drop: np.ndarray, split: Split, bar: float, critical: float) -> f
     """
     errors = split.bootstrap.standard_errors(drop)
     means = np.bincount(split.groups, drop) / np.bincount(split.groups)
-    n, room = len(means), len(means) - critical**2
-    if not errors or room <= 0:
+    n, left = len(means), len(means) - critical**2
+    if not errors or left <= 0:
         return None
     above_bar = [bar + (quantile(df, (1 + CONFIDENCE) / 2) + quantile(df, POWER)) * error for error, df in errors]
     error = means.std(ddof=1) / sqrt(n)
-    small_p = critical * sqrt((n - 1) / room) * error + quantile(n - 1, POWER) * error
+    small_p = critical * sqrt((n - 1) / left) * error + quantile(n - 1, POWER) * error
     return float(max(*above_bar, small_p))
