@@ -159,7 +159,10 @@ def make_trainer(
         if command.max_steps != 0:  # they say what training has come to
             last_evaluations = [measure_answers(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
     probes = [look_at_heads(command, dataset)] if command.probe_every else []
-    return Trainer(command, model, dataset, folder, [console.training], evaluations, last_evaluations, probes, world)
+    sinks = [console.training]
+    return Trainer(
+        command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
+    )
 
 
 def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> GPT:

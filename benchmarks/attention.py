@@ -51,7 +51,7 @@ WORDS = {
 class ExplicitAttention(CausalSelfAttention):
     """Vaswani et al. 2017, equation 1, as it is written, with all of its weights in memory."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, documents: Tensor | None = None) -> Tensor:
         past = torch.ones(q.size(2), q.size(2), dtype=torch.bool, device=q.device).tril()
         return attention_weights(q, k, past, self.scale) @ v
 

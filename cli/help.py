@@ -45,7 +45,10 @@ def help_text(name: str, topics: list[str]) -> str:
             near = get_close_matches(word, names, n=1) or [last[part] for part in get_close_matches(word, last, n=1)]
             meant = f"did you mean {near[0]}?" if near else "--help alone shows all there are"
             raise InputError(f"--help {word}: there is no such key or group; {meant}")
-        lines += group_screen(group) if group else [line for key in asked for line in entry(key)]
+        if group:
+            lines += group_screen(group)
+            asked = [key for key in keys if key.name.startswith(f"{word}.")]  # of every member
+        lines += [line for key in asked for line in entry(key)]
     return "\n".join(lines)
 
 

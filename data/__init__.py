@@ -6,12 +6,13 @@ Imports numpy and no torch; knows nothing of models.
 from data.cases.case import Case, EncodedCase, encode_case
 from data.cases.files import read_cases, split_cases
 from data.text.batches import Batches
-from data.text.corpora import Corpus, Files
+from data.text.corpora import PLAIN, Corpus, Files, Reading
 from data.text.dataset import Dataset, prepare
 from data.text.named import Named
 from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 __all__ = [
+    "PLAIN",
     "Batches",
     "Case",
     "Corpus",
@@ -19,6 +20,7 @@ __all__ = [
     "EncodedCase",
     "Files",
     "Named",
+    "Reading",
     "Tokenizer",
     "TokenizerConfig",
     "encode_case",

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from model.cache import Cache, KVCache
 from model.config import GPTConfig
+from model.documents import same_document
 from model.hooks import Hooks
 
 RMS_EPS = 1e-6
@@ -48,15 +49,21 @@ class CausalSelfAttention(nn.Module):
         self.o = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
 
     def forward(
-        self, x: Tensor, rotary: Tensor | None, hooks: Hooks | None = None, cache: Cache | None = None
+        self,
+        x: Tensor,
+        rotary: Tensor | None,
+        hooks: Hooks | None = None,
+        cache: Cache | None = None,
+        documents: Tensor | None = None,
     ) -> Tensor:
         """x [B, T, D] -> [B, T, D]. ``rotary``: rows of ``rotary_table`` at these T positions; None where positions are
-        learned. With a ``cache``, x are the first tokens of all sequences, or one more of each.
+        learned. With a ``cache``, x are the first tokens of all sequences, or one more of each. With ``documents``
+        [B, T] (``model.documents``) no token sees another document than its own.
         """
         q, k, v = self.project(x, rotary)  # [B, H, T, d], [B, Hkv, T, d] twice
-        z = self.attend(q, k, v) if cache is None else self.attend_cached(q, k, v, cache)  # [B, H, T, d]
+        z = self.attend(q, k, v, documents) if cache is None else self.attend_cached(q, k, v, cache)  # [B, H, T, d]
         if hooks is not None:
-            z = self.observe(q, k, v, z, hooks)
+            z = self.observe(q, k, v, z, hooks, documents)
         return self.o(z.transpose(1, 2).flatten(2))  # [B, T, D]: each head through its part of W_O, added up
 
     def project(self, x: Tensor, rotary: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,8 +75,12 @@ class CausalSelfAttention(nn.Module):
             q, k = rms_norm(q), rms_norm(k)
         return q, k, v
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None) -> Tensor:
-        """attention_weights(q, k, visible, scale) @ v, [B, H, T, d], by the fused kernel: no T x T matrix is kept.
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, documents: Tensor | None = None) -> Tensor:
+        """The heads' outputs z [B, H, T, d]: causal attention, within each of ``documents`` [B, T] alone."""
+        return self.fused(q, k, v, None if documents is None else same_document(documents, documents).tril()[:, None])
+
+    def fused(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None) -> Tensor:
+        """attention_weights(q, k, visible, scale) @ v, [B, H, T, d], by the fused kernel: no scores are kept.
 
         ``visible`` [B or 1, 1, T, keys]; without it attention is causal, and a single query sees all keys.
         """
@@ -83,15 +94,18 @@ class CausalSelfAttention(nn.Module):
         """Whether a query sees the key that many tokens before it, for integers of any shape; never a negative one."""
         return distance >= 0
 
-    def visible(self, rows: Tensor, n_keys: int) -> Tensor:
+    def visible(self, rows: Tensor, n_keys: int, documents: Tensor | None = None) -> Tensor:
         """Which of ``n_keys`` keys the queries at the positions ``rows`` [B, R] see: [B, R, T]."""
-        return self.mask(rows[..., None] - torch.arange(n_keys, device=rows.device))
+        seen = self.mask(rows[..., None] - torch.arange(n_keys, device=rows.device))
+        return seen if documents is None else seen & same_document(documents.gather(1, rows), documents)
 
-    def weights(self, q: Tensor, k: Tensor, rows: Tensor) -> Tensor:
+    def weights(self, q: Tensor, k: Tensor, rows: Tensor, documents: Tensor | None = None) -> Tensor:
         """``attention_weights`` [B, H, R, T] of queries q [B, H, R, d] at the positions ``rows`` [B, R]."""
-        return attention_weights(q, k, self.visible(rows, k.size(2))[:, None], self.scale)
+        return attention_weights(q, k, self.visible(rows, k.size(2), documents)[:, None], self.scale)
 
-    def observe(self, q: Tensor, k: Tensor, v: Tensor, z: Tensor, hooks: Hooks) -> Tensor:
+    def observe(
+        self, q: Tensor, k: Tensor, v: Tensor, z: Tensor, hooks: Hooks, documents: Tensor | None = None
+    ) -> Tensor:
         """Shows ``hooks`` the rows they ask for, and returns the heads' outputs z [B, H, T, d] as they leave them."""
         if self.training and self.dropout:
             raise ValueError("attention under dropout cannot be observed; call model.eval() first")
@@ -99,7 +113,7 @@ class CausalSelfAttention(nn.Module):
         rows = hooks.rows
         if rows is None:
             rows = torch.arange(q.size(2), device=q.device).expand(q.size(0), -1)
-        pattern = hooks.pattern(self.layer, self.weights(take_rows(q, rows), k, rows))  # [B, H, R, T]
+        pattern = hooks.pattern(self.layer, self.weights(take_rows(q, rows), k, rows, documents))  # [B, H, R, T]
         seen = (pattern @ repeat_groups(v, self.n_head)).type_as(z)  # [B, H, R, d]
         z = z.scatter(2, rows[:, None, :, None].expand_as(seen), seen)
         return hooks.z(self.layer, z)
@@ -114,7 +128,7 @@ class CausalSelfAttention(nn.Module):
         if q.size(2) > 1:
             cache.fill(k, v)
             return self.attend(q, k, v)
-        return CausalSelfAttention.attend(self, q, *cache.append(k, v))  # which holds only what is seen
+        return self.fused(q, *cache.append(k, v))  # which holds only what is seen
 
     def flops_per_token(self, length: int) -> int:
         """Of scores and mixing for one of ``length`` tokens, forward and backward: 12 d a head and key (Chowdhery et

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from model.attention import RMS_EPS, CausalSelfAttention, rms_norm, rotary_table, take_rows
 from model.cache import Cache, Context
 from model.config import GPTConfig
+from model.documents import positions_within
 from model.hooks import Hooks
 from model.init import initialize
 from model.linear import LinearAttention
@@ -72,11 +73,12 @@ class Block(nn.Module):
         hooks: Hooks | None = None,
         cache: Cache | None = None,
         rows: Tensor | None = None,
+        documents: Tensor | None = None,
     ) -> Tensor:
         """x [B, T, D] -> [B, T, D]; of the last block only ``rows`` [B, R] may be wanted: [B, R, D]."""
         if hooks is not None:
             hooks.residual(self.layer, x)
-        attended = self.attention(self.norm_attention(x), rotary, hooks, cache)
+        attended = self.attention(self.norm_attention(x), rotary, hooks, cache, documents)
         if rows is not None:
             x, attended = take_rows(x, rows), take_rows(attended, rows)
         return self.feed_forward(x + self.dropout(attended))
@@ -116,12 +118,14 @@ class GPT(nn.Module):
         rows: Tensor | None = None,
         hooks: Hooks | None = None,
         context: Context | None = None,
+        documents: Tensor | None = None,
     ) -> Tensor:
         """tokens [B, T], T <= block_size -> float32 logits [B, T, V] of the next token.
 
         With ``targets`` [B, T], the tokens that follow: their mean cross-entropy in nats instead. With ``rows`` [B, R]
         only those positions are computed to the end: [B, R, V]. ``hooks`` see, and may replace, attention on the way.
         ``context``: the tokens before ``tokens``, as caches; ``tokens`` are added to it; see ``step``.
+        ``documents`` [B, T] (``documents_of``): each is read as if it were alone; positions count from its beginning.
         Raises ValueError where the sequence is longer than the block.
         """
         n = tokens.size(1)
@@ -129,7 +133,11 @@ class GPT(nn.Module):
             raise ValueError(f"{n} tokens do not fit into block_size={self.config.block_size}")
         if context and hooks is not None:
             raise ValueError("hooks see whole texts: with a context, only the new tokens would be seen")
+        if context and documents is not None:
+            raise ValueError("a context is of one document: leave documents out")
         positions = context.positions(n, tokens.device) if context else slice(0, n)
+        if documents is not None:
+            positions = positions_within(documents)  # [B, T]
         x = self.embed(tokens)  # [B, T, D]
         if self.position is not None:
             x = x + self.position.weight[positions]
@@ -138,7 +146,7 @@ class GPT(nn.Module):
             x = rms_norm(x)
         x = self.dropout(x)
         for block, cache in zip(self.blocks, context.caches if context else [None] * len(self.blocks), strict=True):
-            x = block(x, rotary, hooks, cache, rows if block is self.blocks[-1] else None)
+            x = block(x, rotary, hooks, cache, rows if block is self.blocks[-1] else None, documents)
         if context:
             context.lengths = [length + n for length in context.lengths]
         if targets is not None:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from model.attention import CausalSelfAttention, repeat_groups
 from model.cache import Cache
 from model.config import GPTConfig
+from model.documents import same_document
 
 SMALLEST = 1e-12
 CHUNK = 64  # tokens with explicit weights, before they become a state
@@ -53,10 +54,12 @@ class LinearAttention(CausalSelfAttention):
         decay = F.logsigmoid(exact(self.gate(x))).transpose(1, 2)[..., None]  # [B, H, T, 1]
         return q, torch.cat((exact(repeat_groups(k, self.n_head)), decay), dim=-1), v
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return self.scan(q, k, v, self.new_state(len(q), q))[0]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, documents: Tensor | None = None) -> Tensor:
+        return self.scan(q, k, v, self.new_state(len(q), q), documents)[0]
 
-    def scan(self, q: Tensor, k: Tensor, v: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def scan(
+        self, q: Tensor, k: Tensor, v: Tensor, state: Tensor, documents: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """z [B, H, T, d], and the state [B, H, 2 d, d + 1] after these tokens, given the one before them.
 
         In chunks: inside of each, weights are explicit; what lies before it comes out of the state. The values get a
@@ -71,23 +74,31 @@ class LinearAttention(CausalSelfAttention):
             q, k, v, decay = (F.pad(x, (0, 0, 0, -n % chunk)).unflatten(2, (-1, chunk)) for x in parts)
             left = decay[..., 0].cumsum(-1)  # [B, H, N, c]: log of what is left of a chunk's beginning
             position = torch.arange(chunk, device=q.device)
-            between = (left[..., :, None] - left[..., None, :]).masked_fill(position > position[:, None], -math.inf)
+            unseen, at_end = position > position[:, None], left[..., -1:]
+            from_start, to_end, through = left, at_end - left, at_end
+            if documents is not None:  # the state is of one document, that of the last token before a chunk
+                own = F.pad(documents, (0, -n % chunk)).unflatten(1, (-1, chunk))[:, None]  # [B, 1, N, c]
+                unseen = unseen | ~same_document(own, own)
+                other = own != F.pad(own[:, :, :-1, -1:], (0, 0, 1, 0))
+                from_start = left.masked_fill(other, -math.inf)
+                to_end = to_end.masked_fill(own != own[..., -1:], -math.inf)
+                through = at_end.masked_fill(other[..., -1:], -math.inf)
+            between = (left[..., :, None] - left[..., None, :]).masked_fill(unseen, -math.inf)
             z = (q @ k.mT * between.exp()) @ v  # [B, H, N, c, d + 1]
-            at_end = left[..., -1:]
-            added = (k * (at_end - left).exp()[..., None]).mT @ v  # [B, H, N, 2 d, d + 1]
-            kept = at_end.exp()[..., None]
+            added = (k * to_end.exp()[..., None]).mT @ v  # [B, H, N, 2 d, d + 1]
+            kept = through.exp()[..., None]
             before = []
             for i in range(q.size(2)):
                 before.append(state)
                 state = kept[:, :, i] * state + added[:, :, i]
-            z = z + (q * left.exp()[..., None]) @ torch.stack(before, dim=2)
+            z = z + (q * from_start.exp()[..., None]) @ torch.stack(before, dim=2)
             z = z.flatten(2, 3)[:, :, :n]
             return (z[..., :-1] / z[..., -1:]).to(dtype), state
 
-    def weights(self, q: Tensor, k: Tensor, rows: Tensor) -> Tensor:
+    def weights(self, q: Tensor, k: Tensor, rows: Tensor, documents: Tensor | None = None) -> Tensor:
         left = in_double(k[..., -1]).cumsum(-1)  # differences of long sums
         here = left.gather(2, rows[:, None].expand(-1, self.n_head, -1).to(left.device))
-        unseen = ~self.visible(rows, k.size(2))[:, None].to(left.device)
+        unseen = ~self.visible(rows, k.size(2), documents)[:, None].to(left.device)
         between = (here[..., None] - left[:, :, None]).masked_fill(unseen, -math.inf).exp()  # [B, H, R, T]
         with torch.autocast(q.device.type, enabled=False):
             weights = features(exact(q)) @ features(k[..., :-1]).mT * between.to(k.device, k.dtype)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from model.attention import CausalSelfAttention
 from model.cache import Cache, KVCache, by_stride
 from model.config import GPTConfig
+from model.documents import same_document
 
 
 class WindowAttention(CausalSelfAttention):
@@ -23,17 +24,22 @@ class WindowAttention(CausalSelfAttention):
     def mask(self, distance: Tensor) -> Tensor:
         return (distance >= 0) & (distance < self.window)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, documents: Tensor | None = None) -> Tensor:
         """Queries in blocks of a window: each block attends to itself and to the one before it."""
         n, window = q.size(2), self.window
         if n <= window:
-            return super().attend(q, k, v)
+            return super().attend(q, k, v, documents)
         blocks = [F.pad(x, (0, 0, 0, -n % window)).unflatten(2, (-1, window)) for x in (q, k, v)]  # [B, H, N, w, d]
-        first = super().attend(*(x[:, :, 0] for x in blocks))
+        q, k, v = (x[:, :, 0] for x in blocks)
+        first = super().attend(q, k, v, None if documents is None else documents[:, :window])
         q, k, v = (x.transpose(1, 2) for x in blocks)  # [B, N, H, w, d]
         k, v = (torch.cat((x[:, :-1], x[:, 1:]), dim=3).flatten(0, 1) for x in (k, v))  # [B (N - 1), Hkv, 2 w, d]
         rows = torch.arange(window, 2 * window, device=q.device)[None]
-        rest = super().attend(q[:, 1:].flatten(0, 1), k, v, self.visible(rows, 2 * window)[:, None])
+        visible = self.visible(rows, 2 * window)
+        if documents is not None:
+            own = F.pad(documents, (0, -n % window)).unflatten(1, (-1, window))  # [B, N, w]
+            visible = visible & same_document(own[:, 1:], torch.cat((own[:, :-1], own[:, 1:]), dim=2)).flatten(0, 1)
+        rest = self.fused(q[:, 1:].flatten(0, 1), k, v, visible[:, None])
         rest = rest.unflatten(0, (len(first), -1)).transpose(1, 2).flatten(2, 3)  # [B, H, (N - 1) w, d]
         return torch.cat((first, rest), dim=2)[:, :, :n]
 
@@ -57,12 +63,14 @@ class StridedAttention(CausalSelfAttention):
     def mask(self, distance: Tensor) -> Tensor:
         return (distance >= 0) & (distance % self.stride == 0)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, documents: Tensor | None = None) -> Tensor:
         """Each residue is a sequence of its own, causal as any other."""
         n = q.size(2)
         stride = min(self.stride, n)  # beyond the text there is nothing to see
         q, k, v = (by_stride(x, stride).transpose(1, 2).flatten(0, 1) for x in (q, k, v))  # [B s, H, T / s, d]
-        z = super().attend(q, k, v).unflatten(0, (-1, stride))  # [B, s, H, T / s, d]
+        if documents is not None:
+            documents = by_stride(documents[:, None, :, None], stride).flatten(0, 2)[..., 0]  # [B s, T / s]
+        z = super().attend(q, k, v, documents).unflatten(0, (-1, stride))  # [B, s, H, T / s, d]
         return z.permute(0, 2, 3, 1, 4).flatten(2, 3)[:, :, :n]
 
     def new_cache(self, batch: int, capacity: int) -> Cache:

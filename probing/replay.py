@@ -116,7 +116,7 @@ def attend_rows(attention: CausalSelfAttention, q: Tensor, k: Tensor, v: Tensor,
     """The outputs [B, H, R, d] of queries [B, H, R, d] at ``rows`` [B, R], by the fused kernel where there is one."""
     if isinstance(attention, LinearAttention):
         return attention.weights(q, k, rows) @ repeat_groups(v, attention.n_head)
-    return CausalSelfAttention.attend(attention, q, k, v, attention.visible(rows, k.size(2))[:, None])
+    return attention.fused(q, k, v, attention.visible(rows, k.size(2))[:, None])
 
 
 def finish(block: Block, x: Tensor, z: Tensor) -> Tensor:

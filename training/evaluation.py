@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 
 from data.text.shards import Tokens
-from model import GPT
+from model import GPT, documents_of
 from training.device import readable_out_of_memory, sequences_per_batch
 from training.world import ALONE, World
 
@@ -24,10 +24,13 @@ def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]
 
 
 @torch.inference_mode()
-def validation_loss(model: GPT, tokens: Tokens, micro_batch: int | None = None, world: World = ALONE) -> float:
+def validation_loss(
+    model: GPT, tokens: Tokens, micro_batch: int | None = None, world: World = ALONE, end: int | None = None
+) -> float:
     """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic.
 
-    Several processes share the windows and all return the same number.
+    ``end``: the token that ends documents, where these are not to see each other. Several processes share the windows
+    and all return the same number.
     """
     model.eval()
     device, block_size = model.embed.weight.device, model.config.block_size
@@ -40,7 +43,8 @@ def validation_loss(model: GPT, tokens: Tokens, micro_batch: int | None = None, 
     with readable_out_of_memory(at_once, block_size):
         for batch in batches[world.rank :: world.size]:
             ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
-            total += model(ids[:, :-1], ids[:, 1:]).item() * ids[:, 1:].numel()
+            read, targets = ids[:, :-1], ids[:, 1:]
+            total += model(read, targets, documents=documents_of(read, end)).item() * targets.numel()
     world.sum_([total])
     return total.item() / (len(tokens) - 1)
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from data import Batches, Dataset
-from model import GPT
+from data import PLAIN, Batches, Dataset, Reading
+from model import GPT, documents_of
 from storage import checkpoint, snapshots
 from storage.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
 from storage.run import METRICS
@@ -56,12 +56,14 @@ class Trainer:
         last_evaluations: Sequence[Evaluation] = (),
         probes: Sequence[Evaluation] = (),
         world: World = ALONE,
+        reading: Reading = PLAIN,
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run = config, model, dataset, run
         self.evaluations, self.last_evaluations, self.probes = evaluations, last_evaluations, probes
         self.sinks = list(sinks)
         self.world = world
+        self.document_end = end_token(dataset) if reading.document_mask else None
         self.device = model.embed.weight.device
         self.peak_flops = peak_flops(config, self.device)
         block_size, rank, size = model.config.block_size, world.rank, world.size
@@ -175,7 +177,8 @@ class Trainer:
         loss = torch.zeros((), device=self.device)
         for ids in batch.split(self.micro):
             with autocast(self.config, self.device):
-                part = self.loss(ids[:, :-1], ids[:, 1:]) * (len(ids) / self.sequences)
+                documents = documents_of(ids[:, :-1], self.document_end)
+                part = self.loss(ids[:, :-1], ids[:, 1:], documents=documents) * (len(ids) / self.sequences)
             part.backward()
             loss += part.detach()
         self.loader.fetch()  # a GPU is still busy with this batch
@@ -223,7 +226,7 @@ class Trainer:
     def evaluate(self) -> Row:
         """Loss over the whole validation set, and what ``evaluations`` say; all of them once the budget is used up."""
         with autocast(self.config, self.device):
-            loss = validation_loss(self.model, self.dataset.val, self.config.micro_batch, self.world)
+            loss = validation_loss(self.model, self.dataset.val, self.config.micro_batch, self.world, self.document_end)
             self.count_evaluation(loss)
             extra = {}
             if self.world.first:
@@ -321,6 +324,13 @@ class Trainer:
                 snapshots.forget_after(self.run, self.step)
         evaluated = evaluations_of(read_rows(self.run / "metrics.jsonl"))
         self.evaluated_step = evaluated[-1]["step"] if evaluated else None
+
+
+def end_token(dataset: Dataset) -> int:
+    """What documents end with; raises InputError where the tokens have nothing of the kind."""
+    if dataset.tokenizer.end is None:
+        raise InputError("data.document_mask=true: these tokens have no end token to tell documents by; leave it out")
+    return dataset.tokenizer.end
 
 
 def sequences_per_step(tokens_per_step: int, block_size: int, processes: int) -> int:

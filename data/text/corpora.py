@@ -15,6 +15,18 @@ from data.text.files import END, Counts, Piece, read_pieces, split_pieces, utf8_
 from data.text.finding import find_files
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How training reads a corpus, whichever it is. ``document_mask``: tokens see their own document alone, in training
+    and in validation.
+    """
+
+    document_mask: bool = False
+
+
+PLAIN = Reading()
+
+
 class Corpus(Protocol):
     start: ClassVar[str]  # what every document begins with, if that is the same in all; else nothing
 
@@ -34,7 +46,7 @@ class Corpus(Protocol):
 
 
 @dataclass(frozen=True)
-class Files:
+class Files(Reading):
     """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: where .jsonl and .parquet have the text.
 
     The files are read in sorted order. The validation text is what ``val_path`` names, which is then not trained on, or

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model import GPT
-from model.attention import CausalSelfAttention, repeat_groups
+from model.attention import repeat_groups
 from model.gpt import Block
 from model.linear import LinearAttention
 from probing.in_text.ablation import batches, clean_pass, split_windows, token_losses
@@ -55,5 +55,5 @@ def limited_block(model: GPT, block: Block, x: Tensor, limit: int) -> Tensor:
         weights = attention.weights(q, k, rows.expand(len(x), -1)) * visible[:, None]
         z = weights / weights.sum(-1, keepdim=True) @ repeat_groups(v, attention.n_head)
     else:
-        z = CausalSelfAttention.attend(attention, q, k, v, visible[:, None])
+        z = attention.fused(q, k, v, visible[:, None])
     return finish(block, x, z[None])

@@ -101,6 +101,7 @@ def test_help_is_asked_for_with_or_without_a_topic(monkeypatch, capsys, flag):
     assert "  model=tiny               size and architecture: tiny, base, gpt2, small\n" in out
     assert launched(monkeypatch, capsys, flag, "model")[1].startswith("model: size and architecture\n")
     assert launched(monkeypatch, capsys, "model=small", flag)[1].startswith("model: size and architecture\n")
+    assert "  data.document_mask=false\n" in launched(monkeypatch, capsys, flag, "data")[1]
     one = "  model.norm=rmsnorm       rmsnorm, layernorm or none (gpt2: layernorm)\n"
     assert [launched(monkeypatch, capsys, flag, topic)[1] for topic in ("model.norm", "norm")] == [one, one]
 

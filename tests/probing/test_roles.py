@@ -29,7 +29,7 @@ def planted(monkeypatch, stories) -> Callable[[Callable], GPT]:
         seen = []
         model.embed.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
 
-        def weights(self, q, k, rows):
+        def weights(self, q, k, rows, documents):
             index = rows[:, None, :, None].expand(-1, N_HEAD, -1, k.size(2))
             return make(seen[-1]).gather(2, index)
 

@@ -45,7 +45,7 @@ def planted(monkeypatch) -> Callable[[Callable], GPT]:
     def plant(make: Callable[[Tensor], Tensor]) -> GPT:
         model, seen = small_model(), []
         model.embed.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
-        monkeypatch.setattr("model.attention.CausalSelfAttention.weights", lambda self, q, k, rows: make(seen[-1]))
+        monkeypatch.setattr("model.attention.CausalSelfAttention.weights", lambda *_: make(seen[-1]))
         return model
 
     return plant

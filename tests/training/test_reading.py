@@ -1,0 +1,47 @@
+"""How training reads documents: whether they see each other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tolerance import TRAINED
+from trainers import make_trainer
+
+from common.errors import InputError
+from data import Reading
+from data.text.shards import Tokens
+from data.text.tokenizers import CharacterTokenizer
+
+MASKED = Reading(document_mask=True)
+
+
+def loss_alone(model, ids, end: int) -> float:
+    """Mean loss of the windows ids [N, T + 1], each document in them read alone."""
+    total = 0.0
+    for row in ids:
+        starts = [0, *(i for i in range(1, len(row) - 1) if row[i] == end)]
+        for start, after in zip(starts, (*starts[1:], len(row) - 1), strict=True):
+            part = row[None, start : after + 1]
+            total += model(part[:, :-1], part[:, 1:]).item() * (after - start)
+    return total / ids[:, 1:].numel()
+
+
+def test_with_a_mask_losses_are_those_of_documents_alone(tmp_path, stories):
+    val = stories.val.read(0, 10 * 32 + 1)
+    dataset, end = replace(stories, val=Tokens([val])), stories.tokenizer.end
+    trainer = make_trainer(tmp_path, dataset, reading=MASKED, micro_batch=64)
+    torch.nn.init.normal_(trainer.model.blocks[0].attention.o.weight)  # zero in a new network, which sees nothing
+    batch = trainer.loader.batches.next()
+    trainer.loader.batches.load_state(trainer.loader.state())
+    windows = np.lib.stride_tricks.sliding_window_view(val, 33)[::32]
+    with torch.inference_mode():
+        expected = [loss_alone(trainer.model, torch.tensor(ids), end) for ids in (windows, batch)]
+    losses = [trainer.evaluate()["val_loss"], trainer.train_step()["train_loss"].item()]
+    assert losses == pytest.approx(expected, rel=TRAINED)
+
+
+def test_documents_without_an_end_token_are_refused(tmp_path, stories):
+    characters = CharacterTokenizer([chr(i) for i in range(48, 48 + stories.tokenizer.vocab_size)])
+    with pytest.raises(InputError, match=r"^data\.document_mask=true: these tokens have no end token"):
+        make_trainer(tmp_path, replace(stories, tokenizer=characters), reading=MASKED)
