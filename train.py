@@ -39,7 +39,7 @@ from training.world import World, join
 
 # Annotated stories a task: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
-BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32
+BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32; 4 more where there is a mean over steps
 Origin = huggingface.Import | nanogpt.Import
 READERS = {huggingface.SCHEME: huggingface.read, nanogpt.SCHEME: nanogpt.read}
 PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the heads
@@ -170,7 +170,8 @@ def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> 
     config = replace(command.model, vocab_size=dataset.tokenizer.vocab_size)
     dataset.require(config.block_size)
     shape = f"model.n_layer={config.n_layer} and model.n_embd={config.n_embd}: training {config.n_weights():,} weights"
-    require_memory(BYTES_PER_WEIGHT * config.n_weights(), device, shape)
+    each = BYTES_PER_WEIGHT + (4 if command.optimizer.average else 0)
+    require_memory(each * config.n_weights(), device, shape)
     return GPT(config, seed=command.seed).to(device)
 
 

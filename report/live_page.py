@@ -180,7 +180,7 @@ class LivePage:
         trainer = self.trainer
         if kind is not None or trainer.stop_signal:  # then there is little time left
             return
-        model, dataset, starts = trainer.model.eval(), trainer.dataset, []
+        model, dataset, starts = trainer.evaluated.eval(), trainer.dataset, []
         if isinstance(self.corpus, Stories):
             cases = draw("report", 2, trainer.config.seed, self.corpus.posed)
             starts = starts_of_articles() + starts_of_cases(cases, "Stories")

@@ -23,6 +23,8 @@ class OptimizerConfig:
 
     ``muon``: Muon for the matrices inside blocks, AdamW for embeddings, head, gains and biases. ``adamw``: AdamW for
     everything. Weight decay acts on matrices only, and with Muon only where it points the same way as the update.
+    ``clip``: the largest norm of all gradients together; None: any. ``average``: which mean of the weights over steps
+    is evaluated and kept, see ``training.average``; None: none, the weights themselves are.
     """
 
     name: Literal["muon", "adamw"] = "muon"
@@ -32,6 +34,10 @@ class OptimizerConfig:
     scalar_lr: float = 0.005
     betas: tuple[float, float] = (0.8, 0.95)
     weight_decay: float = 0.0
+    weight_decay_schedule: Literal["constant", "cosine"] = "constant"
+    clip: float | None = None
+    average: Literal["ema", "last"] | None = None
+    average_fraction: float = 0.2
     warmup_fraction: float = 0.0
     decay_fraction: float = 0.3
 
@@ -46,6 +52,10 @@ class OptimizerConfig:
                 f"weight_decay={self.weight_decay}: must be at least 0 and at most 1 / matrix_lr, "
                 f"{1 / self.matrix_lr:g}; a step would turn weights around"
             )
+        if self.clip is not None:
+            require_positive("clip", self.clip)
+        if not 0 < self.average_fraction <= 1:
+            raise ValueError(f"average_fraction={self.average_fraction}: must be above 0 and at most 1")
         warmup, decay = self.warmup_fraction, self.decay_fraction
         if not (warmup >= 0 and decay >= 0 and warmup + decay <= 1):
             raise ValueError(

@@ -21,6 +21,7 @@ from storage import checkpoint, snapshots
 from storage.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
 from storage.run import METRICS
 from storage.weights import get_parameters, set_parameters
+from training.average import Average
 from training.config import TrainConfig
 from training.device import autocast, micro_batch_size, peak_flops, readable_out_of_memory
 from training.evaluation import bits_per_byte, validation_loss
@@ -31,6 +32,7 @@ from training.world import ALONE, World
 
 BAD_STEPS_IN_A_ROW = 5
 CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
+LATEST = "latest"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
 LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
@@ -74,6 +76,7 @@ class Trainer:
         batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
+        self.average = Average(model, config.optimizer) if config.optimizer.average else None
         # Evaluation stays uncompiled: its batches have other shapes, each of which would be compiled anew.
         self.loss = torch.compile(model) if config.compile else model
         self.step = self.tokens = 0
@@ -94,6 +97,11 @@ class Trainer:
         parts = f"{math.ceil(share / micro)} x {micro}" if micro < share else f"{micro}"
         each = f" in each of {size} processes" if size > 1 else ""
         return f"{self.sequences * block_size:,} tokens a step = {parts} sequences of {block_size}{each}"
+
+    @property
+    def evaluated(self) -> GPT:
+        """The network that is evaluated, probed and kept: the mean over steps where there is one."""
+        return self.average.model if self.average else self.model
 
     def fraction(self) -> float:
         """The share of the budget that is used up; 1 also where the validation loss no longer falls."""
@@ -186,7 +194,11 @@ class Trainer:
         self.world.sum_([loss, *gradients])
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights
+        if (clip := self.config.optimizer.clip) is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)
         self.optimizers.step(fraction, self.step, finite)
+        if self.average:
+            self.average.update(fraction)
         self.skipped += ~finite
         enough = self.bad_in_a_row >= BAD_STEPS_IN_A_ROW  # stays so until the host looks
         self.bad_in_a_row = torch.where(enough, self.bad_in_a_row, (self.bad_in_a_row + 1) * ~finite)
@@ -208,7 +220,7 @@ class Trainer:
 
     def finite_parameters(self) -> dict[str, torch.Tensor]:
         """What is worth writing: weights that have overflowed end the run, and the checkpoints before them stay."""
-        parameters = get_parameters(self.model)
+        parameters = get_parameters(self.evaluated)
         if name := checkpoint.not_finite(parameters):
             self.diverged(f"{name} is not finite after")
         return parameters
@@ -224,16 +236,24 @@ class Trainer:
         return f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
 
     def evaluate(self) -> Row:
-        """Loss over the whole validation set, and what ``evaluations`` say; all of them once the budget is used up."""
+        """Loss over the whole validation set, and what ``evaluations`` say; all of them once the budget is used up.
+
+        Where weights are averaged, the loss of the latest ones themselves is measured then, too.
+        """
         with autocast(self.config, self.device):
-            loss = validation_loss(self.model, self.dataset.val, self.config.micro_batch, self.world, self.document_end)
+            loss, extra = self.loss_of(self.evaluated), {}
             self.count_evaluation(loss)
-            extra = {}
+            ended = self.fraction() >= 1
+            if self.average and ended:
+                extra["val_loss_latest"] = self.loss_of(self.model)
             if self.world.first:
-                for evaluation in (*self.evaluations, *(self.last_evaluations if self.fraction() >= 1 else ())):
-                    extra |= evaluation(self.model)
+                for evaluation in (*self.evaluations, *(self.last_evaluations if ended else ())):
+                    extra |= evaluation(self.evaluated)
         n_targets = len(self.dataset.val) - 1
         return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
+
+    def loss_of(self, model: GPT) -> float:
+        return validation_loss(model, self.dataset.val, self.config.micro_batch, self.world, self.document_end)
 
     def probe(self) -> Row:
         """What ``probes`` say of the heads, in the first process, and the seconds that they took."""
@@ -241,7 +261,7 @@ class Trainer:
             return {}
         row, started = {}, time.perf_counter()
         for probe in self.probes:
-            row |= probe(self.model.eval())
+            row |= probe(self.evaluated.eval())
         return row | {"probe_seconds": round(time.perf_counter() - started, 3)}
 
     def snapshot(self) -> None:
@@ -283,6 +303,7 @@ class Trainer:
             "evaluations_since_best": self.evaluations_since_best,
             "skipped": int(self.skipped),
             "bad_in_a_row": int(self.bad_in_a_row),
+            "averaged_steps": self.average.steps if self.average else 0,
             "dataset": self.dataset.key,
             "model": asdict(self.model.config),
         }
@@ -296,6 +317,8 @@ class Trainer:
         parameters = self.finite_parameters()
         if self.world.first:
             tensors = self.optimizers.state_tensors()
+            if self.average:  # ``parameters`` are the means, and training goes on from these
+                tensors |= {f"{name}/{LATEST}": tensor for name, tensor in get_parameters(self.model).items()}
             checkpoint.save(self.run, parameters, tensors, self.state())
         self.saved_step = self.step
 
@@ -307,7 +330,11 @@ class Trainer:
                 f"run={self.run}: this is not the text that it was trained on, or not its tokenizer (the hash of all "
                 f"tokens is {self.dataset.key}, not {state['dataset']}); init_from={self.run} begins another run on it"
             )
-        set_parameters(self.model, parameters)
+        set_parameters(self.evaluated, parameters)
+        if self.average:
+            latest = {name: tensors.pop(f"{name}/{LATEST}") for name in parameters}
+            set_parameters(self.model, latest)
+            self.average.steps = state["averaged_steps"]
         self.optimizers.load_state_tensors(tensors)
         self.loader.load_state(state["batches"])
         self.step, self.tokens, self.saved_step = state["step"], state["tokens"], state["step"]

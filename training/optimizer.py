@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from model import GPT
 from training.config import OptimizerConfig
 from training.muon import Muon
-from training.schedule import learning_rate_scale, muon_momentum
+from training.schedule import learning_rate_scale, muon_momentum, weight_decay_scale
 
 
 def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
@@ -58,18 +58,18 @@ class Optimizers:
         self.all = [optimizer for optimizer in (self.muon, self.adamw) if optimizer]
         for optimizer in self.all:
             for group in optimizer.param_groups:
-                group["peak_lr"] = group["lr"]
+                group["peak_lr"], group["peak_decay"] = group["lr"], group["weight_decay"]
 
     def step(self, fraction: float, step: int, finite: Tensor | None = None) -> None:
-        """One update with the rates that belong to this share of the budget; then forgets the gradients.
+        """One update with the rates and the decay of this share of the budget; then forgets the gradients.
 
         Where ``finite`` [], on the model's device, is false, nothing changes. A CUDA device settles that by itself, so
         that the host need not wait for it; others need not know how.
         """
-        scale = learning_rate_scale(self.config, fraction)
+        scale, decay = learning_rate_scale(self.config, fraction), weight_decay_scale(self.config, fraction)
         for optimizer in self.all:
             for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * scale
+                group["lr"], group["weight_decay"] = group["peak_lr"] * scale, group["peak_decay"] * decay
         if finite is not None and not self.device_decides:
             if not finite:
                 self.zero_grad()

@@ -1,5 +1,6 @@
 """How far a run is, and what follows from it. Pure functions of the budget used so far."""
 
+import math
 from collections.abc import Mapping
 
 from training.config import OptimizerConfig, TrainConfig
@@ -41,6 +42,11 @@ def learning_rate_scale(config: OptimizerConfig, fraction: float) -> float:
     if fraction > 1 - config.decay_fraction:
         return max(0.0, 1 - fraction) / config.decay_fraction
     return 1.0
+
+
+def weight_decay_scale(config: OptimizerConfig, fraction: float) -> float:
+    """1 throughout, or half a cosine from 1 to 0 over the whole budget."""
+    return (1 + math.cos(math.pi * fraction)) / 2 if config.weight_decay_schedule == "cosine" else 1.0
 
 
 def muon_momentum(step: int) -> float:

@@ -19,11 +19,17 @@ from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
 from training.device import micro_batch_size
 
+EMA = {"average": "ema", "clip": 0.5}
+LAST = {"average": "last", "average_fraction": 0.75, "weight_decay": 0.5, "weight_decay_schedule": "cosine"}
 
-@pytest.mark.parametrize(("optimizer", "shape"), [("muon", {}), ("adamw", {}), ("muon", ATTENTION_ALONE)])
+
+@pytest.mark.parametrize(
+    ("optimizer", "shape"),
+    [({}, {}), ({"name": "adamw"} | EMA, {}), (LAST, ATTENTION_ALONE)],
+)
 @pytest.mark.parametrize("stop_at", [4, 6], ids=["at a checkpoint", "between evaluations"])
 def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, optimizer, shape, stop_at):
-    settings = {"max_steps": 12, "dropout": 0.1, "optimizer": OptimizerConfig(optimizer), "shape": shape}
+    settings = {"max_steps": 12, "dropout": 0.1, "optimizer": OptimizerConfig(**optimizer), "shape": shape}
     monkeypatch.setattr("training.device.MICRO_BATCH_TOKENS", {"cpu": 64})
     straight = new_run(tmp_path / "straight", stories, **settings)
     straight.train()
@@ -39,8 +45,8 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, op
     assert resumed.step == stop_at
     resumed.train()
 
-    for a, b in zip(straight.model.parameters(), resumed.model.parameters(), strict=True):
-        assert torch.equal(a, b)
+    for one, other in ((straight.model, resumed.model), (straight.evaluated, resumed.evaluated)):
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     one, other = straight.optimizers.state_tensors(), resumed.optimizers.state_tensors()
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -118,3 +118,12 @@ def test_a_step_that_is_not_finite_changes_nothing(name, device_decides):
     assert all(parameter.grad is None for parameter in model.parameters())
     step(True, 1.0)
     assert not all(torch.equal(before[key], value) for key, value in everything().items())
+
+
+def test_weight_decay_follows_its_schedule():
+    model = GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16), seed=1)
+    optimizers = Optimizers(model, OptimizerConfig(weight_decay=0.4, weight_decay_schedule="cosine"))
+    model(torch.arange(8)[None], torch.arange(8)[None]).backward()
+    optimizers.step(0.5, 1)
+    decays = {group["name"]: group["weight_decay"] for each in optimizers.all for group in each.param_groups}
+    assert decays == pytest.approx({"matrices": 0.2, "head": 0.0})  # the tied embedding is the head

@@ -4,7 +4,7 @@ import pytest
 
 from report.training_summary import title
 from training.config import DEFAULT_MAX_STEPS, OptimizerConfig, TrainConfig
-from training.schedule import fraction_done, learning_rate_scale, muon_momentum
+from training.schedule import fraction_done, learning_rate_scale, muon_momentum, weight_decay_scale
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,12 @@ def test_the_rate_warms_up_stays_and_falls_to_zero():
     assert rates == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
 
 
+def test_weight_decay_stays_or_falls_to_zero_as_a_cosine():
+    for schedule, expected in (("constant", [1, 1, 1, 1]), ("cosine", [1, 0.75, 0.5, 0])):
+        config = OptimizerConfig(weight_decay_schedule=schedule)
+        assert [weight_decay_scale(config, fraction) for fraction in (0, 1 / 3, 1 / 2, 1)] == pytest.approx(expected)
+
+
 def test_momentum_rises_and_stays():
     assert [muon_momentum(step) for step in (0, 150, 300, 10_000)] == pytest.approx([0.85, 0.9, 0.95, 0.95])
 
@@ -49,7 +55,10 @@ def test_budgets_must_be_positive(wrong):
         TrainConfig(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"matrix_lr": 0.0}, {"warmup_fraction": 0.5, "decay_fraction": 0.6}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"matrix_lr": 0.0}, {"warmup_fraction": 0.5, "decay_fraction": 0.6}, {"clip": 0.0}, {"average_fraction": 0.0}],
+)
 def test_impossible_schedules_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         OptimizerConfig(**wrong)

@@ -25,6 +25,7 @@ from training.loop import sequences_per_step
 
 STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 SETTINGS = (*QUICK, *SMALL, "data.tasks=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")
+AVERAGED = ("optimizer.average=ema", "optimizer.clip=0.5")
 
 
 def train(folder: Path, processes: int, *arguments: str) -> tuple[int, str, str]:
@@ -54,13 +55,15 @@ def losses(run: Path, key: str) -> list[float]:
 
 def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
     for processes in (1, 2):
-        status, out, err = train(tmp_path, processes, f"run=by{processes}", "resume=auto", "max_steps=8", *SETTINGS)
+        status, out, err = train(
+            tmp_path, processes, f"run=by{processes}", "resume=auto", "max_steps=8", *SETTINGS, *AVERAGED
+        )
         assert status == 0, err
     assert out.count("done ") == 1, "only the first process speaks"
     assert "4 sequences of 64" not in out
     assert "2 sequences of 64 in each of 2 processes" in out
     for first, then in ((1, 2), (2, 1)):
-        status, _, err = train(tmp_path, then, f"run=by{first}", "resume=auto", "max_steps=12", *SETTINGS)
+        status, _, err = train(tmp_path, then, f"run=by{first}", "resume=auto", "max_steps=12", *SETTINGS, *AVERAGED)
         assert status == 0, err
     for key, n in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
         one, two = (losses(tmp_path / f"by{processes}", key) for processes in (1, 2))
