@@ -95,7 +95,7 @@ def test_a_disk_that_is_really_full(tmp_path):
 def test_too_little_memory_names_the_knob(tmp_path, stories, error):
     trainer = new_run(tmp_path / "run", stories, max_steps=4, micro_batch=128)
 
-    def loss(*_):
+    def loss(*_, **__):
         raise error
 
     trainer.loss = loss
@@ -108,7 +108,7 @@ def test_the_knob_is_not_named_where_it_can_turn_no_further(tmp_path, stories):
     with pytest.raises(InputError, match=r"micro_batch=31: must be at least model\.block_size=32"):
         make_trainer(tmp_path / "run", stories, max_steps=4, micro_batch=31)
 
-    def loss(*_):
+    def loss(*_, **__):
         raise RuntimeError("MPS backend out of memory")
 
     trainer.loss = loss
@@ -118,7 +118,7 @@ def test_the_knob_is_not_named_where_it_can_turn_no_further(tmp_path, stories):
 
 def test_other_errors_keep_their_name(tmp_path, stories):
     trainer = new_run(tmp_path / "run", stories, max_steps=4)
-    trainer.loss = lambda *_: torch.ones(2) @ torch.ones(3)
+    trainer.loss = lambda *_, **__: torch.ones(2) @ torch.ones(3)
     with pytest.raises(RuntimeError, match="size"):
         trainer.train()
 

@@ -91,7 +91,7 @@ def test_max_minutes_ends_the_run(tmp_path, stories):
 def poison(trainer: Trainer, steps: set[int]) -> None:
     """Makes the loss of these steps infinite."""
     loss = trainer.loss
-    trainer.loss = lambda *ids: loss(*ids) * (float("inf") if trainer.step in steps else 1)
+    trainer.loss = lambda *ids, **more: loss(*ids, **more) * (float("inf") if trainer.step in steps else 1)
 
 
 def test_a_step_that_is_no_number_is_skipped_and_counted(tmp_path, stories):
