@@ -45,6 +45,7 @@ from storage.weights import load_model
 from training import pick_device
 
 DYNAMICS_CASES = 100  # of each task and split
+STORY_TOKENS = 20_000  # of stories, that heads are measured in: their tasks say more of them, and come first
 BEHAVIOUR_CASES = 40  # of each task, which show whether a model that was trained on other text resolves it
 
 
@@ -146,6 +147,8 @@ def read_text(
         else:
             try:
                 text = validation_text(run, state["dataset"], progress)
+                if isinstance(corpus_of(run), Stories):
+                    plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
                 windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
             except InputError as error:
                 text, why = None, error

@@ -26,6 +26,7 @@ from cli.help import HELP, help_text
 from cli.paths import FREE_TEXT, decode_text, encode_text, expand_paths
 from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
 from common.errors import InputError
+from common.memory import keep_freed_memory
 from common.one_line import one_line_errors
 from training.world import first_speaks, processes
 
@@ -43,6 +44,7 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names and samples may have what is no character
+    keep_freed_memory()
     with one_line_errors(), first_speaks():
         start(main, name, schema)
 
