@@ -118,9 +118,16 @@ def standardised(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.n
 
     No flip of signs changes this size. Means, because in sums a few large groups would outweigh all others.
     """
-    means = sums_of(values, groups) / np.unique(groups, return_counts=True)[1][:, None]
+    means = means_of(values, groups)
     size = np.sqrt((means**2).sum(0))
     return np.divide(means, size, out=np.zeros(means.shape), where=size > 0)
+
+
+def means_of(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
+    """The means of values [N, K] over the cases of each group, [G, K]; or of [N], [G]."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    means = sums_of(values.reshape(len(values), -1), groups) / sizes[:, None]
+    return means.reshape(-1, *values.shape[1:])
 
 
 def sums_of(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:

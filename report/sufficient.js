@@ -100,15 +100,15 @@ function aboutSets(found) {
 }
 
 function aboutTests({ circuit, complement, members, epsilon, quantile }) {
-  const result = ({ better, pairs, p, rejected }) =>
-    `higher log-odds in ${better} of ${pairs} pairs of counterfactuals, ${pValue(p)}: ${rejected ? "rejected" : "not rejected, which proves nothing"}`;
+  const result = ({ better, groups, p, rejected }) =>
+    `higher log-odds in ${better} of ${groups} groups of cases about the same words, ${pValue(p)}: ${rejected ? "rejected" : "not rejected, which proves nothing"}`;
   const superfluous = members.filter((member) => member.superfluous).map(({ head, p }) => `${head} (${pValue(p)})`);
   const costs = members.map(({ head, drop }) => `${head} ${nats(drop, 1)}`).join(", ");
   const needed = superfluous.length
     ? `Superfluous: ${superfluous.join(", ")}.`
     : "None is shown to be superfluous, which proves nothing.";
   return [
-    `Equivalence: do they score higher than the whole model in half of the pairs (1/2 ± ${epsilon})? These heads alone: ${result(circuit)}. All other heads alone: ${result(complement)}.`,
+    `Equivalence: do they score higher than the whole model in half of the groups (1/2 ± ${epsilon})? These heads alone: ${result(circuit)}. All other heads alone: ${result(complement)}.`,
     members.length
       ? `Minimality: does taking one of them out change the log-odds more than taking a random head out of a larger set, in at least ${percent(quantile)} of draws? ${needed} Taking each out costs, in nats: ${costs}.`
       : "Minimality is not tested: no other head is left to compare with.",

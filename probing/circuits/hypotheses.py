@@ -4,8 +4,8 @@ Two of the idealised tests of Shi et al. 2024, "Hypothesis testing the circuit h
 *minimality*, with heads where they have edges. In both the null hypothesis speaks for the set, so that only a rejection
 says something; that it is not rejected proves nothing. A score is log P(answer) - log P(foil).
 
-The independent unit is a pair of counterfactuals, whose scores are averaged. p is exact, of a binomial distribution; it
-is too small where pairs are about the same words and resemble each other.
+The independent unit is a group of cases, whose scores are averaged: counterfactuals, and all cases about the same
+words. p is exact, of a binomial distribution.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data import EncodedCase
-from data.cases.case import counterfactual_groups
+from probing.statistics import means_of
 
 EPSILON = 0.1  # how far from 1/2 the chance of beating the model may be
 QUANTILE = 0.9  # in how many draws a member has to change more than a random head does
@@ -25,13 +24,13 @@ SAME = 1e-4  # nats, below which a difference is rounding
 
 @dataclass(frozen=True)
 class Equivalence:
-    """In how many of ``pairs`` a set of heads scores higher than the whole model, ties counting one half.
+    """In how many of ``groups`` of cases a set of heads scores higher than the whole model, ties counting one half.
 
     ``p``: of such a number, or one further from the half, if the chance were within EPSILON of 1/2.
     """
 
     better: float
-    pairs: int
+    groups: int
     p: float
     rejected: bool
 
@@ -52,22 +51,15 @@ class Member:
     superfluous: bool
 
 
-def means_of_pairs(values: np.ndarray, cases: Sequence[EncodedCase]) -> np.ndarray:
-    """The mean of each pair of counterfactuals, [..., G] from [..., N]; a case without one is a unit of its own."""
-    sizes = [len(group) for group in counterfactual_groups(cases)]
-    starts = np.cumsum([0, *sizes[:-1]])
-    return np.add.reduceat(values, starts, axis=-1) / sizes
-
-
-def equivalence(odds: np.ndarray, whole: np.ndarray, cases: Sequence[EncodedCase]) -> Equivalence:
+def equivalence(odds: np.ndarray, whole: np.ndarray, groups: np.ndarray) -> Equivalence:
     """Whether a set of heads, with log-odds ``odds`` [N], beats the whole model, with ``whole`` [N], half the time.
 
-    The null hypothesis: the chance that it scores higher in a pair lies within 1/2 - EPSILON and 1/2 + EPSILON. The
-    largest p of all these chances is that of the ends.
+    ``groups`` [N]: the group of each case. The null hypothesis: the chance that it scores higher in a group lies within
+    1/2 - EPSILON and 1/2 + EPSILON. The largest p of all these chances is that of the ends.
     """
     from scipy.special import bdtr, bdtrc  # slow to import
 
-    change = means_of_pairs(odds - whole, cases)
+    change = means_of(odds - whole, groups)
     n, better = len(change), float((change > SAME).sum() + (np.abs(change) <= SAME).sum() / 2)
     far = abs(better - n / 2)
     low, high = int(np.floor(n / 2 - far)), int(np.ceil(n / 2 + far))
@@ -92,24 +84,24 @@ def minimality(
     heads: Sequence[str],
     changes: np.ndarray,
     random: np.ndarray,
-    cases: Sequence[EncodedCase],
+    groups: np.ndarray,
     seed: int,
 ) -> tuple[Member, ...]:
     """Whether each of ``heads`` is needed in their set, from the ``changes`` [M, N] of log-odds where each is taken
     out, and those [V, N] where the random heads are that ``inflate`` chooses. No answer where V is 0.
 
-    The null hypothesis of a member: in QUANTILE of all draws or more, taking it out changes the scores of pairs more,
-    up or down, than taking the random head out of the inflated set. Each draw has a set of its own, and pairs of its
-    own, resampled with replacement.
+    The null hypothesis of a member: in QUANTILE of all draws or more, taking it out changes the scores of groups
+    more, up or down, than taking the random head out of the inflated set. Each draw has a set of its own, and groups of
+    its own, resampled with replacement; ``groups`` [N] has the group of each case.
     """
     from scipy.special import bdtr  # slow to import
 
     if not len(random) or not heads:
         return ()
-    drops, random = means_of_pairs(changes, cases), np.abs(means_of_pairs(random, cases))  # [M, G], [V, G]
-    n, n_pairs = random.shape
-    pairs = np.random.default_rng(seed).multinomial(n_pairs, np.full(n_pairs, 1 / n_pairs), n) / n_pairs  # [V, G]
-    larger = (np.abs(drops) @ pairs.T > (random * pairs).sum(1) + SAME).sum(1)
+    drops, random = means_of(changes.T, groups).T, np.abs(means_of(random.T, groups)).T  # [M, G], [V, G]
+    n, n_groups = random.shape
+    drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), n) / n_groups  # [V, G]
+    larger = (np.abs(drops) @ drawn.T > (random * drawn).sum(1) + SAME).sum(1)
     adjusted = holm(bdtr(larger, n, QUANTILE))
     return tuple(
         Member(head, float(drop.mean()), int(k), n, float(p), superfluous=bool(p < REJECTED_P))

@@ -124,9 +124,9 @@ def measure_sufficiency(
         kept=quote.points(odds["circuit"])[0],
         share=share,
         share_ci=share_ci,
-        circuit=equivalence(odds["circuit"][0], quote.all, report.cases),
-        complement=equivalence(odds["complement"][0], quote.all, report.cases),
-        members=minimality(heads, changes, random, report.cases, seed),
+        circuit=equivalence(odds["circuit"][0], quote.all, report.groups),
+        complement=equivalence(odds["complement"][0], quote.all, report.groups),
+        members=minimality(heads, changes, random, report.groups, seed),
     )
 
 

@@ -65,8 +65,13 @@ def test_the_set_the_areas_and_the_tests_are_there_in_words(page, found):
     assert re.search(r"2 of 4 heads bring 100 % \(.*\) of what all heads bring to the log-odds: ", text)
     assert f"log-odds: {', '.join(found['heads'])}." in text
     assert f"greedy {found['curves']['greedy']['area']:.2f} (" in text
-    assert "These heads alone: higher log-odds in 10 of 20 pairs of counterfactuals, p 1: not rejected" in text
-    assert "All other heads alone: higher log-odds in 0 of 20 pairs of counterfactuals, p < 0.001: rejected" in text
+    assert (
+        "These heads alone: higher log-odds in 10 of 20 groups of cases about the same words, p 1: not rejected" in text
+    )
+    assert (
+        "All other heads alone: higher log-odds in 0 of 20 groups of cases about the same words, p < 0.001: rejected"
+        in text
+    )
     assert "None is shown to be superfluous, which proves nothing" in text
 
 
@@ -106,7 +111,7 @@ def test_a_line_a_task_is_printed(findings, tmp_path):
 
 def test_what_was_not_reached_or_is_superfluous_is_printed(sufficient):
     members = [replace(member, superfluous=True) for member in sufficient.members]
-    worse = Equivalence(better=1, pairs=20, p=0.012, rejected=True)
+    worse = Equivalence(better=1, groups=20, p=0.012, rejected=True)
     text = enough_heads(replace(sufficient, reached=False, members=tuple(members), circuit=worse))
     assert "equivalent to the whole model: rejected, p .012" in text
     assert f"superfluous: {' '.join(sufficient.heads)}" in text

@@ -98,7 +98,7 @@ def test_heads_that_work_together_alone_are_found_without_those_that_do_nothing(
 
 def test_the_set_that_does_it_all_is_as_good_as_the_model_and_its_complement_is_not(found):
     assert not found.circuit.rejected
-    assert found.circuit.better == found.circuit.pairs / 2
+    assert found.circuit.better == found.circuit.groups / 2
     assert found.complement.rejected
     assert found.complement.better == 0
     assert [member.superfluous for member in found.members] == [False]
