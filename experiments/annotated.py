@@ -15,8 +15,10 @@ import torch
 
 from common.one_line import run
 from data import EncodedCase, split_cases
+from data.cases.annotated import WINDOW
 from data.cases.case import answer_columns
-from data.cases.coreference import LAST, READ, WINDOW, cases_of
+from data.cases.converters import LAST, add_window
+from data.cases.coreference import READ, cases_of
 from data.cases.litbank import read_folder
 from experiments.tables import Table
 from model import GPT
@@ -112,10 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("litbank", type=Path, help="the folder with LitBank's coref and original")
     parser.add_argument("--checkpoint", default="best")
-    parser.add_argument("--window", type=int, default=WINDOW, help="words of an excerpt, at most")
+    add_window(parser, WINDOW)
     options = parser.parse_args(arguments)
-    if options.window < 1:
-        parser.error(f"--window {options.window}: must be at least 1")
     model, tokenizer, state = load_model(options.run, options.checkpoint, torch.device("cpu"))
     cases = cases_of([document for document, _ in read_folder(options.litbank)], window=options.window)
     tasks, too_few = encode_tasks(tokenizer, *split_cases(cases), model.config.block_size, seed=0)

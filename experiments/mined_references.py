@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.one_line import run
-from data.cases.coreference import Document
+from data.cases.annotated import Document
 from data.cases.litbank import read_annotated
 from data.cases.mine import GOLD, TASKS, Find, Miner
 from experiments.tables import Table

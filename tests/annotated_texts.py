@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from data.cases.coreference import Document, Mention
+from data.cases.annotated import Document, Mention
 from data.cases.names import People
 
 PRONOUNS = {*People().pronouns, "i", "you", "they"}

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from common.errors import InputError
 from common.one_line import run
+from data.cases.annotated import NOM, PERSON, PRON, PROP, WINDOW, Document, Mention
 from data.cases.case import Span
-from data.cases.coreference import NOM, PERSON, PRON, PROP, WINDOW, Document, Mention, cases_of, write_cases
+from data.cases.converters import add_window, write_cases
+from data.cases.coreference import cases_of
 from data.cases.files import numbered_lines, read_content
 from data.cases.names import People
 
@@ -150,10 +152,8 @@ def read_file(path: Path, people: People) -> list[Document]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m data.cases.conll", description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file such as NAME.v4_gold_conll")
-    parser.add_argument("--window", type=int, default=WINDOW, help=f"words of an excerpt, at most (default: {WINDOW})")
+    add_window(parser, WINDOW)
     arguments = parser.parse_args()
-    if arguments.window < 1:
-        parser.error(f"--window {arguments.window}: must be at least 1")
     people = People()
     documents = [document for path in arguments.files for document in read_file(path, people)]
     write_cases(cases_of(documents, window=arguments.window))

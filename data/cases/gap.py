@@ -13,7 +13,7 @@ from pathlib import Path
 from common.errors import InputError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
-from data.cases.coreference import ask, write_cases
+from data.cases.converters import ask, write_cases
 from data.cases.files import numbered_lines, read_content
 
 COLUMNS = ("ID", "Text", "Pronoun", "Pronoun-offset", "A", "A-offset", "A-coref", "B", "B-offset", "B-coref", "URL")

@@ -14,7 +14,7 @@ from itertools import product
 
 from common.one_line import run
 from data.cases.case import Case, Spans
-from data.cases.coreference import write_cases
+from data.cases.converters import write_cases
 from data.cases.winogender import fill
 
 PRONOUN, CONTINUATION = "gender_pronoun", "gender_continuation"

@@ -11,7 +11,7 @@ import random
 
 from common.one_line import run
 from data.cases.case import Case, Spans
-from data.cases.coreference import write_cases
+from data.cases.converters import write_cases
 from data.cases.winogender import fill
 
 TASK = "ioi"

@@ -16,7 +16,9 @@ from pathlib import Path
 from common.atomic import replace_durably
 from common.errors import InputError
 from common.one_line import run
-from data.cases.coreference import WINDOW, Document, Mention, cases_of, write_cases
+from data.cases.annotated import WINDOW, Document, Mention
+from data.cases.converters import add_window, write_cases
+from data.cases.coreference import cases_of
 
 SUFFIX = "_brat"
 
@@ -117,10 +119,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m data.cases.litbank", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder with LitBank's coref and original")
     parser.add_argument("--rest", type=Path, metavar="OUT", help="write the novels without what is annotated, instead")
-    parser.add_argument("--window", type=int, default=WINDOW, help=f"words of an excerpt, at most (default: {WINDOW})")
+    add_window(parser, WINDOW)
     arguments = parser.parse_args()
-    if arguments.window < 1:
-        parser.error(f"--window {arguments.window}: must be at least 1")
     novels = read_folder(arguments.folder)
     if arguments.rest is None:
         write_cases(cases_of([document for document, _ in novels], window=arguments.window))

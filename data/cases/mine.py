@@ -7,7 +7,6 @@ candidate that is mentioned last is right in exactly one half. docs/your-own-sen
 """
 
 import argparse
-import json
 import sys
 from bisect import bisect_left
 from collections import Counter
@@ -20,6 +19,7 @@ import numpy as np
 from common.errors import InputError, NoTextError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
+from data.cases.converters import add_window, count, print_cases
 from data.cases.files import OWN_SPLITS, deal
 from data.cases.names import Name, Names, People, Tokens, cut_words
 from data.text.corpora import Files
@@ -395,16 +395,11 @@ def describe(mined: Mined) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m data.cases.mine", description=__doc__.splitlines()[0])
     parser.add_argument("texts", nargs="+", metavar="TEXT", help=f"a file, folder or glob ({KNOWN})")
-    parser.add_argument("--window", type=int, default=WINDOW, help=f"words of an excerpt, at most (default: {WINDOW})")
-    parser.add_argument("--most", type=int, help="pairs of each task and split, at most (default: all)")
+    add_window(parser, WINDOW)
+    parser.add_argument("--most", type=count, help="pairs of each task and split, at most (default: all)")
     arguments = parser.parse_args()
-    for name in ("window", "most"):
-        if (value := vars(arguments)[name]) is not None and value < 1:
-            parser.error(f"--{name} {value}: must be at least 1")
     mined = Miner(read_documents(arguments.texts), window=arguments.window).mine(arguments.most)
-    for case in mined.cases:
-        print(json.dumps({key: value for key, value in case.to_json().items() if value}, ensure_ascii=False))
-    sys.stdout.flush()
+    print_cases(mined.cases)
     print(describe(mined), file=sys.stderr)
 
 

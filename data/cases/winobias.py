@@ -16,7 +16,7 @@ from typing import NamedTuple
 from common.errors import InputError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
-from data.cases.coreference import ask, write_cases
+from data.cases.converters import ask, write_cases
 from data.cases.files import numbered_lines, read_content
 from data.cases.names import People
 

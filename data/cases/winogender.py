@@ -5,7 +5,6 @@ sentences, in which the pronoun means the occupation or the other participant; t
 """
 
 import argparse
-import json
 import re
 import sys
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import NamedTuple
 from common.errors import InputError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
-from data.cases.coreference import ask
+from data.cases.converters import ask, print_cases
 
 FORMS = {
     "he": {"NOM_PRONOUN": "he", "ACC_PRONOUN": "him", "POSS_PRONOUN": "his"},
@@ -162,9 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     templates = read_templates(arguments.templates)
     written = cases(templates, list(dict.fromkeys(arguments.pronouns)))
-    for case in written:
-        print(json.dumps({key: value for key, value in case.to_json().items() if value}))
-    sys.stdout.flush()
+    print_cases(written)
     print(describe(written), file=sys.stderr)
 
 

@@ -5,21 +5,10 @@ import json
 import pytest
 from annotated_texts import document
 
+from data.cases.annotated import AnnotatedText, Document
 from data.cases.case import Case, encode_case
-from data.cases.coreference import (
-    LAST,
-    NAME,
-    PRONOUN,
-    READ,
-    RULES,
-    Document,
-    Reader,
-    cases_of,
-    describe,
-    exchanged,
-    he_or_she,
-    names_again,
-)
+from data.cases.converters import LAST, RULES, describe
+from data.cases.coreference import NAME, PRONOUN, READ, cases_of, exchanged, he_or_she, names_again
 from data.cases.files import parse_cases
 from data.cases.mine import AFTER_PRONOUNS, HE_OR_SHE, REPEATED_NAME, write_pair
 from data.cases.names import People
@@ -30,8 +19,8 @@ from probing.predictions import first, last_pronoun, nearest
 PEOPLE = People()
 
 
-def reader(marked: str, window: int = 60) -> Reader:
-    return Reader(document(marked), PEOPLE, window)
+def reader(marked: str, window: int = 60) -> AnnotatedText:
+    return AnnotatedText(document(marked), PEOPLE, window)
 
 
 def words(case: Case) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ import pytest
 
 from data.cases import gender, ioi
 from data.cases.case import Case, aligned, counterfactual_groups
-from data.cases.coreference import RULES
+from data.cases.converters import RULES
 from data.cases.files import parse_cases, split_cases
 from data.cases.fit import encode_cases
 from data.text.tokenizers import gpt2_tokenizer

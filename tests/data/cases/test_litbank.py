@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from data.cases.coreference import PRONOUN, Reader, cases_of
+from data.cases.annotated import AnnotatedText
+from data.cases.coreference import PRONOUN, cases_of
 from data.cases.litbank import as_printed, read_annotated, read_folder, write_rest
 from data.cases.names import People
 
@@ -114,7 +115,7 @@ def test_litbanks_persons_seldom_have_a_gender_that_their_pronouns_do_not() -> N
     for path in sorted((LITBANK / "coref").glob("*.txt"))[:8]:
         document = read_annotated(path)
         document, _ = as_printed(document, (LITBANK / "original" / f"{document.name}.txt").read_text())
-        reader = Reader(document, people)
+        reader = AnnotatedText(document, people)
         pronouns = [person for person in reader.persons if reader.gender_of_word(person)]
         n += len(pronouns)
         agree += sum(reader.gender_of_word(person) == person.gender for person in pronouns)
