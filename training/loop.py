@@ -65,7 +65,8 @@ class Trainer:
         self.evaluations, self.last_evaluations, self.probes = evaluations, last_evaluations, probes
         self.sinks = list(sinks)
         self.world = world
-        self.document_end = end_token(dataset) if reading.document_mask else None
+        self.document_end = end_token(dataset, "document_mask") if reading.document_mask else None
+        shuffled = end_token(dataset, "shuffle_documents") if reading.shuffle_documents else None
         self.device = model.embed.weight.device
         self.peak_flops = peak_flops(config, self.device)
         block_size, rank, size = model.config.block_size, world.rank, world.size
@@ -73,7 +74,7 @@ class Trainer:
         if config.micro_batch and config.micro_batch < block_size:
             raise InputError(f"micro_batch={config.micro_batch}: must be at least model.block_size={block_size}")
         self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
-        batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size)
+        batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size, shuffled)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
         self.average = Average(model, config.optimizer) if config.optimizer.average else None
@@ -353,10 +354,10 @@ class Trainer:
         self.evaluated_step = evaluated[-1]["step"] if evaluated else None
 
 
-def end_token(dataset: Dataset) -> int:
-    """What documents end with; raises InputError where the tokens have nothing of the kind."""
+def end_token(dataset: Dataset, key: str) -> int:
+    """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind."""
     if dataset.tokenizer.end is None:
-        raise InputError("data.document_mask=true: these tokens have no end token to tell documents by; leave it out")
+        raise InputError(f"data.{key}=true: these tokens have no end token to tell documents by; leave it out")
     return dataset.tokenizer.end
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from data.text.documents import Documents, Reordered
 from data.text.shards import Tokens
 
 
@@ -10,13 +11,23 @@ class Batches:
 
     Each epoch shifts all windows by a random phase and permutes them anew; both depend on (seed, epoch) alone. So the
     state is two numbers, epoch and cursor, and the global batch is the same however many processes share it: each
-    of them, ``rank`` of ``size``, reads every ``size``-th of its sequences.
+    of them, ``rank`` of ``size``, reads every ``size``-th of its sequences. With ``end``, the token that ends
+    documents, these stand in a new order in every epoch before windows are cut.
     """
 
     def __init__(
-        self, tokens: Tokens, block_size: int, sequences: int, seed: int, rank: int = 0, size: int = 1
+        self,
+        tokens: Tokens,
+        block_size: int,
+        sequences: int,
+        seed: int,
+        rank: int = 0,
+        size: int = 1,
+        end: int | None = None,
     ) -> None:
-        self.tokens, self.block_size, self.sequences, self.seed = tokens, block_size, sequences, seed
+        self.tokens: Tokens | Reordered = tokens
+        self.block_size, self.sequences, self.seed = block_size, sequences, seed
+        self.documents = None if end is None else Documents(tokens, end)
         self.rank, self.size = rank, size
         self.start_epoch(0, cursor=0)
 
@@ -26,6 +37,8 @@ class Batches:
         spare = len(self.tokens) - 1 - self.block_size  # a window reads one more token, the last target
         self.phase = int(rng.integers(min(spare, self.block_size - 1) + 1))
         self.order = rng.permutation((len(self.tokens) - 1 - self.phase) // self.block_size)
+        if self.documents:
+            self.tokens = self.documents.shuffled(rng)
 
     def next(self) -> np.ndarray:
         """This share of the next global batch, int64 [n, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""

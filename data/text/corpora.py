@@ -18,10 +18,11 @@ from data.text.finding import find_files
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """How training reads a corpus, whichever it is. ``document_mask``: tokens see their own document alone, in training
-    and in validation.
+    and in validation. ``shuffle_documents``: they stand in another order in every epoch.
     """
 
     document_mask: bool = False
+    shuffle_documents: bool = False
 
 
 PLAIN = Reading()

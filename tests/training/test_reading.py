@@ -1,12 +1,13 @@
-"""How training reads documents: whether they see each other."""
+"""How training reads documents: whether they see each other, and in which order."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tolerance import TRAINED
-from trainers import make_trainer
+from trainers import make_trainer, new_run, rows_without_clock
 
 from common.errors import InputError
 from data import Reading
@@ -14,6 +15,7 @@ from data.text.shards import Tokens
 from data.text.tokenizers import CharacterTokenizer
 
 MASKED = Reading(document_mask=True)
+BOTH = Reading(document_mask=True, shuffle_documents=True)
 
 
 def loss_alone(model, ids, end: int) -> float:
@@ -41,7 +43,24 @@ def test_with_a_mask_losses_are_those_of_documents_alone(tmp_path, stories):
     assert losses == pytest.approx(expected, rel=TRAINED)
 
 
-def test_documents_without_an_end_token_are_refused(tmp_path, stories):
+def test_resuming_is_exact_over_epochs_of_shuffled_documents(tmp_path, stories):
+    few = replace(stories, train=Tokens([stories.train.read(0, 700)]), val=Tokens([stories.val.read(0, 300)]))
+    settings = {"reading": BOTH, "max_steps": 8}
+    whole = new_run(tmp_path / "whole", few, **settings)
+    whole.train()
+    assert whole.loader.state()["epoch"] > 1
+    stopped = new_run(tmp_path / "stopped", few, **settings)
+    stopped.sinks = [lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == 5 else None]
+    stopped.train()
+    resumed = make_trainer(tmp_path / "stopped", few, **settings)
+    resumed.restore()
+    assert 0 < resumed.loader.state()["epoch"] < whole.loader.state()["epoch"]
+    resumed.train()
+    assert rows_without_clock(resumed.run) == rows_without_clock(whole.run)
+
+
+@pytest.mark.parametrize("key", ["document_mask", "shuffle_documents"])
+def test_documents_without_an_end_token_are_refused(tmp_path, stories, key):
     characters = CharacterTokenizer([chr(i) for i in range(48, 48 + stories.tokenizer.vocab_size)])
-    with pytest.raises(InputError, match=r"^data\.document_mask=true: these tokens have no end token"):
-        make_trainer(tmp_path, replace(stories, tokenizer=characters), reading=MASKED)
+    with pytest.raises(InputError, match=rf"^data\.{key}=true: these tokens have no end token"):
+        make_trainer(tmp_path, replace(stories, tokenizer=characters), reading=Reading(**{key: True}))
