@@ -157,6 +157,11 @@ def read_text(
         return None
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
+    corpus = corpus_of(run)
+    if corpus is not None and corpus.document_mask:
+        console.print(
+            "note   data.document_mask=true: was for training; in the text that is measured, documents see each other"
+        )
     return TextToRead(text, plan, windows)
 
 

@@ -2,6 +2,8 @@
 
     python -m benchmarks.step model=small tokenizer=gpt2 tokens_per_step=16384 [any other key of train.py]
 
+With data.document_mask=true, what the mask costs; documents are as long, on average, as the vocabulary is large.
+
 Tokens a second are of steps as they are; the shares are of a second round, which waits for the device after each part.
 Logging is the record in metrics.jsonl; the screen and wandb are not in it.
 """
@@ -25,6 +27,7 @@ from common.errors import InputError
 from data import Dataset
 from data.text.files import Counts
 from data.text.shards import Tokens
+from data.text.tokenizers import IdTokenizer
 from model import GPT
 from storage.metrics import Metrics
 from training import Trainer, muon, pick_device
@@ -36,7 +39,8 @@ VOCABULARY = {"bytes": 257, "gpt2": 50_257}
 def random_dataset(vocab_size: int, block_size: int, sequences: int) -> Dataset:
     n = max(1_000_000, 4 * block_size * sequences)
     ids = np.random.default_rng(0).integers(vocab_size, size=n, dtype=np.uint32)
-    return Dataset("random", Path(), None, Tokens([ids]), Tokens([ids[:1_000]]), 1_000, Counts())
+    tokenizer = IdTokenizer(vocab_size, end=str(vocab_size - 1))
+    return Dataset("random", Path(), tokenizer, Tokens([ids]), Tokens([ids[:1_000]]), 1_000, Counts())
 
 
 class Parts:
@@ -73,7 +77,7 @@ def make_trainer(command: TrainCommand, run: Path) -> Trainer:
     model = GPT(replace(command.model, vocab_size=vocab_size), seed=0).to(pick_device(command.device))
     dataset = random_dataset(vocab_size, model.config.block_size, command.tokens_per_step // model.config.block_size)
     (run / "checkpoints").mkdir()
-    return Trainer(command, model, dataset, run)
+    return Trainer(command, model, dataset, run, reading=command.data)
 
 
 def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], float]) -> tuple[float, int]:

@@ -32,6 +32,10 @@ class Corpus(Protocol):
     start: ClassVar[str]  # what every document begins with, if that is the same in all; else nothing
 
     @property
+    def document_mask(self) -> bool:
+        """See ``Reading``, which every corpus is made from."""
+
+    @property
     def name(self) -> str: ...
 
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
