@@ -1,6 +1,6 @@
 """Races and costs: two programs in one run, by turns, or what one of ours costs.
 
-    python -m benchmarks.race --nanogpt CLONE  training to nanoGPT's loss, against nanoGPT
+    python -m benchmarks.race --nanogpt CLONE  training to nanoGPT's loss, or for the same minutes, against nanoGPT
     python -m benchmarks.sampling CLONE        tokens a second, against nanoGPT and transformers
     python -m benchmarks.probing               patterns and ablation, against TransformerLens
     python -m benchmarks.tokenizing            text to tokens, against tiktoken

@@ -1,22 +1,34 @@
-"""nanoGPT's README run on a CPU against ``experiment=race_cpu``: who is sooner at the same loss on tiny Shakespeare?
+"""nanoGPT's own configurations against ours on tiny Shakespeare, in turns on the same cores.
 
-    python -m benchmarks.race --nanogpt PATH_TO_A_CLONE [--repeats 3]
+    python -m benchmarks.race --nanogpt CLONE                               sooner at the same loss?
+    python -m benchmarks.race --nanogpt CLONE --minutes 5 15 45 [--keep F]  a lower loss after the same minutes?
 
-Both train on the same first nine tenths of the characters, alternating on the same machine, and both are judged by the
-loss over all of the last tenth in windows of 64. Seconds of training leave out imports, preparing the data, evaluation
-and checkpoints on both sides; nanoGPT's steps in which it evaluates or compiles count as its median step. Our seed
-is another in each repeat.
+All train on the same first nine tenths of the characters and are judged by the loss over all of the last tenth, in
+windows of their own block. The text is ASCII, so that a byte is a character and losses compare.
+
+The first race is nanoGPT's README run on a CPU against ``experiment=race_cpu``. Seconds of training leave out imports,
+preparing the data, evaluation and checkpoints on both sides; nanoGPT's steps in which it evaluates or compiles count as
+its median step. Our seed is another in each repeat.
+
+In the second race each side has so many minutes, its evaluations included and imports left out, and the best of its
+checkpoints counts. nanoGPT has no budget in minutes: some trial iterations right before each run say how many fit, and
+``max_iters``, ``lr_decay_iters`` and ``warmup_iters`` follow in the proportions of its file. Its CPU configuration is
+evaluated ten times by 20 batches, its GPU one, whose batches take seconds here, once, at the end. Its seed is a
+number in its train.py, which is replaced, in a copy. --ours: our settings; --keep: a file of results, which an
+interrupted race goes on from.
 """
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -30,13 +42,16 @@ from storage.metrics import read_rows
 from storage.weights import load_model
 from training.evaluation import validation_loss
 
+OURS = ("data=shakespeare", "tokenizer=bytes", "model.block_size=128", "optimizer.average=ema")
 TARGET = 1.88  # nats a character: nanoGPT's README has this number
+GPU = ["config/train_shakespeare_char.py", "--device=cpu", "--log_interval=1"]
+SMALLER = "--eval_iters=20 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --dropout=0.0"
+CPU = [*GPU, *SMALLER.split()]
 # The README's command, except that the last weights are kept, not those with the lowest sampled loss.
-NANOGPT = """config/train_shakespeare_char.py --device=cpu --eval_iters=20 --log_interval=1 --block_size=64
-    --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0
-    --always_save_checkpoint=True""".split()
-NANOGPT_EVAL_EVERY = 250
-# Runs inside the clone: the loss of its checkpoint over all of val.bin in windows of 64.
+README = [*CPU, "--max_iters=2000", "--lr_decay_iters=2000", "--always_save_checkpoint=True"]
+README_EVAL_EVERY = 250
+SEED = "torch.manual_seed(1337 + seed_offset)"  # in nanoGPT's train.py
+# Runs inside the clone: the loss of its checkpoint over all of val.bin in windows of its block.
 NANOGPT_LOSS = """
 import numpy, torch, model
 saved = torch.load("out-shakespeare-char/ckpt.pt", map_location="cpu", weights_only=False)
@@ -44,10 +59,10 @@ network = model.GPT(model.GPTConfig(**saved["model_args"]))
 network.load_state_dict({key.removeprefix("_orig_mod."): value for key, value in saved["model"].items()})
 network.eval()
 ids = torch.from_numpy(numpy.fromfile("data/shakespeare_char/val.bin", dtype=numpy.uint16).astype(numpy.int64))
-total = 0.0
+total, block = 0.0, network.config.block_size
 with torch.inference_mode():
-    for start in range(0, len(ids) - 1, 64):
-        x, y = ids[start : start + 64][: len(ids) - 1 - start], ids[start + 1 : start + 65]
+    for start in range(0, len(ids) - 1, block):
+        x, y = ids[start : start + block][: len(ids) - 1 - start], ids[start + 1 : start + block + 1]
         total += network(x[None], y[None])[1].item() * len(y)
 print(total / (len(ids) - 1), network.get_num_params(non_embedding=False))
 """
@@ -55,10 +70,31 @@ print(total / (len(ids) - 1), network.get_num_params(non_embedding=False))
 
 @dataclass(frozen=True)
 class Result:
+    """Seconds of ``training`` (evaluations included in the race over minutes) and of the whole process."""
+
     training: float
     process: float
     loss: float
     parameters: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One of nanoGPT's: its arguments, its share of warm-up, and how often and by how many batches it is evaluated."""
+
+    arguments: Sequence[str]
+    warmup: float
+    evaluations: int
+    trials: int
+
+
+NANOGPT = {
+    "nanoGPT, CPU configuration": Configuration(CPU, 100 / 2000, 10, 100),
+    "nanoGPT, GPU configuration": Configuration(
+        [*GPU, "--eval_iters=1", "--always_save_checkpoint=True"], 100 / 5000, 1, 4
+    ),
+}
 
 
 def timed(command: Sequence[str], folder: Path) -> tuple[float, str]:
@@ -70,60 +106,105 @@ def timed(command: Sequence[str], folder: Path) -> tuple[float, str]:
     return time.perf_counter() - started, done.stdout
 
 
-def run_nanogpt(clone: Path, compiled: bool) -> Result:
-    seconds, out = timed(["train.py", *NANOGPT, f"--compile={compiled}"], clone)
-    steps = [float(ms) / 1e3 for ms in re.findall(r"^iter \d+: .* time ([\d.]+)ms", out, re.MULTILINE)]
-    steps = steps[:-1]  # the last one comes after the last checkpoint
-    plain = [step for i, step in enumerate(steps) if i % NANOGPT_EVAL_EVERY]
-    training = sum(plain) + (len(steps) - len(plain)) * median(plain)
+def iterate(clone: Path, arguments: Sequence[str], compiled: bool = False) -> tuple[float, list[float]]:
+    """Seconds of nanoGPT's whole process, and of each of its iterations; the last one is in no checkpoint."""
+    seconds, out = timed(["train.py", *arguments, f"--compile={compiled}"], clone)
+    return seconds, [float(ms) / 1e3 for ms in re.findall(r"^iter \d+: .* time ([\d.]+)ms", out, re.MULTILINE)]
+
+
+def nanogpt_result(clone: Path, training: float, process: float, steps: int) -> Result:
     loss, parameters = timed(["-c", NANOGPT_LOSS], clone)[1].split()[-2:]
-    return Result(training, seconds, float(loss), int(parameters))
+    return Result(training, process, float(loss), int(parameters), steps)
 
 
-def run_lookback(folder: Path, text: bytes, seed: int) -> Result:
-    command = [str(ROOT / "train.py"), "experiment=race_cpu", "run=run", "overwrite=true", f"seed={seed}"]
-    seconds, _ = timed(command, folder)
-    model, _, _ = load_model(folder / "run", "latest", torch.device("cpu"))
+def run_readme(clone: Path, compiled: bool) -> Result:
+    process, steps = iterate(clone, README, compiled)
+    steps = steps[:-1]
+    plain = [step for i, step in enumerate(steps) if i % README_EVAL_EVERY]
+    training = sum(plain) + (len(steps) - len(plain)) * median(plain)
+    return nanogpt_result(clone, training, process, len(steps))
+
+
+def run_for_minutes(clone: Path, configuration: Configuration, minutes: float, seed: int) -> Result:
+    """As many iterations as fit into these minutes, after some trials of how long one takes here and now."""
+    own = (clone / "train.py.own").read_text(encoding="utf-8")
+    (clone / "train.py").write_text(own.replace(SEED, SEED.replace("1337", str(1337 + seed))), encoding="utf-8")
+    trials = [f"--max_iters={configuration.trials}", f"--eval_interval={configuration.trials}"]
+    _, steps = iterate(clone, [*configuration.arguments, *trials])
+    step = median(steps[1:-1])
+    evaluating = (configuration.evaluations + 1) * max(0.0, steps[0] - step)
+    every = max(1, int((60 * minutes - evaluating) / step / configuration.evaluations))
+    budget = every * configuration.evaluations
+    schedule = {"max_iters": budget, "lr_decay_iters": budget, "warmup_iters": int(budget * configuration.warmup)}
+    settings = [f"--{key}={value}" for key, value in (schedule | {"eval_interval": every}).items()]
+    process, steps = iterate(clone, [*configuration.arguments, *settings])
+    return nanogpt_result(clone, sum(steps) - median(steps), process, budget)
+
+
+def run_lookback(folder: Path, text: bytes, settings: Sequence[str], seed: int, clock: str, which: str) -> Result:
+    """``clock``: the column of seconds that counts; ``which``: the checkpoint that does."""
+    process, _ = timed([str(ROOT / "train.py"), *settings, "run=run", "overwrite=true", f"seed={seed}"], folder)
+    model, _, _ = load_model(folder / "run", which, torch.device("cpu"))
     last = Tokens([np.frombuffer(text, dtype=np.uint8)[int(len(text) * 0.9) :]])
-    training = read_rows(folder / "run" / "metrics.jsonl")[-1]["train_seconds"]
-    return Result(training, seconds, validation_loss(model, last), model.n_parameters())
+    row = read_rows(folder / "run" / "metrics.jsonl")[-1]
+    if clock not in row:
+        sys.exit("our first evaluation took all of the time; give more minutes, or a smaller model (--ours)")
+    return Result(row[clock], process, validation_loss(model, last), model.n_parameters(), row["step"])
 
 
 def set_up(nanogpt: Path, folder: Path) -> tuple[Path, Path, bytes]:
     """A copy of the clone and a folder for us, both with prepared data, and the text."""
     clone, own = folder / "nanogpt", folder / "lookback"
     shutil.copytree(nanogpt, clone, ignore=shutil.ignore_patterns(".git", "*.bin", "out*"))
+    shutil.copy(clone / "train.py", clone / "train.py.own")
+    if (clone / "train.py").read_text(encoding="utf-8").count(SEED) != 1:
+        sys.exit(f"--nanogpt {nanogpt}: its train.py does not have {SEED} once; give an unchanged clone")
     own.mkdir()
     cache = ROOT / "cache"
     (source,), _ = Named("shakespeare").files(cache)
     shutil.copytree(source.parent, own / "cache" / source.parent.name)
     shutil.copy(source, clone / "data" / "shakespeare_char" / "input.txt")
     timed(["data/shakespeare_char/prepare.py"], clone)
-    dataset = prepare(Named("shakespeare"), TokenizerConfig("bytes"), own / "cache")
-    theirs = (clone / "data" / "shakespeare_char" / "train.bin").stat().st_size // 2
-    assert theirs == len(dataset.train) - 1, "the same characters, and after ours an end token"
-    return clone, own, source.read_bytes()
+    dataset, text = prepare(Named("shakespeare"), TokenizerConfig("bytes"), own / "cache"), source.read_bytes()
+    require_the_same_characters(clone / "data" / "shakespeare_char", text, len(dataset.train))
+    return clone, own, text
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description=__doc__.splitlines()[0])
-    parser.add_argument("--nanogpt", type=Path, required=True, help="a clone of karpathy/nanoGPT")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args(arguments)
-    require_at_least(options, {"repeats": 1})
-    if not (options.nanogpt / "train.py").is_file():
-        sys.exit(f"--nanogpt {options.nanogpt}: holds no train.py; give the path of a clone of karpathy/nanoGPT")
-    results = {"nanoGPT": [], "nanoGPT, compiled": [], "Lookback": []}
-    with tempfile.TemporaryDirectory() as folder:
-        clone, own, text = set_up(options.nanogpt.resolve(), Path(folder))
-        for repeat in range(options.repeats):
-            for name, run in (
-                ("nanoGPT", lambda: run_nanogpt(clone, False)),
-                ("nanoGPT, compiled", lambda: run_nanogpt(clone, True)),
-                ("Lookback", lambda seed=repeat: run_lookback(own, text, seed)),
-            ):
-                results[name].append(run())
-                log(repeat=repeat, side=name, **vars(results[name][-1]))
+def require_the_same_characters(folder: Path, text: bytes, ours: int) -> None:
+    """Both sides have the same text to train on and to be judged by, and a character is a byte."""
+    assert text.isascii()
+    characters = np.array(sorted(set(text)), dtype=np.uint8)
+    last = np.fromfile(folder / "val.bin", dtype=np.uint16)
+    assert characters[last].tobytes() == text[int(len(text) * 0.9) :]
+    assert (folder / "train.bin").stat().st_size // 2 == ours - 1, "the same characters, and after ours an end token"
+
+
+def take_turns(sides: dict[str, Callable[[int], Result]], repeats: int, keep: Path | None, **about: float) -> dict:
+    """The results of each side, which race in turns; those that the file ``keep`` has already are not run again."""
+    lines = keep.read_text(encoding="utf-8").splitlines() if keep and keep.exists() else []
+    known = {line.pop("key"): Result(**line) for line in map(json.loads, lines)}
+    results = {name: [] for name in sides}
+    for repeat in range(repeats):
+        for name, run in sides.items():
+            key = json.dumps([name, repeat, about])
+            if key not in known:
+                known[key] = run(repeat)
+                if keep:
+                    with open(keep, "a", encoding="utf-8") as file:
+                        file.write(json.dumps({"key": key} | vars(known[key])) + "\n")
+            results[name].append(known[key])
+            log(**about, repeat=repeat, side=name, **vars(known[key]))
+    return results
+
+
+def race_to_loss(clone: Path, own: Path, text: bytes, options: argparse.Namespace) -> None:
+    ours = ["experiment=race_cpu"]
+    sides = {
+        "nanoGPT": lambda _: run_readme(clone, False),
+        "nanoGPT, compiled": lambda _: run_readme(clone, True),
+        "Lookback": lambda seed: run_lookback(own, text, ours, seed, "train_seconds", "latest"),
+    }
+    results = take_turns(sides, options.repeats, options.keep)
     print()
     digits = {"training": 1, "process": 1, "loss": 4}
     rows = (
@@ -140,6 +221,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"ratio {ratio['training']:.2f}")
     if reached > TARGET:
         sys.exit(1)
+
+
+def race_for_minutes(clone: Path, own: Path, text: bytes, options: argparse.Namespace) -> None:
+    rows = []
+    for minutes in options.minutes:
+        ours = [*options.ours, "max_steps=null", "max_tokens=null", f"max_minutes={minutes}", "wandb.mode=disabled"]
+        sides = {
+            **{name: partial(run_for_minutes, clone, NANOGPT[name], minutes) for name in NANOGPT},
+            "Lookback": lambda seed, ours=ours: run_lookback(own, text, ours, seed, "seconds", "best"),
+        }
+        for name, runs in take_turns(sides, options.repeats, options.keep, minutes=minutes).items():
+            spent = cell([run.training / 60 for run in runs], 1)
+            losses = cell([run.loss for run in runs], 4)
+            rows.append([minutes, name, f"{runs[0].parameters:,}", cell([run.steps for run in runs], 0), spent, losses])
+    print()
+    print_table(("minutes", "", "parameters", "steps", "minutes spent", "validation loss"), rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description=__doc__.splitlines()[0])
+    parser.add_argument("--nanogpt", type=Path, required=True, help="a clone of karpathy/nanoGPT")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--minutes", type=float, nargs="+", help="race for the lower loss after so many minutes")
+    parser.add_argument("--ours", nargs="+", default=OURS, help="our settings in that race")
+    parser.add_argument("--keep", type=Path, help="a file of results, which an interrupted race goes on from")
+    options = parser.parse_args(arguments)
+    require_at_least(options, {"repeats": 1})
+    if not (options.nanogpt / "train.py").is_file():
+        sys.exit(f"--nanogpt {options.nanogpt}: holds no train.py; give the path of a clone of karpathy/nanoGPT")
+    with tempfile.TemporaryDirectory() as folder:
+        contest = race_for_minutes if options.minutes else race_to_loss
+        contest(*set_up(options.nanogpt.resolve(), Path(folder)), options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
     python -m experiments.stories runs/a runs/b  what several runs have learned, as one table
     python -m experiments.untrained RUN          how often an untrained model is given a role
     python -m experiments.untrained_in_text RUN TEXT  the same in a text
+    python -m experiments.recipes FOLDER         what lowers the loss on little text, over seeds
     python -m experiments.shuffled FOLDER        whether heads look back where that does not pay
     python -m experiments.annotated RUN LITBANK  what heads do in annotated English, beside simple rules
     python -m experiments.mined_references COREF  how often mined references are right, against annotation

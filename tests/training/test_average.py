@@ -34,9 +34,10 @@ def test_last_is_the_plain_mean_of_the_last_weights(tmp_path, stories):
 def test_before_the_last_part_the_mean_is_the_weights_themselves(stories):
     model = torch.nn.Linear(2, 2)
     average = Average(model, OptimizerConfig(average="last", average_fraction=0.5))
-    torch.nn.init.ones_(model.weight)
-    average.update(fraction=0.4)
-    assert torch.equal(average.model.weight, model.weight)
+    for value in (1.0, 2.0):
+        torch.nn.init.constant_(model.weight, value)
+        average.update(fraction=0.4)
+        assert torch.equal(average.model.weight, model.weight)
 
 
 def test_ema_remembers_a_share_of_the_steps_so_far():
