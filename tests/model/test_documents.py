@@ -8,6 +8,7 @@ from torch import Tensor
 
 from model import GPT, GPTConfig, documents_of
 from model.documents import positions_within
+from model.linear import LinearAttention
 from probing.patterns import PatternRecorder
 
 END, LENGTH = 39, 150
@@ -21,7 +22,11 @@ def network(attention: str, **shape: object) -> GPT:
     config = GPTConfig(
         40, LENGTH, max(2, len(attention)), 4, n_embd=32, attention=attention, window=6, stride=5, **shape
     )
-    return loud_model(config, queries=0.5).double()
+    model = loud_model(config, queries=0.5).double()
+    for block in model.blocks:
+        if isinstance(block.attention, LinearAttention):
+            torch.nn.init.constant_(block.attention.gate.bias, 5.0)  # or nothing is left of what is far
+    return model
 
 
 def windows() -> Tensor:
