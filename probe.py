@@ -160,7 +160,8 @@ def read_text(
     corpus = corpus_of(run)
     if corpus is not None and corpus.document_mask:
         console.print(
-            "note   data.document_mask=true: was for training; in the text that is measured, documents see each other"
+            "note   data.document_mask=true: in the text that heads are measured in, documents see each other, as they "
+            "did not in training; if they are short, these numbers mislead"
         )
     return TextToRead(text, plan, windows)
 

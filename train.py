@@ -152,7 +152,8 @@ def make_trainer(
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:
         model = new_model(command, dataset, device)
-    evaluations, last_evaluations = [partial(write_sample, dataset.tokenizer, command.seed)], []
+    sample = partial(write_sample, dataset.tokenizer, command.seed, one_document=command.data.document_mask)
+    evaluations, last_evaluations = [sample], []
     if isinstance(command.data, Stories):
         measure_answers = partial(on_stories, command, command.data.posed, dataset.tokenizer, console)
         evaluations.append(measure_answers("select", CASES, "referential"))

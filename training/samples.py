@@ -12,9 +12,10 @@ from storage.metrics import Row
 SAMPLE_TOKENS = 100
 
 
-def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
+def write_sample(tokenizer: Tokenizer, seed: int, model: GPT, one_document: bool = False) -> Row:
     """An ``Evaluation``: the beginning of a new document, and of those after it, a line each, under "sample". Without
-    an end token, what follows the first token of the vocabulary.
+    an end token, what follows the first token of the vocabulary. ``one_document``: nothing after its end token, where
+    the model has never seen one document after another.
 
     Where the logits are not finite it says so instead: training goes on, to recover or to stop for a reason of its own.
     """
@@ -24,6 +25,8 @@ def write_sample(tokenizer: Tokenizer, seed: int, model: GPT) -> Row:
         tokens = [int(token) for token in written]
     except FloatingPointError as error:
         return {"sample": f"(no text: {error})"}
+    if one_document and tokenizer.end in tokens:
+        del tokens[tokens.index(tokenizer.end) :]
     pieces = [b"\n" if token == tokenizer.end else tokenizer.decode_bytes([token]) for token in tokens]
     sample = b"".join(pieces).decode(errors="replace")
     return {"sample": f"\n{sample}".replace(f"\n{tokenizer.start}", "\n")[1:]}

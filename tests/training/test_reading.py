@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from networks import BYTES, bigram_model
 from tolerance import TRAINED
 from trainers import make_trainer, new_run, rows_without_clock
 
@@ -13,6 +14,7 @@ from common.errors import InputError
 from data import Reading
 from data.text.shards import Tokens
 from data.text.tokenizers import CharacterTokenizer
+from training.samples import write_sample
 
 MASKED = Reading(document_mask=True)
 BOTH = Reading(document_mask=True, shuffle_documents=True)
@@ -57,6 +59,13 @@ def test_resuming_is_exact_over_epochs_of_shuffled_documents(tmp_path, stories):
     assert 0 < resumed.loader.state()["epoch"] < whole.loader.state()["epoch"]
     resumed.train()
     assert rows_without_clock(resumed.run) == rows_without_clock(whole.run)
+
+
+def test_a_sample_of_one_document_ends_where_it_does():
+    model = bigram_model(block_size=64)
+    several = write_sample(BYTES, 0, model)["sample"]
+    assert "\n" in several
+    assert write_sample(BYTES, 0, model, one_document=True)["sample"] == several.partition("\n")[0]
 
 
 @pytest.mark.parametrize("key", ["document_mask", "shuffle_documents"])
