@@ -26,6 +26,7 @@ from data.cases.minimal_pairs import read_pairs
 from data.languages import load_language
 from data.stories import TASKS, Stories, cases
 from data.text.download import Progress
+from data.text.tokenizers import IDS
 from model import GPT
 from probing import Findings, encode_tasks, in_text, probe, record_dynamics, resolved_tasks, write_files
 from probing.in_text import Windows, affordable, measure_text, windows_within
@@ -190,13 +191,20 @@ def read(
     command: ProbeCommand, model: GPT, tokenizer: Tokenizer, text: TextToRead | None, console: Console
 ) -> tuple[list[Case], list[Case]]:
     """The cases to select and to report: the user's own, or stories; on a run on other text the references mined from
-    it, and the tasks of stories that it resolves, perhaps none, unless ``tasks`` names some.
+    it, and the tasks of stories that it resolves, perhaps none, unless ``tasks`` names some; none where tokens stand
+    for no text.
     """
     if command.cases is not None:
         own = read_cases(Path(command.cases))
         for sentence in explain_fit(own, tokenizer, model.config.block_size):
             console.print(f"note   {sentence}")
         return split_cases(own)
+    if tokenizer.kind == IDS:
+        if command.tasks:
+            raise InputError(
+                f"tasks=[{','.join(command.tasks)}]: are of text, and the tokens of this model stand for none"
+            )
+        return [], []
     tasks, mined = command.tasks, []
     if tasks is None and isinstance(corpus_of(Path(command.run)), Stories):
         tasks = tuple(TASKS)

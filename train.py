@@ -15,9 +15,10 @@ import nanogpt
 from cli.schema import TrainCommand
 from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
-from data import Dataset, EncodedCase, Tokenizer, encode_case, prepare
+from data import Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case, prepare
 from data.stories import GENERALISATION, Stories, cases
 from data.text.held_out import first_tokens
+from data.text.tokenizers import IDS
 from model import GPT
 from probing import encode_tasks, quick_probe
 from probing.dynamics import metrics
@@ -142,12 +143,18 @@ def make_trainer(
 ) -> Trainer:
     """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
     tokenizer, model = command.tokenizer, None
-    if command.init_from and command.resume:
+    text = None if isinstance(command.data, TokenFiles) else command.data
+    if command.resume and (command.init_from or text is None):
         tokenizer = Tokenizer.load(folder / run.TOKENIZER)
     elif command.init_from:
         model, tokenizer = begin_with(command.init_from, command, origin, console, device, world)
-        if command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
-            tokenizer.start = command.data.start
+        if tokenizer.kind == IDS and text:
+            raise InputError(
+                f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be trained on "
+                f"data={command.data.name}; give data=tokens data.path=FILE"
+            )
+        if text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
+            tokenizer.start = text.start
     with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
     if model is None:

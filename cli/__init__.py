@@ -24,7 +24,7 @@ from cli import sweeps
 from cli.composing import FOLDER, composed, contents, hint, leaves, nested_keys, written
 from cli.help import HELP, help_text
 from cli.paths import FREE_TEXT, decode_text, encode_text, expand_paths
-from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml
+from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml, with_ids
 from common.errors import InputError
 from common.memory import keep_freed_memory
 from common.one_line import one_line_errors
@@ -106,6 +106,8 @@ def typed(schema: type, values: dict, overrides: Sequence[str] = ()) -> Any:
         values = resumed(values, overrides, partial(validated, schema))
     elif values.get("init_from"):
         values = initialized(values, overrides)
+    elif (values.get("data") or {}).get("name") == "tokens":
+        values = with_ids(values, overrides)
     return validated(schema, values)
 
 

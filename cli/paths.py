@@ -13,7 +13,13 @@ import nanogpt
 from common.errors import InputError
 
 SCHEMES = (huggingface.SCHEME, nanogpt.SCHEME)  # of what init_from names, other than runs
-STORED_PATHS = ("cache", "init_from", "data.path", "data.val_path")  # in a run's config.yaml, from the root
+STORED_PATHS = (
+    "cache",
+    "init_from",
+    "data.path",
+    "data.val_path",
+    "data.names",
+)  # in a run's config.yaml, from the root
 PATHS = ("cases", "pairs", "run", "text_file", "to", *STORED_PATHS)
 FREE_TEXT = (
     "prompt",

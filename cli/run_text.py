@@ -9,11 +9,13 @@ from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from cli.stored import stored_config, usable_cache
 from common.errors import InputError
-from data import Corpus, Files, Named, Tokenizer, TokenizerConfig, prepare
+from data import Corpus, Files, Named, TokenFiles, Tokenizer, TokenizerConfig, prepare
 from data.stories import Stories
 from data.text.dataset import kept
 from data.text.download import Progress
-from data.text.held_out import encode_files, first_tokens
+from data.text.held_out import encode_files, first_tokens, read_ids
+from data.text.token_files import is_raw
+from data.text.tokenizers import IDS
 from storage.run import TOKENIZER
 
 
@@ -27,7 +29,7 @@ class HeldOut(NamedTuple):
     notes: list[str]
 
 
-def corpus_of(run: Path) -> Corpus | None:
+def corpus_of(run: Path) -> Corpus | TokenFiles | None:
     """The corpus that a run's configuration names; None for a run of weights alone. Raises InputError where the
     configuration is damaged.
     """
@@ -36,7 +38,7 @@ def corpus_of(run: Path) -> Corpus | None:
         return None
     if isinstance(data, dict) and data.get("name") == "files":
         data = {"separator": None} | data  # as earlier versions read the text
-    return part_of(run, "data", data, Annotated[Stories | Named | Files, Discriminator("name")])
+    return part_of(run, "data", data, Annotated[Stories | Named | Files | TokenFiles, Discriminator("name")])
 
 
 def part_of(run: Path, key: str, value: object, kind: Any) -> Any:
@@ -62,7 +64,7 @@ def validation_text(run: Path, key: str | None, progress: Progress) -> HeldOut:
         raise InputError("there is none, because the run has no corpus")
     cache = Path(usable_cache(stored["cache"], "cache"))
     tokenizer = part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig)
-    if stored.get("init_from"):
+    if stored.get("init_from") or isinstance(corpus, TokenFiles):
         tokenizer = Tokenizer.load(run / TOKENIZER)
     dataset = prepare(corpus, tokenizer, cache, progress)
     if dataset.key != key:
@@ -84,9 +86,12 @@ def trained_stories(run: Path, key: str | None) -> np.ndarray | None:
 
 def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress) -> HeldOut:
     """The tokens of the file, folder or glob ``text_file``, read as the files of ``run`` were, if it was trained on
-    files; raises InputError where there is nothing to read.
+    files; of a file of ids, where tokens stand for no text. Raises InputError where there is nothing to read.
     """
     corpus = corpus_of(run)
+    if tokenizer.kind == IDS:
+        dtype = corpus.dtype if isinstance(corpus, TokenFiles) and is_raw(path) else None
+        return HeldOut(read_ids(path, "text_file", tokenizer, dtype), path, [])
     files = replace(corpus, path=path) if isinstance(corpus, Files) else Files(path)
     ids, notes = encode_files(files, "text_file", tokenizer, Path(read_stored(run)["cache"]), progress)
     return HeldOut(ids, path, notes)

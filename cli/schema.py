@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
-from data import Files, Named, TokenizerConfig
+from data import Files, Named, TokenFiles, TokenizerConfig
 from data.stories import Stories, check_tasks
 from data.text.held_out import MOST_TOKENS
+from data.text.tokenizers import IDS
 from model import GPTConfig, Sampling
 from model.config import require_count
 from training import TrainConfig
@@ -39,7 +40,7 @@ class TrainCommand(TrainConfig):
     is trained.
     """
 
-    data: Annotated[Stories | Named | Files, Discriminator("name")]
+    data: Annotated[Stories | Named | Files | TokenFiles, Discriminator("name")]
     tokenizer: TokenizerConfig
     model: GPTConfig
     run: str | None = None
@@ -61,6 +62,8 @@ class TrainCommand(TrainConfig):
             raise ValueError(f"probe_every={self.probe_every}: attention={self.model.attention} has no heads to probe")
         if self.max_steps == 0 and not self.init_from:
             raise ValueError("max_steps=0: trains nothing, which makes sense with init_from=... alone")
+        if isinstance(self.data, TokenFiles) and not self.init_from and self.tokenizer.kind != IDS:
+            raise ValueError(f"tokenizer.kind={self.tokenizer.kind}: data=tokens has ids already, tokenizer.kind={IDS}")
         if self.resume and not self.run:
             raise ValueError("resume=true: say which run, with run=runs/NAME")
         if self.resume and self.overwrite:

@@ -40,6 +40,7 @@ CHANGEABLE = (
     "data.path",  # the hash of all tokens proves that it is the same text
     "data.val_path",
 )
+BROUGHT = ("data.names", "data.vocab_size", "data.end")  # by init_from, as the tokenizer
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
 NOT_REMEMBERED = ("run", "resume", "overwrite", "init_changes", "weights_alone")
 MISSING = "???"
@@ -196,7 +197,8 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     if values["max_steps"] == 0 and not any(key.partition(".")[0] == "data" for key in setters):
         values = values | {"weights_alone": True}
     for key, override in setters.items():
-        if key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED:
+        of_ids = key in BROUGHT and override.startswith(f"{key}=")
+        if (key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED) or of_ids:
             raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
     given = {key.partition(".")[2]: value for key, value in leaves(values) if key in FITTED and key in setters}
     if name.startswith(SCHEMES):
@@ -206,11 +208,15 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
     if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
         raise InputError(f"init_from={name}: its config.yaml is damaged")
-    if stored["tokenizer"].get("kind") == IDS:
-        raise InputError(
-            f"init_from={name}: its tokens are ids that stand for no text, so it cannot be trained on text"
-        )
     return values | {"model": stored["model"] | given, "tokenizer": stored["tokenizer"]}
+
+
+def with_ids(values: dict, overrides: Sequence[str]) -> dict:
+    """``values`` with the tokenizer of data=tokens: none but ids; raises InputError where one was asked for."""
+    for key, override in single_keys(overrides, values).items():
+        if key.startswith("tokenizer."):
+            raise InputError(f"{override}: data=tokens has ids already; leave it out")
+    return values | {"tokenizer": {"kind": IDS}}
 
 
 def explain_foreign(path: Path) -> str:

@@ -9,6 +9,7 @@ from data.text.batches import Batches
 from data.text.corpora import PLAIN, Corpus, Files, Reading
 from data.text.dataset import Dataset, prepare
 from data.text.named import Named
+from data.text.token_files import TokenFiles
 from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Files",
     "Named",
     "Reading",
+    "TokenFiles",
     "Tokenizer",
     "TokenizerConfig",
     "encode_case",

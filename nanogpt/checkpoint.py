@@ -16,9 +16,9 @@ from torch import Tensor
 
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
+from data.text.characters import META, TEXT, characters_of_text, read_characters
 from data.text.tokenizers import CHARACTERS, CharacterTokenizer, gpt2_tokenizer
 from model import GPT, GPTConfig
-from nanogpt.characters import META, TEXT, characters_of_text, read_characters
 from storage.checkpoint import not_finite
 from storage.weights import set_parameters
 

@@ -29,6 +29,7 @@ RELATION_COLOURS = {  # what a head looks at in a text
     "punctuation": "#D55E00",
     "space": "#E69F00",
     "function_word": "#56B4E9",
+    "end_token": "#D55E00",
     "rest": "#D4D0C8",
 }
 SPARE_COLOURS = ("#7B4FB5", "#A0522D", "#4D7F17")  # for roles of stories that have none of their own

@@ -12,7 +12,7 @@ from torch import Tensor
 from common.atomic import json_text
 from common.errors import InputError
 from common.visible import visible_name, visible_text
-from data import Case, Corpus, Tokenizer
+from data import Case, Corpus, TokenFiles, Tokenizer
 from data.cases.case import words_at
 from data.stories import Stories
 from data.stories import cases as draw
@@ -170,7 +170,7 @@ def roles_in_words(findings: Findings) -> dict[str, dict]:
 class LivePage:
     """Writes RUN/live.html when training on ``corpus`` has ended."""
 
-    def __init__(self, trainer: Trainer, corpus: Corpus) -> None:
+    def __init__(self, trainer: Trainer, corpus: Corpus | TokenFiles) -> None:
         self.trainer, self.corpus = trainer, corpus
 
     def __enter__(self) -> "LivePage":

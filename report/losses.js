@@ -10,6 +10,9 @@ const PARTS = [
   ["0.1", "the last tenth"],
 ];
 
+/** Those that a run has: tokens that stand for no text have no bytes. */
+const measuresOf = ({ evaluations }) => Object.entries(MEASURES).filter(([key]) => key in evaluations);
+
 const digits = (value) => (value === null ? "not finite" : value.toFixed(4));
 
 /** The last entry of ascending `steps` that is at most `step`. */
@@ -69,7 +72,7 @@ function lossSection(view, run) {
   const key = h("p", { class: "key" });
   const [measure] = chooser(
     "Measured in",
-    Object.entries(MEASURES).map(([value, { name }]) => [value, name]),
+    measuresOf(run).map(([value, { name }]) => [value, name]),
     (value) => view.set({ measure: value }),
   );
   const [part] = chooser("Shown", PARTS, (value) => view.set({ part: +value }));
@@ -84,7 +87,7 @@ function lossSection(view, run) {
     "loss",
     "Loss",
     "How surprised the model is by the next token. A training batch is small, so its loss is noisy. The validation text is never trained on, and all of it is measured. Point at a step to see it in all sections.",
-    h("div", { class: "controls" }, measure, part, key),
+    h("div", { class: "controls" }, measuresOf(run).length > 1 && measure, part, key),
     picture.node,
     slider,
     status,
@@ -151,8 +154,7 @@ function evaluationsTable({ evaluations }) {
       thousands(row.tokens),
       known(row.seconds, span),
       known(row.train_loss, digits),
-      digits(row.val_loss),
-      digits(row.val_bpb),
+      ...measuresOf({ evaluations }).map(([key]) => digits(row[key])),
       known(row.tokens_per_second, thousands),
     ];
   });
@@ -161,8 +163,7 @@ function evaluationsTable({ evaluations }) {
     "tokens",
     "time",
     "training, nats per token",
-    "validation, nats per token",
-    "validation, bits per byte",
+    ...measuresOf({ evaluations }).map(([, { name }]) => `validation, ${name}`),
     "tokens a second",
   ];
   return h("details", {}, h("summary", {}, "Every evaluation as a table"), table("Every evaluation", columns, rows));

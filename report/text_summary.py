@@ -22,6 +22,9 @@ DOES = {  # by kind of predicted token: what a head that is worth most there doe
     "word_again": "repeats words",
     "first_mention": "finds the next new word",
     "rest": "goes on at the window's end",
+    "end_token": "ends the sequences",
+    "token_again": "repeats tokens",
+    "new_token": "finds the next new token",
     "all": "helps everywhere",
 }
 RELATIONS = {
@@ -33,7 +36,8 @@ RELATIONS = {
     "punctuation": "punctuation and line ends",
     "space": "spaces",
     "function_word": "function words",
-    "rest": "other words",
+    "end_token": "end tokens",
+    "rest": "other tokens",
 }
 
 
@@ -147,9 +151,10 @@ def about_reach(back: Mapping | None) -> list[str]:
 def about_text(text: Mapping) -> str:
     own, loss = text["text"], text["kinds"]["all"]["loss"]
     file = text.get("source", {}).get("text_file")
-    where = visible_text(file) if file else "text that it was not trained on"
+    of_text = "of text " if "punctuation" in text["relations"] else ""  # tokens that stand for no text have none
+    where = f"of {visible_text(file)}" if file else f"{of_text}that it was not trained on"
     return (
-        f"Measured on {own['tokens']:,} tokens of {where}, {own['windows']:,} windows of {own['block_size']}, "
+        f"Measured on {own['tokens']:,} tokens {where}, {own['windows']:,} windows of {own['block_size']}, "
         f"where the model's loss is {loss['nats']:.2f} nats per token. Nats: natural logarithms of probability."
     )
 

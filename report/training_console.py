@@ -101,8 +101,12 @@ class Console:
 
 
 def evaluation_line(row: Row) -> str:
-    """One evaluation in words: loss in nats per token, bits per byte, and how often each task's answer is right."""
-    line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}  bits/byte {row['val_bpb']:.4f}"
+    """One evaluation in words: loss in nats per token, of text bits per byte, and how often each task's answer is
+    right.
+    """
+    line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}"
+    if "val_bpb" in row:
+        line += f"  bits/byte {row['val_bpb']:.4f}"
     right = [f"{task} {row[f'referential/{task}/accuracy']:.0%}" for task in tasks_of(row, "referential")]
     return line + ("  right: " + " ".join(right) if right else "")
 

@@ -126,7 +126,9 @@ def page_json(rows: Sequence[Row]) -> dict:
     best = best_evaluation(rows)
     evaluations = spread(every, EVALUATIONS, keep=best)
     losses = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss") is not None]
-    columns = ("step", "tokens", "seconds", "train_loss", "val_loss", "val_bpb", "tokens_per_second")
+    columns = ["step", "tokens", "seconds", "train_loss", "val_loss", "tokens_per_second"]
+    if any("val_bpb" in row for row in every):  # tokens without text have no bytes
+        columns.insert(5, "val_bpb")
     return {
         "train": thin([(step, rounded(loss)) for step, loss in losses], TRAIN_POINTS),
         "evaluations": {key: [rounded(row.get(key)) for row in evaluations] for key in columns},

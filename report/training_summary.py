@@ -66,8 +66,9 @@ def title(config: TrainConfig, rows: Sequence[Row]) -> str:
     row = evaluations_of(rows)[-1]
     if row["val_loss"] is None:
         return f"{position(config, row)}: the validation loss is not finite"
-    loss = f"validation loss {row['val_loss']:.4f} nats per token, {row['val_bpb']:.4f} bits per byte"
-    return f"{position(config, row)}: {loss}"
+    loss = f"validation loss {row['val_loss']:.4f} nats per token"
+    per_byte = f", {row['val_bpb']:.4f} bits per byte" if "val_bpb" in row else ""
+    return f"{position(config, row)}: {loss}{per_byte}"
 
 
 def position(config: TrainConfig, row: Row) -> str:

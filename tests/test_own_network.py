@@ -83,13 +83,14 @@ def test_what_it_has_no_text_or_no_corpus_for_is_refused_in_a_line(run, error_of
         "error: run=run: there is nothing to measure its heads on; give cases=FILE or text_file=PATH"
     )
     assert error_of("probe", "run=run", "cases=mine.jsonl", "text_file=some.txt") == (
-        "error: the tokens of this model stand for no text; give cases=... of token ids instead of a text"
+        "error: text_file=some.txt: is no file of ids, .npy or .bin (raw uint16 or uint32)"
     )
     assert error_of("train", "run=run", "resume=true") == (
         "error: run=run: has no corpus to go on with; init_from=run begins another run on data=..."
     )
-    assert error_of("train", "run=other", "init_from=run") == (
-        "error: init_from=run: its tokens are ids that stand for no text, so it cannot be trained on text"
+    assert error_of("train", "run=other", "init_from=run", "data=files", "data.path=some.txt") == (
+        "error: init_from=run: its tokens are ids that stand for no text, so it cannot be trained on data=files; give "
+        "data=tokens data.path=FILE"
     )
     assert "its tokens are ids with names, which no tokenizer of transformers has" in error_of(
         "export", "run=run", "to=out"

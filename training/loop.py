@@ -237,7 +237,8 @@ class Trainer:
         return f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
 
     def evaluate(self) -> Row:
-        """Loss over the whole validation set, and what ``evaluations`` say; all of them once the budget is used up.
+        """Loss over the whole validation set, of text also per byte, and what ``evaluations`` say; all of them once the
+        budget is used up.
 
         Where weights are averaged, the loss of the latest ones themselves is measured then, too.
         """
@@ -250,8 +251,9 @@ class Trainer:
             if self.world.first:
                 for evaluation in (*self.evaluations, *(self.last_evaluations if ended else ())):
                     extra |= evaluation(self.evaluated)
-        n_targets = len(self.dataset.val) - 1
-        return {"val_loss": loss, "val_bpb": bits_per_byte(loss, n_targets, self.dataset.val_bytes), **extra}
+        n_targets, n_bytes = len(self.dataset.val) - 1, self.dataset.val_bytes
+        per_byte = {} if n_bytes is None else {"val_bpb": bits_per_byte(loss, n_targets, n_bytes)}
+        return {"val_loss": loss, **per_byte, **extra}
 
     def loss_of(self, model: GPT) -> float:
         return validation_loss(model, self.dataset.val, self.config.micro_batch, self.world, self.document_end)

@@ -24,7 +24,7 @@ from data.text.corpora import Corpus
 from data.text.download import Progress, megabytes, silent
 from data.text.files import END, Counts, Piece, utf8_length
 from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
-from data.text.tokenizers import CHARACTERS, Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.text.tokenizers import CHARACTERS, IDS, Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
 
 PROGRESS_FILE = "progress.json"
 TOKENIZER = "tokenizer.json"
@@ -227,6 +227,8 @@ def make_tokenizer(
         tokenizer = byte_tokenizer()
     elif config.kind == "gpt2":
         tokenizer = gpt2_tokenizer(cache)
+    elif config.kind == IDS:
+        raise InputError(f"tokenizer.kind={IDS}: comes with data=tokens alone; give tokenizer=bytes")
     elif config.kind == CHARACTERS:
         raise InputError(f"tokenizer.kind={CHARACTERS}: comes with init_from=nanogpt:FILE alone; give tokenizer=bytes")
     else:

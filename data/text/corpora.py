@@ -50,6 +50,17 @@ class Corpus(Protocol):
         """
 
 
+def fraction_to_validate(val_path: str | None, val_fraction: float | None) -> float | None:
+    """``val_fraction``, by default 0.1, or None where ``val_path`` is there; raises ValueError for what cannot be."""
+    if val_path is not None and val_fraction is not None:
+        raise ValueError(f"val_fraction={val_fraction}: val_path={val_path} is all validation text; give one")
+    if val_path is None and val_fraction is None:
+        return 0.1
+    if val_fraction is not None and not 0 < val_fraction < 1:
+        raise ValueError(f"val_fraction={val_fraction}: must be between 0 and 1")
+    return val_fraction
+
+
 @dataclass(frozen=True)
 class Files(Reading):
     """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: where .jsonl and .parquet have the text.
@@ -71,14 +82,7 @@ class Files(Reading):
     def __post_init__(self) -> None:
         if self.separator == "":
             raise ValueError("separator is empty; data.separator=null reads every text file as one document")
-        if self.val_path is not None and self.val_fraction is not None:
-            raise ValueError(
-                f"val_fraction={self.val_fraction}: val_path={self.val_path} is all validation text; give one"
-            )
-        if self.val_path is None and self.val_fraction is None:
-            object.__setattr__(self, "val_fraction", 0.1)
-        if self.val_fraction is not None and not 0 < self.val_fraction < 1:
-            raise ValueError(f"val_fraction={self.val_fraction}: must be between 0 and 1")
+        object.__setattr__(self, "val_fraction", fraction_to_validate(self.val_path, self.val_fraction))
 
     def files(self, cache: Path, progress: Progress = silent) -> dict[str, list[Path]]:
         """The files of each split; "val" has none of its own without ``val_path``. Those of ``cache`` and of runs are

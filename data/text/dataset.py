@@ -15,6 +15,7 @@ from data.text.corpora import Corpus
 from data.text.download import Progress, silent
 from data.text.files import Counts
 from data.text.shards import FORMAT, SPLITS, Tokens, open_split, read_manifest
+from data.text.token_files import TokenFiles, bytes_of_text
 from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 BUILDING = ".building-"
@@ -23,14 +24,16 @@ KEPT_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True)
 class Dataset:
-    """Tokens to train on and to validate with. ``key`` is a hash of all tokens and of the tokenizer."""
+    """Tokens to train on and to validate with. ``key`` is a hash of all tokens and of the tokenizer; ``val_bytes``: of
+    the validation text, None where tokens stand for no text.
+    """
 
     key: str
     folder: Path
     tokenizer: Tokenizer
     train: Tokens
     val: Tokens
-    val_bytes: int
+    val_bytes: int | None
     counts: Counts
 
     def require(self, block_size: int) -> None:
@@ -53,13 +56,18 @@ def short_hash(value: object) -> str:
 
 
 def prepare(
-    corpus: Corpus, tokenizer: TokenizerConfig | Tokenizer, cache: Path, progress: Progress | None = None
+    corpus: Corpus | TokenFiles,
+    tokenizer: TokenizerConfig | Tokenizer,
+    cache: Path,
+    progress: Progress | None = None,
 ) -> Dataset:
-    """The tokens of ``corpus``, from ``cache`` where they are there already and still whole.
+    """The tokens of ``corpus``, from ``cache`` where they are there already and still whole; ids where they lie.
 
     ``tokenizer``: how to make one, or one that exists already.
     """
     progress = progress or silent
+    if isinstance(corpus, TokenFiles):
+        return dataset_of_ids(corpus, tokenizer if isinstance(tokenizer, Tokenizer) else None, progress)
     folder, description = folder_of(corpus, tokenizer, cache, progress)
     if not folder.exists():
         require_writable(folder.parent, "cache")
@@ -70,6 +78,24 @@ def prepare(
                 sweep(folder.parent)
                 make(folder, corpus, tokenizer, cache, description, progress)
     return open_dataset(folder)
+
+
+def dataset_of_ids(corpus: TokenFiles, tokenizer: Tokenizer | None, progress: Progress) -> Dataset:
+    """Files of ids as they are. ``tokenizer``: None makes one of as many tokens as there are ids or names."""
+    train, val = corpus.read(progress).values()
+    largest = max(train.largest, val.largest)
+    tokenizer = tokenizer or corpus.make_tokenizer(largest)
+    if largest >= tokenizer.vocab_size:
+        raise InputError(
+            f"data.path={corpus.path}: its ids go up to {largest:,}, and those {corpus.which_tokens()} to "
+            f"{tokenizer.vocab_size - 1:,}"
+        )
+    types = [ids.array.dtype.str for ids in (train, val)]
+    key = short_hash([short_hash(tokenizer.to_json()), *types, train.sha256, val.sha256])
+    n_bytes = bytes_of_text(val.array, tokenizer)
+    return Dataset(
+        key, Path(corpus.path).parent, tokenizer, Tokens([train.array]), Tokens([val.array]), n_bytes, Counts()
+    )
 
 
 def kept(corpus: Corpus, tokenizer: TokenizerConfig, cache: Path) -> Dataset | None:

@@ -12,6 +12,7 @@ from data.text.download import Progress, silent
 from data.text.files import Counts, Piece
 from data.text.finding import find_files
 from data.text.shards import Tokens
+from data.text.token_files import Raw, open_ids
 from data.text.tokenizers import Tokenizer
 
 MOST_TOKENS = 10_000_000  # of a text: many times what is measured, in memory that every machine has
@@ -20,6 +21,20 @@ MOST_TOKENS = 10_000_000  # of a text: many times what is measured, in memory th
 def first_tokens(tokens: Tokens) -> np.ndarray:
     """The first MOST_TOKENS of a split, or all there are: int64 [n]."""
     return tokens.read(0, min(len(tokens), MOST_TOKENS))
+
+
+def read_ids(path: str, key: str, tokenizer: Tokenizer, dtype: Raw | None) -> np.ndarray:
+    """The first MOST_TOKENS ids in the file ``path``, the value of ``key``: int64 [n]; raises InputError where they are
+    none of ``tokenizer``.
+    """
+    ids = open_ids(path, key, dtype)[:MOST_TOKENS].astype(np.int64)
+    least, largest = int(ids.min()), int(ids.max())
+    if least < 0 or largest >= tokenizer.vocab_size:
+        raise InputError(
+            f"{key}={path}: its ids are {least:,} to {largest:,}, and those of the model 0 to "
+            f"{tokenizer.vocab_size - 1:,}"
+        )
+    return ids
 
 
 def encode_files(

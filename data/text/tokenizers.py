@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -39,8 +40,9 @@ GPT2_VOCABULARY = WebFile(
     "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
 )
 
-Kind = Literal["bytes", "bpe", "gpt2", "characters"]
+Kind = Literal["bytes", "bpe", "gpt2", "characters", "ids"]
 IDS = "ids"  # the kind of tokens that stand for no text
+ID = re.compile("[0-9]{1,7}")
 CHARACTERS = "characters"  # the kind of tokens that a model of nanoGPT may have
 
 
@@ -170,8 +172,8 @@ class Tokenizer:
 class IdTokenizer(Tokenizer):
     """Tokens that stand for no text, such as moves or notes, by ``names``; a number: so many, named 0, 1, 2, ...
 
-    Text is names with one space between them; ``end``, a name: the token that every sequence begins with, if any does.
-    Where names have spaces themselves they can be shown, and no text can be read.
+    Text is names with one space between them, or ids, where none of these is a name; ``end``, a name: the token that
+    every sequence begins with, if any does. Names that have spaces themselves can be shown, and ids alone be read.
     """
 
     def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
@@ -195,10 +197,16 @@ class IdTokenizer(Tokenizer):
         self.id_of = {name: i for i, name in enumerate(self.names) if name != end}
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of names with one space between them, int64 [n]; raises InputError for what is no name."""
-        if spaced := [name for name in self.names if " " in name]:
-            raise InputError(f"the name {spaced[0]!r} of a token has a space, so that text cannot be cut into names")
+        """The ids of names with one space between them, or of ids, int64 [n]; raises InputError for what is neither."""
         names = text.removeprefix(self.start).split(" ") if text else []
+        if not any(name in self.id_of for name in names) and all(map(ID.fullmatch, names)):
+            ids = np.array(names, dtype=np.int64)
+            if (ids < self.vocab_size).all():
+                return ids
+        if spaced := [name for name in self.names if " " in name]:
+            raise InputError(
+                f"the name {spaced[0]!r} of a token has a space, so that text cannot be cut into names; give ids"
+            )
         if unknown := [name for name in names if name not in self.id_of]:
             some = ", ".join([*self.id_of][:3])
             raise InputError(
@@ -207,7 +215,7 @@ class IdTokenizer(Tokenizer):
         return np.array([self.id_of[name] for name in names], dtype=np.int64)
 
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
-        raise InputError("the tokens of this model stand for no text; give cases=... of token ids instead of a text")
+        raise InputError("the tokens of this model stand for no text, and text has no ids of theirs; give data=tokens")
 
     def to_json(self) -> str:
         end = None if self.end is None else self.names[self.end]

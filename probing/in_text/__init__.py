@@ -13,6 +13,7 @@ import numpy as np
 from data import Tokenizer
 from data.languages import load_language
 from data.text.download import silent
+from data.text.tokenizers import IDS
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
@@ -20,7 +21,14 @@ from probing.in_text.budget import affordable, windows_within
 from probing.in_text.certainty import Columns
 from probing.in_text.examples import in_context
 from probing.in_text.how_far_back import limited_losses, spans
-from probing.in_text.kinds import KINDS, KINDS_IN_WORDS, NEED_LANGUAGE, RELATIONS, names_for, token_kinds
+from probing.in_text.kinds import (
+    KIND_CODES,
+    KINDS_IN_WORDS,
+    NEED_LANGUAGE,
+    kinds_for,
+    relations_for,
+    token_kinds,
+)
 from probing.in_text.looks import measure_looks
 from probing.in_text.profile import Ablation, HowFarBack, TextProfile, to_json
 from probing.in_text.roles import roles_by_attention, roles_by_effect
@@ -52,17 +60,17 @@ def measure_text(
     Raises InputError for an unknown language and for a model whose losses are not finite; ValueError for one without
     heads.
     """
-    known = load_language(language) if language else None
+    known = load_language(language) if language and tokenizer.kind != IDS else None
     kinds = token_kinds(windows.tokens, tokenizer, known)
-    names = names_for(KINDS, known)
+    names, relations = kinds_for(tokenizer, known), relations_for(tokenizer, known)
     (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
-    columns = Columns(kinds.kind, names, [[*KINDS].index(name) for name in names], clusters, flipped, seed)
+    columns = Columns(kinds.kind, [*names], [KIND_CODES[name] for name in names], clusters, flipped, seed)
 
     def part(i: int, what: str) -> Callable[[int], None]:
         progress(what, i, PARTS)
         return lambda done: progress(f"{what}: {done} of {len(windows)} windows", i, PARTS)
 
-    looks = measure_looks(model, windows, kinds, names_for(RELATIONS, known), part(0, "where heads look"))
+    looks = measure_looks(model, windows, kinds, [*relations], part(0, "where heads look"))
     means = mean_outputs(model, windows, part(1, "mean outputs of heads"))
     lost = ablate(model, windows, means, ablations, seed, part(1, "without heads"))
     require_finite(lost.clean, "text")
@@ -77,7 +85,7 @@ def measure_text(
         )
         for name in ablations
     }
-    back, left_out = None, sentences(columns, known)
+    back, left_out = None, sentences(columns, tokenizer, known)
     if len(model.config.layers_with_heads) == model.config.n_layer:
         back = how_far_back(model, windows, columns, lost.clean, part(3, "how far back"))
     else:
@@ -95,7 +103,9 @@ def measure_text(
         n_documents=windows.n_documents,
         clusters=unit,
         flipped=flipped_unit,
-        language=language,
+        language=language if known else None,
+        kinds=names,
+        relations=relations,
         columns=tuple(columns.names),
         n_tokens=tuple(columns.n_tokens),
         loss=columns.means(lost.clean[None]),
@@ -115,10 +125,12 @@ def measure_text(
     )
 
 
-def sentences(columns: Columns, language: object | None) -> list[str]:
+def sentences(columns: Columns, tokenizer: Tokenizer, language: object | None) -> list[str]:
     """What is not measured of kinds and relations, and why."""
     found = []
-    if language is None:
+    if tokenizer.kind == IDS:
+        found.append("The tokens stand for no text: words, names, pronouns, punctuation and line ends are left out.")
+    elif language is None:
         missing = " and ".join(name.replace("_", " ") + "s" for name in NEED_LANGUAGE)
         found.append(f"Without a language, {missing} count as other words.")
     if columns.too_few:

@@ -2,12 +2,14 @@
 
 Everything is decided on the characters of a window, so that bytes, BPE and GPT-2's vocabulary have the same kinds. A
 word is a run of letters, digits and their accents; an apostrophe ends one. An ideograph or kana is a word of its own;
-other scripts without spaces, such as Thai, have words as long as their runs.
+other scripts without spaces, such as Thai, have words as long as their runs. Tokens that stand for no text have kinds
+of their own, which need no characters.
 """
 
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from unicodedata import category
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch.nn import functional as F
 
 from data import Tokenizer
 from data.languages import Language
+from data.text.tokenizers import IDS
 
 # Exclusive kinds of the token to be predicted; the first that holds counts.
 KINDS = {
@@ -31,6 +34,12 @@ KINDS = {
     "first_mention": "begins a word that stands in this window for the first time",
     "rest": "begins a word that the window cuts off",
 }
+ID_KINDS = {  # the same of tokens that stand for no text
+    "end_token": "the end token",
+    "pair_again": "followed the same token before in this window",
+    "token_again": "another token that stood in this window before",
+    "new_token": "a token that stands in this window for the first time",
+}
 KINDS_IN_WORDS = {
     "line_end": "line ends",
     "punctuation": "punctuation",
@@ -42,6 +51,9 @@ KINDS_IN_WORDS = {
     "word_again": "words seen before",
     "first_mention": "new words",
     "rest": "words cut off",
+    "end_token": "end tokens",
+    "token_again": "repeated tokens",
+    "new_token": "new tokens",
     "all": "all tokens",
 }
 # Exclusive relations of a key to the query that looks at it; the first that holds counts.
@@ -56,6 +68,12 @@ RELATIONS = {
     "function_word": "a token of a function word or a pronoun",
     "rest": "any other token",
 }
+ID_RELATIONS = {
+    name: RELATIONS[name] for name in ("first_token", "itself", "token_before", "after_same_token", "same_token")
+} | {"end_token": "the end token, elsewhere", "rest": RELATIONS["rest"]}
+KIND_CODES, RELATION_CODES = (
+    {name: i for i, name in enumerate(one | other)} for one, other in ((KINDS, ID_KINDS), (RELATIONS, ID_RELATIONS))
+)
 NEED_LANGUAGE = ("pronoun", "function_word")
 WORD, MARK, SPACE, LINE_END = "wps\n"  # classes of characters; an ideograph is "i"
 IDEOGRAPHS = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
@@ -64,26 +82,53 @@ WORDS = re.compile("w+|i")
 
 @dataclass(frozen=True)
 class TokenKinds:
-    """Of N windows: ``kind`` [N, T], the kind of the token that is predicted at each position, as an index of KINDS;
-    ``key`` [N, T], what each token that is read is in itself, as an index of RELATIONS.
+    """Of N windows: ``kind`` [N, T], the kind of the token that is predicted at each position, of KIND_CODES; ``key``
+    [N, T], what each token that is read is in itself, of RELATION_CODES.
     """
 
     kind: np.ndarray
     key: np.ndarray
 
 
-def names_for(table: dict[str, str], language: Language | None) -> list[str]:
-    """The names of KINDS or RELATIONS that can be known: those that need word lists only with a language."""
-    return [name for name in table if language or name not in NEED_LANGUAGE]
+def kinds_for(tokenizer: Tokenizer, language: Language | None) -> dict[str, str]:
+    """The kinds that can be known, and what each is: those that need word lists only with a language."""
+    return known(ID_KINDS if tokenizer.kind == IDS else KINDS, tokenizer, language)
+
+
+def relations_for(tokenizer: Tokenizer, language: Language | None) -> dict[str, str]:
+    """The same of relations."""
+    return known(ID_RELATIONS if tokenizer.kind == IDS else RELATIONS, tokenizer, language)
+
+
+def known(table: dict[str, str], tokenizer: Tokenizer, language: Language | None) -> dict[str, str]:
+    unknown = (() if language else NEED_LANGUAGE) + (("end_token",) if tokenizer.end is None else ())
+    return {name: what for name, what in table.items() if name not in unknown}
 
 
 def token_kinds(tokens: np.ndarray, tokenizer: Tokenizer, language: Language | None) -> TokenKinds:
     """The kinds of windows ``tokens`` [N, T + 1]."""
+    if tokenizer.kind == IDS:
+        ends = tokens == (-1 if tokenizer.end is None else tokenizer.end)
+        return TokenKinds(
+            np.array([kinds_of_ids(*window) for window in zip(tokens.tolist(), ends.tolist(), strict=True)]),
+            np.where(ends[:, :-1], RELATION_CODES["end_token"], RELATION_CODES["rest"]),
+        )
     windows = [Reading(window, tokenizer) for window in tokens]
     return TokenKinds(
         np.array([kinds_predicted(window, own, language) for window, own in zip(tokens, windows, strict=True)]),
         np.array([kinds_of_keys(own, language)[:-1] for own in windows]),
     )
+
+
+def kinds_of_ids(ids: list[int], ends: list[bool]) -> list[int]:
+    """The kind of tokens 1 .. T of a window, of KIND_CODES, where tokens stand for no text."""
+    tokens, pairs, found = {ids[0]}, set(), []
+    for pair, end in zip(pairwise(ids), ends[1:], strict=True):
+        again = "pair_again" if pair in pairs else "token_again" if pair[1] in tokens else "new_token"
+        found.append(KIND_CODES["end_token" if end else again])
+        pairs.add(pair)
+        tokens.add(pair[1])
+    return found
 
 
 @cache
@@ -143,8 +188,8 @@ def token_class(characters: str, word: int) -> str:
 
 
 def kinds_predicted(tokens: np.ndarray, reading: Reading, language: Language | None) -> list[int]:
-    """The kind of tokens 1 .. T of a window, as indices of KINDS."""
-    names, plain = [*KINDS], {LINE_END: "line_end", MARK: "punctuation", SPACE: "space"}
+    """The kind of tokens 1 .. T of a window, of KIND_CODES."""
+    plain = {LINE_END: "line_end", MARK: "punctuation", SPACE: "space"}
     pronouns, common = (language.pronouns, language.function_words) if language else (frozenset(), frozenset())
     ids = tokens.tolist()
     pairs, words, names_seen, found = set(), set(), set(), []
@@ -166,7 +211,7 @@ def kinds_predicted(tokens: np.ndarray, reading: Reading, language: Language | N
             kind = "pair_again"
         else:
             kind = "word_again" if low in words else "first_mention"
-        found.append(names.index(kind))
+        found.append(KIND_CODES[kind])
         pairs.add(pair)
         if begins:
             words.add(low)
@@ -176,8 +221,7 @@ def kinds_predicted(tokens: np.ndarray, reading: Reading, language: Language | N
 
 
 def kinds_of_keys(reading: Reading, language: Language | None) -> list[int]:
-    """What each token of a window is in itself, as indices of RELATIONS."""
-    names = [*RELATIONS]
+    """What each token of a window is in itself, of RELATION_CODES."""
     plain = {LINE_END: "punctuation", MARK: "punctuation", SPACE: "space"}
     common = language.function_words if language else frozenset()
 
@@ -186,21 +230,20 @@ def kinds_of_keys(reading: Reading, language: Language | None) -> list[int]:
             return plain[own]
         return "function_word" if reading.words[w].casefold() in common else "rest"
 
-    return [names.index(of(own, w)) for own, w in zip(reading.character, reading.word, strict=True)]
+    return [RELATION_CODES[of(own, w)] for own, w in zip(reading.character, reading.word, strict=True)]
 
 
 def relation_codes(tokens: Tensor, key: Tensor) -> Tensor:
-    """The relation of every key to every query, as an index of RELATIONS: [B, T, T] (query, key), from tokens [B, T]
+    """The relation of every key to every query, of RELATION_CODES: [B, T, T] (query, key), from tokens [B, T]
     and what each is in itself, ``key`` [B, T]. Keys after the query have one, too, which means nothing.
     """
-    names = [*RELATIONS]
     n = tokens.size(1)
     same = tokens[:, :, None] == tokens[:, None, :]  # [B, T, T]
     codes = key[:, None, :].repeat(1, n, 1)
-    codes[same] = names.index("same_token")
-    codes[F.pad(same[:, :, :-1], (1, 0))] = names.index("after_same_token")
+    codes[same] = RELATION_CODES["same_token"]
+    codes[F.pad(same[:, :, :-1], (1, 0))] = RELATION_CODES["after_same_token"]
     distance = torch.arange(n, device=tokens.device)[:, None] - torch.arange(n, device=tokens.device)
-    codes[:, distance == 1] = names.index("token_before")
-    codes[:, distance == 0] = names.index("itself")
-    codes[:, :, 0] = names.index("first_token")
+    codes[:, distance == 1] = RELATION_CODES["token_before"]
+    codes[:, distance == 0] = RELATION_CODES["itself"]
+    codes[:, :, 0] = RELATION_CODES["first_token"]
     return codes

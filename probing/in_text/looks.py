@@ -11,7 +11,7 @@ from torch import Tensor
 from model import GPT, Hooks
 from model.attention import repeat_groups
 from probing.heads import head_names
-from probing.in_text.kinds import RELATIONS, TokenKinds, relation_codes
+from probing.in_text.kinds import RELATION_CODES, TokenKinds, relation_codes
 from probing.in_text.windows import Windows
 from probing.patterns import attention_of, show_patterns
 
@@ -133,7 +133,7 @@ def measure_looks(
 ) -> Looks:
     """Where all heads look; ``say`` is given how many windows have been read."""
     device, (n, length) = model.embed.weight.device, kinds.key.shape
-    indices = [list(RELATIONS).index(name) for name in relations]
+    indices = [RELATION_CODES[name] for name in relations]
     sums = uniform = possible = sizes = np.zeros(1)
     candidates: list[list[tuple]] = [[] for _ in head_names(model)]
     done = 0

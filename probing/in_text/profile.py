@@ -6,7 +6,6 @@ import numpy as np
 
 from probing.in_text.certainty import Means
 from probing.in_text.examples import Example
-from probing.in_text.kinds import KINDS, RELATIONS
 from probing.in_text.looks import Looks
 from probing.in_text.roles import TextRole
 
@@ -47,8 +46,9 @@ class HowFarBack:
 class TextProfile:
     """Every head of a model in one text.
 
-    ``heads``: names LAYER.HEAD, the axis K of all else; ``layers``: the layers that have heads. ``columns``: "all" and
-    the kinds of predicted tokens that have enough of them, the axis C, with the number of tokens of each.
+    ``heads``: names LAYER.HEAD, the axis K of all else; ``layers``: the layers that have heads. ``kinds`` of predicted
+    tokens and ``relations``: what each is that can be known. ``columns``: "all" and the kinds that have tokens enough,
+    the axis C, with the number of tokens of each.
     ``loss``: the model's own, nats per token [1, C]. ``looks``: where heads look; ``examples``: of each head.
     ``ablations``: by name of probing.in_text.ablation.ABLATIONS; ``shown``: the one that roles are given by.
     ``how_far_back``: None where it cannot be measured. ``roles``: of each head, the largest effect first.
@@ -64,6 +64,8 @@ class TextProfile:
     clusters: str
     flipped: str
     language: str | None
+    kinds: dict[str, str]
+    relations: dict[str, str]
     columns: tuple[str, ...]
     n_tokens: tuple[int, ...]
     loss: Means
@@ -128,7 +130,7 @@ def to_json(profile: TextProfile) -> dict:
     """
     columns, shares = profile.columns, np.array(profile.n_tokens) / profile.n_tokens[0]
     own_loss = numbers(profile.loss, 0, columns)
-    whats = {"all": "every token"} | KINDS
+    whats = {"all": "every token"} | profile.kinds
     back = profile.how_far_back
     return {
         "text": {
@@ -141,7 +143,7 @@ def to_json(profile: TextProfile) -> dict:
             "language": profile.language,
         },
         "left_out": list(profile.left_out),
-        "relations": {name: RELATIONS[name] for name in profile.looks.names},
+        "relations": profile.relations,
         "kinds": {
             name: {
                 "what": whats[name],

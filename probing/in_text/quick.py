@@ -12,7 +12,7 @@ from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import PER_POSITION, ablate, mean_outputs
 from probing.in_text.certainty import FEWEST_TOKENS
-from probing.in_text.kinds import KINDS, names_for, token_kinds
+from probing.in_text.kinds import KIND_CODES, kinds_for, token_kinds
 from probing.in_text.windows import Windows, cut_windows
 
 QUICK_TOKENS = 4_096  # that are read without each head
@@ -48,7 +48,7 @@ def quick_text(ids: np.ndarray, tokenizer: Tokenizer, block_size: int, language:
     part = np.linspace(0, len(windows) - 1, n).astype(int)
     known = load_language(language) if language else None
     kind = token_kinds(windows.tokens[part], tokenizer, known).kind
-    masks = {name: kind == [*KINDS].index(name) for name in names_for(KINDS, known)}
+    masks = {name: kind == KIND_CODES[name] for name in kinds_for(tokenizer, known)}
     return QuickText(windows, part, {name: mask for name, mask in masks.items() if mask.sum() >= FEWEST_TOKENS})
 
 

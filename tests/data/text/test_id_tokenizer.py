@@ -45,8 +45,16 @@ def test_what_is_no_name_and_what_cannot_be_cut_into_names_is_refused():
     assert refusal(MOVES.encode_document, "e4  e5") == f"'' is no name of a token; {remedy}"
     assert refusal(MOVES.encode_document, "start e4") == f"'start' is no name of a token; {remedy}"
     assert refusal(IdTokenizer(["to move", "e4"]).encode, "e4") == (
-        "the name 'to move' of a token has a space, so that text cannot be cut into names"
+        "the name 'to move' of a token has a space, so that text cannot be cut into names; give ids"
     )
+
+
+def test_ids_are_read_where_none_of_them_is_a_name():
+    assert MOVES.encode("2 0 3").tolist() == [2, 0, 3]
+    assert IdTokenizer(["to move", "e4"]).encode("1 0").tolist() == [1, 0]
+    assert IdTokenizer(["2", "1", "0"]).encode("0 2").tolist() == [2, 0]
+    for text in ("4", "2 e4 0", "-1", "²", "9" * 30):
+        assert "is no name of a token" in refusal(MOVES.encode, text)
 
 
 def test_names_that_are_no_names_are_refused():

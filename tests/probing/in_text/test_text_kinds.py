@@ -5,8 +5,19 @@ import pytest
 import torch
 
 from data.languages import load_language
-from data.text.tokenizers import WORD_PATTERN, Tokenizer, byte_tokenizer
-from probing.in_text.kinds import KINDS, RELATIONS, names_for, relation_codes, token_kinds
+from data.text.tokenizers import WORD_PATTERN, IdTokenizer, Tokenizer, byte_tokenizer
+from probing.in_text.kinds import (
+    ID_KINDS,
+    ID_RELATIONS,
+    KIND_CODES,
+    KINDS,
+    RELATION_CODES,
+    RELATIONS,
+    kinds_for,
+    relation_codes,
+    relations_for,
+    token_kinds,
+)
 
 ENGLISH = load_language("en")
 BYTES = byte_tokenizer()
@@ -94,9 +105,9 @@ def test_without_a_language_pronouns_are_words_and_the_kinds_that_need_one_are_n
     _, kinds, keys = sort_tokens("a him.", BYTES, language=None)
     assert kinds[1] == "first_mention"
     assert "function_word" not in keys
-    assert "pronoun" in names_for(KINDS, ENGLISH)
-    assert "pronoun" not in names_for(KINDS, None)
-    assert "function_word" not in names_for(RELATIONS, None)
+    assert kinds_for(BYTES, ENGLISH) == KINDS
+    assert "pronoun" not in kinds_for(BYTES, None)
+    assert "function_word" not in relations_for(BYTES, None)
 
 
 def test_words_end_at_apostrophes_and_at_the_end_of_a_document():
@@ -143,3 +154,31 @@ def test_relations_of_a_window_by_hand():
 @pytest.mark.parametrize("table", [KINDS, RELATIONS])
 def test_everything_has_a_description(table):
     assert all(table.values())
+
+
+def test_tokens_that_stand_for_no_text_have_kinds_of_their_own():
+    """Whatever their names look like: here a pronoun, a name, punctuation and a number."""
+    tokenizer = IdTokenizer(["start", "he", "Ann", "...", "7"], end="start")
+    ids = np.array([[1, 2, 3, 0, 1, 2, 2, 4, 0]])
+    found = token_kinds(ids, tokenizer, ENGLISH)
+    kinds = [
+        "new_token",
+        "new_token",
+        "end_token",
+        "token_again",
+        "pair_again",
+        "token_again",
+        "new_token",
+        "end_token",
+    ]
+    assert [[*KIND_CODES][code] for code in found.kind[0]] == kinds
+    keys = ["end_token" if i == 3 else "rest" for i in range(8)]
+    assert [[*RELATION_CODES][code] for code in found.key[0]] == keys
+    assert (kinds_for(tokenizer, ENGLISH), relations_for(tokenizer, ENGLISH)) == (ID_KINDS, ID_RELATIONS)
+
+
+def test_without_an_end_token_nothing_is_one():
+    tokenizer = IdTokenizer(3)
+    assert [*kinds_for(tokenizer, None)] == ["pair_again", "token_again", "new_token"]
+    assert "end_token" not in relations_for(tokenizer, None)
+    assert set(token_kinds(np.array([[0, 1, 2]]), tokenizer, None).key[0]) == {RELATION_CODES["rest"]}

@@ -18,7 +18,7 @@ from model import GPT, GPTConfig
 from probing.in_text import cut_windows, measure_text, sentences, to_json
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, mean_outputs
 from probing.in_text.certainty import Means
-from probing.in_text.kinds import KINDS, KINDS_IN_WORDS, RELATIONS
+from probing.in_text.kinds import KIND_CODES, KINDS, KINDS_IN_WORDS, RELATIONS
 from probing.in_text.looks import Looks
 from probing.in_text.roles import LEAST_NATS, roles_by_attention, roles_by_effect
 
@@ -77,9 +77,11 @@ def test_what_is_not_measured_is_said(windows):
 
 
 def test_kinds_of_too_few_tokens_are_named_in_words():
-    assert KINDS_IN_WORDS.keys() == {*KINDS, "all"}
+    assert KINDS_IN_WORDS.keys() == {*KIND_CODES, "all"}
     few = SimpleNamespace(too_few=["inside_word", "pair_again"])
-    assert sentences(few, language="en") == ["Too few tokens to measure: insides of words, pairs seen before."]
+    assert sentences(few, TOKENIZER, language="en") == [
+        "Too few tokens to measure: insides of words, pairs seen before."
+    ]
 
 
 def test_an_unknown_language_is_refused(windows):

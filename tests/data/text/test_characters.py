@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from common.errors import InputError
-from nanogpt.characters import characters_of_text, read_characters
+from data.text.characters import characters_of_text, read_characters
 
 LETTERS = "\n !aé日😀"
 
