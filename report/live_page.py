@@ -86,37 +86,59 @@ def means_over(model: GPT, windows: Windows | None) -> dict[int, Tensor]:
 def starts_of_articles(heads: Mapping[tuple[str, str], str] | None = None) -> list[dict]:
     """The sentences of articles. ``heads``: by task and word that differs, the head to look at."""
     return [
-        start("Sentences of articles", f"{key}: {case.text[:30]} ...", case, other, (heads or {}).get((case.task, key)))
+        {
+            "group": "Sentences of articles",
+            "name": f"{key}: {case.text[:30]} ...",
+            "text": read_part(case),
+            "other": read_part(other),
+            "head": (heads or {}).get((case.task, key)),
+            "words": [words_at(case, case.spans.answer), case.foil],
+        }
         for key, case, other in keyed_cases()
     ]
 
 
-def starts_of_cases(cases: Iterable[Case], group: str, heads: Mapping[str, str] | None = None) -> list[dict]:
-    """The first case of each task, beside its counterfactual. ``heads``: by task, the head to look at. Cases of token
-    ids are none to type on.
+def starts_of_cases(
+    cases: Iterable[Case], tokenizer: Tokenizer, group: str, heads: Mapping[str, str] | None = None
+) -> list[dict]:
+    """The first case of each task up to its answer, beside its counterfactual. ``heads``: by task, the head to look at.
+    Cases of token ids that no text has are none to type on.
     """
     by_id, first = {}, {}
     for case in cases:
-        if case.tokens:
-            continue
-        by_id[case.id] = case
-        first.setdefault(case.task, case)
+        if (text := as_typed(case, tokenizer)) is not None:
+            by_id[case.id] = text
+            first.setdefault(case.task, case)
     return [
-        start(group, visible_name(task), case, by_id.get(case.counterfactual), (heads or {}).get(task))
+        {
+            "group": group,
+            "name": visible_name(task),
+            "text": by_id[case.id],
+            "other": by_id.get(case.counterfactual),
+            "head": (heads or {}).get(task),
+            "words": answers(case, tokenizer),
+        }
         for task, case in first.items()
     ]
 
 
-def start(group: str, name: str, case: Case, other: Case | None, head: str | None) -> dict:
-    """A case up to its answer, as live.json has it."""
-    return {
-        "group": group,
-        "name": name,
-        "text": read_part(case),
-        "other": read_part(other) if other else None,
-        "head": head,
-        "words": [words_at(case, case.spans.answer), case.foil],
-    }
+def as_typed(case: Case, tokenizer: Tokenizer) -> str | None:
+    """The text of a case up to its answer; None where it is token ids that no text has."""
+    if not case.tokens:
+        return read_part(case)
+    ids = [*case.tokens[: case.spans.answer[0]]]
+    text = tokenizer.decode(ids).removeprefix(tokenizer.start)
+    try:
+        return text if tokenizer.encode_document(text).tolist() == ids else None
+    except InputError:
+        return None
+
+
+def answers(case: Case, tokenizer: Tokenizer) -> list[str]:
+    """The answer of a case and its foil, as text."""
+    if not case.tokens:
+        return [words_at(case, case.spans.answer), case.foil]
+    return [tokenizer.decode(ids).strip() for ids in (case.tokens[slice(*case.spans.answer)], case.foil)]
 
 
 def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
@@ -124,9 +146,20 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
     if windows is None:
         return []
     n = min(BEGINNING_TOKENS, windows.length // 2)  # with which there is space to type on
-    texts = [beginning(tokenizer.decode(row[:n])) for row in windows.tokens[:BEGINNINGS]]
+    if tokenizer.kind == IDS:
+        texts = [beginning_of_ids(row[: windows.length].tolist(), tokenizer, n) for row in windows.tokens[:BEGINNINGS]]
+    else:
+        texts = [beginning(tokenizer.decode(row[:n])) for row in windows.tokens[:BEGINNINGS]]
     shown = {"group": "Held-out text", "other": None, "head": None, "words": None}
     return [shown | {"name": f"{visible_text(text[:30])} ...", "text": text} for text in texts if text]
+
+
+def beginning_of_ids(ids: list[int], tokenizer: Tokenizer, n: int) -> str:
+    """The names of the first n ids of a window: of the first sequence that begins in it, where one does."""
+    if tokenizer.end in ids:
+        ids = ids[ids.index(tokenizer.end) + 1 :]
+        ids = ids[: ids.index(tokenizer.end)] if tokenizer.end in ids else ids
+    return tokenizer.decode(ids[:n]).removeprefix(tokenizer.start)
 
 
 def beginning(text: str) -> str:
@@ -148,7 +181,7 @@ def live_parts_of(
     chosen = {result.name: result.best for result in findings.tasks if result.resolved}
     starts = starts_of_articles(known) if findings.sentences else []
     group = "Stories" if findings.source.get("cases") == "stories" else "Cases"
-    starts += starts_of_cases(cases, group, chosen)
+    starts += starts_of_cases(cases, tokenizer, group, chosen)
     beginnings = starts_of_text(tokenizer, windows)
     steps = tour(findings, tokenizer, beginnings[0]["text"] if beginnings else None)
     return live_parts(findings.model, tokenizer, starts, windows, steps, roles_in_words(findings))
@@ -183,7 +216,7 @@ class LivePage:
         model, dataset, starts = trainer.evaluated.eval(), trainer.dataset, []
         if isinstance(self.corpus, Stories):
             cases = draw("report", 2, trainer.config.seed, self.corpus.posed)
-            starts = starts_of_articles() + starts_of_cases(cases, "Stories")
+            starts = starts_of_articles() + starts_of_cases(cases, dataset.tokenizer, "Stories")
         text = dataset.val.read(0, min(len(dataset.val), MEAN_TOKENS + 1))
         try:
             windows = cut_windows(text, dataset.tokenizer, model.config.block_size, MEAN_TOKENS)

@@ -137,8 +137,8 @@ function describeStep(step, run) {
   const evaluation = rowOf(run.evaluations, latest(run.evaluations.step, step));
   const batch = run.train.findLast(([at]) => at <= step);
   const time = evaluation.seconds ? `, ${span(evaluation.seconds)}` : "";
-  const text = Object.values(MEASURES)
-    .map((measure) => measure.text(evaluation))
+  const text = measuresOf(run)
+    .map(([, measure]) => measure.text(evaluation))
     .join(", ");
   const lowest = evaluation.step === run.best ? ", the lowest" : "";
   const trained = batch ? `; training ${digits(batch[1])} at step ${thousands(batch[0])}` : "";

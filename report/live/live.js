@@ -108,7 +108,8 @@ class LivePage {
 
   build(about, json, opening) {
     const { live, answers, known } = this;
-    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, this.sayer("generate")));
+    const typed = json.tokenizer.kind === "ids" ? "Type names of tokens, a space between two" : "Type or paste a text";
+    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, this.sayer("generate"), typed));
     const [starts, chips, odds, sampling] = [
       new Starts(about.starts, live),
       new Chips(live, answers),

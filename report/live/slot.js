@@ -4,8 +4,8 @@ const MOST_TYPED = 20_000; // characters
 const GENERATED = 60; // tokens at a time
 
 class Slot {
-  /** `opening`: the promise of a LiveModel; `say(line)` shows an error. */
-  constructor(name, live, answers, opening, say) {
+  /** `opening`: the promise of a LiveModel; `say(line)` shows an error; `typed`: what to type, as an empty box says. */
+  constructor(name, live, answers, opening, say, typed) {
     Object.assign(this, { name, live, opening, say, run: null });
     const label = name === "one" ? "Your text" : "Second text";
     this.box = h("textarea", {
@@ -14,7 +14,7 @@ class Slot {
       maxlength: MOST_TYPED,
       spellcheck: "false",
       dir: "auto",
-      placeholder: "Type or paste a text",
+      placeholder: typed,
       oninput: () => this.live.set(withText(name, this.box.value)),
     });
     this.words = new LiveWords(name, live, answers);

@@ -115,10 +115,17 @@ class Tokenizer {
   encode(text) {
     if (this.kind === "bytes") return Array.from(utf8.encode(text));
     if (this.kind === "characters") return Array.from(text, (character) => this.idOf(character));
-    if (this.kind === "ids") return text ? text.replace(/^ ?/, " ").match(/ [^ ]*/g).map((name) => this.idOf(name)) : [];
+    if (this.kind === "ids") return this.encodeNames(text ? text.replace(/^ ?/, " ").match(/ [^ ]*/g) : []);
     const ids = [];
     for (const [word] of text.matchAll(wordsPattern)) for (const id of this.encodeWord(word)) ids.push(id);
     return ids;
+  }
+
+  /** Ids of names, each after a space; of ids, where none of them is a name. */
+  encodeNames(names) {
+    const ids = names.map((name) => (/^ [0-9]{1,7}$/.test(name) ? +name : Infinity));
+    const named = names.some((name) => this.ids.has(binary(utf8.encode(name))));
+    return !named && ids.every((id) => id < this.pieces.length) ? ids : names.map((name) => this.idOf(name));
   }
 
   /** The id of the token of this text; throws where there is none. */

@@ -108,7 +108,7 @@ def test_sentences_begin_with_what_articles_use_each_beside_its_counterfactual()
 def test_cases_begin_with_the_first_of_each_task():
     cases = toy_cases("report", 4)
     cases += [replace(case, task="other_task", counterfactual=None) for case in cases]
-    one, other = starts_of_cases(cases, "Cases", {"agreement": "1.0"})
+    one, other = starts_of_cases(cases, TOKENIZER, "Cases", {"agreement": "1.0"})
     assert (one["name"], one["head"], other["name"], other["head"]) == ("agreement", "1.0", "other task", None)
     assert one["text"] == cases[0].text[:-1]
     assert one["other"] == cases[1].text[:-1]

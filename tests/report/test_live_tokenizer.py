@@ -171,7 +171,7 @@ def test_a_document_begins_with_the_end_token_and_its_start(page, start):
 @pytest.mark.parametrize(
     ("tokenizer", "texts", "unknown"),
     [
-        (IdTokenizer(["e4", "e5", "start", "Nf3"], end="start"), ["e4 Nf3", " e5", "", "e5 e5 e4"], "d4"),
+        (IdTokenizer(["e4", "e5", "start", "Nf3"], end="start"), ["e4 Nf3", " e5", "", "e5 e5 e4", "3 0 2"], "d4"),
         (IdTokenizer(12), ["3 11 0"], "12"),
         (CharacterTokenizer(["b", "é", " ", "\n"]), ["b é\n", " b", ""], "c"),
     ],
