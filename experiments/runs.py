@@ -97,7 +97,7 @@ def probe_all(runs: Sequence[Path], jobs: int = 2) -> list[dict]:
     """
 
     def probe(run: Path) -> None:
-        seed = read_config(run)["seed"]
+        seed = read_config(run).get("seed", 0)  # of weights alone there is none
         execute(f"probing {run.name}", ["probe.py", f"run={run}", f"seed={seed}"])
 
     in_parallel(probe, [run for run in runs if not is_probed(run)], jobs)
@@ -129,7 +129,12 @@ def require_same(run: Path, command: TrainCommand) -> None:
     """Raises InputError where ``run`` was trained with other settings than ``command``."""
     if not is_run(run):
         return
-    stored = cli.typed(TrainCommand, read_config(run))
+    config = read_config(run)
+    if config.get("data") is None:
+        raise InputError(
+            f"{run} has no corpus and was not trained; delete it, or give another folder"
+        )
+    stored = cli.typed(TrainCommand, config)
     if found := list(differences(remembered(stored), remembered(command))):
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
 
@@ -141,8 +146,11 @@ def is_probed(run: Path) -> bool:
 
 
 def best_loss(run: Path) -> float:
-    """The lowest validation loss of a run, in nats."""
-    return best_evaluation(read_rows(run / "metrics.jsonl"))["val_loss"]
+    """The lowest validation loss of a run, in nats; raises InputError where it has none."""
+    best = best_evaluation(read_rows(run / "metrics.jsonl"))
+    if best is None:
+        raise InputError(f"{run}: was not evaluated while it was trained")
+    return best["val_loss"]
 
 
 def execute(what: str, command: Sequence[str]) -> None:

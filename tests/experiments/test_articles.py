@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from toy_report import toy_sentences
 from common.errors import InputError
 from data import encode_case
 from data.stories import TASKS, cases
+from data.text.tokenizers import byte_tokenizer
 from experiments import runs, tables
 from experiments.articles import __main__ as command
 from experiments.articles import (
@@ -36,6 +38,7 @@ from probing import probe, to_json
 from probing.alignment import linked_texts
 from probing.findings import Role
 from report.colours import MATTERS
+from storage.weights import save_run
 
 PNG = b"\x89PNG"
 
@@ -323,6 +326,18 @@ def test_heads_are_probed_where_they_are_missing_or_older_than_the_weights(finis
     os.utime(written, (0, 0))
     runs.probe_all([run])
     assert executed == [["probing run", "probe.py", f"run={run}", "seed=7"]]
+
+
+def test_a_network_without_a_corpus_is_no_run_to_train_and_can_be_probed(executed, tmp_path):
+    run = tmp_path / "run"
+    save_run(run, loud_model(GPTConfig(257, block_size=16, n_layer=1, n_head=1, n_embd=8)), byte_tokenizer())
+    with pytest.raises(InputError, match="run has no corpus and was not trained; delete it, or"):
+        runs.train_all({"run": EVERY}, tmp_path)
+    with pytest.raises(InputError, match="was not evaluated while it was trained"):
+        runs.best_loss(run)
+    with suppress(FileNotFoundError):  # of what is not executed here
+        runs.probe_all([run])
+    assert executed == [["probing run", "probe.py", f"run={run}", "seed=0"]]
 
 
 def test_a_failed_command_says_how_it_ended(tmp_path):

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from inputs_of_ids import cases_of_letters, in_ids
 from toys import TOKENIZER, hand_set_model, toy_cases
 
 from common.errors import InputError
-from data import Tokenizer
+from data import Case, Tokenizer
+from data.cases.case import Spans
+from data.text.tokenizers import IdTokenizer, byte_tokenizer
 from model import GPT, GPTConfig
 from probing import probe, write_files
 from probing.in_text import cut_windows
@@ -113,6 +116,27 @@ def test_cases_begin_with_the_first_of_each_task():
     assert one["text"] == cases[0].text[:-1]
     assert one["other"] == cases[1].text[:-1]
     assert other["other"] is None
+
+
+def test_cases_of_token_ids_begin_by_the_names_of_their_tokens():
+    """Those that can be typed: with the end token in front where there is one."""
+    letters, moves = [in_ids(case) for case in cases_of_letters(2)], IdTokenizer(["e4", "e5", "Nf3", "start"], "start")
+    (one,) = starts_of_cases(letters, byte_tokenizer(), "Cases")
+    assert (one["text"], one["other"], one["words"]) == ("A B 1 ", "A B 2 ", ["A", "B"])
+    spans = Spans(gold=((1, 2),), distractors=(), answer=(3, 4))
+    case = Case("1", "", "moves", "1", "", spans, foil=(0,), tokens=(3, 0, 1, 2))
+    (one,) = starts_of_cases([case], moves, "Cases")
+    assert (one["text"], one["other"], one["words"]) == ("e4 e5", None, ["Nf3", "e4"])
+    assert starts_of_cases([replace(case, tokens=(1, 0, 1, 2))], moves, "Cases") == []
+
+
+def test_held_out_ids_begin_with_a_sequence():
+    moves = IdTokenizer(["e4", "e5", "Nf3", "start"], "start")
+    windows = cut_windows(np.array([0, 1, 3, 2, 1, 0, 3, 1, 2] * 6), moves, 18)
+    assert [start["text"] for start in live_page.starts_of_text(moves, windows)] == ["Nf3 e5 e4", "Nf3 e5 e4"]
+    plain = IdTokenizer(3)
+    windows = cut_windows(np.array([0, 1, 2] * 9), plain, 6)
+    assert live_page.starts_of_text(plain, windows)[0]["text"] == "0 1 2"
 
 
 def write_probed(folder: Path) -> dict[str, int]:
