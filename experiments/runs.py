@@ -131,9 +131,7 @@ def require_same(run: Path, command: TrainCommand) -> None:
         return
     config = read_config(run)
     if config.get("data") is None:
-        raise InputError(
-            f"{run} has no corpus and was not trained; delete it, or give another folder"
-        )
+        raise InputError(f"{run} has no corpus and was not trained; delete it, or give another folder")
     stored = cli.typed(TrainCommand, config)
     if found := list(differences(remembered(stored), remembered(command))):
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
