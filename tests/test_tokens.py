@@ -2,13 +2,20 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_script
+from conftest import ROOT, run_script
+from networks import loud_model
+
+from data import TokenFiles, TokenizerConfig, prepare
+from data.text.tokenizers import byte_tokenizer
+from model import GPTConfig
+from storage.weights import save_run
 
 NAMES = ["start", "e2e4", "e7e5", "g1f3", "b8c6", "f1b5", "he", "..."]
 SMALL = ("model.block_size=16", "model.n_layer=2", "model.n_head=2", "model.n_embd=16", "tokens_per_step=64")
@@ -110,6 +117,27 @@ def test_another_run_begins_with_its_weights_on_other_ids(run, script):
 def test_its_weights_alone_become_a_run(run, script):
     script("train", "run=ours", "init_from=run", "max_steps=0", "wandb.mode=disabled")
     script("sample", "run=ours", "prompt=e2e4", "max_new_tokens=2")
+
+
+def test_a_run_of_text_trains_on_ids_of_its_tokens(script):
+    np.array([*b"To be, or not to be. " * 40], dtype="<u2").tofile("bytes.bin")
+    shape = {"block_size": 16, "n_layer": 1, "n_head": 2, "n_embd": 16}
+    save_run("text", loud_model(GPTConfig(257, **shape)), byte_tokenizer())
+    on_ids = ("init_from=text", "data=tokens", "data.path=bytes.bin")
+    script("train", "run=next", *on_ids, *QUICK, "tokens_per_step=64", "max_steps=2")
+    last = rows(Path("next"))[-1]
+    assert last["val_bpb"] == pytest.approx(last["val_loss"] / np.log(2), rel=0.02)  # a token is a byte
+
+
+def test_the_lines_of_the_manual_make_ids(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("games.txt").write_text("e2e4 e7e5\ng1f3\n")
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tokens.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(code, {})
+    read = prepare(
+        TokenFiles("moves.bin", names="moves.txt", end=0, val_fraction=0.3), TokenizerConfig("ids"), tmp_path
+    )
+    assert read.tokenizer.decode(read.train.read(0, 3)) == " e2e4 e7e5"
 
 
 def test_what_does_not_go_together_is_refused_in_a_line(run, error_of):
