@@ -155,10 +155,12 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
 
 
 def beginning_of_ids(ids: list[int], tokenizer: Tokenizer, n: int) -> str:
-    """The names of the first n ids of a window: of the first sequence that begins in it, where one does."""
+    """The names of the first n ids of a window, or, where a sequence begins in it, of that, and one half of a whole one,
+    which goes on.
+    """
     if tokenizer.end in ids:
         ids = ids[ids.index(tokenizer.end) + 1 :]
-        ids = ids[: ids.index(tokenizer.end)] if tokenizer.end in ids else ids
+        ids = ids[: -(-ids.index(tokenizer.end) // 2)] if tokenizer.end in ids else ids
     return tokenizer.decode(ids[:n]).removeprefix(tokenizer.start)
 
 
