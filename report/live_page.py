@@ -155,9 +155,7 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
 
 
 def beginning_of_ids(ids: list[int], tokenizer: Tokenizer, n: int) -> str:
-    """The names of the first n ids of a window, or, where a sequence begins in it, of that, and one half of a whole one,
-    which goes on.
-    """
+    """The names of the first n ids of a window; where a sequence begins in it, of that one; of half of it, if it ends."""
     if tokenizer.end in ids:
         ids = ids[ids.index(tokenizer.end) + 1 :]
         ids = ids[: -(-ids.index(tokenizer.end) // 2)] if tokenizer.end in ids else ids
