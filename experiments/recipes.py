@@ -37,6 +37,7 @@ VARIANTS = {
     **{f"clip_{c}": [f"optimizer.clip={c}"] for c in (0.3, 1)},
     **{f"dropout_{p}": [f"model.dropout={p}"] for p in (0.1, 0.2)},
 }
+DOCUMENTS = {"mask": ["data.document_mask=true"], "shuffle": ["data.shuffle_documents=true"]}  # if there are several
 
 
 def spread(numbers: Sequence[float], sign: str = "") -> str:
@@ -62,13 +63,13 @@ def rows_of(runs: Mapping[str, Sequence[Path]]) -> list[list[str]]:
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.recipes", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS | DOCUMENTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("settings", nargs="*", default=SETTINGS, metavar="KEY=VALUE")
     options = parser.parse_intermixed_args(arguments)
     names = ["base", *(name for name in options.variants if name != "base")]
-    variants = {name: [*options.settings, *VARIANTS[name]] for name in names}
+    variants = {name: [*options.settings, *(VARIANTS | DOCUMENTS)[name]] for name in names}
     try:
         runs = train_seeds(variants, Setup(options.folder, options.seeds, options.jobs))
     except InputError as error:

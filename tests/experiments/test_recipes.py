@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from experiments.recipes import VARIANTS, rows_of
+from experiments.recipes import DOCUMENTS, VARIANTS, rows_of
 from experiments.runs import command_of
 
 
@@ -24,5 +24,5 @@ def test_variants_are_compared_with_base_seed_by_seed_at_their_best(tmp_path):
 
 
 def test_every_variant_is_a_command():
-    made = [command_of(["data=shakespeare", *settings]) for settings in VARIANTS.values()]
-    assert len({str(command) for command in made}) == len(VARIANTS)
+    made = [command_of(["data=shakespeare", *settings]) for settings in (VARIANTS | DOCUMENTS).values()]
+    assert len({str(command) for command in made}) == len(VARIANTS | DOCUMENTS)
