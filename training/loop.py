@@ -359,7 +359,10 @@ class Trainer:
 def end_token(dataset: Dataset, key: str) -> int:
     """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind."""
     if dataset.tokenizer.end is None:
-        raise InputError(f"data.{key}=true: these tokens have no end token to tell documents by; leave it out")
+        raise InputError(
+            f"data.{key}=true: these tokens have no end token between documents; leave it out, or give data.end, which "
+            "data=tokens has"
+        )
     return dataset.tokenizer.end
 
 
