@@ -15,6 +15,7 @@ import torch
 
 import cli
 from cli.lines import for_each_text
+from cli.run_text import as_prompt
 from cli.schema import SampleCommand
 from common.errors import InputError
 from common.visible import visible_text
@@ -38,7 +39,7 @@ def main(command: SampleCommand) -> None:
         require_head(command.show, model, "show")
 
     def go_on(prompt: str) -> None:
-        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=prompt))
+        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=as_prompt(run, prompt)))
 
     if command.prompt is None:
         continue_prompt(model, tokenizer, state["step"], command)

@@ -15,7 +15,7 @@ import nanogpt
 from cli.schema import TrainCommand
 from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
-from data import Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case, prepare
+from data import AnsweredPrompts, Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case, prepare
 from data.stories import GENERALISATION, Stories, cases
 from data.text.held_out import first_tokens
 from data.text.tokenizers import IDS
@@ -33,6 +33,7 @@ from storage import checkpoint, run
 from storage.metrics import Sink
 from storage.weights import fit_block, load_model, save_run
 from training import Trainer, pick_device
+from training.answers import measure_answers
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation, is_finished
 from training.samples import SampleFiles, write_sample
@@ -157,20 +158,36 @@ def make_trainer(
             tokenizer.start = text.start
     with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
+    if isinstance(command.data, Answers):
+        dataset = fit_answers(dataset, command.data, command.model.block_size, console)
     if model is None:
         model = new_model(command, dataset, device)
-    sample = partial(write_sample, dataset.tokenizer, command.seed, one_document=command.data.document_mask)
-    evaluations, last_evaluations = [sample], []
+    sample: Evaluation = partial(write_sample, dataset.tokenizer, command.seed, one_document=command.data.document_mask)
+    if isinstance(dataset.val, AnsweredPrompts):
+        sample = partial(measure_answers, dataset.val, dataset.tokenizer, command.seed)
+    evaluations: list[Evaluation] = [sample]
+    last_evaluations: list[Evaluation] = []
     if isinstance(command.data, Stories):
-        measure_answers = partial(on_stories, command, command.data.posed, dataset.tokenizer, console)
-        evaluations.append(measure_answers("select", CASES, "referential"))
+        measure_stories = partial(on_stories, command, command.data.posed, dataset.tokenizer, console)
+        evaluations.append(measure_stories("select", CASES, "referential"))
         if command.max_steps != 0:  # they say what training has come to
-            last_evaluations = [measure_answers(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
+            last_evaluations = [measure_stories(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
     probes = [look_at_heads(command, dataset)] if command.probe_every else []
     sinks = [console.training]
     return Trainer(
         command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
     )
+
+
+def fit_answers(dataset: Dataset, answers: Answers, block_size: int, console: Console) -> Dataset:
+    """``dataset`` without what is longer than a block, if that may be left out; notes how many there are."""
+    every = [split for split in (dataset.train, dataset.val) if isinstance(split, AnsweredPrompts)]
+    train, val = [split.fitting(block_size) if answers.skip_too_long else split for split in every]
+    note = f"{train.n:,} prompts with answers to train on, {val.n:,} to validate"
+    if left_out := sum(split.n for split in every) - train.n - val.n:
+        note += f"; {left_out:,} that are longer than model.block_size={block_size} are left out (data.skip_too_long)"
+    console.note(note)
+    return dataset.with_answers(train, val)
 
 
 def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> GPT:

@@ -28,6 +28,9 @@ FREE_TEXT = (
     "checkpoint",
     "data.field",
     "data.separator",
+    "data.prompt",
+    "data.answer",
+    "data.template",
     "wandb.project",
 )
 NULL_IS_NONE = (*PATHS, "data.separator")

@@ -9,14 +9,14 @@ from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from cli.stored import stored_config, usable_cache
 from common.errors import InputError
-from data import Corpus, Files, Named, TokenFiles, Tokenizer, TokenizerConfig, prepare
+from data import Answers, Corpus, Files, Named, TokenFiles, Tokenizer, TokenizerConfig, prepare
 from data.stories import Stories
 from data.text.dataset import kept
 from data.text.download import Progress
 from data.text.held_out import encode_files, first_tokens, read_ids
 from data.text.token_files import is_raw
 from data.text.tokenizers import IDS
-from storage.run import TOKENIZER
+from storage.run import TOKENIZER, read_config
 
 
 class HeldOut(NamedTuple):
@@ -38,7 +38,17 @@ def corpus_of(run: Path) -> Corpus | TokenFiles | None:
         return None
     if isinstance(data, dict) and data.get("name") == "files":
         data = {"separator": None} | data  # as earlier versions read the text
-    return part_of(run, "data", data, Annotated[Stories | Named | Files | TokenFiles, Discriminator("name")])
+    return part_of(run, "data", data, Annotated[Stories | Named | Files | TokenFiles | Answers, Discriminator("name")])
+
+
+def as_prompt(run: Path, text: str) -> str:
+    """``text`` as ``run`` reads it: in the template of its answers, if it was trained on these. Raises InputError where
+    its configuration is damaged.
+    """
+    data = read_config(run).get("data")
+    if not isinstance(data, dict) or data.get("name") != "answers":
+        return text
+    return part_of(run, "data", data, Answers).before_answer(text)
 
 
 def part_of(run: Path, key: str, value: object, kind: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
-from data import Files, Named, TokenFiles, TokenizerConfig
+from data import Answers, Files, Named, TokenFiles, TokenizerConfig
 from data.stories import Stories, check_tasks
 from data.text.held_out import MOST_TOKENS
 from data.text.tokenizers import IDS
@@ -40,7 +40,7 @@ class TrainCommand(TrainConfig):
     is trained.
     """
 
-    data: Annotated[Stories | Named | Files | TokenFiles, Discriminator("name")]
+    data: Annotated[Stories | Named | Files | TokenFiles | Answers, Discriminator("name")]
     tokenizer: TokenizerConfig
     model: GPTConfig
     run: str | None = None

@@ -5,7 +5,8 @@ Imports numpy and no torch; knows nothing of models.
 
 from data.cases.case import Case, EncodedCase, encode_case
 from data.cases.files import read_cases, split_cases
-from data.text.batches import Batches
+from data.text.answers import AnsweredPrompts, Answers
+from data.text.batches import AnswerBatches, Batches
 from data.text.corpora import PLAIN, Corpus, Files, Reading
 from data.text.dataset import Dataset, prepare
 from data.text.named import Named
@@ -14,6 +15,9 @@ from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 __all__ = [
     "PLAIN",
+    "AnswerBatches",
+    "AnsweredPrompts",
+    "Answers",
     "Batches",
     "Case",
     "Corpus",

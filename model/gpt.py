@@ -122,8 +122,9 @@ class GPT(nn.Module):
     ) -> Tensor:
         """tokens [B, T], T <= block_size -> float32 logits [B, T, V] of the next token.
 
-        With ``targets`` [B, T], the tokens that follow: their mean cross-entropy in nats instead. With ``rows`` [B, R]
-        only those positions are computed to the end: [B, R, V]. ``hooks`` see, and may replace, attention on the way.
+        With ``targets`` [B, T], the tokens that follow: their mean cross-entropy in nats instead, of all but
+        ``model.loss.NO_TARGET``. With ``rows`` [B, R] only those positions are computed to the end: [B, R, V].
+        ``hooks`` see, and may replace, attention on the way.
         ``context``: the tokens before ``tokens``, as caches; ``tokens`` are added to it; see ``step``.
         ``documents`` [B, T] (``documents_of``): each is read as if it were alone; positions count from its beginning.
         Raises ValueError where the sequence is longer than the block.

@@ -3,6 +3,7 @@
 Where the logits are few it would only cost time, and PyTorch's cross-entropy is used.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -13,6 +14,21 @@ from torch.nn import functional as F
 FEW_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26, "mps": 1 << 24}
 # float32 numbers held at a time, of which a few copies are made
 CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}
+NO_TARGET = -100  # in the position of a token that is read and not learned, as cross_entropy of PyTorch has it
+
+
+def inputs_and_targets(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of ids [B, T + 1] as the tokens that are read and those that follow, [B, T] each.
+
+    Ids that are not to be learned are in the rows as ``~id``, below 0: NO_TARGET among the targets.
+    """
+    marked = rows < 0
+    return torch.where(marked, ~rows, rows)[:, :-1], rows.masked_fill(marked, NO_TARGET)[:, 1:]
+
+
+def count_targets(targets: Tensor) -> Tensor:
+    """How many of ``targets`` are to be learned, without waiting for a device."""
+    return (targets != NO_TARGET).sum()
 
 
 def cap(logits: Tensor, softcap: float) -> Tensor:
@@ -21,7 +37,8 @@ def cap(logits: Tensor, softcap: float) -> Tensor:
 
 
 def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float, bias: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T + bias)``; x [N, D], weight [V, D].
+    """Mean cross-entropy in nats of ``targets`` [N] under ``cap(x @ weight.T + bias)``; x [N, D], weight [V, D]. Where
+    there is NO_TARGET nothing is counted.
 
     Where there are many logits, they are made for a few tokens at a time, and their gradients with them: memory is
     O(V D), not O(N V), and nothing is computed twice, nor gradients where none are wanted.
@@ -44,13 +61,17 @@ def chunk_rows(weight: Tensor) -> int:
 
 
 def chunk_loss(logits: Tensor, targets: Tensor, softcap: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
-    """Summed loss of raw float32 logits [n, V], and its gradient by them where it is ``wanted``."""
+    """Summed loss of raw float32 logits [n, V], and its gradient by them, NO_TARGET as if it were token 0, where it is
+    ``wanted``.
+    """
     capped = cap(logits, softcap)
     log_p = capped.log_softmax(-1)
-    loss = -log_p.gather(1, targets[:, None]).sum()
+    none = targets[:, None] == NO_TARGET
+    targets = targets[:, None].masked_fill(none, 0)
+    loss = -log_p.gather(1, targets).masked_fill(none, 0).sum()
     if not wanted:
         return loss, None
-    gradient = log_p.exp_().scatter_add_(1, targets[:, None], log_p.new_full((len(targets), 1), -1))
+    gradient = log_p.exp_().scatter_add_(1, targets, log_p.new_full((len(targets), 1), -1))
     if softcap:
         gradient = gradient * (1 - (capped / softcap).square())  # the derivative of tanh
     return loss, gradient
@@ -61,16 +82,20 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
-        n, wanted = len(x), any(ctx.needs_input_grad)
+        n, wanted = count_targets(targets), any(ctx.needs_input_grad)
+        divisors = torch.where(targets == NO_TARGET, math.inf, n)[
+            :, None
+        ]  # of gradients: none where there is no target
         rows = chunk_rows(weight)
         total = x.new_zeros((), dtype=torch.float32)
         x_parts, weight_gradient = [], torch.zeros_like(weight if wanted else weight[:0], dtype=torch.float32)
         with torch.autocast(x.device.type, enabled=False):
-            for part, target in zip(x.split(rows), targets.split(rows), strict=True):
+            parts = (tensor.split(rows) for tensor in (x, targets, divisors))
+            for part, target, divisor in zip(*parts, strict=True):
                 loss, gradient = chunk_loss((part @ weight.T).float(), target, softcap, wanted)
                 total = total + loss
                 if gradient is not None:
-                    gradient = gradient.div_(n).to(x.dtype)
+                    gradient = gradient.div_(divisor).to(x.dtype)
                     x_parts.append(gradient @ weight)
                     weight_gradient += gradient.T @ part
         if wanted:

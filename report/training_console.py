@@ -10,6 +10,7 @@ from report.terminal import new_bar, open_console
 from report.training_summary import STORY_COLUMNS
 from storage.checkpoint import saved_steps
 from storage.metrics import Row
+from training.answers import ACCURACY
 from training.evaluation import tasks_of
 from training.loop import Trainer
 
@@ -108,6 +109,8 @@ def evaluation_line(row: Row) -> str:
     if "val_bpb" in row:
         line += f"  bits/byte {row['val_bpb']:.4f}"
     right = [f"{task} {row[f'referential/{task}/accuracy']:.0%}" for task in tasks_of(row, "referential")]
+    if (accuracy := row.get(ACCURACY)) is not None:
+        right.append(f"{accuracy:.1%} of answers")
     return line + ("  right: " + " ".join(right) if right else "")
 
 

@@ -1,12 +1,17 @@
 """How good a model is: its loss over all validation text; and which of its numbers on stories are shown."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 
+import numpy as np
 import torch
 
+from data import AnsweredPrompts
 from data.text.shards import Tokens
 from model import GPT, documents_of
+from model.loss import count_targets, inputs_and_targets
 from training.device import readable_out_of_memory, sequences_per_batch
 from training.world import ALONE, World
 
@@ -23,30 +28,41 @@ def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]
     return [(start, min(block_size, last - start)) for start in range(0, last, block_size)]
 
 
+def validation_batches(tokens: Tokens, block_size: int, at_once: int) -> Iterator[Callable[[], np.ndarray]]:
+    """How to read each batch of all validation text, ``at_once`` rows at most: the rows of ``inputs_and_targets``."""
+    if isinstance(tokens, AnsweredPrompts):
+        by_length = np.argsort(tokens.lengths, kind="stable").tolist()
+        for start in range(0, len(by_length), at_once):
+            yield partial(tokens.rows, by_length[start : start + at_once])
+        return
+    windows = validation_windows(tokens, block_size)
+    full = [window for window in windows if window[1] == block_size]
+    batches = [full[start : start + at_once] for start in range(0, len(full), at_once)]
+    for batch in batches + [[window] for window in windows if window[1] != block_size]:
+        yield lambda batch=batch: np.stack([tokens.read(start, length + 1) for start, length in batch])
+
+
 @torch.inference_mode()
 def validation_loss(
     model: GPT, tokens: Tokens, micro_batch: int | None = None, world: World = ALONE, end: int | None = None
 ) -> float:
-    """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic.
+    """Mean cross-entropy, in nats per token, of the whole validation set in order; deterministic. Of answers, where
+    these alone are learned.
 
     ``end``: the token that ends documents, where these are not to see each other. Several processes share the windows
     and all return the same number.
     """
     model.eval()
     device, block_size = model.embed.weight.device, model.config.block_size
-    windows = validation_windows(tokens, block_size)
-    full = [window for window in windows if window[1] == block_size]
     at_once = min(sequences_per_batch(block_size, limit, device) for limit in (micro_batch, None))
-    batches = [full[start : start + at_once] for start in range(0, len(full), at_once)]
-    batches += [[window] for window in windows if window[1] != block_size]
     total = torch.zeros((), dtype=torch.float64)
     with readable_out_of_memory(at_once, block_size):
-        for batch in batches[world.rank :: world.size]:
-            ids = torch.stack([torch.from_numpy(tokens.read(start, length + 1)) for start, length in batch]).to(device)
-            read, targets = ids[:, :-1], ids[:, 1:]
-            total += model(read, targets, documents=documents_of(read, end)).item() * targets.numel()
+        for read in islice(validation_batches(tokens, block_size, at_once), world.rank, None, world.size):
+            inputs, targets = inputs_and_targets(torch.from_numpy(read()).to(device))
+            loss = model(inputs, targets, documents=documents_of(inputs, end))
+            total += loss.item() * count_targets(targets).item()
     world.sum_([total])
-    return total.item() / (len(tokens) - 1)
+    return total.item() / tokens.n_targets
 
 
 def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:

@@ -10,18 +10,18 @@ class Loader:
     """``next`` gives a global batch's share [sequences, block_size + 1]; ``fetch`` gets the following one ready.
 
     A CUDA device is not waited for: it copies as soon as it gets there. ``state`` does not count a batch that was
-    fetched and not used.
+    fetched and not used, and nor does ``n_targets``, how many tokens of the latest global batch are learned.
     """
 
     def __init__(self, batches: Batches, device: torch.device) -> None:
         self.batches, self.device = batches, device
         self.ahead: Tensor | None = None
-        self.position = batches.state()
+        self.position, self.n_targets = batches.state(), batches.n_targets
 
     def next(self) -> Tensor:
         batch = self.fetch() if self.ahead is None else self.ahead
         self.ahead = None
-        self.position = self.batches.state()
+        self.position, self.n_targets = self.batches.state(), self.batches.n_targets
         return batch
 
     def fetch(self) -> Tensor:

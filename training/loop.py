@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from data import PLAIN, Batches, Dataset, Reading
+from data import PLAIN, AnswerBatches, AnsweredPrompts, Batches, Dataset, Reading
 from model import GPT, documents_of
+from model.loss import count_targets, inputs_and_targets
 from storage import checkpoint, snapshots
 from storage.metrics import Metrics, Row, Sink, evaluations_of, forget_after, read_rows
 from storage.run import METRICS
@@ -74,7 +75,10 @@ class Trainer:
         if config.micro_batch and config.micro_batch < block_size:
             raise InputError(f"micro_batch={config.micro_batch}: must be at least model.block_size={block_size}")
         self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
-        batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size, shuffled)
+        if isinstance(dataset.train, AnsweredPrompts):
+            batches = AnswerBatches(dataset.train, block_size, self.sequences, config.seed, rank, size)
+        else:
+            batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size, shuffled)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
         self.average = Average(model, config.optimizer) if config.optimizer.average else None
@@ -97,6 +101,8 @@ class Trainer:
         share = self.sequences // size
         parts = f"{math.ceil(share / micro)} x {micro}" if micro < share else f"{micro}"
         each = f" in each of {size} processes" if size > 1 else ""
+        if isinstance(self.dataset.train, AnsweredPrompts):
+            return f"{self.sequences:,} prompts with answers a step = {parts} of up to {block_size} tokens{each}"
         return f"{self.sequences * block_size:,} tokens a step = {parts} sequences of {block_size}{each}"
 
     @property
@@ -182,12 +188,13 @@ class Trainer:
         self.model.train()
         fraction = self.fraction()
         seed_step(self.config.seed, self.step, self.world.rank, self.device)
-        batch = self.loader.next()
+        batch, n_targets = self.loader.next(), self.loader.n_targets
         loss = torch.zeros((), device=self.device)
         for ids in batch.split(self.micro):
+            inputs, targets = inputs_and_targets(ids)
             with autocast(self.config, self.device):
-                documents = documents_of(ids[:, :-1], self.document_end)
-                part = self.loss(ids[:, :-1], ids[:, 1:], documents=documents) * (len(ids) / self.sequences)
+                loss_of_part = self.loss(inputs, targets, documents=documents_of(inputs, self.document_end))
+                part = loss_of_part * (count_targets(targets) / n_targets)
             part.backward()
             loss += part.detach()
         self.loader.fetch()  # a GPU is still busy with this batch
@@ -204,7 +211,7 @@ class Trainer:
         enough = self.bad_in_a_row >= BAD_STEPS_IN_A_ROW  # stays so until the host looks
         self.bad_in_a_row = torch.where(enough, self.bad_in_a_row, (self.bad_in_a_row + 1) * ~finite)
         self.step += 1
-        self.tokens += self.sequences * self.model.config.block_size
+        self.tokens += n_targets
         return {
             "step": self.step,
             "tokens": self.tokens,
@@ -251,7 +258,7 @@ class Trainer:
             if self.world.first:
                 for evaluation in (*self.evaluations, *(self.last_evaluations if ended else ())):
                     extra |= evaluation(self.evaluated)
-        n_targets, n_bytes = len(self.dataset.val) - 1, self.dataset.val_bytes
+        n_targets, n_bytes = self.dataset.val.n_targets, self.dataset.val_bytes
         per_byte = {} if n_bytes is None else {"val_bpb": bits_per_byte(loss, n_targets, n_bytes)}
         return {"val_loss": loss, **per_byte, **extra}
 

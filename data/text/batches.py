@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from data.text.answers import AnsweredPrompts
 from data.text.documents import Documents, Reordered
 from data.text.shards import Tokens
 
@@ -29,6 +30,7 @@ class Batches:
         self.block_size, self.sequences, self.seed = block_size, sequences, seed
         self.documents = None if end is None else Documents(tokens, end)
         self.rank, self.size = rank, size
+        self.n_targets = sequences * block_size  # in the latest global batch
         self.start_epoch(0, cursor=0)
 
     def start_epoch(self, epoch: int, cursor: int) -> None:
@@ -57,3 +59,26 @@ class Batches:
 
     def load_state(self, state: dict[str, int]) -> None:
         self.start_epoch(**state)
+
+
+class AnswerBatches(Batches):
+    """Prompts with their answers in a seeded permutation, each once an epoch; ``sequences`` of them in a batch, one to
+    a row, so that they do not see each other.
+    """
+
+    tokens: AnsweredPrompts
+
+    def start_epoch(self, epoch: int, cursor: int) -> None:
+        self.epoch, self.cursor = epoch, cursor
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(self.tokens.n)
+
+    def next(self) -> np.ndarray:
+        """This share of the next global batch, as ``AnsweredPrompts.rows``."""
+        which = []
+        for _ in range(self.sequences):
+            if self.cursor == len(self.order):
+                self.start_epoch(self.epoch + 1, cursor=0)
+            which.append(int(self.order[self.cursor]))
+            self.cursor += 1
+        self.n_targets = sum(int(self.tokens.ends[i] - self.tokens.answers[i]) + 1 for i in which)
+        return self.tokens.rows(which[self.rank :: self.size])

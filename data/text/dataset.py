@@ -5,11 +5,12 @@ import json
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from common.atomic import Held, file_sha256, locked, move, require_writable
 from common.errors import InputError
+from data.text.answers import AnsweredPrompts, Answers, require_fitting
 from data.text.building import TOKENIZER, build, can_go_on, is_built
 from data.text.corpora import Corpus
 from data.text.download import Progress, silent
@@ -25,7 +26,7 @@ KEPT_SECONDS = 7 * 24 * 3600
 @dataclass(frozen=True)
 class Dataset:
     """Tokens to train on and to validate with. ``key`` is a hash of all tokens and of the tokenizer; ``val_bytes``: of
-    the validation text, None where tokens stand for no text.
+    the text that is predicted, of answers alone where these are learned; None where tokens stand for no text.
     """
 
     key: str
@@ -37,7 +38,10 @@ class Dataset:
     counts: Counts
 
     def require(self, block_size: int) -> None:
-        """Raises InputError where the corpus is too short to train a model with this block."""
+        """Raises InputError where the corpus is too short to train a model with this block, or answers are too long."""
+        if isinstance(self.train, AnsweredPrompts) and isinstance(self.val, AnsweredPrompts):
+            require_fitting((self.train, self.val), block_size)
+            return
         if len(self.train) <= block_size:
             raise InputError(
                 f"the corpus has {len(self.train)} training tokens, too few for model.block_size={block_size}; "
@@ -48,6 +52,9 @@ class Dataset:
                 f"the validation text has {len(self.val)} tokens; give more of it: data.val_fraction, data.val_path or "
                 "data.n_val, whichever there is"
             )
+
+    def with_answers(self, train: AnsweredPrompts, val: AnsweredPrompts) -> "Dataset":
+        return replace(self, train=train, val=val, val_bytes=val.bytes_of_answers(self.tokenizer.lengths))
 
 
 def short_hash(value: object) -> str:
@@ -77,7 +84,16 @@ def prepare(
             if not folder.exists():
                 sweep(folder.parent)
                 make(folder, corpus, tokenizer, cache, description, progress)
-    return open_dataset(folder)
+    return answered(open_dataset(folder)) if isinstance(corpus, Answers) else open_dataset(folder)
+
+
+def answered(dataset: Dataset) -> Dataset:
+    """The tokens of ``Answers`` as these are trained on."""
+    end = dataset.tokenizer.end
+    if end is None:
+        raise InputError("data=answers: these tokens have no end token, so that no answer could end; use other weights")
+    train, val = (AnsweredPrompts.of(tokens, end) for tokens in (dataset.train, dataset.val))
+    return dataset.with_answers(train, val)
 
 
 def dataset_of_ids(corpus: TokenFiles, tokenizer: Tokenizer | None, progress: Progress) -> Dataset:

@@ -7,6 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain
@@ -157,13 +158,20 @@ def read_pieces(
         yield from cut_records(path, "row", field, rows, counts, skip_without_text)
         encoding.require_utf8()
         return
+    with readable(path) as file:
+        if kind(path) == LINES_SUFFIX:
+            lines = ((number, text_in(record, field)) for number, record in read_records(file, path))
+            yield from cut_records(path, "line", field, lines, counts, skip_without_text)
+        else:
+            yield from cut_separated(map(counts.clean, read_text(file, path)), separator, counts)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Binary]:
+    """The file, open; raises InputError where it is found to be a damaged archive."""
     try:
         with open_binary(path) as file:
-            if kind(path) == LINES_SUFFIX:
-                lines = read_lines(file, path, field)
-                yield from cut_records(path, "line", field, lines, counts, skip_without_text)
-            else:
-                yield from cut_separated(map(counts.clean, read_text(file, path)), separator, counts)
+            yield file
     except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
         raise InputError(f"{path}: damaged or truncated archive ({error})") from None
 
@@ -186,8 +194,8 @@ def read_text(file: Binary, path: Path) -> Iterator[str]:
     encoding.require_utf8()
 
 
-def read_lines(file: Binary, path: Path, field: str) -> Iterator[tuple[int, str | None]]:
-    """The number of each record's line in a .jsonl file, and its text; None where it has none.
+def read_records(file: Binary, path: Path) -> Iterator[tuple[int, object]]:
+    """The number of each line of a .jsonl file that is not empty, and the record that it has.
 
     Raises InputError where a line is no JSON, and after too many bytes that are no UTF-8.
     """
@@ -207,7 +215,7 @@ def read_lines(file: Binary, path: Path, field: str) -> Iterator[tuple[int, str 
         if first and isinstance(record, list) and record and all(isinstance(item, dict) for item in record):
             raise spread_out(path, "-c '.[]'")
         first = False
-        yield number, text_in(record, field)
+        yield number, record
     encoding.require_utf8()
 
 

@@ -117,6 +117,11 @@ class Tokens:
     def __len__(self) -> int:
         return self.starts[-1]
 
+    @property
+    def n_targets(self) -> int:
+        """How many of them are predicted when all are read: not the first one."""
+        return len(self) - 1
+
     def read(self, start: int, length: int) -> np.ndarray:
         """Ids start .. start + length - 1 as int64 [length]."""
         shard = bisect_right(self.starts, start) - 1

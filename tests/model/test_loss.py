@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from model import GPT, GPTConfig, loss
-from model.loss import head_loss
+from model.loss import NO_TARGET, head_loss
 
 N, VOCAB, WIDTH = 50, 301, 16
 
@@ -48,6 +48,20 @@ def test_value_and_gradients_are_those_of_cross_entropy(monkeypatch, softcap, ro
         monkeypatch.setattr(loss, "chunk_rows", lambda weight: rows)
     both = (loss_and_gradients(function, softcap, biased) for function in (head_loss, plain_loss))
     for ours, theirs in zip(*both, strict=True):
+        assert_near(ours, theirs, n_terms=WIDTH + VOCAB + N)
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_where_there_is_no_target_nothing_counts_and_nothing_is_learned(monkeypatch, chunked):
+    if chunked:
+        in_chunks(monkeypatch)
+    x, weight, targets, _ = inputs()
+    learned = torch.arange(N) % 3 == 0
+    head_loss(x, weight, targets.masked_fill(~learned, NO_TARGET), 15.0).backward()
+    assert not x.grad[~learned].any()
+    (gradients, weight_gradient), (x.grad, weight.grad) = (x.grad, weight.grad), (None, None)
+    plain_loss(x[learned], weight, targets[learned], 15.0).backward()
+    for ours, theirs in ((gradients, x.grad), (weight_gradient, weight.grad)):
         assert_near(ours, theirs, n_terms=WIDTH + VOCAB + N)
 
 
