@@ -83,17 +83,16 @@ class Answers(Reading):
             raise InputError(f"{path}: prompts with answers are read from {LINES_SUFFIX} files alone, a record a line")
         with readable(path) as file:
             for number, record in read_records(file, path):
-                texts = {key: text_in(record, vars(self)[key]) for key in ("prompt", "answer")}
                 where = f"{path}, line {number}"
-                for key, text in texts.items():
-                    field = vars(self)[key]
-                    if text is None:
-                        raise InputError(f"{where}: has no text under {field!r}; name the key with data.{key}=...")
-                if not texts["answer"]:
+                prompt, answer = text_in(record, self.prompt), text_in(record, self.answer)
+                if prompt is None or answer is None:
+                    key, field = ("prompt", self.prompt) if prompt is None else ("answer", self.answer)
+                    raise InputError(f"{where}: has no text under {field!r}; name the key with data.{key}=...")
+                if not answer:
                     raise InputError(
                         f"{where}: its {self.answer!r} is empty, so there is nothing to learn; leave it out"
                     )
-                yield Answered(**texts)
+                yield Answered(prompt, answer)
 
     def read_all(self, paths: Sequence[Path]) -> Iterator[Answered]:
         for path in paths:
