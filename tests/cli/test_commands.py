@@ -96,7 +96,7 @@ def test_a_budget_given_replaces_the_default_budget():
         ("model=tinny", "model=tinny: there is no such model; known are base, gpt2, small, tiny"),
         (
             "data=shakespear",
-            "known are answers, enwik8, files, fineweb_edu, openwebtext, shakespeare, stories, tinystories, wikitext103",
+            "known are answers, enwik8, files, fineweb_edu, openwebtext, shakespeare, stories, tinystories, ",
         ),
         ("tokenizer=word", "known are bpe, bytes, gpt2"),
         ("max_steps", "'max_steps': settings are written KEY=VALUE"),
