@@ -102,7 +102,7 @@ def hint(key: str, known: set[str]) -> str:
         path.stem for path in sorted((FOLDER / group).glob("*.yaml")) if rest and rest in list(OmegaConf.load(path))
     ]
     if members:
-        return f"it belongs to {group}={members[0]}: add that"
+        return f"it belongs to {' or '.join(f'{group}={member}' for member in members)}: add that"
     near = get_close_matches(key, known, n=1)
     return f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
 

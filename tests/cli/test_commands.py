@@ -110,7 +110,10 @@ def test_a_budget_given_replaces_the_default_budget():
         ("optimizer.betas=[0.9]", "optimizer.betas"),
         ("data.tasks=[agrement]", "unknown task of stories 'agrement'; known are agreement, verb_bias, cue"),
         ("data=files", "data.path is missing; give data.path=..."),
-        ("data.n_files=2", "data.n_files: there is no such key; it belongs to data=fineweb_edu: add that"),
+        (
+            "data.n_files=2",
+            "data.n_files: there is no such key; it belongs to data=fineweb_edu or data=openwebtext: add that",
+        ),
         ("max_minutes=0", "max_minutes=0"),
         ("resume=true", "say which run"),
         ("resume=yes", "resume=yes: must be true, false or auto"),
@@ -120,7 +123,10 @@ def test_a_budget_given_replaces_the_default_budget():
         ("optimizer.matrix_lr=nan", "matrix_lr=nan"),
         ("optimizer.betas=[1.5,0.9]", "betas=[1.5, 0.9]"),
         ("data.tasks=[]", "name at least one of"),
-        ("data.path=a.txt", "data.path: there is no such key; it belongs to data=files: add that"),
+        (
+            "data.path=a.txt",
+            "data.path: there is no such key; it belongs to data=answers or data=files or data=tokens: add that",
+        ),
         ("precision=fp16", "precision=fp16: must be 'auto', 'fp32' or 'bf16'"),
         ("data.tasks.x=cue", "data.tasks.x: there is no such key; did you mean data.tasks?"),
         ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
