@@ -1,3 +1,5 @@
+"""Memory of the C library: what is freed is kept."""
+
 import platform
 import subprocess
 import sys
