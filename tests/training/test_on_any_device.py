@@ -42,8 +42,9 @@ def watch_step(trainer, device_decides: bool = True) -> Watch:
 @pytest.mark.parametrize("attention", TYPES)
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_a_step_never_waits_for_the_device_nor_makes_float64(tmp_path, stories, attention, optimizer):
-    rates = {} if optimizer == "muon" else {"matrix_lr": 1e-3}
-    settings = {"optimizer": OptimizerConfig(name=optimizer, **rates), "micro_batch": 128}
+    settings = {"clip": 0.5, "weight_decay": 0.1, "average": "ema" if optimizer == "muon" else "last"}
+    settings |= {} if optimizer == "muon" else {"matrix_lr": 1e-3}
+    settings = {"optimizer": OptimizerConfig(name=optimizer, **settings), "micro_batch": 128}
     watch = watch_step(make_trainer(tmp_path, stories, shape={"attention": attention}, dropout=0.1, **settings))
     assert watch.waits == []
     assert watch.double == []
