@@ -1,6 +1,6 @@
 """What lowers the loss on little text: each change of a recipe against the recipe, over seeds, at equal steps.
 
-    python -m experiments.recipes FOLDER [--variants ema_0.1 clip_1 ...] [--seeds 0 1 2] [--jobs 1] [KEY=VALUE ...]
+    python -m experiments.recipes FOLDER [KEY=VALUE ...] [--variants ema_0.1 clip_1 ...] [--seeds 0 1 2] [--jobs 1]
 
 FOLDER gets a run for each variant and seed, with one thread; runs that are done are not trained again, and those that
 were interrupted go on. KEY=VALUE are settings of train.py for all runs, in place of SETTINGS: a text, a model, a budget
