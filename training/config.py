@@ -37,7 +37,7 @@ class OptimizerConfig:
     weight_decay_schedule: Literal["constant", "cosine"] = "constant"
     clip: float | None = None
     average: Literal["ema", "last"] | None = None
-    average_fraction: float = 0.2
+    average_fraction: float = 0.3
     warmup_fraction: float = 0.0
     decay_fraction: float = 0.3
 
