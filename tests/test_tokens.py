@@ -45,8 +45,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, script: Callable[..., None]) -> Path:
-    """All of it, copied to the folder that the scripts run in."""
+    """All of it, moved to the folder that the scripts run in, as its settings say."""
     shutil.copytree(trained, Path.cwd(), dirs_exist_ok=True)
+    config = Path("run/config.yaml")
+    config.write_text(config.read_text().replace(str(trained), str(Path.cwd())))
     return Path("run")
 
 
@@ -66,7 +68,7 @@ def test_it_resumes_exactly_without_the_names_it_began_with(run, script):
     whole = rows(run)
     shutil.rmtree(run / "checkpoints" / "step_000012")
     Path("names.txt").unlink()
-    script("train", "run=run", "resume=true", "data.path=ids.bin")
+    script("train", "run=run", "resume=true")
     assert rows(run) == whole
 
 
@@ -74,9 +76,7 @@ def test_other_ids_do_not_resume_it(run, error_of):
     ids = np.fromfile("ids.bin", dtype="<u2")
     ids[1:].tofile("ids.bin")
     shutil.rmtree(run / "checkpoints" / "step_000012")
-    assert "this is not the text that it was trained on" in error_of(
-        "train", "run=run", "resume=true", "data.path=ids.bin"
-    )
+    assert "this is not the text that it was trained on" in error_of("train", "run=run", "resume=true")
 
 
 @pytest.mark.parametrize("prompt", ["1 2", "e2e4 e7e5"])
@@ -87,7 +87,8 @@ def test_a_prompt_is_ids_or_names(run, script, capsys, prompt):
     assert set(written) <= set(NAMES[1:])
 
 
-def test_its_heads_are_measured_in_held_out_ids(run, script, capsys):
+def test_its_heads_are_measured_in_held_out_ids_without_the_names_file(run, script, capsys):
+    Path("names.txt").unlink()
     script("probe", "run=run")
     out = " ".join(capsys.readouterr().out.split())
     assert "not measured The tokens stand for no text: words, names, pronouns, punctuation and line ends are" in out
