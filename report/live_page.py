@@ -155,9 +155,7 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
 
 
 def beginning_of_ids(ids: list[int], tokenizer: Tokenizer, n: int) -> str:
-    """The names of the first n ids of a window; where a sequence begins in it, of that one, or of half of it, if it ends
-    there, too.
-    """
+    """The names of the first n ids of a window; where a sequence begins in it, of that; if that ends, of half of it."""
     if tokenizer.end in ids:
         ids = ids[ids.index(tokenizer.end) + 1 :]
         ids = ids[: -(-ids.index(tokenizer.end) // 2)] if tokenizer.end in ids else ids
