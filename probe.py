@@ -13,7 +13,7 @@ from rich.console import Console
 
 import cli
 from cli.lines import for_each_text
-from cli.run_text import HeldOut, corpus_of, text_of_file, trained_stories, validation_text
+from cli.run_text import HeldOut, corpora_of_run, text_of_file, trained_stories, validation_text
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
@@ -24,7 +24,8 @@ from data.cases.files import OWN_SPLITS
 from data.cases.fit import explain_fit, measurable_pairs
 from data.cases.minimal_pairs import read_pairs
 from data.languages import load_language
-from data.stories import TASKS, Stories, cases
+from data.mixture import only_stories, stories_of
+from data.stories import TASKS, cases
 from data.text.download import Progress
 from data.text.tokenizers import IDS
 from model import GPT
@@ -78,7 +79,7 @@ def main(command: ProbeCommand) -> None:
     source |= about_cases(command, report, text) | {"seed": command.seed}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
-        if command.cases is None and isinstance(corpus_of(run), Stories):
+        if command.cases is None and stories_of(corpora_of_run(run)):
             sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
             findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
         if text is not None:
@@ -148,7 +149,7 @@ def read_text(
         else:
             try:
                 text = validation_text(run, state["dataset"], progress)
-                if isinstance(corpus_of(run), Stories):
+                if only_stories(corpora_of_run(run)):
                     plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
                 windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
             except InputError as error:
@@ -158,8 +159,7 @@ def read_text(
         return None
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
-    corpus = corpus_of(run)
-    if corpus is not None and corpus.document_mask:
+    if any(corpus.document_mask for _, corpus in corpora_of_run(run).values()):
         console.print(
             "note   data.document_mask=true: in the text that heads are measured in, documents see each other, as they "
             "did not in training; if they are short, these numbers mislead"
@@ -190,9 +190,9 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
 def read(
     command: ProbeCommand, model: GPT, tokenizer: Tokenizer, text: TextToRead | None, console: Console
 ) -> tuple[list[Case], list[Case]]:
-    """The cases to select and to report: the user's own, or stories; on a run on other text the references mined from
-    it, and the tasks of stories that it resolves, perhaps none, unless ``tasks`` names some; none where tokens stand
-    for no text.
+    """The cases to select and to report: the user's own; or, unless ``tasks`` names some, all tasks of stories on a run
+    that was trained on stories, and on any other those that it resolves, perhaps none; and on a run that was trained on
+    other text, the references mined from it. None where tokens stand for no text.
     """
     if command.cases is not None:
         own = read_cases(Path(command.cases))
@@ -205,25 +205,33 @@ def read(
                 f"tasks=[{','.join(command.tasks)}]: are of text, and the tokens of this model stand for none"
             )
         return [], []
-    tasks, mined = command.tasks, []
-    if tasks is None and isinstance(corpus_of(Path(command.run)), Stories):
-        tasks = tuple(TASKS)
-    elif tasks is None:
+    corpora, tasks, mined = corpora_of_run(Path(command.run)), command.tasks, []
+    if tasks is None:
         with progress_bar(console) as progress:
-            few = cases("select", BEHAVIOUR_CASES, command.seed, tuple(TASKS))
-            tasks = tuple(resolved_tasks(model, tokenizer, few, progress))
-            if text is not None:
-                if len(text.text.ids) > mine.MOST_TOKENS:
-                    console.print(f"note   references in the text are mined in {text.mined_in}")
-                progress(f"references in {min(len(text.text.ids), mine.MOST_TOKENS):,} tokens", 0, None)
-                block, most = model.config.block_size, command.n_cases // 2
-                found = mine.mine_tokens(text.text.ids, tokenizer, block, command.language, most)
-                mined = measurable_pairs(found.cases, tokenizer)
+            if stories_of(corpora):
+                tasks = tuple(TASKS)
+            else:
+                few = cases("select", BEHAVIOUR_CASES, command.seed, tuple(TASKS))
+                tasks = tuple(resolved_tasks(model, tokenizer, few, progress))
+            if text is not None and not only_stories(corpora):
+                mined = mined_cases(command, model, tokenizer, text, console, progress)
     stories = [cases(split, command.n_cases, command.seed, tasks) if tasks else [] for split in OWN_SPLITS]
     select, report = (
         [*stories[i], *(case for case in mined if case.split == split)] for i, split in enumerate(OWN_SPLITS)
     )
     return select, report
+
+
+def mined_cases(
+    command: ProbeCommand, model: GPT, tokenizer: Tokenizer, text: TextToRead, console: Console, progress: Progress
+) -> list[Case]:
+    """References in the text that heads are measured in."""
+    if len(text.text.ids) > mine.MOST_TOKENS:
+        console.print(f"note   references in the text are mined in {text.mined_in}")
+    progress(f"references in {min(len(text.text.ids), mine.MOST_TOKENS):,} tokens", 0, None)
+    block, most = model.config.block_size, command.n_cases // 2
+    found = mine.mine_tokens(text.text.ids, tokenizer, block, command.language, most)
+    return measurable_pairs(found.cases, tokenizer)
 
 
 def about_cases(command: ProbeCommand, report: list[Case], text: TextToRead | None) -> dict:

@@ -15,8 +15,9 @@ import nanogpt
 from cli.schema import TrainCommand
 from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
-from data import AnsweredPrompts, Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case, prepare
-from data.stories import GENERALISATION, Stories, cases
+from data import AnsweredPrompts, Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
+from data.mixture import only_stories, prepare_mixed, start_of, stories_of
+from data.stories import GENERALISATION, cases
 from data.text.held_out import first_tokens
 from data.text.tokenizers import IDS
 from model import GPT
@@ -81,7 +82,7 @@ def main(command: TrainCommand) -> None:
                     trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
                 looks = (Curves(folder), TrainingPage(trainer))
                 trainer.sinks += [SampleFiles(folder), *map(at_exit.enter_context, looks)]
-                at_exit.enter_context(LivePage(trainer, command.data))
+                at_exit.enter_context(LivePage(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.write_config(folder, config)
         console.begin(trainer)
@@ -155,9 +156,9 @@ def make_trainer(
                 f"data={command.data.name}; give data=tokens data.path=FILE"
             )
         if text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
-            tokenizer.start = text.start
+            tokenizer.start = start_of(command.corpora)
     with world.in_turn(), advice_on_moved_text(command):
-        dataset = prepare(command.data, tokenizer, Path(command.cache), console.preparing)
+        dataset = prepare_mixed(command.corpora, tokenizer, Path(command.cache), console.preparing)
     if isinstance(command.data, Answers):
         dataset = fit_answers(dataset, command.data, command.model.block_size, console)
     if model is None:
@@ -167,12 +168,12 @@ def make_trainer(
         sample = partial(measure_answers, dataset.val, dataset.tokenizer, command.seed)
     evaluations: list[Evaluation] = [sample]
     last_evaluations: list[Evaluation] = []
-    if isinstance(command.data, Stories):
-        measure_stories = partial(on_stories, command, command.data.posed, dataset.tokenizer, console)
+    if stories := stories_of(command.corpora):
+        measure_stories = partial(on_stories, command, stories.posed, dataset.tokenizer, console)
         evaluations.append(measure_stories("select", CASES, "referential"))
         if command.max_steps != 0:  # they say what training has come to
             last_evaluations = [measure_stories(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
-    probes = [look_at_heads(command, dataset)] if command.probe_every else []
+    probes = look_at_heads(command, dataset) if command.probe_every else []
     sinks = [console.training]
     return Trainer(
         command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
@@ -260,26 +261,27 @@ def on_stories(
     return lambda model: referential_metrics(model, fitting(), prefix)
 
 
-def look_at_heads(command: TrainCommand, dataset: Dataset) -> Evaluation:
+def look_at_heads(command: TrainCommand, dataset: Dataset) -> list[Evaluation]:
     """On stories: which head of each task looks best at this moment, and what it costs to change it. On other text:
     what each head costs in some of the validation text; raises InputError where that is too short.
     """
-    tokenizer, block_size = dataset.tokenizer, command.model.block_size
-    if not isinstance(command.data, Stories):
+    tokenizer, block_size, looks = dataset.tokenizer, command.model.block_size, []
+    if stories := stories_of(command.corpora):
+        posed = stories.posed
+
+        @cache
+        def tasks() -> Tasks:
+            select, report = (cases(split, PROBE_CASES, command.seed, posed) for split in ("select", "report"))
+            return encode_tasks(tokenizer, select, report, block_size, command.seed)[0]
+
+        looks.append(lambda model: metrics(quick_probe(model, tasks())))
+    if not only_stories(command.corpora):
         try:
             text = quick_text(first_tokens(dataset.val), tokenizer, block_size)
         except InputError as error:
             raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
-        return lambda model: cost_metrics(quick_costs(model, text, command.seed))
-
-    posed = command.data.posed
-
-    @cache
-    def tasks() -> Tasks:
-        select, report = (cases(split, PROBE_CASES, command.seed, posed) for split in ("select", "report"))
-        return encode_tasks(tokenizer, select, report, block_size, command.seed)[0]
-
-    return lambda model: metrics(quick_probe(model, tasks()))
+        looks.append(lambda model: cost_metrics(quick_costs(model, text, command.seed)))
+    return looks
 
 
 def wandb_sink(command: TrainCommand, folder: Path) -> AbstractContextManager[Sink]:

@@ -33,6 +33,7 @@ from training.world import first_speaks, processes
 __all__ = ["launch", "read", "to_yaml", "typed"]
 
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
+UNMIXED = {"tokens", "answers"}  # which are no running text
 NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 
 
@@ -99,6 +100,10 @@ def plain(config: DictConfig) -> dict:
 
 def typed(schema: type, values: dict, overrides: Sequence[str] = ()) -> Any:
     """Values as a frozen dataclass; where the command resumes a run, that run's own values with the changes allowed."""
+    if "mix" in values:
+        if not isinstance(values["mix"], Mapping):
+            raise InputError(f"mix={written(values['mix'])}: parts have shares, as in mix.stories=0.1")
+        values = values | {"mix": {name: as_part(name, part) for name, part in values["mix"].items()}}
     values = expand_paths(values)
     if "resume" in values:
         values |= decide(values["resume"], values["run"], values["overwrite"])
@@ -109,6 +114,11 @@ def typed(schema: type, values: dict, overrides: Sequence[str] = ()) -> Any:
     elif (values.get("data") or {}).get("name") == "tokens":
         values = with_ids(values, overrides)
     return validated(schema, values)
+
+
+def as_part(name: str, given: Any) -> dict:
+    """A part of a mixture as a configuration has it: its share alone is enough where its name is a corpus's."""
+    return {"name": name} | (dict(given) if isinstance(given, Mapping) else {"share": given})
 
 
 def validated(schema: type, values: dict) -> Any:
@@ -122,7 +132,13 @@ def validated(schema: type, values: dict) -> Any:
         command = TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"] if part not in CORPORA)
+        tag = 2 if first["loc"][:1] == ("mix",) else 1  # where pydantic puts the name of the corpus
+        path = ".".join(str(part) for i, part in enumerate(first["loc"]) if i != tag or part not in CORPORA)
+        if first["type"] == "union_tag_invalid" and tag == 2:
+            known = f"there is no such corpus; known are {', '.join(sorted(CORPORA - UNMIXED))}"
+            raise InputError(
+                f"{path}={first['ctx']['tag']}: {known}, and {path}.name=... says which this part is"
+            ) from None
         if first["type"] == "value_error":  # the dataclasses' own
             message = first["msg"].removeprefix("Value error, ")
             raise InputError(f"{path}.{message}" if path else message) from None

@@ -6,6 +6,7 @@ once for all commands.
 
 import glob
 import os
+import re
 from collections.abc import Mapping
 
 import huggingface
@@ -34,6 +35,29 @@ FREE_TEXT = (
     "wandb.project",
 )
 NULL_IS_NONE = (*PATHS, "data.separator")
+OF_A_PART = re.compile(r"\+*mix\.([\w-]+)(?:\.(.+))?")  # a key of a part of a mixture: the part, and what of it
+
+
+def as_of_data(key: str) -> str:
+    """``data.path`` for ``mix.letters.path``, a key that the parts of a mixture have, too; any other key as it is."""
+    part = OF_A_PART.fullmatch(key)
+    return f"data.{part[2]}" if part and part[2] else key
+
+
+def with_open_parts(argument: str) -> str:
+    """``mix.letters=0.1`` as Hydra takes it, ``++mix.letters.share=0.1``: what parts are called is up to the user."""
+    key, sign, value = argument.partition("=")
+    part = OF_A_PART.fullmatch(key)
+    if not sign or not part:
+        return argument
+    return f"++{key.lstrip('+')}{'' if part[2] else '.share'}={value}"
+
+
+def as_typed(argument: str) -> str:
+    """What ``with_open_parts`` made this argument of."""
+    key, sign, value = argument.partition("=")
+    part = OF_A_PART.fullmatch(key)
+    return f"{key.lstrip('+').removesuffix('.share')}{sign}{value}" if part else argument
 
 
 def encode_text(argument: str) -> str:
@@ -41,10 +65,12 @@ def encode_text(argument: str) -> str:
 
     A path ``null`` is Hydra's null, none at all; the file of that name is ``./null``.
     """
+    argument = with_open_parts(argument)
     key, sign, value = argument.partition("=")
-    if not sign or key not in (*PATHS, *FREE_TEXT) or (value == "null" and key in NULL_IS_NONE):
+    kind = as_of_data(key)
+    if not sign or kind not in (*PATHS, *FREE_TEXT) or (value == "null" and kind in NULL_IS_NONE):
         return argument
-    return f"{key}={encoded(key, value)}"
+    return f"{key}={encoded(kind, value)}"
 
 
 def encoded(key: str, text: str) -> str:
@@ -63,7 +89,7 @@ def expand_paths(values: Mapping, prefix: str = "") -> dict:
     for key, value in values.items():
         if isinstance(value, Mapping):
             expanded[key] = expand_paths(value, f"{prefix}{key}.")
-        elif prefix + key in PATHS and isinstance(value, str):
+        elif as_of_data(prefix + key) in PATHS and isinstance(value, str):
             expanded[key] = expand_home(prefix + key, value)
     return expanded
 

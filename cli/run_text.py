@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import Discriminator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from cli.schema import Data, Mix
 from cli.stored import stored_config, usable_cache
 from common.errors import InputError
-from data import Answers, Corpus, Files, Named, TokenFiles, Tokenizer, TokenizerConfig, prepare
-from data.stories import Stories
+from data import Answers, Files, TokenFiles, Tokenizer, TokenizerConfig
+from data.mixture import Corpora, corpora_of, prepare_mixed, stories_of, text_of
 from data.text.dataset import kept
 from data.text.download import Progress
 from data.text.held_out import encode_files, first_tokens, read_ids
@@ -29,16 +30,17 @@ class HeldOut(NamedTuple):
     notes: list[str]
 
 
-def corpus_of(run: Path) -> Corpus | TokenFiles | None:
-    """The corpus that a run's configuration names; None for a run of weights alone. Raises InputError where the
+def corpora_of_run(run: Path) -> Corpora:
+    """The corpora that a run's configuration names; none for a run of weights alone. Raises InputError where the
     configuration is damaged.
     """
-    data = read_stored(run)["data"]
+    stored = read_stored(run)
+    data = stored["data"]
     if data is None:
-        return None
+        return {}
     if isinstance(data, dict) and data.get("name") == "files":
         data = {"separator": None} | data  # as earlier versions read the text
-    return part_of(run, "data", data, Annotated[Stories | Named | Files | TokenFiles | Answers, Discriminator("name")])
+    return corpora_of(part_of(run, "data", data, Data), part_of(run, "mix", stored.get("mix", {}), Mix))
 
 
 def as_prompt(run: Path, text: str) -> str:
@@ -64,30 +66,31 @@ def read_stored(run: Path) -> dict:
 
 
 def validation_text(run: Path, key: str | None, progress: Progress) -> HeldOut:
-    """The validation tokens of ``run``, made anew where its cache has lost them. ``key``: the hash of all tokens that
-    it was trained on.
+    """The validation tokens of ``run``, made anew where its cache has lost them; of a mixture, those of ``text_of``.
+    ``key``: the hash of all tokens that it was trained on.
 
     Raises InputError where there is no text, where it is gone, or is another one now.
     """
-    stored, corpus = read_stored(run), corpus_of(run)
-    if corpus is None:
+    stored, corpora = read_stored(run), corpora_of_run(run)
+    if not corpora:
         raise InputError("there is none, because the run has no corpus")
     cache = Path(usable_cache(stored["cache"], "cache"))
     tokenizer = part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig)
-    if stored.get("init_from") or isinstance(corpus, TokenFiles):
+    if stored.get("init_from") or tokenizer.kind == IDS:
         tokenizer = Tokenizer.load(run / TOKENIZER)
-    dataset = prepare(corpus, tokenizer, cache, progress)
+    dataset = prepare_mixed(corpora, tokenizer, cache, progress)
     if dataset.key != key:
         raise InputError("it is not the text that the run was trained on any more")
     return HeldOut(first_tokens(dataset.val), None, [])
 
 
 def trained_stories(run: Path, key: str | None) -> np.ndarray | None:
-    """All tokens that ``run`` was trained on, int64 [n], if they are stories, its cache still has them, and its weights
+    """All tokens that ``run`` was trained on, int64 [n], if all are stories, its cache still has them, and its weights
     have seen no other text before; else None. ``key``: see ``validation_text``.
     """
-    stored, corpus = read_stored(run), corpus_of(run)
-    if not isinstance(corpus, Stories) or stored.get("init_from"):
+    stored, corpora = read_stored(run), corpora_of_run(run)
+    corpus = stories_of(corpora)
+    if corpus is None or len(corpora) > 1 or stored.get("init_from"):
         return None
     cache = Path(usable_cache(stored["cache"], "cache"))
     dataset = kept(corpus, part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig), cache)
@@ -98,7 +101,8 @@ def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress)
     """The tokens of the file, folder or glob ``text_file``, read as the files of ``run`` were, if it was trained on
     files; of a file of ids, where tokens stand for no text. Raises InputError where there is nothing to read.
     """
-    corpus = corpus_of(run)
+    corpora = corpora_of_run(run)
+    corpus = corpora[text_of(corpora)].corpus if corpora else None
     if tokenizer.kind == IDS:
         dtype = corpus.dtype if isinstance(corpus, TokenFiles) and is_raw(path) else None
         return HeldOut(read_ids(path, "text_file", tokenizer, dtype), path, [])

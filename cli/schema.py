@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator
 
 from data import Answers, Files, Named, TokenFiles, TokenizerConfig
+from data.mixture import Corpora, FilesPart, NamedPart, StoriesPart, corpora_of, stories_of
 from data.stories import Stories, check_tasks
 from data.text.held_out import MOST_TOKENS
 from data.text.tokenizers import IDS
@@ -19,6 +20,9 @@ SNAPSHOTS = 2  # for each doubling of the steps
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
 MOST_CASES = 10_000  # of each task and split: intervals of half a percent
 FEWEST_TOKENS = 100  # of a text, which are two windows in any case
+
+Data = Annotated[Stories | Named | Files | TokenFiles | Answers, Discriminator("name")]
+Mix = Mapping[str, Annotated[StoriesPart | NamedPart | FilesPart, Discriminator("name")]]
 
 READS_TEXT = ("run", "checkpoint", "text", "seed", "device")  # keys that go with text=; a sweep may name runs by seed
 
@@ -40,7 +44,7 @@ class TrainCommand(TrainConfig):
     is trained.
     """
 
-    data: Annotated[Stories | Named | Files | TokenFiles | Answers, Discriminator("name")]
+    data: Data
     tokenizer: TokenizerConfig
     model: GPTConfig
     run: str | None = None
@@ -51,11 +55,13 @@ class TrainCommand(TrainConfig):
     weights_alone: bool = False
     snapshots: int | None = None
     cache: str = "cache"
+    mix: Mix = field(default_factory=dict)
     wandb: WandbConfig = field(default_factory=WandbConfig)
 
     def __post_init__(self) -> None:
+        corpora = self.corpora
         if self.snapshots is None:
-            followed = isinstance(self.data, Stories) and self.max_steps != 0
+            followed = stories_of(corpora) and self.max_steps != 0
             object.__setattr__(self, "snapshots", SNAPSHOTS if followed else 0)
         super().__post_init__()
         if self.probe_every and not self.model.layers_with_heads:
@@ -70,6 +76,11 @@ class TrainCommand(TrainConfig):
             raise ValueError("resume=true and overwrite=true contradict each other; give one of them")
         if self.init_from and self.run and Path(self.init_from).resolve() == Path(self.run).resolve():
             raise ValueError(f"init_from={self.init_from}: is the run itself; resume=true continues it")
+
+    @property
+    def corpora(self) -> Corpora:
+        """What the run is trained on, by name."""
+        return corpora_of(self.data, self.mix)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cli.composing import keys_of_experiment, leaves, written
-from cli.paths import SCHEMES, STORED_PATHS, absolute, decode_text, expand_home, same_path
+from cli.paths import SCHEMES, STORED_PATHS, absolute, as_of_data, decode_text, expand_home, same_path
 from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import IDS
@@ -42,6 +42,7 @@ CHANGEABLE = (
 )
 BROUGHT = ("data.names", "data.vocab_size", "data.end")  # by init_from, as the tokenizer
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
+MIX = "mix"  # runs of earlier versions lack it, too
 NOT_REMEMBERED = ("run", "resume", "overwrite", "init_changes", "weights_alone")
 MISSING = "???"
 NANOGPT = (".pt", ".pth", ".ckpt")
@@ -66,7 +67,7 @@ def to_yaml(command: Any) -> str:
     values = {key: value for key, value in asdict(command).items() if key not in NOT_REMEMBERED}
     del values["model"]["vocab_size"]
     for key, value in dict(leaves(values)).items():  # resumed from elsewhere
-        if key in STORED_PATHS and value:
+        if as_of_data(key) in STORED_PATHS and value:
             put(values, key, absolute(value))
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=float("inf"))
 
@@ -132,15 +133,20 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
     run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED if key in values}
     if stored_config(run, {"data"}, f"run={run}")["data"] is None:
         raise InputError(f"run={run}: has no corpus to go on with; init_from={run} begins another run on data=...")
-    stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING}, f"run={run}")
+    stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING, MIX}, f"run={run}")
     known = dict(leaves(stored))
     stored = {key: values[key] for key in LOOKING} | stored | now
+    if added := values[MIX].keys() - stored.setdefault(MIX, {}):
+        raise InputError(
+            f"mix.{min(added)}: the run was begun without this part, which cannot change when it is resumed; leave it "
+            "out, or begin another run"
+        )
     if isinstance(stored["data"], dict) and stored["data"].get("name") == "files":
         stored["data"] = {"separator": None} | stored["data"]  # as earlier versions read the text
     setters = {  # a group may have keys that the version before it had not
         key: by
         for key, by in single_keys(overrides, values).items()
-        if key not in NOT_REMEMBERED and (key in known or by.startswith(f"{key}="))
+        if key not in NOT_REMEMBERED and (key in known or by.lstrip("+").startswith(f"{key}="))
     }
     changed = copy.deepcopy(stored)
     if any(key in BUDGETS for key in setters):
@@ -155,14 +161,14 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
         changed["cache"] = usable_cache(stored["cache"], values["cache"])
     before, after = (dict(leaves(asdict(validated(settings)))) for settings in (stored, changed))
     for key, value in after.items():
-        if value != before.get(key) and key not in CHANGEABLE and key.partition(".")[0] not in CHANGEABLE:
+        if value != before.get(key) and not {as_of_data(key), key.partition(".")[0]} & {*CHANGEABLE}:
             raise refusal(key, value, before.get(key), setters.get(key, key))
     return changed
 
 
 def as_stored(key: str, value: Any, before: Any) -> Any:
     """A value as config.yaml has it: a path from the root; ``before``, what it has, where that is the same path."""
-    if key not in STORED_PATHS or not value:
+    if as_of_data(key) not in STORED_PATHS or not value:
         return value
     return before if before and same_path(value, before) else absolute(value)
 
@@ -194,7 +200,7 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     """
     name = values["init_from"]
     setters = single_keys(overrides, values)
-    if values["max_steps"] == 0 and not any(key.partition(".")[0] == "data" for key in setters):
+    if values["max_steps"] == 0 and not any(key.partition(".")[0] in ("data", MIX) for key in setters):
         values = values | {"weights_alone": True}
     for key, override in setters.items():
         of_ids = key in BROUGHT and override.startswith(f"{key}=")

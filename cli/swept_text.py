@@ -8,7 +8,7 @@ import re
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from cli.paths import FREE_TEXT, NULL_IS_NONE, PATHS, decode_text, encoded
+from cli.paths import FREE_TEXT, NULL_IS_NONE, PATHS, as_of_data, as_typed, decode_text, encoded, with_open_parts
 
 ENCODED = re.compile(r"\$\{text:([px][0-9a-f]*)\}")
 INTERPOLATION = re.compile(r"(\$\{[^{}']*\})")
@@ -21,10 +21,12 @@ def encode_swept(argument: str, known: set[str]) -> str:
     """What ``cli.paths.encode_text`` makes of an argument, for all its values; ``known`` are the command's keys, those
     in groups by the group's name.
     """
+    argument = with_open_parts(argument)
     key, _, value = argument.partition("=")
-    if "=" not in argument or key not in (*PATHS, *FREE_TEXT):
+    kind = as_of_data(key)
+    if "=" not in argument or kind not in (*PATHS, *FREE_TEXT):
         return argument
-    return f"{key}={','.join(encode_one(key, one, known) for one in values_of(value))}"
+    return f"{key}={','.join(encode_one(kind, one, known) for one in values_of(value))}"
 
 
 def values_of(value: str) -> list[str]:
@@ -71,6 +73,7 @@ def unknown_values(setting: str, known: set[str]) -> list[str]:
 
 def readable(setting: str) -> str:
     """An encoded setting as it was typed, without quotes; any other as it is."""
+    setting = as_typed(setting)
     key, _, value = setting.partition("=")
     if not ENCODED.search(value):
         return setting

@@ -37,7 +37,7 @@ from report.probe_summary import percent
 from report.role_table import label_of
 from report.tinted_text import split_words
 from storage.metrics import Row
-from training.evaluation import tasks_of
+from training.evaluation import part_losses, tasks_of
 
 FORMATS = ("png", "svg", "pdf")
 NAMES = ("role_map", "stories", "sites", "dynamics", "text_dynamics")  # the figures of a probe
@@ -419,6 +419,9 @@ def draw_curves(rows: Sequence[Row], path: Path) -> list[Path]:
         losses, *right = figure.subplots(1, 2 if tasks else 1, squeeze=False)[0]
         for key, style in LOSSES.items():
             plot_column(losses, rows, key, style)
+        for i, name in enumerate(part_losses(evaluations[-1])):
+            style = {"label": f"validation on {visible_name(name)}"} | line_style(i)
+            plot_column(losses, evaluations, f"val_loss/{name}", style)
         losses.set(ylabel="loss, nats per token", ylim=loss_limits(rows))
         losses.legend()
         for axes in right:

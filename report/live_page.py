@@ -12,7 +12,7 @@ from torch import Tensor
 from common.atomic import json_text
 from common.errors import InputError
 from common.visible import visible_name, visible_text
-from data import Case, Corpus, TokenFiles, Tokenizer
+from data import Case, Tokenizer
 from data.cases.case import words_at
 from data.stories import Stories
 from data.stories import cases as draw
@@ -201,10 +201,10 @@ def roles_in_words(findings: Findings) -> dict[str, dict]:
 
 
 class LivePage:
-    """Writes RUN/live.html when training on ``corpus`` has ended."""
+    """Writes RUN/live.html when training has ended; ``stories``: those that were trained on, if any were."""
 
-    def __init__(self, trainer: Trainer, corpus: Corpus | TokenFiles) -> None:
-        self.trainer, self.corpus = trainer, corpus
+    def __init__(self, trainer: Trainer, stories: Stories | None) -> None:
+        self.trainer, self.stories = trainer, stories
 
     def __enter__(self) -> "LivePage":
         return self
@@ -214,8 +214,8 @@ class LivePage:
         if kind is not None or trainer.stop_signal:  # then there is little time left
             return
         model, dataset, starts = trainer.evaluated.eval(), trainer.dataset, []
-        if isinstance(self.corpus, Stories):
-            cases = draw("report", 2, trainer.config.seed, self.corpus.posed)
+        if self.stories:
+            cases = draw("report", 2, trainer.config.seed, self.stories.posed)
             starts = starts_of_articles() + starts_of_cases(cases, dataset.tokenizer, "Stories")
         text = dataset.val.read(0, min(len(dataset.val), MEAN_TOKENS + 1))
         try:

@@ -95,9 +95,13 @@ function lossSection(view, run) {
   );
 }
 
+/** The class of the line of the i-th corpus of a mixture; there are five colours. */
+const partLine = (i) => `line named named-${i % 5}`;
+
 function lossKey(view, run) {
   const entries = [keyEntry("line chosen", "validation, all of it")];
   if (view.state.measure === "val_loss") entries.unshift(keyEntry("line second", "training, one batch"));
+  entries.push(...Object.keys(run.parts).map((name, i) => keyEntry(partLine(i), `validation on ${name}`)));
   if (run.best !== null) entries.push(keyEntry("mark", `the lowest, at step ${thousands(run.best)}`));
   return entries;
 }
@@ -110,7 +114,12 @@ function lossSpec(view, run) {
   const visible = (points) => points.filter(([at]) => at >= x.min);
   const whole = visible(evaluations.step.map((at, i) => [at, evaluations[measure][i]]));
   const batches = measure === "val_loss" ? visible(run.train) : []; // of one batch nobody knows the bytes
-  const [low, high] = limits([...whole, ...batches], end);
+  const parts = Object.entries(run.parts).map(([name, losses], i) => ({
+    name: `validation on ${name}`,
+    kind: partLine(i).replace("line ", ""),
+    points: visible(evaluations.step.map((at, k) => [at, losses[measure][k]])),
+  }));
+  const [low, high] = limits([...whole, ...batches, ...parts.flatMap(({ points }) => points)], end);
   const best = evaluations.step.indexOf(run.best);
   return {
     label: `Loss in ${MEASURES[measure].name} against steps, training and validation`,
@@ -119,6 +128,7 @@ function lossSpec(view, run) {
     y: { min: low, max: high, ticks: ticksBetween(low, high, 5), text: (value) => `${value}` },
     lines: [
       { name: "training, one batch", kind: "second", points: batches },
+      ...parts,
       { name: "validation, all of it", kind: "chosen", dots: whole.length <= MANY, points: whole },
     ],
     marks:
@@ -134,18 +144,21 @@ const lastStep = ({ evaluations, train }) => Math.max(evaluations.step.at(-1), t
 
 /** All that is known of a step: its batch, and the latest evaluation by then. */
 function describeStep(step, run) {
-  const evaluation = rowOf(run.evaluations, latest(run.evaluations.step, step));
-  const batch = run.train.findLast(([at]) => at <= step);
+  const at = latest(run.evaluations.step, step);
+  const evaluation = rowOf(run.evaluations, at);
+  const batch = run.train.findLast(([known]) => known <= step);
   const time = evaluation.seconds ? `, ${span(evaluation.seconds)}` : "";
   const text = measuresOf(run)
     .map(([, measure]) => measure.text(evaluation))
     .join(", ");
+  const parts = Object.entries(run.parts).map(([name, losses]) => `${name} ${digits(rowOf(losses, at).val_loss)}`);
+  const ofParts = parts.length ? ` (${parts.join(", ")})` : "";
   const lowest = evaluation.step === run.best ? ", the lowest" : "";
   const trained = batch ? `; training ${digits(batch[1])} at step ${thousands(batch[0])}` : "";
-  return `step ${thousands(evaluation.step)} (${compact(evaluation.tokens)} tokens${time}): validation ${text}${lowest}${trained}`;
+  return `step ${thousands(evaluation.step)} (${compact(evaluation.tokens)} tokens${time}): validation ${text}${ofParts}${lowest}${trained}`;
 }
 
-function evaluationsTable({ evaluations }) {
+function evaluationsTable({ evaluations, parts }) {
   const known = (value, text) => (value === null ? "–" : text(value));
   const rows = evaluations.step.map((step, i) => {
     const row = rowOf(evaluations, i);
@@ -156,6 +169,7 @@ function evaluationsTable({ evaluations }) {
       known(row.train_loss, digits),
       ...measuresOf({ evaluations }).map(([key]) => digits(row[key])),
       known(row.tokens_per_second, thousands),
+      ...Object.values(parts).map((losses) => digits(rowOf(losses, i).val_loss)),
     ];
   });
   const columns = [
@@ -165,6 +179,7 @@ function evaluationsTable({ evaluations }) {
     "training, nats per token",
     ...measuresOf({ evaluations }).map(([, { name }]) => `validation, ${name}`),
     "tokens a second",
+    ...Object.keys(parts).map((name) => `validation on ${name}, nats per token`),
   ];
   return h("details", {}, h("summary", {}, "Every evaluation as a table"), table("Every evaluation", columns, rows));
 }

@@ -11,7 +11,7 @@ from report.training_summary import STORY_COLUMNS
 from storage.checkpoint import saved_steps
 from storage.metrics import Row
 from training.answers import ACCURACY
-from training.evaluation import tasks_of
+from training.evaluation import part_losses, tasks_of
 from training.loop import Trainer
 
 BAR = 1_000
@@ -58,11 +58,14 @@ class Console:
     def begin(self, trainer: Trainer) -> None:
         self.stop_bar()
         self.trainer = trainer
-        dataset, model = trainer.dataset, trainer.model
-        tokens = f"{len(dataset.train):,} tokens to train on, {len(dataset.val):,} to validate"
-        self.out.print(f"data   {tokens}; vocabulary {dataset.tokenizer.vocab_size:,} ({dataset.tokenizer.kind})")
-        for note in dataset.counts.notes():
-            self.out.print(f"       {note}")
+        model, tokenizer = trainer.model, trainer.dataset.tokenizer
+        vocabulary = f"; vocabulary {tokenizer.vocab_size:,} ({tokenizer.kind})"
+        for i, (name, share, own) in enumerate(trainer.dataset.every_part):
+            of = f"{name}, {share:.3g} of the tokens of a step: " if name else ""
+            tokens = f"{of}{len(own.train):,} tokens to train on, {len(own.val):,} to validate"
+            self.out.print(f"{'' if i else 'data':7}{tokens}{'' if i else vocabulary}")
+            for note in own.counts.notes():
+                self.out.print(f"       {note}")
         self.out.print(f"model  {model.n_parameters():,} parameters on {trainer.device}; {trainer.describe()}")
         at = f", continuing at step {trainer.step:,}" if trainer.step else ""
         self.out.print(f"run    {trainer.run}{at}")
@@ -102,12 +105,14 @@ class Console:
 
 
 def evaluation_line(row: Row) -> str:
-    """One evaluation in words: loss in nats per token, of text bits per byte, and how often each task's answer is
-    right.
+    """One evaluation in words: loss in nats per token, of text bits per byte, of a mixture the loss on each corpus, and
+    how often each task's answer is right.
     """
     line = f"step {row['step']:6,}  val loss {row['val_loss']:.4f}"
     if "val_bpb" in row:
         line += f"  bits/byte {row['val_bpb']:.4f}"
+    if losses := part_losses(row):
+        line += f"  ({', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())})"
     right = [f"{task} {row[f'referential/{task}/accuracy']:.0%}" for task in tasks_of(row, "referential")]
     if (accuracy := row.get(ACCURACY)) is not None:
         right.append(f"{accuracy:.1%} of answers")

@@ -17,7 +17,7 @@ from storage import checkpoint
 from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
 from storage.run import CONFIG, LIVE_PAGE, PAGE, read_config
 from training.config import TrainConfig
-from training.evaluation import tasks_of
+from training.evaluation import part_losses, tasks_of
 from training.loop import Trainer
 
 REDRAW_SECONDS = 60
@@ -121,7 +121,9 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
 
 
 def page_json(rows: Sequence[Row]) -> dict:
-    """The record as columns, thinned; losses in nats per token, tasks by name. None: not finite, or not measured."""
+    """The record as columns, thinned; losses in nats per token, tasks and the parts of a mixture by name. None: not
+    finite, or not measured.
+    """
     every = evaluations_of(rows)
     best = best_evaluation(rows)
     evaluations = spread(every, EVALUATIONS, keep=best)
@@ -132,6 +134,10 @@ def page_json(rows: Sequence[Row]) -> dict:
     return {
         "train": thin([(step, rounded(loss)) for step, loss in losses], TRAIN_POINTS),
         "evaluations": {key: [rounded(row.get(key)) for row in evaluations] for key in columns},
+        "parts": {
+            name: {key: [rounded(row.get(f"{key}/{name}")) for row in evaluations] for key in ("val_loss", "val_bpb")}
+            for name in part_losses(every[-1])
+        },
         "best": best["step"] if best else None,
         "tasks": {
             task: {

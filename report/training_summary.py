@@ -13,7 +13,7 @@ from report.text_summary import kind_in_words
 from storage.metrics import Row, best_evaluation, evaluations_of
 from training import schedule
 from training.config import TrainConfig
-from training.evaluation import tasks_of
+from training.evaluation import part_losses, tasks_of
 
 State = Literal["training", "stopped", "failed", "ended"]
 # What is reported of stories at the end of a run: heading -> key of the metrics row, for a task.
@@ -58,7 +58,13 @@ def about(run: Path, settings: Mapping, now: datetime) -> str:
     network = f"{shape}, {model['n_embd']} wide ({model['attention']})"
     batch = f"{settings['optimizer']['name']}, {settings['tokens_per_step']:,} tokens a step"
     written = f"written {now.day} {now:%B %Y, %H:%M:%S}"
-    return " · ".join((f"run {run.resolve().name}", settings["data"]["name"], network, batch, written))
+    return " · ".join((f"run {run.resolve().name}", corpora_in_words(settings), network, batch, written))
+
+
+def corpora_in_words(settings: Mapping) -> str:
+    """Such as "files + 10 % stories"; a run of an earlier version is no mixture."""
+    shares = {name: part["share"] for name, part in (settings.get("mix") or {}).items() if part["share"]}
+    return " + ".join([settings["data"]["name"], *(f"{100 * share:g}\u00a0% {name}" for name, share in shares.items())])
 
 
 def title(config: TrainConfig, rows: Sequence[Row]) -> str:
@@ -90,7 +96,13 @@ def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State 
     """What supports the title. ``state`` None: somebody who did not train wrote this, and knows the record alone."""
     if state in (None, "stopped") and has_ended(config, rows):
         state = "ended"
-    lines = [progress(config, rows[-1], run, state), *about_best(rows), *about_references(rows), *about_heads(rows)]
+    lines = [
+        progress(config, rows[-1], run, state),
+        *about_best(rows),
+        *about_parts(rows),
+        *about_references(rows),
+        *about_heads(rows),
+    ]
     skipped = rows[-1].get("skipped", 0)
     if skipped:
         lines.append(f"{skipped:,} steps were skipped: their loss or gradient was not finite.")
@@ -129,6 +141,15 @@ def about_best(rows: Sequence[Row]) -> list[str]:
         f"The best validation loss, {best['val_loss']:.4f}, was at step {best['step']:,}, {ago}; "
         "sample.py and probe.py take the weights of that step."
     ]
+
+
+def about_parts(rows: Sequence[Row]) -> list[str]:
+    """What the validation loss of a mixture is made of."""
+    losses = [
+        f"{visible_name(name)} {loss:.4f}" if loss is not None else f"{visible_name(name)} not finite"
+        for name, loss in part_losses(evaluations_of(rows)[-1]).items()
+    ]
+    return [f"The validation loss is the mean over the corpora by their shares: {', '.join(losses)}."] if losses else []
 
 
 def about_references(rows: Sequence[Row]) -> list[str]:

@@ -31,6 +31,6 @@ def renamed_settings(settings: dict, group: str = "") -> dict:
 def renamed_column(name: str) -> str:
     """A column of metrics.jsonl, such as report/TASK/worth, by the name that it has now."""
     parts = name.split("/")
-    if len(parts) > 1:
+    if len(parts) > 1 and not parts[0].startswith("val_"):  # whose last part is a name of the user's own
         parts[0], parts[-1] = (COLUMNS.get(part, part) for part in (parts[0], parts[-1]))
     return "/".join(parts)

@@ -1,7 +1,7 @@
 """How good a model is: its loss over all validation text; and which of its numbers on stories are shown."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
@@ -9,11 +9,14 @@ import numpy as np
 import torch
 
 from data import AnsweredPrompts
+from data.text.dataset import Part
 from data.text.shards import Tokens
 from model import GPT, documents_of
 from model.loss import count_targets, inputs_and_targets
 from training.device import readable_out_of_memory, sequences_per_batch
 from training.world import ALONE, World
+
+PART_PREFIX = "val_loss/"  # begins the key of a part's loss in a metrics row
 
 
 def tasks_of(row: Mapping[str, float], prefix: str) -> list[str]:
@@ -65,6 +68,31 @@ def validation_loss(
     return total.item() / tokens.n_targets
 
 
-def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
+def bits_per_byte(loss: float, n_tokens: int, n_bytes: float) -> float:
     """A loss in nats per token over ``n_tokens`` tokens as bits for each of the text's ``n_bytes`` bytes."""
     return loss * n_tokens / (math.log(2) * n_bytes)
+
+
+def validation_row(parts: Sequence[Part], losses: Sequence[float]) -> dict[str, float]:
+    """The losses of all parts of a dataset as ``val_loss`` and ``val_bpb``, and of a mixture for each part, too.
+
+    A mixture's loss is the mean by the parts' shares, as in training: nats per token of the mixture. Its bits per byte
+    are those nats by the bytes that a token of the mixture stands for.
+    """
+    n_targets = [own.val.n_targets for _, _, own in parts]
+    loss = sum(share * loss for (_, share, _), loss in zip(parts, losses, strict=True))
+    row = {"val_loss": loss}
+    n_bytes = [own.val_bytes or 0 for _, _, own in parts]  # ids stand for none
+    if any(n_bytes):
+        ratios = zip(parts, n_bytes, n_targets, strict=True)
+        of_mixture = sum(part.share * bytes_ * n_targets[0] / n for part, bytes_, n in ratios)
+        row["val_bpb"] = bits_per_byte(loss, n_targets[0], of_mixture)
+    for (name, _, _), n, size, loss in zip(parts, n_targets, n_bytes, losses, strict=True):
+        if name:
+            row |= {f"{PART_PREFIX}{name}": loss, f"val_bpb/{name}": bits_per_byte(loss, n, size)}
+    return row
+
+
+def part_losses(row: Mapping[str, float]) -> dict[str, float]:
+    """The validation loss of each part of a mixture that a metrics row has, by name."""
+    return {key.removeprefix(PART_PREFIX): loss for key, loss in row.items() if key.startswith(PART_PREFIX)}

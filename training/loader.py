@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from data import Batches
+from data.text.batches import MixedBatches
 
 
 class Loader:
@@ -13,7 +14,7 @@ class Loader:
     fetched and not used, and nor does ``n_targets``, how many tokens of the latest global batch are learned.
     """
 
-    def __init__(self, batches: Batches, device: torch.device) -> None:
+    def __init__(self, batches: Batches | MixedBatches, device: torch.device) -> None:
         self.batches, self.device = batches, device
         self.ahead: Tensor | None = None
         self.position, self.n_targets = batches.state(), batches.n_targets
@@ -33,10 +34,10 @@ class Loader:
             self.ahead = ids.to(self.device)
         return self.ahead
 
-    def state(self) -> dict[str, int]:
+    def state(self) -> dict:
         """Where the next batch begins."""
         return self.position
 
-    def load_state(self, state: dict[str, int]) -> None:
+    def load_state(self, state: dict) -> None:
         self.batches.load_state(state)
         self.position, self.ahead = state, None

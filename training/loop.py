@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from data import PLAIN, AnswerBatches, AnsweredPrompts, Batches, Dataset, Reading
+from data import PLAIN, AnsweredPrompts, Dataset, Reading
+from data.text.batches import batches_of
 from model import GPT, documents_of
 from model.loss import count_targets, inputs_and_targets
 from storage import checkpoint, snapshots
@@ -25,7 +26,7 @@ from storage.weights import get_parameters, set_parameters
 from training.average import Average
 from training.config import TrainConfig
 from training.device import autocast, micro_batch_size, peak_flops, readable_out_of_memory
-from training.evaluation import bits_per_byte, validation_loss
+from training.evaluation import validation_loss, validation_row
 from training.loader import Loader
 from training.optimizer import Optimizers
 from training.schedule import fraction_done, has_ended
@@ -75,10 +76,7 @@ class Trainer:
         if config.micro_batch and config.micro_batch < block_size:
             raise InputError(f"micro_batch={config.micro_batch}: must be at least model.block_size={block_size}")
         self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
-        if isinstance(dataset.train, AnsweredPrompts):
-            batches = AnswerBatches(dataset.train, block_size, self.sequences, config.seed, rank, size)
-        else:
-            batches = Batches(dataset.train, block_size, self.sequences, config.seed, rank, size, shuffled)
+        batches = batches_of(dataset, block_size, self.sequences, config.seed, rank, size, shuffled)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
         self.average = Average(model, config.optimizer) if config.optimizer.average else None
@@ -250,20 +248,21 @@ class Trainer:
         Where weights are averaged, the loss of the latest ones themselves is measured then, too.
         """
         with autocast(self.config, self.device):
-            loss, extra = self.loss_of(self.evaluated), {}
-            self.count_evaluation(loss)
+            row, extra = self.losses_of(self.evaluated), {}
+            self.count_evaluation(row["val_loss"])
             ended = self.fraction() >= 1
             if self.average and ended:
-                extra["val_loss_latest"] = self.loss_of(self.model)
+                extra["val_loss_latest"] = self.losses_of(self.model)["val_loss"]
             if self.world.first:
                 for evaluation in (*self.evaluations, *(self.last_evaluations if ended else ())):
                     extra |= evaluation(self.evaluated)
-        n_targets, n_bytes = self.dataset.val.n_targets, self.dataset.val_bytes
-        per_byte = {} if n_bytes is None else {"val_bpb": bits_per_byte(loss, n_targets, n_bytes)}
-        return {"val_loss": loss, **per_byte, **extra}
+        return row | extra
 
-    def loss_of(self, model: GPT) -> float:
-        return validation_loss(model, self.dataset.val, self.config.micro_batch, self.world, self.document_end)
+    def losses_of(self, model: GPT) -> Row:
+        """Loss and bits per byte on all validation text, and on that of each corpus of a mixture."""
+        parts, micro_batch, end = self.dataset.every_part, self.config.micro_batch, self.document_end
+        losses = [validation_loss(model, own.val, micro_batch, self.world, end) for _, _, own in parts]
+        return validation_row(parts, losses)
 
     def probe(self) -> Row:
         """What ``probes`` say of the heads, in the first process, and the seconds that they took."""

@@ -1,10 +1,17 @@
 """The order in which training sees the corpus."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
+from common.errors import InputError
 from data.text.answers import AnsweredPrompts
+from data.text.dataset import Dataset
 from data.text.documents import Documents, Reordered
 from data.text.shards import Tokens
+
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Batches:
@@ -46,13 +53,21 @@ class Batches:
         """This share of the next global batch, int64 [n, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""
         rows = []
         for i in range(self.sequences):
-            if self.cursor == len(self.order):
-                self.start_epoch(self.epoch + 1, cursor=0)
+            start = self.advance()
             if i % self.size == self.rank:
-                start = self.phase + int(self.order[self.cursor]) * self.block_size
-                rows.append(self.tokens.read(start, self.block_size + 1))
-            self.cursor += 1
+                rows.append(self.read(start))
         return np.stack(rows)
+
+    def advance(self) -> int:
+        """Where the next window begins; the one after it is next from now on."""
+        if self.cursor == len(self.order):
+            self.start_epoch(self.epoch + 1, cursor=0)
+        self.cursor += 1
+        return self.phase + int(self.order[self.cursor - 1]) * self.block_size
+
+    def read(self, start: int) -> np.ndarray:
+        """A window and the token after it, int64 [block_size + 1]."""
+        return self.tokens.read(start, self.block_size + 1)
 
     def state(self) -> dict[str, int]:
         return {"epoch": self.epoch, "cursor": self.cursor}
@@ -82,3 +97,63 @@ class AnswerBatches(Batches):
             self.cursor += 1
         self.n_targets = sum(int(self.tokens.ends[i] - self.tokens.answers[i]) + 1 for i in which)
         return self.tokens.rows(which[self.rank :: self.size])
+
+
+class MixedBatches:
+    """Windows of several corpora, each with its share of them, and each in the order that its ``Batches`` give.
+
+    Which corpus the n-th sequence of a run is from depends on (seed, n) alone: sequences fall on [0, 1) by the
+    multiples of the golden ratio, which fill it more evenly than random numbers do (Weyl 1916), and a corpus has a part
+    of it as long as its share. So a corpus is in each stretch of n sequences about n times its share, give or take one
+    or two. The state is n, and epoch and cursor of each corpus.
+    """
+
+    def __init__(self, parts: Sequence[Batches], shares: Sequence[float], seed: int) -> None:
+        self.parts, self.position = parts, 0
+        self.n_targets = parts[0].n_targets  # in a global batch
+        self.ends = np.cumsum(shares)[:-1]
+        self.offset = np.random.default_rng(seed).random()
+
+    def part_of(self, position: int) -> int:
+        """Which corpus the sequence at this position is from."""
+        return int(np.searchsorted(self.ends, (self.offset + position * GOLDEN) % 1, side="right"))
+
+    def next(self) -> np.ndarray:
+        """As ``Batches.next``: int64 [n, block_size + 1]."""
+        first, rows = self.parts[0], []
+        for i in range(first.sequences):
+            part = self.parts[self.part_of(self.position)]
+            start = part.advance()
+            if i % first.size == first.rank:
+                rows.append(part.read(start))
+            self.position += 1
+        return np.stack(rows)
+
+    def state(self) -> dict:
+        return {"position": self.position, "parts": [part.state() for part in self.parts]}
+
+    def load_state(self, state: dict) -> None:
+        self.position = state["position"]
+        for part, own in zip(self.parts, state["parts"], strict=True):
+            part.load_state(own)
+
+
+def batches_of(
+    dataset: Dataset,
+    block_size: int,
+    sequences: int,
+    seed: int,
+    rank: int = 0,
+    size: int = 1,
+    end: int | None = None,
+) -> Batches | MixedBatches:
+    """The batches of a dataset, a mixture or not; see ``Batches``. Raises InputError as it does, with the corpus."""
+    if isinstance(dataset.train, AnsweredPrompts):
+        return AnswerBatches(dataset.train, block_size, sequences, seed, rank, size)
+    each = []
+    for name, _, own in dataset.every_part:
+        try:
+            each.append(Batches(own.train, block_size, sequences, seed, rank, size, end))
+        except InputError as error:
+            raise InputError(f"{name}: {error}" if name else str(error)) from None
+    return MixedBatches(each, [part.share for part in dataset.parts], seed) if dataset.parts else each[0]

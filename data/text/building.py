@@ -120,7 +120,8 @@ def build(
     else:
         saved["total"] = corpus.total_bytes(cache, progress)
         if not isinstance(tokenizer, Tokenizer):
-            tokenizer = make_tokenizer(corpus, tokenizer, cache, saved["total"], progress)
+            sample = sample_text(corpus.pieces(cache, Counts(), saved["total"], progress), progress)
+            tokenizer = make_tokenizer(sample, corpus.start, tokenizer, cache)
         write_durably(folder / TOKENIZER, tokenizer.to_json().encode())
         saved["tokenizer"] = file_sha256(folder / TOKENIZER)
     writers = reached.open_writers(tokenizer.vocab_size)
@@ -220,9 +221,8 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def make_tokenizer(
-    corpus: Corpus, config: TokenizerConfig, cache: Path, total: int | None, progress: Progress
-) -> Tokenizer:
+def make_tokenizer(sample: Iterable[str], start: str, config: TokenizerConfig, cache: Path) -> Tokenizer:
+    """A tokenizer, learned from ``sample`` if its kind is learned; ``start``: what documents begin with."""
     if config.kind == "bytes":
         tokenizer = byte_tokenizer()
     elif config.kind == "gpt2":
@@ -232,18 +232,18 @@ def make_tokenizer(
     elif config.kind == CHARACTERS:
         raise InputError(f"tokenizer.kind={CHARACTERS}: comes with init_from=nanogpt:FILE alone; give tokenizer=bytes")
     else:
-        tokenizer = train_bpe(sample_text(corpus, cache, total, progress), config.vocab_size)
-    tokenizer.start = corpus.start
+        tokenizer = train_bpe(sample, config.vocab_size)
+    tokenizer.start = start
     return tokenizer
 
 
-def sample_text(corpus: Corpus, cache: Path, total: int | None, progress: Progress) -> Iterator[str]:
+def sample_text(pieces: Iterable[tuple[str, Piece]], progress: Progress) -> Iterator[str]:
     """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer.
 
     Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
     """
     done = 0
-    for split, piece in corpus.pieces(cache, Counts(), total, progress):
+    for split, piece in pieces:
         if split != "train" or done >= BPE_SAMPLE_BYTES:
             return
         done += utf8_length(piece.text)

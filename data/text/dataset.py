@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from common.atomic import Held, file_sha256, locked, move, require_writable
 from common.errors import InputError
@@ -23,10 +24,19 @@ BUILDING = ".building-"
 KEPT_SECONDS = 7 * 24 * 3600
 
 
+class Part(NamedTuple):
+    """One corpus of a mixture: its name there, its share of the training tokens, its tokens."""
+
+    name: str
+    share: float
+    dataset: "Dataset"
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Tokens to train on and to validate with. ``key`` is a hash of all tokens and of the tokenizer; ``val_bytes``: of
     the text that is predicted, of answers alone where these are learned; None where tokens stand for no text.
+    ``parts``: all corpora of a mixture, one of which the tokens here are of; empty where there is no other.
     """
 
     key: str
@@ -36,22 +46,30 @@ class Dataset:
     val: Tokens
     val_bytes: int | None
     counts: Counts
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def every_part(self) -> tuple[Part, ...]:
+        """``parts``, or, without any, this dataset as the only one."""
+        return self.parts or (Part("", 1.0, self),)
 
     def require(self, block_size: int) -> None:
-        """Raises InputError where the corpus is too short to train a model with this block, or answers are too long."""
+        """Raises InputError where a corpus is too short to train a model with this block, or answers are too long."""
         if isinstance(self.train, AnsweredPrompts) and isinstance(self.val, AnsweredPrompts):
             require_fitting((self.train, self.val), block_size)
             return
-        if len(self.train) <= block_size:
-            raise InputError(
-                f"the corpus has {len(self.train)} training tokens, too few for model.block_size={block_size}; "
-                "give more text or a shorter block"
-            )
-        if len(self.val) < 2:
-            raise InputError(
-                f"the validation text has {len(self.val)} tokens; give more of it: data.val_fraction, data.val_path or "
-                "data.n_val, whichever there is"
-            )
+        for name, _, own in self.every_part:
+            corpus = f"the corpus {name}" if name else "the corpus"
+            if len(own.train) <= block_size:
+                raise InputError(
+                    f"{corpus} has {len(own.train)} training tokens, too few for model.block_size={block_size}; "
+                    "give more text or a shorter block"
+                )
+            if len(own.val) < 2:
+                raise InputError(
+                    f"{corpus} has {len(own.val)} tokens to validate with; give more of it: data.val_fraction, "
+                    "data.val_path or data.n_val, whichever there is"
+                )
 
     def with_answers(self, train: AnsweredPrompts, val: AnsweredPrompts) -> "Dataset":
         return replace(self, train=train, val=val, val_bytes=val.bytes_of_answers(self.tokenizer.lengths))

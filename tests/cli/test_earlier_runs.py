@@ -6,7 +6,7 @@ import pytest
 from test_commands import refusal, train
 from test_stored import make_run
 
-from cli.run_text import corpus_of
+from cli.run_text import corpora_of_run
 from cli.schema import ProbeCommand, TrainCommand
 from storage.metrics import read_rows
 
@@ -23,7 +23,7 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_began_with(tmp_pat
     resumed = train(f"run={tmp_path}", "resume=true")
     assert (resumed.data, resumed.micro_batch, resumed.seed) == (made.data, 256, 5)
     assert train(f"run={tmp_path}", "resume=true", "data.tasks=[cue,recall]", "micro_batch=128").micro_batch == 128
-    assert corpus_of(tmp_path) == made.data
+    assert corpora_of_run(tmp_path) == made.corpora
 
 
 @pytest.mark.parametrize(

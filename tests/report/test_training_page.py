@@ -29,6 +29,9 @@ def open_run(open_page, tmp_path):
     return show
 
 
+PARTS = {"files": 0.25, "stories": -0.75}  # of a mixture, and how much more the loss on each is
+
+
 def evaluations(rows: list[dict], key: str) -> list[float]:
     return [row[key] for row in rows if "val_loss" in row and row[key] is not None]
 
@@ -59,6 +62,22 @@ def test_losses_are_those_of_the_record(open_run):
     cells = page.locator("#loss tbody tr").nth(3).locator("th, td").all_inner_texts()
     assert cells[0] == "300"
     assert cells[4] == f"{rows[30]['val_loss']:.4f}"
+
+
+def test_the_loss_on_each_corpus_of_a_mixture_is_drawn_and_read_out(open_run):
+    rows = record(plain=True)
+    for row in rows:
+        if "val_loss" in row:
+            row |= {f"{key}/{name}": row[key] + more for key in ("val_loss", "val_bpb") for name, more in PARTS.items()}
+    page = open_run(rows)
+    lines = page.locator("#loss .chart .line.named")
+    assert [line.get_attribute("data-name") for line in lines.all()] == ["validation on files", "validation on stories"]
+    values = [f"{name} {rows[-1][f'val_loss/{name}']:.4f}" for name in PARTS]
+    assert f"({', '.join(values)})" in page.locator("#loss .status").inner_text()
+    assert f"by their shares: {', '.join(values)}." in page.locator("header").inner_text()
+    page.click("#loss summary")
+    last = page.locator("#loss tbody tr").last.locator("td").all_inner_texts()
+    assert last[-2:] == [value.split()[1] for value in values]
 
 
 def test_the_end_is_not_flattened_by_the_beginning(open_run):

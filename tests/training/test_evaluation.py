@@ -1,6 +1,7 @@
 """Every number of an evaluation, against the plain definition."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import torch
 from tolerance import additions, tolerance
 from torch.nn import functional as F
 
+from data.text.dataset import Dataset, Part
+from data.text.files import Counts
 from data.text.shards import Tokens
 from model import GPT, GPTConfig
 from training import evaluation
-from training.evaluation import bits_per_byte, validation_loss, validation_windows
+from training.evaluation import bits_per_byte, part_losses, validation_loss, validation_row, validation_windows
 
 
 @pytest.mark.parametrize("n_tokens", [2, 16, 17, 18, 33, 100])
@@ -37,3 +40,22 @@ def test_validation_loss_is_the_mean_over_all_targets(monkeypatch):
 
 def test_bits_per_byte_of_a_uniform_byte_model_are_eight():
     assert bits_per_byte(math.log(256), n_tokens=1000, n_bytes=1000) == pytest.approx(8)
+
+
+def test_the_loss_of_a_mixture_is_the_mean_by_shares_and_its_bits_are_by_the_bytes_of_a_token_of_it():
+    """A token of the one stands for 4 bytes and of the other for 2, so one of the mixture stands for 3.5."""
+    parts = []
+    for name, share, n_targets, n_bytes in (("book", 0.75, 100, 400), ("stories", 0.25, 1_000, 2_000)):
+        tokens = Tokens([np.zeros(n_targets + 1, dtype=np.int64)])
+        parts.append(Part(name, share, Dataset("", Path(), None, tokens, tokens, n_bytes, Counts())))
+    row = validation_row(parts, [4.0, 2.0])
+    assert row["val_loss"] == 3.5
+    assert row["val_bpb"] == pytest.approx(3.5 / (3.5 * math.log(2)))
+    assert row["val_bpb/stories"] == pytest.approx(2 / (2 * math.log(2)))
+    assert part_losses(row) == {"book": 4.0, "stories": 2.0}
+
+
+def test_of_one_corpus_alone_there_are_no_parts():
+    tokens = Tokens([np.zeros(101, dtype=np.int64)])
+    row = validation_row(Dataset("", Path(), None, tokens, tokens, 300, Counts()).every_part, [2.0])
+    assert row == {"val_loss": 2.0, "val_bpb": bits_per_byte(2.0, 100, 300)}

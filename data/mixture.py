@@ -1,0 +1,230 @@
+"""Several corpora in one run, each with its share of the training tokens: a book, and a tenth of stories."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from common.atomic import locked, replace_durably, require_writable
+from common.errors import InputError, NothingFoundError
+from data.stories import Stories
+from data.text.answers import Answers
+from data.text.building import make_tokenizer, sample_text
+from data.text.corpora import PLAIN, Corpus, Files, Reading
+from data.text.dataset import Dataset, Part, lock_of, prepare, short_hash
+from data.text.download import Progress, silent
+from data.text.files import Counts, Piece, utf8_length
+from data.text.named import Named
+from data.text.shards import FORMAT
+from data.text.token_files import TokenFiles
+from data.text.tokenizers import Tokenizer, TokenizerConfig
+
+SAMPLE_BYTES = 16 << 20  # of text, that the tokenizer of a mixture is learned from
+NAME = re.compile(r"[\w-]+")
+UNMIXED = (TokenFiles, Answers)  # corpora whose tokens are no running text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What a corpus has as a part of a mixture: its share of the training tokens. 0: it is left out."""
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"share={self.share}: must be at least 0 and below 1")
+        # pyrefly: ignore [missing-attribute] the corpus that this is mixed into has one
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class StoriesPart(Share, Stories):
+    """Stories as a part of a mixture."""
+
+
+@dataclass(frozen=True)
+class NamedPart(Share, Named):
+    """A corpus known by name as a part of a mixture."""
+
+
+@dataclass(frozen=True)
+class FilesPart(Share, Files):
+    """Files as a part of a mixture."""
+
+
+class Weighted(NamedTuple):
+    """A corpus and its share of the training tokens."""
+
+    share: float
+    corpus: Corpus | TokenFiles  # the one of ids, and that of answers, stand alone
+
+
+Corpora = Mapping[str, Weighted]  # those of a run by name, first the one that ``data`` names; one alone: share 1
+Texts = Mapping[str, tuple[float, Corpus]]  # those of a mixture, all of which are text
+
+
+def corpora_of(
+    data: Corpus | TokenFiles, mix: Mapping[str, StoriesPart | NamedPart | FilesPart]
+) -> dict[str, Weighted]:
+    """The corpora that a run mixes: the parts with a share, by name, after ``data``, which has the rest.
+
+    Raises InputError where nothing is left for ``data``, or a name cannot be a part's.
+    """
+    parts = {name: Weighted(part.share, part) for name, part in sorted(mix.items()) if part.share}
+    if parts and isinstance(data, UNMIXED):
+        raise InputError(f"mix.{min(parts)}: no other corpus can be mixed with data={data.name}; leave it out")
+    for name in parts:
+        if not NAME.fullmatch(name):
+            raise InputError(f"mix.{name}: a part is named by letters, digits, - and _")
+        for key in (field.name for field in fields(Reading)):
+            if vars(mix[name])[key] != vars(PLAIN)[key]:
+                raise InputError(f"mix.{name}.{key}: all parts are read as data is; give data.{key}")
+        if name == data.name:
+            raise InputError(
+                f"mix.{name}: data={name} is this corpus already; name another with data=..., or call the part "
+                f"something else, as in mix.other={parts[name].share} mix.other.name={name}"
+            )
+    rest = 1 - sum(part.share for part in parts.values())
+    if rest < 1e-9:
+        raise InputError(
+            f"mix: the shares come to {1 - rest:g}, and data={data.name} has the rest; they must come to less than 1"
+        )
+    return {data.name: Weighted(rest, data), **parts}
+
+
+def stories_of(corpora: Corpora) -> Stories | None:
+    """The stories among the corpora of a run, if there are any."""
+    return next((corpus for _, corpus in corpora.values() if isinstance(corpus, Stories)), None)
+
+
+def only_stories(corpora: Corpora) -> bool:
+    """Whether a run was trained on stories and on nothing else."""
+    return bool(corpora) and all(isinstance(corpus, Stories) for _, corpus in corpora.values())
+
+
+def text_of(corpora: Corpora) -> str:
+    """The name of the corpus whose validation text heads are measured in: the first that is not of stories, if any."""
+    others = [name for name, (_, corpus) in corpora.items() if not isinstance(corpus, Stories)]
+    return [*others, *corpora][0]
+
+
+def start_of(corpora: Corpora | Texts) -> str:
+    """What prompts and cases begin with: what the documents of a part do, if those of any part share a beginning."""
+    starts = (corpus.start for _, corpus in corpora.values() if not isinstance(corpus, TokenFiles))
+    return next(filter(None, starts), "")
+
+
+def prepare_mixed(
+    corpora: Corpora, tokenizer: TokenizerConfig | Tokenizer, cache: Path, progress: Progress = silent
+) -> Dataset:
+    """What ``data.prepare`` does, for all corpora of a run, with one tokenizer; each has a folder of its own in
+    ``cache``. Of several, the tokens of ``text_of`` are in the dataset itself, and those of all in its ``parts``.
+    """
+    if len(corpora) == 1:
+        ((_, corpus),) = corpora.values()
+        return prepare(corpus, tokenizer, cache, progress)
+    texts = {name: (share, corpus) for name, (share, corpus) in corpora.items() if not isinstance(corpus, TokenFiles)}
+    fingerprints = fingerprints_of(texts, cache, progress)
+    if isinstance(tokenizer, Tokenizer):
+        shared = tokenizer
+    else:
+        shared = make_shared(texts, fingerprints, tokenizer, cache, progress)
+        if tokenizer.kind == "bpe":  # with any other a corpus has the tokens that it has alone
+            tokenizer = shared
+    parts = []
+    for name, (share, corpus) in texts.items():
+        with naming(name, corpus):
+            own = prepare(corpus, tokenizer, cache, progress_of(name, corpus, progress))
+        parts.append(Part(name, share, own))
+    text = next(part.dataset for part in parts if part.name == text_of(corpora))
+    key = short_hash([[part.share, part.dataset.key] for part in parts])
+    return replace(text, key=key, tokenizer=shared, parts=tuple(parts))
+
+
+def fingerprints_of(corpora: Texts, cache: Path, progress: Progress) -> dict[str, dict]:
+    """By name, what each corpus is; raises InputError where two are the same text."""
+    found: dict[str, dict] = {}
+    for name, (_, corpus) in corpora.items():
+        with naming(name, corpus):
+            report = progress_of(name, corpus, progress) if isinstance(corpus, Named) else silent  # it may download
+            fingerprint = corpus.fingerprint(cache, report)
+        if same := [other for other in found if found[other] == fingerprint]:
+            raise InputError(f"mix.{name}: is the same text as {same[0]}; give each text once, with its whole share")
+        found[name] = fingerprint
+    return found
+
+
+def make_shared(
+    corpora: Texts, fingerprints: Mapping[str, dict], config: TokenizerConfig, cache: Path, progress: Progress
+) -> Tokenizer:
+    """The tokenizer of a mixture; one that is learned is kept in ``cache``, under a hash of what it is learned from."""
+    start = start_of(corpora)
+    if config.kind != "bpe":
+        return make_tokenizer((), start, config, cache)
+    parts = [[share, fingerprints[name]] for name, (share, _) in corpora.items()]
+    description = {"format": FORMAT, "sample": SAMPLE_BYTES, "parts": parts, "tokenizer": asdict(config)}
+    path = cache / "tokens" / f"mixture-{config.kind}-{short_hash(description)}.json"
+    if not path.exists():
+        require_writable(path.parent, "cache")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(lock_of(path), lambda: progress("waiting for another process that learns the tokenizer", 0, None)):
+            if not path.exists():
+                sample = sample_text(blended(corpora, cache, progress), progress)
+                replace_durably(path, make_tokenizer(sample, start, config, cache).to_json().encode())
+    return Tokenizer.load(path)
+
+
+def blended(corpora: Texts, cache: Path, progress: Progress) -> Iterator[tuple[str, Piece]]:
+    """SAMPLE_BYTES of the training text of all corpora by their shares: the next piece is of the one that is most
+    behind its share. A corpus that is too short for its share begins again.
+    """
+    texts = {name: endless(name, corpus, cache, progress) for name, (_, corpus) in corpora.items()}
+    read = dict.fromkeys(texts, 0)
+    while sum(read.values()) < SAMPLE_BYTES:
+        name = min(read, key=lambda name: read[name] / corpora[name][0])
+        piece = next(texts[name])
+        read[name] += utf8_length(piece.text)
+        yield "train", piece
+
+
+def endless(name: str, corpus: Corpus, cache: Path, progress: Progress) -> Iterator[Piece]:
+    """The training text of a corpus, again and again."""
+    report = progress_of(name, corpus, progress)
+    with naming(name, corpus):
+        total = corpus.total_bytes(cache, report)
+        while True:
+            n_bytes = 0
+            for split, piece in corpus.pieces(cache, Counts(), total, report):
+                if split != "train":
+                    break
+                n_bytes += utf8_length(piece.text)
+                yield piece
+            if not n_bytes:
+                raise InputError("there is no text in data.path to train on")
+
+
+def progress_of(name: str, corpus: Corpus, progress: Progress) -> Progress:
+    """A report on the progress of one part that names it."""
+    return lambda text, done, total: progress(f"{name}: {with_own_keys(text, name, corpus)}", done, total)
+
+
+@contextmanager
+def naming(name: str, corpus: Corpus) -> Iterator[None]:
+    """Errors of one part name its keys."""
+    try:
+        yield
+    except InputError as error:
+        error.args = (with_own_keys(str(error), name, corpus),)
+        if isinstance(error, NothingFoundError):
+            error.key = with_own_keys(error.key, name, corpus)
+        raise
+
+
+def with_own_keys(text: str, name: str, corpus: Corpus) -> str:
+    """``text`` on a corpus as a part has it: mix.NAME.path for data.path. The corpus of ``data`` keeps its own."""
+    if not isinstance(corpus, Share):
+        return text
+    keys = "|".join(field.name for field in fields(corpus))
+    return re.sub(rf"(?<![^\s(])data\.(?=(?:{keys})\b)", f"mix.{name}.", text)
