@@ -74,9 +74,10 @@ def test_a_slip_gets_one_line(given, message):
     assert "\n" not in str(caught.value)
 
 
-def test_nothing_is_mixed_with_ids():
-    with pytest.raises(InputError, match=r"^mix\.stories: no other corpus can be mixed with data=tokens"):
-        read("data=tokens", "data.path=x.bin", "tokenizer=ids", "mix.stories=0.1")
+@pytest.mark.parametrize(("data", "path"), [("tokens", "x.bin"), ("answers", "x.jsonl")])
+def test_nothing_is_mixed_with_ids_or_answers(data, path):
+    with pytest.raises(InputError, match=rf"^mix\.stories: no other corpus can be mixed with data={data}"):
+        read(f"data={data}", f"data.path={path}", "mix.stories=0.1")
 
 
 def test_a_sweep_takes_shares_and_paths_and_shows_them_as_typed(tmp_path, monkeypatch, capsys):
