@@ -37,8 +37,8 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Member:
-    """A head of a set: the mean ``drop`` in nats where it alone is taken out of the set; in how many of ``draws`` that
-    changes the scores more than taking a random head out of a randomly inflated set.
+    """A head of a set: the mean ``drop`` in nats, over cases, where it alone is taken out of the set; in how many of
+    ``draws`` that changes the scores more than taking a random head out of a randomly inflated set.
 
     ``p``: of so few draws if the chance were QUANTILE, adjusted for all members (Holm 1979). ``superfluous``: rejected.
     """
@@ -104,8 +104,8 @@ def minimality(
     larger = (np.abs(drops) @ drawn.T > (random * drawn).sum(1) + SAME).sum(1)
     adjusted = holm(bdtr(larger, n, QUANTILE))
     return tuple(
-        Member(head, float(drop.mean()), int(k), n, float(p), superfluous=bool(p < REJECTED_P))
-        for head, drop, k, p in zip(heads, drops, larger, adjusted, strict=True)
+        Member(head, float(own.mean()), int(k), n, float(p), superfluous=bool(p < REJECTED_P))
+        for head, own, k, p in zip(heads, changes, larger, adjusted, strict=True)
     )
 
 

@@ -96,3 +96,10 @@ def test_many_cases_about_the_same_words_say_no_more_than_one():
     many = np.repeat(np.arange(3), 20)
     found = equivalence(np.ones(60), np.zeros(60), many)
     assert (found.better, found.groups, found.rejected) == (3, 3, False)
+
+
+def test_what_a_member_costs_is_a_mean_over_cases():
+    """As the log-odds beside it are; a group of eight cases counts more in it than one of two."""
+    changes, groups = np.array([[1.0] * 8 + [6.0] * 2]), np.array([0] * 8 + [1] * 2)
+    (member,) = minimality(["0.0"], changes, np.zeros((INFLATED, 10)), groups, seed=0)
+    assert member.drop == 2.0
