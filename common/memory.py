@@ -13,8 +13,8 @@ def keep_freed_memory() -> None:
     """Has glibc keep up to KEPT_BYTES that were freed, where by itself it hands most of it back to the system.
 
     A step of training or probing on a CPU frees tens of megabytes and asks for as many again; the system clears each
-    page that it gives, which took 4 to 11 % of the CPU time of training and 12 to 15 % of that of probing (docs/log.md).
-    Other C libraries are left as they are.
+    page that it gives. That took 4 to 11 % of the CPU time of training and 12 to 15 % of that of probing
+    (docs/log.md). Other C libraries are left as they are.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
