@@ -12,6 +12,7 @@ import torch
 import cli
 import huggingface
 import nanogpt
+from cli.run_text import template_of
 from cli.schema import TrainCommand
 from common.atomic import parents_made, require_writable
 from common.errors import InputError, NothingFoundError
@@ -104,7 +105,8 @@ def keep_weights(
     model, tokenizer = begin_with(command.init_from or "", command, origin, console, device, world)
     if world.first:
         with parents_made(folder):
-            save_run(folder, model, tokenizer, command.overwrite, command.init_from)
+            template = None if origin else template_of(Path(command.init_from or ""))
+            save_run(folder, model, tokenizer, command.overwrite, command.init_from, template)
     console.note(f"run {folder}: nothing was trained, and it has no corpus")
 
 

@@ -81,9 +81,8 @@ def check_keys(arguments: list[str], *configs: DictConfig) -> None:
     known = {*GROUPS, *(key for config in configs for key in nested_keys(contents(config)))}
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")
-        if key not in known and not key.startswith(
-            ("hydra", "mix.")
-        ):  # parts of a mixture are checked with their values
+        # Parts of a mixture are checked with their values.
+        if key not in known and not key.startswith(("hydra", "mix.")):
             raise InputError(f"{key}: there is no such key; {hint(key, known)}")
 
 

@@ -12,6 +12,7 @@ from cli.stored import stored_config, usable_cache
 from common.errors import InputError
 from data import Answers, Files, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import Corpora, corpora_of, prepare_mixed, stories_of, text_of
+from data.text.answers import before_answer
 from data.text.dataset import kept
 from data.text.download import Progress
 from data.text.held_out import encode_files, first_tokens, read_ids
@@ -47,10 +48,17 @@ def as_prompt(run: Path, text: str) -> str:
     """``text`` as ``run`` reads it: in the template of its answers, if it was trained on these. Raises InputError where
     its configuration is damaged.
     """
-    data = read_config(run).get("data")
-    if not isinstance(data, dict) or data.get("name") != "answers":
-        return text
-    return part_of(run, "data", data, Answers).before_answer(text)
+    template = template_of(run)
+    return text if template is None else before_answer(template, text)
+
+
+def template_of(run: Path) -> str | None:
+    """What joins prompts and answers that ``run``, or the weights that it keeps, was trained on; None without these."""
+    config = read_config(run)
+    data = config.get("data")
+    if isinstance(data, dict) and data.get("name") == "answers":
+        return part_of(run, "data", data, Answers).template
+    return part_of(run, "template", config.get("template"), str | None)
 
 
 def part_of(run: Path, key: str, value: object, kind: Any) -> Any:

@@ -136,7 +136,11 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
     stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING, MIX}, f"run={run}")
     known = dict(leaves(stored))
     stored = {key: values[key] for key in LOOKING} | stored | now
-    if added := values[MIX].keys() - stored.setdefault(MIX, {}):
+    parts = stored.setdefault(MIX, {})
+    values = values | {
+        MIX: {name: part for name, part in values[MIX].items() if name in parts or part.get("share") != 0}
+    }
+    if added := values[MIX].keys() - parts:
         raise InputError(
             f"mix.{min(added)}: the run was begun without this part, which cannot change when it is resumed; leave it "
             "out, or begin another run"

@@ -7,7 +7,7 @@ from data.cases.case import Case, EncodedCase, encode_case
 from data.cases.files import read_cases, split_cases
 from data.text.answers import AnsweredPrompts, Answers
 from data.text.batches import AnswerBatches, Batches
-from data.text.corpora import PLAIN, Corpus, Files, Reading
+from data.text.corpora import PLAIN, Corpus, Files, ReadingOptions
 from data.text.dataset import Dataset, prepare
 from data.text.named import Named
 from data.text.token_files import TokenFiles
@@ -25,7 +25,7 @@ __all__ = [
     "EncodedCase",
     "Files",
     "Named",
-    "Reading",
+    "ReadingOptions",
     "TokenFiles",
     "Tokenizer",
     "TokenizerConfig",

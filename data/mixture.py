@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from common.errors import InputError, NothingFoundError
 from data.stories import Stories
 from data.text.answers import Answers
 from data.text.building import make_tokenizer, sample_text
-from data.text.corpora import PLAIN, Corpus, Files, Reading
+from data.text.corpora import PLAIN, Corpus, Files, ReadingOptions
 from data.text.dataset import Dataset, Part, lock_of, prepare, short_hash
 from data.text.download import Progress, silent
 from data.text.files import Counts, Piece, utf8_length
@@ -78,7 +79,7 @@ def corpora_of(
     for name in parts:
         if not NAME.fullmatch(name):
             raise InputError(f"mix.{name}: a part is named by letters, digits, - and _")
-        for key in (field.name for field in fields(Reading)):
+        for key in (field.name for field in fields(ReadingOptions)):
             if vars(mix[name])[key] != vars(PLAIN)[key]:
                 raise InputError(f"mix.{name}.{key}: all parts are read as data is; give data.{key}")
         if name == data.name:
@@ -144,16 +145,21 @@ def prepare_mixed(
 
 
 def fingerprints_of(corpora: Texts, cache: Path, progress: Progress) -> dict[str, dict]:
-    """By name, what each corpus is; raises InputError where two are the same text."""
-    found: dict[str, dict] = {}
+    """By name, what each corpus is; raises InputError where two are the same text, or read the same file."""
+    fingerprints: dict[str, dict] = {}
+    readers: dict[Path, str] = {}
     for name, (_, corpus) in corpora.items():
         with naming(name, corpus):
             report = progress_of(name, corpus, progress) if isinstance(corpus, Named) else silent  # it may download
             fingerprint = corpus.fingerprint(cache, report)
-        if same := [other for other in found if found[other] == fingerprint]:
+            files = [*chain(*corpus.files(cache).values())] if isinstance(corpus, Files) else []
+        if same := [other for other in fingerprints if fingerprints[other] == fingerprint]:
             raise InputError(f"mix.{name}: is the same text as {same[0]}; give each text once, with its whole share")
-        found[name] = fingerprint
-    return found
+        fingerprints[name] = fingerprint
+        for file in files:  # which one corpus may train on and the other validate
+            if (reader := readers.setdefault(file.resolve(), name)) != name:
+                raise InputError(f"mix.{name}: {file} is in the corpus {reader}, too; leave it out of one of them")
+    return fingerprints
 
 
 def make_shared(
@@ -177,8 +183,8 @@ def make_shared(
 
 
 def blended(corpora: Texts, cache: Path, progress: Progress) -> Iterator[tuple[str, Piece]]:
-    """SAMPLE_BYTES of the training text of all corpora by their shares: the next piece is of the one that is most
-    behind its share. A corpus that is too short for its share begins again.
+    """SAMPLE_BYTES of the training text of all corpora by their shares: the next piece is of the one that lacks most of
+    its share. A corpus that is too short for its share begins again.
     """
     texts = {name: endless(name, corpus, cache, progress) for name, (_, corpus) in corpora.items()}
     read = dict.fromkeys(texts, 0)

@@ -83,9 +83,8 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, softcap: float) -> Tensor:
         n, wanted = count_targets(targets), any(ctx.needs_input_grad)
-        divisors = torch.where(targets == NO_TARGET, math.inf, n)[
-            :, None
-        ]  # of gradients: none where there is no target
+        # Of gradients: none where there is no target.
+        divisors = torch.where(targets == NO_TARGET, math.inf, n)[:, None]
         rows = chunk_rows(weight)
         total = x.new_zeros((), dtype=torch.float32)
         x_parts, weight_gradient = [], torch.zeros_like(weight if wanted else weight[:0], dtype=torch.float32)

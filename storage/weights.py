@@ -61,10 +61,15 @@ def load_model(folder: Path, which: str, device: torch.device, **changes: float)
 
 
 def save_run(
-    folder: str | Path, model: GPT, tokenizer: Tokenizer, overwrite: bool = False, init_from: str | None = None
+    folder: str | Path,
+    model: GPT,
+    tokenizer: Tokenizer,
+    overwrite: bool = False,
+    init_from: str | None = None,
+    template: str | None = None,
 ) -> None:
     """Makes a run of a network, whole or not at all: to sample from and to probe, without a corpus. ``init_from``: what
-    its weights are from, for the record.
+    its weights are from, for the record. ``template``: that of the prompts with answers that it was trained on.
 
     Raises InputError where ``folder`` exists and is no run, or is one and not to be overwritten, and where the network
     has another vocabulary than the tokenizer, or weights that are not finite.
@@ -84,6 +89,7 @@ def save_run(
         "tokenizer": kind,
         "model": shape,
         "init_from": init_from,
+        "template": template,
         "cache": str(Path("cache").resolve()),
     }
     state = {"step": 0, "tokens": 0, "best_step": 0, "best_loss": None, "dataset": None, "model": asdict(model.config)}

@@ -41,6 +41,10 @@ def test_a_run_on_answers_is_sampled_with_its_template_and_stops_at_an_answers_e
     trained("sample", "run=qa", "prompt=1 + 1?")
     assert asked == [b"Q: 1 + 1? A:"]
     assert capsys.readouterr().out == "Q: 1 + 1? A: 2!\n"
+    for name, origin in (("kept", "qa"), ("again", "kept")):
+        trained("train", f"run={name}", f"init_from={origin}", "max_steps=0")
+        trained("sample", f"run={name}", "prompt=1 + 1?")
+        assert asked.pop() == b"Q: 1 + 1? A:", "weights that are kept alone have the template of their run"
 
 
 def test_the_command_that_began_a_run_on_answers_goes_on_with_it(trained):
@@ -51,7 +55,7 @@ def test_the_command_that_began_a_run_on_answers_goes_on_with_it(trained):
 
 
 def test_answers_are_learned_by_the_weights_of_a_run_on_text(script, finished_run):
-    """With its tokenizer and its block; heads are then measured in what was trained on."""
+    """With its tokenizer and its block; `probe.py text=` then reads it."""
     Path("qa.jsonl").write_text("\n".join(map(json.dumps, RECORDS)))
     script("train", f"init_from={finished_run}", "run=tuned", "optimizer=finetune", *QA, *QUICK)
     assert Path("tuned/tokenizer.json").is_file()
@@ -66,10 +70,12 @@ def test_answers_are_learned_by_the_weights_of_a_run_on_text(script, finished_ru
         (("data.path=gone.jsonl",), "data.path=gone.jsonl: there is no such file or folder"),
         (("model.block_size=8",), "60 of 60 prompts with their answers are longer than a block"),
         (("model.block_size=8", "data.skip_too_long=true"), "no prompt with its answer is left to train on"),
+        (("data.val_path=empty.jsonl",), "data.val_path=empty.jsonl: there is no prompt with its answer in it"),
         (("data.val_fraction=2",), "data.val_fraction=2.0: must be between 0 and 1"),
     ],
 )
 def test_what_cannot_be_learned_is_refused_in_one_line(error_of, arguments, message):
+    Path("empty.jsonl").touch()
     Path("qa.jsonl").write_text("\n".join(map(json.dumps, RECORDS)))
     given = {argument.partition("=")[0] for argument in arguments}
     kept = [argument for argument in (*QA, *QUICK, *SMALL) if argument.partition("=")[0] not in given]

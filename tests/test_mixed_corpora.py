@@ -72,7 +72,8 @@ def test_quick_probes_look_at_stories_and_at_the_book(trained):
 
 
 def test_the_same_command_goes_on_and_a_changed_mixture_is_refused(run, script, error_of):
-    script("train", *COMMAND, "resume=true", "max_steps=3")
+    left_out = ("mix.letters=0", "mix.letters.name=files", "mix.letters.path=gone.txt")
+    script("train", *COMMAND, *left_out, "resume=true", "max_steps=3")
     assert checkpoint.saved_steps(run) == [2, 3]
     cannot = "which cannot change when it is resumed; leave it out, or begin another run"
     resumed = ("run=run", "resume=true")

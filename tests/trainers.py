@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from data import PLAIN, Reading
+from data import PLAIN, ReadingOptions
 from model import GPT, GPTConfig
 from storage import run
 from storage.metrics import CLOCK, read_rows
@@ -13,7 +13,7 @@ SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
 
 
 def make_trainer(
-    folder: Path, stories, dropout: float = 0.0, shape: Mapping = {}, reading: Reading = PLAIN, **settings
+    folder: Path, stories, dropout: float = 0.0, shape: Mapping = {}, reading: ReadingOptions = PLAIN, **settings
 ) -> Trainer:
     config = TrainConfig(**{"tokens_per_step": 256, "eval_every": 4, "checkpoint_every": 4, "log_every": 1, **settings})
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE, **shape), seed=config.seed)

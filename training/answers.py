@@ -8,7 +8,7 @@ from model import GPT, Sampling, generate
 from storage.metrics import Row
 
 ACCURACY = "answers/accuracy"
-MEASURED, AT_ONCE, SHOWN = 200, 50, 3  # prompts
+MEASURED, BATCH, SHOWN = 200, 50, 3  # prompts
 
 
 def answer_all(model: GPT, prompts: list[torch.Tensor], most: int, end: int | None) -> list[list[int] | None]:
@@ -29,8 +29,8 @@ def measure_answers(answered: AnsweredPrompts, tokenizer: Tokenizer, seed: int, 
     """
     which = np.random.default_rng(seed).permutation(answered.n)[:MEASURED].tolist()
     right, shown = 0, []
-    for start in range(0, len(which), AT_ONCE):
-        split = [answered.split(i) for i in which[start : start + AT_ONCE]]
+    for start in range(0, len(which), BATCH):
+        split = [answered.split(i) for i in which[start : start + BATCH]]
         prompts = [torch.from_numpy(prompt).to(model.embed.weight.device) for prompt, _ in split]
         try:
             written = answer_all(model, prompts, max(len(answer) for _, answer in split), tokenizer.end)

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from data.stories.tasks import TASKS
 from data.stories.writing import COUNTERFACTUAL_KINDS, GENERALISATION, SPLITS, cases, check_tasks, write
-from data.text.corpora import Reading
+from data.text.corpora import ReadingOptions
 from data.text.files import Piece
 
 __all__ = ["COUNTERFACTUAL_KINDS", "GENERALISATION", "SPLITS", "TASKS", "Stories", "cases", "check_tasks", "write"]
@@ -20,7 +20,7 @@ MOST_STORIES = {"n_train": 100_000_000, "n_val": 1_000_000}  # hours of writing,
 
 
 @dataclass(frozen=True)
-class Stories(Reading):
+class Stories(ReadingOptions):
     """The stories as a corpus: ``n_train`` to train on; ``n_val`` of the *select* split as its validation text.
 
     ``tasks``: the tasks that the stories belong to, by default all.

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 
 from common.errors import InputError
-from data.text.corpora import Files, Reading
+from data.text.corpora import Files, ReadingOptions
 from data.text.download import Progress
 from data.text.files import Counts, Piece, cut_text, read_records, readable, text_in, utf8_length
 from data.text.finding import LINES_SUFFIX, kind
@@ -24,13 +24,18 @@ PROMPT, ANSWER = "{prompt}", "{answer}"
 PADDING = -1  # after the end of the shorter rows of a batch: read, if at all, by nothing that is learned
 
 
+def before_answer(template: str, prompt: str) -> str:
+    """What the model reads before it answers ``prompt``."""
+    return template.removesuffix(ANSWER).rstrip(" ").replace(PROMPT, prompt)
+
+
 class Answered(NamedTuple):
     prompt: str
     answer: str
 
 
 @dataclass(frozen=True)
-class Answers(Reading):
+class Answers(ReadingOptions):
     """Prompts with their answers, of the user's own. ``path``: a .jsonl file, a folder or a glob; ``prompt`` and
     ``answer``: the fields that have the two texts.
 
@@ -62,10 +67,6 @@ class Answers(Reading):
     @property
     def as_files(self) -> Files:
         return Files(self.path, val_path=self.val_path, val_fraction=self.val_fraction)
-
-    def before_answer(self, prompt: str) -> str:
-        """What the model reads before it answers ``prompt``."""
-        return self.template.removesuffix(ANSWER).rstrip(" ").replace(PROMPT, prompt)
 
     @property
     def spaces(self) -> str:
@@ -99,11 +100,14 @@ class Answers(Reading):
             yield from self.read(path)
 
     def total_bytes(self, cache: Path, progress: Progress) -> int:
-        """Of prompts and answers as training reads them."""
+        """Of prompts and answers as training reads them; raises InputError where a split has files, but no record."""
         total = 0
-        for paths in self.as_files.files(cache).values():
+        for split, paths in self.as_files.files(cache).items():
+            before = total
             for prompt, answer in self.read_all(paths):
-                total += utf8_length(self.before_answer(prompt)) + utf8_length(self.spaces + answer)
+                total += utf8_length(before_answer(self.template, prompt)) + utf8_length(self.spaces + answer)
+            if paths and total == before:
+                raise InputError(f"{self.as_files.key_of(split)}: there is no prompt with its answer in it")
             progress("reading", total, None)
         return total
 
@@ -122,7 +126,7 @@ class Answers(Reading):
 
     def documents(self, answered: Answered, counts: Counts) -> Iterator[Piece]:
         """A prompt and its answer as two documents."""
-        for text in (self.before_answer(answered.prompt), self.spaces + answered.answer):
+        for text in (before_answer(self.template, answered.prompt), self.spaces + answered.answer):
             yield from cut_text(text, counts) if text else [Piece("", ends_document=True)]
 
     def order_of(self, prompt: str) -> int:

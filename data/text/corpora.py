@@ -16,7 +16,7 @@ from data.text.finding import find_files
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReadingOptions:
     """How training reads a corpus, whichever it is. ``document_mask``: tokens see their own document alone, in training
     and in validation. ``shuffle_documents``: they stand in another order in every epoch.
     """
@@ -25,7 +25,7 @@ class Reading:
     shuffle_documents: bool = False
 
 
-PLAIN = Reading()
+PLAIN = ReadingOptions()
 
 
 class Corpus(Protocol):
@@ -33,7 +33,7 @@ class Corpus(Protocol):
 
     @property
     def document_mask(self) -> bool:
-        """See ``Reading``, which every corpus is made from."""
+        """See ``ReadingOptions``, which every corpus is made from."""
 
     @property
     def name(self) -> str: ...
@@ -62,7 +62,7 @@ def fraction_to_validate(val_path: str | None, val_fraction: float | None) -> fl
 
 
 @dataclass(frozen=True)
-class Files(Reading):
+class Files(ReadingOptions):
     """Text of the user's own. ``path``: a file, a folder or a glob; ``field``: where .jsonl and .parquet have the text.
 
     The files are read in sorted order. The validation text is what ``val_path`` names, which is then not trained on, or
@@ -102,6 +102,10 @@ class Files(Reading):
             progress(f"data.path: {len(train) - len(kept):,} of these files are those of data.val_path", 0, None)
         return {"train": kept, "val": val}
 
+    def key_of(self, split: str) -> str:
+        """The setting that names the files of a split, as errors have it."""
+        return f"data.path={self.path}" if split == "train" else f"data.val_path={self.val_path}"
+
     def fingerprint(self, cache: Path, progress: Progress) -> dict:
         """Names, sizes and times of the files, as `make` compares them: reading all of them first would be slow."""
         files = {}
@@ -123,8 +127,7 @@ class Files(Reading):
                 total += utf8_length(piece.text)
                 progress("reading", total, None)
             if paths and total == before:
-                key = f"data.path={self.path}" if split == "train" else f"data.val_path={self.val_path}"
-                raise InputError(f"{key}: there is no text in it")
+                raise InputError(f"{self.key_of(split)}: there is no text in it")
             before = total
         return total
 

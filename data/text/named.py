@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from common.errors import InputError
 from data.text.catalog import CATALOG, CorpusName, Source
-from data.text.corpora import Files, Reading
+from data.text.corpora import Files, ReadingOptions
 from data.text.download import Progress, check, fetch_all, silent
 from data.text.files import END, Counts, Piece, cut_document, cut_separated, cut_text, read_text, split_pieces
 from data.text.parquet import measure, read_rows
@@ -22,7 +22,7 @@ UNZIPPED = 10**8  # bytes; enwik8 is these, and no archive is let grow beyond th
 
 
 @dataclass(frozen=True)
-class Named(Reading):
+class Named(ReadingOptions):
     """A corpus of ``data.text.catalog``; ``n_files`` of its files to train on, where it has several."""
 
     name: CorpusName

@@ -16,7 +16,7 @@ import numpy as np
 from common.errors import InputError, NothingFoundError
 from common.visible import visible_text
 from data.text.characters import LARGEST, read_characters
-from data.text.corpora import Reading, fraction_to_validate
+from data.text.corpora import ReadingOptions, fraction_to_validate
 from data.text.download import Progress, silent
 from data.text.tokenizers import ID, IDS, MOST_TOKENS, CharacterTokenizer, IdTokenizer, Tokenizer
 
@@ -39,7 +39,7 @@ class Ids(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TokenFiles(Reading):
+class TokenFiles(ReadingOptions):
     """A corpus of ids. ``path``: a file, raw (.bin) or .npy.
 
     ``names``: a file with a name for every id: one a line, a list or dictionary as .json, or nanoGPT's meta.pkl of

@@ -154,6 +154,20 @@ def test_the_same_text_twice_is_refused(book, tmp_path):
         prepare_mixed(corpora, BYTES, tmp_path / "cache")
 
 
+@pytest.mark.parametrize(
+    "slip", [{"path": "."}, {"val_fraction": 0.02}, {"separator": "night"}, {"val_path": "book.txt"}]
+)
+def test_a_file_of_two_corpora_is_refused_however_it_is_named(book, tmp_path, monkeypatch, slip):
+    monkeypatch.chdir(tmp_path)
+    Path("own.txt").write_text("Other text. " * 100)
+    path = "own.txt" if "val_path" in slip else book.path
+    corpora = corpora_of(book, {"again": FilesPart(**{"path": path, **slip}, share=0.2)})
+    with pytest.raises(
+        InputError, match=r"^mix\.again: \S*book\.txt is in the corpus files, too; leave it out of one of them$"
+    ):
+        prepare_mixed(corpora, BYTES, tmp_path / "cache")
+
+
 def test_errors_of_a_part_name_its_own_keys(book, tmp_path):
     (tmp_path / "data.path.jsonl").write_text('{"body": "text"}\n')
     missing = corpora_of(book, {"letters": FilesPart("data.txt", share=0.2)})

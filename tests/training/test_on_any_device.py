@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from trainers import make_trainer
 
-from data import Reading
+from data import ReadingOptions
 from model import GPT, GPTConfig, Sampling, documents_of, generate
 from training import OptimizerConfig
 
@@ -106,7 +106,7 @@ def test_a_wait_is_seen(wait):
 
 @pytest.mark.parametrize("attention", ["F", "W", "S", "L"])
 def test_nor_does_a_step_in_which_documents_do_not_see_each_other(tmp_path, stories, attention):
-    reading = Reading(document_mask=True)
+    reading = ReadingOptions(document_mask=True)
     watch = watch_step(make_trainer(tmp_path, stories, shape={"attention": attention}, reading=reading))
     assert (watch.waits, watch.double) == ([], [])
 
