@@ -15,11 +15,13 @@ checkpoints counts. nanoGPT has no budget in minutes: some trial iterations righ
 ``max_iters``, ``lr_decay_iters`` and ``warmup_iters`` follow in the proportions of its file. Its CPU configuration is
 evaluated ten times by 20 batches, its GPU one, whose batches take seconds here, once, at the end. Its seed is a
 number in its train.py, which is replaced, in a copy. --ours: our settings; --keep: a file of results, which an
-interrupted race goes on from.
+interrupted race goes on from. Results of another clone or of other settings are not taken from it.
 """
 
 import argparse
+import hashlib
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -179,16 +181,29 @@ def require_the_same_characters(folder: Path, text: bytes, ours: int) -> None:
     assert (folder / "train.bin").stat().st_size // 2 == ours - 1, "the same characters, and after ours an end token"
 
 
-def take_turns(sides: dict[str, Callable[[int], Result]], repeats: int, keep: Path | None, **about: float) -> dict:
+def digest(clone: Path) -> str:
+    """What a clone is known by: the hash of its code."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(clone.rglob("*.py")))).hexdigest()
+
+
+@dataclass(frozen=True)
+class Side:
+    """``run`` takes the repeat; ``what`` is raced: the digest of a clone, or settings of ours."""
+
+    run: Callable[[int], Result]
+    what: str | Sequence[str]
+
+
+def take_turns(sides: dict[str, Side], repeats: int, keep: Path | None, **about: float) -> dict:
     """The results of each side, which race in turns; those that the file ``keep`` has already are not run again."""
     lines = keep.read_text(encoding="utf-8").splitlines() if keep and keep.exists() else []
     known = {line.pop("key"): Result(**line) for line in map(json.loads, lines)}
     results = {name: [] for name in sides}
     for repeat in range(repeats):
-        for name, run in sides.items():
-            key = json.dumps([name, repeat, about])
+        for name, side in sides.items():
+            key = json.dumps([name, side.what, repeat, about])
             if key not in known:
-                known[key] = run(repeat)
+                known[key] = side.run(repeat)
                 if keep:
                     with open(keep, "a", encoding="utf-8") as file:
                         file.write(json.dumps({"key": key} | vars(known[key])) + "\n")
@@ -198,11 +213,11 @@ def take_turns(sides: dict[str, Callable[[int], Result]], repeats: int, keep: Pa
 
 
 def race_to_loss(clone: Path, own: Path, text: bytes, options: argparse.Namespace) -> None:
-    ours = ["experiment=race_cpu"]
+    ours, theirs = ["experiment=race_cpu"], digest(options.nanogpt)
     sides = {
-        "nanoGPT": lambda _: run_readme(clone, False),
-        "nanoGPT, compiled": lambda _: run_readme(clone, True),
-        "Lookback": lambda seed: run_lookback(own, text, ours, seed, "train_seconds", "latest"),
+        "nanoGPT": Side(lambda _: run_readme(clone, False), theirs),
+        "nanoGPT, compiled": Side(lambda _: run_readme(clone, True), theirs),
+        "Lookback": Side(lambda seed: run_lookback(own, text, ours, seed, "train_seconds", "latest"), ours),
     }
     results = take_turns(sides, options.repeats, options.keep)
     print()
@@ -224,12 +239,12 @@ def race_to_loss(clone: Path, own: Path, text: bytes, options: argparse.Namespac
 
 
 def race_for_minutes(clone: Path, own: Path, text: bytes, options: argparse.Namespace) -> None:
-    rows = []
+    rows, theirs = [], digest(options.nanogpt)
     for minutes in options.minutes:
         ours = [*options.ours, "max_steps=null", "max_tokens=null", f"max_minutes={minutes}", "wandb.mode=disabled"]
         sides = {
-            **{name: partial(run_for_minutes, clone, NANOGPT[name], minutes) for name in NANOGPT},
-            "Lookback": lambda seed, ours=ours: run_lookback(own, text, ours, seed, "seconds", "best"),
+            **{name: Side(partial(run_for_minutes, clone, NANOGPT[name], minutes), theirs) for name in NANOGPT},
+            "Lookback": Side(lambda seed, ours=ours: run_lookback(own, text, ours, seed, "seconds", "best"), ours),
         }
         for name, runs in take_turns(sides, options.repeats, options.keep, minutes=minutes).items():
             spent = cell([run.training / 60 for run in runs], 1)
@@ -248,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, help="a file of results, which an interrupted race goes on from")
     options = parser.parse_args(arguments)
     require_at_least(options, {"repeats": 1})
+    for minutes in options.minutes or ():
+        if not 0 < minutes < math.inf:
+            sys.exit(f"--minutes {minutes:g}: must be above 0 and finite")
     if not (options.nanogpt / "train.py").is_file():
         sys.exit(f"--nanogpt {options.nanogpt}: holds no train.py; give the path of a clone of karpathy/nanoGPT")
     with tempfile.TemporaryDirectory() as folder:

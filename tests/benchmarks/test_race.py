@@ -1,6 +1,8 @@
 """The race to nanoGPT as far as it runs without a clone."""
 
-from benchmarks.race import Result, take_turns
+import pytest
+
+from benchmarks.race import Result, Side, digest, main, take_turns
 
 
 def test_an_interrupted_race_goes_on_from_its_file(tmp_path, capsys):
@@ -13,7 +15,7 @@ def test_an_interrupted_race_goes_on_from_its_file(tmp_path, capsys):
 
         return run
 
-    sides = {name: side(name) for name in ("theirs", "ours")}
+    sides = {name: Side(side(name), "one") for name in ("theirs", "ours")}
     keep = tmp_path / "race.jsonl"
     first = take_turns(sides, 1, keep, minutes=5.0)
     again = take_turns(sides, 2, keep, minutes=5.0)
@@ -23,3 +25,21 @@ def test_an_interrupted_race_goes_on_from_its_file(tmp_path, capsys):
     take_turns({"ours": sides["ours"]}, 1, keep, minutes=15.0)
     assert ran[4:] == [("ours", 0)], "other minutes are another race"
     assert "minutes" in capsys.readouterr().out
+    take_turns({"theirs": sides["theirs"], "ours": Side(side("ours"), ["seed=1"])}, 1, keep, minutes=5.0)
+    assert ran[5:] == [("ours", 0)], "other settings are another side"
+
+
+def test_a_clone_is_known_by_its_code(tmp_path):
+    clones = [tmp_path / name for name in ("one", "same", "other")]
+    for clone in clones:
+        (clone / "config").mkdir(parents=True)
+        (clone / "train.py").write_text("import model")
+        (clone / "config" / "train_shakespeare_char.py").write_text(f"dropout = {0.2 if clone.name == 'other' else 0}")
+    one, same, other = map(digest, clones)
+    assert one == same != other
+
+
+@pytest.mark.parametrize("minutes", ["0", "-5", "inf", "nan"])
+def test_minutes_that_are_none_are_refused(tmp_path, minutes):
+    with pytest.raises(SystemExit, match=rf"^--minutes {minutes}: must be above 0 and finite$"):
+        main(["--nanogpt", str(tmp_path), "--minutes", "5", minutes])
