@@ -19,10 +19,8 @@ from pathlib import Path
 from statistics import mean
 
 from common.errors import InputError
-from experiments.runs import SEEDS, Setup, train_seeds
+from experiments.runs import SEEDS, Setup, best_row, train_seeds
 from experiments.tables import Table
-from storage.metrics import best_evaluation, read_rows
-from storage.run import METRICS
 
 SETTINGS = ("data=shakespeare", "tokenizer=bytes", "max_steps=1000", "eval_every=100", "checkpoint_every=100")
 VARIANTS = {
@@ -37,6 +35,8 @@ VARIANTS = {
     **{f"clip_{c}": [f"optimizer.clip={c}"] for c in (0.3, 1)},
     **{f"dropout_{p}": [f"model.dropout={p}"] for p in (0.1, 0.2)},
 }
+for one, other in (("decay_1.6", "ema_0.3"), ("decay_1.6", "last_0.3"), ("dropout_0.1", "ema_0.3")):
+    VARIANTS[f"{one}_{other}"] = [*VARIANTS[one], *VARIANTS[other]]
 DOCUMENTS = {"mask": ["data.document_mask=true"], "shuffle": ["data.shuffle_documents=true"]}  # if there are several
 
 
@@ -46,8 +46,11 @@ def spread(numbers: Sequence[float], sign: str = "") -> str:
 
 
 def rows_of(runs: Mapping[str, Sequence[Path]]) -> list[list[str]]:
-    """One row a variant, the best first; ``runs``: of each variant, in the order of the seeds."""
-    best = {name: [best_evaluation(read_rows(run / METRICS)) for run in own] for name, own in runs.items()}
+    """One row a variant, the best first; ``runs``: of each variant, in the order of the seeds.
+
+    Raises InputError where a run has no finite loss.
+    """
+    best = {name: [best_row(run) for run in own] for name, own in runs.items()}
     losses = {name: [row["val_loss"] for row in own] for name, own in best.items()}
     return [
         [
@@ -71,12 +74,10 @@ def main(arguments: Sequence[str]) -> None:
     names = ["base", *(name for name in options.variants if name != "base")]
     variants = {name: [*options.settings, *(VARIANTS | DOCUMENTS)[name]] for name in names}
     try:
-        runs = train_seeds(variants, Setup(options.folder, options.seeds, options.jobs))
+        rows = rows_of(train_seeds(variants, Setup(options.folder, options.seeds, options.jobs)))
     except InputError as error:
         sys.exit(str(error))
-    print(
-        Table(("variant", "validation loss", "difference to base", "best step of each seed"), rows_of(runs)).markdown()
-    )
+    print(Table(("variant", "validation loss", "difference to base", "best step of each seed"), rows).markdown())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from cli.schema import TrainCommand
 from cli.stored import BUDGETS, CHANGEABLE
 from common.errors import InputError
 from storage import checkpoint
-from storage.metrics import best_evaluation, read_rows
+from storage.metrics import Row, best_evaluation, read_rows
 from storage.run import is_run, read_config
 from training.loop import is_finished
 
@@ -143,12 +143,17 @@ def is_probed(run: Path) -> bool:
     return heads.exists() and heads.stat().st_mtime >= (checkpoint.find(run, "best") / "state.json").stat().st_mtime
 
 
-def best_loss(run: Path) -> float:
-    """The lowest validation loss of a run, in nats; raises InputError where it has none."""
+def best_row(run: Path) -> Row:
+    """The evaluation of a run with the lowest validation loss; raises InputError where none has a finite one."""
     best = best_evaluation(read_rows(run / "metrics.jsonl"))
     if best is None:
-        raise InputError(f"{run}: was not evaluated while it was trained")
-    return best["val_loss"]
+        raise InputError(f"{run}: was not evaluated while it was trained, or its loss was never finite")
+    return best
+
+
+def best_loss(run: Path) -> float:
+    """The lowest validation loss of a run, in nats; raises InputError where it has none."""
+    return best_row(run)["val_loss"]
 
 
 def execute(what: str, command: Sequence[str]) -> None:
