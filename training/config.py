@@ -7,6 +7,7 @@ from typing import Literal
 from model.config import require_count
 
 DEFAULT_MAX_STEPS = 2_500
+AVERAGE_FRACTION = 0.3
 MAX_RATE = 1e6  # beyond, float32 overflows within a few steps
 MAX_TOKENS_PER_STEP = 1 << 27  # as many as the largest published runs, and a gigabyte of token ids
 
@@ -24,7 +25,8 @@ class OptimizerConfig:
     ``muon``: Muon for the matrices inside blocks, AdamW for embeddings, head, gains and biases. ``adamw``: AdamW for
     everything. Weight decay acts on matrices only, and with Muon only where it points the same way as the update.
     ``clip``: the largest norm of all gradients together; None: any. ``average``: which mean of the weights over steps
-    is evaluated and kept, see ``training.average``; None: none, the weights themselves are.
+    is evaluated and kept, see ``training.average``; None: none, the weights themselves are. A setting without effect
+    is refused.
     """
 
     name: Literal["muon", "adamw"] = "muon"
@@ -37,7 +39,7 @@ class OptimizerConfig:
     weight_decay_schedule: Literal["constant", "cosine"] = "constant"
     clip: float | None = None
     average: Literal["ema", "last"] | None = None
-    average_fraction: float = 0.3
+    average_fraction: float = AVERAGE_FRACTION
     warmup_fraction: float = 0.0
     decay_fraction: float = 0.3
 
@@ -52,10 +54,20 @@ class OptimizerConfig:
                 f"weight_decay={self.weight_decay}: must be at least 0 and at most 1 / matrix_lr, "
                 f"{1 / self.matrix_lr:g}; a step would turn weights around"
             )
+        if self.weight_decay_schedule == "cosine" and not self.weight_decay:
+            raise ValueError(
+                "weight_decay_schedule=cosine: has no effect with optimizer.weight_decay=0; give "
+                "optimizer.weight_decay=0.1, or leave the schedule out"
+            )
         if self.clip is not None:
             require_positive("clip", self.clip)
         if not 0 < self.average_fraction <= 1:
             raise ValueError(f"average_fraction={self.average_fraction}: must be above 0 and at most 1")
+        if self.average is None and self.average_fraction != AVERAGE_FRACTION:
+            raise ValueError(
+                f"average_fraction={self.average_fraction}: has no effect without a mean of the weights; give "
+                "optimizer.average=ema or last, or leave the fraction out"
+            )
         warmup, decay = self.warmup_fraction, self.decay_fraction
         if not (warmup >= 0 and decay >= 0 and warmup + decay <= 1):
             raise ValueError(
@@ -96,6 +108,11 @@ class TrainConfig:
             object.__setattr__(self, "max_steps", DEFAULT_MAX_STEPS)
         if self.max_minutes is not None:
             require_positive("max_minutes", self.max_minutes)
+        if self.patience is not None and self.optimizer.average == "last":
+            raise ValueError(
+                f"patience={self.patience}: may end the run before optimizer.average=last takes any mean; give "
+                "patience=null, or optimizer.average=ema"
+            )
         counts = ("max_tokens", "micro_batch", "eval_every", "checkpoint_every", "log_every", "patience")
         for name in ("max_steps", "snapshots", "probe_every", "seed", *counts):
             if vars(self)[name] is not None:

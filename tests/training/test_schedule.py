@@ -41,7 +41,7 @@ def test_the_rate_warms_up_stays_and_falls_to_zero():
 
 def test_weight_decay_stays_or_falls_to_zero_as_a_cosine():
     for schedule, expected in (("constant", [1, 1, 1, 1]), ("cosine", [1, 0.75, 0.5, 0])):
-        config = OptimizerConfig(weight_decay_schedule=schedule)
+        config = OptimizerConfig(weight_decay=0.1, weight_decay_schedule=schedule)
         assert [weight_decay_scale(config, fraction) for fraction in (0, 1 / 3, 1 / 2, 1)] == pytest.approx(expected)
 
 
@@ -62,3 +62,16 @@ def test_budgets_must_be_positive(wrong):
 def test_impossible_schedules_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         OptimizerConfig(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"weight_decay_schedule": "cosine"}, {"average_fraction": 0.1}])
+def test_a_setting_of_the_optimizer_without_effect_is_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=rf"^{name}=.*: has no effect with.*; give optimizer\..* leave the .* out$"):
+        OptimizerConfig(**wrong)
+
+
+def test_patience_could_end_a_run_before_its_mean_of_the_last_weights_begins():
+    with pytest.raises(ValueError, match=r"^patience=3: .*; give patience=null, or optimizer.average=ema$"):
+        TrainConfig(patience=3, optimizer=OptimizerConfig(average="last"))
+    TrainConfig(patience=3, optimizer=OptimizerConfig(average="ema"))
