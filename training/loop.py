@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from data import PLAIN, AnsweredPrompts, Dataset, ReadingOptions
+from data import PLAIN, AnsweredPrompts, Dataset, Reading
 from data.text.batches import batches_of
 from model import GPT, documents_of
 from model.loss import count_targets, inputs_and_targets
@@ -34,7 +34,7 @@ from training.world import ALONE, World
 
 BAD_STEPS_IN_A_ROW = 5
 CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
-LATEST = "latest"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
+WEIGHTS = "weights"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
 LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
@@ -60,7 +60,7 @@ class Trainer:
         last_evaluations: Sequence[Evaluation] = (),
         probes: Sequence[Evaluation] = (),
         world: World = ALONE,
-        reading: ReadingOptions = PLAIN,
+        reading: Reading = PLAIN,
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run = config, model, dataset, run
@@ -296,8 +296,7 @@ class Trainer:
         if self.train_seconds > before:
             rate = (self.tokens - tokens) / (self.train_seconds - before)
             row["tokens_per_second"] = round(rate)
-            # Of answers, ``tokens`` counts what is learned, and the device computes the prompts, too.
-            if self.peak_flops and not isinstance(self.dataset.train, AnsweredPrompts):
+            if self.peak_flops:
                 row["mfu"] = rate * self.model.flops_per_token() / (self.peak_flops * self.world.size)
         return row
 
@@ -328,7 +327,7 @@ class Trainer:
         if self.world.first:
             tensors = self.optimizers.state_tensors()
             if self.average:  # ``parameters`` are the means, and training goes on from these
-                tensors |= {f"{name}/{LATEST}": tensor for name, tensor in get_parameters(self.model).items()}
+                tensors |= {f"{name}/{WEIGHTS}": tensor for name, tensor in get_parameters(self.model).items()}
             checkpoint.save(self.run, parameters, tensors, self.state())
         self.saved_step = self.step
 
@@ -342,8 +341,7 @@ class Trainer:
             )
         set_parameters(self.evaluated, parameters)
         if self.average:
-            latest = {name: tensors.pop(f"{name}/{LATEST}") for name in parameters}
-            set_parameters(self.model, latest)
+            set_parameters(self.model, {name: tensors.pop(f"{name}/{WEIGHTS}") for name in parameters})
             self.average.steps = state["averaged_steps"]
         self.optimizers.load_state_tensors(tensors)
         self.loader.load_state(state["batches"])
@@ -364,13 +362,7 @@ class Trainer:
 
 
 def end_token(dataset: Dataset, key: str) -> int:
-    """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind,
-    or are prompts with answers.
-    """
-    if isinstance(dataset.train, AnsweredPrompts):
-        raise InputError(
-            f"data.{key}=true: with data=answers no prompt sees another, and every epoch has a new order; leave it out"
-        )
+    """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind."""
     if dataset.tokenizer.end is None:
         raise InputError(
             f"data.{key}=true: these tokens have no end token between documents; leave it out, or give data.end, which "
