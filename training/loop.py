@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from data import PLAIN, AnsweredPrompts, Dataset, Reading
+from data import PLAIN, AnsweredPrompts, Dataset, ReadingOptions
 from data.text.batches import batches_of
 from model import GPT, documents_of
 from model.loss import count_targets, inputs_and_targets
@@ -60,7 +60,7 @@ class Trainer:
         last_evaluations: Sequence[Evaluation] = (),
         probes: Sequence[Evaluation] = (),
         world: World = ALONE,
-        reading: Reading = PLAIN,
+        reading: ReadingOptions = PLAIN,
     ) -> None:
         dataset.require(model.config.block_size)
         self.config, self.model, self.dataset, self.run = config, model, dataset, run
@@ -296,7 +296,8 @@ class Trainer:
         if self.train_seconds > before:
             rate = (self.tokens - tokens) / (self.train_seconds - before)
             row["tokens_per_second"] = round(rate)
-            if self.peak_flops:
+            # Of answers, ``tokens`` counts what is learned, and the device computes the prompts, too.
+            if self.peak_flops and not isinstance(self.dataset.train, AnsweredPrompts):
                 row["mfu"] = rate * self.model.flops_per_token() / (self.peak_flops * self.world.size)
         return row
 
@@ -362,7 +363,13 @@ class Trainer:
 
 
 def end_token(dataset: Dataset, key: str) -> int:
-    """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind."""
+    """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind,
+    or are prompts with answers.
+    """
+    if isinstance(dataset.train, AnsweredPrompts):
+        raise InputError(
+            f"data.{key}=true: with data=answers no prompt sees another, and every epoch has a new order; leave it out"
+        )
     if dataset.tokenizer.end is None:
         raise InputError(
             f"data.{key}=true: these tokens have no end token between documents; leave it out, or give data.end, which "

@@ -10,9 +10,11 @@ from tolerance import TRAINED, additions, assert_near
 from torch.nn import functional as F
 from trainers import SHAPE, make_trainer, new_run, rows_without_clock
 
-from data import Answers, TokenizerConfig, prepare
+from common.errors import InputError
+from data import Answers, ReadingOptions, TokenizerConfig, prepare
 from model import GPT, GPTConfig
 from model.loss import inputs_and_targets
+from storage.metrics import read_rows
 from training.answers import ACCURACY, measure_answers
 from training.evaluation import validation_loss
 
@@ -76,6 +78,20 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, answers):
     assert all(map(torch.equal, straight.model.parameters(), resumed.model.parameters()))
     assert rows_without_clock(tmp_path / "straight") == rows_without_clock(tmp_path / "stopped")
     assert straight.tokens == resumed.tokens < 12 * 256, "answers are counted, not prompts and padding"
+
+
+def test_the_use_of_the_device_is_not_counted_from_learned_tokens_alone(tmp_path, answers):
+    trainer = new_run(tmp_path, answers, max_steps=1)
+    trainer.peak_flops = 1e12
+    trainer.train()
+    (row,) = [row for row in read_rows(trainer.run / "metrics.jsonl") if "tokens_per_second" in row]
+    assert "mfu" not in row
+
+
+@pytest.mark.parametrize("key", ["document_mask", "shuffle_documents"])
+def test_what_answers_have_anyway_is_refused(tmp_path, answers, key):
+    with pytest.raises(InputError, match=rf"^data\.{key}=true: with data=answers no prompt sees another"):
+        make_trainer(tmp_path, answers, reading=ReadingOptions(**{key: True}))
 
 
 def test_micro_batches_have_the_gradient_of_the_whole_batch(tmp_path, answers, monkeypatch):

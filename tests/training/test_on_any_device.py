@@ -1,15 +1,29 @@
 """What a step may not do, so that it is fast on a GPU and right on a Mac: seen on a CPU, where all operations are."""
 
+from contextlib import ExitStack
+from unittest.mock import patch
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from trainers import make_trainer
 
-from data import Reading
+from data import ReadingOptions
 from model import GPT, GPTConfig, Sampling, documents_of, generate
 from training import OptimizerConfig
 
-WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "unique_dim"}
+WAITS = {
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "equal",
+    "is_nonzero",
+    "_unique2",
+    "unique_dim",
+    "repeat_interleave",
+}
+BY_MASK = {"index", "index_put", "index_put_"}  # how many a mask chooses is known on the device alone
+TO_HOST = ("tolist", "cpu", "numpy", "item")  # of a tensor on a CPU, no operations
 TYPES = ["F", "W", "S", "L", "FR"]
 
 
@@ -18,21 +32,40 @@ class Watch(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waits, self.double = [], []
+        self.waits, self.double, self.patches = [], [], ExitStack()
+
+    def __enter__(self):
+        for name in TO_HOST:
+            self.patches.enter_context(patch.object(torch.Tensor, name, self.noted(name)))
+        return super().__enter__()
+
+    def __exit__(self, *error) -> None:
+        super().__exit__(*error)
+        self.patches.close()
+
+    def noted(self, name: str):
+        method = getattr(torch.Tensor, name)
+
+        def noted(tensor, *arguments, **keywords):
+            self.waits.append(name)
+            return method(tensor, *arguments, **keywords)
+
+        return noted
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
         result, name = function(*arguments, **(keywords or {})), function.overloadpacket.__name__
-        if name in WAITS:
+        by_mask = name in BY_MASK and any(index is not None and index.dtype == torch.bool for index in arguments[1])
+        if name in WAITS or by_mask:
             self.waits.append(name)
-        found = result if isinstance(result, (tuple, list)) else [result]
-        if any(torch.is_tensor(one) and one.dtype == torch.float64 for one in found):
+        results = result if isinstance(result, (tuple, list)) else [result]
+        if any(torch.is_tensor(one) and one.dtype == torch.float64 for one in results):
             self.double.append(name)
         return result
 
 
-def watch_step(trainer, device_decides: bool = True) -> Watch:
+def watch_step(trainer) -> Watch:
     """A step as a CUDA device is given it: the device decides by itself whether it counts."""
-    trainer.optimizers.device_decides = device_decides
+    trainer.optimizers.device_decides = True
     trainer.train_step()
     with Watch() as watch:
         trainer.train_step()
@@ -50,14 +83,30 @@ def test_a_step_never_waits_for_the_device_nor_makes_float64(tmp_path, stories, 
     assert watch.double == []
 
 
-def test_a_wait_would_be_seen(tmp_path, stories):
-    """On a CPU the host asks whether the loss is finite."""
-    assert "_local_scalar_dense" in watch_step(make_trainer(tmp_path, stories), device_decides=False).waits
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: x.tolist(),
+        lambda x: x.cpu(),
+        lambda x: x.sum().item(),
+        lambda x: bool(x.all()),
+        lambda x: x[x > 2],
+        lambda x: x.masked_select(x > 2),
+        lambda x: x.__setitem__(x > 2, 0),
+        lambda x: x.nonzero(),
+        lambda x: x.repeat_interleave(x),
+        lambda x: x.unique(),
+    ],
+)
+def test_a_wait_is_seen(wait):
+    with Watch() as watch:
+        wait(torch.arange(5))
+    assert watch.waits
 
 
 @pytest.mark.parametrize("attention", ["F", "W", "S", "L"])
 def test_nor_does_a_step_in_which_documents_do_not_see_each_other(tmp_path, stories, attention):
-    reading = Reading(document_mask=True)
+    reading = ReadingOptions(document_mask=True)
     watch = watch_step(make_trainer(tmp_path, stories, shape={"attention": attention}, reading=reading))
     assert (watch.waits, watch.double) == ([], [])
 

@@ -11,13 +11,13 @@ from tolerance import TRAINED
 from trainers import make_trainer, new_run, rows_without_clock
 
 from common.errors import InputError
-from data import Reading
+from data import ReadingOptions
 from data.text.shards import Tokens
 from data.text.tokenizers import CharacterTokenizer
 from training.samples import write_sample
 
-MASKED = Reading(document_mask=True)
-BOTH = Reading(document_mask=True, shuffle_documents=True)
+MASKED = ReadingOptions(document_mask=True)
+BOTH = ReadingOptions(document_mask=True, shuffle_documents=True)
 
 
 def loss_alone(model, ids, end: int) -> float:
@@ -72,4 +72,4 @@ def test_a_sample_of_one_document_ends_where_it_does():
 def test_documents_without_an_end_token_are_refused(tmp_path, stories, key):
     characters = CharacterTokenizer([chr(i) for i in range(48, 48 + stories.tokenizer.vocab_size)])
     with pytest.raises(InputError, match=rf"^data\.{key}=true: these tokens have no end token"):
-        make_trainer(tmp_path, replace(stories, tokenizer=characters), reading=Reading(**{key: True}))
+        make_trainer(tmp_path, replace(stories, tokenizer=characters), reading=ReadingOptions(**{key: True}))
