@@ -124,8 +124,8 @@ def test_printing_where_stdout_is_closed_is_no_reason_to_fail(tmp_path, argument
     ("arguments", "message"),
     [
         (("nowhere.txt",), "error: TEXT=nowhere.txt: there is no such file or folder"),
-        (("a.txt", "--window", "-3"), "error: --window -3: must be at least 1"),
-        (("a.txt", "--most", "0"), "error: --most 0: must be at least 1"),
+        (("a.txt", "--window", "-3"), "error: argument --window: -3: must be a whole number, at least 1"),
+        (("a.txt", "--most", "0"), "error: argument --most: 0: must be a whole number, at least 1"),
     ],
 )
 def test_what_cannot_be_mined_is_one_line(tmp_path, arguments, message):
