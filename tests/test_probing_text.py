@@ -160,7 +160,8 @@ def test_a_configuration_whose_tokenizer_is_damaged_is_named(script, text_run, c
     config = Path("run/config.yaml")
     config.write_text(config.read_text().replace("kind: bpe", "kind: letters"))
     script("probe", "run=run", "tasks=[cue]", "n_cases=20")
-    assert "its config.yaml is damaged: tokenizer: Input should be 'bytes', 'bpe', 'gpt2', 'characters' or" in capsys.readouterr().out
+    damaged = "its config.yaml is damaged: tokenizer: Input should be 'bytes', 'bpe', 'gpt2', 'characters' or"
+    assert damaged in capsys.readouterr().out
 
 
 def test_a_model_without_heads_is_refused_in_one_line(script, error_of):
