@@ -203,14 +203,14 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     which of FITTED are others, and train.py reads the rest.
     """
     name = values["init_from"]
-    setters = single_keys(overrides, values)
+    setters, set_to = single_keys(overrides, values), dict(leaves(values))
     if values["max_steps"] == 0 and not any(key.partition(".")[0] in ("data", MIX) for key in setters):
         values = values | {"weights_alone": True}
     for key, override in setters.items():
-        of_ids = key in BROUGHT and override.startswith(f"{key}=")
+        of_ids = key in BROUGHT and set_to[key] is not None
         if (key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED) or of_ids:
             raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
-    given = {key.partition(".")[2]: value for key, value in leaves(values) if key in FITTED and key in setters}
+    given = {key.partition(".")[2]: value for key, value in set_to.items() if key in FITTED and key in setters}
     if name.startswith(SCHEMES):
         return values | {"init_changes": given}
     if not (Path(name) / CONFIG).is_file():

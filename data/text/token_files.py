@@ -18,12 +18,14 @@ from common.visible import visible_text
 from data.text.characters import LARGEST, read_characters
 from data.text.corpora import ReadingOptions, fraction_to_validate
 from data.text.download import Progress, silent
-from data.text.tokenizers import ID, IDS, MOST_TOKENS, CharacterTokenizer, IdTokenizer, Tokenizer
+from data.text.tokenizers import ID, IDS, MOST_IDS, CharacterTokenizer, IdTokenizer, Tokenizer
 
 RAW, NPY = ".bin", ".npy"
 RAW_TYPES = {"uint16": "<u2", "uint32": "<u4"}
 CHUNK = 1 << 22  # ids that are looked over together
 SOME = 1 << 16  # ids that show whether they were written with more bytes each
+FEW = 64  # ids of which every second one is small by chance
+UPPER = MOST_IDS >> 16  # above the upper half of any id of 4 bytes
 Raw = Literal["uint16", "uint32"]
 
 
@@ -59,10 +61,10 @@ class TokenFiles(ReadingOptions):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "val_fraction", fraction_to_validate(self.val_path, self.val_fraction))
-        if self.vocab_size is not None and not 2 <= self.vocab_size <= MOST_TOKENS:
-            raise ValueError(f"vocab_size={self.vocab_size}: must be 2 to {MOST_TOKENS:,}")
-        if self.end is not None and not 0 <= self.end < MOST_TOKENS:
-            raise ValueError(f"end={self.end}: must be an id, 0 to {MOST_TOKENS - 1:,}")
+        if self.vocab_size is not None and not 2 <= self.vocab_size <= MOST_IDS:
+            raise ValueError(f"vocab_size={self.vocab_size}: must be 2 to {MOST_IDS:,}")
+        if self.end is not None and not 0 <= self.end < MOST_IDS:
+            raise ValueError(f"end={self.end}: must be an id, 0 to {MOST_IDS - 1:,}")
 
     def read(self, progress: Progress = silent) -> dict[str, Ids]:
         """The ids of "train" and of "val". Raises InputError for what is no file of ids, and for an end token that is
@@ -96,10 +98,10 @@ class TokenFiles(ReadingOptions):
         """The tokens of ids up to ``largest``; raises InputError where they have more, or fewer, names than ids."""
         if self.names is None:
             n = self.vocab_size or max(largest, self.end or 0) + 1
-            if n > MOST_TOKENS:
+            if n > MOST_IDS:
                 raise InputError(
                     f"data.path={self.path}: its largest id is {largest:,}, and a vocabulary has at most "
-                    f"{MOST_TOKENS:,} ids; was the file written as another type (data.dtype)?"
+                    f"{MOST_IDS:,} ids; was the file written as another type (data.dtype)?"
                 )
             names = [str(i) for i in range(n)]
         else:
@@ -150,21 +152,35 @@ def open_ids(path: str, key: str, dtype: Raw | None = None) -> np.ndarray:
 
 def open_raw(path: str, key: str, dtype: Raw | None) -> np.ndarray:
     size, read_as = os.path.getsize(path), np.dtype(RAW_TYPES[dtype or "uint16"])
+    own_key = key != "text_file"  # which has no data.dtype of its own
     if not size:
         raise InputError(f"{key}={path}: is empty")
     if size % read_as.itemsize:
         raise InputError(
             f"{key}={path}: has {size:,} bytes, which are no whole number of ids of {read_as.itemsize} bytes "
-            f"({dtype or 'uint16'}); copy it again, or give data.dtype"
+            f"({dtype or 'uint16'}); copy it again, or {'give data.dtype' if own_key else 'save its ids as .npy'}"
         )
     ids = np.memmap(path, dtype=read_as, mode="r")
-    some = ids[:SOME]
-    if dtype is None and len(ids) > 3 and some.any() and not some[1::2].any():
+    if dtype is None and (largest := largest_upper_half(ids[:SOME])) is not None:
+        remedy = "give data.dtype=uint32, or data.dtype=uint16 if it is right" if own_key else "save its ids as .npy"
         raise InputError(
-            f"{key}={path}: every second id is 0, as where ids of 4 bytes are read as uint16; give data.dtype=uint32, "
-            "or data.dtype=uint16 if it is right"
+            f"{key}={path}: every second id is {f'at most {largest}' if largest else 0}, as where ids of 4 bytes are "
+            f"read as uint16; {remedy}"
         )
     return ids
+
+
+def largest_upper_half(ids: np.ndarray) -> int | None:
+    """The largest of every second one of ``ids`` [n], uint16, where these are small and the others are not, as the
+    halves of ids of 4 bytes are; None where they may be ids of 2 bytes.
+
+    Where half of the ids of a file of 2 bytes are small, all of every second one are with a probability of 2^-(n/2).
+    """
+    if len(ids) < 4 or not ids.any():
+        return None
+    lower, largest = ids[::2], int(ids[1::2].max())
+    clear = len(ids) >= FEW and largest < UPPER <= np.median(lower)
+    return largest if not largest or clear else None
 
 
 def open_npy(path: str, key: str) -> np.ndarray:

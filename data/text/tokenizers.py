@@ -31,7 +31,7 @@ from data.text.files import END, LONE_SURROGATE
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 BYTE_PATTERN = r"[\s\S]"
 N_BYTES = 256
-MOST_TOKENS = 1 << 20  # four times the largest vocabularies in use
+MOST_IDS = 1 << 20  # of a vocabulary: four times the largest in use
 GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/encoder.json"
 GPT2_VOCABULARY = WebFile(
     GPT2_URL,
@@ -43,6 +43,7 @@ GPT2_VOCABULARY = WebFile(
 Kind = Literal["bytes", "bpe", "gpt2", "characters", "ids"]
 IDS = "ids"  # the kind of tokens that stand for no text
 ID = re.compile("[0-9]{1,7}")
+NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")  # a name that an id might be meant for
 CHARACTERS = "characters"  # the kind of tokens that a model of nanoGPT may have
 
 
@@ -56,8 +57,8 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         if self.kind == "bpe" and self.vocab_size <= N_BYTES:
             raise ValueError(f"vocab_size={self.vocab_size}: must be above {N_BYTES}, one for every byte and the end")
-        if self.vocab_size > MOST_TOKENS:
-            raise ValueError(f"vocab_size={self.vocab_size}: must be at most {MOST_TOKENS:,}")
+        if self.vocab_size > MOST_IDS:
+            raise ValueError(f"vocab_size={self.vocab_size}: must be at most {MOST_IDS:,}")
 
 
 class Tokenizer:
@@ -172,8 +173,9 @@ class Tokenizer:
 class IdTokenizer(Tokenizer):
     """Tokens that stand for no text, such as moves or notes, by ``names``; a number: so many, named 0, 1, 2, ...
 
-    Text is names with one space between them, or ids, where none of these is a name; ``end``, a name: the token that
-    every sequence begins with, if any does. Names that have spaces themselves can be shown, and ids alone be read.
+    Text is names with one space between them, or ids, where names are the ids or none looks like a number; ``end``, a
+    name: the token that every sequence begins with, if any does. Names that have spaces themselves can be shown, and
+    ids alone be read.
     """
 
     def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
@@ -195,17 +197,23 @@ class IdTokenizer(Tokenizer):
         self.pieces = [b"" if name == end else f" {name}".encode() for name in self.names]
         self.lengths = np.array([len(piece) for piece in self.pieces])
         self.id_of = {name: i for i, name in enumerate(self.names) if name != end}
+        self.spaced = next((name for name in self.id_of if " " in name), None)
+        self.reads_ids = (
+            self.spaced is not None
+            or all(name == str(i) for name, i in self.id_of.items())
+            or not any(map(NUMBER.fullmatch, self.id_of))
+        )
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of names with one space between them, or of ids, int64 [n]; raises InputError for what is neither."""
         names = text.removeprefix(self.start).split(" ") if text else []
-        if not any(name in self.id_of for name in names) and all(map(ID.fullmatch, names)):
+        if self.reads_ids and all(map(ID.fullmatch, names)):
             ids = np.array(names, dtype=np.int64)
             if (ids < self.vocab_size).all():
                 return ids
-        if spaced := [name for name in self.names if " " in name]:
+        if self.spaced is not None:
             raise InputError(
-                f"the name {spaced[0]!r} of a token has a space, so that text cannot be cut into names; give ids"
+                f"the name {self.spaced!r} of a token has a space, so that text cannot be cut into names; give ids"
             )
         if unknown := [name for name in names if name not in self.id_of]:
             some = ", ".join([*self.id_of][:3])

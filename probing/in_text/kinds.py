@@ -122,13 +122,13 @@ def token_kinds(tokens: np.ndarray, tokenizer: Tokenizer, language: Language | N
 
 def kinds_of_ids(ids: list[int], ends: list[bool]) -> list[int]:
     """The kind of tokens 1 .. T of a window, of KIND_CODES, where tokens stand for no text."""
-    tokens, pairs, found = {ids[0]}, set(), []
+    tokens, pairs, kinds = {ids[0]}, set(), []
     for pair, end in zip(pairwise(ids), ends[1:], strict=True):
         again = "pair_again" if pair in pairs else "token_again" if pair[1] in tokens else "new_token"
-        found.append(KIND_CODES["end_token" if end else again])
+        kinds.append(KIND_CODES["end_token" if end else again])
         pairs.add(pair)
         tokens.add(pair[1])
-    return found
+    return kinds
 
 
 @cache

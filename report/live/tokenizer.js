@@ -95,6 +95,16 @@ function mergePairs(word, ids) {
   return parts;
 }
 
+/** Whether ids can be typed: where the names, each after a space, are the ids or none looks like a number. */
+function readsIds(names, end) {
+  const others = names.filter((_, id) => id !== end);
+  return (
+    names.some((name) => name.includes(" ", 1)) ||
+    names.every((name, id) => id === end || name === ` ${id}`) ||
+    !others.some((name) => /^ [-+]?[0-9]+(\.[0-9]+)?$/.test(name))
+  );
+}
+
 /** Bytes by id; `end` separates documents and has none; null: there is no such token. */
 class Tokenizer {
   /** As report/live_model.py writes it. */
@@ -108,6 +118,7 @@ class Tokenizer {
     this.known = new Map(); // ids by word
     this.shown = this.pieces.map((piece, id) => (id === end ? END : visible(piece)));
     this.byShown = new Map(this.shown.map((text, id) => [text, id]).filter(([text, id]) => text !== toText(this.pieces[id])));
+    this.readsIds = kind === "ids" && readsIds(raw, end);
     this.inside = Uint8Array.from(this.pieces, ([first]) => first >= 0x80 || isLetter(first)); // 1: may stand inside a word
   }
 
@@ -121,11 +132,10 @@ class Tokenizer {
     return ids;
   }
 
-  /** Ids of names, each after a space; of ids, where none of them is a name. */
+  /** Ids of names, each after a space, or of ids. */
   encodeNames(names) {
     const ids = names.map((name) => (/^ [0-9]{1,7}$/.test(name) ? +name : Infinity));
-    const named = names.some((name) => this.ids.has(binary(utf8.encode(name))));
-    return !named && ids.every((id) => id < this.pieces.length) ? ids : names.map((name) => this.idOf(name));
+    return this.readsIds && ids.every((id) => id < this.pieces.length) ? ids : names.map((name) => this.idOf(name));
   }
 
   /** The id of the token of this text; throws where there is none. */

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from test_commands import refusal, train
 
 import cli
 import huggingface
+from cli.composing import FOLDER
 from cli.schema import TrainCommand
 from cli.stored import decide
 from common.atomic import waiting_path
@@ -141,6 +143,22 @@ def test_a_path_is_the_stored_one_however_it_is_spelled(tmp_path, monkeypatch, n
     stored = train("run=run", "resume=true")
     assert train("run=run", "resume=true", f"init_from={name}", "data.path=./b") == stored
     assert "init_from" in refusal("train", TrainCommand, "run=run", "resume=true", "init_from=b")
+
+
+@pytest.mark.parametrize("setting", ["names: moves.txt", "end: 0", "vocab_size: 9"])
+def test_what_is_brought_along_is_no_other_through_an_experiment(tmp_path, monkeypatch, setting):
+    shutil.copytree(FOLDER, tmp_path / "configs")
+    monkeypatch.setattr("cli.composing.FOLDER", tmp_path / "configs")
+    experiment = "# @package _global_\ndefaults:\n  - override /data: tokens\ndata:\n  path: moves.bin\n"
+    (tmp_path / "configs" / "experiment" / "plain.yaml").write_text(experiment)
+    (tmp_path / "configs" / "experiment" / "moves.yaml").write_text(f"{experiment}  {setting}\n")
+    plain = train("init_from=hf:theirs", "experiment=plain")
+    assert plain.data.path == "moves.bin"
+    assert "experiment=moves: init_from=hf:theirs brings its model and tokenizer along" in refusal(
+        "train", TrainCommand, "init_from=hf:theirs", "experiment=moves"
+    )
+    null = f"data.{setting.partition(':')[0]}=null"
+    assert train("init_from=hf:theirs", "experiment=moves", null).data == plain.data
 
 
 def test_auto_needs_a_name_and_contradicts_overwriting():

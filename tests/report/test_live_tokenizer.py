@@ -173,9 +173,12 @@ def test_a_document_begins_with_the_end_token_and_its_start(page, start):
     [
         (IdTokenizer(["e4", "e5", "start", "Nf3"], end="start"), ["e4 Nf3", " e5", "", "e5 e5 e4", "3 0 2"], "d4"),
         (IdTokenizer(12), ["3 11 0"], "12"),
+        (IdTokenizer([*map(str, range(12))], end="0"), ["0 5 7", "5 0 7"], "12"),
+        (IdTokenizer([*map(str, range(21, 109))]), ["21 108"], "5"),
+        (IdTokenizer(["to move", "5", "e4"]), ["1 0"], "3"),
         (CharacterTokenizer(["b", "é", " ", "\n"]), ["b é\n", " b", ""], "c"),
     ],
-    ids=["names", "numbers", "characters"],
+    ids=["names", "numbers", "end_is_a_number", "other_numbers", "spaces", "characters"],
 )
 def test_names_and_characters_are_read_as_in_python(page, tokenizer, texts, unknown):
     give(page, tokenizer)

@@ -13,7 +13,7 @@ from trainers import make_trainer, new_run, rows_without_clock
 from common.errors import InputError
 from data import ReadingOptions
 from data.text.shards import Tokens
-from data.text.tokenizers import CharacterTokenizer
+from data.text.tokenizers import CharacterTokenizer, IdTokenizer
 from training.samples import write_sample
 
 MASKED = ReadingOptions(document_mask=True)
@@ -70,6 +70,11 @@ def test_a_sample_of_one_document_ends_where_it_does():
 
 @pytest.mark.parametrize("key", ["document_mask", "shuffle_documents"])
 def test_documents_without_an_end_token_are_refused(tmp_path, stories, key):
-    characters = CharacterTokenizer([chr(i) for i in range(48, 48 + stories.tokenizer.vocab_size)])
-    with pytest.raises(InputError, match=rf"^data\.{key}=true: these tokens have no end token"):
-        make_trainer(tmp_path, replace(stories, tokenizer=characters), reading=ReadingOptions(**{key: True}))
+    size = stories.tokenizer.vocab_size
+    characters, ids = CharacterTokenizer([chr(i) for i in range(48, 48 + size)]), IdTokenizer(size)
+    for tokenizer, instead in ((characters, ""), (ids, ", or give data.end, in a run without init_from")):
+        with pytest.raises(InputError) as refusal:
+            make_trainer(tmp_path, replace(stories, tokenizer=tokenizer), reading=ReadingOptions(**{key: True}))
+        assert str(refusal.value) == (
+            f"data.{key}=true: these tokens have no end token between documents; leave it out{instead}"
+        )

@@ -49,12 +49,27 @@ def test_what_is_no_name_and_what_cannot_be_cut_into_names_is_refused():
     )
 
 
-def test_ids_are_read_where_none_of_them_is_a_name():
+def test_ids_are_read_where_no_name_is_a_number():
     assert MOVES.encode("2 0 3").tolist() == [2, 0, 3]
     assert IdTokenizer(["to move", "e4"]).encode("1 0").tolist() == [1, 0]
     assert IdTokenizer(["2", "1", "0"]).encode("0 2").tolist() == [2, 0]
     for text in ("4", "2 e4 0", "-1", "²", "9" * 30):
         assert "is no name of a token" in refusal(MOVES.encode, text)
+
+
+def test_names_that_are_the_ids_are_read_as_ids_the_end_token_too():
+    numbers = IdTokenizer([*map(str, range(12))], end="0")
+    assert numbers.encode("0 5 7").tolist() == [0, 5, 7]
+    assert numbers.encode("5 0 7").tolist() == [5, 0, 7]
+    assert IdTokenizer(["0", "1", "end"], end="end").encode("1 2 0").tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("names", [[*map(str, range(21, 109))], ["a", "b", "-0.5"], ["a", "b", "20240101"]])
+def test_no_id_is_taken_for_a_name_that_is_a_number(names):
+    tokenizer = IdTokenizer(names)
+    assert tokenizer.encode(names[-1]).tolist() == [len(names) - 1]
+    assert "'2' is no name of a token" in refusal(tokenizer.encode, "2")
+    assert IdTokenizer([*names, "to move"]).encode("2").tolist() == [2]
 
 
 def test_names_that_are_no_names_are_refused():

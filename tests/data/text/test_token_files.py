@@ -136,6 +136,34 @@ def test_what_are_no_ids_is_refused():
     assert refusal(dataset, "bad.npy") == "data.path: has the id -3; ids are 0 or more"
 
 
+def test_ids_of_four_bytes_above_65_535_are_not_read_as_twice_as_many():
+    ids = np.random.default_rng(0).integers(0, 128_000, 5_000)
+    save("wide.bin", ids, "<u4")
+    assert refusal(dataset, "wide.bin") == (
+        "data.path=wide.bin: every second id is at most 1, as where ids of 4 bytes are read as uint16; give "
+        "data.dtype=uint32, or data.dtype=uint16 if it is right"
+    )
+    assert dataset("wide.bin", dtype="uint32").train.read(0, 9).tolist() == ids[:9].tolist()
+    for most in (3, 5_000):  # a vocabulary so small that all halves would be, and one of which every second id is not
+        save("small.bin", ids % most)
+        assert dataset("small.bin").tokenizer.vocab_size == most
+    save("few.bin", [1000, 5, 2000, 3])
+    assert dataset("few.bin", val_fraction=0.3).tokenizer.vocab_size == 2001
+
+
+def test_what_cannot_be_read_as_uint16_is_saved_as_npy_where_no_key_says_its_type():
+    wide = np.arange(99, dtype="<u4")
+    wide.tofile("wide.bin")
+    Path("odd.bin").write_bytes(b"123")
+    tokenizer = IdTokenizer(99)
+    assert refusal(read_ids, "wide.bin", "text_file", tokenizer, None) == (
+        "text_file=wide.bin: every second id is 0, as where ids of 4 bytes are read as uint16; save its ids as .npy"
+    )
+    assert refusal(read_ids, "odd.bin", "text_file", tokenizer, None).endswith("copy it again, or save its ids as .npy")
+    np.save("wide.npy", wide)
+    assert read_ids("wide.npy", "text_file", tokenizer, None).tolist() == wide.tolist()
+
+
 @pytest.mark.parametrize("content", [pickle.dumps([1, 2]), b"", b"\x93NUMPY\x01\x00"])
 def test_no_npy_is_ever_unpickled(content):
     Path("bad.npy").write_bytes(content)
