@@ -58,12 +58,17 @@ class Batches:
                 rows.append(self.read(start))
         return np.stack(rows)
 
-    def advance(self) -> int:
-        """Where the next window begins; the one after it is next from now on."""
+    def take(self) -> int:
+        """The next of ``order``; after the last, the first of the next epoch."""
         if self.cursor == len(self.order):
             self.start_epoch(self.epoch + 1, cursor=0)
         self.cursor += 1
-        return self.phase + int(self.order[self.cursor - 1]) * self.block_size
+        return int(self.order[self.cursor - 1])
+
+    def advance(self) -> int:
+        """Where the next window begins; the one after it is next from now on."""
+        window = self.take()  # which may begin an epoch, and so another phase
+        return self.phase + window * self.block_size
 
     def read(self, start: int) -> np.ndarray:
         """A window and the token after it, int64 [block_size + 1]."""
@@ -89,12 +94,7 @@ class AnswerBatches(Batches):
 
     def next(self) -> np.ndarray:
         """This share of the next global batch, as ``AnsweredPrompts.rows``."""
-        which = []
-        for _ in range(self.sequences):
-            if self.cursor == len(self.order):
-                self.start_epoch(self.epoch + 1, cursor=0)
-            which.append(int(self.order[self.cursor]))
-            self.cursor += 1
+        which = [self.take() for _ in range(self.sequences)]
         self.n_targets = sum(int(self.tokens.ends[i] - self.tokens.answers[i]) + 1 for i in which)
         return self.tokens.rows(which[self.rank :: self.size])
 
