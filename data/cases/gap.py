@@ -23,9 +23,12 @@ REMEDY = "give GAP's .tsv files as they are"
 def read_examples(path: Path) -> list[Case | None]:
     """The cases of a file; None where neither name is meant, or both are the same words."""
     lines = numbered_lines(read_content(path, str(path)), str(path))
-    return [
+    examples = [
         parse_example(line, f"{path}, line {number}") for number, line in lines.items() if not line.startswith("ID\t")
     ]
+    if not examples:
+        raise InputError(f"{path}: has no examples; {REMEDY}")
+    return examples
 
 
 def parse_example(line: str, source: str) -> Case | None:

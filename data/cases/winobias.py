@@ -91,6 +91,8 @@ def read_pairs(path: Path) -> tuple[list[Case], int]:
     """The cases of a file, and the number of pairs of lines that are none, such as those with a slip in a name."""
     lines = numbered_lines(read_content(path, str(path)), str(path))
     sentences = [parse_line(line, f"{path}, line {number}") for number, line in lines.items()]
+    if not sentences:
+        raise InputError(f"{path}: has no sentences; {FORM}")
     if len(sentences) % 2:
         raise InputError(f"{path}: has {len(sentences)} lines; two lines are a pair, so give an even number")
     sentences = [sentence._replace(source=sentence.source.replace(str(path), path.name)) for sentence in sentences]

@@ -80,6 +80,12 @@ def test_a_gap_line_that_cannot_be_used_is_named(tmp_path: Path, changes: dict[s
     assert "\n" not in str(caught.value)
 
 
+def test_a_gap_file_without_examples_is_refused(tmp_path: Path) -> None:
+    path = gap_file(tmp_path)
+    with pytest.raises(InputError, match=r"gap\.tsv: has no examples; give GAP's \.tsv files as they are"):
+        read_examples(path)
+
+
 WINOBIAS = """1 [The potter] paid the dentist because [she] was in debt.
 2 The potter paid [the dentist] because [she] had pulled a tooth and [her] bill was due.
 
@@ -139,9 +145,10 @@ def test_a_file_that_is_given_twice_is_refused(tmp_path: Path, capsys: pytest.Ca
         ("The cook saw the clerk.\n", "dev, line 1: has 0 occupations and 0 pronouns in brackets"),
         (WINOBIAS, "dev, line 4: has 2 occupations and 1 pronouns in brackets"),
         ("[The cook] saw the clerk while [she] ate.", "has 1 lines; two lines are a pair"),
+        ("\n", "dev: has no sentences; give WinoBias' sentences, such as"),
     ],
 )
-def test_a_winobias_line_that_cannot_be_used_is_named(tmp_path: Path, text: str, reason: str) -> None:
+def test_a_winobias_file_that_cannot_be_used_is_named(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         read_pairs(winobias_file(tmp_path, text))
 
