@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -85,12 +85,13 @@ class AnnotatedText:
                 persons.append(Person(start, end, mention.entity, mention.kind, genders.get(mention.entity, "")))
         return persons
 
-    def inside(self, mention: Mention) -> list[Span]:
+    def inside(self, mention: Mention) -> Iterator[Span]:
         """The mentions, of anything, within another."""
         first, after = (bisect_left(self.starts, at) for at in (mention.start, mention.end))
-        others = self.mentions[first:after]
         size = mention.end - mention.start
-        return [(one.start, one.end) for one in others if one.end <= mention.end and one.end - one.start < size]
+        for one in map(self.mentions.__getitem__, range(first, after)):
+            if one.end <= mention.end and one.end - one.start < size:
+                yield one.start, one.end
 
     def genders(self, own: Iterable[tuple[str, Mention]]) -> dict[str, str]:
         """The gender of each entity: what most of its pronouns have; without any, most of its names and nouns."""
@@ -129,12 +130,15 @@ class AnnotatedText:
     def words_of(self, span: Person | Mention) -> str:
         return self.text[span.start : span.end]
 
+    def window_start(self, at: int) -> int:
+        """Where the word begins that is ``window`` words back from character ``at``, or the first word."""
+        return self.words[max(0, bisect_left(self.words, at) - self.window)] if self.words else 0
+
     def excerpt_start(self, at: int, not_before: int = 0) -> int:
         """Where the excerpt before character ``at`` begins: with the first sentence that is no more than ``window``
         words back and not before ``not_before``; with a word, where no sentence begins there.
         """
-        k = bisect_left(self.words, at)
-        first = max(self.words[max(0, k - self.window)], not_before) if self.words else 0
+        first = max(self.window_start(at), not_before)
         i = bisect_left(self.sentences, first)
         if i < len(self.sentences) and self.sentences[i] < at:
             return self.sentences[i]
@@ -155,10 +159,10 @@ class AnnotatedText:
         """The end of the sentence that has character ``at``, without the white space after it."""
         i = bisect_right(self.sentences, at)
         end = self.sentences[i] if i < len(self.sentences) else len(self.text)
-        return len(self.text[:end].rstrip())
+        return at + len(self.text[at:end].rstrip())
 
 
-def own_words(text: str, mention: Mention, inside: Sequence[Span]) -> Span | None:
+def own_words(text: str, mention: Mention, inside: Iterable[Span]) -> Span | None:
     """The words of a mention that belong to no mention ``inside`` it: *father* in *her father*, *the boy* in *the boy
     who knew Tom*. None if there are none.
     """

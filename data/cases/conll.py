@@ -8,6 +8,7 @@ each part. The fourth column has the word, the fifth its part of speech, the ele
 
 import argparse
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -78,12 +79,13 @@ def read_document(part: Part, source: str, people: People) -> Document:
     for sentence in part.sentences:
         words = [columns for _, columns in sentence]
         joined, spans = join([columns[WORD] for columns in words])
+        names = [(i, found) for i, columns in enumerate(words) if (found := type_of(columns))]
         for first, last, entity in mentions_in(sentence, source):
-            own = words[first : last + 1]
-            mention = Mention(len(text) + spans[first][0], len(text) + spans[last][1], entity, kind_of(own, people))
-            mentions.append(mention)
-            if mention.kind == PROP and (named := type_of(own)):
-                types.setdefault(entity, named)
+            kind = kind_of(words, first, last, people)
+            mentions.append(Mention(len(text) + spans[first][0], len(text) + spans[last][1], entity, kind))
+            k = bisect_left(names, (first,))
+            if kind == PROP and k < len(names) and names[k][0] <= last:
+                types.setdefault(entity, names[k][1])
         sentences.append(len(text))
         text += f"{joined}\n"
     typed = [mention._replace(type=types.get(mention.entity, PERSON)) for mention in mentions]
@@ -92,16 +94,16 @@ def read_document(part: Part, source: str, people: People) -> Document:
 
 def join(words: Sequence[str]) -> tuple[str, list[Span]]:
     """Words and punctuation with the usual spaces between them, and where each stands."""
-    text, spans = "", []
+    text, spans, quoted = "", [], False
     for raw in words:
         word = BRACKETED.get(raw, raw)
         word = word[1:] if len(word) > 1 and word[0] == "/" else word  # OntoNotes writes /. for a full stop
-        quoted = text.count('"') % 2 == 1
         apart = not (NO_SPACE_BEFORE.fullmatch(word) or (word == '"' and quoted))
         if text and apart and not text.endswith((*NO_SPACE_AFTER, *('"' * quoted))):
             text += " "
         spans.append((len(text), len(text) + len(word)))
         text += word
+        quoted ^= word.count('"') % 2 == 1
     return text, spans
 
 
@@ -125,21 +127,20 @@ def mentions_in(sentence: Sequence[tuple[int, list[str]]], source: str) -> Itera
         raise InputError(f"{source}, line {number}: ({entity} does not end in its sentence; write {entity}) after it")
 
 
-def kind_of(words: Sequence[Sequence[str]], people: People) -> str:
-    """PROP, NOM or PRON, by the last word's part of speech; without one, by how it is written."""
-    word, pos = words[-1][WORD], words[-1][POS]
-    if len(words) == 1 and (pos.startswith("PRP") or word.lower() in SPEAKERS or word.lower() in people.pronouns):
+def kind_of(words: Sequence[Sequence[str]], first: int, last: int, people: People) -> str:
+    """PROP, NOM or PRON, by the part of speech of the last word; without one, by how it is written."""
+    word, pos = words[last][WORD], words[last][POS]
+    if first == last and (pos.startswith("PRP") or word.lower() in SPEAKERS or word.lower() in people.pronouns):
         return PRON
-    if word in ("'s", "’s") and len(words) > 1:
-        return kind_of(words[:-1], people)
+    if word in ("'s", "’s") and first < last:
+        return kind_of(words, first, last - 1, people)
     return PROP if pos.startswith("NNP") or (pos in NONE and word[0].isupper()) else NOM
 
 
-def type_of(words: Sequence[Sequence[str]]) -> str:
-    """What the column of names says of a mention: PER for a person, else the column's word; "" where it has none."""
-    names = [columns[ENTITY] for columns in words if len(columns) > ENTITY + 1]
-    found = [match[1] for name in names if (match := re.match(r"\((\w+)", name))]
-    return "" if not found else PERSON if found[0] == "PERSON" else found[0]
+def type_of(columns: Sequence[str]) -> str:
+    """What kind of name begins with a word: PER for a person, else what its column has; "" where none does."""
+    match = re.match(r"\((\w+)", columns[ENTITY]) if len(columns) > ENTITY + 1 else None
+    return "" if not match else PERSON if match[1] == "PERSON" else match[1]
 
 
 def read_file(path: Path, people: People) -> list[Document]:

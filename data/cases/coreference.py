@@ -151,8 +151,9 @@ def couple_before(annotated: AnnotatedText, asked: Person) -> tuple[int, list[Pe
 
     For a pronoun, nobody else of known gender is there; for a name, nobody else is named.
     """
-    other, not_before, at = "", 0, bisect_left(annotated.persons, asked)
-    for person in reversed(annotated.persons[:at]):
+    other, not_before, persons = "", 0, annotated.persons
+    first, at = (bisect_left(persons, one) for one in ((annotated.window_start(asked.start),), asked))
+    for person in reversed(persons[max(0, first - 1) : at]):  # the first may reach into the window
         if person.entity != asked.entity and (person.gender if asked.kind == PRON else person.kind == PROP):
             other = other or person.entity
             if person.entity != other:
