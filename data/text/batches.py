@@ -12,6 +12,7 @@ from data.text.documents import Documents, Reordered
 from data.text.shards import Tokens
 
 GOLDEN = (math.sqrt(5) - 1) / 2
+Window = tuple[Tokens | Reordered, int]  # the tokens, and where in them it begins
 
 
 class Batches:
@@ -51,12 +52,7 @@ class Batches:
 
     def next(self) -> np.ndarray:
         """This share of the next global batch, int64 [n, block_size + 1]: inputs are [:, :-1], targets [:, 1:]."""
-        rows = []
-        for i in range(self.sequences):
-            start = self.advance()
-            if i % self.size == self.rank:
-                rows.append(self.read(start))
-        return np.stack(rows)
+        return self.read([self.advance() for _ in range(self.sequences)])
 
     def take(self) -> int:
         """The next of ``order``; after the last, the first of the next epoch."""
@@ -65,14 +61,15 @@ class Batches:
         self.cursor += 1
         return int(self.order[self.cursor - 1])
 
-    def advance(self) -> int:
-        """Where the next window begins; the one after it is next from now on."""
-        window = self.take()  # which may begin an epoch, and so another phase
-        return self.phase + window * self.block_size
+    def advance(self) -> Window:
+        """The next window; the one after it is next from now on."""
+        window = self.take()  # which may begin an epoch, and so another phase and order of documents
+        return self.tokens, self.phase + window * self.block_size
 
-    def read(self, start: int) -> np.ndarray:
-        """A window and the token after it, int64 [block_size + 1]."""
-        return self.tokens.read(start, self.block_size + 1)
+    def read(self, windows: Sequence[Window]) -> np.ndarray:
+        """This process's share of the windows of a global batch, each with the token after it, as ``next`` has them."""
+        own = windows[self.rank :: self.size]
+        return np.stack([tokens.read(start, self.block_size + 1) for tokens, start in own])
 
     def state(self) -> dict[str, int]:
         return {"epoch": self.epoch, "cursor": self.cursor}
@@ -120,14 +117,13 @@ class MixedBatches:
 
     def next(self) -> np.ndarray:
         """As ``Batches.next``: int64 [n, block_size + 1]."""
-        first, rows = self.parts[0], []
-        for i in range(first.sequences):
-            part = self.parts[self.part_of(self.position)]
-            start = part.advance()
-            if i % first.size == first.rank:
-                rows.append(part.read(start))
-            self.position += 1
-        return np.stack(rows)
+        first = self.parts[0]
+        return first.read([self.advance() for _ in range(first.sequences)])
+
+    def advance(self) -> Window:
+        """The next window of the corpus whose turn it is."""
+        self.position += 1
+        return self.parts[self.part_of(self.position - 1)].advance()
 
     def state(self) -> dict:
         return {"position": self.position, "parts": [part.state() for part in self.parts]}
