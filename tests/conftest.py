@@ -23,7 +23,7 @@ from data import Dataset, Tokenizer, TokenizerConfig, prepare
 from data.stories import TASKS, Stories, write
 from data.text.tokenizers import train_bpe
 
-pytest_plugins = ("browser", "live_worker")
+pytest_plugins = ("browser", "live_worker", "toy_pages")
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {
     "train": (train.main, TrainCommand),

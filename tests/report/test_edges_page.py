@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from toy_report import UNRESOLVED, toy_findings
+from toy_report import UNRESOLVED
 from toys import TOKENIZER
 
 from probing import write_files
@@ -24,13 +24,11 @@ def made_edges(n: int = 4) -> Edges:
 
 
 @pytest.fixture(scope="module")
-def write(tmp_path_factory):
-    found = toy_findings()
-
+def write(findings, tmp_path_factory):
     def write(edges: Edges | NotMeasured | None, **changes) -> Path:
         folder = tmp_path_factory.mktemp("edges")
-        tasks = [replace(result, **({"edges": edges} | changes) if result.resolved else {}) for result in found.tasks]
-        own = replace(found, tasks=tasks)
+        changed = {"edges": edges} | changes
+        own = replace(findings, tasks=[replace(task, **changed) if task.resolved else task for task in findings.tasks])
         write_files(own, folder)
         write_probe_page(own, TOKENIZER, folder)
         return folder / "report.html"

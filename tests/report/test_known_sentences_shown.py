@@ -4,13 +4,12 @@ import io
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from browser import contrast
 from networks import loud_model
 from rich.console import Console
-from toy_report import MATTERS, toy_findings, toy_sentences, write_toy_report
+from toy_report import MATTERS, toy_sentences, write_toy_report
 
 from data.stories.articles import PAIRS
 from model import GPTConfig
@@ -21,15 +20,8 @@ from report.probe_terminal import print_findings
 
 
 @pytest.fixture(scope="module")
-def findings() -> Findings:
-    return replace(toy_findings(), sentences=toy_sentences())
-
-
-@pytest.fixture(scope="module")
-def folder(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probe")
-    write_toy_report(findings, folder)
-    return folder
+def findings(findings: Findings) -> Findings:
+    return replace(findings, sentences=toy_sentences())
 
 
 def test_heads_json_has_them(folder):
@@ -67,8 +59,8 @@ def test_they_fit_and_can_be_read(open_page, folder, width, scheme):
         assert contrast(page.locator(selector).first) >= 4.5, selector
 
 
-def test_a_page_of_an_earlier_probe_has_none(open_page, tmp_path):
-    write_toy_report(toy_findings(), tmp_path)
+def test_a_page_of_an_earlier_probe_has_none(findings, open_page, tmp_path):
+    write_toy_report(replace(findings, sentences=()), tmp_path)
     page = open_page(tmp_path / "report.html")
     page.wait_for_selector(".strip canvas")
     assert page.locator("#sentences").count() == 0
@@ -83,7 +75,7 @@ def test_the_terminal_has_a_line_for_each(findings):
     assert re.search(r"<b>dog</b> 50\.0% *the model does not resolve this task", text)
     assert text.index("sentences of articles") < text.index("who looks back")
     console = Console(file=io.StringIO(), width=200)
-    print_findings(toy_findings(), console)
+    print_findings(replace(findings, sentences=()), console)
     assert "sentences of articles" not in console.file.getvalue()
 
 

@@ -14,11 +14,6 @@ BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&aga
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy_live(tmp_path_factory.mktemp("live"))
-
-
-@pytest.fixture(scope="module")
 def opened(browser: Browser, file: Path) -> Iterator[Page]:
     with quiet_pages(browser) as open_page:
         yield ready(open_page(file))

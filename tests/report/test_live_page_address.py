@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from browser import quiet_pages
 from playwright.sync_api import Browser, Page, expect
-from toy_live import write_toy_live
 
 WHOLE = (
     "text=the+cat+left+the+mat&other=the+dog+left+the+mat&head=0.2&row=other%3A4&off=0.0%2C1.1"
@@ -33,11 +32,6 @@ HOSTILE = [
     f"text={'a' * 5_000}",
     "text=a" + "&edit=one:0.0:1:cut:0-1" * 65,
 ]
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy_live(tmp_path_factory.mktemp("live"))
 
 
 @pytest.fixture(scope="module")

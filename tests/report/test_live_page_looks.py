@@ -1,7 +1,5 @@
 """How the page in which a model runs looks: wide and narrow, light and dark, to a screen reader, and when it cannot."""
 
-from pathlib import Path
-
 import pytest
 from browser import contrast
 from playwright.sync_api import Page, expect
@@ -25,11 +23,6 @@ READ = (
     *(".odds", ".livechips button", ".livechips .stale", ".livehead .does", ".livehead .adds", ".livehead .name"),
     *(".sampling", ".livehow p:not(:empty)"),
 )
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy_live(tmp_path_factory.mktemp("live"))
 
 
 def ready(page: Page, fragment: str = "") -> Page:

@@ -6,23 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from toy_live import write_probe_that_runs
-from toy_report import MATTERS, choose_text, toy_findings, write_toy_report
+from toy_report import MATTERS, choose_text
 from toys import TOKENIZER
 
-from probing import Findings, write_files
+from probing import write_files
 from report.probe_page import write_probe_page
-
-
-@pytest.fixture(scope="module")
-def findings() -> Findings:
-    return toy_findings()
-
-
-@pytest.fixture(scope="module")
-def folder(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probe")
-    write_toy_report(findings, folder)
-    return folder
 
 
 @pytest.fixture

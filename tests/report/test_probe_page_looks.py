@@ -1,17 +1,8 @@
 """How the page of probe.py looks: on wide and narrow screens, light and dark, on paper, and to a screen reader."""
 
-from pathlib import Path
-
 import pytest
 from browser import contrast
-from toy_report import choose_text, toy_findings, write_toy_report
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probe")
-    write_toy_report(toy_findings(), folder)
-    return folder
+from toy_report import choose_text
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -9,25 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 from rich.console import Console
-from toy_report import UNRESOLVED, toy_findings, write_toy_report
+from toy_report import UNRESOLVED, write_toy_report
 
 from probing import Findings, write_files
 from probing.circuits import Sufficiency
 from probing.circuits.hypotheses import Equivalence
 from report.circuits_terminal import enough_heads, p_text
 from report.probe_terminal import print_findings
-
-
-@pytest.fixture(scope="module")
-def findings() -> Findings:
-    return toy_findings()
-
-
-@pytest.fixture(scope="module")
-def folder(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probe")
-    write_toy_report(findings, folder)
-    return folder
 
 
 @pytest.fixture

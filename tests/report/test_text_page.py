@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 from browser import contrast
 from playwright.sync_api import Page, expect
-from toy_report import toy_findings
 from toy_text import HEAD, HOSTILE, ROLE, findings_of, toy_text, write_text_report
 from toys import TOKENIZER
 
 from model import GPT, GPTConfig
-from probing import Findings
 from probing.in_text.ablation import PER_POSITION
 from report import text_summary
 
@@ -26,11 +24,6 @@ TITLE = (
 @pytest.fixture(scope="module")
 def text() -> dict:
     return toy_text()
-
-
-@pytest.fixture(scope="module")
-def of_stories() -> Findings:
-    return toy_findings()
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +59,18 @@ def test_without_stories_the_text_leads_and_nothing_is_empty(page):
     assert "not interpreted" not in page.locator("body").inner_text()
 
 
-def test_unresolved_tasks_made_of_the_text_do_not_fill_the_page(open_page, tmp_path, text, of_stories):
-    unresolved = [replace(result, name="repeated_word") for result in of_stories.tasks if not result.resolved]
+def test_unresolved_tasks_made_of_the_text_do_not_fill_the_page(open_page, tmp_path, text, findings):
+    unresolved = [replace(result, name="repeated_word") for result in findings.tasks if not result.resolved]
     assert unresolved
-    write_text_report(tmp_path, text, findings_of(of_stories.model, unresolved))
+    write_text_report(tmp_path, text, findings_of(findings.model, unresolved))
     page = open_page(tmp_path / "report.html")
     page.wait_for_selector(".strip canvas")
     assert "roles" not in sections(page)
     assert "repeated word" not in page.locator("body").inner_text()
 
 
-def test_on_stories_the_text_comes_after_them(open_page, tmp_path, text, of_stories):
-    write_text_report(tmp_path, text, of_stories)
+def test_on_stories_the_text_comes_after_them(open_page, tmp_path, text, findings):
+    write_text_report(tmp_path, text, findings)
     page = open_page(tmp_path / "report.html")
     page.wait_for_selector(".strip canvas")
     found = sections(page)
@@ -194,10 +187,10 @@ def test_what_heads_were_worth_is_drawn_by_step_and_read_out(open_page, tmp_path
     expect(rows.nth(1)).to_have_text("0.10.010spaces0.02")
 
 
-def test_training_dynamics_of_tasks_that_are_not_resolved_do_not_break_the_page(open_page, tmp_path, text, of_stories):
-    unresolved = [replace(result, name="repeated_word") for result in of_stories.tasks if not result.resolved]
+def test_training_dynamics_of_tasks_that_are_not_resolved_do_not_break_the_page(open_page, tmp_path, text, findings):
+    unresolved = [replace(result, name="repeated_word") for result in findings.tasks if not result.resolved]
     moments = [{"step": step, "tokens": step, "tasks": {"repeated_word": {}}} for step in (0, 1)]
-    findings = replace(findings_of(of_stories.model, unresolved), dynamics=moments)
+    findings = replace(findings_of(findings.model, unresolved), dynamics=moments)
     write_text_report(tmp_path, text, findings)
     page = open_page(tmp_path / "report.html")
     expect(page.locator("#method")).to_be_visible()
