@@ -161,26 +161,29 @@ def open_raw(path: str, key: str, dtype: Raw | None) -> np.ndarray:
             f"({dtype or 'uint16'}); copy it again, or {'give data.dtype' if own_key else 'save its ids as .npy'}"
         )
     ids = np.memmap(path, dtype=read_as, mode="r")
-    if dtype is None and (largest := largest_upper_half(ids[:SOME])) is not None:
-        remedy = "give data.dtype=uint32, or data.dtype=uint16 if it is right" if own_key else "save its ids as .npy"
+    if dtype is None and (wide := wider(ids[:SOME])):
+        n_bytes, largest = wide
+        remedy = "give data.dtype=uint32" if own_key and n_bytes == 4 else "save its ids as .npy"
         raise InputError(
-            f"{key}={path}: every second id is {f'at most {largest}' if largest else 0}, as where ids of 4 bytes are "
-            f"read as uint16; {remedy}"
+            f"{key}={path}: every second id is {f'at most {largest}' if largest else 0}, as where ids of {n_bytes} "
+            f"bytes are read as uint16; {remedy}{', or give data.dtype=uint16 if it is right' if own_key else ''}"
         )
     return ids
 
 
-def largest_upper_half(ids: np.ndarray) -> int | None:
-    """The largest of every second one of ``ids`` [n], uint16, where these are small and the others are not, as the
-    halves of ids of 4 bytes are; None where they may be ids of 2 bytes.
+def wider(ids: np.ndarray) -> tuple[int, int] | None:
+    """The bytes, 4 or 8, of each of the ids that were read as ``ids`` [n], uint16, and the largest of every second one
+    of these; None where they may be ids of 2 bytes.
 
-    Where half of the ids of a file of 2 bytes are small, all of every second one are with a probability of 2^-(n/2).
+    Of an id of 4 bytes the upper half is small, and of one of 8 bytes two more are 0. Where half of the ids of a file
+    of 2 bytes are small, all of every second one are with a probability of 2^-(n/2).
     """
     if len(ids) < 4 or not ids.any():
         return None
-    lower, largest = ids[::2], int(ids[1::2].max())
+    n_bytes = 4 if ids[2::4].any() or ids[3::4].any() else 8
+    lower, largest = ids[:: n_bytes // 2], int(ids[1::2].max())
     clear = len(ids) >= FEW and largest < UPPER <= np.median(lower)
-    return largest if not largest or clear else None
+    return (n_bytes, largest) if not largest or clear else None
 
 
 def open_npy(path: str, key: str) -> np.ndarray:

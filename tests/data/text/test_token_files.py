@@ -141,7 +141,7 @@ def test_ids_of_four_bytes_above_65_535_are_not_read_as_twice_as_many():
     save("wide.bin", ids, "<u4")
     assert refusal(dataset, "wide.bin") == (
         "data.path=wide.bin: every second id is at most 1, as where ids of 4 bytes are read as uint16; give "
-        "data.dtype=uint32, or data.dtype=uint16 if it is right"
+        "data.dtype=uint32, or give data.dtype=uint16 if it is right"
     )
     assert dataset("wide.bin", dtype="uint32").train.read(0, 9).tolist() == ids[:9].tolist()
     for most in (3, 5_000):  # a vocabulary so small that all halves would be, and one of which every second id is not
@@ -149,6 +149,13 @@ def test_ids_of_four_bytes_above_65_535_are_not_read_as_twice_as_many():
         assert dataset("small.bin").tokenizer.vocab_size == most
     save("few.bin", [1000, 5, 2000, 3])
     assert dataset("few.bin", val_fraction=0.3).tokenizer.vocab_size == 2001
+
+
+@pytest.mark.parametrize("vocab_size", [500, 128_000])
+def test_ids_of_eight_bytes_are_to_be_saved_as_npy(vocab_size):
+    save("wide.bin", np.random.default_rng(0).integers(0, vocab_size, 5_000), "<i8")
+    message = refusal(dataset, "wide.bin")
+    assert "as where ids of 8 bytes are read as uint16; save its ids as .npy, or give data.dtype=uint16" in message
 
 
 def test_what_cannot_be_read_as_uint16_is_saved_as_npy_where_no_key_says_its_type():
