@@ -116,9 +116,7 @@ def effect_json(effect: Effect) -> dict:
     return record
 
 
-def stability_json(stability: Stability | None) -> dict | None:
-    if stability is None:
-        return None
+def stability_json(stability: Stability) -> dict:
     return {**asdict(stability), "same_head": stability.same_head, "runner_up": stability.runner_up}
 
 
@@ -161,7 +159,7 @@ def to_json(findings: Findings) -> dict:
             "best": head_json(result, result.best),
             "baselines": {name: quoted.accuracy for name, quoted in result.baselines.items()},
             "stability": stability_json(result.stability),
-            "power": asdict(result.power) if result.power else None,
+            "power": asdict(result.power),
             "necessary_heads": necessary_json(result.necessary),
             "sufficient": sufficiency_json(result.sufficient),
             "edges": edges_json(result.edges),

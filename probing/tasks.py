@@ -112,11 +112,11 @@ class TaskResult:
     best: str
     effects: Effects
     necessary: NecessaryHeads | None
+    stability: Stability
+    power: Power
     sufficient: Sufficiency | None = None
     edges: Edges | NotMeasured | None = None
     score_parts: ScoreParts | NotMeasured | None = None
-    stability: Stability | None = None
-    power: Power | None = None
 
     @property
     def resolved(self) -> bool:

@@ -51,13 +51,16 @@ def role_colour(role: str) -> str:
 
 def rgb(colour: str) -> RGB:
     """The channels of "#RRGGBB"."""
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
 
 
 def blend(colour: str, strength: float, ground: str = PAPER) -> RGB:
     """``colour`` on ``ground``: a strength of 0 is the ground, 1 the colour itself."""
     strength = min(1.0, max(0.0, strength))
-    return tuple((1 - strength) * under + strength * over for under, over in zip(rgb(ground), rgb(colour), strict=True))
+    channels = zip(rgb(ground), rgb(colour), strict=True)
+    red, green, blue = ((1 - strength) * under + strength * over for under, over in channels)
+    return red, green, blue
 
 
 def luminance(colour: RGB) -> float:

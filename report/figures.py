@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -44,6 +45,7 @@ NAMES = ("role_map", "stories", "sites", "dynamics", "text_dynamics")  # the fig
 EARLIER_NAMES = ("film",)  # what earlier versions called dynamics
 DPI = 150
 POINT = 1 / 72  # inches
+LineStyle = dict[str, Any]  # what matplotlib takes as keywords for a line
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana"],  # nearly as wide, for readers of an SVG without the first
@@ -68,7 +70,7 @@ def drawing(**more: object) -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, layout: str | None = None) -> Figure:
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> Figure:
     """An empty figure of this size in inches."""
     return Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout=layout)
 
@@ -99,7 +101,7 @@ def widest(texts: Sequence[str], size: float = 10, weight: str = "normal") -> fl
     return max((width_of(text, size, weight) for text in texts), default=0.0)
 
 
-def line_style(i: int) -> dict:
+def line_style(i: int) -> LineStyle:
     """Colour and dashes of the i-th of many lines: the ten colours that matplotlib has by default, then dashed ones."""
     return {"color": f"C{i % 10}", "linestyle": "-" if i < 10 else "--"}
 
@@ -277,11 +279,11 @@ COLUMNS = 4
 TITLE_WIDTH = 30  # characters
 NO_BREAK = "\xa0"
 LEGEND = (1.65, 0.95)  # inches: one column, two columns
-OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
-CHOSEN = {"color": TINT, "linewidth": 2.2, "marker": "o", "markersize": 4}
-CHANCE_LINE = {"color": INK, "linewidth": 0.7}
-BASELINE = {"color": INK, "linewidth": 1.1, "linestyle": ":"}
-CONTROL = {"color": INK, "marker": "D", "markersize": 6, "markerfacecolor": "none", "linestyle": "none"}
+OTHERS: LineStyle = {"color": "#BDBDBD", "linewidth": 0.7}
+CHOSEN: LineStyle = {"color": TINT, "linewidth": 2.2, "marker": "o", "markersize": 4}
+CHANCE_LINE: LineStyle = {"color": INK, "linewidth": 0.7}
+BASELINE: LineStyle = {"color": INK, "linewidth": 1.1, "linestyle": ":"}
+CONTROL: LineStyle = {"color": INK, "marker": "D", "markersize": 6, "markerfacecolor": "none", "linestyle": "none"}
 
 
 def draw_sites(findings: Findings, path: Path) -> list[Path]:
@@ -441,8 +443,10 @@ def plot_column(axes: Axes, rows: Sequence[Row], key: str, style: dict) -> None:
     axes.plot(*zip(*points, strict=True), **style)
 
 
-def loss_limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """The losses after the first twentieth of the tokens, which fall from a height that would flatten the rest."""
+def loss_limits(rows: Sequence[Row]) -> tuple[float, float] | tuple[None, None]:
+    """The losses after the first twentieth of the tokens, which fall from a height that would flatten the rest; None
+    where there are none.
+    """
     end = rows[-1]["tokens"]
     late = [row[key] for row in rows for key in LOSSES if row["tokens"] >= end / 20 and row.get(key) is not None]
     return (min(late) * 0.98, max(late) * 1.02) if late else (None, None)

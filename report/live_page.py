@@ -6,6 +6,7 @@ Of a probe it is a part of report.html, where that stays small, else live.html b
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from data.stories import Stories
 from data.stories import cases as draw
 from data.stories.articles import keyed_cases
 from data.text.download import silent
-from data.text.tokenizers import BYTE_PATTERN, CHARACTERS, IDS, WORD_PATTERN
+from data.text.tokenizers import BYTE_PATTERN, CHARACTERS, IDS, WORD_PATTERN, IdTokenizer
 from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
@@ -50,8 +51,12 @@ def live_parts(
     ``starts``: texts to begin with, see ``starts_of_cases``. ``windows`` of held-out text: more of them, and what mean
     ablation needs. ``steps``: of the tour. ``roles``: by head, {"text", "colour"}.
     """
-    live = {"starts": [*starts, *starts_of_text(tokenizer, windows)], "tour": steps, "roles": roles or {}}
-    live["note"] = why_not(model, tokenizer)
+    live: dict[str, Any] = {
+        "starts": [*starts, *starts_of_text(tokenizer, windows)],
+        "tour": steps,
+        "roles": roles or {},
+        "note": why_not(model, tokenizer),
+    }
     parts = {}
     if live["note"] is None:
         try:
@@ -67,7 +72,7 @@ def why_not(model: GPT, tokenizer: Tokenizer) -> str | None:
     instead = 'python probe.py run=... text="..." reads a sentence.'
     if (n := model.n_parameters()) > MOST_WEIGHTS:
         return f"The model has {n:,} weights, and a page holds up to {MOST_WEIGHTS:,}; {instead}"
-    if tokenizer.kind == IDS and any(" " in name for name in tokenizer.names):
+    if isinstance(tokenizer, IdTokenizer) and any(" " in name for name in tokenizer.names):
         return f"Names of tokens have spaces, so that text cannot be cut into names; {instead}"
     if tokenizer.kind not in (IDS, CHARACTERS) and tokenizer.pattern not in (WORD_PATTERN, BYTE_PATTERN):
         return f"The page does not know the way in which this tokenizer cuts a text into words; {instead}"
@@ -136,7 +141,7 @@ def as_typed(case: Case, tokenizer: Tokenizer) -> str | None:
 
 def answers(case: Case, tokenizer: Tokenizer) -> list[str]:
     """The answer of a case and its foil, as text."""
-    if not case.tokens:
+    if isinstance(case.foil, str):
         return [words_at(case, case.spans.answer), case.foil]
     return [tokenizer.decode(ids).strip() for ids in (case.tokens[slice(*case.spans.answer)], case.foil)]
 

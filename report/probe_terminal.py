@@ -74,6 +74,7 @@ def task_table(tasks: Sequence[TaskResult], width: int) -> Table:
 def head_cells(result: TaskResult) -> list[str]:
     if not result.resolved:
         return ["-", "-", "-", "-", "not interpreted", "-", "-"]
+    assert result.necessary is not None  # as of every task that is resolved
     quoted, swap = result.quotes[result.best], result.effects["weight_swap"].get(result.best)
     low, high = quoted.ci
     return [
@@ -179,9 +180,10 @@ def print_findings(findings: Findings, console: Console) -> None:
     """Prints what was measured: the tasks, then a short block on the run's text; or the text first, where there are no
     tasks but those that any text has. Then what could not be measured, and for GPT-2 small what is known of its heads.
     """
-    first = findings.text is not None and leads({"text": findings.text, "tasks": [t.name for t in findings.tasks]})
-    if first:
-        print_text(findings.text, console)
+    text, names = findings.text, [result.name for result in findings.tasks]
+    first = text if text is not None and leads({"text": text, "tasks": names}) else None
+    if first is not None:
+        print_text(first, console)
         if resolved := [result for result in findings.tasks if result.resolved]:
             print_tasks(replace(findings, tasks=resolved), console)
         for result in findings.tasks:
@@ -191,8 +193,8 @@ def print_findings(findings: Findings, console: Console) -> None:
         print_tasks(findings, console)
     for reason in findings.too_few:
         console.print(f"not measured  {visible_text(reason)}")
-    if findings.text is not None and not first:
-        print_text_briefly(findings.text, console)
+    if text is not None and first is None:
+        print_text_briefly(text, console)
     if known := known_head_table(findings):
         console.print(known)
 

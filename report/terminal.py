@@ -36,7 +36,7 @@ def open_console(quiet: bool = False, only_output: bool = False) -> Console:
     """stdout, on which text is shown as it is. A reader that has gone away, or a full disk, ends nothing, except where
     what is printed is the ``only_output`` of the work: then printing raises OSError.
     """
-    stdout = sys.stdout if only_output else Unheeded(sys.stdout)
+    stdout: Any = sys.stdout if only_output else Unheeded(sys.stdout)  # which has the methods of a stream
     return Output(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
 
 
@@ -49,11 +49,11 @@ def new_bar(console: Console, *columns: ProgressColumn) -> Progress:
 def chip(colour: str, strength: float, console: Console) -> Style:
     """Words on a ground of ``colour``, the greyer the weaker, as near as the console can come to it."""
     channels = (round(255 * channel) for channel in blend(colour, strength, GREY))
-    ground = Color.from_rgb(*channels).downgrade(SYSTEMS.get(console.color_system, ColorSystem.TRUECOLOR))
+    ground = Color.from_rgb(*channels).downgrade(SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR))
     if console.color_system in ("standard", "windows"):
         return Style(color="bright_white" if ground.number in DARK_OF_SIXTEEN else "black", bgcolor=ground)
-    shown = tuple(channel / 255 for channel in ground.get_truecolor())
-    return Style(color=ink_on(shown, "#000000", "#FFFFFF"), bgcolor=ground)
+    red, green, blue = (channel / 255 for channel in ground.get_truecolor())
+    return Style(color=ink_on((red, green, blue), "#000000", "#FFFFFF"), bgcolor=ground)
 
 
 def is_plain(console: Console) -> bool:

@@ -34,11 +34,12 @@ class Console:
     def note(self, text: str) -> None:
         self.out.print(f"note   {text}")
 
-    def start_bar(self, text: str, total: int | None) -> None:
+    def start_bar(self, text: str, total: int | None) -> Progress:
         self.stop_bar()
-        self.bar = new_bar(self.out, TimeRemainingColumn())
-        self.task = self.bar.add_task(text, total=total)
-        self.bar.start()
+        self.bar = bar = new_bar(self.out, TimeRemainingColumn())
+        self.task = bar.add_task(text, total=total)
+        bar.start()
+        return bar
 
     def stop_bar(self) -> None:
         if self.bar:
@@ -51,9 +52,8 @@ class Console:
             self.stop_bar()
             self.note(text)
             return
-        if self.bar is None:
-            self.start_bar(text, total)
-        self.bar.update(self.task, description=f"{text} {done / 1e6:,.1f} MB", completed=done, total=total)
+        bar = self.bar or self.start_bar(text, total)
+        bar.update(self.task, description=f"{text} {done / 1e6:,.1f} MB", completed=done, total=total)
 
     def begin(self, trainer: Trainer) -> None:
         self.stop_bar()
@@ -77,7 +77,7 @@ class Console:
             self.out.print(evaluation_line(row))
             if table := story_table(row):
                 self.out.print(table)
-        if self.bar and "train_loss" in row:
+        if self.bar and self.trainer and "train_loss" in row:
             text = f"step {row['step']:,}  loss {row['train_loss']:.3f}  {row.get('tokens_per_second', 0):,} tokens/s"
             self.bar.update(self.task, description=text, completed=BAR * self.trainer.fraction())
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from common.atomic import json_text
 from common.errors import InputError
@@ -105,7 +105,8 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
     if not evaluations_of(rows):
         return []
     settings = read_config(run)
-    config = TrainConfig(**{name: settings.get(name) for name in BUDGET})
+    budget: dict[str, Any] = {name: settings.get(name) for name in BUDGET}
+    config = TrainConfig(**budget)
     heading = Heading(
         summary.about(run, settings, datetime.now()),
         summary.title(config, rows),
@@ -216,8 +217,8 @@ def without_unknown(moment: dict) -> dict:
     return {**moment, "tasks": known}
 
 
-def rounded(value: float | str | None) -> float | str | None:
-    """To the six digits that a page has use for."""
+def rounded(value: Any) -> Any:
+    """A number to the six digits that a page has use for; text and None as they are."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 

@@ -44,7 +44,7 @@ class Windows:
             return "documents", np.unique(self.documents, return_inverse=True)[1]
         return "windows", np.arange(len(self))
 
-    def take(self, chosen: np.ndarray) -> "Windows":
+    def take(self, chosen: np.ndarray | slice) -> "Windows":
         """The windows of these indices."""
         return Windows(self.tokens[chosen], self.starts[chosen], self.documents[chosen])
 
