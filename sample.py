@@ -22,6 +22,7 @@ from common.visible import visible_text
 from data import Tokenizer
 from data.text.tokenizers import IDS
 from model import GPT, generate
+from model.generate import require_speculation
 from probing.sentence import require_head
 from report.terminal import open_console
 from report.tinted_text import legend, show_choice
@@ -37,6 +38,11 @@ def main(command: SampleCommand) -> None:
     model, tokenizer, state = load_model(run, command.checkpoint, device)
     if command.show is not None:
         require_head(command.show, model, "show")
+    if command.speculate:
+        try:
+            require_speculation(model, command.n)
+        except ValueError as error:
+            raise InputError(f"speculate={command.speculate}: {error}; leave it out") from None
 
     def go_on(prompt: str) -> None:
         continue_prompt(model, tokenizer, state["step"], replace(command, prompt=as_prompt(run, prompt)))
@@ -95,7 +101,8 @@ def write(
 ) -> None:
     """Adds tokens to ``samples`` until each has met the end token, and prints the first one as it grows."""
     ended = [False] * command.n
-    for new in generate(model, prompt, command.n, command.max_new_tokens, command, command.seed):
+    n, most = command.n, command.max_new_tokens
+    for new in generate(model, prompt, n, most, command, command.seed, speculate=command.speculate):
         for i, token in enumerate(new.tolist()):
             ended[i] = ended[i] or token == tokenizer.end
             if not ended[i]:

@@ -17,6 +17,7 @@ from model.config import require_count
 from training import TrainConfig
 
 SNAPSHOTS = 2  # for each doubling of the steps
+MOST_SPECULATED = 64
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
 MOST_CASES = 10_000  # of each task and split: intervals of half a percent
 FEWEST_TOKENS = 100  # of a text, which are two windows in any case
@@ -93,12 +94,15 @@ class SampleCommand(Sampling):
     n: int = 1
     max_new_tokens: int = 200
     show: str | None = None
+    speculate: int = 0
     seed: int = 0
     device: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("seed", self.seed)
+        if not 0 <= self.speculate <= MOST_SPECULATED:
+            raise ValueError(f"speculate={self.speculate}: must be 0 (nothing is guessed) to {MOST_SPECULATED}")
         for name, most in (("n", MOST_SAMPLES), ("max_new_tokens", MOST_NEW_TOKENS)):
             if not 1 <= vars(self)[name] <= most:
                 raise ValueError(f"{name}={vars(self)[name]}: must be 1 to {most:,}")

@@ -57,7 +57,7 @@ class CausalSelfAttention(nn.Module):
         documents: Tensor | None = None,
     ) -> Tensor:
         """x [B, T, D] -> [B, T, D]. ``rotary``: rows of ``rotary_table`` at these T positions; None where positions are
-        learned. With a ``cache``, x are the first tokens of all sequences, or one more of each. With ``documents``
+        learned. With a ``cache``, x are the first tokens of all sequences, or those that follow. With ``documents``
         [B, T] (``model.documents``) no token sees another document than its own.
         """
         q, k, v = self.project(x, rotary)  # [B, H, T, d], [B, Hkv, T, d] twice
@@ -123,9 +123,9 @@ class CausalSelfAttention(nn.Module):
         return KVCache.empty((batch, self.n_kv_head, 1, capacity, self.head_dim), like=self.k.weight)
 
     def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, cache: Cache) -> Tensor:
-        """``attend`` for the first tokens of all sequences, or one more of each; they are in the cache afterwards."""
+        """``attend`` for the first tokens of all sequences, or later ones; they are in the cache afterwards."""
         assert isinstance(cache, KVCache)  # as new_cache makes it
-        if q.size(2) > 1:
+        if q.size(2) > 1 and cache.longest == 0:
             cache.fill(k, v)
             return self.attend(q, k, v)
         return self.fused(q, *cache.append(k, v))  # which holds only what is seen

@@ -19,6 +19,10 @@ class Cache:
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
 
+    def takes_several(self, end: int) -> bool:
+        """Whether tokens up to position ``end`` can be added in one pass after the first ones, and taken back."""
+        return False
+
     def select(self, sequences: Tensor) -> Self:
         """A copy that holds ``sequences`` [n] of this one, each as often as it is named."""
         return type(self)(*(tensor[sequences] for tensor in self.tensors))
@@ -53,11 +57,24 @@ class KVCache(Cache):
                 slots = torch.arange(n - n_slots, n, device=rows.device)
                 kept[:, :, :, slots % n_slots] = rows[:, :, :, slots].type_as(kept)
 
+    def takes_several(self, end: int) -> bool:
+        stride, n_slots = self.tensors[0].shape[2:4]
+        return stride == 1 and end <= n_slots  # nothing is overwritten: who goes back finds what was there
+
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adds one token a sequence, k and v [B, Hkv, 1, d]; returns what it sees: keys and values [B, Hkv, n, d], and
         which of these n each sequence has, [B, 1, 1, n]; None: all of them.
+
+        Also T tokens, k and v [B, Hkv, T, d], where the cache ``takes_several``; then which each sees, [T, n].
         """
         stride, n_slots = self.tensors[0].shape[2:4]
+        if isinstance(self.position, int) and self.takes_several(end := self.position + k.size(2)):
+            for kept, new in zip(self.tensors, (k, v), strict=True):
+                kept[:, :, 0, self.position : end] = new
+            keys, values = (kept[:, :, 0, :end] for kept in self.tensors)
+            if k.size(2) == 1:
+                return keys, values, None
+            return keys, values, torch.ones(k.size(2), end, dtype=torch.bool, device=k.device).tril(self.position)
         row, index = self.position % stride, self.position // stride
         slot, n = index % n_slots, min(self.longest // stride + 1, n_slots)
         each = slice(None) if isinstance(index, int) else torch.arange(len(index), device=index.device)
@@ -87,14 +104,15 @@ class Context:
         """Where the next ``n`` tokens of each sequence are, which all caches then know: a slice, or [B, n] where
         sequences differ in length.
 
-        Raises ValueError for more than one token after the first ones, and for more than ``capacity`` in all.
+        Raises ValueError for more than one token after the first ones, unless all caches take them, and for more than
+        ``capacity`` in all.
         """
         longest = max(self.lengths)
-        if n > 1 and longest:
+        same = min(self.lengths) == longest
+        if n > 1 and longest and not (same and all(cache.takes_several(longest + n) for cache in self.caches)):
             raise ValueError(f"{n} tokens after the first ones: give them one by one, as GPT.step does")
         if longest + n > self.capacity:
             raise ValueError(f"{longest + n} tokens do not fit into a context for {self.capacity}")
-        same = min(self.lengths) == longest
         position = longest if same else torch.tensor(self.lengths, device=device)
         for cache in self.caches:
             cache.position, cache.longest = position, longest

@@ -137,6 +137,16 @@ def test_sampling_prints_and_keeps_what_it_wrote(script, finished_run, capsys):
     assert kept[-1]["seed"] == 3
 
 
+def test_speculation_writes_the_same_text_or_is_refused_in_a_line(script, error_of, finished_run, capsys):
+    arguments = (f"run={finished_run}", "prompt=Tom met Anna. Tom met", "max_new_tokens=30", "temperature=0")
+    script("sample", *arguments)
+    plain = capsys.readouterr().out
+    script("sample", *arguments, "speculate=8")
+    assert capsys.readouterr().out == plain
+    message = error_of("sample", *arguments, "speculate=8", "n=2")
+    assert "speculate=8: speculation is for one text at a time, not for 2; leave it out" in message
+
+
 def test_sampling_takes_prompts_longer_than_the_block(script, finished_run, capsys):
     prompt = "One day Tom met Anna. " * 40
     script("sample", f"run={finished_run}", f"prompt={prompt}", "max_new_tokens=5", "temperature=0")
@@ -159,7 +169,7 @@ def test_sampling_shows_where_a_head_looked_when_the_last_word_was_chosen(script
 
 def test_a_sample_that_ends_at_once_has_no_word_to_show(script, finished_run, capsys, monkeypatch):
     end = Tokenizer.load(finished_run / "tokenizer.json").end
-    monkeypatch.setattr("sample.generate", lambda *_: iter([torch.tensor([end, 5]), torch.tensor([5, end])]))
+    monkeypatch.setattr("sample.generate", lambda *_, **__: iter([torch.tensor([end, 5]), torch.tensor([5, end])]))
     script("sample", f"run={finished_run}", "prompt=One day", "n=2", "show=0.1")
     out = capsys.readouterr().out
     assert "sample 1:\n  the text ended immediately: no word was chosen\nsample 2:\n  ⟨start⟩" in out

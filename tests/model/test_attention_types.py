@@ -204,11 +204,24 @@ def test_a_context_takes_what_it_has_space_for_in_the_order_that_it_can(attentio
     context = model.new_context(1)
     with torch.inference_mode():
         model.step(tokens, context)
-    with pytest.raises(ValueError, match="8 tokens after the first ones: give them one by one"):
-        model(tokens, context=context)
+    if attention_type != "F":
+        with pytest.raises(ValueError, match="8 tokens after the first ones: give them one by one"):
+            model(tokens, context=context)
     with pytest.raises(ValueError, match="hooks see whole texts"):
         model(tokens[:, :1], context=context, hooks=Hooks())
     assert context.lengths == [8]
+
+
+@pytest.mark.parametrize("position", ["rope", "learned"])
+def test_full_attention_takes_several_tokens_after_the_first_ones_and_takes_them_back(position):
+    model = loud_model(GPTConfig(40, 16, 2, N_HEAD, n_embd=WIDTH, position=position), queries=0.5)
+    tokens = torch.randint(40, (2, 16), generator=torch.Generator().manual_seed(0))
+    context = model.new_context(2)
+    with torch.inference_mode():
+        model.step(tokens[:, :7], context)
+        model(39 - tokens[:, 7:12], context=context)  # others, which are not to stay
+        context.lengths = [7, 7]
+        assert_near(model(tokens[:, 7:], context=context), model(tokens)[:, 7:], additions(model.config, 16))
 
 
 @pytest.mark.parametrize("attention_type", "FWSLR")

@@ -7,7 +7,7 @@ import torch
 from conftest import ATTENTION_ALONE
 
 from model import GPT, GPTConfig, Sampling, generate
-from model.generate import choose, context_start, filter_logits
+from model.generate import RepeatingText, choose, context_start, filter_logits
 
 GREEDY = Sampling(temperature=0)
 SAMPLED = Sampling(temperature=0.9, top_k=30, top_p=0.95, min_p=0.01)
@@ -78,6 +78,68 @@ def test_a_prompt_is_read_at_once_and_once_for_all_its_samples(model, monkeypatc
     monkeypatch.setattr(GPT, "step", counted)
     list(generate(model, torch.arange(12), 3, 3, GREEDY, seed=0))
     assert read == [(1, 12), (3, 1), (3, 1)]
+
+
+def repeating(n: int) -> torch.Tensor:
+    """A text of n tokens among 8 that repeats itself now and then, so that there is something to propose."""
+    return torch.randint(8, (n,), generator=torch.Generator().manual_seed(n))
+
+
+FULL = pytest.mark.parametrize("model", [SHAPES[name] for name in ("plain", "one key", "gpt2")], indirect=True)
+
+
+@FULL
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.2)], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("length", [1, 7, 16, 45])
+def test_what_the_text_repeats_is_read_in_one_pass_and_the_tokens_are_the_same(model, sampling, length, monkeypatch):
+    forward, read = GPT.forward, []
+
+    def counted(self, tokens, *arguments, **keywords):
+        read.append(tokens.size(1))
+        return forward(self, tokens, *arguments, **keywords)
+
+    plain = torch.cat(list(generate(model, repeating(length), 1, 60, sampling, seed=4)))
+    monkeypatch.setattr(GPT, "forward", counted)
+    proposed = torch.cat(list(generate(model, repeating(length), 1, 60, sampling, seed=4, speculate=6)))
+    assert torch.equal(plain, proposed)
+    assert len(read) < 60
+
+
+def test_a_text_goes_on_as_after_the_last_two_tokens_for_as_long_as_was_the_same_before():
+    assert RepeatingText([5, 1, 2, 3, 4, 9, 1, 2]).propose(8) == [3, 4]
+    assert RepeatingText([1, 2, 3, 4, 5, 1, 2, 7, 1, 2]).propose(8) == [7, 1]
+    assert RepeatingText([7, 1, 2, 3, 4, 5, 7, 1, 2]).propose(8) == [3, 4, 5]
+    assert RepeatingText([7, 1, 2, 3, 4, 5, 7, 1, 2]).propose(1) == [3]
+    assert RepeatingText([1, 2, 1, 2, 1, 2, 1]).propose(8) == [2, 1, 2, 1, 2]
+    assert RepeatingText([1, 2, 3]).propose(8) == RepeatingText([1]).propose(8) == []
+
+
+def test_tokens_after_a_proposal_are_distributed_as_the_model_says():
+    """Chi-squared of 800 draws of two tokens among 4 x 4, the first of them proposed; six deviations of room."""
+    model, prompt, n = GPT(GPTConfig(4, block_size=8, n_layer=1, n_head=1, n_embd=8)).eval(), [1, 2, 3, 0, 1, 2], 800
+    with torch.no_grad():
+        model.head.weight.copy_(0.2 * torch.randn(4, 8, generator=torch.Generator().manual_seed(1)))
+        likely = model(torch.tensor([[*prompt, token] for token in range(4)])).softmax(-1)[:, -2:]  # [4, 2, 4]
+    expected = n * likely[0, 0, :, None] * likely[:, 1]
+    drawn = torch.zeros(4, 4)
+    for seed in range(n):
+        one, two = generate(model, torch.tensor(prompt), 1, 2, Sampling(), seed, speculate=2)
+        drawn[one, two] += 1
+    chi_squared = float(((drawn - expected) ** 2 / expected).sum())
+    assert float(expected.min()) > 5
+    assert chi_squared < 15 + 6 * math.sqrt(2 * 15)
+
+
+@pytest.mark.parametrize("model", [SHAPES["W"], SHAPES["mix"]], indirect=True)
+def test_speculation_is_refused_where_tokens_cannot_be_taken_back(model):
+    with pytest.raises(ValueError, match=r"attention F in all layers, not .*W"):
+        next(generate(model, repeating(5), 1, 5, GREEDY, seed=0, speculate=4))
+
+
+@pytest.mark.parametrize("model", [SHAPES["plain"]], indirect=True)
+def test_speculation_is_refused_for_several_texts(model):
+    with pytest.raises(ValueError, match="one text at a time, not for 3"):
+        next(generate(model, repeating(5), 3, 5, GREEDY, seed=0, speculate=4))
 
 
 def test_greedy_is_the_argmax_of_the_plain_forward(model):
