@@ -160,7 +160,8 @@ def make_trainer(
         if text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
             tokenizer.start = start_of(command.corpora)
     with world.in_turn(), advice_on_moved_text(command):
-        dataset = prepare_mixed(command.corpora, tokenizer, Path(command.cache), console.preparing)
+        dataset = prepare_mixed(command.corpora, tokenizer, Path(command.cache), console.preparing, world.first_here)
+    dataset = replace(dataset, key=world.first_says(dataset.key))
     if isinstance(command.data, Answers):
         dataset = fit_answers(dataset, command.data, command.model.block_size, console)
     if model is None:

@@ -31,6 +31,7 @@ from data.text.tokenizers import IdTokenizer
 from model import GPT
 from storage.metrics import Metrics
 from training import Trainer, muon, pick_device
+from training.world import ALONE, World
 
 WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 5
 VOCABULARY = {"bytes": 257, "gpt2": 50_257}
@@ -72,12 +73,12 @@ class Parts:
         setattr(owner, name, timed)
 
 
-def make_trainer(command: TrainCommand, run: Path) -> Trainer:
+def make_trainer(command: TrainCommand, run: Path, world: World = ALONE) -> Trainer:
     vocab_size = VOCABULARY.get(command.tokenizer.kind, command.tokenizer.vocab_size)
     model = GPT(replace(command.model, vocab_size=vocab_size), seed=0).to(pick_device(command.device))
     dataset = random_dataset(vocab_size, model.config.block_size, command.tokens_per_step // model.config.block_size)
     (run / "checkpoints").mkdir()
-    return Trainer(command, model, dataset, run, reading=command.data)
+    return Trainer(command, model, dataset, run, world=world, reading=command.data)
 
 
 def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], float]) -> tuple[float, int]:

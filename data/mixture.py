@@ -118,14 +118,18 @@ def start_of(corpora: Corpora | Texts) -> str:
 
 
 def prepare_mixed(
-    corpora: Corpora, tokenizer: TokenizerConfig | Tokenizer, cache: Path, progress: Progress = silent
+    corpora: Corpora,
+    tokenizer: TokenizerConfig | Tokenizer,
+    cache: Path,
+    progress: Progress = silent,
+    check: bool = True,
 ) -> Dataset:
     """What ``data.prepare`` does, for all corpora of a run, with one tokenizer; each has a folder of its own in
     ``cache``. Of several, the tokens of ``text_of`` are in the dataset itself, and those of all in its ``parts``.
     """
     if len(corpora) == 1:
         ((_, corpus),) = corpora.values()
-        return prepare(corpus, tokenizer, cache, progress)
+        return prepare(corpus, tokenizer, cache, progress, check)
     texts = {name: (share, corpus) for name, (share, corpus) in corpora.items() if not isinstance(corpus, TokenFiles)}
     fingerprints = fingerprints_of(texts, cache, progress)
     if isinstance(tokenizer, Tokenizer):
@@ -137,7 +141,7 @@ def prepare_mixed(
     parts = []
     for name, (share, corpus) in texts.items():
         with naming(name, corpus):
-            own = prepare(corpus, tokenizer, cache, progress_of(name, corpus, progress))
+            own = prepare(corpus, tokenizer, cache, progress_of(name, corpus, progress), check)
         parts.append(Part(name, share, own))
     text = next(part.dataset for part in parts if part.name == text_of(corpora))
     key = short_hash([[part.share, part.dataset.key] for part in parts])

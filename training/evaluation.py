@@ -64,7 +64,7 @@ def validation_loss(
             inputs, targets = inputs_and_targets(torch.from_numpy(read()).to(device))
             loss = model(inputs, targets, documents=documents_of(inputs, end))
             total += loss.item() * count_targets(targets).item()
-    world.sum_([total])
+    world.sum_(total)
     return total.item() / tokens.n_targets
 
 

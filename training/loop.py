@@ -28,6 +28,7 @@ from training.average import Average
 from training.config import TrainConfig
 from training.device import autocast, micro_batch_size, peak_flops, readable_out_of_memory
 from training.evaluation import validation_loss, validation_row
+from training.gradients import GradientSum
 from training.loader import Loader
 from training.optimizer import Optimizers
 from training.schedule import fraction_done, has_ended
@@ -79,7 +80,7 @@ class Trainer:
         self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
         batches = batches_of(dataset, block_size, self.sequences, config.seed, rank, size, shuffled)
         self.loader = Loader(batches, self.device)
-        self.optimizers, self.parameters = Optimizers(model, config.optimizer), list(model.parameters())
+        self.optimizers, self.gradient_sum = Optimizers(model, config.optimizer, world), GradientSum(model, world)
         self.average = Average(model, config.optimizer) if config.optimizer.average else None
         # Evaluation stays uncompiled: its batches have other shapes, each of which would be compiled anew.
         self.loss = torch.compile(model) if config.compile else model
@@ -189,20 +190,22 @@ class Trainer:
         seed_step(self.config.seed, self.step, self.world.rank, self.device)
         batch, n_targets = self.loader.next(), self.loader.n_targets
         loss = torch.zeros((), device=self.device)
-        for ids in batch.split(self.micro):
+        parts = batch.split(self.micro)
+        for i, ids in enumerate(parts, 1):
             inputs, targets = inputs_and_targets(ids)
             with autocast(self.config, self.device):
                 loss_of_part = self.loss(inputs, targets, documents=documents_of(inputs, self.document_end))
                 part = loss_of_part * (count_targets(targets) / n_targets)
-            part.backward()
             loss += part.detach()
+            if i == len(parts):
+                self.gradient_sum.begin(loss)
+            part.backward()
         self.loader.fetch()  # a GPU is still busy with this batch
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        self.world.sum_([loss, *gradients])
+        gradients = self.gradient_sum.finish()
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights
         if (clip := self.config.optimizer.clip) is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), clip, norm)
         self.optimizers.step(fraction, self.step, finite)
         if self.average:
             self.average.update(fraction)

@@ -1,7 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal before they are applied (Jordan et al. 2024).
 
 Equal to ``torch.optim.Muon``, which takes one matrix at a time; here all matrices of one shape go through Newton-Schulz
-together, because a small GPT is many small matrices.
+together, because a small GPT is many small matrices. Several processes orthogonalize a part of them each.
 """
 
 from collections import defaultdict
@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from training.world import ALONE, World
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -42,11 +44,13 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
+        world: World = ALONE,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.world = world
         for group in self.param_groups:
             same_shape = defaultdict(list)
-            for weight in group["params"]:
+            for weight in sorted(group["params"], key=is_tall):
                 same_shape[tuple(sorted(weight.shape))].append(weight)
             # The momentum of all matrices of one shape is one tensor [N, a, b], of which each weight's state is a part.
             group["stacks"] = [(weights, self.new_momentum(weights)) for weights in same_shape.values()]
@@ -71,16 +75,23 @@ class Muon(torch.optim.Optimizer):
         if finite is not None:
             gradient = torch.where(finite, gradient, buffer)
         buffer.add_(gradient - buffer, alpha=1 - momentum)  # in this form, exactly nothing where both are equal
-        updates = orthogonalize(gradient.add_(buffer - gradient, alpha=momentum))  # Nesterov looks ahead
+        gradient.add_(buffer - gradient, alpha=momentum)  # Nesterov looks ahead
+        updates = self.world.share(orthogonalize, gradient)
         if finite is not None:
             updates = updates * finite
-        for weight, update in zip(weights, updates, strict=True):
-            update = update.mT if is_tall(weight) else update
-            if group["weight_decay"]:
-                shrinks = update * weight > 0
-                weight.mul_(1 - group["lr"] * group["weight_decay"] * shrinks)
-            scale = max(1.0, weight.size(0) / weight.size(1)) ** 0.5
-            weight.add_(update, alpha=-group["lr"] * scale)
+        n_wide = sum(not is_tall(weight) for weight in weights)
+        for some, chosen in ((weights[:n_wide], updates[:n_wide]), (weights[n_wide:], updates[n_wide:].mT)):
+            if some:
+                apply(some, chosen.contiguous(), group["lr"], group["weight_decay"])
+
+
+def apply(weights: list[nn.Parameter], updates: Tensor, lr: float, decay: float) -> None:
+    """Moves all weights [m, n] by ``updates`` [N, m, n] in a few operations, however many they are."""
+    if decay:
+        shrinks = updates * torch.stack(weights) > 0
+        torch._foreach_mul_(weights, (1 - lr * decay * shrinks).unbind())
+    scale = max(1.0, updates.size(1) / updates.size(2)) ** 0.5
+    torch._foreach_add_(weights, updates.unbind(), alpha=-lr * scale)
 
 
 def is_tall(matrix: Tensor) -> bool:

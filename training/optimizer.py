@@ -7,6 +7,7 @@ from model import GPT
 from training.config import OptimizerConfig
 from training.muon import Muon
 from training.schedule import learning_rate_scale, muon_momentum, weight_decay_scale
+from training.world import ALONE, World
 
 
 def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
@@ -32,7 +33,7 @@ def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
 class Optimizers:
     """Muon and AdamW, or AdamW alone, stepped as one."""
 
-    def __init__(self, model: GPT, config: OptimizerConfig) -> None:
+    def __init__(self, model: GPT, config: OptimizerConfig, world: World = ALONE) -> None:
         self.config = config
         self.device_decides = model.embed.weight.is_cuda
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
@@ -51,7 +52,7 @@ class Optimizers:
         }
         self.muon = None
         if config.name == "muon":
-            self.muon = Muon([matrices], lr=config.matrix_lr)
+            self.muon = Muon([matrices], lr=config.matrix_lr, world=world)
         else:
             adamw.append(matrices)
         self.adamw = torch.optim.AdamW(adamw, betas=config.betas, eps=1e-10, fused=True)

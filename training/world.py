@@ -4,9 +4,11 @@ Each process takes its share of every global batch, and gradients are summed bef
 hold the same weights at all times. The first process alone writes, prints and answers for the run.
 """
 
+import math
 import os
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,8 +20,14 @@ from torch import distributed as dist
 
 from common.errors import InputError
 
-TIMEOUT = timedelta(days=1)  # the others wait while the first makes tokens; torchrun ends them all if one fails
-FIRST_SPEAKS_SECONDS = 5
+TIMEOUT = timedelta(minutes=10)  # for what all do together: they meet, and add up
+FIRST_TIMEOUT = timedelta(days=1)  # for what the first does while the others wait, such as making tokens
+FIRST_SPEAKS_SECONDS, LOST_SECONDS = 5, 7
+LOST = re.compile("(closed|reset) by peer|broken pipe|remote process exited|timed out", re.IGNORECASE)
+
+
+class ProcessLostError(InputError):
+    """Another process has ended, or never came."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +36,37 @@ class World:
 
     rank: int = 0
     size: int = 1
+    rank_here: int = 0  # on this machine
+    waiting: "dist.ProcessGroup | None" = None  # in which the others wait for the first, however long
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
-    def sum_(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor by its sum over all processes, in one exchange."""
+    @property
+    def first_here(self) -> bool:
+        """Whether this is the first process on its machine, which checks the files there for all."""
+        return self.rank_here == 0
+
+    def sum_(self, tensor: Tensor) -> None:
+        """Replaces a tensor by its sum over all processes."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+
+    def begin_sum(self, tensor: Tensor) -> "dist.Work":
+        """Of several processes: ``sum_`` without waiting; ``wait`` of what it returns does that."""
+        return dist.all_reduce(tensor, async_op=True)
+
+    def share(self, function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+        """``function(batch)`` [N, ...], which treats each of the N by itself: each process computes a part of them."""
         if self.size == 1:
-            return
-        together = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(together)
-        for tensor, part in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(part.view_as(tensor))
+            return function(batch)
+        each = math.ceil(len(batch) / self.size)
+        own, part = batch[self.rank * each : (self.rank + 1) * each], torch.zeros_like(batch[:each])
+        part[: len(own)] = function(own)
+        parts = [torch.empty_like(part) for _ in range(self.size)]
+        dist.all_gather(parts, part)
+        return torch.cat(parts)[: len(batch)]
 
     def agree(self, seconds: float, stop_signal: int) -> tuple[float, int]:
         """What must be the same in all processes: the first one's clock, and a signal (0: none) that any was sent.
@@ -50,24 +76,24 @@ class World:
         if self.size == 1:
             return seconds, stop_signal
         said = torch.tensor([seconds if self.first else 0.0, float(stop_signal)], dtype=torch.float64)
-        dist.all_reduce(said, op=dist.ReduceOp.MAX)
+        dist.all_reduce(said, op=dist.ReduceOp.MAX, group=self.waiting)
         return float(said[0]), int(said[1])
 
     def first_says(self, value: Any) -> Any:
         """What the first process passed here."""
         values = [value]
         if self.size > 1:
-            dist.broadcast_object_list(values)
+            dist.broadcast_object_list(values, group=self.waiting)
         return values[0]
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
         """The first process does the work inside, then the others do, and find it done."""
         if self.size > 1 and not self.first:
-            dist.barrier()
+            dist.barrier(self.waiting)
         yield
         if self.size > 1 and self.first:
-            dist.barrier()
+            dist.barrier(self.waiting)
 
 
 def processes() -> tuple[int, int, int]:
@@ -83,9 +109,14 @@ ALONE = World()
 
 @contextmanager
 def first_speaks() -> Iterator[None]:
-    """Keeps errors of all processes but the first back for a while: if it has the same, torchrun ends them by then."""
+    """Keeps errors of all processes but the first back for a while: if it has the same, torchrun ends them by then.
+    That another process is lost is reported last, so that its own error comes before.
+    """
     try:
         yield
+    except ProcessLostError:
+        time.sleep(LOST_SECONDS)
+        raise
     except BaseException:
         if processes()[0] > 0:
             time.sleep(FIRST_SPEAKS_SECONDS)
@@ -97,15 +128,25 @@ def join(device: torch.device) -> Iterator[World]:
     """Meets the other processes, if there are any; at the end they wait for each other, and part."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    rank, size, _ = processes()
+    rank, size, rank_here = processes()
     if size == 1:
         yield ALONE
         return
     if device.type == "mps":
         raise InputError(f"device={device.type}: several processes need a CUDA device each, or device=cpu")
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield World(rank, size)
-        dist.barrier()  # torchrun would end the first, still writing, as soon as another is gone
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        # gloo notices that a process is gone, also where a device would wait for it.
+        waiting = dist.new_group(backend="gloo", timeout=FIRST_TIMEOUT)
+        yield World(rank, size, rank_here, waiting)
+        dist.barrier(waiting)  # torchrun would end the first, still writing, as soon as another is gone
+    except RuntimeError as error:
+        if not LOST.search(str(error)):
+            raise
+        raise ProcessLostError(
+            f"another of the {size} processes has ended or does not answer; its own error says why, unless it was killed. "
+            "resume=auto continues from the last checkpoint"
+        ) from None
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()

@@ -85,14 +85,16 @@ def prepare(
     tokenizer: TokenizerConfig | Tokenizer,
     cache: Path,
     progress: Progress | None = None,
+    check: bool = True,
 ) -> Dataset:
     """The tokens of ``corpus``, from ``cache`` where they are there already and still whole; ids where they lie.
 
-    ``tokenizer``: how to make one, or one that exists already.
+    ``tokenizer``: how to make one, or one that exists already. Without ``check`` nothing is hashed, since another
+    process has done so; ``key`` is then wrong for ids.
     """
     progress = progress or silent
     if isinstance(corpus, TokenFiles):
-        return dataset_of_ids(corpus, tokenizer if isinstance(tokenizer, Tokenizer) else None, progress)
+        return dataset_of_ids(corpus, tokenizer if isinstance(tokenizer, Tokenizer) else None, progress, check)
     folder, description = folder_of(corpus, tokenizer, cache, progress)
     if not folder.exists():
         require_writable(folder.parent, "cache")
@@ -102,7 +104,8 @@ def prepare(
             if not folder.exists():
                 sweep(folder.parent)
                 make(folder, corpus, tokenizer, cache, description, progress)
-    return answered(open_dataset(folder)) if isinstance(corpus, Answers) else open_dataset(folder)
+    dataset = open_dataset(folder, check)
+    return answered(dataset) if isinstance(corpus, Answers) else dataset
 
 
 def answered(dataset: Dataset) -> Dataset:
@@ -114,9 +117,9 @@ def answered(dataset: Dataset) -> Dataset:
     return dataset.with_answers(train, val)
 
 
-def dataset_of_ids(corpus: TokenFiles, tokenizer: Tokenizer | None, progress: Progress) -> Dataset:
+def dataset_of_ids(corpus: TokenFiles, tokenizer: Tokenizer | None, progress: Progress, check: bool) -> Dataset:
     """Files of ids as they are. ``tokenizer``: None makes one of as many tokens as there are ids or names."""
-    train, val = corpus.read(progress).values()
+    train, val = corpus.read(progress, check).values()
     largest = max(train.largest, val.largest)
     tokenizer = tokenizer or corpus.make_tokenizer(largest)
     if largest >= tokenizer.vocab_size:
@@ -147,10 +150,10 @@ def folder_of(
     return cache / "tokens" / f"{corpus.name}-{tokenizer.kind}-{short_hash(description)}", description
 
 
-def open_dataset(folder: Path) -> Dataset:
-    """The tokens in ``folder``; raises InputError where some are missing or damaged."""
+def open_dataset(folder: Path, check: bool = True) -> Dataset:
+    """The tokens in ``folder``; raises InputError where some are missing or, if to ``check``, damaged."""
     manifest = read_manifest(folder)
-    train, val = (open_split(folder, manifest, split) for split in SPLITS)
+    train, val = (open_split(folder, manifest, split, check) for split in SPLITS)
     if file_sha256(folder / TOKENIZER) != manifest["tokenizer"]:
         raise InputError(f"{folder}/{TOKENIZER} is damaged; delete {folder} and the tokens are made anew")
     tokenizer = Tokenizer.load(folder / TOKENIZER)

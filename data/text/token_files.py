@@ -30,8 +30,8 @@ Raw = Literal["uint16", "uint32"]
 
 
 class Ids(NamedTuple):
-    """One split: ``array`` [n] of any integer type, mapped; its ``largest`` id, the ``sha256`` of its bytes, and
-    ``has_end``: whether the end token is in it.
+    """One split: ``array`` [n] of any integer type, mapped; its ``largest`` id, the ``sha256`` of its bytes, if
+    asked for, and ``has_end``: whether the end token is in it.
     """
 
     array: np.ndarray
@@ -66,7 +66,7 @@ class TokenFiles(ReadingOptions):
         if self.end is not None and not 0 <= self.end < MOST_IDS:
             raise ValueError(f"end={self.end}: must be an id, 0 to {MOST_IDS - 1:,}")
 
-    def read(self, progress: Progress = silent) -> dict[str, Ids]:
+    def read(self, progress: Progress = silent, check: bool = True) -> dict[str, Ids]:
         """The ids of "train" and of "val". Raises InputError for what is no file of ids, and for an end token that is
         nowhere.
         """
@@ -81,8 +81,8 @@ class TokenFiles(ReadingOptions):
         kind = f"{train.dtype.name} (data.dtype)" if is_raw(self.path) else train.dtype.name
         progress(f"data.path={visible_text(self.path)}: ids are read as {kind}", 0, None)
         read = {
-            "train": look_over(train, "data.path", self.end, progress),
-            "val": look_over(val, "data.val_path" if self.val_path else "data.path", self.end, progress),
+            "train": look_over(train, "data.path", self.end, progress, check),
+            "val": look_over(val, "data.val_path" if self.val_path else "data.path", self.end, progress, check),
         }
         if self.end is not None and not any(ids.has_end for ids in read.values()):
             raise InputError(f"data.end={self.end}: is nowhere in data.path={self.path}; leave it out if nothing ends")
@@ -203,19 +203,20 @@ def open_npy(path: str, key: str) -> np.ndarray:
     return ids
 
 
-def look_over(ids: np.ndarray, key: str, end: int | None, progress: Progress) -> Ids:
+def look_over(ids: np.ndarray, key: str, end: int | None, progress: Progress, check: bool) -> Ids:
     """One pass over a split, chunk by chunk. Raises InputError for negative ids."""
-    largest, has_end, hashed = 0, False, hashlib.sha256()
+    largest, has_end, sha256 = 0, False, hashlib.sha256()
     for start in range(0, len(ids), CHUNK):
         chunk = np.ascontiguousarray(ids[start : start + CHUNK])
-        hashed.update(chunk.data)
+        if check:
+            sha256.update(chunk.data)
         largest = max(largest, int(chunk.max()))
         if (least := int(chunk.min())) < 0:
             raise InputError(f"{key}: has the id {least}; ids are 0 or more")
         has_end = has_end or (end is not None and bool((chunk == end).any()))
         if start:
             progress("reading ids", start * ids.itemsize, ids.nbytes)
-    return Ids(ids, largest, hashed.hexdigest(), has_end)
+    return Ids(ids, largest, sha256.hexdigest(), has_end)
 
 
 def bytes_of_text(ids: np.ndarray, tokenizer: Tokenizer) -> int | None:

@@ -1,0 +1,104 @@
+"""What several processes gain on the cores of one machine, on the CPU and on random tokens.
+
+    python -m benchmarks.processes [--processes 2] [--rounds 5] [--steps 20] [model=small tokens_per_step=4096 ...]
+
+One process with one thread, one with a thread for each of the processes, and that many processes with one thread each:
+the same global batches, in turns, a process of its own for each. Seconds a step are the median of a round's steps, the
+first few left out. Without keys of train.py, the shapes in SHAPES.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import cli
+from benchmarks.measuring import ROOT, cell, print_table, ratios, require_at_least
+from benchmarks.step import make_trainer
+from cli.schema import TrainCommand
+from training.world import join
+
+WARM_UP = 3
+SHAPES = (
+    ["model=tiny", "tokens_per_step=2048"],
+    ["model=small", "tokens_per_step=2048"],
+    ["model=small", "tokens_per_step=8192"],
+)
+
+
+def work(settings: Sequence[str], steps: int) -> list[float]:
+    """Seconds of each step in this process, one of those that the environment names."""
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    command = cli.read("train", TrainCommand, [*settings, "device=cpu", "tokenizer=bytes"])
+    taken = []
+    with tempfile.TemporaryDirectory() as folder, join(torch.device("cpu")) as world:
+        trainer = make_trainer(command, Path(folder), world)
+        for _ in range(WARM_UP + steps):
+            started = time.perf_counter()
+            trainer.train_step()
+            taken.append(time.perf_counter() - started)
+    return taken[WARM_UP:]
+
+
+def measure(settings: Sequence[str], processes: int, threads: int, steps: int) -> float:
+    """Seconds a step of so many processes; exits with the errors of one that failed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {"OMP_NUM_THREADS": threads, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "benchmarks.processes", "--work", *settings, "--steps", str(steps)]
+    started = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {name: str(value) for name, value in {**environment, "RANK": rank}.items()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        for rank in range(processes)
+    ]
+    printed = [process.communicate() for process in started]
+    for process, (_, errors) in zip(started, printed, strict=True):
+        if process.returncode:
+            sys.exit(f"{settings} failed:\n{errors[-2000:]}")
+    return median(json.loads(printed[0][0].splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", nargs="*", help="keys of train.py")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    require_at_least(options, {"processes": 2, "rounds": 1, "steps": 1})
+    if options.work:
+        print(json.dumps(work(options.settings, options.steps)))
+        return
+    n = options.processes
+    sides = {"1 process, 1 thread": (1, 1), f"1 process, {n} threads": (1, n), f"{n} processes, 1 thread each": (n, 1)}
+    rows = []
+    for settings in [options.settings] if options.settings else SHAPES:
+        taken = {name: [] for name in sides}
+        for _ in range(options.rounds):
+            for name, (processes, threads) in sides.items():
+                taken[name].append(measure(settings, processes, threads, options.steps) * 1e3)
+        first, *_ = taken.values()
+        for name, times in taken.items():
+            rows.append([" ".join(settings), name, cell(times, 1), "" if times is first else ratios(first, times)])
+    print_table(["step", "", "ms a step", "times as fast as one thread"], rows)
+
+
+if __name__ == "__main__":
+    main()
