@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -22,7 +23,14 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["train", "torch._dynamo", "matplotlib.figure", "matplotlib.backends.backend_agg"])
 
 
-def train(folder: Path, arguments: tuple[str, ...], environment: dict[str, str], out: Path, err: Path) -> None:
+def train(
+    folder: Path,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    out: Path,
+    err: Path,
+    prepare: Callable[[], None] | None,
+) -> None:
     """What ``python train.py ARGUMENTS`` does in ``folder``; runs in the process that was forked."""
     for stream, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
@@ -32,16 +40,23 @@ def train(folder: Path, arguments: tuple[str, ...], environment: dict[str, str],
     import cli
     import train as script
 
+    if prepare:
+        prepare()
     cli.launch(script.main, "train", script.TrainCommand)
 
 
 class Training:
-    """Has what the tests use of ``subprocess.Popen``; ``environment`` comes on top of this process's own."""
+    """Has what the tests use of ``subprocess.Popen``; ``environment`` comes on top of this process's own. ``prepare``,
+    a function of a test's module, is called in the new process first.
+    """
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, prepare: Callable[[], None] | None = None, **environment: str
+    ) -> None:
         self.files = tempfile.TemporaryDirectory()
         self.out, self.err = (Path(self.files.name) / name for name in ("out", "err"))
-        self.process = CONTEXT.Process(target=train, args=(folder, arguments, environment, self.out, self.err))
+        settings = (folder, arguments, environment, self.out, self.err, prepare)
+        self.process = CONTEXT.Process(target=train, args=settings)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(ROOT))  # the server does not take over sys.path
             forkserver.ensure_running()

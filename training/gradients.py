@@ -19,12 +19,12 @@ class GradientSum:
     same order by all processes. A compiled network hands over all its gradients together, at the end of backward.
     """
 
-    def __init__(self, model: nn.Module, world: World, bucket_bytes: int = BUCKET_BYTES) -> None:
+    def __init__(self, model: nn.Module, world: World) -> None:
         self.parameters, self.world = list(model.parameters()), world
-        self.buckets = in_buckets(self.parameters[::-1], bucket_bytes) if world.size > 1 else []
+        self.buckets = in_buckets(self.parameters[::-1], BUCKET_BYTES) if world.size > 1 else []
         self.missing: list[int] = []  # by bucket: gradients to come, once the step's last backward has begun
         self.sent = 0  # buckets
-        self.exchanges: list["dist.Work"] = []
+        self.exchanges: list[dist.Work] = []
         for i, bucket in enumerate(self.buckets):
             for parameter in bucket:
                 parameter.register_post_accumulate_grad_hook(partial(self.arrived, i))
@@ -44,13 +44,15 @@ class GradientSum:
 
     def send(self) -> None:
         """Begins to sum the next bucket, in memory of which its gradients are parts from now on."""
-        ready = [parameter for parameter in self.buckets[self.sent] if parameter.grad is not None]
+        bucket = self.buckets[self.sent]
+        ready = [(parameter, parameter.grad) for parameter in bucket if parameter.grad is not None]
         self.sent += 1
         if not ready:
             return
-        together = torch.cat([parameter.grad.flatten() for parameter in ready])
-        for parameter, part in zip(ready, together.split([parameter.numel() for parameter in ready]), strict=True):
-            parameter.grad = part.view_as(parameter)
+        together = torch.cat([gradient.flatten() for _, gradient in ready])
+        parts = together.split([gradient.numel() for _, gradient in ready])
+        for (parameter, gradient), part in zip(ready, parts, strict=True):
+            parameter.grad = part.view_as(gradient)
         self.exchanges.append(self.world.begin_sum(together))
 
     def finish(self) -> list[Tensor]:
@@ -65,7 +67,8 @@ class GradientSum:
 
 def in_buckets(parameters: Iterable[nn.Parameter], bucket_bytes: int) -> list[list[nn.Parameter]]:
     """``parameters`` in their order, cut after each that fills up ``bucket_bytes``."""
-    buckets, size = [[]], 0
+    buckets: list[list[nn.Parameter]] = [[]]
+    size = 0
     for parameter in parameters:
         if size >= bucket_bytes:
             buckets, size = [*buckets, []], 0

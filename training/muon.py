@@ -82,10 +82,10 @@ class Muon(torch.optim.Optimizer):
         n_wide = sum(not is_tall(weight) for weight in weights)
         for some, chosen in ((weights[:n_wide], updates[:n_wide]), (weights[n_wide:], updates[n_wide:].mT)):
             if some:
-                apply(some, chosen.contiguous(), group["lr"], group["weight_decay"])
+                apply(tuple(some), chosen.contiguous(), group["lr"], group["weight_decay"])
 
 
-def apply(weights: list[nn.Parameter], updates: Tensor, lr: float, decay: float) -> None:
+def apply(weights: tuple[Tensor, ...], updates: Tensor, lr: float, decay: float) -> None:
     """Moves all weights [m, n] by ``updates`` [N, m, n] in a few operations, however many they are."""
     if decay:
         shrinks = updates * torch.stack(weights) > 0

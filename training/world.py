@@ -138,14 +138,15 @@ def join(device: torch.device) -> Iterator[World]:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
         # gloo notices that a process is gone, also where a device would wait for it.
         waiting = dist.new_group(backend="gloo", timeout=FIRST_TIMEOUT)
+        assert isinstance(waiting, dist.ProcessGroup)
         yield World(rank, size, rank_here, waiting)
         dist.barrier(waiting)  # torchrun would end the first, still writing, as soon as another is gone
     except RuntimeError as error:
         if not LOST.search(str(error)):
             raise
         raise ProcessLostError(
-            f"another of the {size} processes has ended or does not answer; its own error says why, unless it was killed. "
-            "resume=auto continues from the last checkpoint"
+            f"another of the {size} processes has ended or does not answer; its own error says why, unless it was "
+            "killed. resume=auto continues from the last checkpoint"
         ) from None
     finally:
         if dist.is_initialized():

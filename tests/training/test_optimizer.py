@@ -4,10 +4,12 @@ import pytest
 import torch
 from conftest import ATTENTION_ALONE, GPT2_SHAPE
 from tolerance import assert_near
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from model import GPT, GPTConfig
 from training.config import OptimizerConfig
-from training.muon import Muon, orthogonalize
+from training.muon import Muon, apply, orthogonalize
 from training.optimizer import Optimizers, parameter_groups
 
 SHAPES = [(16, 16), (64, 16), (16, 64), (16, 16), (8, 16)]
@@ -57,6 +59,42 @@ def test_cautious_decay_only_shrinks_what_the_update_shrinks():
     agrees = update * start > 0
     assert_near(with_decay[~agrees], without[~agrees])
     assert_near(with_decay[agrees], (without - 0.05 * start)[agrees])
+
+
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24)])
+def test_weights_move_together_as_they_would_one_by_one_bit_for_bit(shape):
+    torch.manual_seed(0)
+    weights, updates = torch.randn(3, *shape), torch.randn(3, *shape)
+    together = tuple(weights.clone().unbind())
+    apply(together, updates, 0.03, 0.7)
+    scale = max(1.0, shape[0] / shape[1]) ** 0.5
+    for weight, update, moved in zip(weights, updates, together, strict=True):
+        weight.mul_(1 - 0.03 * 0.7 * (update * weight > 0))
+        weight.add_(update, alpha=-0.03 * scale)
+        assert torch.equal(moved, weight)
+
+
+class Count(TorchDispatchMode):
+    """How many operations there are but views; on a GPU each of these is a launch at least."""
+
+    n = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        self.n += not function.is_view
+        return function(*arguments, **(keywords or {}))
+
+
+def test_muon_takes_as_many_operations_for_many_matrices_as_for_few():
+    counts = []
+    for n in (1, 5):
+        weights = [nn.Parameter(torch.randn(shape)) for shape in n * [(16, 16), (32, 16), (16, 32)]]
+        muon = Muon(weights, lr=0.1, weight_decay=0.1)
+        for weight in weights:
+            weight.grad = torch.randn_like(weight)
+        with Count() as count:
+            muon.step()
+        counts.append(count.n)
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(

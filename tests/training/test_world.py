@@ -1,4 +1,4 @@
-"""Two processes do what one does: the same global batches, the same losses, one run folder, resumed on any number."""
+"""Several processes do what one does: the same global batches and losses, one run folder, resumed on any number."""
 
 import os
 import re
@@ -8,8 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import QUICK, ROOT, SMALL
@@ -18,28 +21,34 @@ from tolerance import TRAINED
 
 from common.errors import InputError
 from data import Batches
+from data.text import shards
 from data.text.shards import Tokens
 from storage import checkpoint
 from storage.metrics import read_rows
+from storage.weights import get_parameters
+from training import Trainer, gradients, world
 from training.loop import sequences_per_step
+from training.world import processes
 
 STARTER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 SETTINGS = (*QUICK, *SMALL, "data.tasks=[agreement]", "eval_every=4", "checkpoint_every=4", "device=cpu")
 AVERAGED = ("optimizer.average=ema", "optimizer.clip=0.5")
 
 
-def train(folder: Path, processes: int, *arguments: str) -> tuple[int, str, str]:
-    """Status, stdout and stderr of all the processes, which are started as torchrun does, and at once."""
-    ranks = []
-    if processes > 1:
+def start(folder: Path, n: int, *arguments: str, prepare: Callable[[], None] | None = None) -> list[Training]:
+    """``n`` processes, as torchrun starts them."""
+    ranks = [{}]
+    if n > 1:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-        ranks = [
-            {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)} | place
-            for rank in range(processes)
-        ]
-    started = [Training(folder, *arguments, **environment) for environment in ranks or [{}]]
+            meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(n)}
+        ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} | meeting for rank in range(n)]
+    return [Training(folder, *arguments, prepare=prepare, **environment) for environment in ranks]
+
+
+def train(folder: Path, n: int, *arguments: str, prepare: Callable[[], None] | None = None) -> tuple[int, str, str]:
+    """Status, stdout and stderr of all the processes; if the first fails, a signal ends the others, as torchrun's."""
+    started = start(folder, n, *arguments, prepare=prepare)
     (out, err), status = started[0].communicate(timeout=300), started[0].returncode
     for process in started[1:]:
         if status:
@@ -53,26 +62,94 @@ def losses(run: Path, key: str) -> list[float]:
     return [row[key] for row in read_rows(run / "metrics.jsonl") if key in row]
 
 
-def test_two_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
-    for processes in (1, 2):
-        status, out, err = train(
-            tmp_path, processes, f"run=by{processes}", "resume=auto", "max_steps=8", *SETTINGS, *AVERAGED
-        )
+def watched() -> None:
+    """Gradients go in many buckets, only the first process may hash tokens, and each notes its weights at the end."""
+    gradients.BUCKET_BYTES = 1 << 12
+    rank, train = processes()[0], Trainer.train
+    if rank:
+        shards.file_sha256 = lambda path: pytest.fail(f"hashes {path}")
+
+    def train_and_note(trainer: Trainer) -> None:
+        train(trainer)
+        tensors = [*get_parameters(trainer.model).values(), *trainer.optimizers.state_tensors().values()]
+        Path(f"weights{rank}").write_bytes(b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors))
+
+    Trainer.train = train_and_note
+
+
+def test_several_processes_train_as_one_does_and_resume_each_others_runs(tmp_path):
+    settings = (*SETTINGS, *AVERAGED, "resume=auto", "tokens_per_step=384", "micro_batch=64")
+    for n in (1, 2, 3):
+        status, out, err = train(tmp_path, n, f"run=by{n}", "max_steps=8", *settings, prepare=watched)
         assert status == 0, err
     assert out.count("done ") == 1, "only the first process speaks"
-    assert "4 sequences of 64" not in out
-    assert "2 sequences of 64 in each of 2 processes" in out
-    for first, then in ((1, 2), (2, 1)):
-        status, _, err = train(tmp_path, then, f"run=by{first}", "resume=auto", "max_steps=12", *SETTINGS, *AVERAGED)
+    assert "2 x 1 sequences of 64 in each of 3 processes" in out
+    weights = {path.read_bytes() for path in tmp_path.glob("weights*")}
+    assert len(weights) == 1, "all three processes hold the same, bit for bit"
+    for first, then in ((1, 2), (2, 3), (3, 1)):
+        status, _, err = train(tmp_path, then, f"run=by{first}", "max_steps=12", *settings)
         assert status == 0, err
-    for key, n in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
-        one, two = (losses(tmp_path / f"by{processes}", key) for processes in (1, 2))
-        assert len(one) == n
-        assert one == pytest.approx(two, rel=TRAINED)
-    (one, _), (two, _) = (checkpoint.load(tmp_path / f"by{processes}", "latest")[1] for processes in (1, 2))
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-4)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["by1", "by2", "cache"]
+    for n in (2, 3):
+        for key, rows in (("train_loss", 12), ("val_loss", 4), ("grad_norm", 12)):
+            one, several = (losses(tmp_path / f"by{which}", key) for which in (1, n))
+            assert len(one) == rows
+            assert one == pytest.approx(several, rel=TRAINED)
+        (one, _), (several, _) = (checkpoint.load(tmp_path / f"by{which}", "latest")[1] for which in (1, n))
+        for name in one:
+            torch.testing.assert_close(one[name], several[name], rtol=1e-3, atol=1e-4)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["by1", "by2", "by3", "cache"]
+
+
+def test_ids_are_hashed_by_the_first_process_for_all(tmp_path):
+    np.save(tmp_path / "ids.npy", np.random.default_rng(0).integers(50, size=2_000, dtype=np.uint16))
+    settings = (*SMALL, "data=tokens", "data.path=ids.npy", "device=cpu", "tokens_per_step=128", "run=run")
+    settings = (*settings, "wandb.mode=disabled", "resume=auto")
+    for steps in (2, 3):
+        status, _, err = train(tmp_path, 2, *settings, f"max_steps={steps}")
+        assert status == 0, err
+
+
+def hurried() -> None:
+    world.FIRST_SPEAKS_SECONDS, world.LOST_SECONDS = 0.5, 2
+
+
+def impatient() -> None:
+    hurried()
+    world.TIMEOUT = timedelta(seconds=1)
+
+
+def failing_second() -> None:
+    hurried()
+    if processes()[0]:
+        Trainer.train_step = lambda trainer: pytest.fail("the second cannot")
+
+
+LOST = "error: another of the 2 processes has ended or does not answer; its own error says why, unless it was killed"
+
+
+def test_an_error_of_the_first_process_ends_the_others_in_a_line(tmp_path):
+    """Without torchrun, which would end them: they neither wait nor show what the exchange between them was."""
+    (tmp_path / "file").touch()
+    first, second = start(tmp_path, 2, "run=file/run", *SETTINGS, prepare=hurried)
+    assert first.communicate(timeout=300)[1].startswith("error: ")
+    _, err = second.communicate(timeout=60)
+    assert (err.count("\n"), err[: len(LOST)]) == (1, LOST)
+    assert (first.returncode, second.returncode) == (1, 1)
+
+
+def test_an_error_of_another_process_comes_before_the_one_that_it_is_lost(tmp_path):
+    first, second = start(tmp_path, 2, "run=run", "max_steps=3", *SETTINGS, prepare=failing_second)
+    assert "the second cannot" in second.communicate(timeout=300)[1]
+    assert first.poll() is None, "torchrun would have ended the second before it reported its error"
+    assert first.communicate(timeout=60)[1].startswith(LOST)
+
+
+def test_a_process_that_never_comes_is_not_waited_for_long(tmp_path):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(nobody.getsockname()[1])}
+        second = Training(tmp_path, *SETTINGS, prepare=impatient, RANK="1", LOCAL_RANK="1", WORLD_SIZE="2", **meeting)
+        assert LOST in second.communicate(timeout=60)[1]
 
 
 @pytest.mark.parametrize(
@@ -125,8 +202,6 @@ def test_a_signal_to_all_processes_saves_once(tmp_path):
 
 
 def test_every_sequence_is_read_by_exactly_one_process():
-    import numpy as np
-
     tokens = Tokens([np.arange(1_000, dtype=np.uint16)])
     alone = Batches(tokens, 8, 6, seed=3)
     shared = [Batches(tokens, 8, 6, seed=3, rank=rank, size=3) for rank in range(3)]
@@ -137,7 +212,7 @@ def test_every_sequence_is_read_by_exactly_one_process():
 
 
 @pytest.mark.parametrize(
-    ("tokens_per_step", "processes", "message"),
+    ("tokens_per_step", "n", "message"),
     [
         (1_000, 1, "tokens_per_step=1000: must be a multiple of model.block_size=64; give 960 or 1024"),
         (
@@ -147,6 +222,6 @@ def test_every_sequence_is_read_by_exactly_one_process():
         ),
     ],
 )
-def test_a_batch_that_does_not_divide_is_refused(tokens_per_step, processes, message):
+def test_a_batch_that_does_not_divide_is_refused(tokens_per_step, n, message):
     with pytest.raises(InputError, match=re.escape(message) + "$"):
-        sequences_per_step(tokens_per_step, 64, processes)
+        sequences_per_step(tokens_per_step, 64, n)
