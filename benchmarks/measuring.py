@@ -64,7 +64,7 @@ def require_peak_memory(instead: str = "") -> None:
 def in_own_process(module: str, request: object, **environment: str) -> subprocess.CompletedProcess:
     """``python -m MODULE --work REQUEST`` (as JSON), what it prints caught."""
     command = [sys.executable, "-m", module, "--work", json.dumps(request)]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, encoding="utf-8")
 
 
 def last_line(done: subprocess.CompletedProcess, what: object) -> str:

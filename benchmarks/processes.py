@@ -1,6 +1,6 @@
 """What several processes gain on the cores of one machine, on the CPU and on random tokens.
 
-    python -m benchmarks.processes [--processes 2] [--rounds 5] [--steps 20] [model=small tokens_per_step=4096 ...]
+    python -m benchmarks.processes [--processes 2] [--rounds 5] [--steps 20] [model=small ...]
 
 One process with one thread, one with a thread for each of the processes, and that many processes with one thread each:
 the same global batches, in turns, a process of its own for each. Seconds a step are the median of a round's steps, the
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -30,8 +30,8 @@ from training.world import join
 WARM_UP = 3
 SHAPES = (
     ["model=tiny", "tokens_per_step=2048"],
-    ["model=small", "tokens_per_step=2048"],
-    ["model=small", "tokens_per_step=8192"],
+    ["model=small", "tokens_per_step=1024"],
+    ["model=small", "tokens_per_step=4096"],
 )
 
 
@@ -53,14 +53,14 @@ def measure(settings: Sequence[str], processes: int, threads: int, steps: int) -
     """Seconds a step of so many processes; exits with the errors of one that failed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {"OMP_NUM_THREADS": threads, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "WORLD_SIZE": str(processes)} | meeting
     command = [sys.executable, "-m", "benchmarks.processes", "--work", *settings, "--steps", str(steps)]
     started = [
         subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {name: str(value) for name, value in {**environment, "RANK": rank}.items()},
+            env=environment | {"RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -86,18 +86,22 @@ def main() -> None:
     if options.work:
         print(json.dumps(work(options.settings, options.steps)))
         return
+    shapes = [options.settings] if options.settings else SHAPES
+    rows = (row for settings in shapes for row in race(settings, options))
+    print_table(("step", "", "ms a step", "times as fast as one thread"), rows)
+
+
+def race(settings: Sequence[str], options: argparse.Namespace) -> Iterator[list[str]]:
+    """A row for each side."""
     n = options.processes
     sides = {"1 process, 1 thread": (1, 1), f"1 process, {n} threads": (1, n), f"{n} processes, 1 thread each": (n, 1)}
-    rows = []
-    for settings in [options.settings] if options.settings else SHAPES:
-        taken = {name: [] for name in sides}
-        for _ in range(options.rounds):
-            for name, (processes, threads) in sides.items():
-                taken[name].append(measure(settings, processes, threads, options.steps) * 1e3)
-        first, *_ = taken.values()
-        for name, times in taken.items():
-            rows.append([" ".join(settings), name, cell(times, 1), "" if times is first else ratios(first, times)])
-    print_table(["step", "", "ms a step", "times as fast as one thread"], rows)
+    taken = {name: [] for name in sides}
+    for _ in range(options.rounds):
+        for name, (processes, threads) in sides.items():
+            taken[name].append(measure(settings, processes, threads, options.steps) * 1e3)
+    one, *_ = taken.values()
+    for name, times in taken.items():
+        yield [" ".join(settings), name, cell(times, 1), "" if times is one else ratios(one, times)]
 
 
 if __name__ == "__main__":

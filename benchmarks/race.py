@@ -102,7 +102,7 @@ NANOGPT = {
 def timed(command: Sequence[str], folder: Path) -> tuple[float, str]:
     """Seconds of a whole process and what it printed."""
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, encoding="utf-8")
     if done.returncode:
         sys.exit(f"{' '.join(command[:3])} failed:\n{done.stderr[-2000:]}")
     return time.perf_counter() - started, done.stdout

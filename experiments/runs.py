@@ -166,7 +166,7 @@ def execute(what: str, command: Sequence[str]) -> None:
         env=os.environ | ONE_THREAD,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
     )
     if done.returncode:
