@@ -71,7 +71,7 @@ def test_gradients_are_clipped_to_their_common_norm(tmp_path, stories):
     norms, step = [], trainer.optimizers.step
 
     def watched(*arguments) -> None:
-        norms.append(torch.nn.utils.get_total_norm([weight.grad for weight in trainer.parameters]))
+        norms.append(torch.nn.utils.get_total_norm([weight.grad for weight in trainer.model.parameters()]))
         step(*arguments)
 
     trainer.optimizers.step = watched
