@@ -3,7 +3,7 @@
 With ``text`` nothing is measured: the model reads that sentence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
 from common.visible import visible_text
-from data import Case, Tokenizer, read_cases, split_cases
+from data import Case, EncodedCase, Tokenizer, read_cases, split_cases
 from data.cases import mine
 from data.cases.files import OWN_SPLITS
 from data.cases.fit import explain_fit, measurable_pairs
@@ -139,24 +139,23 @@ def read_text(
     run, plan = Path(command.run), affordable(model)
     if command.language is not None:
         load_language(command.language)  # which raises InputError for one that is unknown, before anything is read
-    with progress_bar(console) as progress:
-        if command.text_file is not None:
+    if command.text_file is not None:
+        with progress_bar(console) as progress:
             text = text_of_file(run, command.text_file, tokenizer, progress)
-            try:
-                windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
-            except InputError as error:
-                raise InputError(f"text_file={command.text_file}: {error}") from None
-        else:
-            try:
+        try:
+            windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+        except InputError as error:
+            raise InputError(f"text_file={command.text_file}: {error}") from None
+    else:
+        try:
+            with progress_bar(console) as progress:
                 text = validation_text(run, state["dataset"], progress)
-                if only_stories(corpora_of_run(run)):
-                    plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
-                windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
-            except InputError as error:
-                text, why = None, error
-    if text is None:
-        console.print(f"note   heads are not measured in the run's validation text: {why}")
-        return None
+            if only_stories(corpora_of_run(run)):
+                plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
+            windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+        except InputError as error:
+            console.print(f"note   heads are not measured in the run's validation text: {error}")
+            return None
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
     if any(corpus.document_mask for _, corpus in corpora_of_run(run).values()):
@@ -243,7 +242,7 @@ def about_cases(command: ProbeCommand, report: list[Case], text: TextToRead | No
     asked = {case.task for case in report}
     tasks = [name for name in TASKS if name in asked]
     about = {"cases": " and ".join(["stories"] * bool(tasks) + ["text"] * (len(asked) > len(tasks)))}
-    if len(asked) > len(tasks):
+    if text is not None and len(asked) > len(tasks):
         about["mined_in"] = text.mined_in
     return about | ({"tasks": tasks} if 0 < len(tasks) < len(TASKS) else {})
 
@@ -272,14 +271,19 @@ def with_dynamics(
 
     if findings.tasks:
         tasks, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
-        fewer = {name: tuple(Split(part).part(DYNAMICS_CASES).cases for part in both) for name, both in tasks.items()}
+        fewer = {name: (some(select), some(report)) for name, (select, report) in tasks.items()}
         chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
         findings = replace(findings, dynamics=in_order(record_dynamics(moments("tasks"), fewer, chosen)))
-    if text is not None:
+    if text is not None and findings.text is not None:
         quick = quick_text(text.text.ids, tokenizer, text.windows.length, command.language)
         costs = in_order(record_costs(moments("heads in the text"), quick, command.seed))
         findings = replace(findings, text={**findings.text, "dynamics": costs})
     return findings
+
+
+def some(cases: Sequence[EncodedCase]) -> Sequence[EncodedCase]:
+    """As many of them as training dynamics are measured on."""
+    return Split(cases).part(DYNAMICS_CASES).cases
 
 
 def in_order(moments: list[dict]) -> list[dict]:

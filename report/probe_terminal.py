@@ -1,6 +1,6 @@
 """What a probe prints: each task in words, the role map, the known heads of GPT-2 small; or minimal pairs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
 from common.visible import visible_name, visible_text
+from data.text.download import Progress
 from probing.behaviour import LIKELIEST, MEANINGS
 from probing.circuits import Edges, NecessaryHeads, NotMeasured
 from probing.findings import Findings
@@ -50,7 +51,7 @@ KNOWN_HEADS_CAPTION = (
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar(console: Console) -> Iterator[Progress]:
     """Shows, on a terminal, what ``probe`` is doing, and for how long."""
     with new_bar(console, MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task("probing", total=None)
