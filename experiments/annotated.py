@@ -81,16 +81,15 @@ def swap_row(model: GPT, report: Split, head: str, site: str) -> list[str]:
 def task_row(model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted) -> list[str]:
     """One task's row of the first table."""
     sites = sites_of((*select, *report))
-    splits = [Split(cases) for cases in (select, report)]
-    scores = [score_heads(model, cases, sites) for cases in (select, report)]
-    best = quote(*scores, splits[1])
-    rules = plain_baselines(*splits, sites)
+    chosen, split = Split(select), Split(report)
+    best = quote(score_heads(model, select, sites), score_heads(model, report, sites), split)
+    rules = plain_baselines(chosen, split, sites)
     shown = [measured(rules[name].accuracy, rules[name].ci) if name in rules else "-" for name in RULES]
     n = len({case.case.template for case in report})
     head = [f"{best.name} at {best.site}", measured(best.accuracy, best.ci)]
     shown += [f"{untrained.accuracy:.1%}"]
-    swap = swap_row(model, splits[1], best.name, best.site)
-    return [report[0].case.task, f"{len(report)} of {n}", *behaviour_row(model, splits[1]), *head, *shown, *swap]
+    swap = swap_row(model, split, best.name, best.site)
+    return [report[0].case.task, f"{len(report)} of {n}", *behaviour_row(model, split), *head, *shown, *swap]
 
 
 def looking_rows(model: GPT, report: Sequence[EncodedCase]) -> tuple[list[list[str]], int]:

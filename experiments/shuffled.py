@@ -26,6 +26,7 @@ def with_any_antecedent(case: Case, rng: Random) -> str:
     """The story with either candidate's word as its answer, whichever is meant."""
     start, end = case.spans.answer
     raw = case.text.encode()
+    assert isinstance(case.foil, str)  # a story is text, not ids
     answer = rng.choice((raw[start:end], case.foil.encode()))
     return (raw[:start] + answer + raw[end:]).decode()
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
@@ -38,7 +39,9 @@ def main(runs: Sequence[str]) -> None:
     print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes, {tokens:,.0f} tokens each\n")
     table = []
     for task in tasks_of(rows[0], "report"):
-        columns = {name: [row.get(key.format(task)) for row in rows] for name, key in STORY_COLUMNS.items()}
+        columns: dict[str, list[Any]] = {
+            name: [row.get(key.format(task)) for row in rows] for name, key in STORY_COLUMNS.items()
+        }
         table.append([task, *("-" if None in values else cell(name, values) for name, values in columns.items())])
     print(Table(("task", *STORY_COLUMNS), table).markdown())
 

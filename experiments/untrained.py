@@ -50,11 +50,11 @@ class Bar:
 
     def passed(self, model: GPT) -> tuple[bool, ...]:
         """Whether some head passes each of RULES."""
-        scores = tuple(score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
-        baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, scores, seed=0)}
+        select, report = (score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
+        baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, (select, report), seed=0)}
         bar = strongest(baselines)[1].accuracy
-        lift = self.untrained.lift(scores[1])
-        quotes = quote_heads(*scores, self.report, bar, resolved=True, lift_untrained=lift).values()
+        lift = self.untrained.lift(report)
+        quotes = quote_heads(select, report, self.report, bar, resolved=True, lift_untrained=lift).values()
         looks = any(quoted.looks for quoted in quotes)
         right = score_answers(model, *answer_columns(self.report.cases)).right.double().numpy()
         resolved = is_resolved(self.report.interval(right))
@@ -82,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     state, _ = checkpoint.load(options.run, "latest", names=())
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
-    stories = (cases(split, options.cases, 0) for split in ("select", options.split))
-    tasks, _ = encode_tasks(tokenizer, *stories, config.block_size, seed=0)
+    select, report = (cases(split, options.cases, 0) for split in ("select", options.split))
+    tasks, _ = encode_tasks(tokenizer, select, report, config.block_size, seed=0)
     untrained = measure_untrained(GPT(config).eval(), tasks, seed=0)
     bars, texts = {name: Bar(*both, untrained[name]) for name, both in tasks.items()}, pattern_texts(tasks)
     counts, any_role = Counter(), Counter()

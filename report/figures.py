@@ -32,7 +32,7 @@ from probing.findings import Findings, Role
 from probing.heads import attention_row, layer_names
 from probing.roles import role_of
 from probing.splits import Split
-from probing.tasks import NEVER_CHOSEN, HeadQuote, TaskResult, negative_control_at
+from probing.tasks import NEVER_CHOSEN, HeadQuote, Quoted, TaskResult, negative_control_at
 from report.colours import FAINT, INK, MATTERS, PAPER, RGB, TINT, blend, rgb, role_colour
 from report.probe_summary import percent
 from report.role_table import label_of
@@ -238,7 +238,7 @@ def heading(result: TaskResult, quoted: HeadQuote) -> str:
     return f"{visible_name(result.name)}: head {quoted.name} at {quoted.site}, {right}"
 
 
-def lay_out(model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: HeadQuote) -> list[DrawnWord]:
+def lay_out(model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: Quoted) -> list[DrawnWord]:
     """The words of a story, each on the line where it fits."""
     site = case.sites[quoted.site]
     weights = attention_row(model, case.tokens, site, quoted.name)

@@ -23,14 +23,13 @@ from experiments.runs import Setup
 from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
-from report.figures import drawing, new_figure, save
+from report.figures import OTHERS, LineStyle, drawing, new_figure, save
 from storage.weights import load_model
 
 AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # tasks by where the word that decides stands
 SHOWN = ("P-1", "P", "C", "A-1")
 PAIRS = 100
-CHOSEN = {"color": TINT, "linewidth": 1.8, "marker": "o", "markersize": 4}
-OTHERS = {"color": "#BDBDBD", "linewidth": 0.7}
+CHOSEN: LineStyle = {"color": TINT, "linewidth": 1.8, "marker": "o", "markersize": 4}
 
 
 def run(setup: Setup) -> Result:

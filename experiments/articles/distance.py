@@ -105,13 +105,20 @@ def measure(run: Path, seed: int) -> Curve:
             intervals[asked].append(Split(encoded).interval(right))
         tokens.append(mean(case.sites["A-1"] - case.gold[0][1] + 1 for case in encoded))
     sight = model.config.n_layer * (model.config.window - 1)
-    asked = (values for name in ASKED for values in (shares[name], intervals[name]))
-    return Curve(tokens, *asked, model.n_parameters(), sight)
+    return Curve(
+        tokens=tokens,
+        connected=shares["connected"],
+        connected_ci=intervals["connected"],
+        remembered=shares["remembered"],
+        remembered_ci=intervals["remembered"],
+        parameters=model.n_parameters(),
+        sight=sight,
+    )
 
 
 def with_names_of_others(stories: Sequence[Case], seed: int) -> list[Case]:
     """The same stories; the foil is a name that only other stories have."""
-    names, rng = sorted({case.foil for case in stories}), Random(seed)
+    names, rng = sorted({str(case.foil) for case in stories}), Random(seed)
     others = ([name for name in names if name not in case.candidates] for case in stories)
     return [replace(case, foil=rng.choice(names)) for case, names in zip(stories, others, strict=True)]
 

@@ -30,7 +30,7 @@ def default_runs(setup: Setup) -> list[Path]:
     return train_seeds({"default": []}, setup)["default"]
 
 
-def default_found(setup: Setup) -> list[Found]:
+def default_found(setup: Setup) -> Sequence[Found]:
     return probe_all(default_runs(setup), setup.jobs)
 
 

@@ -25,11 +25,11 @@ from experiments.articles.found import (
 from experiments.runs import Setup
 from experiments.tables import Table
 from report.colours import GREY, INK, TINT
-from report.figures import drawing, new_figure, save
+from report.figures import LineStyle, drawing, new_figure, save
 
-HEAD = {"color": TINT, "marker": "o", "markersize": 5, "linewidth": 1.4}
-BASELINE = {"color": GREY, "marker": "D", "markersize": 4.5, "linestyle": "none"}
-MODEL = {"color": INK, "marker": "|", "markersize": 11, "linestyle": "none"}
+HEAD: LineStyle = {"color": TINT, "marker": "o", "markersize": 5, "linewidth": 1.4}
+BASELINE: LineStyle = {"color": GREY, "marker": "D", "markersize": 4.5, "linestyle": "none"}
+MODEL: LineStyle = {"color": INK, "marker": "|", "markersize": 11, "linestyle": "none"}
 
 
 def run(setup: Setup) -> Result:

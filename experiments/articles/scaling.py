@@ -24,7 +24,7 @@ from experiments.runs import Setup, best_loss, train_seeds
 from experiments.tables import Table
 from model import GPT
 from probing.patterns import PatternRecorder
-from report.figures import drawing, new_figure, save
+from report.figures import LineStyle, drawing, new_figure, save
 from storage.weights import load_model
 
 WIDTH = 128
@@ -213,7 +213,7 @@ def draw_lines(axes: Axes, grid: Grid, value: Callable[[Measured], float]) -> No
             values = [[value(one) for one in grid[shape, size, divided]] for size in sizes]
             axes.fill_between(sizes, [*map(min, values)], [*map(max, values)], color=colour, alpha=0.12, linewidth=0)
             label = f"{MEANINGS[shape]},\n{'divided by √d' if divided else 'not divided'}"
-            line = {"color": colour, "linestyle": "-" if len(sizes) > 1 else "", "linewidth": 1.5}
+            line: LineStyle = {"color": colour, "linestyle": "-" if len(sizes) > 1 else "", "linewidth": 1.5}
             line |= {"marker": marker, "markersize": 6, "alpha": 0.85}
             axes.plot(sizes, [*map(mean, values)], label=label, **line)
     sizes = SHAPES[CLAIMED][1]
