@@ -14,10 +14,9 @@ squares on logarithms over the upper half of the lengths, all rounds, with a 95 
 import argparse
 import json
 import math
-import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -157,7 +156,7 @@ def available_memory(device: torch.device) -> int:
     """Bytes that could be had."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return int(re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="utf-8"))[1]) * 1024
+    return measuring.bytes_of("MemAvailable", Path("/proc/meminfo"))
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ class Fit:
         return f"{self.exponent:.2f}" + ("" if self.margin is None else f" ± {self.margin:.2f}")
 
 
-def fit(values: dict[int, Sequence[float]]) -> Fit | None:
+def fit(values: Mapping[int, Sequence[float]]) -> Fit | None:
     """Over the upper half of the lengths that were measured, each of them once or more; None for a single one."""
     lengths = sorted(values)
     upper = lengths[len(lengths) // 2 :] if len(lengths) > 2 else lengths

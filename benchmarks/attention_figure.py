@@ -30,8 +30,8 @@ Columns = dict[str, dict[int, float]]  # variant -> length -> milliseconds or Mi
 def draw_scaling(columns: Sequence[Columns], legends: Sequence[dict[str, str]], path: Path) -> list[Path]:
     """A panel for time and one for memory, both axes logarithmic; ``legends`` holds the legends' lines."""
     with drawing():
-        figure = new_figure(13, 5.6, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12)
+        figure = new_figure(13, 5.6)
+        figure.set_layout_engine("constrained", w_pad=0.12)
         for axes, panel, values, powers in zip(figure.subplots(1, 2), PANELS, columns, legends, strict=True):
             draw_panel(axes, *panel, values, powers)
         return save(figure, path)
@@ -58,7 +58,7 @@ def label_ends(axes: Axes, columns: Columns) -> None:
     low, high = (math.log(edge) for edge in axes.get_ylim())
     for length in {max(column) for column in columns.values()}:  # lines may end at different ones
         ends = {name: column[length] for name, column in columns.items() if max(column) == length}
-        names = sorted(ends, key=ends.get)
+        names = sorted(ends, key=ends.__getitem__)
         heights = spread([(math.log(ends[name]) - low) / (high - low) for name in names])
         for name, height in zip(names, heights, strict=True):
             colour = COLOURS[name]

@@ -48,7 +48,15 @@ def require_at_least(options: Namespace, limits: dict[str, int]) -> None:
 
 def resident_memory(key: str = "VmHWM") -> int:
     """Bytes of this process: VmHWM, the most since its start or since ``forget_peak``, or VmRSS, now. Linux only."""
-    return int(re.search(rf"{key}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))[1]) * 1024
+    return bytes_of(key, STATUS)
+
+
+def bytes_of(key: str, file: Path) -> int:
+    """What a file of /proc says of ``key`` in kB. Raises ValueError where it says nothing."""
+    found = re.search(rf"{key}:\s+(\d+) kB", file.read_text(encoding="utf-8"))
+    if found is None:
+        raise ValueError(f"{file} has no {key}")
+    return int(found[1]) * 1024
 
 
 def forget_peak() -> None:

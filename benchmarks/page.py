@@ -11,6 +11,7 @@ these texts stands beside it. Needs playwright.
 import argparse
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -43,14 +44,14 @@ def large_findings() -> Findings:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    stories = (cases(split, N_CASES, 0, gap=GAP) for split in ("select", "report"))
-    return probe(model, byte_tokenizer(), *stories)
+    select, report = (cases(split, N_CASES, 0, gap=GAP) for split in ("select", "report"))
+    return probe(model, byte_tokenizer(), select, report)
 
 
 def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
     """The size of BertViz's model view of all heads on one of the texts; no row where it is not installed."""
     try:
-        from bertviz import model_view
+        bertviz = import_module("bertviz")
     except ImportError:
         return []
     case = findings.tasks[0].cases[0]
@@ -58,7 +59,7 @@ def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
     with torch.inference_mode():
         show_patterns(findings.model, torch.tensor([case.tokens]), recorder)
     words = [chr(token) for token in case.tokens]
-    view = model_view(tuple(recorder.patterns.values()), words, html_action="return").data
+    view = bertviz.model_view(tuple(recorder.patterns.values()), words, html_action="return").data
     return [["BertViz, one text of it", f"{len(view.encode()) / 1e6:.1f}", "", "", ""]]
 
 

@@ -1,7 +1,7 @@
 """This project and TransformerLens with one interface, on the same random weights in the shape of GPT-2."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from probing.scoring import in_batches, pad
 from storage.weights import get_parameters
 
 BLOCK = 1024
+Hooks = list[tuple[str | Callable, Callable]]  # of TransformerLens: where, and what is done there
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Shape:
     vocab_size: int
 
     def config(self) -> GPTConfig:
-        return GPTConfig(**vars(self), block_size=BLOCK, mlp="gelu", tie_embeddings=True, **gpt2.SWITCHES)
+        return GPTConfig(**vars(self), block_size=BLOCK, mlp="gelu", tie_embeddings=True, **gpt2.GPT2.switches)
 
 
 def random_gpt2(shape: Shape, seed: int = 0) -> GPT:
@@ -102,8 +103,8 @@ class Lens:
         parts = []
         for part in in_batches(len(cases), batch):
             tokens = pad(sequences[part], torch.device("cpu"))
-            asked = [torch.tensor(column[part]) for column in columns]
-            clean = self.log_odds(tokens, *asked, [])
+            sites, answers, foils = (torch.tensor(column[part]) for column in columns)
+            clean = self.log_odds(tokens, sites, answers, foils, [])
             changes = []
             for index in range(heads):
                 layer, head = divmod(index, self.n_head)
@@ -112,12 +113,12 @@ class Lens:
                     z[:, :, head] = means[layer, head]  # [B, T, H, d]
                     return z
 
-                hooks = [(f"blocks.{layer}.attn.hook_z", replace_output)]
-                changes.append(self.log_odds(tokens, *asked, hooks) - clean)
+                hooks: Hooks = [(f"blocks.{layer}.attn.hook_z", replace_output)]
+                changes.append(self.log_odds(tokens, sites, answers, foils, hooks) - clean)
             parts.append(torch.stack(changes))
         return torch.cat(parts, dim=1)
 
-    def log_odds(self, tokens: Tensor, sites: Tensor, answers: Tensor, foils: Tensor, hooks: list) -> Tensor:
+    def log_odds(self, tokens: Tensor, sites: Tensor, answers: Tensor, foils: Tensor, hooks: Hooks) -> Tensor:
         logits = self.bridge.run_with_hooks(tokens, fwd_hooks=hooks, return_type="logits")
         each = torch.arange(len(tokens))
         return logits[each, sites, answers] - logits[each, sites, foils]
@@ -134,11 +135,11 @@ class TunedLens(Lens):
         def keep(pattern: Tensor, hook: object) -> None:
             kept.append(pattern if rows is None else take_rows(pattern, rows))
 
-        hooks = [(name, keep) for name in self.names]
+        hooks: Hooks = [(name, keep) for name in self.names]
         self.bridge.run_with_hooks(tokens, fwd_hooks=hooks, return_type=None, logits_to_keep=1, **self.LESS)
         return kept
 
-    def log_odds(self, tokens: Tensor, sites: Tensor, answers: Tensor, foils: Tensor, hooks: list) -> Tensor:
+    def log_odds(self, tokens: Tensor, sites: Tensor, answers: Tensor, foils: Tensor, hooks: Hooks) -> Tensor:
         asked, sites = sites.unique(return_inverse=True)
         logits = self.bridge.run_with_hooks(tokens, fwd_hooks=hooks, logits_to_keep=asked, **self.LESS)
         each = torch.arange(len(tokens))

@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +61,7 @@ class Parts:
     def wrap(self, owner: object, name: str, part: str) -> None:
         function = getattr(owner, name)
 
-        def timed(*args, **kwargs):
+        def timed(*args: Any, **kwargs: Any) -> Any:
             if not self.on:
                 return function(*args, **kwargs)
             started = self.now()
@@ -111,7 +113,7 @@ def main(arguments: Sequence[str]) -> None:
             (trainer.optimizers, "step", "rest of the optimizers"),
         ):
             parts.wrap(owner, name, part)
-        logger = type("Logger", (), {"log": staticmethod(log)})
+        logger = SimpleNamespace(log=log)
         parts.wrap(logger, "log", "logging")
         for _ in range(WARM_UP):
             trainer.train_step()
