@@ -206,8 +206,8 @@ class Names:
 
     def end_of_name(self, tokens: Tokens, first: int) -> int:
         """The token after the name that begins at ``first``; 0 where none does."""
-        words = tokens.words
-        i, end = first, 0
+        words, i = tokens.words, first
+        end: int = 0
         if words[i] in self.people.titles:
             i += 1 + (words[i + 1 : i + 2] == ["."])
         longest = i + LONGEST_NAME
