@@ -23,6 +23,7 @@ from data import Tokenizer
 from data.text.tokenizers import IDS
 from model import GPT, generate
 from model.generate import require_speculation
+from model.int8 import to_int8
 from probing.sentence import require_head
 from report.terminal import open_console
 from report.tinted_text import legend, show_choice
@@ -43,6 +44,11 @@ def main(command: SampleCommand) -> None:
             require_speculation(model, command.n)
         except ValueError as error:
             raise InputError(f"speculate={command.speculate}: {error}; leave it out") from None
+    if command.weights == "int8":
+        try:
+            to_int8(model)
+        except ValueError as error:
+            raise InputError(f"weights=int8: {error}; leave it out") from None
 
     def go_on(prompt: str) -> None:
         continue_prompt(model, tokenizer, state["step"], replace(command, prompt=as_prompt(run, prompt)))

@@ -95,6 +95,7 @@ class SampleCommand(Sampling):
     max_new_tokens: int = 200
     show: str | None = None
     speculate: int = 0
+    weights: Literal["fp32", "int8"] = "fp32"
     seed: int = 0
     device: str = "auto"
 

@@ -147,6 +147,11 @@ def test_speculation_writes_the_same_text_or_is_refused_in_a_line(script, error_
     assert "speculate=8: speculation is for one text at a time, not for 2; leave it out" in message
 
 
+def test_weights_of_one_byte_write_as_much(script, finished_run, capsys):
+    script("sample", f"run={finished_run}", "prompt=Tom met", "max_new_tokens=9", "weights=int8", "n=2")
+    assert capsys.readouterr().out.count("Tom met") == 2
+
+
 def test_sampling_takes_prompts_longer_than_the_block(script, finished_run, capsys):
     prompt = "One day Tom met Anna. " * 40
     script("sample", f"run={finished_run}", f"prompt={prompt}", "max_new_tokens=5", "temperature=0")
