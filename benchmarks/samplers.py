@@ -36,14 +36,13 @@ class Written:
 
 
 class Lookback:
-    name = "Lookback"
-
-    def __init__(self, model: GPT) -> None:
-        self.model, self.embedding = model, model.embed
+    def __init__(self, model: GPT, speculate: int = 0, sampling: Sampling = GREEDY) -> None:
+        self.model, self.embedding, self.speculate, self.sampling = model, model.embed, speculate, sampling
+        self.name = f"Lookback, speculate={speculate}" if speculate else "Lookback"
 
     def write(self, prompts: Tensor, n: int) -> Written:
         written, columns = Written(), []
-        for column in generate(self.model, list(prompts), 1, n, GREEDY, seed=0):
+        for column in generate(self.model, list(prompts), 1, n, self.sampling, seed=0, speculate=self.speculate):
             written.stamp()
             columns.append(column)
         written.tokens = torch.stack(columns, dim=1)
@@ -51,19 +50,20 @@ class Lookback:
 
 
 class Transformers:
-    """``GPT2LMHeadModel.generate`` with its cache, fused attention or not, a cache that grows or one of full size."""
+    """``generate`` of ``transformers`` with its cache, fused attention or not, a growing cache or one of full size."""
 
     SETTINGS = tuple((attention, cache) for attention in ("sdpa", "eager") for cache in ("dynamic", "static"))
 
     def __init__(self, folder: Path, attention: str, cache: str) -> None:
-        from transformers import GPT2LMHeadModel
+        from transformers import AutoConfig, AutoModelForCausalLM
 
         self.name, self.cache = f"transformers ({attention}, {cache} cache)", cache
-        # The same function as its default, in one kernel instead of seven.
-        gelu = "gelu_pytorch_tanh"
-        self.model = GPT2LMHeadModel.from_pretrained(folder, attn_implementation=attention, activation_function=gelu)
+        config = AutoConfig.from_pretrained(folder)
+        if config.model_type == "gpt2":  # the same function as its default, in one kernel instead of seven
+            config.activation_function = "gelu_pytorch_tanh"
+        self.model = AutoModelForCausalLM.from_pretrained(folder, config=config, attn_implementation=attention)
         self.model.eval().generation_config.eos_token_id = None  # no token ends a text
-        self.embedding = self.model.transformer.wte
+        self.embedding = self.model.get_input_embeddings()
 
     def write(self, prompts: Tensor, n: int) -> Written:
         from transformers.generation.streamers import BaseStreamer

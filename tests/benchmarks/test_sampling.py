@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks import sampling
+from benchmarks import sampling, sampling_text
 from benchmarks.sampling import Part, measure
 
 STAND_IN = """
@@ -36,6 +36,7 @@ class GPT(GPT2LMHeadModel):
             tokens = torch.cat((tokens, self(tokens)[0].argmax(-1)), dim=1)
         return tokens
 """
+SPECULATING = "Lookback, speculate=4"
 TOY = "--layers 2 --heads 2 --width 16 --vocab 30 --context 48 --new 6 --slow 3 --short-new 8 --rounds 2".split()
 
 
@@ -57,6 +58,15 @@ def test_all_write_the_same_tokens_and_are_timed_in_turns(clone, capsys):
     assert firsts[0].startswith("| prompt of 24 tokens | ms to the first token")
     assert [row.strip("| ").split(" | ")[-1] for row in firsts[2:]] == ["24, 25, 26", "24, 1, 1", "24, 1, 1"]
     assert not any("number of parameters" in line for line in lines)
+
+
+def test_a_run_writes_after_its_own_text_with_and_without_speculation(finished_run, capsys):
+    sampling_text.main([str(finished_run), "--prompts", "2", "--rounds", "1", "--speculate", "4"])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| 0")]
+    assert [row[:2] for row in rows[1:]] == [[t, name] for t in ("0", "0.8") for name in ("Lookback", SPECULATING)]
+    assert rows[0][1].startswith("transformers")
+    assert rows[0][-1] == rows[1][-1] == rows[3][-1] == "1.00"
+    assert float(rows[2][-1]) >= 1
 
 
 class Liar:
