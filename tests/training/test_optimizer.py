@@ -8,9 +8,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model import GPT, GPTConfig
+from training import muon
 from training.config import OptimizerConfig
 from training.muon import Muon, apply, orthogonalize
 from training.optimizer import Optimizers, parameter_groups
+from training.world import World
 
 SHAPES = [(16, 16), (64, 16), (16, 64), (16, 16), (8, 16)]
 
@@ -88,13 +90,25 @@ def test_muon_takes_as_many_operations_for_many_matrices_as_for_few():
     counts = []
     for n in (1, 5):
         weights = [nn.Parameter(torch.randn(shape)) for shape in n * [(16, 16), (32, 16), (16, 32)]]
-        muon = Muon(weights, lr=0.1, weight_decay=0.1)
+        optimizer = Muon(weights, lr=0.1, weight_decay=0.1)
         for weight in weights:
             weight.grad = torch.randn_like(weight)
         with Count() as count:
-            muon.step()
+            optimizer.step()
         counts.append(count.n)
     assert counts[0] == counts[1]
+
+
+def test_each_process_orthogonalizes_a_part_of_the_matrices(monkeypatch):
+    taken = []
+    monkeypatch.setattr(muon, "orthogonalize", lambda matrices: taken.append(len(matrices)) or matrices)
+    monkeypatch.setattr(torch.distributed, "all_gather", lambda parts, own: None)
+    for rank in range(3):
+        weights = [nn.Parameter(torch.ones(8, 8)) for _ in range(7)]
+        for weight in weights:
+            weight.grad = torch.ones(8, 8)
+        Muon(weights, lr=0.1, world=World(rank, 3)).step()
+    assert taken == [3, 3, 1]
 
 
 @pytest.mark.parametrize(
