@@ -166,7 +166,8 @@ class GPT(nn.Module):
         """
         if tokens.size(1) > 1 and any(context.lengths):
             return [self.step(token, context) for token in tokens.split(1, dim=1)][-1]
-        last = tokens.new_full((len(tokens), 1), tokens.size(1) - 1)
+        n = tokens.size(1)
+        last = tokens.new_full((len(tokens), 1), n - 1) if n > 1 else None  # one token is the last
         return self(tokens, rows=last, context=context)[:, 0]
 
     def new_context(self, batch: int, capacity: int | None = None) -> Context:
