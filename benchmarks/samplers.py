@@ -5,13 +5,14 @@ was there.
 """
 
 import contextlib
-import importlib.util
 import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Written:
 
     started: float = field(default_factory=time.perf_counter)
     seconds: list[float] = field(default_factory=list)
-    tokens: Tensor | None = None
+    tokens: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
     def stamp(self, *_: object) -> None:
         self.seconds.append(time.perf_counter() - self.started)
@@ -77,6 +78,7 @@ class Transformers:
             def end(self) -> None:
                 pass
 
+        # pyrefly: ignore [bad-argument-type] the library types ``generate`` for a protocol that no model of its has
         tokens = self.model.generate(
             prompts,
             attention_mask=torch.ones_like(prompts),
@@ -98,9 +100,8 @@ class NanoGPT:
     name = "nanoGPT"
 
     def __init__(self, clone: Path, shape: Shape, weights: dict[str, Tensor]) -> None:
-        spec = importlib.util.spec_from_file_location("nanogpt_model", clone / "model.py")
-        theirs = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(theirs)
+        theirs = ModuleType("nanogpt_model")
+        SourceFileLoader(theirs.__name__, str(clone / "model.py")).exec_module(theirs)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its size
             self.model = theirs.GPT(theirs.GPTConfig(block_size=BLOCK, dropout=0.0, bias=True, **vars(shape))).eval()
         with torch.no_grad():

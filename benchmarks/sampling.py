@@ -91,7 +91,7 @@ def fastest(folder: Path, prompts: Tensor, expected: Tensor) -> Transformers:
             seconds = sampler.write(prompts, n).seconds
             each = (seconds[-1] - seconds[0]) / max(1, n - 1)
             taken[sampler] = min(taken[sampler], seconds[0] + each * (expected.size(1) - 1))
-    return min(taken, key=taken.get)
+    return min(taken, key=taken.__getitem__)
 
 
 def plan(job: Job, ours: Lookback, nanogpt: NanoGPT, folder: Path, slow: int, seed: int) -> list[Part]:
@@ -113,7 +113,7 @@ def plan(job: Job, ours: Lookback, nanogpt: NanoGPT, folder: Path, slow: int, se
 def rate_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Result]]) -> list[list[str]]:
     rows = []
     for part, runs in zip(parts, results, strict=True):
-        cells = [f"{job.task}: {job.prompt} + {job.new}", job.batch, part.sampler.name]
+        cells = [f"{job.task}: {job.prompt} + {job.new}", str(job.batch), part.sampler.name]
         for key in ("whole", "after_first"):
             ours, rates = ([vars(run)[key] for run in each] for each in (results[-1], runs))
             cells += [cell(rates, 1), "" if part is parts[-1] else ratios(ours, rates)]
