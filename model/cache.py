@@ -59,7 +59,7 @@ class KVCache(Cache):
 
     def takes_several(self, end: int) -> bool:
         stride, n_slots = self.tensors[0].shape[2:4]
-        return stride == 1 and end <= n_slots  # nothing is overwritten: who goes back finds what was there
+        return stride == 1 and end <= n_slots  # nothing is overwritten, so tokens can be taken back
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adds one token a sequence, k and v [B, Hkv, 1, d]; returns what it sees: keys and values [B, Hkv, n, d], and

@@ -131,8 +131,9 @@ def speculative(
 
     The text so far proposes how it goes on (``RepeatingText``; "prompt lookup decoding", Saxena 2023), and one pass
     gives the logits after every token proposed. Each is then drawn as ever; the first that is drawn otherwise ends the
-    proposal, and the cache goes back to it. That is the rejection of Leviathan et al. 2023 for a certain proposal x:
-    x is kept with its probability p(x), and another token has its own, so that the tokens are those of ``generate``.
+    proposal, and the cache forgets what was proposed after it. This is the rejection rule of Leviathan et al. 2023 for
+    a proposal x of probability 1: x is kept with the model's probability p(x), and every other token is drawn with its
+    own p, so that the tokens are those of ``generate``.
     """
     text, block, last = RepeatingText(prompt.tolist()), model.config.block_size, len(prompt) + max_new_tokens
     start, context = 0, model.new_context(1, min(block, last))

@@ -22,8 +22,8 @@ class GradientSum:
     def __init__(self, model: nn.Module, world: World) -> None:
         self.parameters, self.world = list(model.parameters()), world
         self.buckets = in_buckets(self.parameters[::-1], BUCKET_BYTES) if world.size > 1 else []
-        self.missing: list[int] = []  # by bucket: gradients to come, once the step's last backward has begun
-        self.sent = 0  # buckets
+        self.missing: list[int] = []  # of each bucket's gradients; empty before the step's last backward
+        self.sent = 0  # how many buckets were
         self.exchanges: list[dist.Work] = []
         for i, bucket in enumerate(self.buckets):
             for parameter in bucket:
@@ -43,7 +43,7 @@ class GradientSum:
             self.send()
 
     def send(self) -> None:
-        """Begins to sum the next bucket, in memory of which its gradients are parts from now on."""
+        """Begins to sum the next bucket; from now on its gradients are views of the tensor that is sent."""
         bucket = self.buckets[self.sent]
         ready = [(parameter, parameter.grad) for parameter in bucket if parameter.grad is not None]
         self.sent += 1

@@ -20,7 +20,7 @@ from torch import distributed as dist
 
 from common.errors import InputError
 
-TIMEOUT = timedelta(minutes=10)  # for what all do together: they meet, and add up
+TIMEOUT = timedelta(minutes=10)  # for what all do together: meeting and summing
 FIRST_TIMEOUT = timedelta(days=1)  # for what the first does while the others wait, such as making tokens
 FIRST_SPEAKS_SECONDS, LOST_SECONDS = 5, 7
 LOST = re.compile("(closed|reset) by peer|broken pipe|remote process exited|timed out", re.IGNORECASE)
@@ -110,7 +110,7 @@ ALONE = World()
 @contextmanager
 def first_speaks() -> Iterator[None]:
     """Keeps errors of all processes but the first back for a while: if it has the same, torchrun ends them by then.
-    That another process is lost is reported last, so that its own error comes before.
+    The error that another process is lost comes last, after that process's own.
     """
     try:
         yield
@@ -146,7 +146,7 @@ def join(device: torch.device) -> Iterator[World]:
             raise
         raise ProcessLostError(
             f"another of the {size} processes has ended or does not answer; its own error says why, unless it was "
-            "killed. resume=auto continues from the last checkpoint"
+            "killed. The same command with run=RUN resume=auto continues from the last checkpoint of that run"
         ) from None
     finally:
         if dist.is_initialized():

@@ -29,8 +29,8 @@ SHAPES = {
 
 @pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
 def model(request: pytest.FixtureRequest) -> GPT:
-    torch.manual_seed(0)
     """In double precision: among thousands of tokens two may be so near that float32's rounding chooses."""
+    torch.manual_seed(0)
     config = GPTConfig(60, **{"block_size": 16, "n_layer": 2, "n_head": 4, "n_embd": 32, **request.param})
     model = GPT(config).eval().double()
     with torch.no_grad():
