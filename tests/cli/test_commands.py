@@ -253,6 +253,8 @@ def test_experiments_set_what_they_say_and_single_keys_win():
     assert GPT(dataclasses.replace(race.model, vocab_size=257)).n_parameters() < 900_000
     baby = train("experiment=shakespeare")
     assert (baby.model.n_embd, baby.model.dropout, baby.patience) == (384, 0.25, 3)
+    laptop = train("experiment=shakespeare_cpu", "max_minutes=15", "max_steps=null")
+    assert (laptop.model.n_embd, laptop.optimizer.average, laptop.max_steps) == (256, "last", None)
 
 
 @pytest.mark.parametrize("group", ["model=small", "optimizer=adamw"])
