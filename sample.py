@@ -7,6 +7,8 @@ import codecs
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from errno import ENOSPC
 from pathlib import Path
@@ -40,15 +42,11 @@ def main(command: SampleCommand) -> None:
     if command.show is not None:
         require_head(command.show, model, "show")
     if command.speculate:
-        try:
+        with refusing(f"speculate={command.speculate}"):
             require_speculation(model, command.n)
-        except ValueError as error:
-            raise InputError(f"speculate={command.speculate}: {error}; leave it out") from None
     if command.weights == "int8":
-        try:
+        with refusing("weights=int8"):
             to_int8(model)
-        except ValueError as error:
-            raise InputError(f"weights=int8: {error}; leave it out") from None
 
     def go_on(prompt: str) -> None:
         continue_prompt(model, tokenizer, state["step"], replace(command, prompt=as_prompt(run, prompt)))
@@ -57,6 +55,15 @@ def main(command: SampleCommand) -> None:
         continue_prompt(model, tokenizer, state["step"], command)
     else:
         for_each_text("prompt", command.prompt, go_on)
+
+
+@contextmanager
+def refusing(setting: str) -> Iterator[None]:
+    """Makes of a ValueError, of what this model or device cannot do, an InputError that names the setting."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(f"{setting}: {error}; leave it out") from None
 
 
 def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: SampleCommand) -> None:
