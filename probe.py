@@ -92,8 +92,9 @@ def main(command: ProbeCommand) -> None:
     files = write_files(findings, folder)  # first, so that a full disk or failing dynamics costs nothing
     (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
     remove_figures(folder)
-    window = text.windows.tokens[0, :-1].tolist() if text is not None else None
-    live = live_parts_of(findings, tokenizer, report, text.windows if text is not None else None)
+    windows = None if text is None else text.windows
+    window = None if windows is None else windows.tokens[0, :-1].tolist()
+    live = live_parts_of(findings, tokenizer, report, windows)
     if command.dynamics:
         write_probe_page(findings, tokenizer, folder, window, live)
         with progress_bar(console) as progress:
@@ -189,9 +190,11 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
 def read(
     command: ProbeCommand, model: GPT, tokenizer: Tokenizer, text: TextToRead | None, console: Console
 ) -> tuple[list[Case], list[Case]]:
-    """The cases to select and to report: the user's own; or, unless ``tasks`` names some, all tasks of stories on a run
-    that was trained on stories, and on any other those that it resolves, perhaps none; and on a run that was trained on
-    other text, the references mined from it. None where tokens stand for no text.
+    """The cases to select and those to report: of ``cases=`` if it is given, else stories and mined references.
+
+    Where ``tasks=`` names tasks of stories, these alone. Otherwise a run that was trained on stories gets all of their
+    tasks, any other those that it resolves, perhaps none; and for one that was trained on other text, references are
+    mined from ``text``. None where tokens stand for no text.
     """
     if command.cases is not None:
         own = read_cases(Path(command.cases))
@@ -271,7 +274,7 @@ def with_dynamics(
 
     if findings.tasks:
         tasks, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
-        fewer = {name: (some(select), some(report)) for name, (select, report) in tasks.items()}
+        fewer = {name: (some(own[0]), some(own[1])) for name, own in tasks.items()}
         chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
         findings = replace(findings, dynamics=in_order(record_dynamics(moments("tasks"), fewer, chosen)))
     if text is not None and findings.text is not None:

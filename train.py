@@ -14,7 +14,7 @@ import huggingface
 import nanogpt
 from cli.run_text import template_of
 from cli.schema import TrainCommand
-from common.atomic import parents_made, require_writable
+from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
 from data import AnsweredPrompts, Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
 from data.mixture import only_stories, prepare_mixed, start_of, stories_of
@@ -52,7 +52,7 @@ PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the head
 def main(command: TrainCommand) -> None:
     device = pick_device(command.device)
     with join(device) as world, ExitStack() as at_exit:
-        command = world.first_says(command)  # which has looked, for all, whether there is a run to go on with
+        command = world.first_says(command)  # the first process alone decides whether to resume
         folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
         console = at_exit.enter_context(Console(quiet=not world.first))
         if command.resume and world.first_says(world.first and is_finished(folder, command)):
@@ -60,10 +60,11 @@ def main(command: TrainCommand) -> None:
                 complete(folder)
             console.has_ended(folder)
             return
-        if world.first and not command.resume:
-            run.check_free(folder, command.overwrite)
         if world.first:
             require_writable(folder if command.resume else folder.parent)
+            at_exit.enter_context(run.held(folder))
+            if not command.resume:
+                run.check_free(folder, command.overwrite, command.found_nothing)
         command, origin = with_origin(command, world)
         if command.weights_alone:
             keep_weights(command, folder, origin, console, device, world)
@@ -76,7 +77,6 @@ def main(command: TrainCommand) -> None:
             if world.first:
                 config = cli.to_yaml(command)
                 if not command.resume:
-                    starting.enter_context(parents_made(folder))
                     tokenizer = trainer.dataset.tokenizer
                     starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left
@@ -104,9 +104,8 @@ def keep_weights(
     """A run of what ``init_from`` names, as it is."""
     model, tokenizer = begin_with(command.init_from or "", command, origin, console, device, world)
     if world.first:
-        with parents_made(folder):
-            template = None if origin else template_of(Path(command.init_from or ""))
-            save_run(folder, model, tokenizer, command.overwrite, command.init_from, template)
+        template = None if origin else template_of(Path(command.init_from or ""))
+        save_run(folder, model, tokenizer, command.overwrite, command.init_from, template)
     console.note(f"run {folder}: nothing was trained, and it has no corpus")
 
 

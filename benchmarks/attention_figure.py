@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy.optimize import isotonic_regression
 
 from report.colours import INK
-from report.figures import DPI, POINT, drawing, new_figure, save
+from report.figures.canvas import DPI, POINT, drawing, new_figure, save
 
 PANELS = (("time, forward and backward", "milliseconds"), ("memory added at the peak", "MiB"))
 COLOURS = {  # that the colour-blind can distinguish (Okabe & Ito 2008), the last one darker

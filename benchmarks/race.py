@@ -41,6 +41,7 @@ from benchmarks.measuring import ROOT, cell, log, print_table, require_at_least
 from data import Named, TokenizerConfig, prepare
 from data.text.shards import Tokens
 from storage.metrics import read_rows
+from storage.run import METRICS
 from storage.weights import load_model
 from training.evaluation import validation_loss
 
@@ -148,7 +149,7 @@ def run_lookback(folder: Path, text: bytes, settings: Sequence[str], seed: int, 
     process, _ = timed([str(ROOT / "train.py"), *settings, "run=run", "overwrite=true", f"seed={seed}"], folder)
     model, _, _ = load_model(folder / "run", which, torch.device("cpu"))
     last = Tokens([np.frombuffer(text, dtype=np.uint8)[int(len(text) * 0.9) :]])
-    row = read_rows(folder / "run" / "metrics.jsonl")[-1]
+    row = read_rows(folder / "run" / METRICS)[-1]
     if clock not in row:
         sys.exit("our first evaluation took all of the time; give more minutes, or a smaller model (--ours)")
     return Result(row[clock], process, validation_loss(model, last), model.n_parameters(), row["step"])

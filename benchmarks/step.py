@@ -32,6 +32,7 @@ from data.text.shards import Tokens
 from data.text.tokenizers import IdTokenizer
 from model import GPT
 from storage.metrics import Metrics
+from storage.run import METRICS
 from training import Trainer, muon, pick_device
 from training.world import ALONE, World
 
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(command, Path(folder))
         parts = Parts(trainer.device)
-        metrics = Metrics(Path(folder) / "metrics.jsonl")
+        metrics = Metrics(Path(folder) / METRICS)
 
         def log(row: dict) -> None:
             metrics.log({key: value.item() if torch.is_tensor(value) else value for key, value in row.items()})

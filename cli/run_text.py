@@ -39,8 +39,6 @@ def corpora_of_run(run: Path) -> Corpora:
     data = stored["data"]
     if data is None:
         return {}
-    if isinstance(data, dict) and data.get("name") == "files":
-        data = {"separator": None} | data  # as earlier versions read the text
     return corpora_of(part_of(run, "data", data, Data), part_of(run, "mix", stored.get("mix", {}), Mix))
 
 

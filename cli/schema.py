@@ -51,6 +51,7 @@ class TrainCommand(TrainConfig):
     run: str | None = None
     resume: bool = False
     overwrite: bool = False
+    found_nothing: bool = False  # when resume=auto looked for a checkpoint
     init_from: str | None = None
     init_changes: Mapping[str, int | float] = field(default_factory=dict)  # of what init_from=hf: or nanogpt: brings
     weights_alone: bool = False

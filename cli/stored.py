@@ -19,7 +19,7 @@ from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import IDS
 from storage import checkpoint
-from storage.run import CONFIG, KIND, begins_anew, bring_back, is_run, read_config, runs_beside
+from storage.run import CONFIG, KIND, begins_anew, bring_back, held, is_run, read_config, runs_beside
 from training.world import processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -43,7 +43,7 @@ CHANGEABLE = (
 BROUGHT = ("data.names", "data.vocab_size", "data.end")  # by init_from, as the tokenizer
 FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brings
 MIX = "mix"  # runs of earlier versions lack it, too
-NOT_REMEMBERED = ("run", "resume", "overwrite", "init_changes", "weights_alone")
+NOT_REMEMBERED = ("run", "resume", "overwrite", "found_nothing", "init_changes", "weights_alone")
 MISSING = "???"
 NANOGPT = (".pt", ".pth", ".ckpt")
 PICKLED = (*NANOGPT, ".bin")
@@ -116,13 +116,16 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         raise InputError("resume=auto: say which run, with run=runs/NAME")
     if overwrite:
         raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
-    if processes()[0] == 0:
-        bring_back(Path(run))
-    while waiting_path(Path(run), KIND).exists():  # the first process is bringing it back
-        time.sleep(0.05)
+    earlier = waiting_path(Path(run), KIND)
+    if processes()[0] > 0:
+        while earlier.exists():  # until the first process has brought it back
+            time.sleep(0.05)
+    elif earlier.exists():
+        with held(Path(run)):  # refused where a process trains: what it has begun must not be undone
+            bring_back(Path(run))
     if checkpoint.saved_steps(Path(run)):
         return {"resume": True, "overwrite": False}
-    return {"resume": False, "overwrite": begins_anew(Path(run))}
+    return {"resume": False, "overwrite": begins_anew(Path(run)), "found_nothing": True}
 
 
 def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], Any]) -> dict:
@@ -145,8 +148,6 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
             f"mix.{min(added)}: the run was begun without this part, which cannot change when it is resumed; leave it "
             "out, or begin another run"
         )
-    if isinstance(stored["data"], dict) and stored["data"].get("name") == "files":
-        stored["data"] = {"separator": None} | stored["data"]  # as earlier versions read the text
     setters = {  # a group may have keys that the version before it had not
         key: by
         for key, by in single_keys(overrides, values).items()

@@ -34,7 +34,7 @@ from common.errors import InputError
 from common.one_line import one_line_errors
 from common.visible import visible_text
 from storage.metrics import best_evaluation, read_rows
-from storage.run import new_run
+from storage.run import METRICS, new_run
 from training import TrainConfig
 
 SWEEPS = Path("runs") / ".sweeps"
@@ -113,7 +113,7 @@ def surviving(main: Callable[[Any], None], read: Callable[[DictConfig], Any], fo
 
 
 def result_of(command: Any) -> str:
-    metrics, trained = Path(command.run) / "metrics.jsonl", isinstance(command, TrainConfig)
+    metrics, trained = Path(command.run) / METRICS, isinstance(command, TrainConfig)
     best = best_evaluation(read_rows(metrics)) if trained else None
     return f"best validation loss {best['val_loss']:.4f}" if best else "done"
 

@@ -144,7 +144,7 @@ def waiting_path(folder: Path, kind: str) -> Path:
     so that an export does not touch a run that waits, nor a run an export.
     """
     folder = folder.resolve()
-    return folder.with_name(f".{folder.name}.replaced-{kind}")
+    return folder.parent / f".{folder.name}.replaced-{kind}"
 
 
 def bring_back(folder: Path, kind: str, has_started: Callable[[Path], bool] = Path.exists) -> None:
@@ -223,6 +223,11 @@ def without_infinities(value: object) -> object:
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lock_of(path: Path) -> Path:
+    """The lock of a file or folder: beside it, so that it can be replaced under its lock."""
+    return path.parent / f".{path.name}.lock"  # with_name refuses "/"
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class one_line_errors:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a command that only prints: errors are one line, and a reader who has had enough is none."""
+    """Runs a command that only prints: an error is one line, and that nobody reads on is no error."""
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # whoever started this has closed it
     with one_line_errors():
         try:

@@ -8,13 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from common.atomic import locked, replace_durably, require_writable
+from common.atomic import lock_of, locked, replace_durably, require_writable
 from common.errors import InputError, NothingFoundError
 from data.stories import Stories
 from data.text.answers import Answers
 from data.text.building import make_tokenizer, sample_text
 from data.text.corpora import PLAIN, Corpus, Files, ReadingOptions
-from data.text.dataset import Dataset, Part, lock_of, prepare, short_hash
+from data.text.dataset import Dataset, Part, prepare, short_hash
 from data.text.download import Progress, silent
 from data.text.files import Counts, Piece, utf8_length
 from data.text.named import Named

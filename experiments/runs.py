@@ -24,7 +24,7 @@ from cli.stored import BUDGETS, CHANGEABLE
 from common.errors import InputError
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, read_rows
-from storage.run import is_run, read_config
+from storage.run import METRICS, is_run, read_config
 from training.loop import is_finished
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,7 +145,7 @@ def is_probed(run: Path) -> bool:
 
 def best_row(run: Path) -> Row:
     """The evaluation of a run with the lowest validation loss; raises InputError where none has a finite one."""
-    best = best_evaluation(read_rows(run / "metrics.jsonl"))
+    best = best_evaluation(read_rows(run / METRICS))
     if best is None:
         raise InputError(f"{run}: was not evaluated while it was trained, or its loss was never finite")
     return best

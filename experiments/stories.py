@@ -12,11 +12,12 @@ from typing import Any
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
 from storage.metrics import read_rows
+from storage.run import METRICS
 from training.evaluation import tasks_of
 
 
 def last_row(run: Path) -> dict:
-    rows = read_rows(run / "metrics.jsonl")
+    rows = read_rows(run / METRICS)
     if not rows or not tasks_of(rows[-1], "report"):
         sys.exit(f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget")
     return rows[-1]

@@ -19,7 +19,7 @@ KEYS = (
         "softcap",
         absent=15.0,
         to_theirs=lambda softcap: softcap or None,
-        to_ours=lambda softcap: float(softcap or 0),
+        to_ours=lambda softcap: float(softcap) if isinstance(softcap, int) else softcap or 0.0,
     ),
     Key("hidden_act", value="relu2", absent="relu2"),
     Key("rms_norm_eps", value=RMS_EPS, absent=RMS_EPS),

@@ -61,7 +61,8 @@ class Block(nn.Module):
         super().__init__()
         self.layer = layer
         has_mlp = config.mlp != "none"
-        self.norm_attention, self.norm_mlp = make_norm(config), make_norm(config) if has_mlp else nn.Identity()
+        self.norm_attention = make_norm(config)
+        self.norm_mlp = make_norm(config) if has_mlp else nn.Identity()
         self.attention = ATTENTION[config.attention_types[layer]](config, layer)
         self.mlp = MLP(config) if has_mlp else None
         self.dropout = nn.Dropout(config.dropout)

@@ -45,7 +45,6 @@ class Import:
     model of GPT-2's tokens. ``notes``: what should be known.
     """
 
-    source: str
     config: GPTConfig
     parameters: Mapping[str, Tensor]
     characters: list[str] | None
@@ -84,7 +83,7 @@ def read(name: str) -> Import:
     if config.vocab_size > n_tokens:
         notes.append(f"{name} has {config.vocab_size:,} rows for {n_tokens:,} tokens; the others are left out")
         parameters["embed.weight"] = parameters["embed.weight"][:n_tokens]
-    return Import(name, replace(config, vocab_size=n_tokens), parameters, characters, tuple(notes))
+    return Import(replace(config, vocab_size=n_tokens), parameters, characters, tuple(notes))
 
 
 def read_file(path: Path, name: str) -> dict:

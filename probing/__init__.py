@@ -19,6 +19,7 @@ from probing.findings import Findings, to_json, write_files
 from probing.lists import TASK as LISTS
 from probing.lists import random_lists
 from probing.roles import attention_patterns
+from probing.side_by_side import GoOn, side_by_side
 from probing.splits import Split, Tasks
 from probing.tasks import FEWEST_CASES, FEWEST_TEMPLATES, TaskResult, fitting, measure_task, measure_untrained
 
@@ -52,21 +53,26 @@ def probe(
     ``seed`` draws the initial weights of the untrained baseline, the same network that has learned nothing, and random
     lists of the cases' tokens, a task of its own. ``source``: what heads.json shall say of where the model comes
     from. Counterfactuals must stand next to each other. Tasks with too few cases or templates are not measured;
-    ``Findings.too_few`` says why. ``progress`` is called with (text, done, total): what is being measured and
-    how many of all tasks have been. ``circuits``: also which few heads suffice, and which head feeds which.
+    ``Findings.too_few`` says why. ``progress`` is called with (text, done, total), on a CPU by several threads: what is
+    being measured and how many of all tasks have been. ``circuits``: also which few heads suffice, and which head feeds
+    which.
     """
     block_size = model.config.block_size
     tasks, too_few = encode_tasks(tokenizer, select, report, block_size, seed) if report else ({}, [])
     n = len(tasks)
     untrained = measure_untrained(model, tasks, seed, lambda what: progress(what, 0, n)) if tasks else {}
+    finished: list[str] = []
 
-    def measured(i: int, name: str) -> TaskResult:
+    def measured(name: str, go_on: GoOn) -> TaskResult:
         def say(what: str) -> None:
-            progress(f"{name}: {what}", i, n)
+            go_on()
+            progress(f"{name}: {what}", len(finished), n)
 
-        return measure_task(model, *tasks[name], untrained[name], seed, say, circuits, n_tasks=n)
+        result = measure_task(model, *tasks[name], untrained[name], seed, say, circuits, n_tasks=n)
+        finished.append(name)
+        return result
 
-    results = [measured(i, name) for i, name in enumerate(tasks)]
+    results = side_by_side(measured, [*tasks], model.embed.weight.device)
     if tasks:
         progress("attention patterns of all heads", n, n)
     links = [linked_texts(cases, tokenizer, block_size) for cases in (select, report)]

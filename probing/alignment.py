@@ -78,7 +78,7 @@ def error_rates(model: GPT, texts: Sequence[LinkedText]) -> np.ndarray:
         batch = texts[part]
         most = max(len(text.links) for text in batch)
         queries = [[(start - 1, end - 1) for (start, end), _ in text.links] for text in batch]
-        padded = [[*places, *[places[-1]] * (most - len(places))] for places in queries]
+        padded = [[*own, *[own[-1]] * (most - len(own))] for own in queries]
         rows = torch.tensor(padded, device=device).flatten(1)  # [B, links * sites]
         recorder = PatternRecorder(rows)
         show_patterns(model, pad([text.tokens for text in batch], device), recorder)

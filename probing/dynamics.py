@@ -85,7 +85,9 @@ def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
 
 
 def record_dynamics(snapshots: Iterable[tuple[dict, GPT]], tasks: Tasks, chosen: dict[str, HeadAtSite]) -> list[dict]:
-    """For each snapshot ({"step", "tokens"}, model): and by task a quick probe of the head in ``chosen``."""
+    """For each of ``snapshots``, ({"step", "tokens"}, model): these, and of each task a quick probe of the head in
+    ``chosen``.
+    """
     moments = []
     for described, model in snapshots:
         quick_probes = quick_probe(model, tasks, chosen)

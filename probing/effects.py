@@ -97,8 +97,9 @@ def measure_effects(
     kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(split.cases) else ()))
     # pyrefly: ignore [bad-argument-type] all of these changes are at a site
     jobs: dict[str, Job] = {kind: at_sites(model, split.cases, heads, where, kind, read) for kind in kinds}
-    jobs |= {"mean_ablation": without_sets(singles, means, read), "resample_ablation": resampled(singles, seed, read)}
+    jobs |= {"mean_ablation": without_sets(singles, means, read)}
     on_fewer: dict[str, Job] = {
+        "resample_ablation": resampled(singles, seed, read),
         "zero_ablation": without_sets(singles, torch.zeros_like(means), read),
         "mean_ablation_per_position": without_sets(singles, means_per_position, read),
     }

@@ -22,7 +22,9 @@ NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
 
 @dataclass(frozen=True)
 class Role:
-    """What a head does most. ``strength`` in [0, 1]: a pattern's mass, or a task's accuracy over its best baseline."""
+    """One thing that a head does. ``strength`` in [0, 1]: a pattern's mass; of a task, how far the head's accuracy
+    comes from the best baseline (0) to 100 % (1).
+    """
 
     role: str
     score: float

@@ -70,8 +70,7 @@ def read_pair(model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], best: Hea
     if (longest := max(len(case.tokens) for case in encoded)) > model.config.block_size:
         raise InputError(f"has {longest} tokens with its answer; the model's block has {model.config.block_size}")
     batch = Batch(model, encoded)
-    logits = batch.replay.logits(model.config.layers_with_heads[-1], batch.asked)[0]  # [B, vocabulary]
-    p, odds = logits.softmax(-1), batch.log_odds(logits[None])[0].tolist()
+    p, odds = batch.clean_logits[0].softmax(-1), batch.clean.tolist()  # [B, vocabulary], [B]
     looks = look(batch, best, tokenizer) if best else [None] * len(cases)
     return [
         {

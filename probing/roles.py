@@ -23,9 +23,8 @@ OFFSETS = 16  # the distances that are tried
 WEIGHTS_PER_BATCH = 1 << 24  # attention weights of one layer
 
 ATTENTION_PATTERNS = ("previous_token", "fixed_offset", "first_token", "same_word")
-# Between them, attention patterns share one row's attention; a head that gives an attention pattern this much does
-# mostly that, as long as it is twice of what it would get by chance: in a window of two tokens every head half looks at
-# the one before.
+# A head has an attention pattern that gets this much of its attention, if that is twice what uniform attention gives:
+# in a window of two tokens every head half looks at the one before.
 PATTERN_THRESHOLD = 0.4
 OVER_UNIFORM = 2.0
 

@@ -14,6 +14,7 @@ from model import GPT
 # Where all tokens of texts are scored: logits held at a time, but those of so many tokens in any case.
 LOGITS = {"cpu": 1 << 22, "cuda": 1 << 28, "mps": 1 << 25}
 FEWEST_TOKENS = 512
+BATCH = 64  # texts of which one position is scored
 
 
 def pad(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
@@ -47,13 +48,12 @@ def score_answers(
     sites: Sequence[int],
     answers: Sequence[int],
     foils: Sequence[int],
-    batch_size: int = 64,
 ) -> AnswerScores:
     """Scores the token after position ``sites[i]`` of ``sequences[i]``: is it ``answers[i]`` or ``foils[i]``?"""
     device = model.embed.weight.device
     rows, answer_ids, foil_ids = (torch.tensor(column, device=device)[:, None] for column in (sites, answers, foils))
     parts = []
-    for part in in_batches(len(sequences), batch_size):
+    for part in in_batches(len(sequences), BATCH):
         logits = model(pad(sequences[part], device), rows=rows[part])[:, 0]
         log_probs = logits.log_softmax(-1)
         right = log_probs.argmax(-1) == answer_ids[part, 0]

@@ -118,9 +118,13 @@ def standardised(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.n
 
     No flip of signs changes this size. Means, because in sums a few large groups would outweigh all others.
     """
-    means = means_of(values, groups)
-    size = np.sqrt((means**2).sum(0))
-    return np.divide(means, size, out=np.zeros(means.shape), where=size > 0)
+    return by_own_size(means_of(values, groups))
+
+
+def by_own_size(values: np.ndarray) -> np.ndarray:
+    """Each column of values [G, K] divided by the root of its sum of squares; 0 where that is 0."""
+    size = np.sqrt((values**2).sum(0))
+    return np.divide(values, size, out=np.zeros(values.shape), where=size > 0)
 
 
 def means_of(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Heads and baselines are chosen on the *select* cases and quoted on the *report* 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ from probing.predictions import (
     sites_of,
     subject,
 )
+from probing.side_by_side import GoOn, side_by_side
 from probing.splits import Split, Tasks
 from probing.stability import NEVER_CHOSEN, Stability, best_predictor, best_sites, measure_stability
 from probing.statistics import RESAMPLES, SignFlips, family_wise_p, leans
@@ -152,22 +154,30 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
 def measure_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) -> dict[str, Untrained]:
     """What untrained networks of this shape do on each task, given its *select* and *report* cases."""
     splits = {name: [Split(cases) for cases in both] for name, both in tasks.items()}
-    best: dict[str, Quoted] = {}
-    masses: dict[str, list[np.ndarray]] = {name: [] for name in tasks}
+
+    def measured(i: int, other: GPT, name: str, go_on: GoOn) -> tuple[Quoted, np.ndarray]:
+        go_on()
+        say(f"untrained network {i} of {UNTRAINED}, {name}")
+        return quote_untrained(other, *splits[name])
+
+    networks = []  # of each, the tasks' results
     for i, other in enumerate(untrained_models(model, seed), start=1):
-        for name, (select, report) in splits.items():
-            say(f"untrained network {i} of {UNTRAINED}, {name}")
-            parts = [split.part(UNTRAINED_CASES) for split in (select, report)]
-            sites = sites_of((*select.cases, *report.cases))
-            chosen, quotable = (score_heads(other, part.cases, sites) for part in parts)
-            quoted = quote(chosen, quotable, parts[1])
-            if name not in best or quoted.accuracy > best[name].accuracy:
-                best[name] = quoted
-            masses[name].append(of_layers(quotable.mass(), model.config.n_head))
-    return {
-        name: Untrained(best[name], np.mean(masses[name], axis=0), splits[name][1].spaced(UNTRAINED_CASES))
-        for name in tasks
-    }
+        results = side_by_side(partial(measured, i, other), [*tasks], other.embed.weight.device)
+        networks.append(dict(zip(tasks, results, strict=True)))
+    found = {}
+    for name, (_, report) in splits.items():
+        quotes, masses = zip(*(network[name] for network in networks), strict=True)
+        luckiest = max(quotes, key=lambda quoted: quoted.accuracy)
+        found[name] = Untrained(luckiest, np.mean(masses, axis=0), report.spaced(UNTRAINED_CASES))
+    return found
+
+
+def quote_untrained(other: GPT, select: Split, report: Split) -> tuple[Quoted, np.ndarray]:
+    """The best head of an untrained network, and the mean mass on gold of the heads of each head's layer [S, K]."""
+    parts = [split.part(UNTRAINED_CASES) for split in (select, report)]
+    sites = sites_of((*select.cases, *report.cases))
+    chosen, quotable = (score_heads(other, part.cases, sites) for part in parts)
+    return quote(chosen, quotable, parts[1]), of_layers(quotable.mass(), other.config.n_head)
 
 
 def of_layers(mass: np.ndarray, n_head: int) -> np.ndarray:
@@ -180,16 +190,16 @@ def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dic
     """The baselines that need no network, chosen and quoted exactly as heads are."""
     longest = max(len(case.tokens) for case in (*select.cases, *report.cases))
     makers = {
-        "chance": lambda cases: chance(cases, sites),
-        "nearest": lambda cases: nearest(cases, sites),
-        "first": lambda cases: first(cases, sites),
-        "subject": lambda cases: subject(cases, sites),
-        "frequent": lambda cases: frequent(cases, sites),
-        "offset": lambda cases: offsets(cases, sites, longest),
+        "chance": chance,
+        "nearest": nearest,
+        "first": first,
+        "subject": subject,
+        "frequent": frequent,
+        "offset": partial(offsets, longest=longest),
     }
     if any(case.last_pronoun for case in (*select.cases, *report.cases)):
-        makers["last pronoun"] = lambda cases: last_pronoun(cases, sites)
-    return {name: quote(make(select.cases), make(report.cases), report) for name, make in makers.items()}
+        makers["last pronoun"] = last_pronoun
+    return {name: quote(make(select.cases, sites), make(report.cases, sites), report) for name, make in makers.items()}
 
 
 def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:

@@ -124,9 +124,10 @@ def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tupl
     for example in examples:
         own = [sorted({site.position for site in text.sites}) for text in example.texts]
         blocks = [pack(lower_triangles(model, text.ids, at)) for text, at in zip(example.texts, own, strict=True)]
-        left -= sum(map(len, blocks))
-        if left < 0 and kept:
+        size = sum(map(len, blocks))
+        if size > left and kept:
             break
+        left -= size
         kept, rows, packed = [*kept, example], [*rows, *own], [*packed, *blocks]
     n_heads = len(head_names(model))
     for i, text in enumerate(text for example in kept for text in example.texts):

@@ -1,6 +1,5 @@
 """The page of a run, RUN/report.html, and its curves, during training and afterwards."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -8,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from common.atomic import json_text
+from common.atomic import json_text, read_json
 from common.errors import InputError
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
-from storage.run import CONFIG, LIVE_PAGE, PAGE, read_config
+from storage.run import CONFIG, LIVE_PAGE, METRICS, PAGE, read_config
 from training.config import TrainConfig
 from training.evaluation import part_losses, tasks_of
 from training.loop import Trainer
@@ -48,9 +47,9 @@ class Curves:
             self.draw()
 
     def draw(self) -> None:
-        from report.figures import draw_curves  # slow to import
+        from report.figures.curves import draw_curves  # slow to import
 
-        draw_curves(read_rows(self.run / "metrics.jsonl"), self.run / "curves.png")
+        draw_curves(read_rows(self.run / METRICS), self.run / "curves.png")
         self.drawn = time.monotonic()
 
 
@@ -89,7 +88,7 @@ def complete(run: Path) -> None:
     """
     saved = (checkpoint.find(run, "latest") / "state.json").stat().st_mtime_ns
     wanted = [run / PAGE]
-    if len(evaluations_of(read_rows(run / "metrics.jsonl"))) > 1:  # which curves need
+    if len(evaluations_of(read_rows(run / METRICS))) > 1:  # which curves need
         wanted.append(run / "curves.png")
     if any(not path.exists() or path.stat().st_mtime_ns < saved for path in wanted):
         Curves(run).draw()
@@ -101,7 +100,7 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
 
     ``state``: what the caller knows beyond the record; None: nothing.
     """
-    rows = read_rows(run / "metrics.jsonl")
+    rows = read_rows(run / METRICS)
     if not evaluations_of(rows):
         return []
     settings = read_config(run)
@@ -177,7 +176,7 @@ def dynamics_json(rows: Sequence[Row], heads: Path) -> dict:
     seen = [row for row in rows if "probe_seconds" in row]
     tasks = [moment for row in seen if (moment := moment_of(row, "tasks"))["tasks"]]
     costs = [moment for row in seen if (moment := moment_of(row, "heads"))["heads"]]
-    recorded = {} if tasks and costs else read_recorded(heads)
+    recorded = {} if tasks and costs else read_json(heads)
     text = recorded.get("text") or {"source": {"text_file": None}}
     moments = [without_unknown(moment) for moment in tasks or recorded.get("dynamics", [])]
     return {
@@ -190,14 +189,6 @@ def dynamics_json(rows: Sequence[Row], heads: Path) -> dict:
             "moments": spread(costs or text.get("dynamics", []), MOST_MOMENTS),
         },
     }
-
-
-def read_recorded(heads: Path) -> dict:
-    """What a heads.json has; nothing before there is one."""
-    try:
-        return json.loads(heads.read_bytes()) if heads.exists() else {}
-    except json.JSONDecodeError:  # probe.py is writing it at this moment, and writes the page after it
-        return {}
 
 
 def moment_of(row: Row, of: Literal["tasks", "heads"]) -> dict:

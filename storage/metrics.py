@@ -12,7 +12,6 @@ from storage.renamed import renamed_column
 
 Row = dict[str, Any]  # numbers, and some text
 Sink = Callable[[Row], None]
-CLOCK = ("seconds", "train_seconds", "probe_seconds", "tokens_per_second", "mfu")  # differ when a run is repeated
 
 
 class Metrics:
@@ -45,7 +44,8 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
+    text = path.read_text(encoding="utf-8", errors="backslashreplace")  # whose escapes are no JSON
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             rows.append({renamed_column(name): value for name, value in json.loads(line).items()})
         except (ValueError, AttributeError):  # no JSON, or no object

@@ -1,4 +1,4 @@
-"""Names that earlier versions gave to keys of a run's files: such a run can be resumed, sampled and probed."""
+"""What earlier versions wrote into a run's files, as it is called today: it can be resumed, sampled and probed."""
 
 from functools import cache
 
@@ -15,6 +15,15 @@ COLUMNS = {  # the first and the last part of a name in metrics.jsonl
     "swap_drop": "weight_swap_drop",
     "resample_drop": "resample_ablation_drop",
 }
+
+
+def as_of_today(config: dict) -> dict:
+    """A run's config.yaml by the names of today, with what earlier versions left unsaid."""
+    config = renamed_settings(config)
+    data = config.get("data")
+    if isinstance(data, dict) and data.get("name") == "files":
+        config["data"] = {"separator": None} | data  # a text file was one document
+    return config
 
 
 def renamed_settings(settings: dict, group: str = "") -> dict:

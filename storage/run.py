@@ -1,21 +1,33 @@
 """A run is a folder: configuration, tokenizer, metrics and checkpoints, all that sampling and probing need."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import yaml
 
 from common import atomic
-from common.atomic import is_free, new_folder, replace_durably, replacing, require_outside, write_durably
+from common.atomic import (
+    Held,
+    is_free,
+    lock_of,
+    locked,
+    new_folder,
+    parents_made,
+    replace_durably,
+    replacing,
+    require_outside,
+    write_durably,
+)
 from common.errors import InputError
 from data import Tokenizer
 from data.text.finding import RUN
 from storage import checkpoint
 from storage.metrics import read_rows
-from storage.renamed import renamed_settings
+from storage.renamed import as_of_today
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -29,9 +41,9 @@ def is_run(folder: Path) -> bool:
     return all((folder / name).exists() for name in RUN)
 
 
-def check_free(folder: Path, overwrite: bool) -> None:
-    """Raises InputError where ``folder`` holds something that a new run must not replace, or not without
-    ``overwrite``.
+def check_free(folder: Path, overwrite: bool, found_nothing: bool = False) -> None:
+    """Raises InputError where ``folder`` holds something that a new run must not replace, or not without ``overwrite``;
+    ``found_nothing``: nor a run that has come to a checkpoint since then.
     """
     require_outside(folder, "run", "run=runs/NAME")
     bring_back(folder)
@@ -39,6 +51,8 @@ def check_free(folder: Path, overwrite: bool) -> None:
         return
     if not is_run(folder):
         raise InputError(f"run={folder}: exists and is not a run; give another name")
+    if found_nothing and checkpoint.saved_steps(folder):
+        raise InputError(f"run={folder}: has a checkpoint now, of another process; give the same command again")
     foreign = foreign_names(folder)
     if overwrite and foreign:
         raise InputError(f"run={folder}: holds {foreign[0]}, which no run makes; move it away or give another name")
@@ -46,6 +60,26 @@ def check_free(folder: Path, overwrite: bool) -> None:
         goes_on = "resume=true continues it" if checkpoint.saved_steps(folder) else "resume=auto begins it again"
         replaces = f"give another name to keep {foreign[0]}" if foreign else "overwrite=true replaces it"
         raise InputError(f"run={folder}: exists; {goes_on}, {replaces}")
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in ``folder`` meanwhile; raises InputError where one does.
+
+    Makes the folders above it, which are gone again if the work inside fails.
+    """
+    whole = folder.resolve()
+    with parents_made(folder), ExitStack() as until_the_end:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        # A folder that is mounted into a container can often be written where the one above it cannot.
+        lock = lock_of(whole) if os.access(whole.parent, os.W_OK) else whole / ".lock"
+        try:
+            until_the_end.enter_context(locked(lock, None))
+        except Held:
+            raise InputError(
+                f"run={folder}: is being trained by another process; wait until it has ended, or give another name"
+            ) from None
+        yield
 
 
 def foreign_names(folder: Path) -> list[str]:
@@ -109,7 +143,7 @@ def read_config(folder: Path) -> dict:
         config = "unreadable"
     if config is not None and not isinstance(config, dict):
         raise InputError(f"{path} is damaged: it holds no keys with values; put it right, or give another run")
-    return renamed_settings(config or {})
+    return as_of_today(config or {})
 
 
 def write_config(folder: Path, config: str) -> None:

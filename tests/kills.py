@@ -12,9 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from storage import checkpoint
-from storage.metrics import CLOCK, read_rows
+from storage.metrics import read_rows
 
 ACCESSES = {"open", "write", "flush", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir", "chmod"}
+CLOCK = ("seconds", "train_seconds", "probe_seconds", "tokens_per_second", "mfu")  # differ when a run is repeated
 Start = Callable[..., subprocess.Popen]  # of a folder and the arguments of train.py
 
 

@@ -13,9 +13,10 @@ import torch
 from conftest import SMALL
 
 import train
+from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from report.training_page import write_training_page
-from storage import checkpoint
+from storage import checkpoint, run
 from storage.metrics import read_rows
 from storage.weights import fit_block, get_parameters
 from training.world import ALONE
@@ -30,6 +31,22 @@ def text(tmp_path) -> Path:
     path = tmp_path / "one.txt"
     path.write_text(TEXT)
     return path
+
+
+def test_a_run_that_another_process_trains_is_left_alone(script, error_of, text):
+    job = ("run=runs/one", *COMMAND)
+    script("train", *job)
+    before = read_rows(Path("runs/one/metrics.jsonl"))
+    with run.held(Path("runs/one")):
+        for ask in ("resume=true", "resume=auto", "overwrite=true"):
+            message = "run=runs/one: is being trained by another process; wait until it has ended, or give another name"
+            assert error_of("train", *job, ask, "max_steps=4") == f"error: {message}"
+        # Another process has begun a new run, and the earlier one waits until that has a checkpoint.
+        with run.begin(Path("runs/one"), True, "name: new", byte_tokenizer()):
+            assert "is being trained" in error_of("train", *job, "resume=auto")
+            assert read_rows(Path("runs/.one.replaced-run/metrics.jsonl")) == before
+    script("train", *job, "overwrite=true")
+    assert [path.name for path in Path("runs").iterdir()] == ["one"]
 
 
 def test_a_job_script_can_be_started_blindly_again_and_again(script, text, capsys, monkeypatch):
@@ -49,6 +66,21 @@ def test_a_job_script_can_be_started_blindly_again_and_again(script, text, capsy
     assert capsys.readouterr().out == "done   run has used up its budget at step 3; to continue, give a larger one\n"
     assert {path: path.stat().st_mtime_ns for path in Path("run").rglob("*")} == before
     assert [path.name for path in Path.cwd().iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_checkpoint_that_comes_after_auto_has_looked_is_not_replaced(script, error_of, text, monkeypatch):
+    job = ("run=run", *COMMAND)
+    script("train", *job)
+    aside = Path("run/checkpoints/step_000002").rename("aside")
+
+    def save_meanwhile(_: str) -> torch.device:
+        aside.rename("run/checkpoints/step_000002")
+        return torch.device("cpu")
+
+    monkeypatch.setattr(train, "pick_device", save_meanwhile)
+    message = error_of("train", *job, "resume=auto")
+    assert message == "error: run=run: has a checkpoint now, of another process; give the same command again"
+    assert checkpoint.saved_steps(Path("run")) == [2]
 
 
 def test_a_run_whose_budget_is_not_evaluated_yet_is_not_finished(script, text):

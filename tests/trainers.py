@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from kills import without_clock
+
 from data import PLAIN, ReadingOptions
 from model import GPT, GPTConfig
 from storage import run
-from storage.metrics import CLOCK, read_rows
+from storage.metrics import read_rows
 from training import TrainConfig, Trainer
 
 SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
@@ -27,4 +29,4 @@ def new_run(folder: Path, stories, **settings) -> Trainer:
 
 
 def rows_without_clock(folder: Path) -> list[dict]:
-    return [{k: v for k, v in row.items() if k not in CLOCK} for row in read_rows(folder / "metrics.jsonl")]
+    return [without_clock(row) for row in read_rows(folder / "metrics.jsonl")]

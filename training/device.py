@@ -79,7 +79,7 @@ def peak_flops(config: TrainConfig, device: torch.device) -> float | None:
 
 def sequences_per_batch(block_size: int, micro_batch: int | None, device: torch.device) -> int:
     """How many whole blocks go through the model together: ``micro_batch``, or what usually fits; one at least."""
-    return max(1, (micro_batch or MICRO_BATCH_TOKENS.get(device.type, 16_384)) // block_size)
+    return max(1, (micro_batch or MICRO_BATCH_TOKENS[device.type]) // block_size)
 
 
 def micro_batch_size(sequences: int, block_size: int, micro_batch: int | None, device: torch.device) -> int:

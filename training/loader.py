@@ -10,8 +10,8 @@ from data.text.batches import MixedBatches
 class Loader:
     """``next`` gives a global batch's share [sequences, block_size + 1]; ``fetch`` gets the following one ready.
 
-    A CUDA device is not waited for: it copies as soon as it gets there. ``state`` does not count a batch that was
-    fetched and not used, and nor does ``n_targets``, how many tokens of the latest global batch are learned.
+    A CUDA device is not waited for: it copies as soon as it gets there. ``n_targets``: how many tokens of the global
+    batch that ``next`` gave last are learned. Neither it nor ``state`` counts a batch that was only fetched.
     """
 
     def __init__(self, batches: Batches | MixedBatches, device: torch.device) -> None:

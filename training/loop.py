@@ -119,7 +119,7 @@ class Trainer:
         before = {number: signal.signal(number, self.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             if self.world.first:
-                self.metrics = Metrics(self.run / "metrics.jsonl", self.sinks)
+                self.metrics = Metrics(self.run / METRICS, self.sinks)
             self.train_and_evaluate()
         except OSError as error:
             if error.errno not in CANNOT_WRITE:
@@ -360,9 +360,9 @@ class Trainer:
             self.best_step, self.best_loss = state["best_step"], state["best_loss"]
         with self.world.in_turn():
             if self.world.first:
-                forget_after(self.run / "metrics.jsonl", self.step)
+                forget_after(self.run / METRICS, self.step)
                 snapshots.forget_after(self.run, self.step)
-        evaluated = evaluations_of(read_rows(self.run / "metrics.jsonl"))
+        evaluated = evaluations_of(read_rows(self.run / METRICS))
         self.evaluated_step = evaluated[-1]["step"] if evaluated else None
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import InputError
-from data.cases.files import numbered_lines, one_line, read_content
-from data.text.files import LONE_SURROGATE
+from data.cases.files import numbered_lines, one_line, plain_text, read_content
 
 SUFFIX = ".jsonl"
 SENTENCES = ("sentence_good", "sentence_bad")
@@ -68,12 +67,6 @@ def parse_pair(line: str, file: str) -> Pair:
         raise InputError(f"not JSON ({error})") from None
     if not isinstance(record, dict):
         raise InputError(f"not a JSON object but {reprlib.repr(record)}")
-    for key in SENTENCES:
-        sentence = record.get(key)
-        if not isinstance(sentence, str) or not sentence:
-            raise InputError(f"{key} must be a text that is not empty, not {reprlib.repr(sentence)}")
-        if LONE_SURROGATE.search(sentence):
-            raise InputError(f"{key} has half of a surrogate pair, which is no character")
+    good, bad = (plain_text(key, record.get(key)) for key in SENTENCES)
     paradigm = str(record.get("UID") or file)
-    good, bad = (record[key] for key in SENTENCES)
     return Pair(good, bad, paradigm, str(record.get("linguistics_term") or paradigm))

@@ -16,6 +16,7 @@ from common.errors import InputError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import ask, print_cases
+from data.cases.files import numbered_lines, read_content
 
 FORMS = {
     "he": {"NOM_PRONOUN": "he", "ACC_PRONOUN": "him", "POSS_PRONOUN": "his"},
@@ -42,17 +43,11 @@ class Template(NamedTuple):
 
 def read_templates(path: Path) -> list[tuple[Template, Template]]:
     """The templates in pairs, (occupation is meant, participant is meant), in the file's order."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
     found: dict[tuple[str, str], dict[int, Template]] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or (number == 1 and line.startswith("occupation(0)")):
+    for number, line in numbered_lines(read_content(path, str(path)), str(path)).items():
+        if number == 1 and line.startswith("occupation(0)"):
             continue
-        template = parse_template(line, f"{path}, line {number}")
+        template = parse_template(line.rstrip("\r"), f"{path}, line {number}")
         pair = found.setdefault(template.candidates, {})
         if template.answer in pair:
             raise InputError(f"{path}, line {number}: {' and '.join(template.candidates)} have this answer twice")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from common.atomic import Held, file_sha256, locked, move, require_writable
+from common.atomic import Held, file_sha256, lock_of, locked, move, require_writable
 from common.errors import InputError
 from data.text.answers import AnsweredPrompts, Answers, require_fitting
 from data.text.building import TOKENIZER, build, can_go_on, is_built
@@ -180,10 +180,6 @@ def make(
         if not can_go_on(building):
             shutil.rmtree(building, ignore_errors=True)
         raise
-
-
-def lock_of(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
 
 
 def sweep(tokens: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from common.atomic import file_sha256, locked, move, read_json, replace_durably
+from common.atomic import file_sha256, lock_of, locked, move, read_json, replace_durably
 from common.errors import InputError
 
 Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far (0: it begins), in all if known
@@ -121,7 +121,7 @@ def fetch_all(name: str, remotes: Sequence[Remote], folder: Path, progress: Prog
     if not all(path.exists() for path in paths):
         folder.mkdir(parents=True, exist_ok=True)
         waiting = f"waiting for another process that downloads {name}"
-        with locked(folder / f".{name}.lock", lambda: progress(waiting, 0, None)):
+        with locked(lock_of(folder / name), lambda: progress(waiting, 0, None)):
             missing = [remote for remote, path in zip(remotes, paths, strict=True) if not path.exists()]
             if missing:
                 download(name, missing, folder, progress)

@@ -23,7 +23,7 @@ from experiments.runs import Setup
 from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
-from report.figures import OTHERS, LineStyle, drawing, new_figure, save
+from report.figures.canvas import OTHERS, LineStyle, drawing, new_figure, save
 from storage.weights import load_model
 
 AFTER, BEFORE = ("cue", "roles"), "verb_bias"  # tasks by where the word that decides stands

@@ -29,7 +29,7 @@ from experiments.runs import Setup, train_seeds
 from experiments.tables import Table
 from probing.scoring import score_answers
 from probing.splits import Split
-from report.figures import drawing, new_figure, save
+from report.figures.canvas import drawing, new_figure, save
 from storage.weights import load_model
 
 TYPES = {

@@ -22,7 +22,7 @@ from experiments.tables import Table
 from probing.heads import parse_head
 from probing.statistics import Bootstrap
 from report.colours import GREY, INK, TINT
-from report.figures import drawing, new_figure, save
+from report.figures.canvas import drawing, new_figure, save
 
 EFFECTS = {
     "weight_swap": "weight swap: gold and the distractor exchange their weights",

@@ -25,7 +25,7 @@ from experiments.articles.found import (
 from experiments.runs import Setup
 from experiments.tables import Table
 from report.colours import GREY, INK, TINT
-from report.figures import LineStyle, drawing, new_figure, save
+from report.figures.canvas import LineStyle, drawing, new_figure, save
 
 HEAD: LineStyle = {"color": TINT, "marker": "o", "markersize": 5, "linewidth": 1.4}
 BASELINE: LineStyle = {"color": GREY, "marker": "D", "markersize": 4.5, "linestyle": "none"}

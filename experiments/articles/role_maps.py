@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from common.visible import visible_name
 from probing.findings import Role
 from report.colours import FAINT, INK, MATTERS, ROLE_COLOURS, blend, rgb, role_colour
-from report.figures import drawing, new_canvas, save, widest
+from report.figures.canvas import drawing, new_canvas, save, widest
 from report.role_table import abbreviations
 
 RoleMap = Sequence[Sequence[Sequence[Role]]]  # by layer and head, the strongest role of each head first

@@ -24,7 +24,7 @@ from experiments.runs import Setup, best_loss, train_seeds
 from experiments.tables import Table
 from model import GPT
 from probing.patterns import PatternRecorder
-from report.figures import LineStyle, drawing, new_figure, save
+from report.figures.canvas import LineStyle, drawing, new_figure, save
 from storage.weights import load_model
 
 WIDTH = 128

@@ -21,7 +21,8 @@ from experiments.articles.found import (
 )
 from experiments.runs import Setup
 from probing.tasks import Quoted
-from report.figures import draw_parts, drawing, lay_out
+from report.figures.canvas import drawing
+from report.figures.stories import draw_parts, lay_out
 from storage.weights import load_model
 
 TASK = "sense"

@@ -21,7 +21,7 @@ from probing.alignment import SITES, LinkedText, linked_texts
 from probing.heads import head_names
 from probing.patterns import PatternRecorder, show_patterns
 from report.colours import INK, TINT, blend, rgb
-from report.figures import drawing, new_figure, save
+from report.figures.canvas import drawing, new_figure, save
 from report.tinted_text import WORTH_SHOWING, decimals
 from storage.weights import load_model
 

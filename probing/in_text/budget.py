@@ -24,8 +24,8 @@ class Plan:
 
 
 def work_per_token(config: GPTConfig, ablations: int) -> float:
-    """Additions and multiplications for one token without each head and each layer's heads, in so many ways: two for
-    each weight that comes after what was changed.
+    """Additions and multiplications a token to take away each head, and all heads of each layer, in so many ways: two
+    for each weight that comes after the change.
     """
     block, vocabulary = 12 * config.n_embd**2, config.vocab_size * config.n_embd
     later = [config.n_layer - layer for layer in config.layers_with_heads]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from probing.statistics import RESAMPLES, Bootstrap
+from probing.statistics import RESAMPLES, Bootstrap, SignFlips, by_own_size
 
 FEWEST_TOKENS, FEWEST_CLUSTERS = 30, 5  # of a kind, below which an interval says nothing
 ALL = "all"  # tokens, whatever their kind
@@ -83,9 +83,4 @@ def flip_p(sums: np.ndarray, seed: int = 0) -> np.ndarray:
     by their root sum of squares, which no flip changes, so that rare kinds count as much as frequent ones; the largest
     of all columns is the reference (Westfall & Young 1993).
     """
-    size = np.sqrt(np.square(sums).sum(0))
-    scaled = np.divide(sums, size, out=np.zeros(sums.shape), where=size > 0)
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(RESAMPLES, len(sums)))
-    largest = (signs @ scaled).max(1)
-    reached = (largest[:, None] >= scaled.sum(0)[None] - 1e-9).sum(0)
-    return (1 + reached) / (1 + RESAMPLES)
+    return SignFlips(by_own_size(sums), RESAMPLES, seed).p()

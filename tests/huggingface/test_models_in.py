@@ -202,6 +202,8 @@ def test_what_cannot_be_expressed_names_the_key(theirs, tmp_path, changes, messa
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_parameters="),
         ({"rope_theta": 5e5}, "rope_theta=500000.0 has no place here; it must be 10000.0"),
         ({"head_dim": 24}, "head_dim=24 has no place here"),
+        ({"final_logit_softcapping": "abc"}, "config.json describes no network"),
+        ({"final_logit_softcapping": [15]}, "config.json describes no network"),
     ],
 )
 def test_the_modern_shape_is_as_strict(tmp_path, changes, message):

@@ -18,22 +18,13 @@ from probing import Findings
 from probing.findings import Role
 from probing.tasks import NegativeControl, TaskResult, measure_task, measure_untrained
 from report.colours import INK, ROLE_COLOURS, contrast, rgb
-from report.figures import (
-    FORMATS,
-    MARGIN,
-    SPACE,
-    WIDTH,
-    draw_curves,
-    draw_dynamics,
-    draw_panel,
-    draw_role_map,
-    draw_sites,
-    draw_stories,
-    drawing,
-    fill_of,
-    lay_out,
-    remove_figures,
-)
+from report.figures import remove_figures
+from report.figures.canvas import FORMATS, drawing
+from report.figures.curves import draw_curves
+from report.figures.dynamics import draw_dynamics
+from report.figures.role_map import draw_role_map, fill_of
+from report.figures.sites import draw_panel, draw_sites
+from report.figures.stories import MARGIN, SPACE, WIDTH, draw_stories, lay_out
 from report.probe_summary import percent
 
 HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
@@ -74,7 +65,7 @@ def texts_of(path: Path) -> list[str]:
 
 
 def test_a_panel_has_every_head_and_the_chosen_one_with_its_interval(result, monkeypatch):
-    monkeypatch.setattr("report.figures.negative_control_at", lambda _: None)
+    monkeypatch.setattr("report.figures.sites.negative_control_at", lambda _: None)
     axes = Figure().add_subplot()
     draw_panel(axes, result, list(result.heads.sites))
     thick = [line for line in axes.lines if line.get_linewidth() > 2]
@@ -97,7 +88,7 @@ def test_the_negative_control_stands_at_the_pronoun_where_there_is_one(result, m
         return [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if line.get_marker() == "D"]
 
     assert diamonds() == [], "counterfactuals that differ at the pronoun itself"
-    monkeypatch.setattr("report.figures.negative_control_at", lambda _: NegativeControl(0.75, 40))
+    monkeypatch.setattr("report.figures.sites.negative_control_at", lambda _: NegativeControl(0.75, 40))
     assert diamonds() == [([result.heads.sites.index("P")], [0.75])]
 
 
@@ -149,7 +140,7 @@ def test_a_long_story_goes_on_in_the_next_line(found):
         (short,) = {word.line for word in lay_out(found.model, toys.TOKENIZER, longer, result.quotes["1.0"])}
     assert short == 0
     with drawing(**{"font.size": 10}), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("report.figures.WIDTH", 1.0)
+        patch.setattr("report.figures.stories.WIDTH", 1.0)
         words = lay_out(found.model, toys.TOKENIZER, longer, result.quotes["1.0"])
     assert {word.line for word in words} > {0, 1}
     assert all(word.x >= MARGIN and word.x + word.width < 1.0 for word in words)
@@ -161,7 +152,7 @@ def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found,
     tokenizer = train_bpe(["Tom met Anna. Tom met"] * 3, 270)
     tokens = (tokenizer.end, *tokenizer.encode("Tom met Anna. Tom met").tolist())
     case = replace(result.cases[0], tokens=tokens, gold=(), sites={"A-1": 1})
-    monkeypatch.setattr("report.figures.attention_row", lambda *_: [0.0] * len(tokens))
+    monkeypatch.setattr("report.figures.stories.attention_row", lambda *_: [0.0] * len(tokens))
     with drawing():
         words = lay_out(found.model, tokenizer, case, result.quotes["1.0"])
     gaps = {f"{word.text}|{following.text}": following.x - word.x - word.width for word, following in pairwise(words)}

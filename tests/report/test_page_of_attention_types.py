@@ -12,7 +12,7 @@ from toys import TOKENIZER, hand_set_model, toy_cases
 
 from model import GPT
 from probing import Findings, probe, write_files
-from report.figures import draw_role_map
+from report.figures.role_map import draw_role_map
 from report.probe_page import write_probe_page
 from report.role_table import role_table
 

@@ -1,6 +1,8 @@
 """A run that replaces another one: the earlier one is there until the new one has started, whenever that is killed."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,25 @@ def test_of_two_starts_at_the_same_time_the_later_one_fails_and_leaves_the_other
         begin(tmp_path / "run", "second", overwrite=False)
     assert run.read_config(tmp_path / "run")["name"] == "first"
     assert {path.name for path in tmp_path.iterdir()} == {"run", "started"}
+
+
+def hold(folder: Path, meanwhile: Callable[[], None]) -> None:
+    with run.held(folder):
+        meanwhile()
+
+
+def test_a_folder_is_held_by_one_alone_and_folders_made_for_it_are_gone_if_that_fails(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    with pytest.raises(InputError, match="is being trained by another process"):
+        hold(folder, lambda: hold(folder, lambda: None))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="may write anywhere")
+def test_a_folder_is_held_where_nothing_can_be_written_beside_it(tmp_path):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    tmp_path.chmod(0o555)
+    with pytest.raises(InputError, match="is being trained by another process"):
+        hold(folder, lambda: hold(folder, lambda: None))
+    tmp_path.chmod(0o755)

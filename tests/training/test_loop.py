@@ -235,6 +235,14 @@ def test_metrics_after_a_checkpoint_are_forgotten_and_a_torn_line_is_skipped(tmp
     assert [row["step"] for row in read_rows(path)] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b'{"step": "\xff"}', b"[1]"])
+def test_a_damaged_line_of_metrics_is_named(tmp_path, damage):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 0}\n' + damage + b"\n")
+    with pytest.raises(InputError, match="line 2: damaged; remove that line to go on"):
+        read_rows(path)
+
+
 def wait_for_checkpoint(folder: Path, process: Popen | Training, step: int) -> None:
     deadline = time.monotonic() + 300
     while not any(saved >= step for saved in checkpoint.saved_steps(folder / "run")):
