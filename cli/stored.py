@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -121,7 +122,7 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         while earlier.exists():  # until the first process has brought it back
             time.sleep(0.05)
     elif earlier.exists():
-        with held(Path(run)):  # refused where a process trains: what it has begun must not be undone
+        with suppress(InputError), held(Path(run)):  # where another process trains, train.py refuses
             bring_back(Path(run))
     if checkpoint.saved_steps(Path(run)):
         return {"resume": True, "overwrite": False}

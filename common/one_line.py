@@ -36,7 +36,7 @@ class one_line_errors:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a command that only prints: an error is one line, and that nobody reads on is no error."""
+    """Runs a command that only prints: an error is one line; a reader that has closed the pipe is none."""
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # whoever started this has closed it
     with one_line_errors():
         try:

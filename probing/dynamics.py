@@ -85,8 +85,8 @@ def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
 
 
 def record_dynamics(snapshots: Iterable[tuple[dict, GPT]], tasks: Tasks, chosen: dict[str, HeadAtSite]) -> list[dict]:
-    """For each of ``snapshots``, ({"step", "tokens"}, model): these, and of each task a quick probe of the head in
-    ``chosen``.
+    """For each of ``snapshots``, ({"step", "tokens"}, model): its step and tokens, and for each task a quick
+    probe of the head in ``chosen``.
     """
     moments = []
     for described, model in snapshots:

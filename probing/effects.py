@@ -35,7 +35,7 @@ from probing.statistics import FLIPS, SignFlips, standardised
 MATTERS_P = 0.01
 SMALLEST_EFFECT = 0.1  # nats, 10 % in the odds: less changes no answer, even if there is no other head to compare with
 
-FEWER = 100  # cases for two kinds of ablation that say nearly what a third one says: each costs as much as all patches
+FEWER = 100  # cases for three of the four ablations of whole heads: each costs as much as all changes at a site
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def measure_effects(
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
-    ``means`` [layers, H, d] and ``means_per_position`` [layers, H, L, d] are what mean ablation puts in. Zero ablation,
-    and that per position, are measured on FEWER cases.
+    ``means`` [layers, H, d] and ``means_per_position`` [layers, H, L, d] are what mean ablation puts in. Of
+    ablations of whole heads, only mean ablation over all rows is measured on all cases, the others on FEWER.
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
     is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.

@@ -28,7 +28,8 @@ def side_by_side(work: Callable[[Item, GoOn], Result], items: Sequence[Item], de
     What one raises, or an interruption, ends the others at their next ``GoOn``.
     """
     threads = torch.get_num_threads()
-    workers = min(WORKERS, threads, len(items)) if device.type == "cpu" else 1
+    # With fewer than two items a worker, the longest would end alone, on a part of the cores.
+    workers = min(WORKERS, threads, len(items) // 2) if device.type == "cpu" else 1
     if workers < 2:
         return [work(item, lambda: None) for item in items]
     stopped = Event()

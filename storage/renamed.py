@@ -1,4 +1,4 @@
-"""What earlier versions wrote into a run's files, as it is called today: it can be resumed, sampled and probed."""
+"""Files of runs that earlier versions wrote, by today's names: such a run can be resumed, sampled and probed."""
 
 from functools import cache
 

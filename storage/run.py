@@ -43,7 +43,7 @@ def is_run(folder: Path) -> bool:
 
 def check_free(folder: Path, overwrite: bool, found_nothing: bool = False) -> None:
     """Raises InputError where ``folder`` holds something that a new run must not replace, or not without ``overwrite``;
-    ``found_nothing``: nor a run that has come to a checkpoint since then.
+    ``found_nothing``: resume=auto saw no checkpoint, so that a run which has one now is not replaced either.
     """
     require_outside(folder, "run", "run=runs/NAME")
     bring_back(folder)
@@ -71,13 +71,15 @@ def held(folder: Path) -> Iterator[None]:
     whole = folder.resolve()
     with parents_made(folder), ExitStack() as until_the_end:
         whole.parent.mkdir(parents=True, exist_ok=True)
-        # A folder that is mounted into a container can often be written where the one above it cannot.
-        lock = lock_of(whole) if os.access(whole.parent, os.W_OK) else whole / ".lock"
+        # Above a folder that is mounted into a container, nothing can be written, or it is the container's own.
+        beside = os.access(whole.parent, os.W_OK) and not whole.is_mount()
+        lock = lock_of(whole) if beside else whole / ".lock"
         try:
             until_the_end.enter_context(locked(lock, None))
         except Held:
             raise InputError(
-                f"run={folder}: is being trained by another process; wait until it has ended, or give another name"
+                f"run={folder}: is being trained by another process, which holds {lock}; wait until it has ended, or "
+                "give another name"
             ) from None
         yield
 

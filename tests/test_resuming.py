@@ -37,10 +37,11 @@ def test_a_run_that_another_process_trains_is_left_alone(script, error_of, text)
     job = ("run=runs/one", *COMMAND)
     script("train", *job)
     before = read_rows(Path("runs/one/metrics.jsonl"))
+    holds = f"is being trained by another process, which holds {Path('runs/.one.lock').absolute()}"
     with run.held(Path("runs/one")):
         for ask in ("resume=true", "resume=auto", "overwrite=true"):
-            message = "run=runs/one: is being trained by another process; wait until it has ended, or give another name"
-            assert error_of("train", *job, ask, "max_steps=4") == f"error: {message}"
+            message = error_of("train", *job, ask, "max_steps=4")
+            assert message == f"error: run=runs/one: {holds}; wait until it has ended, or give another name"
         # Another process has begun a new run, and the earlier one waits until that has a checkpoint.
         with run.begin(Path("runs/one"), True, "name: new", byte_tokenizer()):
             assert "is being trained" in error_of("train", *job, "resume=auto")

@@ -24,8 +24,8 @@ class Plan:
 
 
 def work_per_token(config: GPTConfig, ablations: int) -> float:
-    """Additions and multiplications a token to take away each head, and all heads of each layer, in so many ways: two
-    for each weight that comes after the change.
+    """Additions and multiplications a token to ablate each head, and all heads of each layer, in ``ablations`` ways:
+    two for each weight after the change.
     """
     block, vocabulary = 12 * config.n_embd**2, config.vocab_size * config.n_embd
     later = [config.n_layer - layer for layer in config.layers_with_heads]

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 import toys
 
 from data.cases.case import encode_case
@@ -62,6 +63,7 @@ def test_sets_of_heads_and_edges_are_measured_where_asked_for(monkeypatch):
 
 def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 10)
+    monkeypatch.setattr("probing.side_by_side.WORKERS", 1)  # so that reports come in order
     both = [toys.toy_cases(split, 20) for split in ("select", "report")]
     both = [[*cases, *(replace(case, task="second") for case in cases)] for cases in both]
     first, reported = both[0][0].task, []
@@ -76,6 +78,19 @@ def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
         ("second: why the head looks there", 1, 2),
         ("attention patterns of all heads", 2, 2),
     ]
+
+
+def test_tasks_side_by_side_have_the_numbers_of_one_after_the_other():
+    names, both = ("one", "two", "three"), [toys.toy_cases(split, 20) for split in ("select", "report")]
+    both = [[*cases, *(replace(case, task=name) for name in names for case in cases)] for cases in both]
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(to_json(probe(toys.hand_set_model(), toys.TOKENIZER, *both)))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
 
 
 def test_every_change_to_the_head_that_decides_costs_the_answer(found):

@@ -67,6 +67,8 @@ def test_a_folder_is_held_where_nothing_can_be_written_beside_it(tmp_path):
     folder = tmp_path / "mounted"
     folder.mkdir()
     tmp_path.chmod(0o555)
-    with pytest.raises(InputError, match="is being trained by another process"):
-        hold(folder, lambda: hold(folder, lambda: None))
-    tmp_path.chmod(0o755)
+    try:
+        with pytest.raises(InputError, match="is being trained by another process"):
+            hold(folder, lambda: hold(folder, lambda: None))
+    finally:
+        tmp_path.chmod(0o755)
