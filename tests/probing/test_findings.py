@@ -81,7 +81,7 @@ def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
 
 
 def test_tasks_side_by_side_have_the_numbers_of_one_after_the_other():
-    names, both = ("one", "two", "three"), [toys.toy_cases(split, 20) for split in ("select", "report")]
+    names, both = ("one", "two", "three", "four"), [toys.toy_cases(split, 20) for split in ("select", "report")]
     both = [[*cases, *(replace(case, task=name) for name in names for case in cases)] for cases in both]
     before, found = torch.get_num_threads(), []
     try:
