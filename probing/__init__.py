@@ -18,8 +18,8 @@ from probing.dynamics import quick_probe, record_dynamics
 from probing.findings import Findings, to_json, write_files
 from probing.lists import TASK as LISTS
 from probing.lists import random_lists
+from probing.parallel import GoOn, side_by_side
 from probing.roles import attention_patterns
-from probing.side_by_side import GoOn, side_by_side
 from probing.splits import Split, Tasks
 from probing.tasks import FEWEST_CASES, FEWEST_TEMPLATES, TaskResult, fitting, measure_task, measure_untrained
 

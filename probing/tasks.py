@@ -30,6 +30,7 @@ from probing.circuits import (
 from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, lift_over, score_heads
 from probing.interventions import Say, mean_outputs, mean_outputs_per_position
+from probing.parallel import GoOn, side_by_side
 from probing.power import Power, least_accuracy
 from probing.predictions import (
     Predictions,
@@ -42,7 +43,6 @@ from probing.predictions import (
     sites_of,
     subject,
 )
-from probing.side_by_side import GoOn, side_by_side
 from probing.splits import Split, Tasks
 from probing.stability import NEVER_CHOSEN, Stability, best_predictor, best_sites, measure_stability
 from probing.statistics import RESAMPLES, SignFlips, family_wise_p, leans

@@ -63,7 +63,7 @@ def test_sets_of_heads_and_edges_are_measured_where_asked_for(monkeypatch):
 
 def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 10)
-    monkeypatch.setattr("probing.side_by_side.WORKERS", 1)  # so that reports come in order
+    monkeypatch.setattr("probing.parallel.WORKERS", 1)  # so that reports come in order
     both = [toys.toy_cases(split, 20) for split in ("select", "report")]
     both = [[*cases, *(replace(case, task="second") for case in cases)] for cases in both]
     first, reported = both[0][0].task, []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from probing.side_by_side import GoOn, StoppedError, side_by_side
+from probing.parallel import GoOn, StoppedError, side_by_side
 
 CPU = torch.device("cpu")
 LONGEST = 60  # seconds to wait for what must happen
