@@ -20,7 +20,7 @@ FORMATS = ("png", "svg", "pdf")
 DPI = 150
 POINT = 1 / 72  # inches
 LineStyle = dict[str, Any]  # what matplotlib takes as keywords for a line
-OTHERS: LineStyle = {"color": "#BDBDBD", "linewidth": 0.7}  # lines that stand behind those with a colour
+OTHERS: LineStyle = {"color": "#BDBDBD", "linewidth": 0.7}  # lines behind those with a colour
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana"],  # nearly as wide, for readers of an SVG without the first

@@ -62,13 +62,14 @@ def test_a_folder_is_held_by_one_alone_and_folders_made_for_it_are_gone_if_that_
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="may write anywhere")
-def test_a_folder_is_held_where_nothing_can_be_written_beside_it(tmp_path):
+@pytest.mark.parametrize("above", ["cannot be written", "is the container's own"])
+def test_a_mounted_folder_is_held_by_a_lock_inside(tmp_path, monkeypatch, above):
+    if above == "cannot be written":
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    else:
+        monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "mounted")
     folder = tmp_path / "mounted"
     folder.mkdir()
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(InputError, match="is being trained by another process"):
-            hold(folder, lambda: hold(folder, lambda: None))
-    finally:
-        tmp_path.chmod(0o755)
+    with pytest.raises(InputError, match=r"is being trained by another process, which holds .*/mounted/\.lock;"):
+        hold(folder, lambda: hold(folder, lambda: None))
+    assert [path.name for path in tmp_path.iterdir()] == ["mounted"]
