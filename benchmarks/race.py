@@ -93,10 +93,8 @@ class Configuration:
 
 
 NANOGPT = {
-    "nanoGPT, CPU configuration": Configuration(CPU, 100 / 2000, 10, 100),
-    "nanoGPT, GPU configuration": Configuration(
-        [*GPU, "--eval_iters=1", "--always_save_checkpoint=True"], 100 / 5000, 1, 4
-    ),
+    "CPU": Configuration(CPU, 100 / 2000, 10, 100),
+    "GPU": Configuration([*GPU, "--eval_iters=1", "--always_save_checkpoint=True"], 100 / 5000, 1, 4),
 }
 
 
@@ -244,7 +242,10 @@ def race_for_minutes(clone: Path, own: Path, text: bytes, options: argparse.Name
     for minutes in options.minutes:
         ours = [*options.ours, "max_steps=null", "max_tokens=null", f"max_minutes={minutes}", "wandb.mode=disabled"]
         sides = {
-            **{name: Side(partial(run_for_minutes, clone, NANOGPT[name], minutes), theirs) for name in NANOGPT},
+            **{
+                f"nanoGPT, {name} configuration": Side(partial(run_for_minutes, clone, NANOGPT[name], minutes), theirs)
+                for name in options.configurations
+            },
             "Lookback": Side(lambda seed, ours=ours: run_lookback(own, text, ours, seed, "seconds", "best"), ours),
         }
         for name, runs in take_turns(sides, options.repeats, options.keep, minutes=minutes).items():
@@ -260,6 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nanogpt", type=Path, required=True, help="a clone of karpathy/nanoGPT")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--minutes", type=float, nargs="+", help="race for the lower loss after so many minutes")
+    parser.add_argument("--configurations", nargs="+", choices=NANOGPT, default=[*NANOGPT], help="which of nanoGPT's")
     parser.add_argument("--ours", nargs="+", default=OURS, help="our settings in that race")
     parser.add_argument("--keep", type=Path, help="a file of results, which an interrupted race goes on from")
     options = parser.parse_args(arguments)
