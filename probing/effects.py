@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from data.cases.case import aligned
 from data.text.download import silent
@@ -20,6 +19,7 @@ from probing.interventions import (
     FROM_THE_COUNTERFACTUAL,
     Batch,
     Job,
+    MeanOutputs,
     Say,
     at_sites,
     measure,
@@ -76,16 +76,14 @@ def measure_effects(
     split: Split,
     sites: dict[str, str],
     looking: Sequence[str],
-    means: Tensor,
-    means_per_position: Tensor,
+    means: MeanOutputs,
     seed: int,
     say: Say = silent,
     n_tasks: int = 1,
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
-    ``means`` [layers, H, d] and ``means_per_position`` [layers, H, L, d] are what mean ablation puts in. Of
-    ablations of whole heads, only mean ablation over all rows is measured on all cases, the others on FEWER.
+    Of ablations of whole heads, only mean ablation over all rows is measured on all cases, the others on FEWER.
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
     is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.
@@ -97,11 +95,11 @@ def measure_effects(
     kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(split.cases) else ()))
     # pyrefly: ignore [bad-argument-type] all of these changes are at a site
     jobs: dict[str, Job] = {kind: at_sites(model, split.cases, heads, where, kind, read) for kind in kinds}
-    jobs |= {"mean_ablation": without_sets(singles, means, read)}
+    jobs |= {"mean_ablation": without_sets(singles, means.over_rows, read)}
     on_fewer: dict[str, Job] = {
         "resample_ablation": resampled(singles, seed, read),
-        "zero_ablation": without_sets(singles, torch.zeros_like(means), read),
-        "mean_ablation_per_position": without_sets(singles, means_per_position, read),
+        "zero_ablation": without_sets(singles, torch.zeros_like(means.over_rows), read),
+        "mean_ablation_per_position": without_sets(singles, means.per_position, read),
     }
     every, some = measure_answers(model, split, jobs, say), measure_answers(model, fewer, on_fewer, silent)
     changes = dict.fromkeys(jobs, changes_of_heads(sites, split)) | dict.fromkeys(kinds, made)

@@ -15,6 +15,7 @@ The result is log P(answer) - log P(foil) in nats, and log P(answer) beside it w
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -260,21 +261,18 @@ def spread(pattern: Tensor, mark: Tensor) -> Tensor:
     return torch.where(total > 0, own / total.clamp(min=1e-30), mark / mark.sum(-1, keepdim=True).clamp(min=1))
 
 
-def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
-    """Each head's mean output over all rows up to A-1 of all cases: [layers, H, d]."""
-    total, n_rows = sum_outputs(model, cases)
-    return total.sum(2) / n_rows.sum()
+class MeanOutputs(NamedTuple):
+    """What mean ablation puts in: each head's mean output over all rows up to A-1 of all cases, ``over_rows``
+    [layers, H, d]; or 0, 1, ... L - 1 rows before A-1, over all cases that are so long: ``per_position``
+    [layers, H, L, d].
+    """
 
-
-def mean_outputs_per_position(model: GPT, cases: Sequence[EncodedCase]) -> Tensor:
-    """Each head's mean output 0, 1, ... L - 1 rows before A-1, over all cases that are so long: [layers, H, L, d]."""
-    total, n_rows = sum_outputs(model, cases)
-    return total / n_rows[:, None]
+    over_rows: Tensor
+    per_position: Tensor
 
 
 @torch.inference_mode()
-def sum_outputs(model: GPT, cases: Sequence[EncodedCase]) -> tuple[Tensor, Tensor]:
-    """The sum of each head's outputs 0, 1, ... L - 1 rows before A-1 [layers, H, L, d], and of how many cases [L]."""
+def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> MeanOutputs:
     config, device = model.config, model.embed.weight.device
     longest = 1 + max(case.sites["A-1"] for case in cases)
     total = torch.zeros(config.n_layer, config.n_head, longest, config.head_dim, device=device)
@@ -286,7 +284,7 @@ def sum_outputs(model: GPT, cases: Sequence[EncodedCase]) -> tuple[Tensor, Tenso
         for layer in config.layers_with_heads:
             z = batch.replay.clean.outputs[layer].movedim(1, 2)[real]  # [rows, H, d]
             total[layer].index_add_(1, distance[real], z.transpose(0, 1))
-    return total, n_rows
+    return MeanOutputs(total.sum(2) / n_rows.sum(), total / n_rows[:, None])
 
 
 def without_sets(sets: Tensor, means: Tensor, read: Read = Batch.log_odds) -> Job:

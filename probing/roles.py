@@ -20,7 +20,7 @@ from probing.patterns import attention_of, show_patterns
 from probing.scoring import in_batches, pad
 
 OFFSETS = 16  # the distances that are tried
-WEIGHTS_PER_BATCH = 1 << 24  # attention weights of one layer
+WEIGHTS_PER_BATCH = 1 << 24  # attention weights of one layer, and targets of all attention patterns
 
 ATTENTION_PATTERNS = ("previous_token", "fixed_offset", "first_token", "same_word")
 # A head has an attention pattern that gets this much of its attention, if that is twice what uniform attention gives:
@@ -72,21 +72,21 @@ class AttentionPatternHooks(Hooks):
         targets = [(distance == k) & (key > 0) & (real > 0) for k in range(1, min(OFFSETS, n - 1) + 1)]
         targets.append((key == 0) & (row > 1) & (real > 0))
         targets.append((tokens[:, :, None] == tokens[:, None, :]) & (distance > 0) & (key > 0) & (real > 0))
-        self.targets = [target.float() for target in targets]  # each [B, T, T]
-        self.eligible = torch.stack([target.any(-1).sum() for target in targets])
+        self.targets = torch.stack(targets).float()  # [attention_patterns, B, T, T]
+        self.eligible = self.targets.any(-1).sum((1, 2))
         self.sums: list[Tensor] = []  # [attention_patterns, H] a layer
         self.uniforms: list[Tensor] = []
         self.by_type: dict[str, Tensor] = {}  # [attention_patterns]: all layers of a type see the same
         self.sizes: list[Tensor] = []  # [first or other, H] a layer
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        self.sums.append(torch.stack([torch.einsum("bhqk,bqk->h", pattern, target) for target in self.targets]))
+        self.sums.append(self.targets.flatten(1) @ pattern.transpose(0, 1).flatten(1).mT)
         kind = self.model.config.attention_types[layer]
         if kind not in self.by_type:
             rows = torch.arange(pattern.size(-1), device=pattern.device)[None]
             visible = attention_of(self.model.blocks[layer]).visible(rows, pattern.size(-1))[0].float()  # [T, T]
             uniform = visible / visible.sum(-1, keepdim=True)
-            self.by_type[kind] = torch.stack([torch.einsum("qk,bqk->", uniform, target) for target in self.targets])
+            self.by_type[kind] = (self.targets.sum(1) * uniform).sum((1, 2))
         self.uniforms.append(self.by_type[kind][:, None].expand(-1, pattern.size(1)))
         return pattern
 
@@ -122,7 +122,7 @@ def sum_attention_patterns(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[
     mass = uniform = sizes = torch.zeros(1, device=device)
     rows = torch.zeros(1, dtype=torch.int64, device=device)
     n_first = n_other = 0
-    for part in in_batches(len(texts), max(1, WEIGHTS_PER_BATCH // (config.n_head * longest**2))):
+    for part in in_batches(len(texts), max(1, WEIGHTS_PER_BATCH // ((config.n_head + OFFSETS + 2) * longest**2))):
         batch = texts[part]
         tokens = pad([*batch, [0] * longest], device)[:-1]  # the same distances in every batch
         hooks = AttentionPatternHooks(model, tokens, torch.tensor([len(sequence) for sequence in batch], device=device))

@@ -29,7 +29,7 @@ from probing.circuits import (
 )
 from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, lift_over, score_heads
-from probing.interventions import Say, mean_outputs, mean_outputs_per_position
+from probing.interventions import Say, mean_outputs
 from probing.parallel import GoOn, side_by_side
 from probing.power import Power, least_accuracy
 from probing.predictions import (
@@ -308,13 +308,12 @@ def measure_task(
         means = mean_outputs(model, select)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
-        per_position = mean_outputs_per_position(model, select)
-        effects = measure_effects(model, split, own_sites, looking, means, per_position, seed, say, n_tasks)
-        necessary = find_necessary_heads(model, chosen, split, means, behaviour.judged_by, seed, say)
+        effects = measure_effects(model, split, own_sites, looking, means, seed, say, n_tasks)
+        necessary = find_necessary_heads(model, chosen, split, means.over_rows, behaviour.judged_by, seed, say)
         score_parts = measure_scores(model, split, stability.head, quotes[stability.head].site, say)
         if circuits:
             sufficient = measure_sufficiency(
-                model, chosen, split, own_sites, necessary, means, behaviour.judged_by, seed, say
+                model, chosen, split, own_sites, necessary, means.over_rows, behaviour.judged_by, seed, say
             )
             by_swap, by_ablation = (sufficient.curves[order].heads for order in ("effect", "necessary"))
             receivers = choose_receivers(model, looking, by_swap, by_ablation)

@@ -94,7 +94,9 @@ def measure_sufficiency(
     seed: int,
     say: Say = silent,
 ) -> Sufficiency:
-    """Which heads suffice; ``sites``: where each head is changed by weight swap; ``means``: see ``mean_outputs``."""
+    """Which heads suffice; ``sites``: where each head is changed by weight swap; ``means`` [layers, H, d]: what it puts
+    out once it is ablated.
+    """
     names = head_names(model)
     select, report = select.part(SEARCHED), report.part(SEARCHED)
     orders = orders_by_effect(model, select, sites, necessary, means, say)

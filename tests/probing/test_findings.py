@@ -13,7 +13,7 @@ from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
 from probing.effects import Effect, measure_effects
-from probing.interventions import mean_outputs, mean_outputs_per_position
+from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
 from probing.splits import Split
 from probing.tasks import HeadQuote, measure_task, measure_untrained, negative_control
@@ -137,8 +137,8 @@ def test_what_is_told_by_site_is_what_the_table_has(found, tmp_path):
 def test_a_head_is_quoted_at_its_own_site_or_not_at_all(found):
     """1.0 judged at the pronoun, from where nothing leads on; its change at A-1 is for the reference alone."""
     report, sites = Split(toys.encoded("report", 40)), {"0.0": "A-1", "0.1": "P", "1.0": "P", "1.1": "P"}
-    means = [mean(found.model, report.cases) for mean in (mean_outputs, mean_outputs_per_position)]
-    effects = measure_effects(found.model, report, sites, ("0.0",), *means, seed=0)
+    means = mean_outputs(found.model, report.cases)
+    effects = measure_effects(found.model, report, sites, ("0.0",), means, seed=0)
     assert effects["weight_swap"].keys() == {"0.0", "0.1"}
     assert effects["weight_swap"]["0.0"].reference == pytest.approx(20.24, abs=0.1)
     assert effects["mean_ablation"].keys() == sites.keys()
@@ -160,9 +160,9 @@ def test_a_head_matters_by_its_interval_its_p_and_what_counts_as_an_effect(ci, r
 
 def test_the_p_of_a_swap_is_adjusted_for_every_task_of_the_probe(found):
     report, sites = Split(toys.encoded("report", 40)), dict.fromkeys(("0.0", "0.1", "1.0", "1.1"), "A-1")
-    means = [mean(found.model, report.cases) for mean in (mean_outputs, mean_outputs_per_position)]
+    means = mean_outputs(found.model, report.cases)
     of_one, of_ten = (
-        measure_effects(found.model, report, sites, ("1.0",), *means, seed=0, n_tasks=n)["weight_swap"] for n in (1, 10)
+        measure_effects(found.model, report, sites, ("1.0",), means, seed=0, n_tasks=n)["weight_swap"] for n in (1, 10)
     )
     assert of_ten["1.0"].p_adj == pytest.approx(10 * of_one["1.0"].p_adj)
     assert of_one["1.0"].p_adj < 0.001 < of_one["1.1"].p_adj

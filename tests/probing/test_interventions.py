@@ -19,7 +19,6 @@ from probing.interventions import (
     at_sites,
     cut_gold,
     mean_outputs,
-    mean_outputs_per_position,
     measure,
     paths_to_answer,
     resampled,
@@ -127,7 +126,7 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
 def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 8)
     monkeypatch.setattr("probing.interventions.NUMBERS_PER_BATCH", 1)  # one variant at a time
-    means = mean_outputs(model, encoded)
+    means = mean_outputs(model, encoded).over_rows
     rows = [torch.cat([z[0, :, :-1].mT for z in recorded(model, case).outputs], 0) for case in encoded]
     expected = torch.cat(rows, -1).mean(-1).view(means.shape)  # every row up to A-1, of every case
     assert_near(means, expected, additions(model.config, 64) + len(encoded) * 64)
@@ -148,7 +147,7 @@ def test_zero_ablation_and_means_per_position_are_the_same_by_hand(model, encode
     monkeypatch.setattr("probing.heads.BATCH", 8)
     recordings = [recorded(model, case) for case in encoded]
     few = sorted(range(len(encoded)), key=lambda i: len(encoded[i].tokens))[:-2]  # the longest are not averaged
-    means = mean_outputs_per_position(model, [encoded[i] for i in few])
+    means = mean_outputs(model, [encoded[i] for i in few]).per_position
     for back in range(means.size(2)):
         rows = [(recordings[i].outputs, encoded[i].sites["A-1"] - back) for i in few]
         expected = torch.stack([torch.cat([z[0, :, row] for z in outputs]) for outputs, row in rows if row >= 0])
@@ -195,7 +194,7 @@ def test_what_a_job_reads_is_the_odds_and_the_probability_of_the_answer(model, e
 
 
 def test_several_heads_out_at_once_are_the_same_by_hand(model, encoded):
-    means = mean_outputs(model, encoded)
+    means = mean_outputs(model, encoded).over_rows
     sets = torch.zeros(3, 3, 4, dtype=torch.bool)
     sets[0, 0, 1] = sets[0, 2, 3] = sets[1, 1, 2] = sets[1, 1, 0] = True  # the third set is empty
     got = measure(model, encoded, {"sets": without_sets(sets, means)})["sets"]

@@ -14,7 +14,7 @@ from data.text.tokenizers import IdTokenizer
 from model import GPT, Hooks
 from probing.effects import Effect, measure_effects
 from probing.heads import head_names, parse_head
-from probing.interventions import mean_outputs, mean_outputs_per_position
+from probing.interventions import mean_outputs
 from probing.splits import Split
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the public sorter is not there")
@@ -54,8 +54,8 @@ def cases() -> list[EncodedCase]:
 
 @pytest.fixture(scope="module")
 def effects(model, cases) -> dict[str, dict[str, Effect]]:
-    means = [mean(model, cases) for mean in (mean_outputs, mean_outputs_per_position)]
-    return measure_effects(model, Split(cases), dict.fromkeys(head_names(model), "A-1"), [], *means, seed=SEED)
+    means = mean_outputs(model, cases)
+    return measure_effects(model, Split(cases), dict.fromkeys(head_names(model), "A-1"), [], means, seed=SEED)
 
 
 @torch.no_grad()

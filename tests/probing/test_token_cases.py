@@ -13,7 +13,7 @@ from model import GPT, GPTConfig
 from probing import probe, to_json
 from probing.effects import measure_effects
 from probing.heads import head_names
-from probing.interventions import mean_outputs, mean_outputs_per_position
+from probing.interventions import mean_outputs
 from probing.splits import Split
 
 BYTES = byte_tokenizer()
@@ -34,8 +34,8 @@ def test_all_findings_are_the_same(model):
 def test_every_intervention_runs_on_them_and_does_the_same(model):
     def effects(cases: list[Case]) -> dict:
         split, sites = Split(encode_cases(cases[:24], BYTES)), dict.fromkeys(head_names(model), "A-1")
-        means = [mean(model, split.cases) for mean in (mean_outputs, mean_outputs_per_position)]
-        found = measure_effects(model, split, sites, ["1.0"], *means, seed=0)
+        means = mean_outputs(model, split.cases)
+        found = measure_effects(model, split, sites, ["1.0"], means, seed=0)
         return {kind: {head: asdict(effect) for head, effect in by_head.items()} for kind, by_head in found.items()}
 
     of_text, of_ids = map(effects, KINDS.values())

@@ -49,7 +49,14 @@ def necessary(*heads: str) -> NecessaryHeads:
 def sufficiency(model: GPT, splits: list[Split], *heads: str) -> Sufficiency:
     select, report = splits
     return measure_sufficiency(
-        model, select, report, SITES, necessary(*heads), mean_outputs(model, select.cases), "likeliest", seed=0
+        model,
+        select,
+        report,
+        SITES,
+        necessary(*heads),
+        mean_outputs(model, select.cases).over_rows,
+        "likeliest",
+        seed=0,
     )
 
 
@@ -123,7 +130,7 @@ def loud() -> GPT:
 
 def test_all_heads_are_the_clean_model_and_none_are_all_of_them_ablated(loud):
     split = Split(toys.encoded("report", 12))
-    means = mean_outputs(loud, split.cases)
+    means = mean_outputs(loud, split.cases).over_rows
     kept = np.array([[True] * 6, [False] * 6, [True] * 6, [False, True, True, True, True, True]])
     odds = keep_only(loud, split, kept, means)
     singles = single_heads(loud)
@@ -145,7 +152,7 @@ def test_sets_of_an_order_grow_by_one_head(loud):
 
 def test_each_head_of_the_greedy_order_is_the_best_beside_those_before_it(loud):
     split = Split(toys.encoded("select", 12))
-    means = mean_outputs(loud, split.cases)
+    means = mean_outputs(loud, split.cases).over_rows
     order = greedy_order(loud, split, [5, 3, 2, 0], means, lambda what: None)
     assert sorted(order) == [0, 2, 3, 5]
     for k, head in enumerate(order):
@@ -156,7 +163,7 @@ def test_each_head_of_the_greedy_order_is_the_best_beside_those_before_it(loud):
 
 def test_the_smallest_set_has_no_idle_head_whatever_order_it_is_of():
     select, model = Split(toys.encoded("select", 20)), toys.hand_set_model()
-    means = mean_outputs(model, select.cases)
+    means = mean_outputs(model, select.cases).over_rows
     late, early, never = [3, 1, 0, 2], [1, 0, 2, 3], [1, 3, 0]
 
     def smallest(orders: dict[str, list[int]]) -> list[int] | None:
