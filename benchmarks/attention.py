@@ -15,7 +15,6 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from torch import Tensor, nn
 
 from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
-from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory
+from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory, synchronized
 from model.attention import CausalSelfAttention, attention_weights, rotary_table
 from model.gpt import ATTENTION, GPTConfig
 
@@ -96,13 +95,6 @@ def make_step(variant: Variant, length: int, device: torch.device) -> Callable[[
         layer.zero_grad()
 
     return step
-
-
-def synchronized(device: torch.device) -> float:
-    """The clock, once the device has done all that was asked of it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def seconds_of(step: Callable[[], None], repeats: int, device: torch.device) -> float:

@@ -5,10 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -17,6 +20,13 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 def cell(numbers: Sequence[float], digits: int) -> str:
     """The median, with the lowest and the highest."""
     return f"{median(numbers):.{digits}f} ({min(numbers):.{digits}f}-{max(numbers):.{digits}f})"
+
+
+def synchronized(device: torch.device) -> float:
+    """The clock, once the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def ratios(numbers: Sequence[float], others: Sequence[float]) -> str:

@@ -23,7 +23,7 @@ from data.stories import cases
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from probing import Findings, probe, write_files
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import patterns_of
 from report.probe_page import write_probe_page
 
 TOKENS, SIDE, N_CASES = 256, 12, 20
@@ -55,11 +55,9 @@ def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
     except ImportError:
         return []
     case = findings.tasks[0].cases[0]
-    recorder = PatternRecorder()
-    with torch.inference_mode():
-        show_patterns(findings.model, torch.tensor([case.tokens]), recorder)
+    patterns = patterns_of(findings.model, torch.tensor([case.tokens]))
     words = [chr(token) for token in case.tokens]
-    view = bertviz.model_view(tuple(recorder.patterns.values()), words, html_action="return").data
+    view = bertviz.model_view(tuple(patterns), words, html_action="return").data
     return [["BertViz, one text of it", f"{len(view.encode()) / 1e6:.1f}", "", "", ""]]
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from data.cases.case import EncodedCase, answer_columns
 from huggingface import gpt2
 from model import GPT, GPTConfig
+from model.attention import take_rows
 from probing.interventions import measure, single_heads, without_sets
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import patterns_of
 from probing.scoring import in_batches, pad
 from storage.weights import get_parameters
 
@@ -62,20 +63,13 @@ def save_for_transformers(model: GPT, folder: Path) -> None:
     PreTrainedTokenizerFast(tokenizer_object=words, bos_token=end, eos_token=end, unk_token=end).save_pretrained(folder)
 
 
-def take_rows(pattern: Tensor, rows: Tensor) -> Tensor:
-    """The rows [B, R] of patterns [B, H, T, T]: [B, H, R, T], none of the rest kept."""
-    return pattern.gather(2, rows[:, None, :, None].expand(-1, pattern.size(1), -1, pattern.size(-1)))
-
-
 class Lookback:
     def __init__(self, folder: Path, shape: Shape) -> None:
         self.model = random_gpt2(shape)
 
     def patterns(self, tokens: Tensor, rows: Tensor | None) -> list[Tensor]:
         """Each layer's [B, H, R, T] of the asked rows, or of all."""
-        recorder = PatternRecorder(rows)
-        show_patterns(self.model, tokens, recorder)
-        return [*recorder.patterns.values()]
+        return patterns_of(self.model, tokens, rows)
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:
         """Changes of log-odds [heads, N], as ``Lens.ablation``, in batches of its own size."""

@@ -84,7 +84,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One of nanoGPT's: its arguments, its share of warm-up, and how often and by how many batches it is evaluated."""
+    """One of nanoGPT's: its arguments, its share of warm-up, how often it is evaluated, and how many iterations are
+    tried before.
+    """
 
     arguments: Sequence[str]
     warmup: float

@@ -24,6 +24,7 @@ from benchmarks.measuring import cell, log, print_table, ratios, require_at_leas
 from benchmarks.samplers import GREEDY, Lookback, Transformers, count_reading
 from benchmarks.sampling import Part, fastest, measure
 from cli.run_text import validation_text
+from common.one_line import run
 from model import GPT, Sampling
 from storage.weights import load_model
 
@@ -95,4 +96,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

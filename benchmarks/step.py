@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,9 +24,9 @@ import numpy as np
 import torch
 
 import cli
-from benchmarks.measuring import print_table
+from benchmarks.measuring import print_table, synchronized
 from cli.schema import TrainCommand
-from common.errors import InputError
+from common.one_line import run
 from data import Dataset
 from data.text.files import Counts
 from data.text.shards import Tokens
@@ -51,13 +52,8 @@ class Parts:
     """Seconds spent in wrapped functions, each without the wrapped ones inside it."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.on = device, False
+        self.now, self.on = partial(synchronized, device), False
         self.seconds, self.inner = defaultdict(float), [0.0]
-
-    def now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
 
     def wrap(self, owner: object, name: str, part: str) -> None:
         function = getattr(owner, name)
@@ -145,7 +141,4 @@ def report(trainer: Trainer, plain: tuple[float, int], watched: tuple[float, int
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run(lambda: main(sys.argv[1:]))

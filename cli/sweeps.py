@@ -51,7 +51,8 @@ def run_sweep(name: str, settings: list[str], main: Callable[[Any], None], read:
     ``read`` makes the command of a job from what Hydra composed, and ``main`` runs it.
     """
     options = any(setting.startswith("-") for setting in settings)
-    sys.argv[1:] = [encode_swept(argument, keys_of(name)) for argument in sys.argv[1:]]
+    known = keys_of(name)
+    sys.argv[1:] = [encode_swept(argument, known) for argument in sys.argv[1:]]
     jobs = None if options else check(name, settings)
     folder = SWEEPS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}"
     if not options:

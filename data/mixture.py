@@ -13,7 +13,7 @@ from common.errors import InputError, NothingFoundError
 from data.stories import Stories
 from data.text.answers import Answers
 from data.text.building import make_tokenizer, sample_text
-from data.text.corpora import PLAIN, Corpus, Files, ReadingOptions
+from data.text.corpora import PLAIN, Corpus, Files
 from data.text.dataset import Dataset, Part, prepare, short_hash
 from data.text.download import Progress, silent
 from data.text.files import Counts, Piece, utf8_length
@@ -79,8 +79,8 @@ def corpora_of(
     for name in parts:
         if not NAME.fullmatch(name):
             raise InputError(f"mix.{name}: a part is named by letters, digits, - and _")
-        for key in (field.name for field in fields(ReadingOptions)):
-            if vars(mix[name])[key] != vars(PLAIN)[key]:
+        for key, default in vars(PLAIN).items():
+            if vars(mix[name])[key] != default:
                 raise InputError(f"mix.{name}.{key}: all parts are read as data is; give data.{key}")
         if name == data.name:
             raise InputError(

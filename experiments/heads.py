@@ -3,11 +3,13 @@
 Reads probe/heads.json of each run. One row a task and run: the head that *select* chose, quoted on *report*.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.errors import InputError
+from common.one_line import run
+from experiments.runs import best_baseline, read_heads
 from experiments.tables import Table
 
 COLUMNS = (
@@ -30,29 +32,19 @@ COLUMNS = (
 )
 
 
-def read(run: str) -> dict:
-    path = Path(run) / "probe" / "heads.json"
-    if not path.exists():
-        sys.exit(f"{path} is missing: python probe.py run={run}")
-    heads = json.loads(path.read_bytes())
-    if any("stability" not in task for task in heads["tasks"].values()):
-        sys.exit(f"{path} is of an earlier version, without stability: python probe.py run={run}")
-    return heads
-
-
 def share(value: float, ci: Sequence[float]) -> str:
     return f"{value:.1%} ({ci[0]:.1%}-{ci[1]:.1%})"
 
 
 def row(name: str, run: str, task: dict) -> list[str]:
-    best, baseline = task["best"], max(task["baselines"].items(), key=lambda item: item[1])
+    best, (baseline, bar) = task["best"], best_baseline(task)
     cells = [
         name,
         run,
         share(task["model_accuracy"], task["model_ci"]),
         f"{best['head']}, {best['site']}",
         share(best["choice_accuracy"], best["ci"]),
-        f"{baseline[1]:.1%} {baseline[0]}",
+        f"{bar:.1%} {baseline}",
         f"{best['mass']:.2f}, {best['lift']:.1f}, {best['lift_untrained']:.1f}",
         f"{task['stability']['same_head']} of {task['stability']['resamples']}",
     ]
@@ -84,14 +76,17 @@ def row(name: str, run: str, task: dict) -> list[str]:
 
 def main(runs: Sequence[str]) -> None:
     if not runs:
-        sys.exit(f"name at least one run: {__doc__.splitlines()[0]}")
-    found = {Path(run).name: read(run) for run in runs}
+        raise InputError(f"name at least one run: {(__doc__ or '').splitlines()[0]}")
+    found = {run: read_heads(run) for run in runs}
     names = dict.fromkeys(name for heads in found.values() for name in heads["tasks"])
     rows = [
-        row(name, run, heads["tasks"][name]) for name in names for run, heads in found.items() if name in heads["tasks"]
+        row(name, Path(run).name, heads["tasks"][name])
+        for name in names
+        for run, heads in found.items()
+        if name in heads["tasks"]
     ]
     print(Table(COLUMNS, rows).markdown())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(lambda: main(sys.argv[1:]))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common import one_line
 from data.stories import TASKS, cases
 from experiments.heads import COLUMNS, row
 from experiments.tables import Table
@@ -64,4 +65,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

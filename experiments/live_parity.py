@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Page, sync_playwright
 
+from common import one_line
 from data import Tokenizer
 from experiments.tables import Table
 from model import GPT, Sampling, generate
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import patterns_of
 from report.live_model import packed_model, rounded
 from report.pages import HERE, SCRIPTS
 from storage.weights import load_model
@@ -77,12 +78,11 @@ def compare(page: Page, model: GPT, tokenizer: Tokenizer) -> list[str]:
     same_ids = sum(one == other for one, other in zip(page.evaluate(ENCODE, TEXTS), encoded, strict=True))
     length = min(model.config.block_size, MOST_TOKENS)
     tokens = ([*chain.from_iterable(encoded)] * length)[:length]
-    found, recorder = page.evaluate(READ, tokens), PatternRecorder()
+    found = page.evaluate(READ, tokens)
     logits = (torch.tensor(found["logits"]) - model(torch.tensor([tokens]))[0]).abs().max()
     weights = "none"
     if model.config.layers_with_heads:
-        show_patterns(model, torch.tensor([tokens]), recorder)
-        expected = torch.cat([pattern[0] for pattern in recorder.patterns.values()])
+        expected = torch.cat([pattern[0] for pattern in patterns_of(model, torch.tensor([tokens]))])
         weights = f"{float((torch.tensor(found['patterns']) - expected).abs().max()):.1e}"
     prompt = torch.tensor(encoded[0][-model.config.block_size :])
     likeliest = [int(token) for token in generate(model, prompt, 1, NEW, Sampling(temperature=0), 0)]
@@ -115,4 +115,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

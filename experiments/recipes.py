@@ -13,12 +13,11 @@ For novels: ``python -m experiments.recipes runs/recipes data=files data.path=NO
 """
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from common.errors import InputError
+from common.one_line import run
 from experiments.runs import SEEDS, Setup, best_row, train_seeds
 from experiments.tables import Table
 
@@ -63,7 +62,7 @@ def rows_of(runs: Mapping[str, Sequence[Path]]) -> list[list[str]]:
     ]
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.recipes", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS | DOCUMENTS, default=list(VARIANTS), metavar="NAME")
@@ -73,12 +72,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_intermixed_args(arguments)
     names = ["base", *(name for name in options.variants if name != "base")]
     variants = {name: [*options.settings, *(VARIANTS | DOCUMENTS)[name]] for name in names}
-    try:
-        rows = rows_of(train_seeds(variants, Setup(options.folder, options.seeds, options.jobs)))
-    except InputError as error:
-        sys.exit(str(error))
+    rows = rows_of(train_seeds(variants, Setup(options.folder, options.seeds, options.jobs)))
     print(Table(("variant", "validation loss", "difference to base", "best step of each seed"), rows).markdown())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

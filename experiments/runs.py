@@ -143,6 +143,28 @@ def is_probed(run: Path) -> bool:
     return heads.exists() and heads.stat().st_mtime >= (checkpoint.find(run, "best") / "state.json").stat().st_mtime
 
 
+def read_heads(run: str) -> dict:
+    """heads.json of a run; raises InputError where it is missing, damaged or too old to have stability."""
+    path = Path(run) / HEADS
+    if not path.exists():
+        raise InputError(f"{path} is missing: python probe.py run={run}")
+    try:
+        heads = json.loads(path.read_bytes())
+        tasks = heads["tasks"]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(f"{path} is damaged: python probe.py run={run} overwrites it") from None
+    if not tasks:
+        raise InputError(f"{path} has no task: python probe.py run={run}, with cases of its text")
+    if any("stability" not in task for task in tasks.values()):
+        raise InputError(f"{path} is of an earlier version, without stability: python probe.py run={run}")
+    return heads
+
+
+def best_baseline(task: Mapping) -> tuple[str, float]:
+    """The name and the choice accuracy of a task's best baseline, in heads.json."""
+    return max(task["baselines"].items(), key=lambda item: item[1])
+
+
 def best_row(run: Path) -> Row:
     """The evaluation of a run with the lowest validation loss; raises InputError where none has a finite one."""
     best = best_evaluation(read_rows(run / METRICS))

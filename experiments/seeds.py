@@ -5,14 +5,14 @@ have been chosen again, and whether one layer does the task in all runs. By role
 has it. Heads of a layer have no order, so that only layers can recur.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from common import one_line
 from common.errors import InputError
-from experiments.runs import HEADS
+from experiments.runs import read_heads
 from experiments.tables import Table
 from model import GPTConfig
 from storage.run import CONFIG, read_config
@@ -20,28 +20,11 @@ from storage.run import CONFIG, read_config
 SHAPE = [field.name for field in fields(GPTConfig)]
 
 
-def read(run: str) -> dict:
-    """heads.json of a run; raises InputError where it is missing, damaged or too old to have stability."""
-    path = Path(run) / HEADS
-    if not path.exists():
-        raise InputError(f"{path} is missing: python probe.py run={run}")
-    try:
-        heads = json.loads(path.read_bytes())
-        tasks = heads["tasks"]
-    except (OSError, ValueError, TypeError, KeyError):
-        raise InputError(f"{path} is damaged: python probe.py run={run} overwrites it") from None
-    if not tasks:
-        raise InputError(f"{path} has no task: python probe.py run={run}, with cases of its text")
-    if any("stability" not in task for task in tasks.values()):
-        raise InputError(f"{path} is of an earlier version, without stability: python probe.py run={run}")
-    return heads
-
-
 def read_all(runs: Sequence[str]) -> dict[str, dict]:
     """heads.json by run; raises InputError for fewer than two, another shape than the first one's, or a seed twice."""
     if len(set(runs)) < 2:
         raise InputError(f"name at least two runs: {(__doc__ or '').splitlines()[0]}")
-    found = {run: read(run) for run in runs}
+    found = {run: read_heads(run) for run in runs}
     first, seeds = runs[0], {}
     for run, heads in found.items():
         for name in SHAPE:
@@ -106,10 +89,7 @@ def role_rows(found: Mapping[str, Mapping]) -> list[list[str]]:
 
 
 def main(runs: Sequence[str]) -> None:
-    try:
-        found = read_all(runs)
-    except InputError as error:
-        sys.exit(str(error))
+    found = read_all(runs)
     rows, n_layer = task_rows(found), len(next(iter(found.values()))["all_roles"])
     print(Table(("task", *(Path(run).name for run in found), "the same layer"), rows).markdown())
     asked = [row[-1] for row in rows if row[-1] != "-"]
@@ -123,4 +103,4 @@ def main(runs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    one_line.run(lambda: main(sys.argv[1:]))

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-import cli
+from common.one_line import run
 from data import Case
 from data.stories import cases
+from experiments.articles.found import PRONOUNS as TASKS
 from experiments.runs import Setup, probe_seeds, train_seeds
 from experiments.tables import Table
 
-TASKS = ("agreement", "verb_bias", "cue", "roles", "chains")
 N_STORIES = 12_000  # of each task
 KINDS = ("as_they_are", "shuffled")
 
@@ -67,12 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = ["data=files", f"max_steps={options.steps}", f"eval_every={options.steps}"]
     settings.append(f"cache={setup.folder / 'cache'}")
     variants = {kind: [*settings, f"data.path={path}"] for kind, path in write_texts(setup.folder).items()}
-    with cli.one_line_errors():
-        found = probe_seeds(train_seeds(variants, setup), setup)
+    found = probe_seeds(train_seeds(variants, setup), setup)
     rows = [row for i, seed in enumerate(setup.seeds) for kind in KINDS for row in rows_of(kind, seed, found[kind][i])]
     columns = ("antecedents", "seed", "task", "model right", "best head", "picks the right one", "best baseline")
     print(Table((*columns, "looks"), rows).markdown())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

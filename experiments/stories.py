@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from common import one_line
+from common.errors import InputError
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
 from storage.metrics import read_rows
@@ -19,7 +21,9 @@ from training.evaluation import tasks_of
 def last_row(run: Path) -> dict:
     rows = read_rows(run / METRICS)
     if not rows or not tasks_of(rows[-1], "report"):
-        sys.exit(f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget")
+        raise InputError(
+            f"{run}: its last row has no report on stories; train it on data=stories to the end of its budget"
+        )
     return rows[-1]
 
 
@@ -33,7 +37,7 @@ def cell(name: str, values: Sequence[float]) -> str:
 
 def main(runs: Sequence[str]) -> None:
     if not runs:
-        sys.exit(f"name at least one run: {__doc__.splitlines()[0]}")
+        raise InputError(f"name at least one run: {(__doc__ or '').splitlines()[0]}")
     rows = [last_row(Path(run)) for run in runs]
     minutes = [row["seconds"] / 60 for row in rows]
     tokens = mean(row["tokens"] for row in rows)
@@ -48,4 +52,4 @@ def main(runs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    one_line.run(lambda: main(sys.argv[1:]))

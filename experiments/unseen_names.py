@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from common import one_line
 from data import Tokenizer
 from experiments.tables import Table
 from model import GPT
@@ -64,4 +65,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

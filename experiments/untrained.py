@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from common.one_line import run
 from data import EncodedCase, Tokenizer
 from data.cases.case import answer_columns
 from data.stories import cases
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, default=400)
     parser.add_argument("--split", choices=("report", "unseen_names"), default="report")
     options = parser.parse_args(arguments)
-    state, _ = checkpoint.load(options.run, "latest", names=())
+    state = checkpoint.latest_state(options.run)
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
     select, report = (cases(split, options.cases, 0) for split in ("select", options.split))
     tasks, _ = encode_tasks(tokenizer, select, report, config.block_size, seed=0)
@@ -103,4 +104,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

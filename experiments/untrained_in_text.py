@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from common.one_line import run
 from data import Tokenizer
 from experiments.tables import Table
 from experiments.untrained import FIRST_SEED
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", type=int, default=2_000)
     parser.add_argument("--norm", choices=("rmsnorm", "layernorm"))
     options = parser.parse_args(arguments)
-    state, _ = checkpoint.load(options.run, "latest", names=())
+    state = checkpoint.latest_state(options.run)
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
     if options.norm:
         config = replace(config, norm=options.norm)
@@ -67,4 +68,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -190,7 +190,9 @@ def read(name: str) -> Import:
 def weight_files(folder: Path, source: str) -> dict[str, Path]:
     """Every tensor's name and the file that holds it."""
     if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():  # in the order of transformers
-        index = tokenizer_json.read_json(folder / INDEX).get("weight_map", {})
+        index = tokenizer_json.read_json(folder / INDEX).get("weight_map")
+        if not isinstance(index, dict) or not all(isinstance(name, str) for name in index.values()):
+            raise InputError(f"{folder / INDEX} is damaged: its weight_map names no files")
         paths = sorted({folder / name for name in index.values()})
     else:
         paths = [folder / WEIGHTS]

@@ -124,7 +124,10 @@ def read_json(path: Path) -> dict:
 
 def old_content(folder: Path, config: dict) -> dict:
     """GPT-2's original pair of files, as the content of a tokenizer.json."""
-    lines = (folder / OLD_FILES[1]).read_text(encoding="utf-8").split("\n")
+    try:
+        lines = (folder / OLD_FILES[1]).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{folder / OLD_FILES[1]} is damaged: it is no UTF-8 ({error})") from None
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     model = {"type": "BPE", "vocab": read_json(folder / OLD_FILES[0]), "merges": merges}
     return {"pre_tokenizer": BYTE_LEVEL_ALONE, "model": model}
@@ -141,12 +144,11 @@ def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
     ids = model["vocab"] | {token["content"]: token["id"] for token in added}
     if len(added) > 1:
         raise InputError(f"{source}: has {len(added)} added tokens; only the end token can be one")
-    end = added[0]["content"] if added else config.get("eos_token") or END
-    end = end["content"] if isinstance(end, dict) else end
-    if ids.get(end) != len(ids) - 1 or sorted(ids.values()) != [*range(len(ids))]:
-        raise InputError(f"{source}: its end token {end} has id {ids.get(end)}; it must be the last of {len(ids)}")
     said = config.get("eos_token")
     said = said["content"] if isinstance(said, dict) else said
+    end = added[0]["content"] if added else said or END
+    if ids.get(end) != len(ids) - 1 or sorted(ids.values()) != [*range(len(ids))]:
+        raise InputError(f"{source}: its end token {end} has id {ids.get(end)}; it must be the last of {len(ids)}")
     if said and end != said:
         raise InputError(f"{source}: the added token {end} is not the end token {said}; only that can be one")
     to_byte = byte_of_symbol()

@@ -15,7 +15,7 @@ from data import Case, Tokenizer
 from data.cases.case import Span, read_case
 from model import GPT
 from probing.heads import case_batches, head_names
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import patterns_of
 from probing.scoring import pad
 
 SITES = ("A-1", "A")
@@ -80,9 +80,8 @@ def error_rates(model: GPT, texts: Sequence[LinkedText]) -> np.ndarray:
         queries = [[(start - 1, end - 1) for (start, end), _ in text.links] for text in batch]
         padded = [[*own, *[own[-1]] * (most - len(own))] for own in queries]
         rows = torch.tensor(padded, device=device).flatten(1)  # [B, links * sites]
-        recorder = PatternRecorder(rows)
-        show_patterns(model, pad([text.tokens for text in batch], device), recorder)
-        patterns = torch.cat([*recorder.patterns.values()], dim=1)  # [B, K, links * sites, T]
+        tokens = pad([text.tokens for text in batch], device)
+        patterns = torch.cat(patterns_of(model, tokens, rows), dim=1)  # [B, K, links * sites, T]
         pattern = patterns.unflatten(2, (most, len(SITES)))
         for i, text in enumerate(batch):
             start, end = text.source

@@ -47,14 +47,12 @@ def parse_head(name: str) -> tuple[int, int]:
     return int(layer), int(head)
 
 
-@torch.inference_mode()
 def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> list[float]:
     """The weights of one head's query at position ``site`` on every token up to it."""
     layer, index = parse_head(head)
     device = model.embed.weight.device
-    rows = torch.tensor([[site]], device=device)
-    recorder = PatternRecorder(rows)
-    model(torch.tensor([list(tokens)], device=device), rows=rows, hooks=recorder)
+    recorder = PatternRecorder(torch.tensor([[site]], device=device))
+    show_patterns(model, torch.tensor([list(tokens)], device=device), recorder)
     return recorder.patterns[layer][0, index, 0, : site + 1].tolist()
 
 

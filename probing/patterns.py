@@ -1,5 +1,6 @@
 """Attention patterns of texts, shown to hooks or kept."""
 
+import torch
 from torch import Tensor
 
 from model import GPT, Hooks
@@ -27,6 +28,16 @@ class PatternRecorder(Hooks):
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
         self.patterns[layer] = pattern
         return pattern
+
+
+@torch.inference_mode()
+def patterns_of(model: GPT, tokens: Tensor, rows: Tensor | None = None) -> list[Tensor]:
+    """The pattern [B, H, R, T] of every layer that has heads, at the queries ``rows`` [B, R] or at all; errors as
+    ``show_patterns``.
+    """
+    recorder = PatternRecorder(rows)
+    show_patterns(model, tokens, recorder)
+    return [*recorder.patterns.values()]
 
 
 def attention_of(block: Block) -> CausalSelfAttention:

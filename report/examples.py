@@ -13,7 +13,7 @@ from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_sentences import pairs_of
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import patterns_of
 from probing.scoring import score_answers
 from probing.tasks import TaskResult
 from report.pages import pack
@@ -159,7 +159,6 @@ def text_json(text: Text, rows: Sequence[int], patterns: str) -> dict:
     return record
 
 
-@torch.inference_mode()
 def lower_triangles(model: GPT, tokens: Sequence[int], rows: Sequence[int]) -> bytes:
     """The weights of every head at the queries ``rows`` of one text, a byte each: round(weight x LEVELS).
 
@@ -167,10 +166,9 @@ def lower_triangles(model: GPT, tokens: Sequence[int], rows: Sequence[int]) -> b
     to about LEVELS, so that most are small: at 256 tokens they hold less than 3 bits each, which compression finds.
     """
     device = model.embed.weight.device
-    recorder = PatternRecorder(torch.tensor([list(rows)], device=device))
-    show_patterns(model, torch.tensor([list(tokens)], device=device), recorder)
+    text, queries = (torch.tensor([list(numbers)], device=device) for numbers in (tokens, rows))
     parts = []
-    for pattern in recorder.patterns.values():  # [1, H, R, T]
+    for pattern in patterns_of(model, text, queries):  # [1, H, R, T]
         bytes_ = (pattern[0] * LEVELS).round().byte().cpu().numpy()
         seen = np.arange(len(tokens)) <= np.array(rows)[:, None]  # [R, T]
         parts += [head[seen].tobytes() for head in bytes_]

@@ -136,22 +136,19 @@ def byte_ends(tokens: Sequence[int] | np.ndarray, text: str, tokenizer: Tokenize
     return np.cumsum(tokenizer.lengths[np.asarray(tokens)]) - before
 
 
-def token_spans(text: str, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
-    """An end token and the tokens of ``text``, and the way from a byte range to the range of tokens that touch it."""
-    tokens = tokenizer.encode_document(text)
-    ends = byte_ends(tokens, text, tokenizer)
+def read_case(case: Case, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
+    """The tokens of a case, those of a text after an end token; and the way from a span of it, in bytes of a text, to
+    the range of tokens that touch it.
+    """
+    if case.tokens:
+        return np.array(case.tokens), lambda span: span
+    tokens = tokenizer.encode_document(case.text)
+    ends = byte_ends(tokens, case.text, tokenizer)
 
     def token_at(byte: int) -> int:
         return int(np.searchsorted(ends, byte, side="right"))
 
     return tokens, lambda span: (token_at(span[0]), token_at(span[1] - 1) + 1)
-
-
-def read_case(case: Case, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[Span], Span]]:
-    """``token_spans`` of a case, which may be one of token ids."""
-    if case.tokens:
-        return np.array(case.tokens), lambda span: span
-    return token_spans(case.text, tokenizer)
 
 
 def encode_case(case: Case, tokenizer: Tokenizer) -> EncodedCase:

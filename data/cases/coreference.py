@@ -31,11 +31,10 @@ from data.cases.mine import (
     balance,
     write_pair,
 )
-from data.cases.names import People
+from data.cases.names import SPACE, People
 
 PRONOUN, READ, NAME = "annotated_he_or_she", "annotated_pronoun_read", "annotated_name_again"
 LONGEST_ANSWER = 5  # words of a candidate that the question can name
-SPACE = re.compile(r"\s+")
 ARTICLE = re.compile(r"^(?:the|a|an|this|that)\s+", re.IGNORECASE)
 
 
@@ -216,11 +215,11 @@ def left_over(text: str, start: int, parts: Sequence[Segment]) -> bool:
     return bool(gold & other) or bool({*re.findall(r"[^\W\d_]+", rest)} & {word.strip(".") for word in gold | other})
 
 
-def cases_of(documents: Sequence[Document], language: str | None = "en", window: int = WINDOW) -> list[Case]:
+def cases_of(documents: Sequence[Document], window: int = WINDOW) -> list[Case]:
     """All cases of some documents, in splits: those without counterfactual as the text has them, exchanged ones
     balanced as mined ones are.
     """
-    people = People(language)
+    people = People()
     plain: list[Case] = []
     pairs: list[Case] = []
     nearest: dict[str, bool] = {}

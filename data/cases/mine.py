@@ -355,7 +355,6 @@ def mine_tokens(
     """
     tokens = tokens[:MOST_TOKENS]
     documents = [tokenizer.decode(part) for part in np.split(tokens, np.flatnonzero(tokens == tokenizer.end) + 1)]
-    documents = [document.removesuffix(tokenizer.decode(tokenizer.beginning)) for document in documents]
     miner = Miner(documents, language)
     fitting = round(FITTING * block_size * miner.names.n_words / max(1, len(tokens)))
     miner.window = min(WINDOW, fitting)

@@ -149,8 +149,8 @@ class Answers(ReadingOptions):
 class AnsweredPrompts(Tokens):
     """The tokens of one split, and where in them the prompts and answers are that are read.
 
-    ``starts`` [n]: of the end token before each prompt; ``answers`` [n]: of the first token of its answer; ``ends``
-    [n]: of the end token after that.
+    ``starts_of_prompts`` [n]: of the end token before each prompt; ``answers`` [n]: of the first token of its answer;
+    ``ends`` [n]: of the end token after that.
     """
 
     def __init__(self, ids: np.ndarray, starts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> None:

@@ -116,6 +116,8 @@ class Files(ReadingOptions):
         return {"corpus": self.name, "files": files, "settings": settings}
 
     def documents(self, paths: list[Path], counts: Counts) -> Iterator[Piece]:
+        if self.separator != END:
+            counts.separator = self.separator
         for path in paths:
             yield from read_pieces(path, self.field, counts, self.separator, self.skip_without_text)
 
@@ -133,8 +135,6 @@ class Files(ReadingOptions):
 
     def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
         files = self.files(cache)
-        if self.separator != END:
-            counts.separator = self.separator
         train = self.documents(files["train"], counts)
         if self.val_fraction is not None:
             total = total or self.total_bytes(cache, progress)

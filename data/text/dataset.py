@@ -84,7 +84,7 @@ def prepare(
     corpus: Corpus | TokenFiles,
     tokenizer: TokenizerConfig | Tokenizer,
     cache: Path,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     check: bool = True,
 ) -> Dataset:
     """The tokens of ``corpus``, from ``cache`` where they are there already and still whole; ids where they lie.
@@ -92,7 +92,6 @@ def prepare(
     ``tokenizer``: how to make one, or one that exists already. Without ``check`` nothing is hashed, since another
     process has done so; ``key`` is then wrong for ids.
     """
-    progress = progress or silent
     if isinstance(corpus, TokenFiles):
         return dataset_of_ids(corpus, tokenizer if isinstance(tokenizer, Tokenizer) else None, progress, check)
     folder, description = folder_of(corpus, tokenizer, cache, progress)

@@ -1,6 +1,5 @@
 """Tokens to measure a model on: of a run's validation text, or of any files, read as training reads them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from common.errors import InputError, NoTextError
 from data.text.building import in_order, work_items
 from data.text.corpora import Files
 from data.text.download import Progress, silent
-from data.text.files import Counts, Piece
+from data.text.files import Counts
 from data.text.finding import find_files
 from data.text.shards import Tokens
 from data.text.token_files import Raw, open_ids
@@ -46,16 +45,10 @@ def encode_files(
     Raises InputError, as training does, where there are no files, no text, or something is no text.
     """
     found, counts = find_files(files.path, key, cache), Counts()
-    if files.separator is not None and files.separator != Files(files.path).separator:
-        counts.separator = files.separator
-
-    def pieces() -> Iterator[tuple[str, Piece]]:
-        for piece in files.documents(found.files, counts):
-            yield "text", piece
-
+    pieces = (("text", piece) for piece in files.documents(found.files, counts))
     parts, n = [], 0
     try:
-        for encoded in in_order(work_items(pieces()), tokenizer):
+        for encoded in in_order(work_items(pieces), tokenizer):
             parts.append(encoded.ids)
             n += len(encoded.ids)
             progress(f"{key}: {n:,} tokens read", n, None)

@@ -269,10 +269,13 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=vocab_size - 1, initial_alphabet=alphabet, show_progress=False)
     trainable.train_from_iterator(texts, trainer)
+    return Tokenizer("bpe", ranks_of(trainable.get_vocab()), WORD_PATTERN)
+
+
+def ranks_of(vocabulary: dict[str, int]) -> dict[bytes, int]:
+    """The tokens of byte-level BPE, all but the end token, as bytes, with their ids."""
     to_byte = byte_of_symbol()
-    vocabulary = trainable.get_vocab()
-    ranks = {bytes(to_byte[symbol] for symbol in token): i for token, i in vocabulary.items()}
-    return Tokenizer("bpe", ranks, WORD_PATTERN)
+    return {bytes(to_byte[symbol] for symbol in token): i for token, i in vocabulary.items() if token != END}
 
 
 def byte_of_symbol() -> dict[str, int]:
@@ -289,7 +292,4 @@ def gpt2_tokenizer(cache: Path) -> Tokenizer:
     """
     folder = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or cache / "tiktoken")
     (path,) = fetch_all("gpt2", [GPT2_VOCABULARY], folder)
-    to_byte = byte_of_symbol()
-    vocabulary = json.loads(path.read_text(encoding="utf-8"))
-    ranks = {bytes(to_byte[symbol] for symbol in token): i for token, i in vocabulary.items() if token != END}
-    return Tokenizer("gpt2", ranks, WORD_PATTERN)
+    return Tokenizer("gpt2", ranks_of(json.loads(path.read_text(encoding="utf-8"))), WORD_PATTERN)

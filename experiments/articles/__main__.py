@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import cli
 from common.atomic import replace_durably
+from common.one_line import run
 from experiments.articles import (
     attention_types,
     causality,
@@ -53,11 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for folder in (setup.folder, setup.pictures):
         folder.mkdir(parents=True, exist_ok=True)
     claim = CLAIMS[options.claim]
-    with cli.one_line_errors():
-        result = claim.run(setup)
-        if options.doc:
-            text = filled(options.doc.read_text(encoding="utf-8"), claim, result, setup.seeds)
-            replace_durably(options.doc, text.encode())
+    result = claim.run(setup)
+    if options.doc:
+        text = filled(options.doc.read_text(encoding="utf-8"), claim, result, setup.seeds)
+        replace_durably(options.doc, text.encode())
     record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
     path = setup.folder / f"{claim.name}.json"
     replace_durably(path, json.dumps(record | {"numbers": result.numbers}, indent=1).encode())
@@ -66,4 +65,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

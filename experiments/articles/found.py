@@ -6,7 +6,7 @@ from pathlib import Path
 from common.visible import visible_name
 from data.stories import TASKS
 from experiments.articles.claim import Verdict
-from experiments.runs import Setup, probe_all, train_seeds
+from experiments.runs import Setup, best_baseline, probe_all, train_seeds
 from experiments.tables import Table
 from probing.findings import Role
 
@@ -32,10 +32,6 @@ def default_runs(setup: Setup) -> list[Path]:
 
 def default_found(setup: Setup) -> Sequence[Found]:
     return probe_all(default_runs(setup), setup.jobs)
-
-
-def best_baseline(task: Mapping) -> tuple[str, float]:
-    return max(task["baselines"].items(), key=lambda item: item[1])
 
 
 def roles_of(found: Found) -> list[list[list[Role]]]:

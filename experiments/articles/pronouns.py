@@ -13,7 +13,6 @@ from experiments.articles.found import (
     Found,
     at_site,
     because,
-    best_baseline,
     default_found,
     judge,
     listed,
@@ -22,7 +21,7 @@ from experiments.articles.found import (
     task_numbers,
     task_table,
 )
-from experiments.runs import Setup
+from experiments.runs import Setup, best_baseline
 from experiments.tables import Table
 from report.colours import GREY, INK, TINT
 from report.figures.canvas import LineStyle, drawing, new_figure, save

@@ -23,7 +23,7 @@ from experiments.articles.found import judge, listed
 from experiments.runs import Setup, best_loss, train_seeds
 from experiments.tables import Table
 from model import GPT
-from probing.patterns import PatternRecorder
+from probing.patterns import patterns_of
 from report.figures.canvas import LineStyle, drawing, new_figure, save
 from storage.weights import load_model
 
@@ -117,12 +117,9 @@ def held_out(tokenizer: Tokenizer, block_size: int) -> Tensor:
     return torch.tensor(ids[: TEXTS * block_size]).view(TEXTS, block_size)
 
 
-@torch.inference_mode()
 def patterns(model: GPT, tokens: Tensor) -> Tensor:
     """The attention of every layer, [L, B, H, T, T]."""
-    recorder = PatternRecorder()
-    model.eval()(tokens, hooks=recorder)
-    return torch.stack([recorder.patterns[layer] for layer in range(model.config.n_layer)]).double()
+    return torch.stack(patterns_of(model.eval(), tokens)).double()
 
 
 def relative_entropy(pattern: Tensor) -> float:

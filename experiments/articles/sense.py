@@ -10,7 +10,6 @@ from data.stories import cases
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import (
     because,
-    best_baseline,
     default_found,
     default_runs,
     judge,
@@ -19,7 +18,7 @@ from experiments.articles.found import (
     task_numbers,
     task_table,
 )
-from experiments.runs import Setup
+from experiments.runs import Setup, best_baseline
 from probing.tasks import Quoted
 from report.figures.canvas import drawing
 from report.figures.stories import draw_parts, lay_out

@@ -13,13 +13,13 @@ from matplotlib.patches import Rectangle
 from common.visible import visible
 from data.stories import cases
 from experiments.articles.claim import Claim, Result, Verdict, share_over_seeds
-from experiments.articles.found import best_baseline, default_found, default_runs
-from experiments.runs import Setup
+from experiments.articles.found import default_found, default_runs
+from experiments.runs import Setup, best_baseline
 from experiments.tables import Table
 from model import GPT
 from probing.alignment import SITES, LinkedText, linked_texts
 from probing.heads import head_names
-from probing.patterns import PatternRecorder, show_patterns
+from probing.patterns import patterns_of
 from report.colours import INK, TINT, blend, rgb
 from report.figures.canvas import drawing, new_figure, save
 from report.tinted_text import WORTH_SHOWING, decimals
@@ -94,15 +94,13 @@ def judge_alignment(errors: Sequence[float], diagonals: Sequence[float]) -> Verd
     return "holds in part" if all(map(float.__lt__, errors, diagonals)) else "does not hold"
 
 
-@torch.inference_mode()
 def patterns(model: GPT, text: LinkedText, site: str) -> torch.Tensor:
     """Weights [K, links, source tokens] of every head, K layer by layer, from the site of each linked word."""
     ends = [end for (_, end), _ in sorted(text.links)]
     starts = [start for (start, _), _ in sorted(text.links)]
     rows = [start - 1 for start in starts] if site == SITES[0] else [end - 1 for end in ends]
-    recorder = PatternRecorder(torch.tensor([rows]))
-    show_patterns(model, torch.tensor([text.tokens]), recorder)
-    return torch.cat([*recorder.patterns.values()], dim=1)[0, :, :, slice(*text.source)]
+    layers = patterns_of(model, torch.tensor([text.tokens]), torch.tensor([rows]))
+    return torch.cat(layers, dim=1)[0, :, :, slice(*text.source)]
 
 
 def matrix(weights: torch.Tensor, text: LinkedText) -> Matrix:

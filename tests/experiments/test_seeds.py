@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import InputError
 from experiments import seeds
 
 SHAPE = {"n_layer": 2, "n_head": 2, "vocab_size": 7}
@@ -67,13 +68,13 @@ def test_bad_input_is_one_line(tmp_path, broken, message):
     one, other = write(tmp_path / "a", seed=3), tmp_path / "b"
     if broken is not None:
         write(other, **broken)
-    with pytest.raises(SystemExit, match=message) as error:
+    with pytest.raises(InputError, match=message) as error:
         seeds.main([one, str(other)])
     assert "\n" not in str(error.value)
 
 
 def test_one_run_says_nothing_about_seeds(tmp_path):
-    with pytest.raises(SystemExit, match=r"name at least two runs"):
+    with pytest.raises(InputError, match=r"name at least two runs"):
         seeds.main([write(tmp_path / "a")])
 
 
@@ -82,5 +83,5 @@ def test_a_damaged_file_is_one_line(tmp_path, content):
     write(tmp_path / "a")
     (tmp_path / "b/probe").mkdir(parents=True)
     (tmp_path / "b/probe/heads.json").write_bytes(content)
-    with pytest.raises(SystemExit, match=r"b/probe/heads\.json is damaged: python probe\.py run=\S*b overwrites it$"):
+    with pytest.raises(InputError, match=r"b/probe/heads\.json is damaged: python probe\.py run=\S*b overwrites it$"):
         seeds.main([str(tmp_path / "a"), str(tmp_path / "b")])

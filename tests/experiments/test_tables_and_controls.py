@@ -1,12 +1,14 @@
 """The scripts that make tables out of runs; what they time is not tested here."""
 
 import json
+import shutil
 from pathlib import Path
 from random import Random
 
 import pytest
 import toys
 
+from common.errors import InputError
 from data.stories import TASKS, cases, write
 from experiments import heads, shuffled, stories, untrained, untrained_in_text
 from probing import probe, to_json
@@ -31,15 +33,15 @@ def test_a_run_without_a_report_is_named(tmp_path):
     run = tmp_path / "text"
     run.mkdir()
     (run / "metrics.jsonl").write_text('{"step": 3, "val_loss": 1.0}\n')
-    with pytest.raises(SystemExit, match=r"text: its last row has no report on stories"):
+    with pytest.raises(InputError, match=r"text: its last row has no report on stories"):
         stories.main([str(run)])
-    with pytest.raises(SystemExit, match=r"nowhere: its last row"):
+    with pytest.raises(InputError, match=r"nowhere: its last row"):
         stories.main([str(tmp_path / "nowhere")])
-    with pytest.raises(SystemExit, match=r"name at least one run"):
+    with pytest.raises(InputError, match=r"name at least one run"):
         stories.main([])
 
 
-def test_the_table_of_heads_reads_what_a_probe_writes(script, finished_run, capsys):
+def test_the_table_of_heads_reads_what_a_probe_writes(script, finished_run, tmp_path, capsys):
     script("probe", f"run={finished_run}", "n_cases=20")
     capsys.readouterr()
     heads.main([str(finished_run)])
@@ -47,7 +49,11 @@ def test_the_table_of_heads_reads_what_a_probe_writes(script, finished_run, caps
     assert len(lines) == 2 + len(TASKS) + 1
     assert lines[2].startswith("| agreement | run | 0.0%")
     assert all(line.count("|") == lines[0].count("|") for line in lines)
-    with pytest.raises(SystemExit, match=r"heads.json is missing: python probe.py run=nowhere"):
+    (tmp_path / "other/run/probe").mkdir(parents=True)
+    shutil.copy(finished_run / "probe/heads.json", tmp_path / "other/run/probe")
+    heads.main([str(finished_run), str(tmp_path / "other/run")])
+    assert len(capsys.readouterr().out.splitlines()) == 2 * len(lines) - 2, "runs of one name are two"
+    with pytest.raises(InputError, match=r"heads.json is missing: python probe.py run=nowhere"):
         heads.main(["nowhere"])
 
 

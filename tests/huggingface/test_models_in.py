@@ -295,6 +295,15 @@ def test_of_one_file_and_shards_of_another_time_the_one_file_is_read(theirs, tmp
     assert_same_logits(huggingface.read(f"hf:{folder}").load(CPU, 0.0).eval(), theirs)
 
 
+@pytest.mark.parametrize("shards", ['{"weight_map": []}', '{"weight_map": {"a": 1}}', "{}"])
+def test_a_damaged_index_of_shards_is_one_line(theirs, tmp_path, shards):
+    folder = tmp_path / "theirs"
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(shards)
+    with pytest.raises(InputError, match=r"index\.json is damaged: its weight_map names no files"):
+        huggingface.read(f"hf:{folder}").load(CPU, 0.0)
+
+
 def test_a_name_is_fetched_with_the_needed_files_alone(theirs, tmp_path, monkeypatch):
     asked = {}
 

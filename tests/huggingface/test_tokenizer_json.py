@@ -118,6 +118,13 @@ def test_gpt2s_own_pair_of_files_is_read(input_folder, tmp_path):
     assert tokenizer_json.read(tmp_path).to_json() == ours.to_json()
 
 
+def test_merges_that_are_no_text_are_one_line(tmp_path):
+    (tmp_path / "vocab.json").write_text("{}")
+    (tmp_path / "merges.txt").write_bytes(b"#version: 0.2\n\xff")
+    with pytest.raises(InputError, match=r"merges\.txt is damaged: it is no UTF-8"):
+        tokenizer_json.read(tmp_path)
+
+
 def test_a_gpt2_tokenizer_saved_by_transformers_is_read(tmp_path):
     ours = train_bpe([TEXT * 3], 300)
     model = tokenizer_json.files(ours, 64)["tokenizer.json"]["model"]
