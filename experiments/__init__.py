@@ -11,7 +11,7 @@
     python -m experiments.recipes FOLDER         what lowers the loss on little text, over seeds
     python -m experiments.shuffled FOLDER        whether heads look back where that does not pay
     python -m experiments.annotated RUN LITBANK  what heads do in annotated English, beside simple rules
-    python -m experiments.mined_references COREF  how often mined references are right, against annotation
+    python -m experiments.mined_references LITBANK  how often mined references are right, against annotation
     python -m experiments.live_parity RUN        how far the page that runs is from PyTorch
     python -m experiments.live_film PAGE         a film of it
 

@@ -1,4 +1,4 @@
-"""How often mined references are right, against annotation: ``python -m experiments.mined_references LITBANK/coref``.
+"""How often mined references are right, against annotation: ``python -m experiments.mined_references LITBANK``.
 
 LitBank (Bamman, Lewke and Mansoor 2020) says of about 2,000 words of each of its novels which mentions mean the same. A
 mined case is *right* if its answer means what the mined gold means, and means the *other name* or *neither* else.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.one_line import run
 from data.cases.annotated import Document
-from data.cases.litbank import read_annotated
+from data.cases.litbank import annotated_files, read_annotated
 from data.cases.mine import GOLD, TASKS, Find, Miner
 from experiments.tables import Table
 
@@ -44,11 +44,9 @@ def verdict(document: Document, find: Find) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.mined_references", description=__doc__.splitlines()[0])
-    parser.add_argument("coref", type=Path, help="LitBank's folder of *.txt with *.ann beside them")
+    parser.add_argument("folder", type=Path, metavar="LITBANK", help="a folder with LitBank's coref")
     options = parser.parse_args(arguments)
-    documents = [read_annotated(path) for path in sorted(options.coref.glob("*.txt"))]
-    if not documents:
-        raise SystemExit(f"{options.coref}: has no .txt files; give LitBank's coref/brat folder")
+    documents = [*map(read_annotated, annotated_files(options.folder))]
     miner = Miner([document.text for document in documents])
     counts = Counter()
     for number, find in miner.finds():

@@ -32,7 +32,7 @@ def cell(name: str, values: Sequence[float]) -> str:
         return f"{mean(values):.2f}"
     if name == "loss":
         return f"{mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
-    return f"{mean(values):.1%} ({min(values):.0%}-{max(values):.0%})"
+    return f"{mean(values):.1%} ({min(values):.1%}-{max(values):.1%})"
 
 
 def main(runs: Sequence[str]) -> None:

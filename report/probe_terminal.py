@@ -42,7 +42,7 @@ WIDTHS = (110, 126)  # of a terminal, from which on one more column fits, and bo
 UNSURE = 0.95  # a choice that fewer resamples repeat is named
 INPUTS_IN_WORDS = {"q": "query", "k": "key", "v": "value"}
 SENDERS = 5  # that a line has of one head, the strongest
-FEWEST_GROUPS = 8  # whose sign flips can reach LOOKS_P
+FEWEST_GROUPS = 7  # whose sign flips can reach LOOKS_P
 KNOWN_HEADS_CAPTION = (
     "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
     "patching them costs. With GPT-2's own weights this checks the probe against the literature; with any others, "

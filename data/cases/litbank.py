@@ -96,12 +96,17 @@ def as_printed(document: Document, original: str) -> tuple[Document, str]:
     return replace(document, text=original[:end], sentences=sentences, mentions=mentions), original[end:]
 
 
+def annotated_files(folder: Path) -> list[Path]:
+    """The texts in a clone of LitBank, which has them in coref/brat, or in a folder that has them in coref."""
+    texts = sorted((folder / "coref/brat").glob("*.txt")) or sorted((folder / "coref").glob("*.txt"))
+    if not texts:
+        raise InputError(f"{folder}: has no coref/brat/*.txt nor coref/*.txt; give the folder of a clone of LitBank")
+    return texts
+
+
 def read_folder(folder: Path) -> list[tuple[Document, str]]:
     """The annotated beginnings in a folder, as printed, each with the rest of its novel."""
-    texts = sorted((folder / "coref").glob("*.txt"))
-    if not texts:
-        raise InputError(f"{folder}: has no coref/*.txt; give the folder with LitBank's coref and original")
-    documents = map(read_annotated, texts)
+    documents = map(read_annotated, annotated_files(folder))
     return [as_printed(document, read(folder / "original" / f"{document.name}.txt")) for document in documents]
 
 

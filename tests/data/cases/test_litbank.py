@@ -47,6 +47,14 @@ def test_mentions_stand_in_the_novel_as_it_is_printed(tmp_path: Path) -> None:
     assert [document.text[at : at + 2] for at in document.sentences] == ["An", "He"]
 
 
+def test_a_clone_of_litbank_has_its_annotation_one_folder_deeper(tmp_path: Path) -> None:
+    as_copied = read_folder(write_book(tmp_path))
+    (tmp_path / "coref").rename(tmp_path / "brat")
+    (tmp_path / "coref/tsv").mkdir(parents=True)
+    (tmp_path / "brat").rename(tmp_path / "coref/brat")
+    assert read_folder(tmp_path) == as_copied
+
+
 def test_the_cases_are_excerpts_of_the_novel(tmp_path: Path) -> None:
     ((document, _),) = read_folder(write_book(tmp_path))
     he, she = (case for case in cases_of([document]) if case.task == PRONOUN)
@@ -106,7 +114,10 @@ def test_a_folder_without_litbank_is_one_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "data.cases.litbank", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path}: has no coref/*.txt; give the folder with LitBank's coref and original\n"
+    assert (
+        done.stderr
+        == f"error: {tmp_path}: has no coref/brat/*.txt nor coref/*.txt; give the folder of a clone of LitBank\n"
+    )
 
 
 @pytest.mark.skipif(not LITBANK.exists(), reason="LitBank is not there")
