@@ -279,7 +279,7 @@ def with_dynamics(
         findings = replace(findings, dynamics=in_order(record_dynamics(moments("tasks"), fewer, chosen)))
     if text is not None and findings.text is not None:
         quick = quick_text(text.text.ids, tokenizer, text.windows.length, command.language)
-        costs = in_order(record_costs(moments("heads in the text"), quick, command.seed))
+        costs = in_order(record_costs(moments("heads in the text"), quick))
         findings = replace(findings, text={**findings.text, "dynamics": costs})
     return findings
 

@@ -282,7 +282,7 @@ def look_at_heads(command: TrainCommand, dataset: Dataset) -> list[Evaluation]:
             text = quick_text(first_tokens(dataset.val), tokenizer, block_size)
         except InputError as error:
             raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
-        looks.append(lambda model: cost_metrics(quick_costs(model, text, command.seed)))
+        looks.append(lambda model: cost_metrics(quick_costs(model, text)))
     return looks
 
 

@@ -40,17 +40,13 @@ class QuickProbe:
     resample_ablation_drop: float
 
 
-def quick_probe(
-    model: GPT, tasks: Tasks, chosen: dict[str, HeadAtSite] | None = None, seed: int = 0
-) -> dict[str, QuickProbe]:
+def quick_probe(model: GPT, tasks: Tasks, chosen: dict[str, HeadAtSite] | None = None) -> dict[str, QuickProbe]:
     """A quick probe of each task, at the head and site in ``chosen``, or at those that are best on *select*."""
-    return {
-        name: quick_probe_task(model, *both, chosen[name] if chosen else None, seed) for name, both in tasks.items()
-    }
+    return {name: quick_probe_task(model, *both, chosen[name] if chosen else None) for name, both in tasks.items()}
 
 
 def quick_probe_task(
-    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], chosen: HeadAtSite | None, seed: int
+    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], chosen: HeadAtSite | None
 ) -> QuickProbe:
     """A quick probe of one task, at the head and site ``chosen``, or at those that are best on *select*."""
     sites = sites_of((*select, *report))
@@ -60,7 +56,7 @@ def quick_probe_task(
     else:
         s, k = best_predictor(score_heads(model, select, sites))
     head, site = quoted.names[k], sites[s]
-    jobs = {"resample_ablation": resampled(single_heads(model)[[k]], seed)}
+    jobs = {"resample_ablation": resampled(single_heads(model)[[k]], seed=0)}
     if any(paths_to_answer(model, report, head, site)):
         jobs["weight_swap"] = at_sites(model, report, [head], [site], "weight_swap")
     odds = {name: values.mean().item() for name, values in measure(model, report, jobs).items()}

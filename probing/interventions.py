@@ -138,7 +138,11 @@ def at_sites(
         if not any(paths_to_answer(model, cases, head, site)):
             raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
 
+    seen = torch.zeros(2, len(heads), dtype=torch.bool)  # whether the head has changed, and an answer with it
+    n_cases = 0
+
     def job(batch: Batch) -> Tensor:
+        nonlocal n_cases
         parts, order = [], [index for group in groups.values() for index, _ in group]
         for (layer, site), group in groups.items():
             rows, numbers = batch.rows(site), [number for _, number in group]
@@ -146,8 +150,12 @@ def at_sites(
             for some in in_batches(len(group), batch.variants_per_batch()):
                 logits = replay_row(batch, layer, rows, numbers[some], outputs[some])
                 parts.append(read(batch, logits))
-                odds = batch.log_odds(logits)
-                require_change(batch, layer, rows, numbers[some], outputs[some], odds, f"{kind} at {site}")
+                variants = [index for index, _ in group[some]]
+                seen[:, variants] |= perceptible(batch, layer, rows, numbers[some], outputs[some], logits)
+        n_cases += len(batch.cases)
+        for head, site, changed, moved in zip(heads, sites, *seen.tolist(), strict=True):
+            if changed and not moved and n_cases >= len(cases):
+                raise NothingChangedError(f"{kind} at {site}: head {head} changed, and no answer with it")
         return in_order(parts, order)
 
     return job
@@ -183,26 +191,25 @@ def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outpu
     return batch.replay.logits(layer, torch.minimum(rows, batch.asked), len(numbers), edit)
 
 
-def require_change(
-    batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, odds: Tensor, what: str
-) -> None:
-    """Raises NothingChangedError where a head whose part of the residual stream is no longer what it was leaves every
-    answer as it was, but for rounding: then it was changed where nothing reads it. Only where all later layers
-    are full attention: others may hand on next to nothing, or forget it.
+def perceptible(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, logits: Tensor) -> Tensor:
+    """Of each changed head, whether its part of the residual stream is no longer what it was in some case, and whether
+    an answer then moved by more than rounding: [2, V]. If it changed and no answer did in any of all cases, it was
+    changed where nothing reads it. False where not all later layers are full attention: others may hand on next to
+    nothing, or forget it.
     """
+    found = torch.zeros(2, len(numbers), dtype=torch.bool)
     if set(batch.model.config.attention_types[layer + 1 :]) - {"F"}:
-        return
+        return found
     clean, w_o = batch.replay.clean, batch.model.blocks[layer].attention.o
     each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
     z, size = clean.outputs[layer][each, :, rows], clean.x[layer][each, rows].norm(dim=-1)  # [B, H, d], [B]
-    for number, output, after in zip(numbers, outputs, odds, strict=True):
-        if not torch.allclose(after, batch.clean, rtol=1e-5, atol=1e-5):
-            continue
+    for v, (number, output, after) in enumerate(zip(numbers, outputs, batch.log_odds(logits), strict=True)):
         changed = z.clone()
         changed[:, number] = output
         difference = w_o(changed.flatten(1)) - w_o(z.flatten(1))  # [B, D]
-        if bool((path & (difference.norm(dim=-1) > PERCEPTIBLE * size)).any()):
-            raise NothingChangedError(f"{what} in layer {layer}: head {number} changed, and no answer with it")
+        found[0, v] = (path & (difference.norm(dim=-1) > PERCEPTIBLE * size)).any()
+        found[1, v] = not torch.allclose(after, batch.clean, rtol=1e-5, atol=1e-5)
+    return found
 
 
 def by_layer_and_site(
@@ -326,13 +333,11 @@ def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
     return job
 
 
-def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor], read: Read = Batch.log_odds) -> Tensor:
-    """What is read, by default log-odds [V, B]; ``replace``, given (layer, z [V, B, H, R, d], rows, chosen=sets), makes
-    the new z.
-    """
+def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor], read: Read) -> Tensor:
+    """What is read; ``replace``, given (layer, z [V, B, H, R, d], rows, chosen=sets), makes the new z."""
     parts, order = [], []
-    sets = sets.to(batch.tokens.device)
-    first = sets.any(-1).int().argmax(-1).tolist()  # the first layer that each variant changes
+    sets, layers = sets.to(batch.tokens.device), batch.model.config.layers_with_heads
+    first = [layers[i] for i in sets[:, layers].any(-1).int().argmax(-1).tolist()]  # that each variant changes
     for layer in sorted(set(first)):
         variants = [v for v, own in enumerate(first) if own == layer]
         for some in in_batches(len(variants), batch.variants_per_batch()):

@@ -63,8 +63,13 @@ class ScoredPairs:
 def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> ScoredPairs:
     """log P of both sentences of each pair, each at the beginning of a document: after an end token.
 
-    Pairs that do not fit into the model's block are left out and counted; raises InputError where none fits.
+    Pairs that do not fit into the model's block are left out and counted; raises InputError where none fits, and for a
+    model without an end token, which does not say how likely a first token is.
     """
+    if tokenizer.end is None:
+        raise InputError(
+            "pairs: this model has no end token to begin a sentence after, so that its first is not scored"
+        )
     texts = {text: tokenizer.encode_document(text).tolist() for pair in pairs for text in (pair.good, pair.bad)}
     kept = [pair for pair in pairs if max(len(texts[pair.good]), len(texts[pair.bad])) <= model.config.block_size + 1]
     if not kept:

@@ -1,8 +1,8 @@
 """What else a head does: simple attention patterns that most heads of small models have, each a share of attention in
 [0, 1].
 
-The share is averaged only over *eligible* queries, those that have a token which the attention pattern could look at.
-It is never averaged over all attention, because many rows have no such token.
+The share is averaged only over *eligible* queries, those where the head sees a token that the attention pattern is
+about. It is never averaged over all attention, because many rows have no such token.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from probing.patterns import attention_of, show_patterns
 from probing.scoring import in_batches, pad
 
 OFFSETS = 16  # the distances that are tried
-WEIGHTS_PER_BATCH = 1 << 24  # attention weights of one layer, and targets of all attention patterns
+WEIGHTS_PER_BATCH = 1 << 24  # of one layer, and as many more as there are attention patterns for each type of attention
 
 ATTENTION_PATTERNS = ("previous_token", "fixed_offset", "first_token", "same_word")
 # A head has an attention pattern that gets this much of its attention, if that is twice what uniform attention gives:
@@ -59,11 +59,14 @@ class AttentionPatterns:
 
 
 class AttentionPatternHooks(Hooks):
-    """Sums, for each pattern, a layer's attention over the rows where it could show; notes sizes of values."""
+    """Sums, for each of P patterns, a layer's attention over the rows where it could show; notes sizes of values.
+
+    Of each layer: ``sums`` [P, H], ``uniforms`` [P, H], ``eligible`` [P, H] and ``sizes`` [first or other, H].
+    """
 
     def __init__(self, model: GPT, tokens: Tensor, lengths: Tensor) -> None:
         super().__init__()
-        self.model, n = model, tokens.size(1)
+        self.types, n = model.config.attention_types, tokens.size(1)
         position = torch.arange(n, device=tokens.device)
         row, key = position[:, None], position[None, :]
         self.real = (position < lengths[:, None]).float()  # [B, T]
@@ -72,26 +75,25 @@ class AttentionPatternHooks(Hooks):
         targets = [(distance == k) & (key > 0) & (real > 0) for k in range(1, min(OFFSETS, n - 1) + 1)]
         targets.append((key == 0) & (row > 1) & (real > 0))
         targets.append((tokens[:, :, None] == tokens[:, None, :]) & (distance > 0) & (key > 0) & (real > 0))
-        self.targets = torch.stack(targets).float()  # [attention_patterns, B, T, T]
-        self.eligible = self.targets.any(-1).sum((1, 2))
-        self.sums: list[Tensor] = []  # [attention_patterns, H] a layer
-        self.uniforms: list[Tensor] = []
-        self.by_type: dict[str, Tensor] = {}  # [attention_patterns]: all layers of a type see the same
-        self.sizes: list[Tensor] = []  # [first or other, H] a layer
+        stacked = torch.stack(targets)  # [P, B, T, T]
+        self.sums, self.uniforms, self.eligible, self.sizes = [], [], [], []
+        self.by_type: dict[str, tuple[Tensor, Tensor, Tensor]] = {}  # all layers of a type see the same
+        for layer in model.config.layers_with_heads:
+            if self.types[layer] not in self.by_type:
+                visible = attention_of(model.blocks[layer]).visible(position[None], n)  # [1, T, T]
+                seen = stacked & visible
+                uniform = (seen * (visible / visible.sum(-1, keepdim=True))).sum((1, 2, 3))
+                self.by_type[self.types[layer]] = seen.flatten(1).float(), uniform, seen.any(-1).sum((1, 2))
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        self.sums.append(self.targets.flatten(1) @ pattern.transpose(0, 1).flatten(1).mT)
-        kind = self.model.config.attention_types[layer]
-        if kind not in self.by_type:
-            rows = torch.arange(pattern.size(-1), device=pattern.device)[None]
-            visible = attention_of(self.model.blocks[layer]).visible(rows, pattern.size(-1))[0].float()  # [T, T]
-            uniform = visible / visible.sum(-1, keepdim=True)
-            self.by_type[kind] = (self.targets.sum(1) * uniform).sum((1, 2))
-        self.uniforms.append(self.by_type[kind][:, None].expand(-1, pattern.size(1)))
+        seen, uniform, eligible = self.by_type[self.types[layer]]
+        self.sums.append(seen @ pattern.transpose(0, 1).flatten(1).mT)
+        self.uniforms.append(uniform[:, None].expand(-1, pattern.size(1)))
+        self.eligible.append(eligible[:, None].expand(-1, pattern.size(1)))
         return pattern
 
     def projected(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> None:
-        size = repeat_groups(v, self.model.config.n_head).norm(dim=-1) * self.real[:, None]  # [B, H, T]
+        size = repeat_groups(v, q.size(1)).norm(dim=-1) * self.real[:, None]  # [B, H, T]
         self.sizes.append(torch.stack((size[:, :, 0].sum(0), size[:, :, 1:].sum((0, 2)))))
 
 
@@ -122,13 +124,14 @@ def sum_attention_patterns(model: GPT, texts: Sequence[Sequence[int]]) -> tuple[
     mass = uniform = sizes = torch.zeros(1, device=device)
     rows = torch.zeros(1, dtype=torch.int64, device=device)
     n_first = n_other = 0
-    for part in in_batches(len(texts), max(1, WEIGHTS_PER_BATCH // ((config.n_head + OFFSETS + 2) * longest**2))):
+    weights = (config.n_head + (OFFSETS + 2) * len(set(config.attention_types))) * longest**2
+    for part in in_batches(len(texts), max(1, WEIGHTS_PER_BATCH // weights)):
         batch = texts[part]
         tokens = pad([*batch, [0] * longest], device)[:-1]  # the same distances in every batch
         hooks = AttentionPatternHooks(model, tokens, torch.tensor([len(sequence) for sequence in batch], device=device))
         show_patterns(model, tokens, hooks)
         mass, uniform = mass + torch.cat(hooks.sums, dim=1), uniform + torch.cat(hooks.uniforms, dim=1)
-        rows = rows + hooks.eligible[:, None]
+        rows = rows + torch.cat(hooks.eligible, dim=1)
         sizes = sizes + torch.cat(hooks.sizes, dim=1)
         n_first, n_other = n_first + len(batch), n_other + sum(map(len, batch)) - len(batch)
     first, others = sizes[0] / n_first, sizes[1] / max(n_other, 1)

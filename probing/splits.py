@@ -20,14 +20,10 @@ class Split:
 
     cases: Sequence[EncodedCase]
 
-    @property
-    def pairs_of_words(self) -> list[str]:
-        return [case.case.candidates for case in self.cases]
-
     @cached_property
     def groups(self) -> np.ndarray:
         """The group of each case [N]: counterfactuals are in one, and so are all cases about the same words."""
-        groups = np.unique(self.pairs_of_words, return_inverse=True)[1]
+        groups = np.unique([case.case.candidates for case in self.cases], return_inverse=True)[1]
         start = 0
         for counterfactuals in counterfactual_groups(self.cases):
             own = groups[start : start + len(counterfactuals)]

@@ -247,6 +247,7 @@ def quote_heads(
     intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
     chained = bool(report.chain_uniform.any())
     mass, contrast, lift, accuracy = report.mass(), report.contrast(), report.lift(), report.accuracy()
+    chain_lift = report.chain_lift()
     quotes = {}
     for k, (name, site) in enumerate(zip(report.names, sites, strict=True)):
         low, high = map(float, intervals[k])
@@ -262,7 +263,7 @@ def quote_heads(
             p_adj=float(p_adj[site, k]),
             looks=bool(resolved and sure),
             chain_mass=float(report.chain[:, site, k].mean()) if chained else None,
-            chain_lift=float(report.chain_lift()[site, k]) if chained else None,
+            chain_lift=float(chain_lift[site, k]) if chained else None,
             lift_untrained=float(lift_untrained[site, k]),
         )
     return quotes
@@ -286,9 +287,9 @@ def measure_task(
 ) -> TaskResult:
     """Everything about one task; ``select`` and ``report`` are its cases, counterfactuals next to each other.
 
-    ``untrained``: what untrained models do on it (``measure_untrained``). ``seed`` draws the cases to resample from.
-    ``circuits``: also measure heads in sets, see ``probing.circuits``. ``n_tasks``: of the probe, for all of which p of
-    weight swaps are adjusted.
+    ``untrained``: what untrained models do on it (``measure_untrained``). ``seed`` draws shuffled labels, the cases to
+    resample from, and random sets of heads. ``circuits``: also measure heads in sets, see ``probing.circuits``.
+    ``n_tasks``: of the probe, for all of which p of weight swaps are adjusted.
     """
     say("where heads look")
     chosen, split = Split(select), Split(report)
@@ -385,4 +386,9 @@ def same_until_pronoun(group: Sequence[EncodedCase]) -> bool:
     one, other = group
     end = one.sites["P"] + 1
     same = end == other.sites["P"] + 1 and one.tokens[:end] == other.tokens[:end]
-    return same and one.gold == other.distractors
+    return same and is_only_rival(one, other) and is_only_rival(other, one)
+
+
+def is_only_rival(one: EncodedCase, other: EncodedCase) -> bool:
+    """Whether all mentions of one's gold, and nothing else, are what another case's gold is compared with."""
+    return [sorted(spans) for spans in other.rivals] == [sorted(one.gold)]

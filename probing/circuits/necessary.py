@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data.text.download import silent
 from model import GPT
-from probing.behaviour import preferred
+from probing.behaviour import how_to_judge, preferred
 from probing.heads import head_names
 from probing.interventions import Say, measure, single_heads, without_sets
 from probing.splits import Split
@@ -48,10 +48,12 @@ def find_necessary_heads(
     """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
 
     Heads share work, and repair each other: single effects do not add up, which is why each is chosen with the earlier
-    ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: see `behaviour`.
+    ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: how *report* is
+    (`behaviour`).
     """
     names, singles = head_names(model), single_heads(model)
     select, report = select.part(SEARCHED), report.part(SEARCHED)
+    how = how_to_judge(select.cases)  # which may have cases without a counterfactual where *report* has none
     left, out, chosen = [*range(len(names))], torch.zeros_like(singles[0]), []
     while left and len(chosen) < LARGEST_SET:
         say(f"which heads are necessary together, {len(chosen)} found")
@@ -61,9 +63,9 @@ def find_necessary_heads(
         out = tried[order[0]]
         chosen.append(left[order[0]])
         left = [left[i] for i in order[1:CANDIDATES]]
-        if preferred(odds[order[0]].numpy(), judged_by).mean() <= NOT_KNOWN:
+        if preferred(odds[order[0]].numpy(), how).mean() <= NOT_KNOWN:
             break
-    needed = [names[k] for k in prune(model, select, chosen, means, judged_by)]
+    needed = [names[k] for k in prune(model, select, chosen, means, how)]
     return quote_sets(model, report, needed, means, judged_by, seed)
 
 

@@ -199,7 +199,7 @@ def orders_by_effect(
 
 def greedy_order(model: GPT, select: Split, tried: Sequence[int], means: Tensor, say: Say) -> list[int]:
     """``tried``, each next one the head that brings the log-odds of *select* highest beside those before it."""
-    each, order, left = np.eye(single_heads(model).size(0), dtype=bool), [], list(tried)
+    each, order, left = np.eye(len(head_names(model)), dtype=bool), [], list(tried)
     while left:
         say(f"which heads suffice together, {len(order)} found")
         odds = keep_only(model, select, each[order].any(0) | each[left], means).mean(1)
@@ -214,7 +214,7 @@ def smallest_set(model: GPT, select: Split, orders: dict[str, list[int]], means:
     Heads that only work together are found late by a greedy search, after others that do nothing.
     """
     say("which heads suffice, the smallest set")
-    each = np.eye(single_heads(model).size(0), dtype=bool)
+    each = np.eye(len(head_names(model)), dtype=bool)
     sets = [*(first_heads(order, len(each)) for order in orders.values()), np.ones_like(each[:1])]
     *odds, whole = keep_only(model, select, np.concatenate(sets), means).mean(1)
     by_size = np.reshape(odds, (len(orders), -1))  # [orders, S + 1]
@@ -265,8 +265,9 @@ class Quote:
         rows = zip(means.mean(0), ranges(means), shares.mean(0), ranges(shares), strict=True)
         points = tuple(Point(float(mean), between, float(share), other) for mean, between, share, other in rows)
         areas = [self.share(order[1:].mean(0))[0] for order in odds]
-        known = np.array([area for area in areas if area is not None])
-        return Curve((), points, *((float(known.mean()), ranges(known[:, None])[0]) if len(known) else (None, None)))
+        if None in areas:  # then in all of them: all heads together bring nothing
+            return Curve((), points, None, None)
+        return Curve((), points, float(np.mean(areas)), ranges(np.array(areas)[:, None])[0])
 
 
 def pair(ends: np.ndarray) -> tuple[float, float]:

@@ -74,7 +74,10 @@ def measure_text(
     means = mean_outputs(model, windows, part(1, "mean outputs of heads"))
     lost = ablate(model, windows, means, ablations, seed, part(1, "without heads"))
     require_finite(lost.clean, "text")
-    bars = untrained_bars(model, windows, kinds.kind, ablations, seed, lambda what: progress(what, 2, PARTS))
+    measured_kinds = [KIND_CODES[name] for name in columns.names[1:]]
+    bars = untrained_bars(
+        model, windows, kinds.kind, measured_kinds, ablations, seed, lambda what: progress(what, 2, PARTS)
+    )
     measured = {
         name: Ablation(
             columns.means(lost.heads[name]),
@@ -151,16 +154,17 @@ def untrained_bars(
     model: GPT,
     windows: Windows,
     kind: np.ndarray,
+    codes: Sequence[int],
     ablations: Sequence[str],
     seed: int,
     say: Callable[[str], None],
 ) -> dict[str, float]:
     """For each ablation the most that any head of UNTRAINED networks of this shape costs on all tokens or on those of
-    any kind, ``kind`` [N, T], in nats.
+    one kind among ``codes``; ``kind`` [N, T] has the codes. In nats.
     """
     part = untrained_part(windows)
     few, kind = windows.take(part), kind[part]
-    kinds = [kind == code for code in np.unique(kind)] + [np.ones_like(kind, dtype=bool)]
+    kinds = [kind == code for code in np.intersect1d(kind, codes)] + [np.ones_like(kind, dtype=bool)]
     bars = dict.fromkeys(ablations, 0.0)
     for i, other in enumerate(untrained_models(model, seed), start=1):
         if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):

@@ -53,17 +53,12 @@ class Columns:
     def n_tokens(self) -> list[int]:
         return [len(tokens) for tokens in self.tokens]
 
-    def averages(self, values: np.ndarray) -> np.ndarray:
-        """Means over the tokens of each column of values [V, N, T]: [V, C]."""
-        flat = values.reshape(len(values), -1)
-        return np.stack([flat[:, tokens].mean(1, dtype=np.float64) for tokens in self.tokens], axis=1)
-
     def means(self, values: np.ndarray) -> Means:
-        """The same with intervals."""
-        flat = values.reshape(len(values), -1)
-        pairs = zip(self.bootstraps, self.tokens, strict=True)
-        ci = np.stack([bootstrap.intervals(flat[:, tokens].T) for bootstrap, tokens in pairs], axis=1)
-        return Means(self.averages(values), ci)
+        """Of values [V, N, T], over the tokens of each column."""
+        columns = [values.reshape(len(values), -1)[:, tokens] for tokens in self.tokens]
+        pairs = zip(self.bootstraps, columns, strict=True)
+        ci = np.stack([bootstrap.intervals(own.T) for bootstrap, own in pairs], axis=1)
+        return Means(np.stack([own.mean(1, dtype=np.float64) for own in columns], axis=1), ci)
 
     def p_adjusted(self, values: np.ndarray) -> np.ndarray:
         """One-sided p that a mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""

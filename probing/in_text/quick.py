@@ -52,11 +52,11 @@ def quick_text(ids: np.ndarray, tokenizer: Tokenizer, block_size: int, language:
     return QuickText(windows, part, {name: mask for name, mask in masks.items() if mask.sum() >= FEWEST_TOKENS})
 
 
-def quick_costs(model: GPT, text: QuickText, seed: int = 0) -> dict[str, QuickCost]:
+def quick_costs(model: GPT, text: QuickText) -> dict[str, QuickCost]:
     """For each head what it costs to replace it by its mean output at each position, in evaluation mode."""
     means = mean_outputs(model, text.windows, silent)
     few = text.windows.take(text.part)
-    grown = ablate(model, few, means, (PER_POSITION,), seed, silent, sets_too=False).heads[PER_POSITION]  # [K, N, T]
+    grown = ablate(model, few, means, (PER_POSITION,), 0, silent, sets_too=False).heads[PER_POSITION]  # [K, N, T]
     found = {}
     for head, own in zip(head_names(model), grown, strict=True):
         by_kind = {name: float(own[mask].mean()) for name, mask in text.of_kind.items()}
@@ -70,9 +70,9 @@ def metrics(costs: dict[str, QuickCost]) -> dict[str, float | str | None]:
     return {f"probe/text/{head}/{name}": value for head, cost in costs.items() for name, value in asdict(cost).items()}
 
 
-def record_costs(snapshots: Iterable[tuple[dict, GPT]], text: QuickText, seed: int = 0) -> list[dict]:
+def record_costs(snapshots: Iterable[tuple[dict, GPT]], text: QuickText) -> list[dict]:
     """For each snapshot ({"step", "tokens"}, model): what each head costs, by head."""
     return [
-        {**described, "heads": {head: asdict(cost) for head, cost in quick_costs(model, text, seed).items()}}
+        {**described, "heads": {head: asdict(cost) for head, cost in quick_costs(model, text).items()}}
         for described, model in snapshots
     ]

@@ -73,6 +73,17 @@ def test_counterfactuals_with_pronouns_at_two_positions_are_no_negative_control(
     assert not same_until_pronoun((replace(one, sites={"P": 3}), other))
 
 
+def test_counterfactuals_whose_rivals_are_not_the_others_antecedent_alone_are_no_negative_control():
+    """Gold's mentions are added up, and each rival is compared with them by itself."""
+    one, other = (replace(case, tokens=(1, 2, 3, 3, 4), sites={"P": 3}) for case in toys.encoded("report", 2))
+    two, single = ((0, 1), (2, 3)), ((1, 2),)
+    apart = replace(other, gold=single, distractors=two, case=replace(other.case, entities=("x", "a", "b")))
+    together = replace(apart, case=replace(other.case, entities=("x", "a", "a")))
+    one = replace(one, gold=two, distractors=single)
+    assert same_until_pronoun((one, together))
+    assert not same_until_pronoun((one, apart))
+
+
 def pronoun_case(last: str | None) -> EncodedCase:
     """*A* and *K* are named; ``last`` is whom the pronoun before the answer means."""
     spans = Spans(

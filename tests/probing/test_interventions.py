@@ -142,6 +142,15 @@ def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
             assert got[k, i] == near(model, odds(model, case, ByHand(layer, z=z)))
 
 
+def test_a_set_without_heads_changes_nothing_where_the_first_layer_has_none(stories, encoded):
+    shape = {"block_size": 64, "n_layer": 2, "n_embd": 32, "n_head": 4, "attention": "RF"}
+    model = loud_model(GPTConfig(stories.tokenizer.vocab_size, **shape))
+    sets = torch.stack((torch.zeros(2, 4), torch.tensor([[0.0] * 4, [0, 1, 0, 0]]))).bool()
+    got = measure(model, encoded, {"sets": without_sets(sets, mean_outputs(model, encoded).over_rows)})
+    assert_near(got["sets"][:1], got["clean"], additions(model.config, 64), scale=30)
+    assert not torch.allclose(got["sets"][1], got["clean"][0])
+
+
 def test_zero_ablation_and_means_per_position_are_the_same_by_hand(model, encoded, monkeypatch):
     """Each position, counted back from A-1, has its own mean; earlier rows than any that was averaged take the last."""
     monkeypatch.setattr("probing.heads.BATCH", 8)
@@ -299,9 +308,23 @@ def test_a_change_that_is_not_carried_on_is_an_error(model, encoded, monkeypatch
     if model.config.attention_types[-1] == "L":
         measure(model, encoded, job)  # a memory may have dropped it
         return
-    message = rf"{kind} at A-1 in layer {layer}: head \d changed, and no answer with it"
+    message = rf"{kind} at A-1: head {layer}\.\d changed, and no answer with it"
     with pytest.raises(NothingChangedError, match=message):
         measure(model, encoded, job)
+
+
+def test_a_head_whose_change_shows_in_one_batch_alone_is_no_error(encoded, stories, monkeypatch):
+    monkeypatch.setattr("probing.heads.BATCH", 2)
+    run, shape = Replay.run, {"block_size": 64, "n_layer": 2, "n_embd": 32, "n_head": 4}
+    model, kept = loud_model(GPTConfig(stories.tokenizer.vocab_size, **shape)), encoded[-1]
+
+    def only_the_last(self: Replay, layer: int, rows: Tensor, n: int, edit: object) -> Tensor:
+        last = self.clean.x[0].size(1) == len(kept.tokens)
+        return run(self, layer, rows, n, edit if last else lambda _, z, __: z)
+
+    monkeypatch.setattr(Replay, "run", only_the_last)
+    odds = measure(model, encoded, {"cut": at_sites(model, encoded, ["0.0"], ["A-1"], "edge_ablation")})
+    assert odds["cut"][0, -1] != odds["clean"][0, -1]
 
 
 @pytest.mark.parametrize("attention", ["W", "WS"])

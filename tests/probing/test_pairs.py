@@ -12,7 +12,7 @@ from tolerance import additions, assert_near, tolerance
 
 from common.errors import InputError
 from data.cases.minimal_pairs import Pair, read_pairs
-from data.text.tokenizers import byte_tokenizer
+from data.text.tokenizers import IdTokenizer, byte_tokenizer
 from model import GPTConfig
 from probing.pairs import score_pairs, write_pairs
 from probing.scoring import groups_of_similar_length, score_sequences
@@ -77,6 +77,11 @@ def test_intervals_are_exact_and_paradigms_weigh_the_same(model):
     assert found.ci == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert found.shorter == 0.75
     assert scored.over_paradigms == 0.5
+
+
+def test_a_model_that_has_no_end_token_scores_no_first_token_and_is_refused(model):
+    with pytest.raises(InputError, match=r"pairs: this model has no end token"):
+        score_pairs(model, IdTokenizer(300), [Pair("1 2", "3 4", "one", "x")])
 
 
 def test_pairs_that_do_not_fit_are_counted_and_left_out(model):

@@ -24,8 +24,8 @@ N_HEAD = 4
 def planted(monkeypatch, stories) -> Callable[[Callable], GPT]:
     """``planted(f)``: a one-layer model whose pattern is f(tokens [B, T]) [B, 4, T, T], whatever its weights say."""
 
-    def plant(make: Callable[[Tensor], Tensor]) -> GPT:
-        model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32)).eval()
+    def plant(make: Callable[[Tensor], Tensor], **settings: object) -> GPT:
+        model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32, **settings)).eval()
         seen = []
         model.embed.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
 
@@ -73,6 +73,25 @@ def test_attention_patterns_of_planted_patterns_are_one_over_eligible_rows(plant
     assert found.mass["first_token"][1] < 0.3
     assert found.mass["same_word"][3] == pytest.approx(1)
     assert found.mass["same_word"][2] == 0
+
+
+def test_rows_in_which_a_head_cannot_see_the_target_do_not_count(planted, texts):
+    """Every third token alone is in sight: 0 looks three back, 2 at the first token where it sees it."""
+
+    def make(tokens: Tensor) -> Tensor:
+        pattern = looking_back(tokens, (3, 6, 1_000, 0))
+        row = torch.arange(tokens.size(1))
+        for head in range(3):
+            seen = pattern[:, head] * ((row[:, None] - row) % 3 == 0)
+            pattern[:, head] = seen + (1 - seen.sum(-1, keepdim=True)) * torch.eye(len(row))
+        return pattern
+
+    model = planted(make, attention="S", stride=3)
+    found = attention_patterns(model, texts, texts)
+    assert found.offset[:2].tolist() == [3, 6]
+    assert found.mass["fixed_offset"][:2].tolist() == pytest.approx([1, 1])
+    assert found.mass["first_token"][2] == pytest.approx(1)
+    assert found.mass["previous_token"].tolist() == [0, 0, 0, 0], "the token before is never in sight"
 
 
 def test_distances_that_only_longer_texts_have_are_not_chosen(planted, texts):
