@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,19 @@ def test_the_answer_is_the_antecedents_own_word(task):
     for case in (case for pair in counterfactuals(task) for case in pair):
         assert words(case, case.spans.answer) == words(case, *case.spans.gold)
         assert [case.foil] == words(case, *case.spans.distractors)
+
+
+def test_the_task_that_the_docs_add_is_one(monkeypatch):
+    adding = (Path(__file__).resolve().parents[3] / "docs/stories.md").read_text(encoding="utf-8").split("## Adding")[1]
+    module = {}
+    exec(adding.split("```python")[1].split("```")[0], module)
+    monkeypatch.setitem(TASKS, "gifts", module["GIFTS"])
+    found = cases("report", 20, 0, ("gifts",))
+    assert [words(case, case.spans.answer) for case in found] == [words(case, *case.spans.gold) for case in found]
+    assert {frozenset(re.findall(r"handed|promised", case.text)) for case in found} == {
+        frozenset({"handed"}),
+        frozenset({"promised"}),
+    }
 
 
 def test_every_kind_of_counterfactual_is_drawn():
