@@ -146,11 +146,8 @@ class ProbeCommand:
             )
         if self.tasks is not None:
             check_tasks(self.tasks)
-            written = f"tasks=[{','.join(self.tasks)}]"
-            if len(set(self.tasks)) < len(self.tasks):
-                raise ValueError(f"{written}: names a task twice, which adds no stories")
             if self.cases is not None or self.pairs is not None:
-                raise ValueError(f"{written}: are of stories; leave cases and pairs out")
+                raise ValueError(f"tasks=[{','.join(self.tasks)}]: are of stories; leave cases and pairs out")
         if self.n_tokens is not None and not FEWEST_TOKENS <= self.n_tokens <= MOST_TOKENS:
             raise ValueError(f"n_tokens={self.n_tokens}: must be {FEWEST_TOKENS:,} to {MOST_TOKENS:,}")
         if self.pairs is not None and (self.dynamics or self.circuits or (self.cases, self.text_file) != (None, None)):

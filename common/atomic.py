@@ -4,6 +4,7 @@ What is being written stands beside its final path, under a hidden name, and is 
 processes left of such work is deleted when the same file or folder is written again.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -67,11 +68,15 @@ def move(whole: Path, path: Path) -> None:
 
 
 def flush_names(path: Path) -> None:
-    """Puts a folder's list of names, or a file, on the disk; a no-op where folders cannot be opened."""
+    """Puts a folder's list of names, or a file, on the disk; a no-op where folders cannot be opened or flushed."""
     if os.name == "posix":
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:  # some network and shared folders have no list of names to put anywhere
+            if not path.is_dir() or error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+                error.filename = str(path)
+                raise
         finally:
             os.close(descriptor)
 

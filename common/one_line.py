@@ -1,5 +1,6 @@
 """How a command ends that its user can put right: in one line."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -38,6 +39,8 @@ class one_line_errors:
 def run(main: Callable[[], None]) -> None:
     """Runs a command that only prints: an error is one line; a reader that has closed the pipe is none."""
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # whoever started this has closed it
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # as cases= reads it, whatever the locale
     with one_line_errors():
         try:
             main()

@@ -17,6 +17,8 @@ WINDOW = 120  # words of an excerpt, at most: most of them fit into a block of 2
 WORD = re.compile(r"\S+")
 ENDS_A_HEAD = re.compile(r"[,;:]|\b(?:who|whom|whose|which|that)\b")
 POSSESSIVE = re.compile(r"\s*['’]s\b")  # left of a mention inside
+POSSESSIVE_END = re.compile(r"\s*['’]s?$")
+JOINS = re.compile(r"(?:and|or)\b|.*\b(?:and|or)$", re.DOTALL)  # what is left of several people, named inside
 AROUND = " \n\r\t,;:"
 PLURALS = ("men", "women")
 
@@ -35,12 +37,19 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """A text, the characters at which its sentences begin, and its mentions."""
+    """A text, the characters at which its sentences begin, and its mentions. ``part_of``: the document that it is a
+    part of, if any: cases of one are never in two splits.
+    """
 
     name: str
     text: str
     sentences: Sequence[int]
     mentions: Sequence[Mention]
+    part_of: str = ""
+
+    @property
+    def cluster(self) -> str:
+        return self.part_of or self.name
 
 
 class Person(NamedTuple):
@@ -180,9 +189,9 @@ def own_words(text: str, mention: Mention, inside: Iterable[Span]) -> Span | Non
         end = match.start()
     if match := POSSESSIVE.match(text, start, end):
         start = match.end()
-    words = text[start:end].strip(AROUND)
+    words = POSSESSIVE_END.sub("", text[start:end].strip(AROUND))
     start += text[start:end].find(words)
-    return (start, start + len(words)) if has_words(words) else None
+    return (start, start + len(words)) if has_words(words) and not JOINS.match(words) else None
 
 
 def has_words(text: str) -> bool:

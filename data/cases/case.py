@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from common.errors import InputError
 from data.text.tokenizers import Tokenizer
 
 Span = tuple[int, int]
@@ -144,6 +145,8 @@ def read_case(case: Case, tokenizer: Tokenizer) -> tuple[np.ndarray, Callable[[S
         return np.array(case.tokens), lambda span: span
     tokens = tokenizer.encode_document(case.text)
     ends = byte_ends(tokens, case.text, tokenizer)
+    if ends[-1] != len(case.text.encode()):
+        raise InputError("its text is ids, which are not as long as the names of their tokens; give tokens instead")
 
     def token_at(byte: int) -> int:
         return int(np.searchsorted(ends, byte, side="right"))

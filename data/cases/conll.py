@@ -10,6 +10,7 @@ import argparse
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,9 +35,12 @@ NO_SPACE_AFTER = frozenset("([{$")
 
 
 class Part(NamedTuple):
-    """A document's lines by number, sentence by sentence: the columns of each word."""
+    """A document's lines by number, sentence by sentence: the columns of each word. ``group``: the document that it is
+    a part of.
+    """
 
     name: str
+    group: str
     sentences: list[list[tuple[int, list[str]]]]
 
 
@@ -48,7 +52,10 @@ def read_parts(path: Path) -> Iterator[Part]:
         if line.startswith(BEGIN):
             if part:
                 raise InputError(f"{source}: {part.name} has not ended; put {END} before it")
-            part = Part(NAME.sub(r"\1 \2", line.removeprefix(BEGIN).strip()), [[]])
+            named = line.removeprefix(BEGIN).strip()
+            match = NAME.match(named)
+            name, group = (f"{match[1]} {match[2]}", match[1]) if match else (named, named)
+            part = Part(name, group, [[]])
         elif line.startswith(END):
             if not part:
                 raise InputError(f"{source}: no document has begun; put {BEGIN} (NAME); part 000 before its words")
@@ -70,12 +77,13 @@ def read_parts(path: Path) -> Iterator[Part]:
 
 
 def read_document(part: Part, source: str, people: People) -> Document:
-    """The words as a text with usual spaces, a sentence a line, and its mentions; an entity that is named has the type
-    of its name.
+    """The words as a text with usual spaces, a sentence a line, and its mentions. An entity that is named has the type
+    of the last name in its shortest mention by name: *U.S. President Bush* is a person. One whose name has no type is a
+    person only if a pronoun has its gender.
     """
     text, sentences = "", []
     mentions: list[Mention] = []
-    types: dict[str, str] = {}
+    types: dict[str, tuple[int, str]] = {}  # by entity: how many words its shortest name has, and the type
     for sentence in part.sentences:
         words = [columns for _, columns in sentence]
         joined, spans = join([columns[WORD] for columns in words])
@@ -83,13 +91,18 @@ def read_document(part: Part, source: str, people: People) -> Document:
         for first, last, entity in mentions_in(sentence, source):
             kind = kind_of(words, first, last, people)
             mentions.append(Mention(len(text) + spans[first][0], len(text) + spans[last][1], entity, kind))
-            k = bisect_left(names, (first,))
-            if kind == PROP and k < len(names) and names[k][0] <= last:
-                types.setdefault(entity, names[k][1])
+            k = bisect_left(names, (last + 1,)) - 1
+            if kind == PROP and k >= 0 and names[k][0] >= first:
+                types[entity] = min(types.get(entity, (len(words), "")), (last - first, names[k][1]), key=itemgetter(0))
         sentences.append(len(text))
         text += f"{joined}\n"
-    typed = [mention._replace(type=types.get(mention.entity, PERSON)) for mention in mentions]
-    return Document(part.name, text, sentences, typed)
+    by_pronoun = {m.entity for m in mentions if text[m.start : m.end].lower() in people.pronouns}
+    things = {m.entity for m in mentions if m.kind == PROP} - by_pronoun
+    typed = [
+        m._replace(type=types[m.entity][1] if m.entity in types else "" if m.entity in things else PERSON)
+        for m in mentions
+    ]
+    return Document(part.name, text, sentences, typed, part.group)
 
 
 def join(words: Sequence[str]) -> tuple[str, list[Span]]:
@@ -132,7 +145,7 @@ def kind_of(words: Sequence[Sequence[str]], first: int, last: int, people: Peopl
     word, pos = words[last][WORD], words[last][POS]
     if first == last and (pos.startswith("PRP") or word.lower() in SPEAKERS or word.lower() in people.pronouns):
         return PRON
-    if word in ("'s", "’s") and first < last:
+    if first < last and (pos == "POS" or word in ("'s", "’s")):
         return kind_of(words, first, last - 1, people)
     return PROP if pos.startswith("NNP") or (pos in NONE and word[0].isupper()) else NOM
 

@@ -66,7 +66,7 @@ class Candidates:
             id=f"{task}-{document.name}-{asked.start}",
             text=text,
             task=task,
-            template=document.name,
+            template=document.cluster,
             split="",
             spans=Spans(
                 gold=tuple(map(self.span, self.gold)),
@@ -227,7 +227,7 @@ def cases_of(documents: Sequence[Document], window: int = WINDOW) -> list[Case]:
         annotated = AnnotatedText(document, people, window)
         plain += [*he_or_she(annotated), *names_again(annotated)]
         for find in exchanged(annotated):
-            pair = write_pair(annotated.text, find, document.name, f"{document.name}-{find.start}")
+            pair = write_pair(annotated.text, find, document.cluster, f"{document.name}-{find.start}")
             pairs += pair
             nearest |= {case.id: find.nearest_is_right for case in pair}
     return deal(plain) + balance(deal(pairs), nearest, most=None)

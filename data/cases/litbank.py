@@ -21,6 +21,7 @@ from data.cases.converters import add_window, write_cases
 from data.cases.coreference import cases_of
 
 SUFFIX = "_brat"
+TEXTS = "[!.]*.txt"  # not what macOS hides beside each file
 
 
 def read_annotated(path: Path) -> Document:
@@ -98,7 +99,7 @@ def as_printed(document: Document, original: str) -> tuple[Document, str]:
 
 def annotated_files(folder: Path) -> list[Path]:
     """The texts in a clone of LitBank, which has them in coref/brat, or in a folder that has them in coref."""
-    texts = sorted((folder / "coref/brat").glob("*.txt")) or sorted((folder / "coref").glob("*.txt"))
+    texts = sorted((folder / "coref/brat").glob(TEXTS)) or sorted((folder / "coref").glob(TEXTS))
     if not texts:
         raise InputError(f"{folder}: has no coref/brat/*.txt nor coref/*.txt; give the folder of a clone of LitBank")
     return texts

@@ -107,7 +107,7 @@ def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
             j -= 1
         start = tokens.sentence_from(first)
         mentions = [mention for mention in found[max(j, 0) : k] if mention.first >= start]
-        if not other or {mention.form for mention in mentions} != {name.form, other.form} or len(mentions) < 2:
+        if not other or {mention.form for mention in mentions} != {name.form, other.form}:
             continue
         both = {name.form: other.form, other.form: name.form}
         roles = {name.form: GOLD, other.form: OTHER}
@@ -286,7 +286,8 @@ class Miner:
             if own:
                 last = sum(find.last_pronoun == GOLD for find in own)
                 tallies[task] = (len(own), sum(find.nearest_is_right for find in own), last)
-        return Mined(balance(deal(cases), right, most), tallies)
+        dealt = deal(cases)
+        return Mined(balance(apart(dealt, found) if parts else dealt, right, most), tallies)
 
 
 def write_pair(text: str, find: Find, cluster: str, where: str) -> list[Case]:
@@ -327,6 +328,31 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
     )
 
 
+def apart(cases: Sequence[Case], found: Sequence[tuple[int, Find]]) -> list[Case]:
+    """The cases without those pairs of *select* whose excerpt shares text with one of *report* in the same task, as the
+    excerpts at the border of two parts do. ``found``: the document and the find of each pair.
+    """
+    quoted: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for (number, find), case in zip(found, cases[::2], strict=True):
+        if case.split == OWN_SPLITS[1]:
+            quoted.setdefault((find.task, number), []).append((find.start, find.end))
+    longest = max((find.end - find.start for _, find in found), default=0)
+    for spans in quoted.values():
+        spans.sort()
+
+    def shared(number: int, find: Find) -> bool:
+        spans = quoted.get((find.task, number), [])
+        near = slice(bisect_left(spans, (find.start - longest,)), bisect_left(spans, (find.end,)))
+        return any(end > find.start for _, end in spans[near])
+
+    kept = []
+    for i, (number, find) in enumerate(found):
+        pair = cases[2 * i : 2 * i + 2]
+        if pair[0].split == OWN_SPLITS[1] or not shared(number, find):
+            kept += pair
+    return kept
+
+
 def balance(cases: Sequence[Case], right: Mapping[str, bool], most: int | None) -> list[Case]:
     """Of each task and split as many pairs whose nearest candidate is right as others, spread evenly over the text.
 
@@ -362,17 +388,21 @@ def mine_tokens(
 
 
 def read_documents(paths: Sequence[str]) -> list[str]:
-    """The documents of files, folders and globs, in sorted order, as training reads them."""
-    documents, counts = [""], Counts()
+    """The documents of files, folders and globs, in sorted order, as training reads them; each file once."""
+    documents, parts, counts, read = [], [], Counts(), set()
     for path in paths:
-        corpus = Files(path)
+        files = [file for file in find_files(path, "TEXT").files if file.resolve() not in read]
+        read |= {file.resolve() for file in files}
         try:
-            for piece in corpus.documents(find_files(path, "TEXT").files, counts):
-                documents[-1] += piece.text
+            for piece in Files(path).documents(files, counts):
+                parts.append(piece.text)
                 if piece.ends_document:
-                    documents.append("")
+                    documents.append("".join(parts))
+                    parts.clear()
         except NoTextError as error:
             raise InputError(error.elsewhere) from None
+    for note in counts.notes():
+        print(f"note: {note}", file=sys.stderr)
     return [document for document in documents if document]
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from common.errors import InputError
 from data.cases.files import numbered_lines, one_line, plain_text, read_content
+from data.text.files import LONE_SURROGATE
 
 SUFFIX = ".jsonl"
 SENTENCES = ("sentence_good", "sentence_bad")
@@ -32,7 +33,7 @@ def read_pairs(path: Path) -> list[Pair]:
     in one line: how many lines of a file cannot be used, and the first of them, each with its reason.
     """
     if path.is_dir():
-        files = sorted(path.glob(f"*{SUFFIX}"))
+        files = sorted(path.glob(f"[!.]*{SUFFIX}"))
         if not files:
             raise InputError(f"pairs={path}: there is no {SUFFIX} file in this folder")
     elif path.exists():
@@ -69,4 +70,5 @@ def parse_pair(line: str, file: str) -> Pair:
         raise InputError(f"not a JSON object but {reprlib.repr(record)}")
     good, bad = (plain_text(key, record.get(key)) for key in SENTENCES)
     paradigm = str(record.get("UID") or file)
-    return Pair(good, bad, paradigm, str(record.get("linguistics_term") or paradigm))
+    names = (paradigm, str(record.get("linguistics_term") or paradigm))
+    return Pair(good, bad, *(LONE_SURROGATE.sub("\ufffd", name) for name in names))

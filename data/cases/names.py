@@ -20,7 +20,8 @@ from common.errors import InputError
 
 FOLDER = Path(__file__).resolve().parents[1] / "languages/people"
 GENDERS, ANY = ("she", "he"), ("titles", "not_names", "before_places", "inside_names")
-TOKEN = re.compile(r"(?:[OD]['’](?=[A-Z]))?[^\W\d_]+(?:-[^\W\d_]+)*|\d+|\n[^\S\n]*\n|[^\w\s]")
+LETTERS = r"(?:[^\W\d_][\u0300-\u036f]*)+"  # each with the accents that may follow it
+TOKEN = re.compile(rf"(?:[OD]['’](?=[A-Z]))?{LETTERS}(?:-{LETTERS})*|\d+|\n[^\S\n]*\n|[^\w\s]")
 QUOTES = {'"': '"', "“": "”", "‘": "’"}
 SPACE = re.compile(r"\s+")
 RARELY_LOWER = 0.1  # of all times that a name's letters stand in the text
@@ -114,8 +115,8 @@ def cut_words(text: str, titles: Iterable[str] = ()) -> Tokens:
             fresh = True
         if word == opened and not inside_word(text, match.start()):
             opened = ""
-        elif not opened and word in QUOTES:
-            opened, fresh = QUOTES[word], True
+        elif not opened and (word in QUOTES or (word == "'" and opens_speech(text, match.start()))):
+            opened, fresh = QUOTES.get(word, word), True
         words.append(sys.intern(word))
         starts.append(match.start())
         ends.append(match.end())
@@ -127,6 +128,11 @@ def cut_words(text: str, titles: Iterable[str] = ()) -> Tokens:
         elif word in "!?:;…" or (word == "." and not is_abbreviation(words[-2:-1], titles)):
             fresh = True
     return Tokens(text, words, starts, ends, begins, quoted)
+
+
+def opens_speech(text: str, at: int) -> bool:
+    """Whether the straight mark at ``at`` stands before a capital and after a space, as an apostrophe seldom does."""
+    return text[at + 1 : at + 2].isupper() and (at == 0 or text[at - 1].isspace())
 
 
 def inside_word(text: str, at: int) -> bool:

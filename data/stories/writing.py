@@ -42,6 +42,8 @@ def check_tasks(names: Sequence[str]) -> None:
     for name in names:
         if name not in TASKS:
             raise ValueError(f"unknown task of stories {name!r}; known are {', '.join(TASKS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"tasks=[{','.join(names)}]: names a task twice, which adds no stories")
 
 
 def as_first(text: str) -> str:

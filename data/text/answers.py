@@ -104,8 +104,8 @@ class Answers(ReadingOptions):
         total = 0
         for split, paths in self.as_files.files(cache).items():
             before = total
-            for prompt, answer in self.read_all(paths):
-                total += utf8_length(before_answer(self.template, prompt)) + utf8_length(self.spaces + answer)
+            for answered in self.read_all(paths):
+                total += sum(utf8_length(piece.text) for piece in self.documents(answered, Counts()))
             if paths and total == before:
                 raise InputError(f"{self.as_files.key_of(split)}: there is no prompt with its answer in it")
             progress("reading", total, None)

@@ -102,6 +102,15 @@ def test_what_is_written_can_be_read_back(model, tmp_path):
     assert "é" in table.read_text(encoding="utf-8")
 
 
+def test_names_that_are_no_text_are_written_nevertheless(model, tmp_path):
+    line = {"sentence_good": "a", "sentence_bad": "b", "UID": "odd \ud800"}
+    (pair,) = read_pairs(file_of(tmp_path / "a.jsonl", line))
+    assert pair.paradigm == "odd \ufffd"
+    (tmp_path / "._a.jsonl").write_bytes(b"\xff")
+    assert read_pairs(tmp_path) == [pair]
+    write_pairs(score_pairs(model, TOKENIZER, [pair]), tmp_path, {})
+
+
 def test_names_come_from_the_line_or_else_from_the_file(tmp_path):
     both = {"sentence_good": "a", "sentence_bad": "b"}
     blimp = both | {"UID": "adjunct_island", "linguistics_term": "island_effects", "pairID": "0", "field": "syntax"}

@@ -55,6 +55,12 @@ def test_a_foil_may_have_several_ids_and_the_first_that_differs_counts():
     ]
 
 
+def test_a_text_of_ids_whose_names_are_longer_cannot_have_spans():
+    (case,) = parse(record(tokens=None, text="3 0 7 3", spans_gold=[[0, 1]], spans_distractors=[[2, 3]]))
+    with pytest.raises(InputError, match="its text is ids"):
+        encode_case(case, IdTokenizer([f"move {i}" for i in range(9)]))
+
+
 def test_nothing_is_put_in_front_so_that_a_first_token_has_no_token_before_it():
     (case,) = parse(
         record(spans_pronoun=[0, 1], spans_gold=[[1, 2]], spans_distractors=[[2, 3]], foil=7, tokens=[3, 0, 7, 0])

@@ -242,3 +242,37 @@ def test_conll_coreference_becomes_the_cases_of_all_annotated_corpora(tmp_path: 
 def test_a_conll_line_that_cannot_be_used_is_named(tmp_path: Path, old: str, new: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         read_file(conll_file(tmp_path, CONLL.replace(old, new, 1)), PEOPLE)
+
+
+NEWS = """#begin document (made/up/0002); part 001
+made/up/0002 1 0 U.S. NNP - - - - - (GPE) (1
+made/up/0002 1 1 President NNP - - - - - * -
+made/up/0002 1 2 Bush NNP - - - - - (PERSON) 1)
+made/up/0002 1 3 sold VBD - - - - - * -
+made/up/0002 1 4 Anna NNP - - - - - (PERSON) (2
+made/up/0002 1 5 's POS - - - - - * 2)
+made/up/0002 1 6 Titanic NNP - - - - - * (3)
+made/up/0002 1 7 . . - - - - - * -
+
+#end document
+"""
+
+
+def test_a_conll_name_has_the_type_of_its_last_word_and_a_name_without_one_is_of_no_person(tmp_path: Path) -> None:
+    (document,) = read_file(conll_file(tmp_path, NEWS), PEOPLE)
+    types = {document.text[m.start : m.end]: (m.kind, m.type) for m in document.mentions}
+    assert types == {
+        "U.S. President Bush": ("PROP", "PER"),
+        "Anna's": ("PROP", "PER"),
+        "Titanic": ("PROP", ""),
+    }
+    called_she = NEWS.replace(". . - - - - - * -", "she PRP - - - - - * (3)")
+    (document,) = read_file(conll_file(tmp_path, called_she), PEOPLE)
+    assert {m.type for m in document.mentions if m.entity == "3"} == {"PER"}
+
+
+def test_parts_of_a_conll_document_are_one_cluster(tmp_path: Path) -> None:
+    twice = CONLL + CONLL.replace("part 000", "part 001")
+    made = cases_of(read_file(conll_file(tmp_path, twice), PEOPLE))
+    assert len({case.id for case in made}) == 4
+    assert {case.template for case in made} == {"made/up/0001"}

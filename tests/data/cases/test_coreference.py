@@ -68,6 +68,12 @@ def test_a_person_has_the_gender_of_its_pronouns_and_else_of_its_title_name_or_n
     assert genders == {"a": "he", "b": "she", "c": "he", "d": "she", "e": "", "f": ""}
 
 
+def test_the_own_words_of_a_mention_are_no_possessive_and_no_word_between_others() -> None:
+    found = reader("[[Tom@a] and [Anna@b]@c] saw [James '@d] dog and [Emma's@e] cat.").persons
+    text = reader("[[Tom@a] and [Anna@b]@c] saw [James '@d] dog and [Emma's@e] cat.").document.text
+    assert [text[person.start : person.end] for person in found] == ["Tom", "Anna", "James", "Emma"]
+
+
 def test_a_pronoun_that_is_read_is_asked_about_after_its_sentence() -> None:
     she = only(list(he_or_she(reader(SCENE))), READ)[-1]
     assert she.text.endswith('Then she left. Here "she" refers to Emma.')

@@ -146,6 +146,11 @@ def test_a_name_and_its_plural_are_no_two_names() -> None:
     assert not finds(text, REPEATED_NAME)
 
 
+def test_an_accent_that_stands_by_itself_stays_with_its_letter() -> None:
+    ((_, other),) = pairs("Emma saw John Jose\u0301 in the garden. She was tired." + SURNAMES, HE_OR_SHE)
+    assert other.text == "John Jose\u0301 saw Emma in the garden. He was"
+
+
 def test_titles_are_exchanged_with_their_names() -> None:
     ((_, other),) = pairs("Mrs. Darcy's dog bit Mr. Bingley at noon, so he ran." + SURNAMES, HE_OR_SHE)
     assert other.text == "Mr. Bingley's dog bit Mrs. Darcy at noon, so she ran"
@@ -164,6 +169,8 @@ def test_all_forms_of_a_name_are_exchanged() -> None:
         ("Emma saw John and a girl. She was tired.", "a girl may be meant"),
         ("She saw Emma and John. She was tired.", "the first pronoun means somebody else"),
         ('Emma saw John. "She was tired," we said.', "a pronoun in a speech"),
+        ("Emma saw John. 'She was tired,' we said.", "a pronoun in a speech between straight marks"),
+        ("'Emma saw John. She ran,' we said.", "all of it is a speech"),
         ("Emma saw John and then Darcy. He was tired." + SURNAMES, "somebody named since may be meant"),
         ("Emma saw John under a tree. EMMA! She was tired.", "a heading is not exchanged"),
     ],
@@ -256,6 +263,16 @@ def between(case: Case) -> list[bytes]:
     return [*parts, raw[at:]]
 
 
+def test_no_excerpt_to_choose_on_shares_text_with_one_to_report() -> None:
+    text, read = story(60), {"select": [], "report": []}
+    for case in Miner([text]).mine().cases:
+        if not case.id.endswith("exchanged"):
+            start = text.index(case.text)
+            read[case.split].append(range(start, start + len(case.text)))
+    assert min(map(len, read.values())) > 4
+    assert not any(set(one) & set(other) for one in read["select"] for other in read["report"])
+
+
 def test_many_documents_are_the_clusters_and_parts_of_few() -> None:
     few, many = Miner([story(20)] * 2).mine().cases, Miner([story(6)] * 40).mine().cases
     assert all("part" in case.template for case in few)
@@ -326,6 +343,13 @@ def test_lines_without_text_are_named_with_a_remedy_that_there_is(tmp_path: Path
     with pytest.raises(InputError, match=r"line 1: no text under 'text'; give files that have text there") as caught:
         read_documents([str(tmp_path)])
     assert "data.field" not in str(caught.value)
+
+
+def test_a_file_that_is_named_twice_is_read_once_and_what_was_no_text_is_said(tmp_path: Path, capsys) -> None:
+    (tmp_path / "a.txt").write_bytes(b"One caf\xe9.")
+    (tmp_path / "b.txt").write_text("Two.")
+    assert read_documents([str(tmp_path), str(tmp_path / "a.txt")]) == ["One caf\ufffd.", "Two."]
+    assert capsys.readouterr().err == "note: 1 bytes or half characters were no UTF-8 and became U+FFFD\n"
 
 
 def test_a_path_that_is_not_there_is_one_line() -> None:

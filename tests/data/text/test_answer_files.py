@@ -48,6 +48,14 @@ def test_prompt_and_answer_are_as_the_template_joins_them(read, kind):
     assert sorted(every) == sorted((f"Q: {r['meta']['q']}\nA:", f"  {r['a']}") for r in records)
 
 
+def test_bytes_that_are_no_text_are_replaced_and_counted(read, tmp_path):
+    path = write(tmp_path / "bytes.jsonl", *numbered(20), {"prompt": "\ud83d?", "answer": "half"})
+    path.write_bytes(path.read_bytes() + b'{"prompt": "caf\xe9?", "answer": "yes"}\n')
+    dataset = prepare(Answers(str(path)), BYTES, tmp_path / "cache")
+    assert dataset.counts.replaced == 2
+    assert {("caf\ufffd?", "yes"), ("\ufffd?", "half")} <= {*texts(dataset), *texts(dataset, "val")}
+
+
 def test_a_row_is_an_end_token_a_prompt_and_what_is_learned(read):
     dataset = read(GOOD, {"prompt": "", "answer": "long"}, {"prompt": "3", "answer": "4"}, template="{prompt}{answer}")
     end = dataset.tokenizer.end
