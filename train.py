@@ -58,7 +58,7 @@ def main(command: TrainCommand) -> None:
         if command.resume and world.first_says(world.first and is_finished(folder, command)):
             if world.first:
                 complete(folder)
-            console.has_ended(folder)
+            console.has_ended(folder, command.patience)
             return
         if world.first:
             require_writable(folder if command.resume else folder.parent)
@@ -89,8 +89,8 @@ def main(command: TrainCommand) -> None:
         console.begin(trainer)
         trainer.train()
         console.end(trainer)
-    if trainer.stop_signal:
-        sys.exit(128 + trainer.stop_signal)
+    if number := trainer.stop_signal or trainer.signal_received:  # which may come when all is done: a sweep then ends
+        sys.exit(128 + number)
 
 
 def keep_weights(

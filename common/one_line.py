@@ -2,12 +2,15 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 
 from common.errors import InputError
 from common.piped import let_go
 from common.visible import visible_text
+
+OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory")
 
 
 class one_line_errors:
@@ -31,6 +34,10 @@ class one_line_errors:
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
+            raise SystemExit(
+                "error: out of memory; free the device, where another process is on it, or give device=cpu"
+            ) from None
         if isinstance(error, OSError):
             message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
             raise SystemExit(f"error: {visible_text(message)}") from None

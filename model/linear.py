@@ -105,7 +105,8 @@ class LinearAttention(CausalSelfAttention):
             return (weights / weights.sum(-1, keepdim=True)).type_as(q)
 
     def new_state(self, batch: int, like: Tensor) -> Tensor:
-        return exact(like).new_zeros(batch, self.n_head, 2 * self.head_dim, self.head_dim + 1)
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        return like.new_zeros(batch, self.n_head, 2 * self.head_dim, self.head_dim + 1, dtype=dtype)
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         return Cache(self.new_state(batch, self.k.weight))

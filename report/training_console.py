@@ -8,7 +8,7 @@ from rich.table import Table
 
 from report.terminal import new_bar, open_console
 from report.training_summary import STORY_COLUMNS
-from storage.checkpoint import saved_steps
+from storage.checkpoint import latest_state, saved_steps
 from storage.metrics import Row
 from training.answers import ACCURACY
 from training.evaluation import part_losses, tasks_of
@@ -81,10 +81,13 @@ class Console:
             text = f"step {row['step']:,}  loss {row['train_loss']:.3f}  {row.get('tokens_per_second', 0):,} tokens/s"
             self.bar.update(self.task, description=text, completed=BAR * self.trainer.fraction())
 
-    def has_ended(self, run: Path) -> None:
+    def has_ended(self, run: Path, patience: int | None) -> None:
         """For a run that is resumed with nothing left to do."""
-        step = saved_steps(run)[-1]
-        self.out.print(f"done   {run} has used up its budget at step {step:,}; to continue, give a larger one")
+        state = latest_state(run)
+        why, more = "has used up its budget", "a larger one"
+        if patience and (n := state["evaluations_since_best"]) >= patience:
+            why, more = f"had no lower validation loss in {n} evaluations", "a larger patience, or patience=null"
+        self.out.print(f"done   {run} {why} at step {state['step']:,}; to continue, give {more}")
 
     def end(self, trainer: Trainer) -> None:
         self.stop_bar()

@@ -2,13 +2,13 @@
 
 import math
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from common.errors import InputError
+from common.one_line import OUT_OF_MEMORY
 from training.config import TrainConfig
 from training.world import processes
 
@@ -105,7 +105,7 @@ def readable_out_of_memory(sequences: int, block_size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not re.search("out of memory|can't allocate memory", str(error)):
+        if not OUT_OF_MEMORY.search(str(error)):
             raise
         fewer = f"micro_batch={sequences // 2 * block_size} (the steps stay what they are), "
         raise InputError(

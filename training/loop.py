@@ -37,6 +37,7 @@ from training.world import ALONE, World
 BAD_STEPS_IN_A_ROW = 5
 CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
 WEIGHTS = "weights"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
+STOPPING = [signal.SIGINT, signal.SIGTERM]
 LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
@@ -89,6 +90,7 @@ class Trainer:
         self.logged = 0, 0.0  # tokens and train_seconds at the latest row
         self.best_step, self.best_loss, self.evaluations_since_best = 0, math.inf, 0
         self.evaluated_step: int | None = None
+        self.evaluated_as_last = False  # whether that evaluation knew that the budget was used up
         self.skipped, self.bad_in_a_row = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
         self.saved_step: int | None = None
         self.signal_received = self.stop_signal = 0
@@ -115,8 +117,12 @@ class Trainer:
         return fraction_done(self.config, self.step, self.tokens, self.seconds, self.evaluations_since_best)
 
     def train(self) -> None:
-        """Trains until the budget is used up, or until SIGINT or SIGTERM; saves at the end either way."""
-        before = {number: signal.signal(number, self.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Trains until the budget is used up, or until SIGINT, SIGTERM or SIGHUP (a terminal that is gone; not under
+        nohup); saves at the end either way.
+        """
+        hangs_up = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        stopping = [*STOPPING, signal.SIGHUP] if hangs_up else STOPPING
+        before = {number: signal.signal(number, self.request_stop) for number in stopping}
         try:
             if self.world.first:
                 self.metrics = Metrics(self.run / METRICS, self.sinks)
@@ -142,6 +148,9 @@ class Trainer:
             self.snapshot()
         while True:
             self.seconds, self.stop_signal = self.world.agree(self.elapsed(), self.signal_received)
+            is_done = self.fraction() >= 1 and self.evaluated_as_last and self.evaluated_step == self.step
+            if is_done:
+                self.stop_signal = 0  # there is nothing left to stop
             if self.stop_signal or self.fraction() >= 1:
                 break
             step_started = time.perf_counter()
@@ -164,7 +173,7 @@ class Trainer:
             self.snapshot()
             if saves or self.step == self.best_step:
                 self.save()
-        if not self.stop_signal and self.evaluated_step != self.step:  # the time was up between two evaluations
+        if not self.stop_signal and not is_done:  # the time was up between two evaluations, or during one
             row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
             self.log(row | self.clock())
             self.saved_step = None  # which step is the best may have changed
@@ -254,7 +263,7 @@ class Trainer:
         with autocast(self.config, self.device):
             row, extra = self.losses_of(self.evaluated), {}
             self.count_evaluation(row["val_loss"])
-            ended = self.fraction() >= 1
+            self.evaluated_as_last = ended = self.fraction() >= 1
             if self.average and ended:
                 extra["val_loss_latest"] = self.losses_of(self.model)["val_loss"]
             if self.world.first:
@@ -282,10 +291,10 @@ class Trainer:
             snapshots.save(self.run, self.model.config, self.finite_parameters(), self.step, self.tokens)
 
     def count_evaluation(self, loss: float) -> None:
-        self.evaluated_step = self.step
+        again, self.evaluated_step = self.evaluated_step == self.step, self.step
         if self.step and loss < self.best_loss:
             self.best_step, self.best_loss, self.evaluations_since_best = self.step, loss, 0
-        elif self.step:
+        elif self.step and not again:
             self.evaluations_since_best += 1
 
     def log(self, row: Row) -> None:

@@ -21,10 +21,11 @@ EPS = 1e-7
 def orthogonalize(matrices: Tensor) -> Tensor:
     """[N, a, b] with a <= b -> matrices with the same singular vectors and singular values between about 0.7 and 1.2.
 
-    A quintic Newton-Schulz iteration; bfloat16 on GPUs, where it is fast, float32 elsewhere.
+    A quintic Newton-Schulz iteration; bfloat16 on GPUs that have it, float32 elsewhere.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    is_fast = matrices.is_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    x = matrices.bfloat16() if is_fast else matrices.float()
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=EPS)
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT

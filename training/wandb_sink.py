@@ -1,7 +1,9 @@
 """Handing a run's metrics to Weights & Biases; imported by train.py only where it is wanted."""
 
 import os
+import sys
 import uuid
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +46,7 @@ class WandbSink:
         if not id_file.exists():
             replace_durably(id_file, uuid.uuid4().hex[:12].encode())
         self.html, self.page, self.step = wandb.Html, run / PAGE, 0
+        self.lost = False  # whether it has failed to take something
         try:
             self.run = wandb.init(
                 project=project,
@@ -55,7 +58,7 @@ class WandbSink:
                 mode=mode,
                 settings=wandb.Settings(init_timeout=INIT_SECONDS, silent=True),
             )
-        except (wandb.errors.Error, ValueError) as error:
+        except Exception as error:  # its service's have no base in common
             remedy = "offline" if mode == "online" else "disabled"
             raise InputError(f"wandb.mode={mode}: {first_line(error)}; try wandb.mode={remedy}") from None
 
@@ -63,15 +66,26 @@ class WandbSink:
         if "sample" in row:
             row = row | {"sample": self.html(f"<pre>{escape(row['sample'])}</pre>")}
         self.step = row["step"]
-        self.run.log(row, step=self.step)
+        self.attempt(lambda: self.run.log(row, step=self.step))
+
+    def attempt(self, act: Callable[[], None]) -> None:
+        """Does something with wandb, unless it has failed before: no run ends because its service has."""
+        if self.lost:
+            return
+        try:
+            act()
+        except Exception as error:  # the library's, or of the socket to its service
+            self.lost = True
+            print(f"note   wandb takes no more rows ({first_line(error)}); metrics.jsonl has them", file=sys.stderr)
 
     def __enter__(self) -> "WandbSink":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type | None, *_: object) -> None:
         if self.page.exists():  # as it is: its own rules allow no other style or script
-            self.run.log({"report": self.html(str(self.page), inject=False)}, step=self.step)
-        self.run.finish()
+            report = {"report": self.html(str(self.page), inject=False)}
+            self.attempt(lambda: self.run.log(report, step=self.step))
+        self.attempt(lambda: self.run.finish(exit_code=int(kind is not None)))
 
 
 def encodable(value: Any) -> Any:

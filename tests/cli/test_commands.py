@@ -309,3 +309,9 @@ def test_bugs_keep_their_traceback():
         broken(None)
     with pytest.raises(SystemExit, match="error: wrong"), cli.one_line_errors():
         raise InputError("wrong")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_a_device_that_is_full_is_one_line(error):
+    with pytest.raises(SystemExit, match=r"^error: out of memory; free the device"), cli.one_line_errors():
+        raise error

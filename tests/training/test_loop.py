@@ -14,6 +14,7 @@ from tolerance import TRAINED
 from trainers import make_trainer, new_run, rows_without_clock
 
 from common.errors import InputError
+from model import GPT
 from storage import checkpoint, run
 from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
@@ -77,6 +78,43 @@ def test_budgets_end_the_run(tmp_path, stories, budget, steps):
     trainer.train()
     assert trainer.step == steps
     assert checkpoint.saved_steps(trainer.run)[-1] == steps
+
+
+def test_a_budget_that_is_used_up_during_an_evaluation_has_its_last_evaluations_nevertheless(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_minutes=50, eval_every=2)
+    trainer.last_evaluations = [lambda model: {"last": True}]
+    losses_of = trainer.losses_of
+
+    def slow(model: GPT) -> dict:
+        trainer.started -= 3_600 * (trainer.step == 2)  # as if an hour passed
+        return losses_of(model)
+
+    trainer.losses_of = slow
+    trainer.train()
+    rows = [row for row in read_rows(tmp_path / "run/metrics.jsonl") if "val_loss" in row]
+    assert [(row["step"], row.get("last")) for row in rows] == [(0, None), (2, None), (2, True)]
+    assert trainer.evaluations_since_best == 0, "the same evaluation twice is none without progress"
+
+
+def test_a_signal_when_all_is_done_stops_nothing(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=2)
+    trainer.last_evaluations = [lambda model: trainer.request_stop(signal.SIGTERM, None) or {}]
+    trainer.train()
+    assert (trainer.stop_signal, trainer.signal_received) == (0, signal.SIGTERM)
+    assert checkpoint.saved_steps(tmp_path / "run")[-1] == 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no such signal")
+@pytest.mark.parametrize("ignored", [False, True], ids=["terminal", "nohup"])
+def test_a_terminal_that_is_gone_ends_the_run_after_its_step(tmp_path, stories, ignored):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        trainer = new_run(tmp_path / "run", stories, max_steps=4)
+        trainer.sinks.append(lambda row: signal.raise_signal(signal.SIGHUP) if row["step"] == 2 else None)
+        trainer.train()
+        assert checkpoint.saved_steps(tmp_path / "run")[-1] == (4 if ignored else 2)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_max_minutes_ends_the_run(tmp_path, stories):

@@ -46,3 +46,25 @@ def test_a_start_that_fails_advises_another_mode(tmp_path, monkeypatch, mode, re
     monkeypatch.setattr(wandb, "init", fail)
     with pytest.raises(InputError, match=rf"^wandb\.mode={mode}: no answer; try wandb\.mode={remedy}$"):
         WandbSink(tmp_path, mode, "project", {})
+
+
+def test_a_service_that_is_gone_ends_no_run(tmp_path, monkeypatch, capsys):
+    with WandbSink(tmp_path, "offline", "project", {}) as sink:
+
+        def lost(*_: object, **__: object) -> None:
+            raise BrokenPipeError("the service is gone")
+
+        sink({"step": 1})
+        monkeypatch.setattr(sink.run, "log", lost)
+        sink({"step": 2})
+        sink({"step": 3})
+    assert capsys.readouterr().err == "note   wandb takes no more rows (the service is gone); metrics.jsonl has them\n"
+
+
+def test_a_start_whose_service_does_not_answer_is_one_line(tmp_path, monkeypatch):
+    def fail(**_: object) -> None:
+        raise OSError("no socket")
+
+    monkeypatch.setattr(wandb, "init", fail)
+    with pytest.raises(InputError, match=r"^wandb\.mode=offline: no socket; try wandb\.mode=disabled$"):
+        WandbSink(tmp_path, "offline", "project", {})
