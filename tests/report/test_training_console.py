@@ -1,10 +1,11 @@
 """What the terminal says of a run."""
 
 import io
+from pathlib import Path
 
 import rich.console
 
-from report.training_console import evaluation_line, story_table
+from report.training_console import Console, evaluation_line, story_table
 
 ROW = {
     "step": 10,
@@ -43,3 +44,18 @@ def test_no_heading_of_the_table_is_cut_in_80_columns():
 
 def test_without_stories_there_is_no_table():
     assert story_table({"step": 1, "val_loss": 1.0, "val_bpb": 0.5}) is None
+
+
+def test_a_run_that_patience_has_ended_needs_no_larger_budget(monkeypatch, capsys):
+    state = {"step": 30, "evaluations_since_best": 3}
+    monkeypatch.setattr("report.training_console.latest_state", lambda run: state)
+    Console().has_ended(Path("run"), patience=3)
+    assert (
+        capsys.readouterr().out.split()
+        == (
+            "done run had no lower validation loss in 3 evaluations at step 30; to continue, give a larger patience, or "
+            "patience=null"
+        ).split()
+    )
+    Console().has_ended(Path("run"), patience=None)
+    assert "used up its budget" in capsys.readouterr().out
