@@ -89,7 +89,9 @@ def main(command: TrainCommand) -> None:
         console.begin(trainer)
         trainer.train()
         console.end(trainer)
-    if number := trainer.stop_signal or trainer.signal_received:  # which may come when all is done: a sweep then ends
+    if (
+        number := trainer.stop_signal or trainer.signal_received
+    ):  # also after the last step, since a sweep must end then, too
         sys.exit(128 + number)
 
 

@@ -85,7 +85,7 @@ class Result:
 @dataclass(frozen=True)
 class Configuration:
     """One of nanoGPT's: its arguments, its share of warm-up, how often it is evaluated, and how many iterations are
-    tried before.
+    timed first.
     """
 
     arguments: Sequence[str]

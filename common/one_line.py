@@ -36,7 +36,7 @@ class one_line_errors:
             raise SystemExit(130) from None
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
             raise SystemExit(
-                "error: out of memory; free the device, where another process is on it, or give device=cpu"
+                f"error: out of memory; {'free the device' if 'CUDA' in str(error) else 'free some'}"
             ) from None
         if isinstance(error, OSError):
             message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")

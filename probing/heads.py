@@ -47,6 +47,7 @@ def parse_head(name: str) -> tuple[int, int]:
     return int(layer), int(head)
 
 
+@torch.inference_mode()
 def attention_row(model: GPT, tokens: Sequence[int], site: int, head: str) -> list[float]:
     """The weights of one head's query at position ``site`` on every token up to it."""
     layer, index = parse_head(head)

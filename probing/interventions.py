@@ -193,7 +193,7 @@ def replay_row(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outpu
 
 def perceptible(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outputs: Tensor, logits: Tensor) -> Tensor:
     """Of each changed head, whether its part of the residual stream is no longer what it was in some case, and whether
-    an answer then moved by more than rounding: [2, V]. If it changed and no answer did in any of all cases, it was
+    an answer moved by more than rounding: [2, V]. A head that changed in some case while no answer moved in any was
     changed where nothing reads it. False where not all later layers are full attention: others may hand on next to
     nothing, or forget it.
     """
@@ -203,10 +203,11 @@ def perceptible(batch: Batch, layer: int, rows: Tensor, numbers: list[int], outp
     clean, w_o = batch.replay.clean, batch.model.blocks[layer].attention.o
     each, path = torch.arange(len(rows), device=rows.device), batch.replay.has_path(layer, rows)
     z, size = clean.outputs[layer][each, :, rows], clean.x[layer][each, rows].norm(dim=-1)  # [B, H, d], [B]
+    before = w_o(z.flatten(1))  # [B, D]
     for v, (number, output, after) in enumerate(zip(numbers, outputs, batch.log_odds(logits), strict=True)):
         changed = z.clone()
         changed[:, number] = output
-        difference = w_o(changed.flatten(1)) - w_o(z.flatten(1))  # [B, D]
+        difference = w_o(changed.flatten(1)) - before
         found[0, v] = (path & (difference.norm(dim=-1) > PERCEPTIBLE * size)).any()
         found[1, v] = not torch.allclose(after, batch.clean, rtol=1e-5, atol=1e-5)
     return found
@@ -280,6 +281,7 @@ class MeanOutputs(NamedTuple):
 
 @torch.inference_mode()
 def mean_outputs(model: GPT, cases: Sequence[EncodedCase]) -> MeanOutputs:
+    """See ``MeanOutputs``."""
     config, device = model.config, model.embed.weight.device
     longest = 1 + max(case.sites["A-1"] for case in cases)
     total = torch.zeros(config.n_layer, config.n_head, longest, config.head_dim, device=device)

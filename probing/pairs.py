@@ -68,7 +68,8 @@ def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scor
     """
     if tokenizer.end is None:
         raise InputError(
-            "pairs: this model has no end token to begin a sentence after, so that its first is not scored"
+            "pairs: this model has no end token, so it gives the first token of a sentence no probability; use a model "
+            "whose text had documents"
         )
     texts = {text: tokenizer.encode_document(text).tolist() for pair in pairs for text in (pair.good, pair.bad)}
     kept = [pair for pair in pairs if max(len(texts[pair.good]), len(texts[pair.bad])) <= model.config.block_size + 1]

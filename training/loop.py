@@ -138,8 +138,9 @@ class Trainer:
         finally:
             if self.metrics:
                 self.metrics.close()
+            was_sent = self.stop_signal or self.signal_received
             for number, handler in before.items():  # torchrun may pass a signal on a second time
-                signal.signal(number, signal.SIG_IGN if self.stop_signal and self.world.size > 1 else handler)
+                signal.signal(number, signal.SIG_IGN if was_sent and self.world.size > 1 else handler)
 
     def train_and_evaluate(self) -> None:
         self.started = time.perf_counter() - self.seconds
@@ -327,6 +328,7 @@ class Trainer:
             "skipped": int(self.skipped),
             "bad_in_a_row": int(self.bad_in_a_row),
             "averaged_steps": self.average.steps if self.average else 0,
+            "evaluated_as_last": self.evaluated_as_last,
             "dataset": self.dataset.key,
             "model": asdict(self.model.config),
         }
@@ -365,6 +367,7 @@ class Trainer:
         self.skipped.fill_(state["skipped"])
         self.bad_in_a_row.fill_(state["bad_in_a_row"])
         self.evaluations_since_best = state["evaluations_since_best"]
+        self.evaluated_as_last = state.get("evaluated_as_last", True)  # an earlier version did not ask
         if state["best_loss"] is not None and state["best_step"] in checkpoint.saved_steps(self.run):
             self.best_step, self.best_loss = state["best_step"], state["best_loss"]
         with self.world.in_turn():
@@ -422,6 +425,7 @@ def is_finished(folder: Path, config: TrainConfig) -> bool:
     state = checkpoint.latest_state(folder)
     evaluated = [row["step"] for row in evaluations_of(read_rows(folder / METRICS))]
     ended = has_ended(config, state, state["evaluations_since_best"]) and evaluated[-1:] == [state["step"]]
+    ended = ended and state.get("evaluated_as_last", True)
     if ended:
         checkpoint.load(folder, "latest")  # nothing else would look at it
     return ended

@@ -3,7 +3,7 @@
 import os
 import sys
 import uuid
-from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -58,34 +58,35 @@ class WandbSink:
                 mode=mode,
                 settings=wandb.Settings(init_timeout=INIT_SECONDS, silent=True),
             )
-        except Exception as error:  # its service's have no base in common
+        except Exception as error:  # errors of its service have no common base class
             remedy = "offline" if mode == "online" else "disabled"
             raise InputError(f"wandb.mode={mode}: {first_line(error)}; try wandb.mode={remedy}") from None
 
     def __call__(self, row: Row) -> None:
-        if "sample" in row:
-            row = row | {"sample": self.html(f"<pre>{escape(row['sample'])}</pre>")}
         self.step = row["step"]
-        self.attempt(lambda: self.run.log(row, step=self.step))
+        shown = {"sample": f"<pre>{escape(row['sample'])}</pre>"} if "sample" in row else {}
+        self.log(row, shown)
 
-    def attempt(self, act: Callable[[], None]) -> None:
-        """Does something with wandb, unless it has failed before: no run ends because its service has."""
+    def log(self, row: Row, shown: dict[str, str], **how: bool) -> None:
+        """A row, and what is ``shown`` as HTML, unless wandb has failed before: no run ends because its service has."""
         if self.lost:
             return
         try:
-            act()
+            pages = {key: self.html(page, **how) for key, page in shown.items()}
+            self.run.log(row | pages, step=self.step)
         except Exception as error:  # the library's, or of the socket to its service
             self.lost = True
-            print(f"note   wandb takes no more rows ({first_line(error)}); metrics.jsonl has them", file=sys.stderr)
+            reason = first_line(error) or type(error).__name__
+            print(f"note   wandb takes no more rows ({reason}); metrics.jsonl has them", file=sys.stderr)
 
     def __enter__(self) -> "WandbSink":
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if self.page.exists():  # as it is: its own rules allow no other style or script
-            report = {"report": self.html(str(self.page), inject=False)}
-            self.attempt(lambda: self.run.log(report, step=self.step))
-        self.attempt(lambda: self.run.finish(exit_code=int(kind is not None)))
+            self.log({}, {"report": str(self.page)}, inject=False)
+        with suppress(Exception):  # after which the next run of this process is another one in any case
+            self.run.finish(exit_code=int(kind is not None))
 
 
 def encodable(value: Any) -> Any:

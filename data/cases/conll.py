@@ -78,16 +78,18 @@ def read_parts(path: Path) -> Iterator[Part]:
 
 def read_document(part: Part, source: str, people: People) -> Document:
     """The words as a text with usual spaces, a sentence a line, and its mentions. An entity that is named has the type
-    of the last name in its shortest mention by name: *U.S. President Bush* is a person. One whose name has no type is a
-    person only if a pronoun has its gender.
+    of the last name in its shortest mention by name: *U.S. President Bush* is a person. Where the
+    document has types at all, one whose name has none counts as a person only if it is also called he or she.
     """
     text, sentences = "", []
     mentions: list[Mention] = []
+    has_types = False
     types: dict[str, tuple[int, str]] = {}  # by entity: how many words its shortest name has, and the type
     for sentence in part.sentences:
         words = [columns for _, columns in sentence]
         joined, spans = join([columns[WORD] for columns in words])
         names = [(i, found) for i, columns in enumerate(words) if (found := type_of(columns))]
+        has_types |= bool(names)
         for first, last, entity in mentions_in(sentence, source):
             kind = kind_of(words, first, last, people)
             mentions.append(Mention(len(text) + spans[first][0], len(text) + spans[last][1], entity, kind))
@@ -97,7 +99,7 @@ def read_document(part: Part, source: str, people: People) -> Document:
         sentences.append(len(text))
         text += f"{joined}\n"
     by_pronoun = {m.entity for m in mentions if text[m.start : m.end].lower() in people.pronouns}
-    things = {m.entity for m in mentions if m.kind == PROP} - by_pronoun
+    things = {m.entity for m in mentions if m.kind == PROP and has_types} - by_pronoun
     typed = [
         m._replace(type=types[m.entity][1] if m.entity in types else "" if m.entity in things else PERSON)
         for m in mentions

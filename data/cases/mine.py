@@ -401,8 +401,8 @@ def read_documents(paths: Sequence[str]) -> list[str]:
                     parts.clear()
         except NoTextError as error:
             raise InputError(error.elsewhere) from None
-    for note in counts.notes():
-        print(f"note: {note}", file=sys.stderr)
+    if counts.replaced:
+        print(f"note: {counts.replaced:,} bytes were no UTF-8 and became U+FFFD", file=sys.stderr)
     return [document for document in documents if document]
 
 

@@ -20,7 +20,7 @@ from common.errors import InputError
 
 FOLDER = Path(__file__).resolve().parents[1] / "languages/people"
 GENDERS, ANY = ("she", "he"), ("titles", "not_names", "before_places", "inside_names")
-LETTERS = r"(?:[^\W\d_][\u0300-\u036f]*)+"  # each with the accents that may follow it
+LETTERS = r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]*)*"  # each with the accents that may follow it
 TOKEN = re.compile(rf"(?:[OD]['’](?=[A-Z]))?{LETTERS}(?:-{LETTERS})*|\d+|\n[^\S\n]*\n|[^\w\s]")
 QUOTES = {'"': '"', "“": "”", "‘": "’"}
 SPACE = re.compile(r"\s+")

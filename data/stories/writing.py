@@ -43,7 +43,7 @@ def check_tasks(names: Sequence[str]) -> None:
         if name not in TASKS:
             raise ValueError(f"unknown task of stories {name!r}; known are {', '.join(TASKS)}")
     if len(set(names)) < len(names):
-        raise ValueError(f"tasks=[{','.join(names)}]: names a task twice, which adds no stories")
+        raise ValueError(f"tasks=[{','.join(names)}]: names a task twice; give each once")
 
 
 def as_first(text: str) -> str:

@@ -48,12 +48,12 @@ def find_necessary_heads(
     """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
 
     Heads share work, and repair each other: single effects do not add up, which is why each is chosen with the earlier
-    ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: how *report* is
-    (`behaviour`).
+    ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: how the
+    *report* cases are judged (`behaviour`).
     """
     names, singles = head_names(model), single_heads(model)
     select, report = select.part(SEARCHED), report.part(SEARCHED)
-    how = how_to_judge(select.cases)  # which may have cases without a counterfactual where *report* has none
+    how = how_to_judge(select.cases)  # *select* may lack counterfactuals that *report* has
     left, out, chosen = [*range(len(names))], torch.zeros_like(singles[0]), []
     while left and len(chosen) < LARGEST_SET:
         say(f"which heads are necessary together, {len(chosen)} found")

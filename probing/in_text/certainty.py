@@ -55,10 +55,12 @@ class Columns:
 
     def means(self, values: np.ndarray) -> Means:
         """Of values [V, N, T], over the tokens of each column."""
-        columns = [values.reshape(len(values), -1)[:, tokens] for tokens in self.tokens]
-        pairs = zip(self.bootstraps, columns, strict=True)
-        ci = np.stack([bootstrap.intervals(own.T) for bootstrap, own in pairs], axis=1)
-        return Means(np.stack([own.mean(1, dtype=np.float64) for own in columns], axis=1), ci)
+        flat, nats, ci = values.reshape(len(values), -1), [], []
+        for bootstrap, tokens in zip(self.bootstraps, self.tokens, strict=True):
+            own = flat[:, tokens]
+            nats.append(own.mean(1, dtype=np.float64))
+            ci.append(bootstrap.intervals(own.T))
+        return Means(np.stack(nats, axis=1), np.stack(ci, axis=1))
 
     def p_adjusted(self, values: np.ndarray) -> np.ndarray:
         """One-sided p that a mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""

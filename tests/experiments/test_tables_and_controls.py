@@ -26,7 +26,7 @@ def test_the_table_of_runs_has_means_and_extremes(tmp_path, capsys):
     stories.main([make_run(tmp_path / "a", 0.8), make_run(tmp_path / "b", 1.0)])
     out = capsys.readouterr().out
     assert "2 runs, 1.0 to 1.0 minutes, 1,000 tokens each" in out
-    assert "| cue | 90.0% (80%-100%) | 0.100 (0.100-0.100) | - | - | - | - | - |" in out
+    assert "| cue | 90.0% (80.0%-100.0%) | 0.100 (0.100-0.100) | - | - | - | - | - |" in out
 
 
 def test_a_run_without_a_report_is_named(tmp_path):

@@ -268,7 +268,7 @@ def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
 
 @pytest.mark.parametrize("split", ["select", "report"])
 def test_every_task_has_pairs_and_templates_enough_to_be_sure(split):
-    """With fewer than eight groups no p can fall below .01, whatever a head does."""
+    """With fewer than seven groups no p can fall below .01, whatever a head does."""
     for task in TASKS:
         reported = cases(split, 400, 0, (task,))
         assert len({case.candidates for case in reported}) >= 8, task

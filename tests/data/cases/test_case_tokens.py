@@ -56,7 +56,8 @@ def test_a_foil_may_have_several_ids_and_the_first_that_differs_counts():
 
 
 def test_a_text_of_ids_whose_names_are_longer_cannot_have_spans():
-    (case,) = parse(record(tokens=None, text="3 0 7 3", spans_gold=[[0, 1]], spans_distractors=[[2, 3]]))
+    spans = {"spans_pronoun": None, "spans_gold": [[0, 1]], "spans_distractors": [[2, 3]], "spans_answer": [6, 7]}
+    (case,) = parse(record(tokens=None, text="3 0 7 3", foil="0", **spans))
     with pytest.raises(InputError, match="its text is ids"):
         encode_case(case, IdTokenizer([f"move {i}" for i in range(9)]))
 

@@ -271,6 +271,12 @@ def test_a_conll_name_has_the_type_of_its_last_word_and_a_name_without_one_is_of
     assert {m.type for m in document.mentions if m.entity == "3"} == {"PER"}
 
 
+def test_without_types_of_names_every_name_in_conll_is_of_a_person(tmp_path: Path) -> None:
+    without = NEWS.replace("(GPE)", "*").replace("(PERSON)", "*")
+    (document,) = read_file(conll_file(tmp_path, without), PEOPLE)
+    assert {m.type for m in document.mentions} == {"PER"}
+
+
 def test_parts_of_a_conll_document_are_one_cluster(tmp_path: Path) -> None:
     twice = CONLL + CONLL.replace("part 000", "part 001")
     made = cases_of(read_file(conll_file(tmp_path, twice), PEOPLE))

@@ -147,7 +147,8 @@ def test_a_name_and_its_plural_are_no_two_names() -> None:
 
 
 def test_an_accent_that_stands_by_itself_stays_with_its_letter() -> None:
-    ((_, other),) = pairs("Emma saw John Jose\u0301 in the garden. She was tired." + SURNAMES, HE_OR_SHE)
+    surnames = SURNAMES.replace("Bingley", "Jose\u0301")
+    ((_, other),) = pairs("Emma saw John Jose\u0301 in the garden. She was tired." + surnames, HE_OR_SHE)
     assert other.text == "John Jose\u0301 saw Emma in the garden. He was"
 
 
@@ -264,13 +265,15 @@ def between(case: Case) -> list[bytes]:
 
 
 def test_no_excerpt_to_choose_on_shares_text_with_one_to_report() -> None:
-    text, read = story(60), {"select": [], "report": []}
+    both = ("Emma saw John", "John saw Emma")
+    text = "".join(f"{both[i % 3 == 0]} at noon. She was tired, and it rained. " for i in range(200))
+    read = {"select": [], "report": []}
     for case in Miner([text]).mine().cases:
-        if not case.id.endswith("exchanged"):
-            start = text.index(case.text)
-            read[case.split].append(range(start, start + len(case.text)))
+        start = int(case.id.split("-")[2])
+        read[case.split].append((case.task, range(start, start + len(case.text))))
     assert min(map(len, read.values())) > 4
-    assert not any(set(one) & set(other) for one in read["select"] for other in read["report"])
+    shared = [set(one) & set(other) for task, one in read["select"] for of, other in read["report"] if task == of]
+    assert not any(shared)
 
 
 def test_many_documents_are_the_clusters_and_parts_of_few() -> None:
@@ -349,7 +352,7 @@ def test_a_file_that_is_named_twice_is_read_once_and_what_was_no_text_is_said(tm
     (tmp_path / "a.txt").write_bytes(b"One caf\xe9.")
     (tmp_path / "b.txt").write_text("Two.")
     assert read_documents([str(tmp_path), str(tmp_path / "a.txt")]) == ["One caf\ufffd.", "Two."]
-    assert capsys.readouterr().err == "note: 1 bytes or half characters were no UTF-8 and became U+FFFD\n"
+    assert capsys.readouterr().err == "note: 1 bytes were no UTF-8 and became U+FFFD\n"
 
 
 def test_a_path_that_is_not_there_is_one_line() -> None:

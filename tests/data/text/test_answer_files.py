@@ -53,7 +53,7 @@ def test_bytes_that_are_no_text_are_replaced_and_counted(read, tmp_path):
     path.write_bytes(path.read_bytes() + b'{"prompt": "caf\xe9?", "answer": "yes"}\n')
     dataset = prepare(Answers(str(path)), BYTES, tmp_path / "cache")
     assert dataset.counts.replaced == 2
-    assert {("caf\ufffd?", "yes"), ("\ufffd?", "half")} <= {*texts(dataset), *texts(dataset, "val")}
+    assert {("caf\ufffd?\n", "yes"), ("\ufffd?\n", "half")} <= {*texts(dataset), *texts(dataset, "val")}
 
 
 def test_a_row_is_an_end_token_a_prompt_and_what_is_learned(read):
