@@ -35,9 +35,8 @@ class one_line_errors:
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
-            raise SystemExit(
-                f"error: out of memory; {'free the device' if 'CUDA' in str(error) else 'free some'}"
-            ) from None
+            what = "the device" if "CUDA" in str(error) else "some"
+            raise SystemExit(f"error: out of memory; free {what}") from None
         if isinstance(error, OSError):
             message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
             raise SystemExit(f"error: {visible_text(message)}") from None

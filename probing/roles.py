@@ -20,7 +20,7 @@ from probing.patterns import attention_of, show_patterns
 from probing.scoring import in_batches, pad
 
 OFFSETS = 16  # the distances that are tried
-WEIGHTS_PER_BATCH = 1 << 24  # of one layer, and as many more as there are attention patterns for each type of attention
+WEIGHTS_PER_BATCH = 1 << 24  # attention weights of one layer, and masks of all attention patterns, in a batch
 
 ATTENTION_PATTERNS = ("previous_token", "fixed_offset", "first_token", "same_word")
 # A head has an attention pattern that gets this much of its attention, if that is twice what uniform attention gives:
