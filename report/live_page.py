@@ -30,6 +30,7 @@ from report.colours import OTHER_ROLE, role_colour
 from report.live_model import MOST_WEIGHTS, packed_model
 from report.pages import Heading, in_words, script_of, write_page
 from report.tour import tour
+from report.typed_text import as_typed, box_text
 from storage.run import LIVE_PAGE
 from training import Trainer
 
@@ -127,18 +128,6 @@ def starts_of_cases(
     ]
 
 
-def as_typed(case: Case, tokenizer: Tokenizer) -> str | None:
-    """The text of a case up to its answer; None where it is token ids that no text has."""
-    if not case.tokens:
-        return read_part(case)
-    ids = [*case.tokens[: case.spans.answer[0]]]
-    text = tokenizer.decode(ids).removeprefix(tokenizer.start)
-    try:
-        return text if tokenizer.encode_document(text).tolist() == ids else None
-    except InputError:
-        return None
-
-
 def answers(case: Case, tokenizer: Tokenizer) -> list[str]:
     """The answer of a case and its foil, as text."""
     if isinstance(case.foil, str):
@@ -154,7 +143,7 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
     if tokenizer.kind == IDS:
         texts = [beginning_of_ids(row[: windows.length].tolist(), tokenizer, n) for row in windows.tokens[:BEGINNINGS]]
     else:
-        texts = [beginning(tokenizer.decode(row[:n])) for row in windows.tokens[:BEGINNINGS]]
+        texts = [beginning(box_text(tokenizer.decode(row[:n]))) for row in windows.tokens[:BEGINNINGS]]
     shown = {"group": "Held-out text", "other": None, "head": None, "words": None}
     return [shown | {"name": f"{visible_text(text[:30])} ...", "text": text} for text in texts if text]
 
@@ -187,8 +176,10 @@ def live_parts_of(
     starts = starts_of_articles(known) if findings.sentences else []
     group = "Stories" if findings.source.get("cases") == "stories" else "Cases"
     starts += starts_of_cases(cases, tokenizer, group, chosen)
-    beginnings = starts_of_text(tokenizer, windows)
-    steps = tour(findings, tokenizer, beginnings[0]["text"] if beginnings else None)
+    steps = []
+    if why_not(findings.model, tokenizer) is None:  # else nobody could take the tour, and there may be no text to type
+        beginnings = starts_of_text(tokenizer, windows)
+        steps = tour(findings, tokenizer, beginnings[0]["text"] if beginnings else None)
     return live_parts(findings.model, tokenizer, starts, windows, steps, roles_in_words(findings))
 
 

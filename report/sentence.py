@@ -46,7 +46,8 @@ class SentencePrinter:
         self.console.print()
         for word in words:
             self.console.print(self.next_line(word))
-        for head, about in (self.heads or self.changing_heads(tokens, words[0])).items():
+        likeliest = max(words, key=lambda word: word.probabilities[0])
+        for head, about in (self.heads or self.changing_heads(tokens, likeliest)).items():
             self.console.print(f"head {head}: {about}")
             weights = attention_row(self.model, tokens, len(tokens) - 1, head)
             self.console.print(tinted(tokens, weights, self.tokenizer, self.console))
@@ -61,7 +62,7 @@ class SentencePrinter:
         return f"{line}   ({in_pieces(pieces)}: {' x '.join(map(probability, word.probabilities))})"
 
     def changing_heads(self, tokens: list[int], likeliest: NextWord) -> dict[str, str]:
-        """The heads without which log P of the likeliest token changes most."""
+        """The heads without which log P of the likeliest token changes most; ``likeliest``: the word it begins."""
         changes = changes_without_heads(self.model, tokens)
         name = visible(self.tokenizer.pieces[likeliest.pieces[0]]).strip() or END
         most = sorted(changes, key=lambda head: -abs(changes[head]))[:MOST_CHANGING]

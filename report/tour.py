@@ -1,4 +1,4 @@
-"""Five steps through a page that runs, for someone who has never seen attention.
+"""Up to five steps through a page that runs, for someone who has never seen attention.
 
 A step is a state of the page, as the fragment of its address (report/live/address.js), and two or three sentences.
 """
@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import torch
+
 from common.visible import visible_name
 from data import EncodedCase, Tokenizer
 from data.cases.case import Span, encode_case
 from data.stories.articles import keyed_cases
+from model import GPT
 from probing.findings import Findings
-from probing.in_text.ablation import PER_POSITION
+from probing.heads import parse_head
+from probing.in_text.ablation import OVER_POSITIONS, PER_POSITION
 from probing.known_sentences import read_part
 from probing.sentence import encode_sentence
+from probing.tasks import TaskResult
 from report import text_summary
-from report.text_summary import percent
+from report.text_summary import nats, percent
+from report.typed_text import as_typed, ids_in_page
 
 CANNOT_KNOW = (
     "Up to the boxed word the two texts are the same, so every head gives the same weights in both. A causal model "
@@ -46,10 +52,10 @@ def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dic
     heads' mean outputs, too.
     """
     if known := find_known(findings, tokenizer):
-        return tour_of_sentence(known, findings, MEAN if text else "")
-    if text and findings.text:
-        tokens = tokenizer.encode_document(text).tolist()
-        return tour_of_text(findings.text, text, tokens) if len(tokens) <= findings.model.config.block_size else []
+        return tour_of_sentence(known, findings, tokenizer, MEAN if text else "")
+    if text and findings.text and (tokens := ids_in_page(text, tokenizer)):
+        fits = len(tokens) <= findings.model.config.block_size
+        return tour_of_text(findings.model, findings.text, tokenizer, text, tokens) if fits else []
     return []
 
 
@@ -68,7 +74,7 @@ def find_known(findings: Findings, tokenizer: Tokenizer) -> Known | None:
     return None
 
 
-def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
+def tour_of_sentence(known: Known, findings: Findings, tokenizer: Tokenizer, how: str) -> list[dict]:
     """``how`` a head is switched off: a key of OFF."""
     sentence, case, look = known.sentence, known.case, known.sentence["look"]
     row, head, swap = case.sites[look["site"]], look["head"], look["swap"]
@@ -100,7 +106,7 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
             head=head,
             edit=swap_edit(case, head, row),
         ),
-        step_of_idle_head(known, findings, how),
+        *step_of_idle_head(known, findings, tokenizer, how),
         step(
             "Where nobody can know",
             CANNOT_KNOW + f" The word that decides, “{sentence['key']}”, comes later. The next words are those after "
@@ -112,34 +118,36 @@ def tour_of_sentence(known: Known, findings: Findings, how: str) -> list[dict]:
     ]
 
 
-def step_of_idle_head(known: Known, findings: Findings, how: str) -> dict:
+def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, how: str) -> list[dict]:
     """A head that looks in some task, and whose weights do not decide there; else the head that looks least in the task
-    of the sentence.
+    of the sentence; no step where that looks, too.
     """
     looking = [
-        (quote.accuracy, result, quote)
+        (quote.accuracy, result, quote, shown)
         for result in findings.tasks
         for quote in result.quotes.values()
-        if result.resolved and quote.looks and not result.matters(quote.name) and quote.site in result.cases[0].sites
+        if result.resolved and quote.looks and not result.matters(quote.name)
+        if (shown := case_in_page(result, quote.site, tokenizer))
     ]
     if looking:
-        accuracy, result, quote = max(looking, key=lambda item: item[0])
-        case, case_row = result.cases[0], result.cases[0].sites[quote.site]
+        accuracy, result, quote, (case, text) = max(looking, key=lambda item: item[0])
+        row = case.sites[quote.site]
         swap = result.effects["weight_swap"].get(quote.name)
         cost = f", which costs the answer {swap.drop:.2f} nats on average" if swap else ""
-        return step(
+        shown = step(
             "A head that looks and does not matter",
             f"In {percent(accuracy)} of held-out cases of “{visible_name(result.name)}”, head {quote.name} gives what "
             f"is meant more attention. Here, too, two weights of one row are exchanged{cost}. Compare the next words "
             "before and after: where a head looks does not say what it is worth.",
-            text=read_part(case.case),
+            text=text,
             head=quote.name,
-            row=f"one:{case_row}",
-            edit=swap_edit(case, quote.name, case_row),
+            row=f"one:{row}",
+            edit=swap_edit(case, quote.name, row),
         )
+        return [shown]
     (result,) = (result for result in findings.tasks if result.name == known.sentence["task"])
     least = min(result.quotes.values(), key=lambda quote: quote.accuracy)
-    return step(
+    shown = step(
         "A head that does not look",
         f"In held-out stories, head {least.name} picks what is meant in {percent(least.accuracy)} of cases. Here it is "
         "off. Compare the next words before and after.",
@@ -147,6 +155,19 @@ def step_of_idle_head(known: Known, findings: Findings, how: str) -> dict:
         head=least.name,
         off=least.name + how,
     )
+    return [] if least.looks else [shown]
+
+
+def case_in_page(result: TaskResult, site: str, tokenizer: Tokenizer) -> tuple[EncodedCase, str] | None:
+    """The first case of a task whose text has the same tokens in the page as in the case, up to a site; and that text.
+    A list of random tokens seldom has them, and a text that ends before a space lacks the token of that space.
+    """
+    for case in result.cases:
+        if site in case.sites and (text := as_typed(case.case, tokenizer)):
+            n = case.sites[site] + 1
+            if (ids_in_page(text, tokenizer) or [])[:n] == [*case.tokens[:n]]:
+                return case, text
+    return None
 
 
 def swap_edit(case: EncodedCase, head: str, row: int) -> str:
@@ -160,15 +181,24 @@ def site_before_key(case: EncodedCase) -> int:
     return case.sites["P"] if case.sites.get("P", decides) < decides else decides - 1
 
 
-def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[dict]:
+def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str, tokens: Sequence[int]) -> list[dict]:
     """``measured``: heads in a text, as heads.json has it; ``text``: some of it, which has these tokens."""
     found = text_summary.clearest(measured)
     head = found[0]["head"] if found else measured["heads"][0]["head"]
-    worth = {one["head"]: one["effects"][PER_POSITION]["all"]["nats"] for one in measured["heads"]}
-    idle = min((name for name in worth if name != head), key=lambda name: abs(worth[name]), default=head)
-    last, half = len(tokens) - 1, len(text) // 2
+    effects = {one["head"]: one["effects"] for one in measured["heads"]}
+    worth = {name: abs(own[PER_POSITION]["all"]["nats"]) for name, own in effects.items() if name != head}
+    idle = min(worth, key=lambda name: worth[name], default=head)
+    last = len(tokens) - 1
     row = {"text": text, "row": f"one:{last}"}
     why = f", because it {text_summary.DOES.get(found[1]['role'], 'has a role')} in this text" if found else ""
+    little = step(
+        "A head that is worth little",
+        f"Head {idle} looks somewhere, too. Here it is off.{cost_of(effects[idle], 3)} Where a head looks does not say "
+        "what it is worth.",
+        **row,
+        head=idle,
+        off=idle + MEAN,
+    )
     return [
         step(
             "Where a head looks",
@@ -179,37 +209,48 @@ def tour_of_text(measured: Mapping, text: str, tokens: Sequence[int]) -> list[di
         ),
         step(
             "Switch it off",
-            f"Head {head} now gives {OFF[MEAN]}, at every word. That changes the loss in held-out text by "
-            f"{worth[head]:.2f} nats per token on average. Compare the next words before and after.",
+            f"Head {head} now gives {OFF[MEAN]}, at every word.{cost_of(effects[head], 2)} Compare the next words "
+            "before and after.",
             **row,
             head=head,
             off=head + MEAN,
         ),
         step(
             "Put all its weight on one word",
-            "The head is on again. From this one word, it now looks at nothing but the first token; nothing else is "
-            "changed.",
+            "The head is on again. From this one word, it now looks at nothing but the first token that it sees; "
+            "nothing else is changed.",
             **row,
             head=head,
-            edit=f"one:{head}:{last}:only:0-1",
+            edit=f"one:{head}:{last}:only:{span(first_seen(model, head, last))}",
         ),
-        step(
-            "A head that is worth little",
-            f"Head {idle} looks somewhere, too. Here it is off; in held-out text that changes the loss by "
-            f"{worth[idle]:.3f} nats per token. Where a head looks does not say what it is worth.",
-            **row,
-            head=idle,
-            off=idle + MEAN,
-        ),
+        *([little] if idle != head else []),
         step(
             "Where nobody can know",
-            CANNOT_KNOW,
+            CANNOT_KNOW + " The second text ends earlier. The next words are those after the whole texts.",
             text=text,
-            other=f"{text[:half].rstrip()} and then",
+            other=tokenizer.decode(tokens[: 1 + last // 2]).removeprefix(tokenizer.start).rstrip("\ufffd"),
             head=head,
             row=f"one:{max(1, last // 4)}",
         ),
     ]
+
+
+def cost_of(effects: Mapping, digits: int) -> str:
+    """What it costs that a head gives its mean, as a sentence; "" where its mean was measured at each position alone,
+    since a head of the page has one for all.
+    """
+    if OVER_POSITIONS not in effects:
+        return ""
+    cost = nats(effects[OVER_POSITIONS]["all"]["nats"], digits)
+    return f" That changes the loss in held-out text by {cost} nats per token on average."
+
+
+def first_seen(model: GPT, head: str, row: int) -> Span:
+    """The first token that a head sees from a row, in which layers of windows and strides may not see them all."""
+    layer, _ = parse_head(head)
+    seen = model.blocks[layer].attention.mask(row - torch.arange(row + 1))
+    first = int(seen.nonzero()[0])
+    return first, first + 1
 
 
 def span(tokens: Span) -> str:

@@ -85,7 +85,8 @@ def lay_out(model: GPT, tokenizer: Tokenizer, case: EncodedCase, quoted: Quoted)
     site = case.sites[quoted.site]
     weights = attention_row(model, case.tokens, site, quoted.name)
     gold = {token for span in case.gold for token in range(*span)}
-    words = split_words(case.tokens, tokenizer)[1:]  # the first is the end token
+    words = split_words(case.tokens, tokenizer)
+    words = words if words[0].raw else words[1:]  # an end token, which most cases begin with, has no bytes
     spaced = [bool(word.running[0]) for word in words[1:]]
     drawn, x, line = [], MARGIN, 0
     # Between words there is a space; where text goes on without one, as before a full stop, there is none.
