@@ -142,6 +142,7 @@ function keyEntry(kind, text) {
 
 function followPointer(node, spec, x) {
   const points = [...new Set(spec.lines.flatMap((line) => line.points.map(([at]) => at)))];
+  if (!points.length) return;
   let pointed = null; // where the pointer was last, until the next frame is drawn
   const answer = () => {
     const at = pointed - node.getBoundingClientRect().left;

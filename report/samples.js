@@ -3,7 +3,7 @@
 function samplesSection(view, { samples }) {
   const steps = samples.map(({ step }) => step);
   const status = h("p", { class: "status" });
-  const text = h("pre", { class: "sample", tabindex: 0, role: "region", "aria-label": "what the model wrote" });
+  const text = h("pre", { class: "sample", dir: "auto", tabindex: 0, role: "region", "aria-label": "what the model wrote" });
   const slider = stepSlider(view, steps, "sample", (i) => describeSample(samples[i]));
   view.watch(({ step }, changed) => {
     if (!changed("step")) return;
@@ -23,6 +23,7 @@ function samplesSection(view, { samples }) {
 }
 
 function describeSample({ step, text, length }) {
-  const cut = length > text.length ? `; the first ${thousands(text.length)} of ${thousands(length)} characters` : "";
+  const shown = [...text].length; // `length` counts characters, not halves of surrogate pairs
+  const cut = length > shown ? `; the first ${thousands(shown)} of ${thousands(length)} characters` : "";
   return `step ${thousands(step)}${cut}`;
 }
