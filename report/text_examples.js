@@ -1,15 +1,11 @@
 /* The strongest weights of the chosen head, as words in their context. */
 
-const SHOWN_AS = { "\n": "↵", "\r": "␍", "\t": "⇥" };
-const UNSEEN = /(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}]/gu;
-
-/** A piece of a corpus with a mark for whatever could not be seen or would change the direction of text. */
-const visiblePiece = (piece) =>
-  piece.replace(UNSEEN, (c) => SHOWN_AS[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
+/** A piece of a corpus with a mark for whatever could not be seen or would act; spaces stay, as in running text. */
+const visiblePiece = (piece) => Array.from(piece, visibleCharacter).join("");
 
 /** A piece that is marked: one that is nothing but spaces, or nothing, must be seen, too. */
 function markedPiece(piece) {
-  if (piece === "") return "⟨end⟩";
+  if (piece === "") return END;
   return /^ +$/.test(piece) ? "␣".repeat(piece.length) : visiblePiece(piece.replace(/^ /, ""));
 }
 

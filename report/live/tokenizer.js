@@ -7,7 +7,6 @@ const REMEMBERED = 20_000; // words, each with its ids
 const LONGEST_REMEMBERED = 100; // characters
 
 const utf8 = new TextEncoder();
-const toText = (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 
 /** A byte a character: what `atob` gives, and a key that a Map can have, which bytes themselves cannot be. */
 function binary(bytes) {
@@ -19,16 +18,6 @@ function binary(bytes) {
 function fromBinary(characters) {
   const bytes = new Uint8Array(characters.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-  return bytes;
-}
-
-function concatenated(pieces) {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
   return bytes;
 }
 

@@ -6,7 +6,18 @@ const SHOWN = { "\n": "↵", "\t": "⇥", "\x7f": "␡" };
 const HIDDEN = /[\p{C}\p{Z}]/u;
 const UNSEEN_SPACES = / {2,}| (?=\n?$)/g;
 
+const toText = (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function concatenated(pieces) {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
 
 /** How many of `bytes` from `at` on are one character; 0: none is. */
 function characterSize(bytes, at) {
