@@ -16,6 +16,11 @@ function build(node, attributes, children) {
 const h = (tag, attributes = {}, ...children) => build(document.createElement(tag), attributes, children);
 const s = (tag, attributes = {}, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
 
+/** Calls `act(event)` at keys without a modifier: with one they are the browser's, as Alt and an arrow, which go back. */
+function onKey(node, act) {
+  node.addEventListener("keydown", (event) => event.altKey || event.ctrlKey || event.metaKey || act(event));
+}
+
 /** The bytes of a named part of the page: base64 of deflated data. Throws where they are not whole. */
 async function unpack(name) {
   const characters = atob(document.getElementById(name).textContent);
@@ -57,6 +62,12 @@ class View {
     for (const draw of this.watchers)
       draw(this.state, (...keys) => keys.some((key) => before[key] !== this.state[key]));
   }
+}
+
+/** Puts the sections onto the page, and goes to the one that the address names. */
+function showSections(...sections) {
+  document.getElementById("page").replaceChildren(...sections);
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 function section(id, title, explanation, ...children) {

@@ -31,7 +31,7 @@ async function drawProbe() {
   sections.push(task || !found.text ? numbersSection(view, found) : filesSection());
   sections.push(methodSection(found));
   if (live) sections.unshift(live);
-  document.getElementById("page").replaceChildren(...sections);
+  showSections(...sections);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     view.set({ scheme: view.state.scheme + 1 }),
   );

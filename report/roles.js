@@ -69,7 +69,7 @@ function roleMap(view, { heads, page }) {
     },
     rows,
   );
-  grid.addEventListener("keydown", (event) => moveOnGrid(event, view, cells, map));
+  onKey(grid, (event) => moveOnGrid(event, view, cells, map));
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;
     for (const [name, cell] of cells) {

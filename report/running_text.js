@@ -17,6 +17,19 @@ const runningText = (nodes, tokens) =>
     /^\s*↵+$/.test(tokens[i]) ? h("br") : "",
   ]);
 
+const RIGHT_TO_LEFT = /^\P{L}*[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
+/** The direction of a text by its first letter; words that are isolated, as those of a page are, do not give it. */
+const directionOf = (tokens) =>
+  RIGHT_TO_LEFT.test(tokens.filter((token) => token !== START).join("")) ? "rtl" : "ltr";
+
+/** The one of n words that a key leads to from the word `now`; undefined: it leads to none. */
+function wordByKey({ key, currentTarget }, now, n) {
+  const on = currentTarget.dir === "rtl" ? -1 : 1;
+  const next = { ArrowLeft: now - on, ArrowRight: now + on, Home: 0, End: n - 1 }[key];
+  return next === undefined ? undefined : Math.max(0, Math.min(n - 1, next));
+}
+
 /** The indices of the largest weights, largest first. */
 const heaviest = (weights) =>
   Array.from(weights, (_, i) => i)

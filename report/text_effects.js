@@ -41,7 +41,7 @@ const largestEffect = ({ heads }, ablation) =>
 /** The map as a grid of cells; arrow keys move over it. `state` is a View of {row, kind, ablation}. */
 function effectMap(state, rows, kinds, found) {
   const cells = rows.map((row, i) =>
-    kinds.map((kind, j) => h("div", { role: "gridcell", "data-row": i, "data-kind": kind, "data-column": j })),
+    kinds.map((kind) => h("div", { role: "gridcell", "data-row": i, "data-kind": kind })),
   );
   const header = h(
     "div",
@@ -75,7 +75,7 @@ function effectMap(state, rows, kinds, found) {
   grid.addEventListener("pointerleave", () => state.set({ pointed: null }));
   grid.addEventListener("click", (event) => state.set(at(event.target) ?? {}));
   grid.addEventListener("focusin", (event) => state.set({ ...at(event.target), pointed: null }));
-  grid.addEventListener("keydown", (event) => {
+  onKey(grid, (event) => {
     const { row, kind } = state.state;
     const j = kinds.indexOf(kind);
     const move = {

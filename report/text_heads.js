@@ -90,7 +90,7 @@ function headBars(view, found) {
     groups,
   );
   const names = [...bars.keys()];
-  list.addEventListener("keydown", (event) => {
+  onKey(list, (event) => {
     const at = names.indexOf(view.state.head);
     const last = names.length - 1;
     const next = { ArrowUp: at - 1, ArrowLeft: at - 1, ArrowDown: at + 1, ArrowRight: at + 1, Home: 0, End: last }[

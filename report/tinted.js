@@ -15,13 +15,14 @@ class TintedText {
         class: "tinted",
         tabindex: 0,
         role: "group",
-        "aria-label": `${text.tokens.slice(1).join("")}. Arrow keys move the word that looks.`,
+        dir: directionOf(text.tokens),
+        "aria-label": `${text.tokens.slice(text.tokens[0] === START ? 1 : 0).join("")}. Arrow keys move the word that looks.`,
       },
       runningText(this.words, text.tokens),
     );
     this.status = h("p", { class: "status", "aria-live": "polite" });
     this.model = h("p", { class: "status" });
-    this.node.addEventListener("keydown", (event) => this.onkey(event));
+    onKey(this.node, (event) => this.onkey(event));
     this.node.addEventListener("pointerover", (event) => this.hover(event.target));
     this.node.addEventListener("pointerleave", () => this.view.set({ hovered: null }));
     this.node.addEventListener("click", (event) => this.pin(event.target));
@@ -48,12 +49,11 @@ class TintedText {
   }
 
   onkey(event) {
-    const last = this.words.length - 1;
-    const now = this.query(this.view.state) ?? last;
-    const next = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
+    const { length } = this.words;
+    const next = wordByKey(event, this.query(this.view.state) ?? length - 1, length);
     if (next === undefined) return;
     event.preventDefault();
-    this.view.set({ pinned: this.position(Math.max(0, Math.min(last, next))), hovered: null });
+    this.view.set({ pinned: this.position(next), hovered: null });
   }
 
   /** A token pointed at in this text, or in a counterfactual that has as many. */
@@ -68,8 +68,13 @@ class TintedText {
     return this.text.sites.find(({ name }) => name === site)?.position ?? null;
   }
 
-  async load() {
-    this.patterns ??= new Patterns(await unpack(this.text.patterns), this.text.rows, this.found.page.levels);
+  /** Unpacks the pattern, once. */
+  load() {
+    const { text, found } = this;
+    this.loaded ??= unpack(text.patterns).then((bytes) => {
+      this.patterns = new Patterns(bytes, text.rows, found.page.levels);
+    });
+    return this.loaded;
   }
 
   draw(state) {

@@ -19,7 +19,7 @@ async function drawTraining() {
   if (head) sections.push(textDynamicsSection(view, worths.moments, worths.kinds, [], describeWorths(worths)));
   if (Object.keys(run.generalisation.tasks).length) sections.push(generalisationSection(run));
   sections.push(settingsSection(run));
-  document.getElementById("page").replaceChildren(...sections);
+  showSections(...sections);
 }
 
 function describeWorths({ live, file }) {

@@ -17,7 +17,7 @@ function liveCell(name, role, dense, onclick) {
     "div",
     {
       role: "gridcell",
-      class: role ? "livehead" : "livehead none",
+      class: "livehead",
       "data-live": name,
       "--role": role?.colour,
       onclick,
@@ -87,7 +87,7 @@ class LiveHeads {
       },
       rows,
     );
-    this.node.addEventListener("keydown", (event) => this.onkey(event));
+    onKey(this.node, (event) => this.onkey(event));
   }
 
   cell(name, roles, dense) {
@@ -100,6 +100,7 @@ class LiveHeads {
   onkey(event) {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
+      if (event.repeat) return; // a key that is held
       const { off } = this.live.state;
       const head = event.target.dataset.live;
       this.live.set(withHead({ off }, head, off[head] ? null : "zero"));

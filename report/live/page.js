@@ -1,7 +1,7 @@
 /* live.html: the model, running, and nothing else. */
 
 async function drawLive() {
-  document.getElementById("page").replaceChildren(await liveSection(null));
+  showSections(await liveSection(null));
 }
 
 drawLive();

@@ -25,7 +25,7 @@ class Tour {
     );
     this.begin = h(
       "button",
-      { type: "button", class: "begintour", hidden: !steps.length, onclick: () => this.show(0) },
+      { type: "button", hidden: !steps.length, onclick: () => this.show(0) },
       "Take the tour",
     );
   }
