@@ -10,7 +10,7 @@
  *   for=cat&against=mat          the two words of the log-odds
  *   temperature=0.8&seed=0
  *
- * A fragment is somebody else's text: what does not fit this exactly changes nothing.
+ * A fragment is somebody else's text: what does not fit this exactly changes nothing. One without "=" names a section.
  */
 
 const MOST_TEXT = 4_000; // characters of a text in an address
@@ -18,6 +18,7 @@ const MOST_FRAGMENT = 30_000; // characters
 const MOST_EDITS = 64;
 const MOST_WORD = 60; // characters
 const MOST_SEED = 2 ** 32 - 1;
+const NUMBERS = { temperature: [/^\d(\.\d{1,3})?$/, 5], seed: [/^\d{1,10}$/, MOST_SEED] }; // how each is written; the largest
 const ONCE = ["text", "other", "head", "row", "off", "for", "against", "temperature", "seed"];
 const EDIT =
   /^(one|other):(\d{1,3}\.\d{1,3}):(\d{1,5}):(?:(swap):(\d{1,5}-\d{1,5}):(\d{1,5}-\d{1,5})|(cut|only):(\d{1,5}-\d{1,5}))$/;
@@ -77,8 +78,7 @@ function fromFragment(fragment, model) {
   if (given.has("off")) state.off = offFrom(given.get("off"), knownHead, model.hasMeans);
   state.edits = edits.map((edit) => editFrom(edit, knownHead, knownSlot));
   state.words = wordsFrom(given.get("for"), given.get("against"));
-  state.temperature = numberFrom(given.get("temperature"), /^\d(\.\d{1,3})?$/, 5) ?? FRESH.temperature;
-  state.seed = numberFrom(given.get("seed"), /^\d{1,10}$/, MOST_SEED) ?? FRESH.seed;
+  for (const key of Object.keys(NUMBERS)) if (given.has(key)) state[key] = numberFrom(key, given.get(key));
   return state;
 }
 
@@ -125,9 +125,11 @@ function wordsFrom(one, other) {
   return [one, other];
 }
 
-function numberFrom(text, pattern, most) {
-  if (text === null) return null;
-  requireThat(pattern.test(text) && +text <= most, "it has a number that does not fit");
+/** Whether a number, as text, can stand for `key` in an address. */
+const isNumberOf = (key, text) => NUMBERS[key][0].test(text) && +text <= NUMBERS[key][1];
+
+function numberFrom(key, text) {
+  requireThat(isNumberOf(key, text), "it has a number that does not fit");
   return +text;
 }
 
@@ -155,7 +157,7 @@ function keepAddress(live, model, say) {
   };
   const apply = () => {
     const written = location.hash.slice(1);
-    if (written === "" || document.getElementById(written) !== null) return; // a section's
+    if (!written.includes("=")) return; // none, or a section's name
     setFromFragment(written, live, model, say);
     clearTimeout(timer); // the address stays as somebody wrote it, and a line about it, until the next change
     last = toFragment(live.state);
