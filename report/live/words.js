@@ -116,17 +116,17 @@ function continued(word, reading, tokens, edits, tokenizer) {
 /**
  * Where two words part after `tokens`: { shared, one, other }, the tokens that both begin with and the first one in
  * which they differ. A word may be what is shown for a token. One that begins with a letter or a digit gets a space
- * before it, unless the two are likelier as they are: inside a word or after a space. Throws where one begins with the
- * other.
+ * before it, unless it is `exact` or the two are likelier as they are: inside a word or after a space. Throws where one
+ * begins with the other.
  */
-function partWords(reading, tokens, edits, tokenizer, one, other) {
+function partWords(reading, tokens, edits, tokenizer, [one, other], exact) {
   const idsOf = (word) => (tokenizer.byShown.has(word) ? [tokenizer.byShown.get(word)] : tokenizer.encode(word));
   const plain = [one, other].map(idsOf);
   const spaced = [one, other].map((word) => idsOf(word.replace(/^[\p{L}\p{N}]/u, " $&")));
   readEnd(reading, tokens, edits);
   const p = probabilities(nextLogits(reading));
   const likelihood = (pair) => [...new Set(pair.map(([first]) => first))].reduce((sum, first) => sum + p[first], 0);
-  const [a, b] = likelihood(plain) > likelihood(spaced) ? plain : spaced;
+  const [a, b] = exact || likelihood(plain) > likelihood(spaced) ? plain : spaced;
   const n = a.findIndex((id, i) => id !== b[i]);
   if (n < 0 || n >= b.length) throw new Error(`“${one}” and “${other}”: one begins with the other; choose two words that part`);
   return { shared: a.slice(0, n), one: a[n], other: b[n] };

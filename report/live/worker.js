@@ -3,25 +3,32 @@
  * one that cannot be answered gets { id, error }, one line.
  *
  *   open      model: "model.json", weights: ArrayBuffer  ->  { ready: true }
- *   read      slot, text, edits, row: null for the last, head: "L.H" or null, words: [one, other] or null
- *             ->  { tokens: [{ id, text }], dropped, started, row, stale, anchors, before: View, after: View or null }
- *             A newer one of the same slot overtakes it before it has begun: { overtaken: true }
+ *   read      slot, text, edits, row: null for the last, head: "L.H" or null, words: [one, other] or null, exact: whether
+ *             these are next words as they were found, to which no space is added
+ *             ->  { tokens: [{ id, text }], dropped, started, row, stale, anchors, unseen, before: View, after: View or null }
  *   generate  slot, text, edits, n, temperature, seed  ->  { token: { id, text, whole } } for each, `whole` being the text
- *             with all that has followed, then { done: true, text, ids }
+ *             with all that has followed, then { done: true, text, ids, ended: whether the model has ended the text }
  *   stop      ends what is being generated  ->  { stopped: true }
  */
 
 const NEXT = 6; // words
 const NO_EDITS = { off: {}, rows: [] };
 const NO_ODDS = { odds: null, adds: null, rest: null };
+const EMPTY = "the text is empty; type or paste one";
 
-/** What is known of one text: a reading without edits, one with them, and of each the next words that were found last. */
+/** What is known of one text: a reading without edits, one with them, and of each what was found last (`kept`). */
 const textSlot = (network) => ({ before: { reading: new Reading(network) }, after: { reading: new Reading(network) } });
+
+/** What `find` gives, which stays in `of` under a name while the key is the same: another row or head changes nothing. */
+function kept(of, name, key, find) {
+  const written = JSON.stringify(key);
+  if (of[name]?.key !== written) of[name] = { key: written, found: find() };
+  return of[name].found;
+}
 
 class LiveWorker {
   constructor(answer) {
     this.answer = answer;
-    this.waiting = new Map(); // the newest "read" of each slot that has not begun
     this.generation = 0; // number of the newest one
   }
 
@@ -45,12 +52,6 @@ class LiveWorker {
     return { ready: true };
   }
 
-  async read(question) {
-    this.waiting.set(question.slot, question);
-    await messages();
-    return this.waiting.get(question.slot) === question ? this.readText(question) : { overtaken: true };
-  }
-
   /**
    * The ids that the model sees of a text, at most a block; how many before them it does not; and edits: `applied`, each
    * with its `anchor`, the ids up to its row, and `stale`, the indices of those whose anchor is no longer there.
@@ -71,20 +72,22 @@ class LiveWorker {
    * oddsOfWords, or null; oddsError: why the words have no odds, or null; only in `after`, rows: {"L.H": how much the row
    * of each head has moved, half the sum of absolute differences} }.
    */
-  readText({ slot, text, edits, row, head, words }) {
-    if (!text) throw new Error("the text is empty; type or paste one");
+  read({ slot, text, edits, row, head, words, exact }) {
+    if (!text) throw new Error(EMPTY);
     const { tokens, dropped, applied, stale, changes } = this.sight(text, edits);
     const at = row ?? tokens.length - 1;
     if (!(at in tokens)) throw new Error(`row=${at}: the model sees ${tokens.length} tokens; give 0 to ${tokens.length - 1}`);
     if (head !== null && !this.network.heads.includes(head)) throw new Error(`head ${head}: this model has no such head`);
     const { before, after } = this.slots[slot];
     before.reading.read(tokens, NO_EDITS);
-    const parted = words && this.part(before.reading, tokens, words);
+    const parted = words && kept(before, "parted", [tokens, words, exact], () => this.part(before.reading, tokens, words, exact));
+    const odds = (of, own) =>
+      kept(of, "odds", [tokens, own, parted], () => oddsOfWords(of.reading, tokens, own, parted));
     const view = (of, own) => ({
       next: this.next(of, tokens, own),
       weights: head && Array.from(weightsOf(of.reading, head, at)),
       oddsError: parted?.error ?? null,
-      ...(parted && !parted.error ? oddsOfWords(of.reading, tokens, own, parted) : NO_ODDS),
+      ...(parted && !parted.error ? odds(of, own) : NO_ODDS),
     });
     return {
       tokens: this.tokenizer.show(tokens).map((shown, i) => ({ id: tokens[i], text: shown })),
@@ -95,12 +98,20 @@ class LiveWorker {
       anchors: applied.rows.map(({ anchor }) => anchor),
       before: view(before, NO_EDITS),
       after: changes ? { ...view(after, applied), rows: this.moved(before.reading, after.reading, at) } : null,
+      unseen: applied.rows.map((edit) => !this.sees(edit)),
     };
   }
 
-  part(reading, tokens, [one, other]) {
+  /** Whether a head sees a token of each of an edit's words; else the edit changes nothing. */
+  sees({ head, row, a, b = a }) {
+    const { attention } = this.network.blocks[+head.split(".")[0]];
+    const distances = ([start, end]) => Array.from({ length: end - start }, (_, i) => row - start - i);
+    return [a, b].every((span) => distances(span).some((distance) => attention.mask(distance)));
+  }
+
+  part(reading, tokens, words, exact) {
     try {
-      return partWords(reading, tokens, NO_EDITS, this.tokenizer, one, other);
+      return partWords(reading, tokens, NO_EDITS, this.tokenizer, words, exact);
     } catch (error) {
       return { error: error.message };
     }
@@ -108,13 +119,9 @@ class LiveWorker {
 
   /** The next words, which stay as they are while another row or head is asked for. */
   next(of, tokens, edits) {
-    const key = JSON.stringify([tokens, edits]);
-    if (of.key !== key) {
-      of.words = nextWords(of.reading, tokens, edits, this.tokenizer, NEXT);
-      of.key = key;
-    }
+    const words = kept(of, "next", [tokens, edits], () => nextWords(of.reading, tokens, edits, this.tokenizer, NEXT));
     of.reading.read(tokens, edits);
-    return of.words;
+    return words;
   }
 
   moved(before, after, row) {
@@ -129,6 +136,7 @@ class LiveWorker {
   async generate({ id, slot, text, edits, n, temperature, seed }) {
     const number = ++this.generation;
     const { tokens, applied, changes } = this.sight(text, edits);
+    if (!tokens.length) throw new Error(EMPTY); // in a model without an end token, after which one begins
     const { reading } = this.slots[slot][changes ? "after" : "before"];
     let [context, own] = [tokens, applied];
     const ids = [];
@@ -141,7 +149,7 @@ class LiveWorker {
       context = [...context, token];
       this.answer({ id, token: { id: token, text: this.tokenizer.shown[token], whole: this.followed(text, ids) } });
     }
-    return { done: true, text: this.followed(text, ids), ids };
+    return { done: true, text: this.followed(text, ids), ids, ended: ids.at(-1) === this.tokenizer.end };
   }
 
   /** `text` and what follows it, without half a character at the end. */
