@@ -81,6 +81,12 @@ const KINDS_OF_EDIT = {
   only: (a) => `all on “${a}”`,
 };
 
+/** Why an edit changes nothing, as a note; "" where it may. */
+function whyIdle({ kind, stale, unseen }) {
+  if (stale) return " (not now: a word up to there has changed)";
+  return unseen ? ` (this head does not see ${kind === "swap" ? "both" : "it"})` : "";
+}
+
 /** What is changed, a chip each; a click on one takes it back. */
 class Chips {
   constructor(live, answers) {
@@ -104,12 +110,11 @@ class Chips {
       ),
     );
     const rows = edits.map((edit) =>
-      this.chip(this.describe(edit), () => this.live.set(withoutEdit(this.live.state, edit)), edit.stale),
+      this.chip(this.describe(edit), () => this.live.set(withoutEdit(this.live.state, edit)), whyIdle(edit)),
     );
     const chips = [...heads, ...rows];
     const texts = chips.map((chip) => chip.textContent).join("\n");
     this.all.hidden = chips.length < 2;
-    this.node.classList.toggle("none", !chips.length);
     if (texts === this.shown) return; // so that the focus stays
     this.shown = texts;
     const focused = this.node.contains(document.activeElement);
@@ -128,11 +133,10 @@ class Chips {
     return this.texts.get(edit) ?? `${edit.head}: ${edit.kind}`;
   }
 
-  chip(text, onclick, stale = false) {
-    const note = stale ? " (not now: a word up to there has changed)" : "";
+  chip(text, onclick, note = "") {
     const button = h(
       "button",
-      { type: "button", class: stale ? "stale" : "", "aria-label": `take back: ${text}${note}`, onclick },
+      { type: "button", class: note && "stale", "aria-label": `take back: ${text}${note}`, onclick },
       text,
       h("span", { class: "note" }, note),
       h("span", { "aria-hidden": "true" }, " ×"),

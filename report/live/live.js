@@ -63,13 +63,20 @@ class Sampling {
     );
   }
 
-  choose({ dataset: { key }, value, validity }) {
-    if (value !== "" && validity.valid) this.live.set({ [key]: +value });
+  /** Takes a number that is not too large, whether it is a step of the arrows or not. */
+  choose(field) {
+    const { key } = field.dataset;
+    const fits = field.value !== "" && isNumberOf(key, `${+field.value}`);
+    field.setAttribute("aria-invalid", !fits);
+    if (fits) this.live.set({ [key]: +field.value });
   }
 
   draw() {
-    for (const field of this.fields)
-      if (document.activeElement !== field) field.value = this.live.state[field.dataset.key];
+    for (const field of this.fields) {
+      if (document.activeElement === field) continue;
+      field.value = this.live.state[field.dataset.key];
+      field.setAttribute("aria-invalid", false);
+    }
   }
 }
 
@@ -86,7 +93,7 @@ class LivePage {
     const [start] = about.starts;
     const head = [view?.state.head, start?.head, heads[0]].find((name) => this.known.heads.has(name)) ?? null;
     this.live = new View({ ...FRESH, ...(start && withStart(start, {})), head });
-    this.answers = new View({ one: null, other: null });
+    this.answers = new View({ one: undefined, other: undefined }); // null: no answer; undefined: nothing was asked yet
     this.lines = {};
     this.note = h("p", { class: "livenote", role: "status" });
     this.build(about, json, opening);
@@ -94,14 +101,13 @@ class LivePage {
     this.live.watch(() => this.draw());
     this.answers.watch(() => this.draw());
     if (view) this.shareHead(view);
-    this.sayer("reading")("");
   }
 
   /** What says, and takes back, one line about `topic`. */
   sayer(topic) {
     return (line) => {
       this.lines[topic] = line;
-      this.note.textContent = Object.values(this.lines).filter(Boolean).join(" ");
+      this.note.textContent = [...new Set(Object.values(this.lines))].filter(Boolean).join(" ");
       this.note.hidden = this.note.textContent === "";
     };
   }
@@ -109,7 +115,7 @@ class LivePage {
   build(about, json, opening) {
     const { live, answers, known } = this;
     const typed = json.tokenizer.kind === "ids" ? "Type names of tokens, a space between two" : "Type or paste a text";
-    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, this.sayer("generate"), typed));
+    const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, this.sayer(`generate ${name}`), typed));
     const [starts, chips, odds, sampling] = [
       new Starts(about.starts, live),
       new Chips(live, answers),
@@ -160,14 +166,15 @@ class LivePage {
   }
 
   run(model) {
-    keepReading(model, this.live, this.answers, this.sayer("reading"));
+    const say = Object.fromEntries(SLOTS.map((slot) => [slot, this.sayer(`read ${slot}`)]));
+    keepReading(model, this.live, this.answers, say);
     this.draw();
   }
 
   draw() {
     this.slots.classList.toggle("two", this.live.state.other !== null);
     this.slots.classList.toggle("picking", this.live.state.picking !== null);
-    this.node.classList.toggle("pending", this.answers.state.one === null);
+    this.node.classList.toggle("pending", this.answers.state.one === undefined);
     for (const piece of this.pieces) piece.draw();
   }
 }

@@ -9,30 +9,39 @@ function likeliestWords({ one }) {
   return next.length > 1 ? [next[0].text, next[1].text] : null;
 }
 
-/** Asks for a slot anew whenever something it depends on has changed; `answers` is a View of {one, other}. */
+/**
+ * Asks for a slot anew whenever something it depends on has changed; `answers` is a View of {one, other}, null where
+ * there is none. `say[slot](line)` shows why.
+ */
 function keepReading(model, live, answers, say) {
   const ask = async (slot) => {
     const { state } = live;
-    const isOld = () => !textOf(live.state, slot); // closed or emptied meanwhile
-    if (isOld()) {
+    const text = textOf(state, slot);
+    if (!text) {
       answers.set({ [slot]: null });
+      say[slot]("");
       return;
     }
     const own = state.edits.filter((edit) => edit.slot === slot);
     const pair = state.words ?? likeliestWords(answers.state);
     const row = askedRow(state, answers.state, slot);
-    const text = textOf(state, slot);
+    const question = { slot, text, row, edits: editsOf(state, slot), head: state.head, words: pair, exact: !state.words };
     try {
-      const answer = await model.read({ slot, text, edits: editsOf(state, slot), row, head: state.head, words: pair });
-      if (!answer || isOld()) return;
+      const answer = await model.read(question);
+      if (!answer || !textOf(live.state, slot)) return; // closed or emptied meanwhile
       own.forEach((edit, i) => (edit.stale = answer.stale.includes(i)));
-      const applied = own.filter((edit) => !edit.stale);
-      applied.forEach((edit, i) => (edit.anchor ??= answer.anchors[i])); // of an address: what it holds for from now on
-      answers.set({ [slot]: { ...answer, question: { row, edits: own, words: pair } } });
-      say("");
+      own.filter(({ stale }) => !stale).forEach((edit, i) => {
+        edit.anchor ??= answer.anchors[i]; // of an address: what it holds for from now on
+        edit.unseen = answer.unseen[i];
+      });
+      answers.set({ [slot]: { ...answer, question: { text, row, edits: own, words: pair } } });
+      say[slot]("");
     } catch (error) {
-      say(error.message);
-      live.set({ row: null, hovered: null }); // an address may name one that is not there
+      if (textOf(live.state, slot) !== text) return; // which is asked for anew
+      answers.set({ [slot]: null });
+      say[slot](error.message);
+      const gone = ["row", "hovered", "picking"].filter((key) => live.state[key]?.slot === slot);
+      live.set(Object.fromEntries(gone.map((key) => [key, null]))); // an address may name a row that is not there
     }
   };
   live.watch((state, changed) => {
@@ -44,7 +53,7 @@ function keepReading(model, live, answers, say) {
       const asked = state[slot]?.question;
       if (!asked) continue;
       const others = pair?.some((word, i) => word !== asked.words?.[i]); // likeliest, not known before
-      if (others || asked.row !== askedRow(live.state, state, slot)) ask(slot); // texts as long as each other share rows
+      if (others || asked.row !== askedRow(live.state, state, slot)) ask(slot); // the other text's, perhaps
     }
   });
 }

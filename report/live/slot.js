@@ -4,7 +4,7 @@ const MOST_TYPED = 20_000; // characters
 const GENERATED = 60; // tokens at a time
 
 class Slot {
-  /** `opening`: the promise of a LiveModel; `say(line)` shows an error; `typed`: what to type, as an empty box says. */
+  /** `opening`: the promise of a LiveModel; `say(line)` shows how generating ended; `typed`: what to type, as an empty box says. */
   constructor(name, live, answers, opening, say, typed) {
     Object.assign(this, { name, live, opening, say, run: null });
     const label = name === "one" ? "Your text" : "Second text";
@@ -24,6 +24,7 @@ class Slot {
     this.left = h("div", { class: "said" }, this.box, this.words.node, this.words.status, this.menu.node);
     this.node = h("div", { class: "slot", role: "group", "aria-label": label }, this.left, this.next.node);
     this.next.title.after(this.go);
+    live.watch((_, changed) => changed(...READ_FOR[name]) && say("")); // which was about another text
   }
 
   /** Puts a word after the text. */
@@ -55,7 +56,8 @@ class Slot {
     };
     try {
       const model = await this.opening;
-      await model.ask(question, { ontoken: ({ whole }) => show(whole) });
+      const { ended } = await model.ask(question, { ontoken: ({ whole }) => show(whole) });
+      if (ended && this.run === run) this.say("The model ended the text here.");
     } catch (error) {
       this.say(error.message);
     }
@@ -80,7 +82,11 @@ class Slot {
   draw() {
     const text = textOf(this.live.state, this.name) ?? "";
     this.node.hidden = textOf(this.live.state, this.name) === null;
-    if (this.box.value !== text) this.box.value = text;
+    if (this.box.value !== text) {
+      const goesOn = this.box.value && text.startsWith(this.box.value); // what is added is to be seen
+      this.box.value = text;
+      if (goesOn) this.box.scrollTop = this.box.scrollHeight;
+    }
     if (this.run && this.run.text !== text) this.stop(); // somebody has gone on from another text
     this.words.draw();
     this.menu.draw();

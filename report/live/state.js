@@ -8,7 +8,7 @@ const FRESH = {
   row: null, // {slot, i}: the word that looks; null: the last
   hovered: null, // the same, while something points at it
   off: {}, // {"L.H": "zero" | "mean"}
-  edits: [], // {slot, head, row, kind, a, b, anchor, stale}: edits of one row, in order; see the worker's
+  edits: [], // {slot, head, row, kind, a, b, anchor, stale, unseen}: edits of one row, in order; see the worker's
   words: null, // the two whose log-odds are shown; null: the likeliest two
   temperature: 0.8,
   seed: 0,

@@ -33,17 +33,22 @@ function differing(one, other) {
 /** The texts of the tokens that stand in a slot; the end token at the beginning is a start. */
 const tokenTexts = ({ tokens, started }) => tokens.map(({ text }, i) => (i === 0 && started ? START : text));
 
-/** The row that is asked for in a slot, pointed at before chosen; null: the last. */
-function askedRow({ hovered, row }, answers, slot) {
-  const at = hovered ?? row;
-  if (!at) return null;
-  const same = answers.one?.tokens.length === answers.other?.tokens.length;
-  return at.slot === slot || same ? at.i : null;
+/**
+ * The row that is asked for in a slot, pointed at before chosen; null: the last. One of the other text holds here, too,
+ * where the texts are as long as each other or the same up to there.
+ */
+function askedRow(state, answers, slot) {
+  const at = state.hovered ?? state.row;
+  if (!at || at.slot === slot) return at?.i ?? null;
+  if (!SLOTS.every((name) => answers[name]?.question.text === textOf(state, name))) return null; // not known yet
+  const [own, others] = [slot, at.slot].map((name) => answers[name].tokens);
+  const same = own.length === others.length || others.slice(0, at.i + 1).every(({ id }, i) => id === own[i]?.id);
+  return same ? at.i : null;
 }
 
 class LiveWords {
   constructor(slot, live, answers) {
-    Object.assign(this, { slot, live, answers, texts: [], words: [] });
+    Object.assign(this, { slot, live, answers, texts: [], words: [], revealed: null });
     const name = slot === "one" ? "your text" : "the second text";
     const explained = "left and right arrow keys move the word that looks";
     this.node = h("p", {
@@ -53,7 +58,7 @@ class LiveWords {
       "aria-label": `words of ${name}; ${explained}`,
     });
     this.status = h("p", { class: "livestatus" }, slot === "one" ? "Loading the model …" : "");
-    this.node.addEventListener("keydown", (event) => this.onkey(event));
+    onKey(this.node, (event) => this.words.length > 0 && this.onkey(event));
     // Not "pointerover", which comes, too, when words move under a pointer that rests while somebody types.
     this.node.addEventListener("pointermove", (event) => this.onpoint(event.target, event.pointerType));
     this.node.addEventListener("pointerleave", () => this.live.set({ hovered: null }));
@@ -91,11 +96,10 @@ class LiveWords {
     if (picking && (event.key === "Enter" || event.key === " ")) pickWord(this.live, this.answers, picking.at);
     else if (picking && event.key === "Escape") this.live.set({ picking: null });
     else {
-      const last = this.words.length - 1;
-      const now = picking?.at ?? askedRow(this.live.state, this.answers.state, this.slot) ?? last;
-      const next = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
-      if (next === undefined) return;
-      const i = Math.max(0, Math.min(last, next));
+      const { length } = this.words;
+      const now = picking?.at ?? askedRow(this.live.state, this.answers.state, this.slot) ?? length - 1;
+      const i = wordByKey(event, now, length);
+      if (i === undefined) return;
       this.live.set(picking ? { picking: { ...picking, at: i } } : { row: { slot: this.slot, i }, hovered: null });
     }
     event.preventDefault();
@@ -104,10 +108,10 @@ class LiveWords {
   draw() {
     const { [this.slot]: answer, ...others } = this.answers.state;
     if (!answer) {
-      if (!textOf(this.live.state, this.slot)) this.empty();
+      if (answer === null || !textOf(this.live.state, this.slot)) this.empty(); // else the model is not there yet
       return;
     }
-    const { row, before, after } = answer;
+    const { row, before, after, question } = answer;
     this.show(tokenTexts(answer));
     const other = this.live.state.other === null ? null : others[this.slot === "one" ? "other" : "one"];
     const differs = other ? differing(this.texts, tokenTexts(other)) : [];
@@ -120,9 +124,18 @@ class LiveWords {
       word.classList.toggle("differs", Boolean(differs[i]));
       word.classList.toggle("picked", inSpans(picked, i));
     });
+    const isAsked = !this.live.state.hovered && question.row === askedRow(this.live.state, this.answers.state, this.slot);
+    if (isAsked && row !== this.revealed) this.reveal(row);
     // Heard while keys move the word that looks; while somebody types, the next word is enough.
     this.status.setAttribute("aria-live", document.activeElement === this.node ? "polite" : "off");
     this.status.textContent = this.describe(answer);
+  }
+
+  /** Scrolls the paragraph, and nothing else, to the word that looks. */
+  reveal(row) {
+    this.revealed = row;
+    const [box, word] = [this.node, this.words[row]].map((node) => node.getBoundingClientRect());
+    this.node.scrollTop += Math.min(0, word.top - box.top) + Math.max(0, word.bottom - box.bottom);
   }
 
   empty() {
@@ -141,7 +154,8 @@ class LiveWords {
         ? this.words[i]
         : h("bdi", { class: start(text, i) ? "word start" : "word", "data-i": i }, text.replace(/^ /, "")),
     );
-    this.texts = texts;
+    [this.texts, this.revealed] = [texts, null];
+    this.node.dir = directionOf(texts);
     this.node.replaceChildren(...runningText(this.words, texts));
   }
 
