@@ -160,6 +160,15 @@ def test_between_words_there_is_room_and_before_a_full_stop_there_is_none(found,
     assert [word.text_x > word.x for word in words] == [word.text != "." for word in words]
 
 
+def test_a_story_begins_with_its_first_token_unless_that_is_an_end_token(found):
+    (result,) = found.tasks
+    case = result.cases[0]
+    bare = replace(case, tokens=case.tokens[1:], gold=(), sites={"A-1": 1})
+    with drawing():
+        whole, other = (lay_out(found.model, toys.TOKENIZER, one, result.quotes["1.0"]) for one in (case, bare))
+    assert [word.text for word in whole] == [word.text for word in other] != []
+
+
 def test_pictures_of_an_earlier_time_go_whatever_their_format(tmp_path):
     for name in ("sites.svg", "role_map.png", "dynamics.pdf", "stories.png", "film.png", "mine.png", "heads.json"):
         (tmp_path / name).touch()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from inputs_of_ids import cases_of_letters, in_ids
+from toy_text import toy_text
 from toys import TOKENIZER, hand_set_model, toy_cases
 
 from common.errors import InputError
@@ -16,7 +17,7 @@ from data import Case, Tokenizer
 from data.cases.case import Spans
 from data.text.tokenizers import IdTokenizer, byte_tokenizer
 from model import GPT, GPTConfig
-from probing import probe, write_files
+from probing import Findings, probe, write_files
 from probing.in_text import cut_windows
 from probing.in_text.ablation import mean_outputs
 from report import live_page, probe_page
@@ -137,6 +138,22 @@ def test_held_out_ids_begin_with_a_sequence():
     plain = IdTokenizer(3)
     windows = cut_windows(np.array([0, 1, 2] * 9), plain, 6)
     assert live_page.starts_of_text(plain, windows)[0]["text"] == "0 1 2"
+
+
+def test_a_run_on_ids_that_cannot_be_typed_has_no_tour():
+    moves = IdTokenizer(["to move", "e4", "e5", "start"], "start")
+    model = GPT(replace(CONFIG, vocab_size=4), seed=3).eval()
+    windows = cut_windows(np.array([3, 1, 2, 1, 2, 1] * 30), moves, 24)
+    parts = live_parts_of(Findings(model, {}, [], [], None, None, text=toy_text()), moves, [], windows)
+    assert json.loads(parts["live.json"])["tour"] == []
+    assert "Names of tokens have spaces" in note(parts)
+
+
+def test_a_beginning_has_the_line_ends_of_a_box():
+    """As a page has them: its rows count tokens of what is in the box."""
+    windows = cut_windows(np.frombuffer(b"ab\r\ncd\r" * 30, dtype=np.uint8), TOKENIZER, 24)
+    texts = [start["text"] for start in live_page.starts_of_text(TOKENIZER, windows)]
+    assert all("\n" in text and "\r" not in text for text in texts)
 
 
 def write_probed(folder: Path) -> dict[str, int]:

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from networks import loud_model
+from networks import bigram_model, loud_model
 from rich.console import Console
 from toy_text import HEAD, toy_text, write_text_report
 from toys import TOKENIZER, hand_set_model, toy_cases
@@ -46,6 +46,13 @@ def test_heads_of_another_step_are_not_shown(run):
     most, _, last = (line for line in out.splitlines() if line.startswith("head "))
     assert most.startswith("head 1.0: without it log P of 'A' changes by -")
     assert "without it log P of 'A' changes by +0.00" in last
+
+
+def test_what_changes_without_a_head_is_named_after_the_likeliest_token():
+    """Which begins the third likeliest word."""
+    console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
+    new_printer(Path("run"), 1, bigram_model(16), TOKENIZER, None, console).show("Hm?")
+    assert "without it log P of '␣' changes by" in console.file.getvalue()
 
 
 def test_the_name_of_a_run_does_not_act_on_the_terminal(tmp_path):

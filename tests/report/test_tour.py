@@ -1,24 +1,27 @@
 """The five steps of the tour: what they say is what they show, and the page takes them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
-from networks import loud_model
+from networks import BYTES, loud_model
 from toy_text import HEAD, toy_text
 from toys import BLOCK, TOKENIZER, hand_set_model
 
 from data import encode_case
 from data.stories.articles import PAIRS
-from model import GPTConfig
+from data.text.tokenizers import IdTokenizer
+from model import GPT, GPTConfig
 from probing import Findings
 from probing.in_text import cut_windows
+from probing.in_text.ablation import OVER_POSITIONS
 from probing.known_sentences import read_known_sentences
 from probing.sentence import encode_sentence
 from probing.tasks import HeadQuote
 from report.live_page import live_parts, starts_of_articles, write_live_page
-from report.tour import find_known, tour
+from report.tour import case_in_page, find_known, first_seen, tour
 
 BEST, IDLE = "0.1", "0.0"
 CUE = [pair for pair in PAIRS if pair.task == "cue"]
@@ -69,6 +72,20 @@ def test_the_tour_of_a_sentence_looks_switches_off_exchanges_and_ends_where_nobo
     assert stories.tokenizer.decode([tokens[int(unknown["row"].partition(":")[2])]]) == " it"
 
 
+def test_a_head_that_only_looks_is_shown_in_a_case_that_reads_the_same_in_the_page(found, stories):
+    """Tokens that no text has, as lists of random ones are, and a text that is cut before the space that looks."""
+    (result,) = found.tasks
+    whole, other = result.cases
+    retokenised = replace(whole, tokens=(whole.tokens[0], *BYTES.encode(" The animal").tolist(), *whole.tokens[3:]))
+    result.cases = [retokenised, other]
+    idle = states(tour(found, stories.tokenizer, None))[3]
+    assert idle["text"].endswith("it was too wide. Later we talked about the")
+    spelled = encode_case(whole.case, BYTES)
+    assert bytes([spelled.tokens[spelled.sites["A-1"]]]) == b" "
+    assert case_in_page(SimpleNamespace(cases=[spelled]), "A-1", BYTES) is None
+    assert case_in_page(SimpleNamespace(cases=[spelled]), "C", BYTES) is not None
+
+
 def test_without_held_out_text_heads_are_off_by_zero_since_no_mean_is_known(found, stories):
     assert states(tour(found, stories.tokenizer, None))[1]["off"] == BEST
 
@@ -78,6 +95,13 @@ def test_where_every_head_that_looks_matters_the_tour_shows_one_that_does_not_lo
     step = tour(found, stories.tokenizer, None)[3]
     assert step["title"] == "A head that does not look"
     assert "head 0.0 picks what is meant in 40" in step["says"]
+
+
+def test_no_head_that_looks_is_said_not_to(found, stories):
+    found.tasks[0].matters = lambda _: True
+    titles = [step["title"] for step in tour(found, stories.tokenizer, None)]
+    assert len(titles) == 4
+    assert "A head that does not look" not in titles
 
 
 def test_a_sentence_that_the_model_gets_wrong_is_not_shown(found, stories):
@@ -96,7 +120,50 @@ def test_a_text_has_a_tour_of_its_own():
     assert {state["head"] for state in states(steps)[:3]} == {HEAD}
     assert states(steps)[2]["edit"] == f"one:{HEAD}:5:only:0-1"
     assert states(steps)[3]["head"] != HEAD
+    unknown = states(steps)[4]
+    assert (unknown["other"], unknown["row"]) == ("A.", "one:1"), "the same text, which ends earlier"
+    assert "A.k?A".startswith(unknown["other"])
     assert tour(findings, TOKENIZER, "A" * BLOCK) == [], "with the end token before it, it does not fit"
+
+
+def test_of_a_head_at_its_mean_the_page_quotes_what_one_mean_for_all_positions_costs():
+    text = toy_text()
+    findings = Findings(hand_set_model(), {}, [], [], None, None, text=text)
+    assert not any("nats" in step["says"] for step in tour(findings, TOKENIZER, "A.k?A")), "it was not measured"
+    costs = {head["head"]: 0.25 + i / 8 for i, head in enumerate(text["heads"])}
+    for head in text["heads"]:
+        head["effects"][OVER_POSITIONS] = {"all": {"nats": costs[head["head"]]}}
+    steps = tour(findings, TOKENIZER, "A.k?A")
+    assert f"by {costs[HEAD]:.2f} nats per token on average" in steps[1]["says"]
+    assert f"by {costs[states(steps)[3]['head']]:.3f} nats per token on average" in steps[3]["says"]
+
+
+def test_a_model_of_one_head_has_no_other_one_that_is_worth_little():
+    text = toy_text()
+    text["heads"] = [head for head in text["heads"] if head["head"] == HEAD]
+    steps = tour(Findings(hand_set_model(), {}, [], [], None, None, text=text), TOKENIZER, "A.k?A")
+    assert [step["title"] for step in steps].count("A head that is worth little") == 0
+    assert len(steps) == 4
+
+
+@pytest.mark.parametrize(("attention", "seen"), [("F", 0), ("W", 7), ("S", 1), ("L", 0)])
+def test_all_weight_goes_to_the_first_token_that_the_head_sees(attention, seen):
+    model = GPT(GPTConfig(16, block_size=16, n_layer=1, n_head=2, n_embd=16, attention=attention, window=3, stride=4))
+    assert first_seen(model, "0.1", 9) == (seen, seen + 1)
+
+
+def test_tokens_that_are_not_text_have_a_tour_whose_second_text_is_of_the_same_tokens():
+    """None of them is cut, and no word is added."""
+    moves = IdTokenizer(["start", "e2e4", "e7e5", "g1f3", "b8c6"], "start")
+    findings = Findings(hand_set_model(), {}, [], [], None, None, text=toy_text())
+    text = "e2e4 e7e5 g1f3 b8c6 e2e4 e7e5 g1f3"
+    unknown = states(tour(findings, moves, text))[-1]
+    assert unknown["other"] == "e2e4 e7e5 g1f3"
+
+
+def test_rows_of_a_text_count_tokens_of_what_a_box_holds():
+    findings = Findings(hand_set_model(), {}, [], [], None, None, text=toy_text())
+    assert states(tour(findings, TOKENIZER, "A\r\nk\r?A"))[0]["row"] == f"one:{len('A k ?A')}"
 
 
 def test_the_page_takes_every_step(found, stories, open_page, tmp_path):
