@@ -22,17 +22,8 @@ LIVE = (
 SCRIPTS = {
     "probe": (
         *(*SHARED, *LIVE, "found", "patterns", "roles", "tinted", "sentences", "story", "sites"),
-        *("sufficient", "edges", "scores", "numbers"),
-        *(
-            "text_heads",
-            "text_effects",
-            "how_far_back",
-            "live/visible",
-            "text_examples",
-            "text_method",
-            "method",
-            "probe",
-        ),
+        *("sufficient", "edges", "scores", "numbers", "text_heads", "text_effects", "how_far_back"),
+        *("live/visible", "text_examples", "text_method", "method", "probe"),
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
     "live": ("dom", *LIVE, "live/page"),

@@ -122,6 +122,14 @@ def test_log_odds_are_read_where_two_words_part(worker, words, odds):
     assert view["odds"] == pytest.approx(odds, abs=0.02), "weights are rounded: 30 by 0.015"
 
 
+def test_next_words_get_no_space_before_them(worker):
+    """After the question mark, a space is likelier than both of them."""
+    open_model(worker, bigram_model(16), BYTES)
+    odds = [answer(worker, text="Hm?", words=["x", "."], exact=exact)["before"]["odds"] for exact in (True, False)]
+    assert odds[0] == pytest.approx(math.log(0.15 / 0.05), abs=0.02)
+    assert odds[1] != pytest.approx(odds[0], abs=0.02), "as words that are typed"
+
+
 @pytest.mark.parametrize("words", [("P", "Pi"), ("Pi", "P"), ("P", "P")])
 def test_words_of_which_one_begins_with_the_other_have_no_log_odds(worker, words):
     open_model(worker, bigram_model(16), BYTES)

@@ -1,16 +1,22 @@
 """What the worker of the live page answers: texts read with and without edits, texts continued, errors in one line."""
 
+import base64
+import json
+
 import numpy as np
 import pytest
 import torch
-from live_worker import answer, open_model, question, start_worker
+from conftest import ROOT
+from live_worker import answer, blank_file, open_model, question, start_worker
 from networks import BYTES, bigram_model, loud_model
 from playwright.sync_api import Page
 
+from data.text.tokenizers import CharacterTokenizer
 from model import GPT, GPTConfig
 from model.generate import context_start
 from probing.heads import attention_row
 from report.live_model import packed_model, rounded
+from report.pages import SCRIPTS
 
 BLOCK = 32
 TEXT = "Tom met Anna."
@@ -95,13 +101,41 @@ def test_an_edit_holds_while_the_tokens_up_to_its_row_are_the_same(ready):
     assert (both["stale"], both["anchors"]) == ([0], [[BYTES.end, *b"Ti"]])
 
 
-def test_a_newer_question_overtakes_older_ones_of_its_slot(ready):
-    questions = [question(text=TEXT[:n]) for n in range(3, 9)] + [question(text="O", slot="other")]
-    answers = ready.evaluate("questions => Promise.all(questions.map(question => ask(question)))", questions)
-    overtaken = [one.get("overtaken", False) for one in answers]
-    assert overtaken[1:] == [True] * 4 + [False] * 2, "the first may have begun before the second came"
-    assert len(answers[5]["tokens"]) == 9
-    assert len(answers[6]["tokens"]) == 2
+def test_an_edit_of_words_that_a_head_does_not_see_is_named(worker):
+    """From row 5, a window of 3 tokens sees those from 3 on."""
+    config = GPTConfig(BYTES.vocab_size, block_size=BLOCK, n_layer=1, n_head=2, n_embd=32, attention="W", window=3)
+    open_model(worker, loud_model(config), BYTES)
+    far, near, both = (CUT | {"a": [0, 3]}, CUT, CUT | {"kind": "swap", "a": [4, 5], "b": [1, 2]})
+    found = answer(worker, text=TEXT, head="0.1", row=5, rows=[far, near, both])
+    assert found["unseen"] == [True, False, True]
+    without = answer(worker, text=TEXT, head="0.1", row=5, rows=[far, both])
+    assert without["after"]["weights"] == without["before"]["weights"], "they change nothing"
+
+
+COUNTED = """([source, model, weights, first, second]) => {
+  const { LiveWorker, Reading } = new Function(source + "; return { LiveWorker, Reading };")();
+  let n = 0;
+  const { logits } = Reading.prototype;
+  Reading.prototype.logits = function (row) { n++; return logits.call(this, row); };
+  const bytes = Uint8Array.from(atob(weights), character => character.charCodeAt(0));
+  const [worker, other] = [0, 1].map(() => new LiveWorker(() => null));
+  for (const one of [worker, other]) one.open({ model, weights: bytes.buffer });
+  const counts = [first, second, first].map(question => { worker.read(question); return n; });
+  return [counts, worker.read(second), other.read(second)];
+}"""
+
+
+def test_neither_next_words_nor_log_odds_are_computed_anew_for_another_row_or_head(open_page, tmp_path, model):
+    source = "".join((ROOT / "report" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS["worker"])
+    parts = packed_model(model, BYTES)
+    asked = [
+        question(text=TEXT, row=row, head=head, words=["A", "x"], off={"0.0": "zero"})
+        for row, head in ((3, "0.1"), (9, "1.1"))
+    ]
+    given = [source, json.loads(parts["model.json"]), base64.b64encode(parts["weights"]).decode(), *asked]
+    (first, second, third), kept, anew = open_page(blank_file(tmp_path)).evaluate(COUNTED, given)
+    assert 0 < first == second == third
+    assert kept == anew
 
 
 def test_a_text_is_continued_token_by_token(ready, model):
@@ -131,8 +165,8 @@ def test_a_continuation_ends_at_the_end_token_and_holds_no_half_characters(worke
     assert found["ids"] == [*b"\xc3\xa9", BYTES.end]
     assert found["came"][-1]["text"] == "⟨end⟩"
     assert [token["whole"] for token in found["came"]] == ["A", "Aé", "Aé"]
-    assert found["text"] == "Aé"
-    assert answer(worker, "generate", "A", n=1)["text"] == "A"
+    assert (found["text"], found["ended"]) == ("Aé", True)
+    assert [answer(worker, "generate", "A", n=1)[key] for key in ("text", "ended")] == ["A", False]
     assert answer(worker, "generate", "", n=3)["text"] == "Aé"
 
 
@@ -146,6 +180,13 @@ def test_what_is_begun_from_nothing_has_no_space_before_it(worker):
     found = answer(worker, "generate", "", n=3)
     assert found["ids"] == [*b" P."]
     assert found["text"] == "P."
+
+
+def test_nothing_is_continued_from_nothing_without_an_end_token(worker):
+    letters = CharacterTokenizer("abc")
+    open_model(worker, loud_model(GPTConfig(3, block_size=8, n_layer=1, n_head=2, n_embd=16)), letters)
+    assert answer(worker, "generate", "")["error"] == "the text is empty; type or paste one"
+    assert answer(worker, "generate", "a", n=2)["ended"] is False
 
 
 def test_a_continuation_is_stopped_and_what_is_there_stays(ready):
