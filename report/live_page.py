@@ -73,7 +73,7 @@ def why_not(model: GPT, tokenizer: Tokenizer) -> str | None:
     instead = 'python probe.py run=... text="..." reads a sentence.'
     if (n := model.n_parameters()) > MOST_WEIGHTS:
         return f"The model has {n:,} weights, and a page holds up to {MOST_WEIGHTS:,}; {instead}"
-    if isinstance(tokenizer, IdTokenizer) and any(" " in name for name in tokenizer.names):
+    if isinstance(tokenizer, IdTokenizer) and tokenizer.kind == IDS and tokenizer.spaced is not None:
         return f"Names of tokens have spaces, so that text cannot be cut into names; {instead}"
     if tokenizer.kind not in (IDS, CHARACTERS) and tokenizer.pattern not in (WORD_PATTERN, BYTE_PATTERN):
         return f"The page does not know the way in which this tokenizer cuts a text into words; {instead}"
