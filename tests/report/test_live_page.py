@@ -234,6 +234,18 @@ def test_a_word_is_cut_or_gets_all(page, kind, weight):
     assert sum(tints(page)) == pytest.approx(1, abs=0.01)
 
 
+def test_an_edit_of_a_word_that_the_head_does_not_see_says_so(open_page, tmp_path):
+    page = ready(open_page(write_toy_live(tmp_path, attention="W", window=3)))
+    for i, (of, note) in enumerate((("it", ""), ("cat", " (this head does not see it)"))):
+        page.get_by_role("button", name="Cut one").click()
+        word(page, of).click()
+        expect(page.locator(".livechips li button").nth(i)).to_have_text(f"1.1 from “tired”: “{of}” cut{note} ×")
+    page.get_by_role("button", name="Exchange two").click()
+    word(page, "it").click()
+    word(page, "mat").click()
+    expect(page.locator(".livechips li button").last).to_contain_text("“it” ⇄ “mat” (this head does not see both)")
+
+
 def test_an_edit_rests_while_a_word_before_it_is_another_one(page):
     page.get_by_role("button", name="Cut one").click()
     word(page, "cat").click()
@@ -282,6 +294,29 @@ def test_the_words_of_the_log_odds_are_the_likeliest_two_or_ones_own(page):
     assert sum(adds) == pytest.approx(heads, abs=0.05)
     odds = float(page.locator(".odds b").first.inner_text().split()[0].replace("−", "-"))
     assert heads + rest == pytest.approx(odds, abs=0.03), "of one token each, without softcap"
+
+
+ASKED_WORKER = """() => {
+  window.asked = [];
+  window.Worker = class extends Worker {
+    postMessage(question, ...more) {
+      window.asked.push(question);
+      super.postMessage(question, ...more);
+    }
+  };
+}"""
+
+
+def test_next_words_are_asked_for_as_they_were_found_and_typed_ones_as_words(open_page, file):
+    page = open_page(file)
+    page.context.add_init_script(f"({ASKED_WORKER})()")
+    page.reload()
+    ready(page)
+    last = "() => [window.asked.at(-1).words, window.asked.at(-1).exact]"
+    assert page.evaluate(last) == [["cat", "mat"], False]
+    page.get_by_label("Begin with").select_option(label="dog")
+    page.wait_for_function("() => window.asked.at(-1).exact && window.asked.at(-1).words")
+    assert [text.strip() for text in page.evaluate(last)[0]] == next_words(page)[:2]
 
 
 def test_the_words_that_a_start_brings_go_with_its_text(page):

@@ -27,7 +27,7 @@ HOSTILE = [
     "text=a&seed=99999999999",
     "text=a&for=only+one",
     "head=0.0",
-    "%E0%A4%A",
+    "%E0%A4%A=",
     "<img src=x onerror=window.acted=1>",
     f"text={'a' * 5_000}",
     "text=a" + "&edit=one:0.0:1:cut:0-1" * 65,
@@ -166,7 +166,28 @@ def test_edits_of_a_second_text_end_with_it_when_a_start_is_chosen(page):
 
 def test_a_link_to_a_section_is_left_alone(page):
     before = shown(page)
-    change_address(page, "live")
-    page.wait_for_timeout(100)
-    assert page.locator(".livenote").is_hidden()
-    assert shown(page) == before
+    for fragment in ("live", "roles", "%E0%A4%A"):  # whether it is on this page or not
+        change_address(page, fragment)
+        page.wait_for_timeout(100)
+        assert page.locator(".livenote").is_hidden()
+        assert shown(page) == before
+
+
+def test_a_number_that_an_address_can_hold_is_taken_and_another_one_is_marked(page):
+    temperature, seed = (page.get_by_label(f"{key} of generated text") for key in ("temperature", "seed"))
+    temperature.fill("0.33")
+    seed.fill("7")
+    page.wait_for_function("() => location.hash.endsWith('&temperature=0.33&seed=7')")
+    for field, wrong in ((temperature, "5.5"), (temperature, "-1"), (temperature, ""), (seed, "1.5"), (seed, "-2")):
+        field.fill(wrong)
+        assert field.get_attribute("aria-invalid") == "true", wrong
+        assert field.evaluate("field => getComputedStyle(field).boxShadow") != "none", "and it is seen"
+        field.fill("2")
+        assert field.get_attribute("aria-invalid") == "false"
+    page.wait_for_function("() => location.hash.endsWith('&temperature=2&seed=2')")
+    seed.fill("-3")
+    change_address(page, "text=a+cat&seed=4")
+    page.locator("textarea").first.focus()
+    page.locator("textarea").first.fill("a dog")
+    expect(seed).to_have_value("4")
+    assert seed.get_attribute("aria-invalid") == "false"

@@ -45,6 +45,17 @@ def test_everything_fits_and_can_be_read(open_page, file, width, scheme):
         assert contrast(page.locator(selector).first) >= 4.5, selector
 
 
+def test_on_paper_the_whole_text_is_there(open_page, tmp_path):
+    page = ready(open_page(write_toy_live(tmp_path, block_size=512)))
+    page.locator("textarea").first.fill("the cat saw a red bird and " * 60)
+    words = page.locator(".livewords").first
+    expect(words.locator(".word")).to_have_count(422)
+    cut = "node => node.scrollHeight > node.clientHeight"
+    assert words.evaluate(cut)
+    page.emulate_media(media="print")
+    assert not words.evaluate(cut)
+
+
 def test_the_first_screen_has_all_of_it(open_page, file):
     page = ready(open_page(file, height=860))
     for selector in ("textarea", ".livewords", ".nextwords", '[data-live="1.2"]'):

@@ -241,6 +241,36 @@ def test_the_pattern_is_drawn_from_the_same_weights(page):
     assert from_word(page) == 0
 
 
+UNPACKED = """() => {
+  window.unpacked = 0;
+  const Own = DecompressionStream;
+  window.DecompressionStream = class { constructor(kind) { window.unpacked++; return new Own(kind); } };
+  const select = document.getElementById("choose-Text");
+  select.value = String(+select.value + 1);
+  select.dispatchEvent(new Event("change"));
+  for (const word of document.querySelectorAll(".tinted .word"))
+    word.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+  return new Promise(done => setTimeout(() => done(window.unpacked), 300));
+}"""
+
+
+def test_a_pattern_is_unpacked_once_whatever_is_pointed_at_meanwhile(open_page, folder):
+    page = open_page(folder / "report.html")
+    page.wait_for_selector(".strip canvas")
+    assert page.evaluate(UNPACKED) == page.locator(".tinted").count() == 2
+
+
+def test_a_link_to_a_section_goes_there(open_page, findings, tmp_path):
+    """Also where the model runs, whose state else is in the address."""
+    path = write_probe_that_runs(findings, tmp_path)
+    page = open_page(path)
+    page.goto("about:blank")
+    page.goto(f"{path.as_uri()}#numbers")
+    expect(page.locator("#numbers")).to_be_in_viewport()
+    expect(page.locator(".said .livestatus").first).to_contain_text("Head")
+    assert page.locator(".livenote").is_hidden()
+
+
 def test_training_dynamics_are_moved_by_slider_and_by_play(page, found):
     slider, status = page.get_by_label("step of training"), page.locator("#dynamics .status")
     assert "step 7" in status.inner_text()

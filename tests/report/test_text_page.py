@@ -234,6 +234,31 @@ def test_a_window_that_begins_inside_a_text_has_no_start_mark(open_page, tmp_pat
     page.wait_for_selector(".strip canvas")
     assert page.locator(".tinted").inner_text() == "ab␣c"
     assert page.locator(".tinted .start").count() == 0
+    assert page.locator(".tinted").get_attribute("aria-label").startswith("ab␣c. Arrow keys")
+
+
+@pytest.mark.parametrize(("words", "direction"), [("שלום", "rtl"), ("Hi", "ltr")])
+def test_a_text_from_right_to_left_is_shown_so_and_arrow_keys_follow(open_page, tmp_path, text, words, direction):
+    write_text_report(tmp_path, text, window=[TOKENIZER.end, *words.encode()])
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_selector(".strip canvas")
+    assert page.locator(".tinted").evaluate("node => getComputedStyle(node).direction") == direction
+    page.locator(".tinted .word").nth(0).click()
+    page.locator("h1").hover()
+    page.locator(".tinted").focus()
+    page.keyboard.press("ArrowLeft" if direction == "rtl" else "ArrowRight")
+    assert page.locator(".tinted .from").get_attribute("data-i") == "1"
+
+
+def test_on_paper_nothing_is_cut_where_heads_are_many(open_page, folder):
+    page = open_page(folder / "report.html")
+    page.wait_for_selector(".strip canvas")
+    page.evaluate("for (const node of document.querySelectorAll('.effects, .headbars')) node.classList.add('many')")
+    for media, most in (("screen", False), ("print", True)):
+        page.emulate_media(media=media)
+        for selector in (".effects", ".headbars"):
+            whole = "node => [getComputedStyle(node).maxHeight, getComputedStyle(node).overflowY]"
+            assert (page.locator(selector).evaluate(whole) == ["none", "visible"]) == most
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

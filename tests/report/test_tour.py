@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 from networks import BYTES, loud_model
+from playwright.sync_api import Page, expect
 from toy_text import HEAD, toy_text
 from toys import BLOCK, TOKENIZER, hand_set_model
 
@@ -172,7 +173,21 @@ def test_the_page_takes_every_step(found, stories, open_page, tmp_path):
     windows = cut_windows(np.array(text), tokenizer, 32)
     steps = tour(found, tokenizer, "some text")
     parts = live_parts(found.model, tokenizer, starts_of_articles(), windows, steps)
+    take_every_step(open_page(*write_live_page(tmp_path, "toy", parts)), steps)
+
+
+def test_the_page_takes_every_step_of_a_text_in_the_end_with_the_same_word_boxed_twice(open_page, tmp_path):
+    model, text = hand_set_model(), "A.k?A\nKAs? BC.h"
+    windows = cut_windows(np.frombuffer(text.encode() * 30, dtype=np.uint8), TOKENIZER, BLOCK)
+    steps = tour(Findings(model, {}, [], [], None, None, text=toy_text()), TOKENIZER, text)
+    parts = live_parts(model, TOKENIZER, [], windows, steps)
     page = open_page(*write_live_page(tmp_path, "toy", parts))
+    take_every_step(page, steps)
+    expect(page.locator(".slots .from")).to_have_text(["k", "k"])
+    assert page.locator("textarea").nth(1).input_value() == text[:7]
+
+
+def take_every_step(page: Page, steps: list[dict]) -> None:
     page.wait_for_selector(".live:not(.pending)")
     page.get_by_role("button", name="Take the tour").click()
     for i, step in enumerate(steps):

@@ -180,6 +180,31 @@ def test_long_samples_are_cut_and_say_so(open_run):
     assert page.locator("#dynamics").bounding_box() == before, "nothing moves"
 
 
+@pytest.mark.parametrize(("n", "cut"), [(1_500, ""), (2_500, "; the first 2,000 of 2,500 characters")])
+def test_characters_of_a_sample_are_counted_as_training_counts_them(open_run, n, cut):
+    rows = record()
+    rows[-1]["sample"] = "😀" * n
+    assert open_run(rows).locator("#samples .status").inner_text() == f"step 400{cut}"
+
+
+def test_a_sample_from_right_to_left_begins_on_the_right(open_run):
+    rows = record()
+    rows[-1]["sample"] = "שלום abc"
+    sample = open_run(rows).locator("pre.sample")
+    assert sample.evaluate("pre => pre.matches(':dir(rtl)')")
+
+
+def test_a_stretch_without_a_point_can_be_pointed_at(open_run):
+    """Bits per byte are known at evaluations alone, and none is in the last tenth."""
+    rows = record(last=390)
+    page = open_run(rows)
+    page.get_by_label("Measured in").select_option("bits per byte")
+    page.get_by_label("Shown").select_option("the last tenth")
+    assert page.locator("#loss .chart circle").count() == 0
+    page.locator("#loss .chart").hover()
+    page.wait_for_timeout(100)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(open_run, scheme):
     rows = record(looks=True)
