@@ -1,7 +1,7 @@
 /* The strongest weights of the chosen head, as words in their context. */
 
 /** A piece of a corpus with a mark for whatever could not be seen or would act; spaces stay, as in running text. */
-const visiblePiece = (piece) => Array.from(piece, visibleCharacter).join("");
+const visiblePiece = (piece) => Array.from(piece, (c) => (/\p{Zs}/u.test(c) ? c : visibleCharacter(c))).join("");
 
 /** A piece that is marked: one that is nothing but spaces, or nothing, must be seen, too. */
 function markedPiece(piece) {

@@ -63,7 +63,7 @@ class Sampling {
     );
   }
 
-  /** Takes a number that is not too large, whether it is a step of the arrows or not. */
+  /** Takes a number that an address can hold, and marks any other. */
   choose(field) {
     const { key } = field.dataset;
     const fits = field.value !== "" && isNumberOf(key, `${+field.value}`);

@@ -70,7 +70,8 @@ class LiveWorker {
   /**
    * The answer to "read". View = { next: as nextWords, weights: `head`'s row [row + 1] or null; odds, adds, rest: as
    * oddsOfWords, or null; oddsError: why the words have no odds, or null; only in `after`, rows: {"L.H": how much the row
-   * of each head has moved, half the sum of absolute differences} }.
+   * of each head has moved, half the sum of absolute differences} }. `unseen`: of each edit that applies, whether it
+   * changes nothing because its head does not see its words.
    */
   read({ slot, text, edits, row, head, words, exact }) {
     if (!text) throw new Error(EMPTY);
@@ -102,7 +103,7 @@ class LiveWorker {
     };
   }
 
-  /** Whether a head sees a token of each of an edit's words; else the edit changes nothing. */
+  /** Whether the head of an edit sees, from its row, a token of each of its words. */
   sees({ head, row, a, b = a }) {
     const { attention } = this.network.blocks[+head.split(".")[0]];
     const distances = ([start, end]) => Array.from({ length: end - start }, (_, i) => row - start - i);
