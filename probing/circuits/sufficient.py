@@ -264,8 +264,8 @@ class Quote:
         means, shares = odds.mean(2), preferred(odds, self.judged_by).mean(2)
         rows = zip(means.mean(0), ranges(means), shares.mean(0), ranges(shares), strict=True)
         points = tuple(Point(float(mean), between, float(share), other) for mean, between, share, other in rows)
-        areas = [self.share(order[1:].mean(0))[0] for order in odds]
-        if None in areas:  # then in all of them: all heads together bring nothing
+        areas = [area for order in odds if (area := self.share(order[1:].mean(0))[0]) is not None]
+        if not areas:  # as all heads together bring nothing, none has one
             return Curve((), points, None, None)
         return Curve((), points, float(np.mean(areas)), ranges(np.array(areas)[:, None])[0])
 
