@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import SMALL
+from networks import loud_model
 
 import train
 from data.text.tokenizers import byte_tokenizer
-from model import GPT, GPTConfig
+from model import GPTConfig
 from report.training_page import write_training_page
 from storage import checkpoint, run
 from storage.metrics import read_rows
@@ -238,7 +239,7 @@ def test_weights_whose_best_are_gone_are_the_latest_and_a_note_says_so(script, t
 @pytest.mark.parametrize("position", ["learned", "rope"])
 @pytest.mark.parametrize("block_size", [8, 16, 32])
 def test_a_fitted_block_computes_the_same(position, block_size):
-    model = GPT(GPTConfig(50, block_size=16, n_embd=16, n_head=2, position=position), seed=3).eval()
+    model = loud_model(GPTConfig(50, block_size=16, n_embd=16, n_head=2, position=position))
     if (position, block_size) == ("learned", 32):
         with pytest.raises(ValueError, match=r"model\.block_size=32: init_from brings 16 learned positions"):
             fit_block(model, block_size)

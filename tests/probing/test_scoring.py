@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from networks import loud_model
 from tolerance import additions, tolerance
 
 from data import encode_case
 from data.stories import TASKS, cases
-from model import GPT, GPTConfig
+from model import GPTConfig
 from probing.scoring import referential_metrics
 
 
 def test_referential_metrics_are_the_answers_own(stories):
-    model = GPT(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=1, tie_embeddings=False)).eval()
-    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    model = loud_model(GPTConfig(stories.tokenizer.vocab_size, block_size=64, n_layer=1, tie_embeddings=False))
     encoded = [encode_case(case, stories.tokenizer) for case in cases("select", 6, 0)]
     with torch.no_grad():  # so that some answers, and some foils, are the likeliest tokens
         model.head.weight[[encoded[0].answer, encoded[12].answer, encoded[12].foil]] *= 20

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import loud_model
 from tolerance import additions, tolerance
 from torch.nn import functional as F
 
 from data.text.dataset import Dataset, Part
 from data.text.files import Counts
 from data.text.shards import Tokens
-from model import GPT, GPTConfig
+from model import GPTConfig
 from training import evaluation
 from training.evaluation import bits_per_byte, part_losses, validation_loss, validation_row, validation_windows
 
@@ -26,8 +27,7 @@ def test_every_token_but_the_first_is_a_target_once(n_tokens):
 
 def test_validation_loss_is_the_mean_over_all_targets(monkeypatch):
     monkeypatch.setattr(evaluation, "sequences_per_batch", lambda *_: 2)
-    model = GPT(GPTConfig(50, block_size=16, n_layer=1, n_head=2, n_embd=16))
-    torch.nn.init.normal_(model.head.weight)
+    model = loud_model(GPTConfig(50, block_size=16, n_layer=1, n_head=2, n_embd=16))
     ids = np.random.default_rng(0).integers(50, size=100)
     total = 0.0
     for start in range(0, 99, 16):
