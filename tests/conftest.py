@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import clean_environment  # noqa: F401 (the first of all that is imported)
 import hypothesis
 import inputs
 import pytest
