@@ -28,7 +28,8 @@ def test_a_trained_model_resolves_a_task_and_its_head_looks_and_matters(script):
     assert best["choice_accuracy"] > max(found["baselines"].values()) + 0.2
     assert best["looks"]
     assert best["matters"]
-    assert "looks" in Path("run/probe/report.html").read_text()
+    headline = f"<h1>Head {best['head']} looks back to the right word in translation, and it matters</h1>"
+    assert headline in Path("run/probe/report.html").read_text()
 
 
 def test_a_run_on_plain_text_is_sampled_and_probed(script, capsys):

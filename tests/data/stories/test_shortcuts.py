@@ -16,7 +16,10 @@ N = 1_000
 TWO_ERRORS = 2 * 0.5 / math.sqrt(N)
 TASK_AND_SPLIT = [(task, split) for task in TASKS for split in SPLITS if cases(split, 2, 0, (task,))]
 BY_ROLE = [
-    template for task in TASKS.values() for template in task.templates if template.candidates != ("first", "second")
+    template
+    for task in TASKS.values()
+    for template in task.templates
+    if template.measured and template.candidates != ("first", "second")
 ]
 
 LONGEST = 60  # offset in tokens
@@ -110,8 +113,6 @@ def test_a_trigram_model_does_not_find_the_answer(encoded_cases, trigrams, task,
 @pytest.mark.parametrize("template", BY_ROLE, ids=lambda template: template.name)
 def test_a_role_stands_first_in_one_half_of_the_templates(template):
     """Else a word that points by role (a verb, a size, *ka*) would point to a place, in training or in a split."""
-    if not template.measured:
-        return
     place = [
         text.index("{" + template.candidates[0]) < text.index("{" + template.candidates[1])
         for text in trained(template)
