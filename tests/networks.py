@@ -1,11 +1,13 @@
-"""Networks of random weights whose patterns are far from uniform, and one of which byte follows which."""
+"""Networks of random weights whose patterns are far from uniform, one of which byte follows which; and a recorder."""
 
 import math
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from data.text.tokenizers import byte_tokenizer
-from model import GPT, GPTConfig
+from model import GPT, GPTConfig, Hooks
 
 BYTES, WIDTH = byte_tokenizer(), 264
 # What follows each byte, and how likely; after the question mark, the five that a sentence is asked for.
@@ -34,6 +36,32 @@ def loud_model(config: GPTConfig, queries: float = 1.5, rest: float = 0.3) -> GP
             scale = queries if ".q." in name or ".k." in name else rest
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
     return model
+
+
+class Heads(Hooks):
+    """Keeps every layer's pattern [B, H, R, T] and outputs of heads [B, H, T, d], as they are before a change:
+    ``pattern`` and ``z`` get a copy of what ``layer`` has, and return what takes its place.
+    """
+
+    def __init__(
+        self,
+        layer: int | None = None,
+        pattern: Callable[[Tensor], Tensor] | None = None,
+        z: Callable[[Tensor], Tensor] | None = None,
+        rows: Tensor | None = None,
+    ) -> None:
+        super().__init__(rows)
+        self.layer, self.new_pattern, self.new_z = layer, pattern, z
+        self.patterns: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+
+    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
+        self.patterns.append(pattern)
+        return self.new_pattern(pattern.clone()) if layer == self.layer and self.new_pattern else pattern
+
+    def z(self, layer: int, z: Tensor) -> Tensor:
+        self.outputs.append(z)
+        return self.new_z(z.clone()) if layer == self.layer and self.new_z else z
 
 
 def bigram_model(block_size: int) -> GPT:

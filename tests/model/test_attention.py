@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import ATTENTION_ALONE, GPT2_SHAPE
+from networks import Heads
 from tolerance import additions, assert_near, largest, tolerance
 
 from model import GPT, GPTConfig, Hooks
@@ -34,22 +35,12 @@ def model(request: pytest.FixtureRequest) -> GPT:
     return model
 
 
-class ZRecorder(Hooks):
-    def __init__(self, rows=None):
-        super().__init__(rows)
-        self.outputs = []
-
-    def z(self, layer, z):
-        self.outputs.append(z)
-        return z
-
-
 def test_watching_changes_nothing(model):
     assert_near(model(TOKENS, hooks=PatternRecorder()), model(TOKENS), additions(model.config, 20))
 
 
 def test_explicit_pattern_times_values_is_the_fused_output_in_every_row(model):
-    fused, explicit = ZRecorder(torch.zeros(2, 1, dtype=torch.long)), ZRecorder()
+    fused, explicit = Heads(rows=torch.zeros(2, 1, dtype=torch.long)), Heads()
     model(TOKENS, hooks=fused)
     model(TOKENS, hooks=explicit)
     for from_kernel, from_pattern in zip(fused.outputs, explicit.outputs, strict=True):

@@ -1,9 +1,8 @@
 """Each intervention on a public trained network, on cases of token ids, is what a hook in a whole forward pass does."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from networks import Heads
 from sorter import FOLDER, N_LETTERS, cases_of_sorting, load_sorter
 from tolerance import additions, tolerance
 from torch import Tensor
@@ -21,23 +20,6 @@ pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the public sorter i
 N_CASES, SEED, LAST = 40, 3, 8  # LAST: the row that the answer is read at
 KINDS = ("weight_swap", "edge_ablation", "pattern_patching", "activation_patching")
 KINDS += ("zero_ablation", "mean_ablation", "mean_ablation_per_position", "resample_ablation")
-
-
-class Changed(Hooks):
-    """Keeps patterns [B, H, T, T] and outputs [B, H, T, d]; ``change`` may replace those of one layer."""
-
-    def __init__(self, layer: int | None = None, change: Callable[[str, Tensor], Tensor] | None = None) -> None:
-        super().__init__()
-        self.layer, self.change = layer, change or (lambda name, value: value)
-        self.seen: dict[str, list[Tensor]] = {"pattern": [], "z": []}
-
-    def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        self.seen["pattern"].append(pattern)
-        return self.change("pattern", pattern) if layer == self.layer else pattern
-
-    def z(self, layer: int, z: Tensor) -> Tensor:
-        self.seen["z"].append(z)
-        return self.change("z", z) if layer == self.layer else z
 
 
 @pytest.fixture(scope="module")
@@ -76,52 +58,49 @@ def mark(cases: list[EncodedCase], name: str) -> Tensor:
     return marks
 
 
-def by_hand(
-    kind: str, head: int, clean: dict[str, Tensor], cases: list[EncodedCase]
-) -> Callable[[str, Tensor], Tensor]:
-    """The change of one head; ``clean``: what its layer has without it."""
+def by_hand(kind: str, layer: int, head: int, clean: Heads, cases: list[EncodedCase]) -> Heads:
+    """The change of one head; ``clean``: what was recorded without it."""
     gold, rival = mark(cases, "gold"), mark(cases, "distractors")
     other = torch.arange(len(cases)) ^ 1
     shift = torch.randint(1, len(cases), (len(cases),), generator=torch.Generator().manual_seed(SEED))
-    row, z = clean["pattern"][:, head, LAST], clean["z"][:, head]
+    row, output = clean.patterns[layer][:, head, LAST], clean.outputs[layer][:, head]
     rest = row * (1 - gold)
     to_gold, to_rival = ((row * marks).sum(1, keepdim=True) for marks in (rival, gold))
     swapped = rest * (1 - rival) + row * gold * to_gold / to_rival + row * rival * to_rival / to_gold
     rows = {"weight_swap": swapped, "edge_ablation": rest / rest.sum(1, keepdim=True), "pattern_patching": row[other]}
     outputs = {
-        "zero_ablation": torch.zeros_like(z),
-        "mean_ablation": z.mean((0, 1)),
-        "mean_ablation_per_position": z.mean(0),
-        "resample_ablation": z[(torch.arange(len(cases)) + shift) % len(cases)],
+        "zero_ablation": torch.zeros_like(output),
+        "mean_ablation": output.mean((0, 1)),
+        "mean_ablation_per_position": output.mean(0),
+        "resample_ablation": output[(torch.arange(len(cases)) + shift) % len(cases)],
     }
 
-    def change(name: str, value: Tensor) -> Tensor:
-        value = value.clone()
-        if name == "pattern" and kind in rows:
-            value[:, head, LAST] = rows[kind]
-        elif name == "z" and kind == "activation_patching":
-            value[:, head, LAST] = z[other, LAST]
-        elif name == "z" and kind in outputs:
-            value[:, head] = outputs[kind]
-        return value
+    def pattern(new: Tensor) -> Tensor:
+        new[:, head, LAST] = rows[kind]
+        return new
 
-    return change
+    def z(new: Tensor) -> Tensor:
+        if kind == "activation_patching":
+            new[:, head, LAST] = output[other, LAST]
+        else:
+            new[:, head] = outputs[kind]
+        return new
+
+    return Heads(layer, pattern=pattern) if kind in rows else Heads(layer, z=z)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_intervention_is_what_a_hook_does(model, cases, effects, kind):
     assert len(cases) == N_CASES
-    watch = Changed()
+    watch = Heads()
     clean = answers(model, cases, watch)
     near = tolerance(n_terms=additions(model.config, LAST + 1), scale=30)
     for name in head_names(model):
-        layer, head = parse_head(name)
-        own = {what: seen[layer] for what, seen in watch.seen.items()}
-        after = answers(model, cases, Changed(layer, by_hand(kind, head, own, cases)))
+        after = answers(model, cases, by_hand(kind, *parse_head(name), watch, cases))
         expected = pytest.approx(tuple((clean - after).mean(0).tolist()), abs=near)
         assert (effects[kind][name].drop, effects[kind][name].log_prob_drop) == expected, name
 
 
 def test_it_knows_every_answer_and_needs_its_first_layer(effects, model, cases):
-    assert float(answers(model, cases, Changed())[:, 1].exp().min()) > 0.9
+    assert float(answers(model, cases, Heads())[:, 1].exp().min()) > 0.9
     assert max(effects["mean_ablation"][f"0.{head}"].drop for head in range(3)) > 1
