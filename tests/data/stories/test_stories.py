@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from data import encode_case
 from data.cases.case import Case, Span
@@ -267,7 +268,7 @@ def test_stories_are_the_same_on_every_platform_and_in_every_process():
         "print(digest.hexdigest())"
     )
     printed = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     ]
     assert printed[0] == printed[1]
@@ -306,7 +307,8 @@ def test_impossible_cases_are_refused(arguments, message):
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "data.stories", *arguments], capture_output=True, text=True)
+    command = [sys.executable, "-m", "data.stories", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_the_command_shows_and_writes_stories():

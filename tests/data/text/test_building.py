@@ -219,8 +219,9 @@ def test_a_corpus_that_changes_while_it_is_read_is_refused(tmp_path, corpus):
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []
 
 
-def prepare_counting(corpus: Files, cache: Path, answers: object) -> None:
+def prepare_counting(corpus: Files, cache: Path, start: object, answers: object) -> None:
     reports = []
+    start.wait()
 
     def progress(text: str, *_: object) -> None:
         time.sleep(0.002)
@@ -231,8 +232,8 @@ def prepare_counting(corpus: Files, cache: Path, answers: object) -> None:
 
 
 def test_of_two_processes_one_makes_the_tokens_and_the_other_waits(tmp_path, corpus):
-    answers = FORK.Queue()
-    both = [FORK.Process(target=prepare_counting, args=(corpus, tmp_path, answers)) for _ in range(2)]
+    start, answers = FORK.Barrier(2), FORK.Queue()
+    both = [FORK.Process(target=prepare_counting, args=(corpus, tmp_path, start, answers)) for _ in range(2)]
     for process in both:
         process.start()
     one, other = sorted((answers.get() for _ in both), key=lambda answer: answer[1])

@@ -182,7 +182,9 @@ def fetch_listening(remote: Remote, folder: Path, start: object, answers: object
     answers.put(any("waiting for another process" in text for text in reports))
 
 
-def test_two_processes_fetch_a_file_once(tmp_path, server, remote):
+def test_two_processes_fetch_a_file_once(tmp_path, server, remote, monkeypatch):
+    for setting in ("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", "data.text.download.TIMEOUT_SECONDS"):
+        monkeypatch.setattr(setting, 10)  # on a busy machine the server is slow, too, and a second GET no fault
     server.afterwards = "trickle"
     context = multiprocessing.get_context("fork")
     start, answers = context.Barrier(2), context.Queue()

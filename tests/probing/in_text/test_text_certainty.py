@@ -7,8 +7,7 @@ from probing.in_text.certainty import Columns, flip_p
 from probing.statistics import Bootstrap
 
 KINDS = ("one", "two", "rare")
-RNG = np.random.default_rng(0)
-KIND = np.where(RNG.random((20, 30)) < 0.3, 5, 2)
+KIND = np.where(np.random.default_rng(0).random((20, 30)) < 0.3, 5, 2)
 KIND[0, :3] = 8
 
 
@@ -30,7 +29,7 @@ def test_a_kind_of_few_clusters_is_left_out_however_many_tokens_it_has():
 
 
 def test_means_and_intervals_are_over_the_tokens_of_a_kind_and_clusters():
-    values = RNG.normal(size=(3, *KIND.shape))
+    values = np.random.default_rng(1).normal(size=(3, *KIND.shape))
     found = columns().means(values)
     assert found.nats.shape == (3, 3)
     assert found.nats[1, 2] == pytest.approx(values[1][KIND == 5].mean())
@@ -39,7 +38,7 @@ def test_means_and_intervals_are_over_the_tokens_of_a_kind_and_clusters():
 
 
 def test_p_says_which_head_costs_which_kind_something():
-    values = RNG.normal(size=(4, *KIND.shape))
+    values = np.random.default_rng(2).normal(size=(4, *KIND.shape))
     values[2][KIND == 5] += 2
     p = columns().p_adjusted(values)
     assert p[2, 2] < 0.01
@@ -57,7 +56,7 @@ def test_the_smallest_p_of_many_useless_columns_is_honest():
 
 
 def test_p_does_not_depend_on_a_columns_size_and_is_one_without_any_effect():
-    sums = RNG.normal(size=(12, 3)) + 1
+    sums = np.random.default_rng(3).normal(size=(12, 3)) + 1
     assert flip_p(sums).tolist() == flip_p(sums * [1e-6, 1, 1e6]).tolist()
     assert flip_p(np.zeros((12, 2))).tolist() == [1, 1]
     assert flip_p(-np.ones((12, 1))).item() == 1
