@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, SMALL
+from conftest import SMALL
 
 import probe
 from data.cases import mine
@@ -162,11 +162,6 @@ def test_a_configuration_whose_tokenizer_is_damaged_is_named(script, text_run, c
     script("probe", "run=run", "tasks=[cue]", "n_cases=20")
     damaged = "its config.yaml is damaged: tokenizer: Input should be 'bytes', 'bpe', 'gpt2', 'characters' or"
     assert damaged in capsys.readouterr().out
-
-
-def test_a_model_without_heads_is_refused_in_one_line(script, error_of):
-    script("train", "run=run", "max_steps=1", *QUICK, *SMALL, "model.attention=R")
-    assert error_of("probe", "run=run", "text_file=x.txt") == "error: run=run: attention=R has no heads to probe"
 
 
 def test_references_are_mined_from_the_text_and_judged_by_pairs(script, capsys):

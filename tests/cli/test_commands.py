@@ -87,59 +87,68 @@ def test_a_budget_given_replaces_the_default_budget():
     assert train("max_steps=1e3").max_steps == 1000
 
 
-@pytest.mark.parametrize(
-    ("argument", "message"),
-    [
-        ("model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
-        ("+model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
-        ("max_step=3", "max_step: there is no such key; did you mean max_steps?"),
-        ("model=tinny", "model=tinny: there is no such model; known are base, gpt2, small, tiny"),
-        (
-            "data=shakespear",
-            "known are answers, enwik8, files, fineweb_edu, openwebtext, shakespeare, stories, tinystories, ",
-        ),
-        ("tokenizer=word", "known are bpe, bytes, gpt2"),
-        ("max_steps", "'max_steps': settings are written KEY=VALUE"),
-        ("max_steps=many", "max_steps=many: must be a whole number"),
-        ("max_steps=1.5", "max_steps=1.5: must be a whole number"),
-        ("seed=[1,2", "seed=[1,2"),
-        ("model.norm=batchnorm", "model.norm=batchnorm: must be 'rmsnorm', 'layernorm' or 'none'"),
-        ("model.mlp=swiglu", "model.mlp=swiglu: must be 'relu2', 'gelu', 'gelu_exact', 'relu' or 'none'"),
-        ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
-        ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
-        ("optimizer.betas=[0.9]", "optimizer.betas"),
-        ("data.tasks=[agrement]", "unknown task of stories 'agrement'; known are agreement, verb_bias, cue"),
-        ("data=files", "data.path is missing; give data.path=..."),
-        (
-            "data.n_files=2",
-            "data.n_files: there is no such key; it belongs to data=fineweb_edu or data=openwebtext: add that",
-        ),
-        ("max_minutes=0", "max_minutes=0"),
-        ("resume=true", "say which run"),
-        ("resume=yes", "resume=yes: must be true, false or auto"),
-        ("seed=-1", "seed=-1: must be at least 0"),
-        ("seed=99999999999999999999", "seed=99999999999999999999: must be"),
-        ("max_minutes=nan", "max_minutes=nan"),
-        ("optimizer.matrix_lr=nan", "matrix_lr=nan"),
-        ("optimizer.betas=[1.5,0.9]", "betas=[1.5, 0.9]"),
-        ("data.tasks=[]", "name at least one of"),
-        (
-            "data.path=a.txt",
-            "data.path: there is no such key; it belongs to data=answers or data=files or data=tokens: add that",
-        ),
-        ("precision=fp16", "precision=fp16: must be 'auto', 'fp32' or 'bf16'"),
-        ("data.tasks.x=cue", "data.tasks.x: there is no such key; did you mean data.tasks?"),
-        ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
-        ("=3", ": there is no such key"),
-        ("data.tasks=cue", "data.tasks=cue: must be a list, as in data.tasks=[cue]"),
-        ("optimizer.betas=null", "optimizer.betas=null: must be a list, as in optimizer.betas=[A,B]"),
-        ("data.tasks=cue,recall", "data.tasks=cue,recall: a list is written data.tasks=[cue,recall]"),
-        ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
-    ],
+SLIPS = [
+    ("model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
+    ("+model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
+    ("max_step=3", "max_step: there is no such key; did you mean max_steps?"),
+    ("model=tinny", "model=tinny: there is no such model; known are base, gpt2, small, tiny"),
+    (
+        "data=shakespear",
+        "known are answers, enwik8, files, fineweb_edu, openwebtext, shakespeare, stories, tinystories, ",
+    ),
+    ("tokenizer=word", "known are bpe, bytes, gpt2"),
+    ("max_steps", "'max_steps': settings are written KEY=VALUE"),
+    ("max_steps=many", "max_steps=many: must be a whole number"),
+    ("max_steps=1.5", "max_steps=1.5: must be a whole number"),
+    ("seed=[1,2", "seed=[1,2"),
+    ("model.norm=batchnorm", "model.norm=batchnorm: must be 'rmsnorm', 'layernorm' or 'none'"),
+    ("model.mlp=swiglu", "model.mlp=swiglu: must be 'relu2', 'gelu', 'gelu_exact', 'relu' or 'none'"),
+    ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
+    ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
+    ("optimizer.betas=[0.9]", "optimizer.betas"),
+    ("data.tasks=[agrement]", "unknown task of stories 'agrement'; known are agreement, verb_bias, cue"),
+    ("data=files", "data.path is missing; give data.path=..."),
+    (
+        "data.n_files=2",
+        "data.n_files: there is no such key; it belongs to data=fineweb_edu or data=openwebtext: add that",
+    ),
+    ("max_minutes=0", "max_minutes=0"),
+    ("resume=true", "say which run"),
+    ("resume=yes", "resume=yes: must be true, false or auto"),
+    ("seed=-1", "seed=-1: must be at least 0"),
+    ("seed=99999999999999999999", "seed=99999999999999999999: must be"),
+    ("max_minutes=nan", "max_minutes=nan"),
+    ("optimizer.matrix_lr=nan", "matrix_lr=nan"),
+    ("optimizer.betas=[1.5,0.9]", "betas=[1.5, 0.9]"),
+    ("data.tasks=[]", "name at least one of"),
+    (
+        "data.path=a.txt",
+        "data.path: there is no such key; it belongs to data=answers or data=files or data=tokens: add that",
+    ),
+    ("precision=fp16", "precision=fp16: must be 'auto', 'fp32' or 'bf16'"),
+    ("data.tasks.x=cue", "data.tasks.x: there is no such key; did you mean data.tasks?"),
+    ("optimizer.betas.0=0.5", "optimizer.betas.0: there is no such key; did you mean optimizer.betas?"),
+    ("=3", ": there is no such key"),
+    ("data.tasks=cue", "data.tasks=cue: must be a list, as in data.tasks=[cue]"),
+    ("optimizer.betas=null", "optimizer.betas=null: must be a list, as in optimizer.betas=[A,B]"),
+    ("data.tasks=cue,recall", "data.tasks=cue,recall: a list is written data.tasks=[cue,recall]"),
+    ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
+]
+# One of each kind: the key, the choice, the form, the syntax, the type, what may not be added, a list, a reference.
+BY_HYDRA = (
+    *("model.n_layr=3", "model=tinny", "max_steps", "seed=[1,2", "max_steps=many", "+model.vocab_size=7"),
+    *("data.tasks=cue,recall", "seed=${nope}"),
 )
-@pytest.mark.parametrize("way", [(), ("hydra.verbose=false",)], ids=["here", "hydra"])
-def test_slips_are_refused_in_one_helpful_line(argument, message, way):
-    assert message in refusal("train", TrainCommand, argument, *way)
+
+
+@pytest.mark.parametrize(("argument", "message"), SLIPS)
+def test_slips_are_refused_in_one_helpful_line(argument, message):
+    assert message in refusal("train", TrainCommand, argument)
+
+
+@pytest.mark.parametrize("argument", BY_HYDRA)
+def test_slips_are_refused_in_the_same_line_where_hydra_composes(argument):
+    assert dict(SLIPS)[argument] in refusal("train", TrainCommand, argument, "hydra.verbose=false")
 
 
 def test_many_short_samples_are_as_many_as_memory_has_room_for():

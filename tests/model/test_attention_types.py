@@ -117,9 +117,9 @@ def test_without_scaling_scores_are_not_divided():
         assert_near(without.weights(q, k, rows), plain.weights(scaled, k, rows), WIDTH, scale=1)
 
 
-@pytest.mark.parametrize("read_first", [1, 2, 5, 6, 7, 70])
+@pytest.mark.parametrize("read_first", [1, 6, 70])
 @pytest.mark.parametrize("shape", [{}, {"n_kv_head": 2}, {"position": "learned"}], ids=["plain", "grouped", "learned"])
-@pytest.mark.parametrize("pattern", ["F", "W", "S", "L", "R", "WS", "FWSLR"])
+@pytest.mark.parametrize("pattern", ["F", "W", "S", "L", "R", "FWSLR"])
 def test_a_whole_sequence_and_one_token_after_another_give_the_same_logits(pattern, shape, read_first):
     config = GPTConfig(40, 96, len(pattern), N_HEAD, n_embd=WIDTH, attention=pattern, window=6, stride=5, **shape)
     model = loud_model(config, queries=0.5)

@@ -40,7 +40,7 @@ def model(request: pytest.FixtureRequest) -> GPT:
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
-@pytest.mark.parametrize("length", [1, 7, 15, 16, 17, 45])
+@pytest.mark.parametrize("length", [1, 16, 45])
 def test_cached_and_uncached_give_the_same_tokens(model, sampling, length):
     prompt = torch.randint(60, (length,), generator=torch.Generator().manual_seed(length))
     cached, uncached = (

@@ -28,10 +28,10 @@ def test_windows_are_pieces_of_the_text_from_its_first_to_its_last_token(n_token
     assert windows.starts[-1] == length - 11
 
 
-@pytest.mark.parametrize("length", range(21, 60))
-def test_no_token_is_predicted_twice(length):
-    windows = cut_windows(np.zeros(length, dtype=int), TOKENIZER, 10)
-    assert (np.diff(windows.starts) >= 10).all()
+def test_no_token_is_predicted_twice():
+    for length in range(21, 60):
+        windows = cut_windows(np.zeros(length, dtype=int), TOKENIZER, 10)
+        assert (np.diff(windows.starts) >= 10).all(), length
 
 
 def test_a_window_belongs_to_the_document_that_most_of_its_tokens_are_in():
