@@ -1,12 +1,41 @@
-"""Sentences whose mentions are marked by hand, [Emma@e], as documents and as files in LitBank's form."""
+"""Sentences whose mentions are marked by hand, [Emma@e], as documents and in LitBank's form; and words of cases."""
 
+import json
 import re
 from pathlib import Path
 
 from data.cases.annotated import Document, Mention
+from data.cases.case import Case, Span
+from data.cases.files import parse_cases
 from data.cases.names import People
 
 PRONOUNS = {*People().pronouns, "i", "you", "they"}
+
+
+def words(case: Case, *spans: Span) -> list[str]:
+    """What stands in the text of a case at these spans."""
+    return [case.text.encode()[start:end].decode() for start, end in spans]
+
+
+def marked_words(case: Case, *others: str) -> dict[str, list[str]]:
+    """What stands at gold, distractors and answer, and at spans of ``others``' names."""
+    found = {name: getattr(case.spans, name) for name in ("gold", "distractors", "answer", *others)}
+    return {
+        name: words(case, *(spans if not spans or isinstance(spans[0], tuple) else [spans]))
+        for name, spans in found.items()
+    }
+
+
+def changed(good: dict, changes: dict) -> dict:
+    """A line of a file of cases after ``changes``: spans_gold is a span's new value, None takes a key away."""
+    spans = good["spans"] | {key[6:]: value for key, value in changes.items() if key.startswith("spans_")}
+    spans = {key: value for key, value in spans.items() if value is not None}
+    others = {key: value for key, value in changes.items() if not key.startswith("spans_")}
+    return {key: value for key, value in (good | {"spans": spans} | others).items() if value is not None}
+
+
+def parse(*records: dict) -> list[Case]:
+    return parse_cases("\n".join(map(json.dumps, records)).encode(), "cases=mine.jsonl")
 
 
 def document(marked: str, name: str = "book") -> Document:

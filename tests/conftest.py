@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import clean_environment  # noqa: F401 (the first of all that is imported)
@@ -117,6 +118,18 @@ def start_training(folder: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """A file system of its own at ``path``, which has to be mounted: 256k or 8m are sizes."""
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """``script("train", "max_steps=2", ...)`` in an empty folder; training is small and quick."""
@@ -147,12 +160,7 @@ def error_of(script: Callable[..., None], capsys: pytest.CaptureFixture) -> Call
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few steps on stories, to sample from and to probe; tests must not change it."""
-    folder = tmp_path_factory.mktemp("finished")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        every = f"data.tasks=[{','.join(TASKS)}]"
+    folder, every = tmp_path_factory.mktemp("finished"), f"data.tasks=[{','.join(TASKS)}]"
+    with chdir(folder):
         run_script("train", "run=run", "max_steps=20", "eval_every=10", "checkpoint_every=10", *QUICK, *SMALL, every)
-    finally:
-        os.chdir(before)
     return folder / "run"

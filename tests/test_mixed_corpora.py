@@ -1,9 +1,9 @@
 """A book with some stories, through the scripts: trained, resumed, refused in a line, and probed in both."""
 
 import json
-import os
 import shutil
 import signal
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -30,15 +30,11 @@ COMMAND = (*COMMAND, "wandb.mode=disabled", "tokens_per_step=256", "eval_every=2
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A folder with a book, and a run of two steps on it and on stories; tests must not change it."""
-    folder, before = tmp_path_factory.mktemp("mixed"), Path.cwd()
+    folder = tmp_path_factory.mktemp("mixed")
     (folder / "book.txt").write_text(BOOK)
-    os.chdir(folder)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(mixture, "SAMPLE_BYTES", 100_000)
-            run_script("train", *COMMAND, "probe_every=2")
-    finally:
-        os.chdir(before)
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixture, "SAMPLE_BYTES", 100_000)
+        run_script("train", *COMMAND, "probe_every=2")
     return folder
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, ROOT, SMALL
+from conftest import QUICK, ROOT, SMALL, small_disk
 
 from common.atomic import parents_made, replace_durably, require_writable
 from common.errors import InputError
@@ -44,13 +44,8 @@ def failing_stdout(monkeypatch):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of 256 kB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path], capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    with small_disk(tmp_path / "disk", "256k") as path:
+        yield path
 
 
 @pytest.mark.parametrize(

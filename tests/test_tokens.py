@@ -1,10 +1,10 @@
 """A run on ids: every script works on it, with names and without, or says in one line why not."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ids += [0, *(pair * 8)[: rng.integers(5, 12)]]
     np.array(ids, dtype="<u2").tofile(folder / "ids.bin")
     (folder / "names.txt").write_text("\n".join(NAMES))
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         run_script("train", "run=run", *DATA, *QUICK, *SMALL, *NAMED, "max_steps=12", "probe_every=12")
-    finally:
-        os.chdir(before)
     return folder
 
 

@@ -2,12 +2,11 @@
 
 import errno
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import QUICK, SMALL
+from conftest import QUICK, SMALL, small_disk
 from processes import Training
 from trainers import make_trainer, new_run
 
@@ -52,21 +51,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(tmp_path, s
 
 def test_a_disk_that_is_really_full(tmp_path):
     """A file system of 8 MB: the run ends in one line, and goes on once there is room."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
-        arguments = (
-            "run=disk/run",
-            *QUICK,
-            *SMALL,
-            "model.n_embd=64",
-            "eval_every=10",
-            "checkpoint_every=10",
-            "snapshots=0",
-        )
-        process = Training(tmp_path, *arguments, "max_steps=20")
+    arguments = ("run=disk/run", *QUICK, *SMALL, "model.n_embd=64", "eval_every=10", "checkpoint_every=10")
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        process = Training(tmp_path, *arguments, "snapshots=0", "max_steps=20")
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         (disk / "ballast").write_bytes(bytes(max(0, os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 40_000)))
@@ -81,8 +68,6 @@ def test_a_disk_that_is_really_full(tmp_path):
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert [row["step"] for row in read_rows(disk / "run" / "metrics.jsonl")] == list(range(41))
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @pytest.mark.parametrize(

@@ -6,36 +6,29 @@ import re
 from collections.abc import Callable
 
 import pytest
+from annotated_texts import changed, marked_words, parse
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InputError
 from data import Tokenizer, read_cases, split_cases
-from data.cases.case import Case
 from data.cases.files import parse_cases
 from data.cases.fit import encode_cases, explain_fit
 from data.stories import COUNTERFACTUAL_KINDS, TASKS, cases
 from data.text.tokenizers import byte_tokenizer, train_bpe
 
 TEXT = "Tom met Anna. He said, my name is Tom."
+SPANS = {"gold": [[0, 3]], "distractors": [[8, 12]], "pronoun": [14, 16], "answer": [34, 37]}
+GOOD = {"text": TEXT, "task": "names", "template": "met", "foil": "Anna", "spans": SPANS}
 
 
 def record(**changes) -> dict:
-    """A good record; ``spans_gold=...`` changes a span, None takes a key away."""
-    spans = {"gold": [[0, 3]], "distractors": [[8, 12]], "pronoun": [14, 16], "answer": [34, 37]}
-    spans |= {key.removeprefix("spans_"): changes.pop(key) for key in list(changes) if key.startswith("spans_")}
-    spans = {key: value for key, value in spans.items() if value is not None}
-    good = {"text": TEXT, "task": "names", "template": "met", "foil": "Anna", "spans": spans}
-    return {key: value for key, value in (good | changes).items() if value is not None}
+    return changed(GOOD, changes)
 
 
 def lines(*records: dict) -> bytes:
     return "\n".join(map(json.dumps, records)).encode()
-
-
-def parse(*records: dict) -> list[Case]:
-    return parse_cases(lines(*records), "cases=mine.jsonl")
 
 
 def pair(template: str, **changes) -> tuple[dict, dict]:
@@ -43,12 +36,6 @@ def pair(template: str, **changes) -> tuple[dict, dict]:
     return record(template=template, id=one, counterfactual=other, **changes), record(
         template=template, id=other, counterfactual=one, **changes
     )
-
-
-def words(case: Case) -> list[str]:
-    spans = case.spans
-    marked = (*spans.gold, *spans.distractors, spans.pronoun, spans.cue, spans.answer)
-    return [case.text.encode()[slice(*span)].decode() for span in marked]
 
 
 def message(call: Callable, *arguments) -> str:
@@ -85,7 +72,14 @@ def test_the_example_in_the_documentation_can_be_pasted(tmp_path):
     (tmp_path / "mine.jsonl").write_text(re.search(r"```jsonl\n(.*?)```", page, re.S)[1])
     one, other = read_cases(tmp_path / "mine.jsonl")
     assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
-    assert [words(one), words(other)] == [["dog", "road", "it", "tired", "dog"], ["road", "dog", "it", "wide", "road"]]
+    assert marked_words(one, "pronoun", "cue") == {
+        "gold": ["dog"],
+        "distractors": ["road"],
+        "pronoun": ["it"],
+        "cue": ["tired"],
+        "answer": ["dog"],
+    }
+    assert (marked_words(other)["gold"], marked_words(other, "cue")["cue"]) == (["road"], ["wide"])
 
 
 def test_the_snippet_in_the_documentation_counts_bytes():

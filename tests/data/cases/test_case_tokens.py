@@ -1,30 +1,21 @@
 """Cases of token ids: read, refused and encoded as cases of text are."""
 
-import json
-
 import pytest
+from annotated_texts import changed, parse
 from inputs_of_ids import cases_of_letters, in_ids
 
 from common.errors import InputError
 from data import EncodedCase, encode_case, split_cases
-from data.cases.case import Case
-from data.cases.files import parse_cases
 from data.cases.fit import encode_cases, explain_fit
 from data.text.tokenizers import IdTokenizer, byte_tokenizer
 
 BYTES = byte_tokenizer()
+SPANS = {"gold": [[0, 1]], "distractors": [[1, 2]], "pronoun": [2, 3], "answer": [3, 4]}
+GOOD = {"tokens": [3, 0, 7, 3], "task": "letters", "template": "x", "foil": 0, "spans": SPANS}
 
 
 def record(**changes) -> dict:
-    """A good record; ``spans_gold=...`` changes a span, None takes a key away."""
-    spans = {"gold": [[0, 1]], "distractors": [[1, 2]], "pronoun": [2, 3], "answer": [3, 4]}
-    spans |= {key.removeprefix("spans_"): changes.pop(key) for key in list(changes) if key.startswith("spans_")}
-    good = {"tokens": [3, 0, 7, 3], "task": "letters", "template": "x", "foil": 0, "spans": spans}
-    return {key: value for key, value in (good | changes).items() if value is not None}
-
-
-def parse(*records: dict) -> list[Case]:
-    return parse_cases("\n".join(map(json.dumps, records)).encode(), "cases=mine.jsonl")
+    return changed(GOOD, changes)
 
 
 def numbers(case: EncodedCase) -> tuple:

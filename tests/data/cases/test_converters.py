@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from annotated_texts import marked_words
 
 from common.errors import InputError
 from data.cases import winobias
@@ -17,13 +18,6 @@ from data.cases.winobias import read_pairs
 from data.text.tokenizers import byte_tokenizer
 
 PEOPLE = People()
-
-
-def words(case: Case) -> dict[str, list[str]]:
-    raw, spans = case.text.encode(), case.spans
-    marked = {"gold": spans.gold, "distractors": spans.distractors, "answer": [spans.answer]}
-    marked |= {"pronoun": [spans.pronoun]} if spans.pronoun else {}
-    return {name: [raw[start:end].decode() for start, end in found] for name, found in marked.items()}
 
 
 def read_again(cases: list[Case]) -> list[Case]:
@@ -57,7 +51,12 @@ def test_a_gap_example_asks_which_of_two_names_the_pronoun_means(tmp_path: Path)
     case, nothing = read_examples(gap_file(tmp_path, gap_line(), neither))
     assert nothing is None
     assert case.text == f'{TEXT} Here "she" refers to Ida Roth.'
-    assert words(case) == {"gold": ["Ida Roth"], "distractors": ["Zoë"], "answer": ["Ida Roth"], "pronoun": ["she"]}
+    assert marked_words(case, "pronoun") == {
+        "gold": ["Ida Roth"],
+        "distractors": ["Zoë"],
+        "answer": ["Ida Roth"],
+        "pronoun": ["she"],
+    }
     assert (case.foil, case.template, case.id) == ("Zoë", "http://pages/Zoe", "x-1")
     assert read_again([case]) == [case]
 
@@ -103,8 +102,13 @@ def test_two_winobias_lines_are_each_others_counterfactual(tmp_path: Path) -> No
     (one, other), left_out = read_pairs(winobias_file(tmp_path, "\n".join(WINOBIAS.splitlines()[:2])))
     assert left_out == 0
     assert one.text == 'The potter paid the dentist because she was in debt. Here "she" refers to the potter.'
-    assert words(one) == {"gold": ["potter"], "distractors": ["dentist"], "answer": ["potter"], "pronoun": ["she"]}
-    assert words(other)["gold"] == [one.foil] == ["dentist"]
+    assert marked_words(one, "pronoun") == {
+        "gold": ["potter"],
+        "distractors": ["dentist"],
+        "answer": ["potter"],
+        "pronoun": ["she"],
+    }
+    assert marked_words(other)["gold"] == [one.foil] == ["dentist"]
     assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
     assert (one.counterfactual_kind, one.task, one.template) == (
         "cue",
@@ -222,7 +226,12 @@ def test_a_conll_mention_may_stand_inside_another_of_its_entity(tmp_path: Path) 
 def test_conll_coreference_becomes_the_cases_of_all_annotated_corpora(tmp_path: Path) -> None:
     made = cases_of(read_file(conll_file(tmp_path, CONLL), PEOPLE))
     assert [case.task for case in made] == [PRONOUN, READ]
-    assert words(made[0]) == {"gold": ["son"], "distractors": ["Mrs. Voss"], "answer": ["He"], "pronoun": ["He"]}
+    assert marked_words(made[0], "pronoun") == {
+        "gold": ["son"],
+        "distractors": ["Mrs. Voss"],
+        "answer": ["He"],
+        "pronoun": ["He"],
+    }
     assert made[1].text.endswith('He didn\'t stay. Here "He" refers to the son.')
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from annotated_texts import document
+from annotated_texts import document, marked_words
 
 from data.cases.annotated import AnnotatedText, Document
 from data.cases.case import Case, encode_case
@@ -23,12 +23,6 @@ def reader(marked: str, window: int = 60) -> AnnotatedText:
     return AnnotatedText(document(marked), PEOPLE, window)
 
 
-def words(case: Case) -> dict[str, list[str]]:
-    raw, spans = case.text.encode(), case.spans
-    marked = {"gold": spans.gold, "distractors": spans.distractors, "chain": spans.chain, "answer": [spans.answer]}
-    return {name: [raw[start:end].decode() for start, end in found] for name, found in marked.items()}
-
-
 def only(cases: list[Case], task: str) -> list[Case]:
     return [case for case in cases if case.task == task]
 
@@ -40,8 +34,8 @@ SCENE = (
 
 def test_gold_is_who_the_pronoun_means_and_rivals_are_persons_of_the_other_gender() -> None:
     _, he, she = only(list(he_or_she(reader(SCENE))), PRONOUN)
-    assert words(he) == {"gold": ["old father"], "distractors": ["Emma"], "chain": [], "answer": ["He"]}
-    assert words(she) == {
+    assert marked_words(he, "chain") == {"gold": ["old father"], "distractors": ["Emma"], "chain": [], "answer": ["He"]}
+    assert marked_words(she, "chain") == {
         "gold": ["Emma"],
         "distractors": ["old father", "a boy"],
         "chain": ["her", "she"],
@@ -77,7 +71,7 @@ def test_the_own_words_of_a_mention_are_no_possessive_and_no_word_between_others
 def test_a_pronoun_that_is_read_is_asked_about_after_its_sentence() -> None:
     she = only(list(he_or_she(reader(SCENE))), READ)[-1]
     assert she.text.endswith('Then she left. Here "she" refers to Emma.')
-    assert (words(she)["answer"], she.foil) == (["Emma"], "the boy")
+    assert (marked_words(she)["answer"], she.foil) == (["Emma"], "the boy")
     sites = encode_case(she, byte_tokenizer()).sites
     assert she.text.encode()[: sites["P"]].endswith(b" she")  # the end token stands before the text
     assert sites["P"] < sites["A-1"]
@@ -91,7 +85,12 @@ def test_an_excerpt_has_at_most_the_windows_words_and_begins_with_a_sentence() -
 
 def test_a_name_again_has_all_other_named_persons_as_rivals() -> None:
     (case,) = names_again(reader("[Tom@t] met [Ann Lee@a] and [Jim@j]. [He@t] left, and [Ann@a] stayed."))
-    assert words(case) == {"gold": ["Ann Lee"], "distractors": ["Tom", "Jim"], "chain": [], "answer": ["Ann"]}
+    assert marked_words(case, "chain") == {
+        "gold": ["Ann Lee"],
+        "distractors": ["Tom", "Jim"],
+        "chain": [],
+        "answer": ["Ann"],
+    }
     assert (case.task, case.foil) == (NAME, "Jim")
     assert case.spans.last_pronoun == case.spans.distractors[0]
 
@@ -105,7 +104,7 @@ def test_two_names_are_exchanged_where_the_persons_have_no_other_words() -> None
     ((one, other),) = pairs("[Tom@t] met [Ann@a]. Then [she@a] left.")
     assert (one.task, one.foil) == (HE_OR_SHE, "he")
     assert other.text == "Ann met Tom. Then he left."
-    assert words(other) | {"chain": []} == {"gold": ["Tom"], "distractors": ["Ann"], "chain": [], "answer": ["he"]}
+    assert marked_words(other) == {"gold": ["Tom"], "distractors": ["Ann"], "answer": ["he"]}
 
 
 @pytest.mark.parametrize(

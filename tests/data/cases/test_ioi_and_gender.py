@@ -4,9 +4,10 @@ import json
 
 import inputs
 import pytest
+from annotated_texts import marked_words
 
 from data.cases import gender, ioi
-from data.cases.case import Case, aligned, counterfactual_groups
+from data.cases.case import aligned, counterfactual_groups
 from data.cases.converters import RULES
 from data.cases.files import parse_cases, split_cases
 from data.cases.fit import encode_cases
@@ -15,17 +16,11 @@ from data.text.tokenizers import gpt2_tokenizer
 ALL = {"ioi": ioi.cases(), "gender": gender.cases()}
 
 
-def words(case: Case) -> dict[str, list[str]]:
-    raw, spans = case.text.encode(), case.spans
-    marked = {"gold": spans.gold, "distractors": spans.distractors, "answer": [spans.answer]}
-    return {name: [raw[start:end].decode() for start, end in found] for name, found in marked.items()}
-
-
 def test_the_second_subject_decides_whose_name_follows() -> None:
     one, other = ioi.cases(pairs=1)[:2]
-    first, second = words(one)["gold"][0], one.foil
-    assert words(one) == {"gold": [first], "distractors": [second] * 2, "answer": [first]}
-    assert words(other) == {"gold": [second], "distractors": [first] * 2, "answer": [second]}
+    first, second = marked_words(one)["gold"][0], one.foil
+    assert marked_words(one) == {"gold": [first], "distractors": [second] * 2, "answer": [first]}
+    assert marked_words(other) == {"gold": [second], "distractors": [first] * 2, "answer": [second]}
     assert one.text.split(", ")[0] == other.text.split(", ")[0]
     assert one.text.endswith(f", {second} handed the keys to {first}.")
 
@@ -48,7 +43,7 @@ def test_a_stereotype_expects_the_pronoun_of_the_one_who_speaks() -> None:
     one, other = gender.cases()[:2]
     assert one.text == "The soldier listened while the nurse said that she was tired."
     assert other.text == "The soldier listened while the man said that he was tired."
-    assert words(one) == {"gold": ["nurse"], "distractors": ["soldier"], "answer": ["she"]}
+    assert marked_words(one) == {"gold": ["nurse"], "distractors": ["soldier"], "answer": ["she"]}
     assert (one.foil, other.foil) == ("he", "she")
 
 
@@ -56,7 +51,7 @@ def test_a_stereotype_expects_the_reason_of_the_one_whom_the_pronoun_means() -> 
     one, other = [case for case in gender.cases() if case.task == gender.CONTINUATION][:2]
     assert one.text == "The nurse visited the soldier because she wanted company."
     assert other.text == "The nurse visited the soldier because he felt lonely."
-    assert words(other) == {"gold": ["soldier"], "distractors": ["nurse"], "answer": ["felt lonely"]}
+    assert marked_words(other) == {"gold": ["soldier"], "distractors": ["nurse"], "answer": ["felt lonely"]}
     assert other.foil == "wanted company"
 
 
@@ -65,7 +60,7 @@ def test_the_first_mention_is_right_in_one_half_and_so_is_every_answer(name: str
     for task in {case.task for case in ALL[name]}:
         own = [case for case in ALL[name] if case.task == task]
         assert RULES["first"](own) == 0.5
-        answers = [tuple(words(case)["answer"]) for case in own]
+        answers = [tuple(marked_words(case)["answer"]) for case in own]
         foils = [(case.foil,) for case in own]
         assert sorted(answers) == sorted(foils)
 

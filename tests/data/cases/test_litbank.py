@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import inputs
 import pytest
+from conftest import ROOT
 
 from common.errors import InputError
 from data.cases.annotated import AnnotatedText
@@ -12,8 +14,7 @@ from data.cases.coreference import PRONOUN, cases_of
 from data.cases.litbank import as_printed, read_annotated, read_folder, write_rest
 from data.cases.names import People
 
-ROOT = Path(__file__).resolve().parents[3]
-LITBANK = ROOT.parent / "shared/data/litbank"
+LITBANK = inputs.REAL / "litbank"
 TOKENS = "Anna knew the smith 's wife .\nHe was “ a fool , ” she said .\n"
 ORIGINAL = "Anna knew the\nsmith's wife.  He was “a fool,” she said. And then\nit rained.\n"
 MENTIONS = (

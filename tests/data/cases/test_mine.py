@@ -7,8 +7,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import inputs
 import numpy as np
 import pytest
+from annotated_texts import marked_words
+from conftest import ROOT
 
 from common.errors import InputError
 from data.cases.case import Case
@@ -30,8 +33,7 @@ from data.cases.names import Names, People, cut_words
 from data.text.tokenizers import byte_tokenizer
 from experiments.mined_references import verdict
 
-ROOT = Path(__file__).resolve().parents[3]
-LITBANK = ROOT.parent / "shared/data/litbank/coref"
+LITBANK = inputs.REAL / "litbank" / "coref"
 PEOPLE = People()
 # One more use each, within a sentence, of names that are no first names.
 SURNAMES = " We know Darcy and Bingley. We saw Darcy and Bingley."
@@ -43,13 +45,6 @@ def finds(text: str, task: str) -> list[Find]:
 
 def pairs(text: str, task: str) -> list[tuple[Case, Case]]:
     return [tuple(write_pair(text, find, "document 1", str(i))) for i, find in enumerate(finds(text, task))]
-
-
-def words(case: Case) -> dict[str, list[str]]:
-    """What stands at gold, distractors and answer."""
-    raw = case.text.encode()
-    spans = {"gold": case.spans.gold, "distractors": case.spans.distractors, "answer": [case.spans.answer]}
-    return {name: [raw[start:end].decode() for start, end in found] for name, found in spans.items()}
 
 
 def names_in(text: str) -> list[tuple[str, str]]:
@@ -97,8 +92,8 @@ def test_a_name_that_comes_again_has_its_earlier_mentions_as_gold() -> None:
     ((one, other),) = pairs(
         "Emma met Harriet at home. Later Emma's bag was open. A day went by and Emma left.", REPEATED_NAME
     )[-1:]
-    assert words(one) == {"gold": ["Emma", "Emma"], "distractors": ["Harriet"], "answer": ["Emma"]}
-    assert words(other) == {"gold": ["Harriet", "Harriet"], "distractors": ["Emma"], "answer": ["Harriet"]}
+    assert marked_words(one) == {"gold": ["Emma", "Emma"], "distractors": ["Harriet"], "answer": ["Emma"]}
+    assert marked_words(other) == {"gold": ["Harriet", "Harriet"], "distractors": ["Emma"], "answer": ["Harriet"]}
     assert one.foil == "Harriet"
     assert other.foil == "Emma"
 
@@ -126,8 +121,8 @@ def test_two_forms_of_one_name_are_no_two_names() -> None:
 
 def test_she_after_a_woman_and_a_man_means_the_woman() -> None:
     ((one, other),) = pairs("Emma saw John in the garden. She was tired.", HE_OR_SHE)
-    assert words(one) == {"gold": ["Emma"], "distractors": ["John"], "answer": ["She"]}
-    assert words(other) == {"gold": ["John"], "distractors": ["Emma"], "answer": ["He"]}
+    assert marked_words(one) == {"gold": ["Emma"], "distractors": ["John"], "answer": ["She"]}
+    assert marked_words(other) == {"gold": ["John"], "distractors": ["Emma"], "answer": ["He"]}
     assert one.spans.pronoun == one.spans.answer
     assert other.text == "John saw Emma in the garden. He was"
 
@@ -194,7 +189,7 @@ def test_the_pronoun_before_means_the_same_gender_after_the_exchange() -> None:
 
 def test_speech_of_the_text_may_stand_between_name_and_pronoun() -> None:
     ((one, _),) = pairs('Emma met John. "Well," said John, "it is late!" She ran.', HE_OR_SHE)
-    assert words(one)["gold"] == ["Emma"]
+    assert marked_words(one)["gold"] == ["Emma"]
 
 
 WORDS = "the stone and the river lay there. " + "some say that a thing is so and so. " * 120
@@ -202,7 +197,7 @@ WORDS = "the stone and the river lay there. " + "some say that a thing is so and
 
 def test_texts_without_names_have_repeated_words() -> None:
     text = WORDS + "we saw the stone, then the river and one more stone today."
-    found = {tuple(words(one)["answer"]): words(one) for one, _ in pairs(text, REPEATED_WORD)}
+    found = {tuple(marked_words(one)["answer"]): marked_words(one) for one, _ in pairs(text, REPEATED_WORD)}
     assert found["stone",]["gold"] == ["stone"]
     assert found["stone",]["distractors"] == ["river"]
 
@@ -252,7 +247,7 @@ def test_a_counterfactual_differs_in_the_exchanged_words_alone() -> None:
     for one, other in zip(cases[::2], cases[1::2], strict=True):
         assert (one.counterfactual, other.counterfactual) == (other.id, one.id)
         assert between(one) == between(other)
-        assert words(one)["answer"] == [other.foil]
+        assert marked_words(one)["answer"] == [other.foil]
 
 
 def between(case: Case) -> list[bytes]:

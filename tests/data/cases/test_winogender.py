@@ -8,6 +8,7 @@ from pathlib import Path
 
 import inputs
 import pytest
+from annotated_texts import marked_words
 from conftest import ROOT
 
 from common.errors import InputError
@@ -31,8 +32,7 @@ def write(path: Path, rows: list[tuple[str, ...]]) -> Path:
 
 
 def word(case: Case, name: str) -> str:
-    span = getattr(case.spans, name)
-    return case.text.encode()[slice(*(span[0] if name in ("gold", "distractors") else span))].decode()
+    return marked_words(case, name)[name][0]
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from test_stories import before_answer, words
+from annotated_texts import words
+from test_stories import before_answer
 
 from data.cases.files import parse_cases
 from data.stories import TASKS, write

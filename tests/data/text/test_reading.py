@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 
 import pytest
+from annotated_texts import words
 
-from data.cases.case import Case
+from data.cases.case import Case, Span
 from data.cases.names import People
 from data.stories import SPLITS, TASKS, cases
 
@@ -24,8 +25,8 @@ TRADES = set("baker singer painter driver teacher sailor hunter dancer writer fa
 OLIN = {"king": "vesk", "dog": "bano", "girl": "lumi", "pig": "nuba", "fox": "rima", "uncle": "veli"}
 
 
-def word(case: Case, span: tuple[int, int]) -> str:
-    return case.text.encode()[span[0] : span[1]].decode()
+def word(case: Case, span: Span) -> str:
+    return words(case, span)[0]
 
 
 def gender_or_number(case: Case, gold: str, foil: str) -> bool:
