@@ -10,16 +10,23 @@ from model import GPT, GPTConfig
 from storage import run
 from storage.metrics import read_rows
 from training import TrainConfig, Trainer
+from training.world import ALONE, World
 
 SHAPE = {"block_size": 32, "n_layer": 2, "n_head": 2, "n_embd": 32}
 
 
 def make_trainer(
-    folder: Path, stories, dropout: float = 0.0, shape: Mapping = {}, reading: ReadingOptions = PLAIN, **settings
+    folder: Path,
+    stories,
+    dropout: float = 0.0,
+    shape: Mapping = {},
+    reading: ReadingOptions = PLAIN,
+    world: World = ALONE,
+    **settings,
 ) -> Trainer:
     config = TrainConfig(**{"tokens_per_step": 256, "eval_every": 4, "checkpoint_every": 4, "log_every": 1, **settings})
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, dropout=dropout, **SHAPE, **shape), seed=config.seed)
-    return Trainer(config, model, stories, folder, reading=reading)
+    return Trainer(config, model, stories, folder, reading=reading, world=world)
 
 
 def new_run(folder: Path, stories, **settings) -> Trainer:

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,9 @@ from test_commands import refusal, train
 
 import cli
 import huggingface
-from cli.composing import FOLDER
+from cli.composing import FOLDER, leaves
 from cli.schema import TrainCommand
-from cli.stored import decide
+from cli.stored import BUDGETS, CHANGEABLE, decide
 from common.atomic import waiting_path
 from common.errors import InputError
 from storage import run
@@ -69,6 +69,38 @@ def test_the_same_command_again_goes_on(tmp_path, monkeypatch, arguments, resume
 def test_only_what_differs_is_refused_and_both_values_are_named(tmp_path, argument, message):
     make_run(tmp_path / "run", "seed=5", *FILES)
     assert message in refusal("train", TrainCommand, f"run={tmp_path}/run", "resume=true", argument)
+
+
+CHANGES = {
+    "max_steps": "9",
+    "max_tokens": "900",
+    "max_minutes": "9",
+    "patience": "9",
+    "micro_batch": "256",
+    "eval_every": "9",
+    "checkpoint_every": "9",
+    "log_every": "9",
+    "snapshots": "9",
+    "probe_every": "9",
+    "device": "cpu",
+    "precision": "fp32",
+    "compile": "true",
+    "wandb": "disabled",
+    "cache": "elsewhere",
+    "data.path": "y.txt",
+    "data.val_path": "w.txt",
+}
+
+
+@pytest.mark.parametrize("key", CHANGEABLE)
+def test_what_leaves_a_run_what_it_is_may_change(tmp_path, monkeypatch, key):
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("run"), *FILES, "data.val_path=v.txt")
+    setting = f"{'wandb.mode' if key == 'wandb' else key}={CHANGES[key]}"
+    stored, again = (dict(leaves(asdict(train("run=run", "resume=true", *more)))) for more in ((), (setting,)))
+    changed = {name for name in stored if again[name] != stored[name]}
+    assert setting.partition("=")[0] in changed
+    assert len(changed) == 1 or changed <= {*BUDGETS}, "one budget replaces another"
 
 
 def test_a_text_and_a_cache_that_moved_can_be_given_alone(tmp_path):

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, GPT2Tokenizer
 
 from common.errors import InputError
 from data import Tokenizer
+from data.stories import Stories
 from data.text.tokenizers import END, byte_of_symbol, byte_tokenizer, gpt2_tokenizer, train_bpe
 from huggingface import tokenizer_json
 
@@ -99,6 +100,15 @@ def test_bytes_that_are_no_text_are_decoded_alike(ours, auto):
 def test_it_is_read_back_as_it_was(ours, saved):
     again = tokenizer_json.read(saved)
     assert (again.to_json(), again.vocab_size) == (ours.to_json(), ours.vocab_size)
+
+
+def test_the_tokenizer_of_a_run_on_stories_begins_every_text_with_their_space(tmp_path):
+    ours = train_bpe([Stories.start + TEXT] * 3, 400)
+    ours.start = Stories.start
+    auto = AutoTokenizer.from_pretrained(save(ours, tmp_path))
+    for text in ("Tom met Anna.", "met Tom", TEXT):
+        assert auto(text)["input_ids"] == ours.encode(" " + text).tolist() == ours.encode_document(text)[1:].tolist()
+    assert tokenizer_json.read(tmp_path).start == " "
 
 
 def test_what_transformers_saves_of_it_is_read_back_too(tmp_path):

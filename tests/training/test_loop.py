@@ -19,6 +19,7 @@ from storage import checkpoint, run
 from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
 from training.device import micro_batch_size
+from training.world import World
 
 EMA = {"average": "ema", "clip": 0.5}
 LAST = {"average": "last", "average_fraction": 0.75, "weight_decay": 0.5, "weight_decay_schedule": "cosine"}
@@ -223,6 +224,20 @@ def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
     assert resumed.step == 0
     resumed.train()
     assert [row["step"] for row in read_rows(trainer.run / "metrics.jsonl")] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(tmp_path, stories, size):
+    """torchrun may pass the same signal on twice."""
+    trainer = make_trainer(tmp_path / "run", stories, world=World(0, size))
+    before = signal.signal(signal.SIGINT, trainer.request_stop)
+    try:
+        trainer.request_stop(signal.SIGINT, None)
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert trainer.signal_received == signal.SIGINT
+    assert after == (signal.SIG_DFL if size == 1 else trainer.request_stop)
 
 
 def test_a_lost_best_checkpoint_is_said_and_replaced(tmp_path, stories):

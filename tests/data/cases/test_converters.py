@@ -7,7 +7,8 @@ import pytest
 from annotated_texts import marked_words
 
 from common.errors import InputError
-from data.cases import winobias
+from common.one_line import run
+from data.cases import conll, gap, gender, ioi, winobias
 from data.cases.case import Case, encode_case
 from data.cases.conll import read_file
 from data.cases.coreference import PRONOUN, READ, cases_of
@@ -291,3 +292,14 @@ def test_parts_of_a_conll_document_are_one_cluster(tmp_path: Path) -> None:
     made = cases_of(read_file(conll_file(tmp_path, twice), PEOPLE))
     assert len({case.id for case in made}) == 4
     assert {case.template for case in made} == {"made/up/0001"}
+
+
+@pytest.mark.parametrize("converter", [conll, gap, gender, ioi], ids=lambda module: module.__name__)
+def test_what_a_converter_prints_are_cases(tmp_path: Path, monkeypatch, capsys, converter) -> None:
+    files = {conll: conll_file(tmp_path, CONLL), gap: gap_file(tmp_path, gap_line())}
+    monkeypatch.setattr("sys.argv", ["converter", *([str(files[converter])] if converter in files else [])])
+    run(converter.main)  # which raises SystemExit for a status that is not 0
+    written = capsys.readouterr()
+    cases = parse_cases(written.out.encode(), "cases")
+    assert len(cases) == written.out.count("\n") > 0
+    assert f": {len([case for case in cases if case.task == cases[0].task])} cases of " in written.err
