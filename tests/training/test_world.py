@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,13 +37,20 @@ SETTINGS = (*QUICK, *SMALL, "data.tasks=[agreement]", "eval_every=4", "checkpoin
 AVERAGED = ("optimizer.average=ema", "optimizer.clip=0.5")
 
 
+def free_port() -> int:
+    """Below those that the system gives to whoever asks for any, so that nobody is given it before it is used."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+
+
 def start(folder: Path, n: int, *arguments: str, prepare: Callable[[], None] | None = None) -> list[Training]:
     """``n`` processes, as torchrun starts them."""
     ranks = [{}]
     if n > 1:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(n)}
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(n)}
         ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} | meeting for rank in range(n)]
     return [Training(folder, *arguments, prepare=prepare, **environment) for environment in ranks]
 
