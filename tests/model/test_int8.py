@@ -40,7 +40,7 @@ def test_a_model_of_such_weights_writes(shape):
     assert not any(type(module) is nn.Linear for module in model.modules())
     with torch.no_grad():
         rounded = model(torch.arange(9)[None])
-    assert float((rounded - exact).norm() / exact.norm()) < 0.1
+    assert float((rounded - exact).norm() / exact.norm()) < 0.02  # measured: 0.008
     assert len(list(generate(model, torch.arange(3), 2, 20, Sampling(), seed=0))) == 20
 
 
