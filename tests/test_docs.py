@@ -48,8 +48,8 @@ def commands_in(snippet: str) -> Iterator[tuple[str, ...]]:
 
 def plain(argument: str) -> str:
     """With another value where any would do, so that commands which differ in such values are read once."""
-    key = argument.partition("=")[0]
-    return "seed=0" if argument == "seed=S" else f"{key}=x" if key in ANY_VALUE else argument
+    key, sign, _ = argument.partition("=")
+    return "seed=0" if argument == "seed=S" else f"{key}=x" if sign and key in ANY_VALUE else argument
 
 
 def commands() -> dict[tuple[str, ...], str]:
