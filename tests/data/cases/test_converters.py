@@ -236,6 +236,17 @@ def test_conll_coreference_becomes_the_cases_of_all_annotated_corpora(tmp_path: 
     assert made[1].text.endswith('He didn\'t stay. Here "He" refers to the son.')
 
 
+@pytest.mark.parametrize("converter", [conll, gap, gender, ioi], ids=lambda module: module.__name__)
+def test_what_a_converter_prints_are_cases(tmp_path: Path, monkeypatch, capsys, converter) -> None:
+    files = {conll: conll_file(tmp_path, CONLL), gap: gap_file(tmp_path, gap_line())}
+    monkeypatch.setattr("sys.argv", ["converter", *([str(files[converter])] if converter in files else [])])
+    run(converter.main)  # which raises SystemExit for a status that is not 0
+    written = capsys.readouterr()
+    cases = parse_cases(written.out.encode(), "cases")
+    assert len(cases) == written.out.count("\n") > 0
+    assert f": {len([case for case in cases if case.task == cases[0].task])} cases of " in written.err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -292,14 +303,3 @@ def test_parts_of_a_conll_document_are_one_cluster(tmp_path: Path) -> None:
     made = cases_of(read_file(conll_file(tmp_path, twice), PEOPLE))
     assert len({case.id for case in made}) == 4
     assert {case.template for case in made} == {"made/up/0001"}
-
-
-@pytest.mark.parametrize("converter", [conll, gap, gender, ioi], ids=lambda module: module.__name__)
-def test_what_a_converter_prints_are_cases(tmp_path: Path, monkeypatch, capsys, converter) -> None:
-    files = {conll: conll_file(tmp_path, CONLL), gap: gap_file(tmp_path, gap_line())}
-    monkeypatch.setattr("sys.argv", ["converter", *([str(files[converter])] if converter in files else [])])
-    run(converter.main)  # which raises SystemExit for a status that is not 0
-    written = capsys.readouterr()
-    cases = parse_cases(written.out.encode(), "cases")
-    assert len(cases) == written.out.count("\n") > 0
-    assert f": {len([case for case in cases if case.task == cases[0].task])} cases of " in written.err
