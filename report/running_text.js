@@ -17,11 +17,12 @@ const runningText = (nodes, tokens) =>
     /^\s*↵+$/.test(tokens[i]) ? h("br") : "",
   ]);
 
-const RIGHT_TO_LEFT = /^\P{L}*[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+const ESCAPED = /\\(?:x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8})/g; // as marks without a shape are shown
+const RIGHT_TO_LEFT = /^\P{L}*(?=\p{L})[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 
 /** The direction of a text by its first letter; words that are isolated, as those of a page are, do not give it. */
 const directionOf = (tokens) =>
-  RIGHT_TO_LEFT.test(tokens.filter((token) => token !== START).join("")) ? "rtl" : "ltr";
+  RIGHT_TO_LEFT.test(tokens.filter((token) => token !== START).join("").replace(ESCAPED, "")) ? "rtl" : "ltr";
 
 /** The one of n words that a key leads to from the word `now`; undefined: it leads to none. */
 function wordByKey({ key, currentTarget }, now, n) {

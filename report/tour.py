@@ -123,22 +123,23 @@ def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, ho
     of the sentence; no step where that looks, too.
     """
     looking = [
-        (quote.accuracy, result, quote, shown)
+        (quote, result)
         for result in findings.tasks
         for quote in result.quotes.values()
         if result.resolved and quote.looks and not result.matters(quote.name)
-        if (shown := case_in_page(result, quote.site, tokenizer))
     ]
-    if looking:
-        accuracy, result, quote, (case, text) = max(looking, key=lambda item: item[0])
+    for quote, result in sorted(looking, key=lambda pair: -pair[0].accuracy):
+        if not (found := case_in_page(result, quote.site, tokenizer)):
+            continue
+        case, text = found
         row = case.sites[quote.site]
         swap = result.effects["weight_swap"].get(quote.name)
         cost = f", which costs the answer {swap.drop:.2f} nats on average" if swap else ""
         shown = step(
             "A head that looks and does not matter",
-            f"In {percent(accuracy)} of held-out cases of “{visible_name(result.name)}”, head {quote.name} gives what "
-            f"is meant more attention. Here, too, two weights of one row are exchanged{cost}. Compare the next words "
-            "before and after: where a head looks does not say what it is worth.",
+            f"In {percent(quote.accuracy)} of held-out cases of “{visible_name(result.name)}”, head {quote.name} gives "
+            f"what is meant more attention. Here, too, two weights of one row are exchanged{cost}. Compare the next "
+            "words before and after: where a head looks does not say what it is worth.",
             text=text,
             head=quote.name,
             row=f"one:{row}",
@@ -186,7 +187,7 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
     found = text_summary.clearest(measured)
     head = found[0]["head"] if found else measured["heads"][0]["head"]
     effects = {one["head"]: one["effects"] for one in measured["heads"]}
-    worth = {name: abs(own[PER_POSITION]["all"]["nats"]) for name, own in effects.items() if name != head}
+    worth = {name: abs(worth_in_page(own)) for name, own in effects.items() if name != head}
     idle = min(worth, key=lambda name: worth[name], default=head)
     last = len(tokens) - 1
     row = {"text": text, "row": f"one:{last}"}
@@ -198,6 +199,14 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
         **row,
         head=idle,
         off=idle + MEAN,
+    )
+    unknown = step(
+        "Where nobody can know",
+        CANNOT_KNOW + " The second text ends earlier. The next words are those after the whole texts.",
+        text=text,
+        other=tokenizer.decode(tokens[: 1 + last // 2]).removeprefix(tokenizer.start).rstrip("\ufffd"),
+        head=head,
+        row=f"one:{last // 4}",
     )
     return [
         step(
@@ -224,15 +233,15 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
             edit=f"one:{head}:{last}:only:{span(first_seen(model, head, last))}",
         ),
         *([little] if idle != head else []),
-        step(
-            "Where nobody can know",
-            CANNOT_KNOW + " The second text ends earlier. The next words are those after the whole texts.",
-            text=text,
-            other=tokenizer.decode(tokens[: 1 + last // 2]).removeprefix(tokenizer.start).rstrip("\ufffd"),
-            head=head,
-            row=f"one:{max(1, last // 4)}",
-        ),
+        *([unknown] if last >= 4 else []),  # else the two texts hardly begin alike
     ]
+
+
+def worth_in_page(effects: Mapping) -> float:
+    """What the loss grows by, in nats per token, when a head gives one mean for all positions, as in a page; where only
+    its mean at each position was measured, by that.
+    """
+    return effects.get(OVER_POSITIONS, effects[PER_POSITION])["all"]["nats"]
 
 
 def cost_of(effects: Mapping, digits: int) -> str:
@@ -241,7 +250,7 @@ def cost_of(effects: Mapping, digits: int) -> str:
     """
     if OVER_POSITIONS not in effects:
         return ""
-    cost = nats(effects[OVER_POSITIONS]["all"]["nats"], digits)
+    cost = nats(worth_in_page(effects), digits)
     return f" That changes the loss in held-out text by {cost} nats per token on average."
 
 

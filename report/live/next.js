@@ -76,7 +76,7 @@ class NextWords {
     });
     if (this.slot === "other") this.odds.textContent = answer ? describeOtherOdds(answer) : "";
     const likeliest = listed.slice(0, 2).map(({ text, now }) => `${nextName(text)} ${now.shown}`);
-    if (answer) this.say(`next word: ${likeliest.join(", ")}`);
+    this.say(answer ? `next word: ${likeliest.join(", ")}` : "");
   }
 
   fill(row, { text, written, now, was }, compared) {

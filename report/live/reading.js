@@ -38,10 +38,13 @@ function keepReading(model, live, answers, say) {
       say[slot]("");
     } catch (error) {
       if (textOf(live.state, slot) !== text) return; // which is asked for anew
+      const gone = ["row", "hovered", "picking"].filter((key) => live.state[key]?.slot === slot);
+      if (gone.length) {
+        live.set(Object.fromEntries(gone.map((key) => [key, null]))); // perhaps a row that is not there; asks anew
+        return;
+      }
       answers.set({ [slot]: null });
       say[slot](error.message);
-      const gone = ["row", "hovered", "picking"].filter((key) => live.state[key]?.slot === slot);
-      live.set(Object.fromEntries(gone.map((key) => [key, null]))); // an address may name a row that is not there
     }
   };
   live.watch((state, changed) => {

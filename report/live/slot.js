@@ -59,7 +59,7 @@ class Slot {
       const { ended } = await model.ask(question, { ontoken: ({ whole }) => show(whole) });
       if (ended && this.run === run) this.say("The model ended the text here.");
     } catch (error) {
-      this.say(error.message);
+      if (this.run === run) this.say(error.message);
     }
     if (this.run === run) this.idle();
   }

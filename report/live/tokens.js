@@ -125,13 +125,14 @@ class LiveWords {
       word.classList.toggle("picked", inSpans(picked, i));
     });
     const isAsked = !this.live.state.hovered && question.row === askedRow(this.live.state, this.answers.state, this.slot);
-    if (isAsked && row !== this.revealed) this.reveal(row);
+    const boxed = this.picking?.at ?? row;
+    if ((this.picking || isAsked) && boxed !== this.revealed) this.reveal(Math.min(boxed, this.words.length - 1));
     // Heard while keys move the word that looks; while somebody types, the next word is enough.
     this.status.setAttribute("aria-live", document.activeElement === this.node ? "polite" : "off");
     this.status.textContent = this.describe(answer);
   }
 
-  /** Scrolls the paragraph, and nothing else, to the word that looks. */
+  /** Scrolls the paragraph, and nothing else, to the word that looks or is about to be picked. */
   reveal(row) {
     this.revealed = row;
     const [box, word] = [this.node, this.words[row]].map((node) => node.getBoundingClientRect());

@@ -121,12 +121,19 @@ function continued(word, reading, tokens, edits, tokenizer) {
  */
 function partWords(reading, tokens, edits, tokenizer, [one, other], exact) {
   const idsOf = (word) => (tokenizer.byShown.has(word) ? [tokenizer.byShown.get(word)] : tokenizer.encode(word));
+  const spacedIds = (word) => {
+    try {
+      return idsOf(word.replace(/^[\p{L}\p{N}]/u, " $&"));
+    } catch {
+      return idsOf(word); // of characters, among which there may be no space
+    }
+  };
   const plain = [one, other].map(idsOf);
-  const spaced = [one, other].map((word) => idsOf(word.replace(/^[\p{L}\p{N}]/u, " $&")));
+  const spaced = exact ? plain : [one, other].map(spacedIds);
   readEnd(reading, tokens, edits);
   const p = probabilities(nextLogits(reading));
   const likelihood = (pair) => [...new Set(pair.map(([first]) => first))].reduce((sum, first) => sum + p[first], 0);
-  const [a, b] = exact || likelihood(plain) > likelihood(spaced) ? plain : spaced;
+  const [a, b] = likelihood(plain) > likelihood(spaced) ? plain : spaced;
   const n = a.findIndex((id, i) => id !== b[i]);
   if (n < 0 || n >= b.length) throw new Error(`“${one}” and “${other}”: one begins with the other; choose two words that part`);
   return { shared: a.slice(0, n), one: a[n], other: b[n] };

@@ -12,7 +12,7 @@ from toy_live import noisy_model, write_toy_live
 from data.text.tokenizers import CharacterTokenizer
 from report.live_page import live_parts, write_live_page
 
-LETTERS = CharacterTokenizer("abcdefgh .שלוםعرب")
+LETTERS = CharacterTokenizer("abcdefgh .۱۲שלוםعرب")
 UNKNOWN = "“é” is no token of this model"
 
 
@@ -138,7 +138,7 @@ def test_two_texts_that_begin_alike_share_rows_as_far_as_they_do(page):
 RIGHT_TO_LEFT = ["שלום abc", ".. عرب"]
 
 
-@pytest.mark.parametrize("text", [*RIGHT_TO_LEFT, "abc שלום", "..."])
+@pytest.mark.parametrize("text", [*RIGHT_TO_LEFT, "abc שלום", "...", "۱۲ abc"])
 def test_arrow_keys_go_where_they_point(page, text):
     box(page).fill(text)
     expect(words(page)).to_have_text([*text.replace(" ", "␣")])

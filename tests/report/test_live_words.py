@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 
 from common.visible import END, visible, visible_tokens
 from data import Tokenizer
-from data.text.tokenizers import train_bpe
+from data.text.tokenizers import CharacterTokenizer, train_bpe
 from model import GPT, GPTConfig
 from model.generate import Sampling, context_start, generate
 from probing.sentence import BEGUN, encode_sentence, next_words
@@ -128,6 +128,16 @@ def test_next_words_get_no_space_before_them(worker):
     odds = [answer(worker, text="Hm?", words=["x", "."], exact=exact)["before"]["odds"] for exact in (True, False)]
     assert odds[0] == pytest.approx(math.log(0.15 / 0.05), abs=0.02)
     assert odds[1] != pytest.approx(odds[0], abs=0.02), "as words that are typed"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_words_of_characters_among_which_there_is_no_space_have_log_odds(worker, exact):
+    letters = CharacterTokenizer("abc")
+    model = small_model(letters)
+    open_model(worker, model, letters)
+    odds = answer(worker, text="ca", words=["a", "b"], exact=exact)["before"]["odds"]
+    a, b, _ = rounded(model)(torch.tensor([[2, 0]]))[0, -1].tolist()
+    assert odds == pytest.approx(a - b, abs=NEAR)
 
 
 @pytest.mark.parametrize("words", [("P", "Pi"), ("Pi", "P"), ("P", "P")])

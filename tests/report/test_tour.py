@@ -131,12 +131,19 @@ def test_of_a_head_at_its_mean_the_page_quotes_what_one_mean_for_all_positions_c
     text = toy_text()
     findings = Findings(hand_set_model(), {}, [], [], None, None, text=text)
     assert not any("nats" in step["says"] for step in tour(findings, TOKENIZER, "A.k?A")), "it was not measured"
-    costs = {head["head"]: 0.25 + i / 8 for i, head in enumerate(text["heads"])}
+    costs = {head["head"]: 0.75 - i / 8 for i, head in enumerate(text["heads"])}
     for head in text["heads"]:
         head["effects"][OVER_POSITIONS] = {"all": {"nats": costs[head["head"]]}}
     steps = tour(findings, TOKENIZER, "A.k?A")
     assert f"by {costs[HEAD]:.2f} nats per token on average" in steps[1]["says"]
-    assert f"by {costs[states(steps)[3]['head']]:.3f} nats per token on average" in steps[3]["says"]
+    idle = states(steps)[3]["head"]
+    assert costs[idle] == min(costs.values()), "it is worth little in the way in which it is off here"
+    assert f"by {costs[idle]:.3f} nats per token on average" in steps[3]["says"]
+
+
+def test_a_text_of_few_tokens_has_no_two_beginnings():
+    findings = Findings(hand_set_model(), {}, [], [], None, None, text=toy_text())
+    assert "Where nobody can know" not in [step["title"] for step in tour(findings, TOKENIZER, "A.")]
 
 
 def test_a_model_of_one_head_has_no_other_one_that_is_worth_little():
