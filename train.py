@@ -55,6 +55,9 @@ def main(command: TrainCommand) -> None:
         command = world.first_says(command)  # the first process alone decides whether to resume
         folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
         console = at_exit.enter_context(Console(quiet=not world.first))
+        if command.resume and command.weights_alone:
+            console.note(f"run {folder}: is there already, and has no corpus to go on with")
+            return
         if command.resume and world.first_says(world.first and is_finished(folder, command)):
             if world.first:
                 complete(folder)

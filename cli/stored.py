@@ -136,6 +136,8 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
     """
     run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED if key in values}
     if stored_config(run, {"data"}, f"run={run}")["data"] is None:
+        if values["init_from"] and values["max_steps"] == 0:  # what made it: train.py says that it is there
+            return initialized(values, overrides)
         raise InputError(f"run={run}: has no corpus to go on with; init_from={run} begins another run on data=...")
     stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING, MIX}, f"run={run}")
     known = dict(leaves(stored))

@@ -104,6 +104,10 @@ def test_weights_become_a_run_without_a_corpus(script, capsys):
     save_run("theirs", loud_model(GPTConfig(tokenizer.vocab_size, **shape)), tokenizer)
     script("train", "init_from=theirs", "run=ours", "max_steps=0", "wandb.mode=disabled")
     assert "run ours: nothing was trained, and it has no corpus" in " ".join(capsys.readouterr().out.split())
+    before = Path("ours/checkpoints").stat().st_mtime_ns
+    script("train", "init_from=theirs", "run=ours", "max_steps=0", "resume=auto", "wandb.mode=disabled")
+    assert "run ours: is there already" in " ".join(capsys.readouterr().out.split())
+    assert Path("ours/checkpoints").stat().st_mtime_ns == before
     assert not Path("cache").exists()
     script("sample", "run=ours", "max_new_tokens=4")
 
