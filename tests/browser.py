@@ -114,6 +114,19 @@ def quiet_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert not complaints, "\n".join(complaints)
 
 
+@contextmanager
+def one_page(browser: Browser, path: Path) -> Iterator[Page]:
+    """A local file that several tests share, and that answers soon; see quiet_pages."""
+    with quiet_pages(browser) as open_page:
+        page = open_page(path)
+        page.set_default_timeout(5_000)
+        yield page
+
+
+def change_address(page: Page, fragment: str) -> None:
+    page.evaluate("fragment => { location.hash = fragment; }", fragment)
+
+
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """``open_page(path, width=1280, height=900, scheme="light", **options of a Playwright context)``: a local file in

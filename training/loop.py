@@ -37,7 +37,6 @@ from training.world import ALONE, World
 BAD_STEPS_IN_A_ROW = 5
 CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
 WEIGHTS = "weights"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
-STOPPING = [signal.SIGINT, signal.SIGTERM]
 LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
@@ -121,7 +120,7 @@ class Trainer:
         nohup); saves at the end either way.
         """
         hangs_up = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-        stopping = [*STOPPING, signal.SIGHUP] if hangs_up else STOPPING
+        stopping = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
         before = {number: signal.signal(number, self.request_stop) for number in stopping}
         try:
             if self.world.first:

@@ -19,7 +19,7 @@ ENDS_A_HEAD = re.compile(r"[,;:]|\b(?:who|whom|whose|which|that)\b")
 POSSESSIVE = re.compile(r"\s*['’]s\b")  # left of a mention inside
 POSSESSIVE_END = re.compile(r"\s*['’]s?$")
 JOINS = re.compile(r"(?:and|or)\b|.*\b(?:and|or)$", re.DOTALL)  # what is left of *Tom and Anna* without both names
-QUOTES = ("'", "‘")
+SINGLE_QUOTES = ("'", "‘")
 AROUND = " \n\r\t,;:"
 PLURALS = ("men", "women")
 
@@ -191,7 +191,7 @@ def own_words(text: str, mention: Mention, inside: Iterable[Span]) -> Span | Non
     if match := POSSESSIVE.match(text, start, end):
         start = match.end()
     words = text[start:end].strip(AROUND)
-    if words[:1] not in QUOTES:  # which the last mark would close
+    if words[:1] not in SINGLE_QUOTES:  # which the last mark would close
         words = POSSESSIVE_END.sub("", words)
     start += text[start:end].find(words)
     return (start, start + len(words)) if has_words(words) and not JOINS.match(words) else None

@@ -35,12 +35,12 @@ NO_SPACE_AFTER = frozenset("([{$")
 
 
 class Part(NamedTuple):
-    """A document's lines by number, sentence by sentence: the columns of each word. ``group``: the document that it is
-    a part of.
+    """A document's lines by number, sentence by sentence: the columns of each word. ``part_of``: the document that it
+    is a part of.
     """
 
     name: str
-    group: str
+    part_of: str
     sentences: list[list[tuple[int, list[str]]]]
 
 
@@ -54,8 +54,8 @@ def read_parts(path: Path) -> Iterator[Part]:
                 raise InputError(f"{source}: {part.name} has not ended; put {END} before it")
             named = line.removeprefix(BEGIN).strip()
             match = NAME.match(named)
-            name, group = (f"{match[1]} {match[2]}", match[1]) if match else (named, named)
-            part = Part(name, group, [[]])
+            name, part_of = (f"{match[1]} {match[2]}", match[1]) if match else (named, named)
+            part = Part(name, part_of, [[]])
         elif line.startswith(END):
             if not part:
                 raise InputError(f"{source}: no document has begun; put {BEGIN} (NAME); part 000 before its words")
@@ -78,8 +78,8 @@ def read_parts(path: Path) -> Iterator[Part]:
 
 def read_document(part: Part, source: str, people: People) -> Document:
     """The words as a text with usual spaces, a sentence a line, and its mentions. An entity that is named has the type
-    of the last name in its shortest mention by name: *U.S. President Bush* is a person. Where the
-    document has types at all, one whose name has none counts as a person only if it is also called he or she.
+    of the last name in its shortest mention by name: *U.S. President Bush* is a person. Where the document has types
+    at all, one whose name has none counts as a person only if it is also called he or she.
     """
     text, sentences = "", []
     mentions: list[Mention] = []
@@ -104,7 +104,7 @@ def read_document(part: Part, source: str, people: People) -> Document:
         m._replace(type=types[m.entity][1] if m.entity in types else "" if m.entity in things else PERSON)
         for m in mentions
     ]
-    return Document(part.name, text, sentences, typed, part.group)
+    return Document(part.name, text, sentences, typed, part.part_of)
 
 
 def join(words: Sequence[str]) -> tuple[str, list[Span]]:

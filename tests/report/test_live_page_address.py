@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import quiet_pages
+from browser import change_address, one_page
 from playwright.sync_api import Browser, Page, expect
 
 WHOLE = (
@@ -36,9 +36,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser, file: Path) -> Iterator[Page]:
-    with quiet_pages(browser) as open_page:
-        page = open_page(file)
-        page.set_default_timeout(5_000)
+    with one_page(browser, file) as page:
         yield page
 
 
@@ -75,10 +73,6 @@ TRIED = f"""async fragments => {{
 def shown(page: Page) -> list:
     """All that a person sees of the state."""
     return page.evaluate(SHOWN)
-
-
-def change_address(page: Page, fragment: str) -> None:
-    page.evaluate("fragment => { location.hash = fragment; }", fragment)
 
 
 def test_nothing_is_written_before_something_is_changed(open_page, file):

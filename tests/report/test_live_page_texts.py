@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import quiet_pages
+from browser import change_address, one_page
 from networks import BYTES, bigram_model
 from playwright.sync_api import Browser, Locator, Page, expect
 from toy_live import noisy_model, write_toy_live
@@ -26,9 +26,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser, letters: Path) -> Iterator[Page]:
-    with quiet_pages(browser) as open_page:
-        page = open_page(letters)
-        page.set_default_timeout(5_000)
+    with one_page(browser, letters) as page:
         yield page
 
 
@@ -40,10 +38,6 @@ def page(opened: Page) -> Page:
     change_address(opened, "text=abc&other=abd")
     expect(opened.locator(".slots .from")).to_have_text(["c", "d"])
     return opened
-
-
-def change_address(page: Page, fragment: str) -> None:
-    page.evaluate("fragment => { location.hash = fragment; }", fragment)
 
 
 def box(page: Page, i: int = 0) -> Locator:
