@@ -6,7 +6,6 @@ together, because a small GPT is many small matrices. Several processes orthogon
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,57 +32,45 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     return x.type_as(matrices)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """For 2-D weights only. The update of an m x n matrix is scaled by sqrt(max(1, m / n)).
 
     Weight decay is cautious (Liang et al. 2024): it acts on those weights that the update makes smaller anyway.
     """
 
-    def __init__(
-        self,
-        params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
-        lr: float,
-        momentum: float = 0.95,
-        weight_decay: float = 0.0,
-        world: World = ALONE,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self.world = world
-        for group in self.param_groups:
-            same_shape = defaultdict(list)
-            for weight in sorted(group["params"], key=is_tall):
-                same_shape[tuple(sorted(weight.shape))].append(weight)
-            # The momentum of all matrices of one shape is one tensor [N, a, b], of which each weight's state is a part.
-            group["stacks"] = [(weights, self.new_momentum(weights)) for weights in same_shape.values()]
+    def __init__(self, weights: Iterable[nn.Parameter], momentum: float = 0.95, world: World = ALONE) -> None:
+        self.momentum, self.world = momentum, world
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        same_shape = defaultdict(list)
+        for weight in sorted(weights, key=is_tall):
+            same_shape[tuple(sorted(weight.shape))].append(weight)
+        # The momentum of all matrices of one shape is one tensor [N, a, b], of which each weight's state is a part.
+        self.stacks = [(alike, self.new_momentum(alike)) for alike in same_shape.values()]
 
     def new_momentum(self, weights: list[nn.Parameter]) -> Tensor:
         stacked = torch.zeros_like(flat_stack(weights))
-        for weight, part in zip(weights, stacked, strict=True):
-            self.state[weight]["momentum"] = part
+        self.state |= {weight: {"momentum": part} for weight, part in zip(weights, stacked, strict=True)}
         return stacked
 
     @torch.no_grad()
-    def step(self, finite: Tensor | None = None) -> None:
+    def step(self, lr: float, weight_decay: float, finite: Tensor | None = None) -> None:
         """One update; none at all, momentum included, where ``finite`` [] is given and false."""
-        for group in self.param_groups:
-            for weights, momentum in group["stacks"]:
-                self.step_together(weights, momentum, finite, group)
+        for weights, buffer in self.stacks:
+            updates = self.updates(weights, buffer, finite)
+            n_wide = sum(not is_tall(weight) for weight in weights)
+            for some, chosen in ((weights[:n_wide], updates[:n_wide]), (weights[n_wide:], updates[n_wide:].mT)):
+                if some:
+                    apply(tuple(some), chosen.contiguous(), lr, weight_decay)
 
-    def step_together(self, weights: list[nn.Parameter], buffer: Tensor, finite: Tensor | None, group: dict) -> None:
-        """One update of weights that have one shape, up to transposition."""
-        momentum = group["momentum"]
+    def updates(self, weights: list[nn.Parameter], buffer: Tensor, finite: Tensor | None) -> Tensor:
+        """[N, a, b], of weights that have one shape up to transposition; moves their momentum ``buffer``."""
         gradient = flat_stack([weight.grad for weight in weights if weight.grad is not None])
         if finite is not None:
             gradient = torch.where(finite, gradient, buffer)
-        buffer.add_(gradient - buffer, alpha=1 - momentum)  # in this form, exactly nothing where both are equal
-        gradient.add_(buffer - gradient, alpha=momentum)  # Nesterov looks ahead
+        buffer.add_(gradient - buffer, alpha=1 - self.momentum)  # in this form, exactly nothing where both are equal
+        gradient.add_(buffer - gradient, alpha=self.momentum)  # Nesterov looks ahead
         updates = self.world.share(orthogonalize, gradient)
-        if finite is not None:
-            updates = updates * finite
-        n_wide = sum(not is_tall(weight) for weight in weights)
-        for some, chosen in ((weights[:n_wide], updates[:n_wide]), (weights[n_wide:], updates[n_wide:].mT)):
-            if some:
-                apply(tuple(some), chosen.contiguous(), group["lr"], group["weight_decay"])
+        return updates if finite is None else updates * finite
 
 
 def apply(weights: tuple[Tensor, ...], updates: Tensor, lr: float, decay: float) -> None:

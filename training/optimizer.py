@@ -1,9 +1,12 @@
 """Which parameter is trained by what, and the optimizers' state as named tensors."""
 
-import torch
+from collections import ChainMap
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from model import GPT
+from training.adamw import AdamW
 from training.config import OptimizerConfig
 from training.muon import Muon
 from training.schedule import learning_rate_scale, muon_momentum, weight_decay_scale
@@ -30,36 +33,30 @@ def parameter_groups(model: GPT) -> dict[str, list[nn.Parameter]]:
     return groups
 
 
+@dataclass(frozen=True)
+class Group:
+    """Weights with one optimizer, and the highest values of their learning rate and weight decay."""
+
+    optimizer: Muon | AdamW
+    lr: float
+    decay: float = 0.0
+
+
 class Optimizers:
     """Muon and AdamW, or AdamW alone, stepped as one."""
 
     def __init__(self, model: GPT, config: OptimizerConfig, world: World = ALONE) -> None:
         self.config = config
         self.device_decides = model.embed.weight.is_cuda
-        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
-        groups = parameter_groups(model)
+        self.parameters = dict(model.named_parameters())
         rates = {"embeddings": config.embedding_lr, "head": config.head_lr, "scalars": config.scalar_lr}
-        adamw = [
-            {"name": name, "params": groups[name], "lr": lr, "weight_decay": 0.0}
-            for name, lr in rates.items()
-            if groups[name]
-        ]
-        matrices = {
-            "name": "matrices",
-            "params": groups["matrices"],
-            "lr": config.matrix_lr,
-            "weight_decay": config.weight_decay,
-        }
-        self.muon = None
-        if config.name == "muon":
-            self.muon = Muon([matrices], lr=config.matrix_lr, world=world)
-        else:
-            adamw.append(matrices)
-        self.adamw = torch.optim.AdamW(adamw, betas=config.betas, eps=1e-10, fused=True)
-        self.all = [optimizer for optimizer in (self.muon, self.adamw) if optimizer]
-        for optimizer in self.all:
-            for group in optimizer.param_groups:
-                group["peak_lr"], group["peak_decay"] = group["lr"], group["weight_decay"]
+        groups = parameter_groups(model)
+        matrices = groups.pop("matrices")
+        self.muon = Muon(matrices, world=world) if config.name == "muon" else None
+        self.groups = {name: Group(AdamW(own, config.betas), rates[name]) for name, own in groups.items() if own}
+        optimizer = self.muon or AdamW(matrices, config.betas)
+        self.groups["matrices"] = Group(optimizer, config.matrix_lr, config.weight_decay)
+        self.scale = 1.0  # of the learning rates in the latest step
 
     def step(self, fraction: float, step: int, finite: Tensor | None = None) -> None:
         """One update with the rates and the decay of this share of the budget; then forgets the gradients.
@@ -67,47 +64,36 @@ class Optimizers:
         Where ``finite`` [], on the model's device, is false, nothing changes. A CUDA device settles that by itself, so
         that the host need not wait for it; others need not know how.
         """
-        scale, decay = learning_rate_scale(self.config, fraction), weight_decay_scale(self.config, fraction)
-        for optimizer in self.all:
-            for group in optimizer.param_groups:
-                group["lr"], group["weight_decay"] = group["peak_lr"] * scale, group["peak_decay"] * decay
+        self.scale, decay = learning_rate_scale(self.config, fraction), weight_decay_scale(self.config, fraction)
         if finite is not None and not self.device_decides:
             if not finite:
                 self.zero_grad()
                 return
             finite = None
         if self.muon:
-            self.muon.param_groups[0]["momentum"] = muon_momentum(step)
-            self.muon.step(finite)
-        self.adamw.found_inf = None if finite is None else (~finite).float()  # type: ignore[missing-attribute] GradScaler sets it so
-        self.adamw.step()
+            self.muon.momentum = muon_momentum(step)
+        for group in self.groups.values():
+            group.optimizer.step(group.lr * self.scale, group.decay * decay, finite)
         self.zero_grad()
 
     def zero_grad(self) -> None:
-        for optimizer in self.all:
-            optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters.values():
+            parameter.grad = None
 
     def rates(self) -> dict[str, float]:
         """The learning rates of the latest step, as lr/GROUP."""
-        return {f"lr/{group['name']}": group["lr"] for optimizer in self.all for group in optimizer.param_groups}
+        return {f"lr/{name}": group.lr * self.scale for name, group in self.groups.items()}
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """All state under PARAMETER/KEY."""
+        """All state under PARAMETER/KEY, which are the optimizers' own tensors."""
+        states = ChainMap(*(group.optimizer.state for group in self.groups.values()))
         return {
-            f"{self.names[parameter]}/{key}": value
-            for optimizer in self.all
-            for parameter, state in optimizer.state.items()
-            for key, value in state.items()
+            f"{name}/{key}": value
+            for name, parameter in self.parameters.items()
+            for key, value in states[parameter].items()
         }
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        parameters = {name: parameter for parameter, name in self.names.items()}
-        owners = {p: optimizer for optimizer in self.all for group in optimizer.param_groups for p in group["params"]}
+        own = self.state_tensors()
         for name, value in tensors.items():
-            parameter_name, key = name.rsplit("/", 1)
-            parameter = parameters[parameter_name]
-            state = owners[parameter].state[parameter]
-            if key in state:
-                state[key].copy_(value)
-            else:
-                state[key] = value.to(parameter.device)
+            own[name].copy_(value)

@@ -1,4 +1,4 @@
-"""Muon is torch's Muon, and every parameter is trained by exactly one rule."""
+"""Muon and AdamW are torch's, and every parameter is trained by exactly one rule."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from model import GPT, GPTConfig
 from training import muon
+from training.adamw import AdamW
 from training.config import OptimizerConfig
 from training.muon import Muon, apply, orthogonalize
 from training.optimizer import Optimizers, parameter_groups
@@ -22,17 +23,35 @@ def test_muon_takes_torchs_steps(monkeypatch):
     torch.manual_seed(0)
     start = [torch.randn(shape) for shape in SHAPES]
     ours, theirs = ([torch.nn.Parameter(tensor.clone()) for tensor in start] for _ in range(2))
-    mine = Muon(ours, lr=0.1, momentum=0.9)
+    mine = Muon(ours, momentum=0.9)
     reference = torch.optim.Muon(theirs, lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=True)
     for _ in range(5):
         for a, b in zip(ours, theirs, strict=True):
             a.grad = torch.randn_like(a)
             b.grad = a.grad.clone()
-        mine.step()
+        mine.step(0.1, weight_decay=0.0)
         reference.step()
     for a, b, origin in zip(ours, theirs, start, strict=True):
         moved = (b - origin).norm()
         assert (a - b).norm() / moved < 0.02
+
+
+def test_adamw_takes_torchs_steps_bit_for_bit():
+    torch.manual_seed(0)
+    start = [torch.randn(shape) for shape in ((7, 3), (5,), (40, 33))]
+    ours, theirs = ([nn.Parameter(tensor.clone()) for tensor in start] for _ in range(2))
+    mine = AdamW(ours, betas=(0.8, 0.95))
+    reference = torch.optim.AdamW(theirs, betas=(0.8, 0.95), eps=1e-10, fused=True)
+    for i in range(5):
+        lr = reference.param_groups[0]["lr"] = 0.1 / (i + 1)
+        decay = reference.param_groups[0]["weight_decay"] = 0.1 * i
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        mine.step(lr, decay)
+        reference.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert not any(torch.equal(a, origin) for a, origin in zip(ours, start, strict=True))
 
 
 def test_orthogonalized_matrices_keep_their_singular_vectors():
@@ -54,7 +73,7 @@ def test_cautious_decay_only_shrinks_what_the_update_shrinks():
     for decay in (0.0, 0.5):
         weight = torch.nn.Parameter(start.clone())
         weight.grad = torch.randn(8, 8, generator=torch.Generator().manual_seed(1))
-        Muon([weight], lr=0.1, weight_decay=decay).step()
+        Muon([weight]).step(0.1, decay)
         moved.append(weight.detach())
     without, with_decay = moved
     update = start - without
@@ -90,11 +109,11 @@ def test_muon_takes_as_many_operations_for_many_matrices_as_for_few():
     counts = []
     for n in (1, 5):
         weights = [nn.Parameter(torch.randn(shape)) for shape in n * [(16, 16), (32, 16), (16, 32)]]
-        optimizer = Muon(weights, lr=0.1, weight_decay=0.1)
+        optimizer = Muon(weights)
         for weight in weights:
             weight.grad = torch.randn_like(weight)
         with Count() as count:
-            optimizer.step()
+            optimizer.step(0.1, weight_decay=0.1)
         counts.append(count.n)
     assert counts[0] == counts[1]
 
@@ -107,7 +126,7 @@ def test_each_process_orthogonalizes_a_part_of_the_matrices(monkeypatch):
         weights = [nn.Parameter(torch.ones(8, 8)) for _ in range(7)]
         for weight in weights:
             weight.grad = torch.ones(8, 8)
-        Muon(weights, lr=0.1, world=World(rank, 3)).step()
+        Muon(weights, world=World(rank, 3)).step(0.1, weight_decay=0.0)
     assert taken == [3, 3, 1]
 
 
@@ -172,10 +191,15 @@ def test_a_step_that_is_not_finite_changes_nothing(name, device_decides):
     assert not all(torch.equal(before[key], value) for key, value in everything().items())
 
 
-def test_weight_decay_follows_its_schedule():
+def test_rates_and_weight_decay_follow_their_schedules(monkeypatch):
     model = GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16), seed=1)
-    optimizers = Optimizers(model, OptimizerConfig(weight_decay=0.4, weight_decay_schedule="cosine"))
-    model(torch.arange(8)[None], torch.arange(8)[None]).backward()
+    config = OptimizerConfig(matrix_lr=0.03, weight_decay=0.4, weight_decay_schedule="cosine", decay_fraction=1.0)
+    optimizers = Optimizers(model, config)
+    stepped = {}
+    for name, group in optimizers.groups.items():
+        monkeypatch.setattr(group.optimizer, "step", lambda *given, name=name: stepped.update({name: given}))
     optimizers.step(0.5, 1)
-    decays = {group["name"]: group["weight_decay"] for each in optimizers.all for group in each.param_groups}
-    assert decays == pytest.approx({"matrices": 0.2, "head": 0.0})  # the tied embedding is the head
+    assert stepped.keys() == {"matrices", "head"}  # the tied embedding is the head
+    assert stepped["matrices"] == (pytest.approx(0.015), pytest.approx(0.2), None)
+    assert stepped["head"] == (pytest.approx(config.head_lr / 2), 0.0, None)
+    assert optimizers.rates() == {f"lr/{name}": given[0] for name, given in stepped.items()}
