@@ -3,11 +3,10 @@
 Reads probe/heads.json of each run. One row a task and run: the head that *select* chose, quoted on *report*.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import InputError
 from common.one_line import run
 from experiments.runs import best_baseline, read_heads
 from experiments.tables import Table
@@ -74,10 +73,10 @@ def row(name: str, run: str, task: dict) -> list[str]:
     ]
 
 
-def main(runs: Sequence[str]) -> None:
-    if not runs:
-        raise InputError(f"name at least one run: {(__doc__ or '').splitlines()[0]}")
-    found = {run: read_heads(run) for run in runs}
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.heads", description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    found = {run: read_heads(run) for run in parser.parse_args(arguments).runs}
     names = dict.fromkeys(name for heads in found.values() for name in heads["tasks"])
     rows = [
         row(name, Path(run).name, heads["tasks"][name])
@@ -89,4 +88,4 @@ def main(runs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(lambda: main(sys.argv[1:]))
+    run(main)

@@ -28,7 +28,9 @@ PARTS = ("first", "in between", "last")  # tokens
 
 
 def shares_of_parts(model: GPT, result: TaskResult) -> Mapping[str, float]:
-    """How the best head, at its site, divides what it gives to a candidate of three tokens or more, if it is meant."""
+    """How the best head, at its site, divides what it gives to a candidate of three tokens or more, if it is meant; {}
+    if there is no such candidate.
+    """
     given = []
     for case in result.cases:
         start, end = case.gold[-1]
@@ -36,6 +38,8 @@ def shares_of_parts(model: GPT, result: TaskResult) -> Mapping[str, float]:
             weights = attention_row(model, case.tokens, case.sites[result.quotes[result.best].site], result.best)
             first, *between, last = weights[start:end]
             given.append((first, sum(between), last))
+    if not given:
+        return {}
     total = np.sum(given, axis=0)
     return dict(zip(PARTS, total / total.sum(), strict=True))
 
@@ -47,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--cases", type=int, default=400, help="of each task and split")
     options = parser.parse_args(arguments)
+    if options.cases < 2 or options.cases % 2:
+        parser.error(f"--cases {options.cases}: must be even, since cases come with their counterfactuals")
     select, report = (cases(split, options.cases, 0, OPEN) for split in ("select", "unseen_names"))
     rows, divided = [], []
     for run in options.runs:
@@ -57,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if result.name in OPEN:
                 rows.append(row(result.name, run.name, tasks[result.name]))
                 shares = shares_of_parts(model, result)
-                divided.append([result.name, run.name, result.best, *(f"{shares[part]:.0%}" for part in PARTS)])
+                divided.append(
+                    [result.name, run.name, result.best, *(f"{shares[part]:.0%}" if shares else "-" for part in PARTS)]
+                )
     by_task = partial(sorted, key=lambda cells: OPEN.index(cells[0]))
     print(Table(COLUMNS, by_task(rows)).markdown())
     print("\nits attention to candidates of three tokens or more; in facts and reasons the first is the trade\n")

@@ -9,7 +9,7 @@ import argparse
 import base64
 import json
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 import torch
@@ -87,7 +87,8 @@ def compare(page: Page, model: GPT, tokenizer: Tokenizer) -> list[str]:
     prompt = torch.tensor(encoded[0][-model.config.block_size :])
     likeliest = [int(token) for token in generate(model, prompt, 1, NEW, Sampling(temperature=0), 0)]
     generated = page.evaluate(GENERATE, [prompt.tolist(), NEW])
-    same = sum(one == other for one, other in zip(generated, likeliest, strict=True))
+    pairs = zip(generated, likeliest, strict=True)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))  # after a difference, contexts differ
     return [f"{same_ids} of {len(TEXTS)}", f"{float(logits):.1e}", weights, f"{same} of {NEW}"]
 
 

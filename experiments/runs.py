@@ -20,7 +20,7 @@ import yaml
 
 import cli
 from cli.schema import TrainCommand
-from cli.stored import BUDGETS, CHANGEABLE
+from cli.stored import CHANGEABLE
 from common.errors import InputError
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, read_rows
@@ -33,16 +33,27 @@ QUIET = ("wandb.mode=disabled", "snapshots=0")
 HEADS = Path("probe") / "heads.json"
 TAIL = 300  # characters of what a failed command printed
 SEEDS = (0, 1, 2)
+# Of the settings that may change when a run is resumed, those that change its numbers, or which evaluation is best.
+DECIDING = ("max_steps", "max_tokens", "max_minutes", "patience", "eval_every", "device", "precision")
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The folder of the runs, their seeds, how many are trained at the same time, and the folder of pictures."""
+    """The folder of the runs, their seeds, how many are trained at the same time, and the folder of pictures.
+
+    Raises InputError for a seed that is given twice, and for less than one run at a time.
+    """
 
     folder: Path
     seeds: Sequence[int] = SEEDS
     jobs: int = 2
     pictures: Path = Path("docs/articles")
+
+    def __post_init__(self) -> None:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"--seeds {' '.join(map(str, self.seeds))}: each once")
+        if self.jobs < 1:
+            raise InputError(f"--jobs {self.jobs}: must be at least 1")
 
     def picture(self, name: str) -> Path:
         return self.pictures / f"{name}.png"
@@ -60,9 +71,11 @@ def train_seeds(variants: Mapping[str, Sequence[str]], setup: Setup) -> dict[str
     return {name: [trained[run] for run in runs] for name, runs in names.items()}
 
 
-def probe_seeds(variants: Mapping[str, Sequence[Path]], setup: Setup) -> dict[str, list[dict]]:
-    """heads.json of every run of each variant."""
-    probed = iter(probe_all([run for runs in variants.values() for run in runs], setup.jobs))
+def probe_seeds(
+    variants: Mapping[str, Sequence[Path]], setup: Setup, tasks: Sequence[str] | None = None
+) -> dict[str, list[dict]]:
+    """heads.json of every run of each variant, as ``probe_all`` writes it."""
+    probed = iter(probe_all([run for runs in variants.values() for run in runs], setup.jobs, tasks))
     return {name: [next(probed) for _ in runs] for name, runs in variants.items()}
 
 
@@ -90,17 +103,18 @@ def train_all(wanted_runs: Mapping[str, Sequence[str]], folder: Path, jobs: int 
     return runs
 
 
-def probe_all(runs: Sequence[Path], jobs: int = 2) -> list[dict]:
-    """heads.json of each run; probe.py writes it first where it is missing or older than the checkpoint.
+def probe_all(runs: Sequence[Path], jobs: int = 2, tasks: Sequence[str] | None = None) -> list[dict]:
+    """heads.json of each run; probe.py writes it first where it is missing, older than the checkpoint, or of another
+    seed, checkpoint or choice of ``tasks`` of stories (None: those that probe.py chooses).
 
     Each run is probed on stories drawn with its own seed.
     """
+    asked = [] if tasks is None else [f"tasks=[{','.join(tasks)}]"]
 
     def probe(run: Path) -> None:
-        seed = read_config(run).get("seed", 0)  # of weights alone there is none
-        execute(f"probing {run.name}", ["probe.py", f"run={run}", f"seed={seed}"])
+        execute(f"probing {run.name}", ["probe.py", f"run={run}", f"seed={seed_of(run)}", *asked])
 
-    in_parallel(probe, [run for run in runs if not is_probed(run)], jobs)
+    in_parallel(probe, [run for run in runs if not is_probed(run, tasks)], jobs)
     return [json.loads((run / HEADS).read_bytes()) for run in runs]
 
 
@@ -110,8 +124,8 @@ def command_of(overrides: Sequence[str]) -> TrainCommand:
 
 
 def remembered(command: TrainCommand) -> dict:
-    """The settings that make a run what it is; budgets among them."""
-    left_out = set(CHANGEABLE) - set(BUDGETS) - {"patience"}
+    """The settings that make a run, and its numbers, what they are."""
+    left_out = set(CHANGEABLE) - set(DECIDING)
     return {key: value for key, value in yaml.safe_load(cli.to_yaml(command)).items() if key not in left_out}
 
 
@@ -137,10 +151,19 @@ def require_same(run: Path, command: TrainCommand) -> None:
         raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
 
 
-def is_probed(run: Path) -> bool:
-    """Whether heads.json is there and no older than the checkpoint that it is about."""
+def seed_of(run: Path) -> int:
+    return read_config(run).get("seed", 0)  # of weights alone there is none
+
+
+def is_probed(run: Path, tasks: Sequence[str] | None) -> bool:
+    """Whether heads.json is there, no older than the checkpoint that it is about, and of what is asked for."""
     heads = run / HEADS
-    return heads.exists() and heads.stat().st_mtime >= (checkpoint.find(run, "best") / "state.json").stat().st_mtime
+    if not heads.exists() or heads.stat().st_mtime < (checkpoint.find(run, "best") / "state.json").stat().st_mtime:
+        return False
+    there = json.loads(heads.read_bytes())["model"]
+    asked = None if tasks is None else sorted(tasks)
+    same_tasks = asked == (sorted(there["tasks"]) if "tasks" in there else None)
+    return same_tasks and (there["seed"], there["checkpoint"]) == (seed_of(run), "best")
 
 
 def read_heads(run: str) -> dict:

@@ -5,7 +5,7 @@ have been chosen again, and whether one layer does the task in all runs. By role
 has it. Heads of a layer have no order, so that only layers can recur.
 """
 
-import sys
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -88,8 +88,10 @@ def role_rows(found: Mapping[str, Mapping]) -> list[list[str]]:
     return [[name, *(cell(name, layer) for layer in range(len(maps[0])))] for name in names]
 
 
-def main(runs: Sequence[str]) -> None:
-    found = read_all(runs)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.seeds", description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    found = read_all(parser.parse_args(arguments).runs)
     rows, n_layer = task_rows(found), len(next(iter(found.values()))["all_roles"])
     print(Table(("task", *(Path(run).name for run in found), "the same layer"), rows).markdown())
     asked = [row[-1] for row in rows if row[-1] != "-"]
@@ -103,4 +105,4 @@ def main(runs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    one_line.run(lambda: main(sys.argv[1:]))
+    one_line.run(main)

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = ["data=files", f"max_steps={options.steps}", f"eval_every={options.steps}"]
     settings.append(f"cache={setup.folder / 'cache'}")
     variants = {kind: [*settings, f"data.path={path}"] for kind, path in write_texts(setup.folder).items()}
-    found = probe_seeds(train_seeds(variants, setup), setup)
+    found = probe_seeds(train_seeds(variants, setup), setup, TASKS)
     rows = [row for i, seed in enumerate(setup.seeds) for kind in KINDS for row in rows_of(kind, seed, found[kind][i])]
     columns = ("antecedents", "seed", "task", "model right", "best head", "picks the right one", "best baseline")
     print(Table((*columns, "looks"), rows).markdown())

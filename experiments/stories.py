@@ -3,7 +3,7 @@
 Reads the last row of each run's metrics.jsonl. Every cell is the mean over runs with the lowest and the highest.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -35,15 +35,16 @@ def cell(name: str, values: Sequence[float]) -> str:
     return f"{mean(values):.1%} ({min(values):.1%}-{max(values):.1%})"
 
 
-def main(runs: Sequence[str]) -> None:
-    if not runs:
-        raise InputError(f"name at least one run: {(__doc__ or '').splitlines()[0]}")
-    rows = [last_row(Path(run)) for run in runs]
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.stories", description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    rows = [last_row(run) for run in parser.parse_args(arguments).runs]
     minutes = [row["seconds"] / 60 for row in rows]
-    tokens = mean(row["tokens"] for row in rows)
-    print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes, {tokens:,.0f} tokens each\n")
+    tokens = [row["tokens"] for row in rows]
+    print(f"{len(rows)} runs, {min(minutes):.1f} to {max(minutes):.1f} minutes", end=", ")
+    print(f"{min(tokens):,} to {max(tokens):,} tokens\n")
     table = []
-    for task in tasks_of(rows[0], "report"):
+    for task in dict.fromkeys(task for row in rows for task in tasks_of(row, "report")):
         columns: dict[str, list[Any]] = {
             name: [row.get(key.format(task)) for row in rows] for name, key in STORY_COLUMNS.items()
         }
@@ -52,4 +53,4 @@ def main(runs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    one_line.run(lambda: main(sys.argv[1:]))
+    one_line.run(main)

@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, default=400)
     parser.add_argument("--split", choices=("report", "unseen_names"), default="report")
     options = parser.parse_args(arguments)
+    if options.cases < 2 or options.cases % 2:
+        parser.error(f"--cases {options.cases}: must be even, since cases come with their counterfactuals")
     state = checkpoint.latest_state(options.run)
     config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
     select, report = (cases(split, options.cases, 0) for split in ("select", options.split))

@@ -36,11 +36,12 @@ def run(setup: Setup) -> Result:
     accuracy = [mean(one["tasks"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for one in found]
     at_pronoun = [value for name in PRONOUNS for value in at_site(found, name, "P")]
     by_task = task_numbers(found, PRONOUNS)
+    sites = [one["tasks"][name]["best"]["site"] for one in found for name in PRONOUNS]
     bar = max(best_baseline(one["tasks"][name])[1] for one in found for name in PRONOUNS)
     return Result(
         judge([shown(one["tasks"][name]) for one in found for name in PRONOUNS]),
-        f"{because(found, PRONOUNS)}; the heads look from the word before the answer, while at the pronoun itself "
-        f"they are right in only {100 * mean(at_pronoun):.1f} %",
+        f"{because(found, PRONOUNS)}; {sites.count('A-1')} of these {len(sites)} heads look from the word before the "
+        f"answer, while at the pronoun itself they are right in only {100 * mean(at_pronoun):.1f} %",
         f"heads pick the antecedent: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
         f"{lowest_end(found, PRONOUNS):.1f} %; best baseline {100 * bar:.1f} %",
         [table(found)],

@@ -30,7 +30,7 @@ def run(setup: Setup) -> Result:
     n = f"{len(every)} sentences and seeds"
     right = sum(map(is_said, every))
     finds = sum(look["gold"] > look["distractor"] for look in looks)
-    turned = sum(bool(look["swap"]) and look["swap"]["log_odds"] < 0 for look in looks)
+    turned = sum(map(is_turned, every))
     return Result(
         judge([is_shown(sentence) for sentence in every]),
         f"in {right} of {n} the answer is the likeliest of all words, in {finds} the head that was chosen on other "
@@ -58,7 +58,13 @@ def is_shown(sentence: Mapping) -> bool:
     look = sentence["look"]
     if not (look and look["swap"]):
         return False
-    return is_said(sentence) and look["gold"] > look["distractor"] and look["swap"]["log_odds"] < 0
+    return is_said(sentence) and look["gold"] > look["distractor"] and is_turned(sentence)
+
+
+def is_turned(sentence: Mapping) -> bool:
+    """Whether the answer is likelier than the foil, and a swap makes it the other way round."""
+    look = sentence["look"]
+    return bool(look and look["swap"]) and sentence["log_odds"] > 0 > look["swap"]["log_odds"]
 
 
 def row(own: Sequence[Mapping]) -> list[str]:

@@ -320,12 +320,49 @@ def test_heads_are_probed_where_they_are_missing_or_older_than_the_weights(finis
     (run / "config.yaml").write_text("seed: 7\n")
     os.symlink(finished_run / "checkpoints", run / "checkpoints")
     written = run / "probe" / "heads.json"
-    written.write_text('{"roles": []}')
-    assert runs.probe_all([run]) == [{"roles": []}]
+    heads = {"model": {"seed": 7, "checkpoint": "best"}, "roles": []}
+    written.write_text(json.dumps(heads))
+    assert runs.probe_all([run]) == [heads]
     assert executed == []
     os.utime(written, (0, 0))
     runs.probe_all([run])
     assert executed == [["probing run", "probe.py", f"run={run}", "seed=7"]]
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [
+        ({"seed": 0, "checkpoint": "best"}, None),
+        ({"seed": 7, "checkpoint": "latest"}, None),
+        ({"seed": 7, "checkpoint": "best", "tasks": ["cue"]}, None),
+        ({"seed": 7, "checkpoint": "best", "tasks": ["cue"]}, ["agreement", "cue"]),
+        ({"seed": 7, "checkpoint": "best"}, ["cue"]),
+    ],
+)
+def test_heads_that_were_probed_otherwise_are_probed_again(finished_run, executed, tmp_path, there, asked):
+    run = tmp_path / "run"
+    (run / "probe").mkdir(parents=True)
+    (run / "config.yaml").write_text("seed: 7\n")
+    os.symlink(finished_run / "checkpoints", run / "checkpoints")
+    (run / "probe" / "heads.json").write_text(json.dumps({"model": there}))
+    runs.probe_all([run], tasks=asked)
+    tasks = [] if asked is None else [f"tasks=[{','.join(asked)}]"]
+    assert executed == [["probing run", "probe.py", f"run={run}", "seed=7", *tasks]]
+
+
+@pytest.mark.parametrize("key", ["eval_every=5", "precision=bf16"])
+def test_a_run_whose_numbers_would_be_others_is_not_taken_either(finished_run, executed, key):
+    with pytest.raises(InputError, match=rf"was trained with {key.partition('=')[0]}=.* instead of"):
+        runs.train_all({"run": [*EVERY, key]}, finished_run.parent)
+    assert executed == []
+
+
+@pytest.mark.parametrize(
+    ("seeds", "jobs", "message"), [((0, 1, 0), 2, "--seeds 0 1 0: each once"), ((0, 1), 0, "--jobs 0: must be")]
+)
+def test_a_seed_counts_once_and_some_run_is_trained(tmp_path, seeds, jobs, message):
+    with pytest.raises(InputError, match=message):
+        runs.Setup(tmp_path, seeds, jobs)
 
 
 def test_a_network_without_a_corpus_is_no_run_to_train_and_can_be_probed(executed, tmp_path):
