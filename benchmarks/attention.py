@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
 from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory, synchronized
+from common.one_line import OUT_OF_MEMORY
 from model.attention import CausalSelfAttention, attention_weights, rotary_table
 from model.gpt import ATTENTION, GPTConfig
 
@@ -139,7 +140,7 @@ def in_own_process(variant: Variant, length: int, device: torch.device) -> int |
     # Freed tensors go back to the system immediately: else the peak would count what only the allocator holds.
     thresholds = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**16))
     done = measuring.in_own_process("benchmarks.attention", [asdict(variant), length, str(device)], **thresholds)
-    if done.returncode == -9 or "OutOfMemoryError" in done.stderr:
+    if done.returncode == -9 or OUT_OF_MEMORY.search(done.stderr):
         return None
     return int(measuring.last_line(done, f"{variant.name} at {length}"))
 

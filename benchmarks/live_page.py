@@ -73,7 +73,7 @@ def letters(n: int, first: int = 0) -> str:
     return "".join(";:!?"[(first + i) % 4] if i % 2 else "abcdefgh"[(first + i) % 8] for i in range(n))
 
 
-def key(case: str, n: int, turn: int) -> dict:
+def key(case: str, n: int, turn: int, n_head: int) -> dict:
     """What is read before and after the key: n tokens in the end."""
     text, off = letters(n, turn), {}
     before = {
@@ -83,16 +83,16 @@ def key(case: str, n: int, turn: int) -> dict:
         "a head off": text,
     }[case]
     if case == "a head off":
-        off = {"0.3": "zero"}
+        off = {f"0.{n_head - 1}": "zero"}
     return {"before": before, "beforeOff": {}, "text": text, "off": off}
 
 
-def measure(page: Page, n: int, turns: int) -> list[str]:
+def measure(page: Page, n: int, turns: int, n_head: int) -> list[str]:
     """The cell of each case, in milliseconds; cases in turns."""
     times: dict[str, list[float]] = {case: [] for case in CASES}
     for turn in range(-1, turns):  # once to warm up
         for case in CASES:
-            milliseconds = page.evaluate(TIME, key(case, n, turn))
+            milliseconds = page.evaluate(TIME, key(case, n, turn, n_head))
             if turn >= 0:
                 times[case].append(milliseconds)
     return [cell(times[case], 1) for case in CASES]
@@ -113,7 +113,7 @@ def main() -> None:
             page.goto(path.resolve().as_uri())
             page.evaluate(OPEN)
             size = f"{path.stat().st_size / 1e6:.2f}"
-            rows += [[name, size, n, *measure(page, n, options.turns)] for n in LENGTHS]
+            rows += [[name, size, n, *measure(page, n, options.turns, config.n_head)] for n in LENGTHS]
             page.close()
     print_table(("model", "MB", "tokens", *(f"{case}, ms" for case in CASES)), rows)
 

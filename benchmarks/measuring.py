@@ -26,6 +26,8 @@ def synchronized(device: torch.device) -> float:
     """The clock, once the device has done all that was asked of it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter()
 
 

@@ -38,7 +38,7 @@ SHAPES = (
 def work(settings: Sequence[str], steps: int) -> list[float]:
     """Seconds of each step in this process, one of those that the environment names."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    command = cli.read("train", TrainCommand, [*settings, "device=cpu", "tokenizer=bytes"])
+    command = cli.read("train", TrainCommand, ["tokenizer=bytes", *settings, "device=cpu"])
     taken = []
     with tempfile.TemporaryDirectory() as folder, join(torch.device("cpu")) as world:
         trainer = make_trainer(command, Path(folder), world)

@@ -37,7 +37,9 @@ from statistics import median
 import numpy as np
 import torch
 
+import cli
 from benchmarks.measuring import ROOT, cell, log, print_table, require_at_least
+from cli.schema import TrainCommand
 from data import Named, TokenizerConfig, prepare
 from data.text.shards import Tokens
 from storage.metrics import read_rows
@@ -182,6 +184,11 @@ def require_the_same_characters(folder: Path, text: bytes, ours: int) -> None:
     assert (folder / "train.bin").stat().st_size // 2 == ours - 1, "the same characters, and after ours an end token"
 
 
+def settled(overrides: Sequence[str]) -> str:
+    """What overrides come to, defaults and experiments included."""
+    return cli.to_yaml(cli.read("train", TrainCommand, list(overrides)))
+
+
 def digest(clone: Path) -> str:
     """What a clone is known by: the hash of its code."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(clone.rglob("*.py")))).hexdigest()
@@ -189,10 +196,10 @@ def digest(clone: Path) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """``run`` takes the repeat; ``what`` is raced: the digest of a clone, or settings of ours."""
+    """``run`` takes the repeat; ``what`` is raced: the digest of a clone, or all settings of ours."""
 
     run: Callable[[int], Result]
-    what: str | Sequence[str]
+    what: str
 
 
 def take_turns(sides: dict[str, Side], repeats: int, keep: Path | None, **about: float) -> dict:
@@ -218,7 +225,7 @@ def race_to_loss(clone: Path, own: Path, text: bytes, options: argparse.Namespac
     sides = {
         "nanoGPT": Side(lambda _: run_readme(clone, False), theirs),
         "nanoGPT, compiled": Side(lambda _: run_readme(clone, True), theirs),
-        "Lookback": Side(lambda seed: run_lookback(own, text, ours, seed, "train_seconds", "latest"), ours),
+        "Lookback": Side(lambda seed: run_lookback(own, text, ours, seed, "train_seconds", "latest"), settled(ours)),
     }
     results = take_turns(sides, options.repeats, options.keep)
     print()
@@ -248,7 +255,9 @@ def race_for_minutes(clone: Path, own: Path, text: bytes, options: argparse.Name
                 f"nanoGPT, {name} configuration": Side(partial(run_for_minutes, clone, NANOGPT[name], minutes), theirs)
                 for name in options.configurations
             },
-            "Lookback": Side(lambda seed, ours=ours: run_lookback(own, text, ours, seed, "seconds", "best"), ours),
+            "Lookback": Side(
+                lambda seed, ours=ours: run_lookback(own, text, ours, seed, "seconds", "best"), settled(ours)
+            ),
         }
         for name, runs in take_turns(sides, options.repeats, options.keep, minutes=minutes).items():
             spent = cell([run.training / 60 for run in runs], 1)

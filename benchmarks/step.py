@@ -38,6 +38,7 @@ from training import Trainer, muon, pick_device
 from training.world import ALONE, World
 
 WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 5
+UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of the most memory that a process had, in a MiB
 VOCABULARY = {"bytes": 257, "gpt2": 50_257}
 
 
@@ -132,7 +133,7 @@ def report(trainer: Trainer, plain: tuple[float, int], watched: tuple[float, int
     if trainer.device.type == "cuda":
         print(f"peak memory {torch.cuda.max_memory_allocated(trainer.device) / 2**20:,.0f} MiB of the device")
     else:
-        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MiB, all of the process")
+        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT:,.0f} MiB, all of the process")
     total, steps = watched
     shares = dict(parts.seconds) | {"rest: norm, checks, Python": total - sum(parts.seconds.values())}
     rows = ([part, f"{seconds / steps * 1e3:.2f}", f"{seconds / total:.1%}"] for part, seconds in shares.items())
