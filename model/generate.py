@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -88,14 +87,13 @@ def generate(
     max_new_tokens: int,
     sampling: Sampling,
     seed: int,
-    use_cache: bool = True,
     speculate: int = 0,
 ) -> Iterator[Tensor]:
     """Continues each of P prompts [T], or one, n times; yields the new tokens [P n] of each step, prompt by prompt.
 
     Prompts may differ in length, and be longer than the block. Each is read once, in one pass, and its cache copied n
-    times. ``use_cache=False`` reads the whole context again for every token: the same tokens, slowly. ``speculate``:
-    up to so many tokens are guessed for each that is read (``speculative``): the same tokens, often sooner.
+    times. ``speculate``: up to so many tokens are guessed for each that is read (``speculative``): the same tokens,
+    often sooner.
     """
     prompts = [prompts] if isinstance(prompts, Tensor) else prompts
     if not prompts or min(map(len, prompts)) == 0:
@@ -109,9 +107,9 @@ def generate(
         return
     batch = Batch([prompt for prompt in prompts for _ in range(n)], model.config.block_size)
     capacity = min(model.config.block_size, max(map(len, prompts)) + max_new_tokens)
-    next_logits = Decoder(model, capacity).next_logits if use_cache else partial(uncached_logits, model)
+    decoder = Decoder(model, capacity)
     for _ in range(max_new_tokens):
-        new = choose(next_logits(batch), sampling, generator)
+        new = choose(decoder.next_logits(batch), sampling, generator)
         batch.new.append(new)
         yield new
 
@@ -202,16 +200,10 @@ class Batch:
         return ((list(group), torch.stack(list(group.values()))) for group in by_length.values())
 
 
-def uncached_logits(model: GPT, batch: Batch) -> Tensor:
-    """Logits [B, V] of the next tokens, from nothing but the tokens before them."""
-    logits = {}
-    for group, context in batch.contexts(range(len(batch.prompts))):
-        logits |= zip(group, model(context)[:, -1], strict=True)
-    return torch.stack([logits[i] for i in range(len(batch.prompts))])
-
-
 class Decoder:
-    """The same with a cache for ``capacity`` tokens a sequence, filled anew for those whose context has moved on."""
+    """Logits [B, V] of the next tokens, with a cache for ``capacity`` tokens a sequence, which is filled anew for those
+    whose context has moved on.
+    """
 
     def __init__(self, model: GPT, capacity: int) -> None:
         self.model, self.capacity, self.starts = model, capacity, []

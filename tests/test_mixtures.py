@@ -8,6 +8,7 @@ import pytest
 import torch
 import toys
 from networks import loud_model
+from uncached import generate_uncached
 
 from data import Dataset, TokenizerConfig, prepare
 from data.stories import Stories
@@ -78,8 +79,8 @@ def test_a_mixture_trains_and_goes_on_where_it_stopped(tmp_path, text, types):
 def test_a_mixture_writes_with_a_cache_what_it_writes_without(types):
     prompt = torch.arange(SHAPE["block_size"] - 2)
     with_cache, without = (
-        list(generate(loud_model(config_of(types)), prompt, 2, 4, Sampling(), seed=0, use_cache=use_cache))
-        for use_cache in (True, False)
+        list(write(loud_model(config_of(types)), [prompt], 2, 4, Sampling(), seed=0))
+        for write in (generate, generate_uncached)
     )
     assert torch.equal(torch.stack(with_cache), torch.stack(without))
 

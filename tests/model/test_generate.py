@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from conftest import ATTENTION_ALONE
+from uncached import generate_uncached
 
 from model import GPT, GPTConfig, Sampling, generate
 from model.generate import RepeatingText, choose, context_start, filter_logits
@@ -43,9 +44,8 @@ def model(request: pytest.FixtureRequest) -> GPT:
 @pytest.mark.parametrize("length", [1, 16, 45])
 def test_cached_and_uncached_give_the_same_tokens(model, sampling, length):
     prompt = torch.randint(60, (length,), generator=torch.Generator().manual_seed(length))
-    cached, uncached = (
-        torch.stack(list(generate(model, prompt, 3, 40, sampling, seed=4, use_cache=use))) for use in (True, False)
-    )
+    cached = torch.stack(list(generate(model, prompt, 3, 40, sampling, seed=4)))
+    uncached = torch.stack(list(generate_uncached(model, [prompt], 3, 40, sampling, seed=4)))
     assert torch.equal(cached, uncached)
 
 
@@ -55,7 +55,7 @@ UNEQUAL = [torch.randint(60, (length,), generator=torch.Generator().manual_seed(
 @pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
 def test_prompts_of_unequal_length_give_the_same_tokens_with_and_without_a_cache(model, sampling):
     cached, uncached = (
-        torch.stack(list(generate(model, UNEQUAL, 2, 40, sampling, seed=4, use_cache=use))) for use in (True, False)
+        torch.stack(list(write(model, UNEQUAL, 2, 40, sampling, seed=4))) for write in (generate, generate_uncached)
     )
     assert cached.shape == (40, 12)
     assert torch.equal(cached, uncached)

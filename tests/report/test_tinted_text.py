@@ -7,11 +7,12 @@ import torch
 import toys
 from networks import loud_model
 from rich.console import Console
+from uncached import generate_uncached
 
 from common.errors import InputError
 from common.visible import visible_text
 from data.text.tokenizers import train_bpe
-from model import GPT, GPTConfig, Sampling, generate
+from model import GPT, GPTConfig, Sampling
 from probing.heads import attention_row
 from probing.sentence import require_head
 from report.colours import GREY, OTHER_ROLE, ROLE_COLOURS, blend, contrast, ink_on, rgb
@@ -128,10 +129,7 @@ def last_context(model: GPT, prompt: list[int], n: int, monkeypatch: pytest.Monk
         patch.setattr(
             GPT, "forward", lambda self, tokens, **more: given.append(tokens) or forward(self, tokens, **more)
         )
-        new = [
-            int(token[0])
-            for token in generate(model, torch.tensor(prompt), 1, n, Sampling(0.0), seed=0, use_cache=False)
-        ]
+        new = [int(token[0]) for token in generate_uncached(model, [torch.tensor(prompt)], 1, n, Sampling(0.0), seed=0)]
     return given[-1][0].tolist(), prompt + new
 
 
