@@ -7,6 +7,8 @@ training down little. Heads are chosen on *select* and quoted on *report*.
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+import torch
+
 from data import EncodedCase
 from data.cases.case import answer_columns
 from model import GPT
@@ -57,9 +59,11 @@ def quick_probe_task(
         s, k = best_predictor(score_heads(model, select, sites))
     head, site = quoted.names[k], sites[s]
     jobs = {"resample_ablation": resampled(single_heads(model)[[k]], seed=0)}
-    if any(paths_to_answer(model, report, head, site)):
+    path = torch.tensor(paths_to_answer(model, report, head, site))
+    if path.any():
         jobs["weight_swap"] = at_sites(model, report, [head], [site], "weight_swap")
-    odds = {name: values.mean().item() for name, values in measure(model, report, jobs).items()}
+    odds = measure(model, report, jobs)
+    drops = {name: (odds["clean"] - values)[0] for name, values in odds.items()}  # [N] each
     behaviour = score_answers(model, *answer_columns(report))
     return QuickProbe(
         model_loss=-float(behaviour.answer.mean()),
@@ -68,8 +72,8 @@ def quick_probe_task(
         site=site,
         choice_accuracy=float(quoted.accuracy()[s, k]),
         mass=float(quoted.mass()[s, k]),
-        weight_swap_drop=odds["clean"] - odds.get("weight_swap", odds["clean"]),
-        resample_ablation_drop=odds["clean"] - odds["resample_ablation"],
+        weight_swap_drop=drops["weight_swap"][path].mean().item() if path.any() else 0.0,
+        resample_ablation_drop=drops["resample_ablation"].mean().item(),
     )
 
 

@@ -1,6 +1,6 @@
 """Every attention head of a model as a predictor: how much it looks at each candidate, from each site."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,19 +14,22 @@ from probing.patterns import PatternRecorder, attention_of, show_patterns
 from probing.predictions import Predictions
 from probing.scoring import in_batches, pad
 
-BATCH = 64  # cases, fewer where they are long
+BATCH, FEWEST = 64, 4  # cases; fewer than BATCH where they are long, FEWEST so that some are of other pairs
 NUMBERS_PER_BATCH = 1 << 26  # that a batch may keep
 
 
-def case_batches(lengths: Sequence[int], numbers_per_token: int) -> Iterator[slice]:
-    """Batches of cases of these ``lengths`` in tokens, as nearly equal in size as can be, of at most BATCH cases.
+def case_batches(lengths: Sequence[int], numbers_per_token: int) -> list[slice]:
+    """Batches of cases of these ``lengths`` in tokens, as nearly equal in size as can be, of about BATCH cases at most.
 
     Their sizes are even, so that counterfactuals beside each other share one.
     """
     n, fitting = len(lengths), NUMBERS_PER_BATCH // (numbers_per_token * max(lengths))
-    n_batches = -(-n // min(BATCH, max(2, fitting)))
+    n_batches = -(-n // min(BATCH, max(FEWEST, fitting)))
     size = -(-n // n_batches)
-    return in_batches(n, size + size % 2)
+    parts = list(in_batches(n, size + size % 2))
+    if len(parts) > 1 and n - parts[-1].start < FEWEST:
+        parts[-2:] = [slice(parts[-2].start, n)]
+    return parts
 
 
 def head_names(model: GPT) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ All heads of a layer are changed in one batch, each in a variant of its own (``p
 The result is log P(answer) - log P(foil) in nats, and log P(answer) beside it where a job is asked to read ``answers``.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -33,10 +34,6 @@ AT_A_SITE = ("weight_swap", "edge_ablation")
 FROM_THE_COUNTERFACTUAL = ("pattern_patching", "activation_patching")
 PERCEPTIBLE = 0.05  # a change of the residual stream, against its size, that must move some answer
 NUMBERS_PER_BATCH = 1 << 22  # numbers of a feed-forward layer
-
-
-class NothingChangedError(RuntimeError):
-    """An intervention that changed no answer, so that it was made where nothing reads it."""
 
 
 class Batch:
@@ -127,7 +124,8 @@ def at_sites(
     ``kind``: one of AT_A_SITE or FROM_THE_COUNTERFACTUAL.
 
     Cases from whose site nothing leads to the answer stay as they are. Raises ValueError for a head that the model
-    lacks, and for a site from which nothing leads to the answer in any of ``cases``; the job, NothingChangedError.
+    lacks, and for a site from which nothing leads to the answer in any of ``cases``. A note says where a head changed
+    and no answer with it, as in a network whose later layers attend to other tokens alone.
     """
     groups = by_layer_and_site(model, heads, sites)
     if kind not in (*AT_A_SITE, *FROM_THE_COUNTERFACTUAL):
@@ -154,8 +152,8 @@ def at_sites(
                 seen[:, variants] |= perceptible(batch, layer, rows, numbers[some], outputs[some], logits)
         n_cases += len(batch.cases)
         for head, site, changed, moved in zip(heads, sites, *seen.tolist(), strict=True):
-            if changed and not moved and n_cases >= len(cases):
-                raise NothingChangedError(f"{kind} at {site}: head {head} changed, and no answer with it")
+            if changed and not moved and n_cases == len(cases):
+                print(f"note   {kind} at {site}: head {head} changed, and no answer with it", file=sys.stderr)
         return in_order(parts, order)
 
     return job
@@ -314,16 +312,14 @@ def without_sets(sets: Tensor, means: Tensor, read: Read = Batch.log_odds) -> Jo
 
 
 def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
-    """The same with outputs of another case of the batch, drawn at random, in every row.
+    """The same with outputs of another case of the batch, drawn at random, not the counterfactual, in every row.
 
     The other case's rows are counted back from its A-1; where it is shorter, its first row stands in.
     """
     generator = torch.Generator().manual_seed(seed)
 
     def job(batch: Batch) -> Tensor:
-        n = len(batch.cases)
-        shift = torch.randint(1, n, (n,), generator=generator) if n > 1 else torch.zeros(n, dtype=torch.int64)
-        donor = ((torch.arange(n) + shift) % n).to(batch.tokens.device)
+        donor = donors(len(batch.cases), generator).to(batch.tokens.device)
 
         def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
             there = (batch.asked[donor][:, None] - (batch.asked[:, None] - rows)).clamp(min=0)
@@ -333,6 +329,14 @@ def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
         return replay_sets(batch, sets, replace, read)
 
     return job
+
+
+def donors(n: int, generator: torch.Generator) -> Tensor:
+    """For each of n cases another one [n], drawn from all pairs but its own; of two cases, the other."""
+    own = torch.arange(n)
+    if n <= 2:
+        return (own + 1) % n
+    return (own - own % 2 + 2 + torch.randint(n - 2, (n,), generator=generator)) % n
 
 
 def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor], read: Read) -> Tensor:

@@ -14,6 +14,7 @@ from random import Random
 
 from data import Case, EncodedCase, Tokenizer
 from data.cases.case import Spans
+from data.cases.files import OWN_SPLITS
 
 TASK, ROLE = "random_lists", "induction"
 QUESTION = "which token came next in a list of random ones"
@@ -26,7 +27,7 @@ def random_lists(tokens: Sequence[int], tokenizer: Tokenizer, split: str, n: int
     No token of one split is in the other. Tokens that are no text of their own (parts of characters) are left out.
     """
     whole = [token for token in tokens if tokenizer.pieces[token] and is_text(tokenizer.pieces[token])]
-    own = whole[split == "report" :: 2]
+    own = whole[OWN_SPLITS.index(split) :: 2]
     if len(own) < 2 * max(PERIODS) + 3 * max(GAPS):
         return []
     rng = Random(f"lists {split} {seed}")

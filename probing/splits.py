@@ -38,7 +38,7 @@ class Split:
         return Bootstrap([case.case.template for case in self.cases], self.groups)
 
     def intervals(self, shares: np.ndarray) -> np.ndarray:
-        """95 % [K, 2] for the means of ``shares`` [N, K] in [0, 1]; never narrower than for independent stories."""
+        """95 % [K, 2] for the means of ``shares`` [N, K] in [0, 1]; never narrower than for independent pairs."""
         bootstrapped = self.bootstrap.intervals(shares)
         exact = binomial_intervals(shares.mean(0), len(counterfactual_groups(self.cases)))
         return np.stack((np.minimum(bootstrapped[:, 0], exact[:, 0]), np.maximum(bootstrapped[:, 1], exact[:, 1])), 1)
@@ -49,15 +49,15 @@ class Split:
         return float(low), float(high)
 
     def part(self, n: int) -> "Split":
-        """About n cases, evenly spaced over all; counterfactuals together."""
-        return self.where(self.spaced(n))
+        """About n cases, drawn at random, always the same ones; counterfactuals together."""
+        return self.where(self.drawn(n))
 
-    def spaced(self, n: int) -> np.ndarray:
-        """Which cases ``part`` takes: [N]."""
+    def drawn(self, n: int) -> np.ndarray:
+        """Which cases ``part`` takes: [N]. Drawn, because every k-th of a file may all be of one template."""
         groups = counterfactual_groups(self.cases)
         n_groups = max(1, n * len(groups) // len(self.cases))
-        every = max(1, len(groups) // n_groups)
-        return np.array([i % every == 0 for i, group in enumerate(groups) for _ in group])
+        taken = np.random.default_rng(0).permutation(len(groups)) < n_groups
+        return taken.repeat([len(group) for group in groups])
 
     def where(self, wanted: np.ndarray) -> "Split":
         """The cases that are ``wanted`` [N]; this split, with what it has computed, where all are."""

@@ -157,9 +157,9 @@ class SignFlips:
         self.maxima = np.sort(np.concatenate(maxima))  # [flips]
 
     def p(self) -> np.ndarray:
-        """[K]; the observed signs count as one of the flips."""
+        """[K]; the observed signs count as one of the flips. Never less than the share of one of all possible flips."""
         reached = len(self.maxima) - np.searchsorted(self.maxima, self.observed - 1e-9)
-        return (1 + reached) / (1 + len(self.maxima))
+        return np.maximum((1 + reached) / (1 + len(self.maxima)), 0.5**self.groups)
 
     def critical(self, alpha: float) -> float:
         """The total above which p is below ``alpha``; infinite where none can be, with so few groups or flips."""

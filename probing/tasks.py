@@ -168,7 +168,7 @@ def measure_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) ->
     for name, (_, report) in splits.items():
         quotes, masses = zip(*(network[name] for network in networks), strict=True)
         luckiest = max(quotes, key=lambda quoted: quoted.accuracy)
-        found[name] = Untrained(luckiest, np.mean(masses, axis=0), report.spaced(UNTRAINED_CASES))
+        found[name] = Untrained(luckiest, np.mean(masses, axis=0), report.drawn(UNTRAINED_CASES))
     return found
 
 

@@ -62,7 +62,7 @@ def equivalence(odds: np.ndarray, whole: np.ndarray, groups: np.ndarray) -> Equi
     change = means_of(odds - whole, groups)
     n, better = len(change), float((change > SAME).sum() + (np.abs(change) <= SAME).sum() / 2)
     far = abs(better - n / 2)
-    low, high = int(np.floor(n / 2 - far)), int(np.ceil(n / 2 + far))
+    low, high = int(np.ceil(n / 2 - far)), int(np.floor(n / 2 + far))  # half a tie counts against rejection
     p = min(1.0, float(bdtr(low, n, 0.5 + EPSILON) + bdtrc(high - 1, n, 0.5 + EPSILON)))
     return Equivalence(better, n, p, rejected=p < REJECTED_P)
 
@@ -98,14 +98,14 @@ def minimality(
 
     if not len(random) or not heads:
         return ()
-    drops, random = means_of(changes.T, groups).T, np.abs(means_of(random.T, groups)).T  # [M, G], [V, G]
-    n, n_groups = random.shape
+    own, other = (np.abs(means_of(each.T, groups)).T for each in (changes, random))  # [M, G], [V, G]
+    n, n_groups = other.shape
     drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), n) / n_groups  # [V, G]
-    larger = (np.abs(drops) @ drawn.T > (random * drawn).sum(1) + SAME).sum(1)
+    larger = (own @ drawn.T > (other * drawn).sum(1) + SAME).sum(1)  # of V draws: [M]
     adjusted = holm(bdtr(larger, n, QUANTILE))
     return tuple(
-        Member(head, float(own.mean()), int(k), n, float(p), superfluous=bool(p < REJECTED_P))
-        for head, own, k, p in zip(heads, changes, larger, adjusted, strict=True)
+        Member(head, float(change.mean()), int(k), n, float(p), superfluous=bool(p < REJECTED_P))
+        for head, change, k, p in zip(heads, changes, larger, adjusted, strict=True)
     )
 
 

@@ -18,7 +18,7 @@ from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
 from probing.in_text.budget import affordable, windows_within
-from probing.in_text.certainty import Columns
+from probing.in_text.certainty import FEWEST_TOKENS, Columns
 from probing.in_text.examples import in_context
 from probing.in_text.how_far_back import limited_losses, spans
 from probing.in_text.kinds import (
@@ -160,11 +160,12 @@ def untrained_bars(
     say: Callable[[str], None],
 ) -> dict[str, float]:
     """For each ablation the most that any head of UNTRAINED networks of this shape costs on all tokens or on those of
-    one kind among ``codes``; ``kind`` [N, T] has the codes. In nats.
+    one kind among ``codes``, if there are FEWEST_TOKENS; ``kind`` [N, T] has the codes. In nats.
     """
     part = untrained_part(windows)
     few, kind = windows.take(part), kind[part]
-    kinds = [kind == code for code in np.intersect1d(kind, codes)] + [np.ones_like(kind, dtype=bool)]
+    every = [np.ones_like(kind, dtype=bool), *(kind == code for code in np.intersect1d(kind, codes))]
+    kinds = [own for own in every if own.sum() >= FEWEST_TOKENS]
     bars = dict.fromkeys(ablations, 0.0)
     for i, other in enumerate(untrained_models(model, seed), start=1):
         if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):

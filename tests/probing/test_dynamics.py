@@ -1,12 +1,18 @@
 """Quick probes and training dynamics say what a whole probe says."""
 
 import pytest
+import torch
 import toys
+from networks import loud_model
 from tolerance import additions, tolerance
 from torch import nn
 
+from data import encode_case
+from data.stories import cases
+from model import GPTConfig
 from probing import encode_tasks, probe, quick_probe, record_dynamics
 from probing.dynamics import metrics
+from probing.interventions import at_sites, measure, paths_to_answer
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,21 @@ def test_a_head_that_nothing_reads_costs_nothing(tasks):
     look = quick_probe(toys.hand_set_model(), tasks, {"agreement": ("1.1", "P")})["agreement"]
     assert look.weight_swap_drop == 0
     assert look.choice_accuracy == 0.5
+
+
+def test_a_swap_is_a_mean_over_those_cases_in_which_it_can_reach_the_answer(stories):
+    """As in a whole probe: from half of the pronouns a window leads to the answer."""
+    encoded = [encode_case(case, stories.tokenizer) for case in cases("report", 40, 0, ("agreement",))]
+    window = 1 + sorted(case.sites["A-1"] - case.sites["P"] for case in encoded)[len(encoded) // 2]
+    shape = {"block_size": 64, "n_layer": 2, "n_head": 2, "n_embd": 32, "attention": "FW", "window": window}
+    model = loud_model(GPTConfig(stories.tokenizer.vocab_size, **shape))
+    look = quick_probe(model, {"agreement": (encoded, encoded)}, {"agreement": ("0.0", "P")})["agreement"]
+    path = torch.tensor(paths_to_answer(model, encoded, "0.0", "P"))
+    assert 0 < path.sum() < len(encoded)
+    odds = measure(model, encoded, {"swap": at_sites(model, encoded, ["0.0"], ["P"], "weight_swap")})
+    expected = (odds["clean"] - odds["swap"])[0, path].mean()
+    assert abs(expected) > 1e-3
+    assert look.weight_swap_drop == pytest.approx(float(expected))
 
 
 def test_metrics_are_named_by_task(tasks):

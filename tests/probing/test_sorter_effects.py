@@ -13,7 +13,7 @@ from data.text.tokenizers import IdTokenizer
 from model import GPT, Hooks
 from probing.effects import Effect, measure_effects
 from probing.heads import head_names, parse_head
-from probing.interventions import mean_outputs
+from probing.interventions import donors, mean_outputs
 from probing.splits import Split
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the public sorter is not there")
@@ -62,7 +62,6 @@ def by_hand(kind: str, layer: int, head: int, clean: Heads, cases: list[EncodedC
     """The change of one head; ``clean``: what was recorded without it."""
     gold, rival = mark(cases, "gold"), mark(cases, "distractors")
     other = torch.arange(len(cases)) ^ 1
-    shift = torch.randint(1, len(cases), (len(cases),), generator=torch.Generator().manual_seed(SEED))
     row, output = clean.patterns[layer][:, head, LAST], clean.outputs[layer][:, head]
     rest = row * (1 - gold)
     to_gold, to_rival = ((row * marks).sum(1, keepdim=True) for marks in (rival, gold))
@@ -72,7 +71,7 @@ def by_hand(kind: str, layer: int, head: int, clean: Heads, cases: list[EncodedC
         "zero_ablation": torch.zeros_like(output),
         "mean_ablation": output.mean((0, 1)),
         "mean_ablation_per_position": output.mean(0),
-        "resample_ablation": output[(torch.arange(len(cases)) + shift) % len(cases)],
+        "resample_ablation": output[donors(len(cases), torch.Generator().manual_seed(SEED))],
     }
 
     def pattern(new: Tensor) -> Tensor:

@@ -74,6 +74,13 @@ def test_a_perfect_head_among_useless_ones_is_found_alone():
     assert np.delete(p[0], 7).min() > 0.05
 
 
+@pytest.mark.parametrize("groups", [1, 3, 6])
+def test_p_is_never_below_what_all_flips_of_so_few_groups_could_give(groups):
+    """Of 2,000 random flips fewer than one in 2^groups may happen to reach the signs that were observed."""
+    smallest = [float(SignFlips(np.ones((groups, 1)), 200, seed).p()[0]) for seed in range(50)]
+    assert min(smallest) == 0.5**groups
+
+
 def test_counterfactuals_flip_together():
     """A head that always takes the first candidate is right in just one case of each pair: no evidence."""
     choice = np.tile([1.0, 0.0], 50).reshape(100, 1, 1)

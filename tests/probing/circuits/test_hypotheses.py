@@ -43,6 +43,15 @@ def test_p_of_equivalence_is_that_of_the_binomial_distribution_at_the_end_of_the
     assert equivalence(change, np.zeros(2 * GROUPS), GROUP).p == pytest.approx(expected)
 
 
+def test_half_a_tie_counts_against_rejection():
+    """8 groups that are better and one tie: as far from one half as 9 better ones."""
+    change = np.where(np.arange(GROUPS) < 8, 1.0, -1.0)
+    tie = np.where(np.arange(GROUPS) == 8, 0.0, change)
+    more = np.where(np.arange(GROUPS) == 8, 1.0, change)
+    found, expected = (equivalence(in_groups(one), np.zeros(2 * GROUPS), GROUP) for one in (tie, more))
+    assert (found.better, found.p) == (8.5, expected.p)
+
+
 def test_equivalence_is_rarely_rejected_where_the_chance_is_within_the_interval():
     rng = np.random.default_rng(0)
     draws = in_groups(np.where(rng.random((400, GROUPS)) < 0.5 + EPSILON, 1.0, -1.0))

@@ -15,7 +15,7 @@ from data.stories import write
 from data.text.download import silent
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
-from probing.in_text import cut_windows, measure_text, sentences, to_json
+from probing.in_text import cut_windows, measure_text, sentences, to_json, untrained_bars
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, mean_outputs
 from probing.in_text.certainty import Means
 from probing.in_text.kinds import KIND_CODES, KINDS, KINDS_IN_WORDS, RELATIONS
@@ -153,6 +153,14 @@ def test_untrained_networks_have_no_role(shape, windows):
     assert sum(any(own.roles) for own in profiles) <= 1
     bars = [own.ablations[PER_POSITION].untrained for own in profiles]
     assert min(bars) > 0 if shape else max(bars) == 0
+
+
+def test_a_single_token_sets_no_bar(windows):
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY | GPT2_SHAPE)).eval()
+    kind = np.zeros(windows.tokens[:, 1:].shape, dtype=int)
+    alone = np.where(np.arange(kind.size).reshape(kind.shape) == LENGTH // 2, 1, kind)
+    bars = [untrained_bars(model, windows, own, (0, 1), [PER_POSITION], 0, silent) for own in (kind, alone)]
+    assert bars[1][PER_POSITION] == pytest.approx(bars[0][PER_POSITION], rel=0.05)
 
 
 def test_the_bar_of_heads_that_start_with_nothing_is_what_measuring_them_gives(windows):
