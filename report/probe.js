@@ -56,14 +56,14 @@ function textSections(view, found) {
   return [...sections, textExamplesSection(view, found)];
 }
 
-/** What heads were worth in the course of training; how to measure it, where the text comes first. */
+/** What heads cost in the course of training; how to measure it, where the text comes first. */
 function worthSections(view, { text, page }) {
   const { dynamics = [], heads } = text;
   if (dynamics.length < 2)
     return page.text.leads ? [section("text-dynamics", BEGAN_TO_MATTER, NOT_MEASURED)] : [];
-  const worth = ({ roles }) => Math.max(0, ...roles.map(({ nats: lost }) => lost ?? 0));
-  const strongest = heads.filter((head) => worth(head) > 0).toSorted((one, other) => worth(other) - worth(one));
-  const what = whatIsWorth("the heads with a role and those worth most at the end", "Measured at the snapshots of the run");
+  const cost = ({ roles }) => Math.max(0, ...roles.map(({ nats: lost }) => lost ?? 0));
+  const strongest = heads.filter((head) => cost(head) > 0).toSorted((one, other) => cost(other) - cost(one));
+  const what = whatHeadsCost("the heads with a role and those that cost most at the end", "Measured at the snapshots of the run");
   return [textDynamicsSection(view, dynamics, page.text.kinds, strongest.map(({ head }) => head), what)];
 }
 

@@ -102,14 +102,20 @@ def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
     if not tasks:
         return ["No task could be measured."]
     best = max(tasks, key=lambda result: result.behaviour.accuracy)
-    behaviour, n = best.behaviour, f"{len(best.cases)} cases"
-    if behaviour.judged_by == PAIRS:
-        n = f"{len(best.cases) // 2} pairs of counterfactuals"
-    found = [f"The model is right most often in {describe(best.name)}: {percent(behaviour.accuracy)} of {n}."]
+    found = [
+        f"The model is right most often in {describe(best.name)}: {percent(best.behaviour.accuracy)} of "
+        f"{judged_cases(best)}."
+    ]
     others = sorted({name for result in tasks for name, quoted in result.quotes.items() if quoted.looks})
     if others:
-        found.append(f"Heads that were not chosen on the select cases do look: {', '.join(others)}.")
+        found.append(f"Heads other than the chosen one do look: {', '.join(others)}.")
     return found
+
+
+def judged_cases(result: TaskResult) -> str:
+    """How many cases, or pairs of them, the model's behaviour is the mean over."""
+    n = len(result.cases)
+    return f"{n // 2} pairs of counterfactuals" if result.behaviour.judged_by == PAIRS else f"{n} cases"
 
 
 def about_tasks(tasks: Sequence[TaskResult], shown: TaskResult | None) -> list[str]:

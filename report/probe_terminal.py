@@ -12,6 +12,7 @@ from common.visible import visible_name, visible_text
 from data.text.download import Progress
 from probing.behaviour import LIKELIEST, MEANINGS
 from probing.circuits import Edges, NecessaryHeads, NotMeasured
+from probing.effects import MATTERS_P
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
@@ -33,16 +34,15 @@ HEADINGS = (
     "head\nsite",
     "picks the\nright one, %",
     "best\nbaseline",
-    "swap, nats\n(others)",
+    "swap costs,\nnats (others)",
     "\nverdict",
-    "not known\nwithout",
+    "necessary\nheads",
     "chosen again,\nof 200",
 )
 WIDTHS = (110, 126)  # of a terminal, from which on one more column fits, and both
 UNSURE = 0.95  # a choice that fewer resamples repeat is named
 INPUTS_IN_WORDS = {"q": "query", "k": "key", "v": "value"}
 SENDERS = 5  # that a line has of one head, the strongest
-FEWEST_GROUPS = 7  # whose sign flips can reach LOOKS_P
 KNOWN_HEADS_CAPTION = (
     "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
     "patching them costs. With GPT-2's own weights this checks the probe against the literature; with any others, "
@@ -106,7 +106,7 @@ def choice_notes(tasks: Sequence[TaskResult]) -> Iterator[str]:
             again = f"head {stability.head} in {stability.same_head} of {stability.resamples} resamples of the cases"
             yield f"chosen again {name}: {again}, {others}"
         if least := would_be_found(result):
-            yield f"not found    {name}: {least}"
+            yield f"not shown    {name}: {least}"
 
 
 def would_be_found(result: TaskResult) -> str | None:
@@ -115,12 +115,15 @@ def would_be_found(result: TaskResult) -> str | None:
     if result.matters(result.best):
         return None
     if not quoted.looks:
-        least = "not even 100 %" if power.choice_accuracy is None else f"{100 * power.choice_accuracy:.0f} % or more"
-        return f"that {head} looks; a choice accuracy of {least} would have been, in 4 of 5 draws of cases"
+        if power.choice_accuracy is None:
+            return f"that {head} looks; not even a choice accuracy of 100 % would be shown by these cases"
+        least = f"a choice accuracy of {100 * power.choice_accuracy:.0f} %"
+        return f"that {head} looks; these cases would show it, in 4 of 5 draws, from {least} on"
     if result.best not in result.effects["weight_swap"]:
         return f"that {head} matters; nothing leads from {quoted.site} to the answer"
-    least = "no effect" if power.weight_swap_drop is None else f"an effect of {power.weight_swap_drop:.1f} nats or more"
-    return f"that {head} matters; {least} would have been, in 4 of 5 draws of cases"
+    if power.weight_swap_drop is None:
+        return f"that {head} matters; no effect would be shown by these cases"
+    return f"that {head} matters; these cases would show it, in 4 of 5 draws, from {power.weight_swap_drop:.1f} nats on"
 
 
 def verdict(looks: bool, matters: bool) -> str:
@@ -132,7 +135,7 @@ def verdict(looks: bool, matters: bool) -> str:
 def needed(found: NecessaryHeads) -> str:
     """The set of heads without which the answer is not known, and how often it is then preferred to the foil."""
     heads, preference = ", ".join(found.heads), found.preference[-1]
-    return f"{heads} ({preference:.0%})" if found.complete else f"shared: {preference:.0%} without {heads}"
+    return f"{heads} ({preference:.0%})" if found.complete else f"none small: still {preference:.0%} without {heads}"
 
 
 def behaviour_notes(tasks: Sequence[TaskResult]) -> list[str]:
@@ -152,7 +155,7 @@ def unresolved_note(result: TaskResult) -> str:
     low, high = (100 * end for end in found.ci)
     return (
         f"not resolved  {visible_name(result.name)}: {MEANINGS[found.judged_by]} in {found.accuracy:.1%} "
-        f"({low:.0f}-{high:.0f}) of {len(result.cases)} cases; the best baseline, "
+        f"({low:.0f}-{high:.0f}) of {summary.judged_cases(result)}; the best baseline, "
         f"{summary.BASELINES.get(name, name)}, finds the right candidate in {baseline.accuracy:.1%}"
     )
 
@@ -169,10 +172,12 @@ def pattern_notes(findings: Findings) -> list[str]:
                     f"head {name} rests on the first token, whose value is {found.sink_norm[k]:.2f} times as large "
                     "as the others'"
                 )
-    if found := findings.alignment:
+    resolved = any(result.resolved and any(case.case.spans.links for case in result.cases) for result in findings.tasks)
+    if resolved and (alignment := findings.alignment):
+        best = alignment.best
         notes.append(
-            f"alignment error rate of head {found.best} at {found.sites[found.best]}: {found.errors[found.best]:.1%} "
-            f"of all words of a translation (the diagonal: {found.diagonal:.1%})"
+            f"alignment error rate of head {best} at {alignment.sites[best]}: {alignment.errors[best]:.1%} "
+            f"of all words of a translation (the diagonal: {alignment.diagonal:.1%})"
         )
     return notes
 
@@ -186,12 +191,12 @@ def print_findings(findings: Findings, console: Console) -> None:
     if first is not None:
         print_text(first, console)
         if resolved := [result for result in findings.tasks if result.resolved]:
-            print_tasks(replace(findings, tasks=resolved), console)
+            print_tasks(replace(findings, tasks=resolved), console, len(findings.tasks))
         for result in findings.tasks:
             if not result.resolved and result.name != LISTS:
                 console.print(unresolved_note(result))
     elif findings.tasks:
-        print_tasks(findings, console)
+        print_tasks(findings, console, len(findings.tasks))
     for reason in findings.too_few:
         console.print(f"not measured  {visible_text(reason)}")
     if text is not None and first is None:
@@ -200,8 +205,21 @@ def print_findings(findings: Findings, console: Console) -> None:
         console.print(known)
 
 
-def print_tasks(findings: Findings, console: Console) -> None:
-    """Prints the one sentence, the tasks, the negative control and the role map."""
+def too_few_groups(groups: int, n_tasks: int) -> str | None:
+    """Which verdict no head can get, because even the smallest p of sign flips of so many groups is too large."""
+    smallest = 0.5**groups
+    if smallest >= LOOKS_P:
+        return f"{groups} groups of words: too few for p to fall below {LOOKS_P}, so no head can look"
+    if n_tasks * smallest >= MATTERS_P:
+        return (
+            f"{groups} groups of words: too few for p, adjusted for {n_tasks} tasks, to fall below {MATTERS_P}, so no "
+            "head can matter"
+        )
+    return None
+
+
+def print_tasks(findings: Findings, console: Console, n_tasks: int) -> None:
+    """Prints the one sentence, the tasks, the negative control and the role map; ``n_tasks``: that were measured."""
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     for line in sentence_lines(findings.sentences):
         console.print(line)
@@ -211,8 +229,7 @@ def print_tasks(findings: Findings, console: Console) -> None:
     for line in sufficiency_lines(findings.tasks):
         console.print(line)
     for result in findings.tasks:
-        if (groups := Split(result.cases).groups.max() + 1) < FEWEST_GROUPS:
-            few = f"{groups} groups of words: too few for p to fall below {LOOKS_P}"
+        if few := too_few_groups(Split(result.cases).groups.max() + 1, n_tasks):
             console.print(f"note   {visible_name(result.name)} has {few}")
     control = negative_control(findings.tasks)
     if control is not None:

@@ -133,7 +133,7 @@ function generalisationSection({ generalisation }) {
   return section(
     "generalisation",
     "Harder than in training",
-    "Measured with the last weights, on stories that were never used before. Right, loss and chance (the loss of a guess): stories as in training, about other people and things. The other columns: openings and endings that training does not have; more sentences in between than in training; words that were never candidates in training; and for these words, how often the answer is at least likelier than the other candidate.",
+    "Measured with the last weights, on stories that were never used before. Right, loss and chance (the loss of a guess): stories as in training, about other people and things. New templates: an opening or ending that training does not have. Longer gaps: more sentences in between. Unseen names: names and made-up words that occur nowhere in training. New role: words that occur in training, but never as candidates.",
     table(
       "Held-out stories and generalisation",
       ["task", ...generalisation.columns.map((name) => [name, { class: "number" }])],

@@ -14,17 +14,17 @@ const SHORT = {
   same_word: "same",
 };
 const MEANING = {
-  pronoun: "looks at what a pronoun means",
-  key_value: "looks at the name that belongs to a trade mentioned before",
-  copying: "looks at what came next the last time",
-  induction: "looks at what came next the last time, in lists of random words",
-  subject_verb: "looks from the verb to its subject, over other nouns",
-  word_sense: "looks at the word that decides between two senses",
-  alignment: "looks at the word that is to be translated",
-  previous_token: "looks at the token before",
-  fixed_offset: "looks a fixed distance back",
-  first_token: "looks at the first token",
-  same_word: "looks at earlier occurrences of the same token",
+  pronoun: "attends to what a pronoun means",
+  key_value: "attends to the name that belongs to a trade mentioned before",
+  copying: "attends to what came next the last time",
+  induction: "attends to what came next the last time, in lists of random words",
+  subject_verb: "attends from the verb to its subject, over other nouns",
+  word_sense: "attends to the word that decides between two senses",
+  alignment: "attends to the word that is to be translated",
+  previous_token: "attends to the token before",
+  fixed_offset: "attends a fixed distance back",
+  first_token: "attends to the first token",
+  same_word: "attends to earlier occurrences of the same token",
 };
 const FITTING = 4; // heads beside each other in one half of a wide page
 
@@ -119,7 +119,7 @@ function roleLegend({ heads, page }) {
       {},
       h("span", { class: "chip", "--role": roleColour(role, page) }),
       h("b", {}, words(role)),
-      ` ${lookup(MEANING, role) ?? "looks at what is meant in this task"}`,
+      ` ${lookup(MEANING, role) ?? "attends to what is meant in this task"}`,
     ),
   );
   if (!items.length) return h("p", { class: "what" }, "No head is given a role.");

@@ -45,7 +45,7 @@ function sentencesSection({ sentences, tasks }) {
   return section(
     "sentences",
     "The sentences of articles",
-    `The two sentences of a pair differ in the bold word; after the arrow stands the likeliest next word. Underlined: what is meant; dotted: the other candidate; tinted: how much the head looks at them. ${hasIt ? CAUSAL : ""}The head is shown where it is best in held-out stories, mostly at the word that predicts the answer.`,
+    `The two sentences of a pair differ in the bold word; after the arrow stands the likeliest next word. Underlined: what is meant; dotted: the other candidate; tinted: how much the head attends to them. ${hasIt ? CAUSAL : ""}The head is shown where it is best in held-out stories, mostly at the word that predicts the answer.`,
     h(
       "ul",
       { class: "pairs" },

@@ -14,7 +14,7 @@ const exampleName = ({ task, kind, name }) =>
 
 /** A range over the sites, each with its name beneath. */
 function siteSlider(view) {
-  const range = h("input", { type: "range", min: 0, step: 1, "aria-label": "site: the word that looks" });
+  const range = h("input", { type: "range", min: 0, step: 1, "aria-label": "site: the word attended from" });
   const ticks = h("div", { class: "ticks" });
   const meaning = h("p", { class: "meaning" });
   let sites = [];
@@ -87,7 +87,7 @@ function headStrip(view, found) {
   };
 }
 
-/** The chosen head's whole pattern; pointing at it shows who looks at whom. */
+/** The chosen head's whole pattern; pointing at it shows what is attended to from where. */
 function bigPattern(view, found) {
   const canvas = h("canvas", { class: "big", role: "img" });
   const caption = h("figcaption", {});
@@ -121,7 +121,7 @@ function bigPattern(view, found) {
       row.style.setProperty("--at", query ?? -1);
       row.style.setProperty("--n", n);
       row.hidden = query === null;
-      if (!state.hovered) caption.textContent = `head ${state.head}: a row looks at columns`;
+      if (!state.hovered) caption.textContent = `head ${state.head}: each row is the word attended from, each column the word attended to`;
     },
   };
 }
@@ -181,8 +181,8 @@ function storySection(view, found) {
   const ofCases = examples.some(({ task }) => task !== null);
   return section(
     "story",
-    ofCases ? "Where it looks" : "Word by word",
-    `Boxed: the word from which the head looks. Tinted: what it looks at.${ofCases ? CASE_MARKS : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see where the head looks from there.`,
+    ofCases ? "What it attends to" : "Word by word",
+    `Boxed: the word from which the head attends. Tinted: what it attends to.${ofCases ? CASE_MARKS : ""} Pale: not yet read. Point at a word, or move to it with the arrow keys, to see what the head attends to from there.`,
     controls.node,
     kind,
     h("div", { class: "columns story" }, texts, big.node),

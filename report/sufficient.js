@@ -1,7 +1,7 @@
 /* Which few heads suffice: what sets of heads do when all other heads are replaced by their means. */
 
 const ORDERS = {
-  greedy: { kind: "chosen", text: "greedy: always the head that helps most" },
+  greedy: { kind: "chosen", text: "greedy: always the head that brings most" },
   necessary: { kind: "dashed", text: "the necessary heads first" },
   effect: { kind: "dotted", text: "by the effect of each head alone" },
   random: { kind: "thin", text: "at random: mean and range of 10 orders" },

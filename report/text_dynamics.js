@@ -1,32 +1,32 @@
-/* What each head of a run was worth in a text while it was trained. */
+/* What it costs a run to do without each head, in a text, while it was trained. */
 
 const BEGAN_TO_MATTER = "When did these heads begin to matter?";
 const MOST_NAMED = 5; // heads with a colour of their own
 const LEAST_NATS = 0.01; // of the axis, so that noise is not drawn as large as an effect
-const WORTHS = [
-  { key: "nats", title: "worth over all tokens, nats" },
-  { key: "kind_nats", title: "worth on the kind of token that it helps most, nats" },
+const COSTS = [
+  { key: "nats", title: "cost over all tokens, nats" },
+  { key: "kind_nats", title: "cost on the kind of token that needs it most, nats" },
 ];
 
-const whatIsWorth = (named, when) =>
-  `What each attention head is worth in the text at moments of training: how many nats per token the loss grows when its output is replaced by its mean, against training step (logarithmic). 0: the model does as well without it. Thick: the chosen head. In colour: ${named}. Pale: the others. ${when}, on a few thousand tokens; there are no intervals.`;
+const whatHeadsCost = (named, when) =>
+  `What it costs to do without each attention head in the text, at moments of training: how many nats per token the loss grows when its output is replaced by its mean, against training step (logarithmic). 0: the model does as well without it. Thick: the chosen head. In colour: ${named}. Pale: the others. ${when}, on a few thousand tokens; there are no intervals.`;
 
-/** The heads that have a colour: those with a role, `strongest` first, then those worth most at the end. */
+/** The heads that have a colour: those with a role, `strongest` first, then those that cost most at the end. */
 function namedHeads(moments, strongest) {
   const { heads } = moments.at(-1);
-  const byWorth = Object.keys(heads).sort((one, other) => (heads[other].nats ?? 0) - (heads[one].nats ?? 0));
-  return [...new Set([...strongest.filter((head) => lookup(heads, head)), ...byWorth])].slice(0, MOST_NAMED);
+  const byCost = Object.keys(heads).sort((one, other) => (heads[other].nats ?? 0) - (heads[one].nats ?? 0));
+  return [...new Set([...strongest.filter((head) => lookup(heads, head)), ...byCost])].slice(0, MOST_NAMED);
 }
 
-function describeWorth({ step, tokens, heads }, head, kinds) {
+function describeCost({ step, tokens, heads }, head, kinds) {
   const own = lookup(heads, head);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens, head ${head}`;
   if ((own?.nats ?? null) === null) return `${when}: not measured`;
   const most = own.kind === null ? "" : `; most on ${nameIn(kinds, own.kind)}, ${nats(own.kind_nats)}`;
-  return `${when}: worth ${nats(own.nats, 3)} nats per token${most}`;
+  return `${when}: without it ${nats(own.nats, 3)} nats per token more${most}`;
 }
 
-function worthSpec({ key, title }, moments, view, named) {
+function costSpec({ key, title }, moments, view, named) {
   const { head } = view.state;
   const heads = Object.keys(moments.at(-1).heads);
   const line = (name) => ({
@@ -50,10 +50,10 @@ function worthSpec({ key, title }, moments, view, named) {
 }
 
 /** All heads at one moment as a table. */
-function worthTable({ step, heads }, kinds) {
+function costTable({ step, heads }, kinds) {
   const number = (value, digits) => [(value ?? null) === null ? "–" : nats(value, digits), { class: "number" }];
   return table(
-    `What heads are worth at step ${thousands(step)}`,
+    `What it costs to do without a head at step ${thousands(step)}`,
     ["head", ["all tokens, nats", { class: "number" }], "most on", ["nats there", { class: "number" }]],
     Object.entries(heads).map(([head, own]) => [
       head,
@@ -78,14 +78,14 @@ function textDynamicsSection(view, moments, kinds, strongest, explanation) {
   );
   const numbers = h("details", {}, h("summary", {}, "All heads at this step in numbers"));
   let shown = moments.at(-1);
-  const fill = () => numbers.open && numbers.replaceChildren(numbers.firstChild, worthTable(shown, kinds));
+  const fill = () => numbers.open && numbers.replaceChildren(numbers.firstChild, costTable(shown, kinds));
   const describe = (moment) => {
     shown = moment;
     fill();
-    return describeWorth(moment, view.state.head, kinds);
+    return describeCost(moment, view.state.head, kinds);
   };
   numbers.addEventListener("toggle", fill);
-  const panels = WORTHS.map((panel) => [panel.title, () => worthSpec(panel, moments, view, named)]);
+  const panels = COSTS.map((panel) => [panel.title, () => costSpec(panel, moments, view, named)]);
   const [draw, ...nodes] = momentCharts(moments, "step", panels, describe);
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;

@@ -163,7 +163,7 @@ function textEffectsSection(view, found) {
   });
   return section(
     "text-effects",
-    "What heads are worth",
+    "What it costs to do without a head",
     "How many nats per token the loss grows without a head, by kind of the token to be predicted. Pale: the interval includes 0, or a head of an untrained network reaches as much. Rows of a whole layer and of all heads show what heads do together. Point at an entry, or move to it with the arrow keys.",
     names.length > 1 && h("div", { class: "controls" }, choose),
     scale,

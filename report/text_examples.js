@@ -23,7 +23,7 @@ function passage({ weight, pieces, query, key, next }) {
   return h(
     "li",
     {},
-    h("p", { class: "caption" }, h("b", {}, weight.toFixed(2)), " ", h("bdi", {}, from), " looks at ", h("bdi", {}, to)),
+    h("p", { class: "caption" }, h("b", {}, weight.toFixed(2)), " ", h("bdi", {}, from), " attends to ", h("bdi", {}, to)),
     h("p", { class: "passage", dir: "auto" }, body),
   );
 }
@@ -40,7 +40,7 @@ function textExamplesSection(view, { text }) {
   return section(
     "text-examples",
     "Examples",
-    "The largest weights of the chosen head in this text, no two from one neighbourhood. Boxed: the token that looks. Tinted: what it looks at, with this share of its attention. Dotted: the token that comes next and is to be predicted.",
+    "The largest weights of the chosen head in this text, no two from one neighbourhood. Boxed: the token it attends from. Tinted: the token it attends to, with this share of its attention. Dotted: the token that comes next and is to be predicted.",
     title,
     list,
   );

@@ -1,4 +1,4 @@
-/* Where each head looks in a text: bars of attention by relation of key to query, and the chosen head in numbers. */
+/* What each head attends to in a text: bars of attention by relation of key to query, and the chosen head in numbers. */
 
 const MANY_HEADS = 40; // above which rows are thin and stand in columns
 
@@ -15,7 +15,7 @@ function byLayer(items) {
 
 function describeRole({ role, by, nats: lost, ci, share, uniform }, found) {
   if (by === "effect") return `without it, ${kindName(role, found)} cost ${nats(lost)} nats more (${natsInterval(ci)})`;
-  return `looks at ${relationName(role, found)}, ${percent(share)} of its attention where there is one (uniform ${percent(uniform)})`;
+  return `attends to ${relationName(role, found)}, ${percent(share)} of its attention where there is one (uniform ${percent(uniform)})`;
 }
 
 /** A role in a few letters, to stand beside a bar. */
@@ -127,9 +127,9 @@ function lookTable({ head, looks }, found) {
     share(own.where_possible),
     share(own.uniform_where_possible),
   ]);
-  const columns = ["looks at", "share, %", "uniform", "where there is one", "uniform there"];
+  const columns = ["attends to", "share, %", "uniform", "where there is one", "uniform there"];
   return table(
-    `Attention of head ${head} by what it looks at`,
+    `Attention of head ${head} by what it goes to`,
     columns.map((name, i) => (i ? [name, { class: "number" }] : name)),
     rows,
   );
@@ -140,7 +140,7 @@ function describeSpread({ looks }) {
     looks.first_value === null
       ? ""
       : ` The first token's value is ${looks.first_value.toFixed(2)} times as large as others'.`;
-  return `It looks ${looks.distance.toFixed(1)} tokens back on average (uniform ${looks.uniform_distance.toFixed(1)}) and spreads its attention over ${looks.effective_tokens.toFixed(1)} tokens (uniform ${looks.uniform_effective_tokens.toFixed(1)}).${first}`;
+  return `Its attention goes ${looks.distance.toFixed(1)} tokens back on average (uniform ${looks.uniform_distance.toFixed(1)}) and is spread over ${looks.effective_tokens.toFixed(1)} tokens (uniform ${looks.uniform_effective_tokens.toFixed(1)}).${first}`;
 }
 
 const meaningsOfRelations = (found) =>
@@ -180,8 +180,8 @@ function textHeadsSection(view, found) {
   });
   return section(
     "text-heads",
-    "Where each head looks",
-    "Each bar: how a head's attention is shared out among kinds of tokens that it can look at, over all of this text. Above each layer: what attention spread evenly over all tokens would give. Beside the bar: what the head does, with the nats that are lost without it. Choose a head by a click or the arrow keys.",
+    "What each head attends to",
+    "Each bar: how a head's attention is shared out among kinds of tokens that it can see, over all of this text. Above each layer: what attention spread evenly over all tokens would give. Beside the bar: what the head does, with the nats that are lost without it. Choose a head by a click or the arrow keys.",
     h(
       "div",
       { class: found.text.heads.length > MANY_HEADS ? "columns textheads many" : "columns textheads" },

@@ -11,7 +11,7 @@ from report.pages import counted
 NBSP = "\u00a0"
 MANY = 4  # heads with one role, of which a sentence names no more
 NOTABLE = 0.05  # of a head's attention beyond uniform attention: less is not worth a word in the title
-DOES = {  # by kind of predicted token: what a head that is worth most there does
+DOES = {  # by kind of predicted token: what a head does that costs most there
     "line_end": "ends the lines",
     "punctuation": "sets the punctuation",
     "space": "ends the words",
@@ -25,7 +25,7 @@ DOES = {  # by kind of predicted token: what a head that is worth most there doe
     "end_token": "ends the sequences",
     "token_again": "repeats tokens",
     "new_token": "finds the next new token",
-    "all": "helps everywhere",
+    "all": "is needed everywhere",
 }
 RELATIONS = {
     "first_token": "the first token",
@@ -57,7 +57,7 @@ def relation_in_words(name: str) -> str:
 
 
 def clearest(text: Mapping) -> tuple[Mapping, Mapping] | None:
-    """The head and the role of it that are shown best: by what it is worth at least, the lower end of the interval; if
+    """The head and the role of it that are shown best: by what it costs at least, the lower end of the interval; if
     no head has such a role, by its share of attention beyond uniform. None if no head has a role.
     """
     found = [(head, role) for head in text["heads"] for role in head["roles"]]
@@ -68,7 +68,7 @@ def clearest(text: Mapping) -> tuple[Mapping, Mapping] | None:
 
 
 def title(text: Mapping) -> str:
-    """One sentence about the clearest head: what it does, where it looks, and what is lost without it."""
+    """One sentence about the clearest head: what it does, what it attends to, and what it costs to lose it."""
     found = clearest(text)
     if found is None:
         return "No head of this model is shown to do anything of its own in this text"
@@ -76,11 +76,11 @@ def title(text: Mapping) -> str:
     name = head["head"]
     if role["by"] == "attention":
         return (
-            f"Head {name} looks at {relation_in_words(role['role'])}: {percent(role['share'])} of its attention, where "
-            f"there is one, goes there (uniform {percent(role['uniform'])}); what it is worth is not shown"
+            f"Head {name} attends to {relation_in_words(role['role'])}: {percent(role['share'])} of its attention, "
+            f"where there is one, goes there (uniform {percent(role['uniform'])}); that the model needs it is not shown"
         )
     lost = f"{kind_in_words(role['role'])} cost {nats(role['nats'])} nats more"
-    does = DOES.get(role["role"], f"is worth something on {kind_in_words(role['role'])}")
+    does = DOES.get(role["role"], f"is needed for {kind_in_words(role['role'])}")
     share, uniform, relation = max(
         ((own["share"], own["uniform"], name) for name, own in head["looks"]["relations"].items() if name != "rest"),
         key=lambda own: own[0] - own[1],
@@ -107,7 +107,7 @@ def about_effect(text: Mapping, head: Mapping, role: Mapping) -> list[str]:
     everything = head["effects"][text["shown"]]["all"]
     return [
         f"The 95{NBSP}% interval of these {nats(role['nats'])} nats is {nats(low)} to {nats(high)}. Over all tokens "
-        f"the head is worth {nats(everything['nats'], 3)} nats. The most that any head of "
+        f"it costs {nats(everything['nats'], 3)} nats. The most that any head of "
         f"{text['untrained']['networks']} untrained networks of this shape costs on any kind of token is "
         f"{nats(role['bar'], 3)}."
     ]
@@ -122,9 +122,9 @@ def about_roles(text: Mapping) -> list[str]:
     n = sum(bool(head["roles"]) for head in text["heads"])
     parts = [f"{n} of {len(text['heads'])} heads have a role in this text."] if n else []
     if by["effect"]:
-        parts.append(f"By what is lost without them: {listed(by['effect'], kind_in_words)}.")
+        parts.append(f"By what costs most without them: {listed(by['effect'], kind_in_words)}.")
     if by["attention"]:
-        parts.append(f"By where they look: {listed(by['attention'], relation_in_words)}.")
+        parts.append(f"By attention: {listed(by['attention'], relation_in_words)}.")
     return [" ".join(parts)] if parts else []
 
 

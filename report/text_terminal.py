@@ -37,7 +37,9 @@ def print_text_briefly(text: Mapping, console: Console) -> None:
 def print_notes(text: Mapping, console: Console) -> None:
     """What the marks of the table mean, how far back the model has to look, and what was read."""
     if any(role["by"] == "effect" for head in text["heads"] for role in head["roles"]):
-        console.print(f"{ROLE} its role: surely above 0 among all heads and kinds, and above any untrained head")
+        console.print(
+            f"{ROLE} its role: costs more than 0 (p < .01 over all heads and kinds) and more than any untrained head"
+        )
     for sentence in (*summary.about_reach(text["how_far_back"]), summary.about_text(text)):
         console.print(visible_text(sentence))
 
@@ -53,11 +55,11 @@ def head_table(text: Mapping, wide: bool) -> Table:
     """
     heads = sorted(text["heads"], key=strength(text), reverse=True)[:MOST_HEADS]
     shown = {head["head"] for head in heads}
-    title = "where heads look, and what is lost without each"
+    title = "what heads attend to, and what it costs to do without each"
     if left_out := len(text["heads"]) - len(heads):
         title += f" ({left_out} that cost less are in heads.json)"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    headings = ("\nhead", "\nlooks at", "share, %\n(uniform)", "without it these cost\nmore, nats per token")
+    headings = ("\nhead", "\nattends to", "share, %\n(uniform)", "without it these cost\nmore, nats per token")
     for heading in headings:
         table.add_column(heading, no_wrap=True)
     table.add_column("all\ntokens", no_wrap=True, justify="right")

@@ -1,8 +1,8 @@
-/* One text in running words, every word tinted by how much the chosen head looks at it. */
+/* One text in running words, every word tinted by how much the chosen head attends to it. */
 
 const massOn = (weights, spans) => weights.reduce((sum, weight, i) => sum + (inSpans(spans, i) ? weight : 0), 0);
 
-/** One text with its own words, status line and pattern. `query(state)` says which token looks; null: none that is here. */
+/** One text with its own words, status line and pattern. `query(state)` says which token is attended from; null: none that is here. */
 class TintedText {
   constructor(text, counterfactual, found, view) {
     this.text = text;
@@ -16,7 +16,7 @@ class TintedText {
         tabindex: 0,
         role: "group",
         dir: directionOf(text.tokens),
-        "aria-label": `${text.tokens.slice(text.tokens[0] === START ? 1 : 0).join("")}. Arrow keys move the word that looks.`,
+        "aria-label": `${text.tokens.slice(text.tokens[0] === START ? 1 : 0).join("")}. Arrow keys move the word attended from.`,
       },
       runningText(this.words, text.tokens),
     );
@@ -61,7 +61,7 @@ class TintedText {
     return { text: this.text, i, n: this.words.length };
   }
 
-  /** The token that looks: the one pointed at, the one chosen, or the site. */
+  /** The token attended from: the one pointed at, the one chosen, or the site. */
   query({ hovered, pinned, site }) {
     if (hovered?.n === this.words.length) return hovered.i;
     if (pinned?.n === this.words.length) return pinned.i;

@@ -60,11 +60,13 @@ def tour(findings: Findings, tokenizer: Tokenizer, text: str | None) -> list[dic
 
 
 def find_known(findings: Findings, tokenizer: Tokenizer) -> Known | None:
-    """The first sentence whose head looks from a token of it, where both candidates are, and changes the answer."""
+    """The first sentence whose head looks, from a token of it, where both candidates are, and changes the answer."""
     cases = {(case.task, key): (case, other) for key, case, other in keyed_cases()}
     for sentence in findings.sentences:
         name, look = (sentence["task"], sentence["key"]), sentence["look"]
         if look is None or look["swap"] is None or sentence["next"][0]["word"] != sentence["answer"]:
+            continue
+        if look["swap"]["word"] == sentence["answer"] or look["gold"] <= look["distractor"]:
             continue
         own, other = cases[name]
         case = encode_case(own, tokenizer)
@@ -83,8 +85,8 @@ def tour_of_sentence(known: Known, findings: Findings, tokenizer: Tokenizer, how
     likeliest = sentence["next"][0]
     return [
         step(
-            "Where a head looks",
-            f"The boxed word looks; the tint shows at what. From “{look['from']}”, head {head} gives "
+            "What a head attends to",
+            f"The head attends from the boxed word; the tint shows what to. From “{look['from']}”, head {head} gives "
             f"{percent(look['gold'])} of its attention to “{gold}” and {percent(look['distractor'])} to “{other}”. "
             f"The model's likeliest next word is “{likeliest['word']}”.",
             **here,
@@ -119,27 +121,26 @@ def tour_of_sentence(known: Known, findings: Findings, tokenizer: Tokenizer, how
 
 
 def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, how: str) -> list[dict]:
-    """A head that looks in some task, and whose weights do not decide there; else the head that looks least in the task
-    of the sentence; no step where that looks, too.
+    """Of the heads that look in some task and are not shown to matter there, the one whose swap costs least; else the
+    head that looks least in the task of the sentence; no step where that looks, too.
     """
     looking = [
-        (quote, result)
+        (quote, result, result.effects["weight_swap"].get(quote.name))
         for result in findings.tasks
         for quote in result.quotes.values()
         if result.resolved and quote.looks and not result.matters(quote.name)
     ]
-    for quote, result in sorted(looking, key=lambda pair: -pair[0].accuracy):
+    for quote, result, swap in sorted(looking, key=lambda found: found[2].drop if found[2] else 0.0):
         if not (found := case_in_page(result, quote.site, tokenizer)):
             continue
         case, text = found
         row = case.sites[quote.site]
-        swap = result.effects["weight_swap"].get(quote.name)
         cost = f", which costs the answer {swap.drop:.2f} nats on average" if swap else ""
         shown = step(
-            "A head that looks and does not matter",
+            "A head that looks and is not shown to matter",
             f"In {percent(quote.accuracy)} of held-out cases of “{visible_name(result.name)}”, head {quote.name} gives "
             f"what is meant more attention. Here, too, two weights of one row are exchanged{cost}. Compare the next "
-            "words before and after: where a head looks does not say what it is worth.",
+            "words before and after: what a head attends to does not say what it costs to lose it.",
             text=text,
             head=quote.name,
             row=f"one:{row}",
@@ -187,15 +188,16 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
     found = text_summary.clearest(measured)
     head = found[0]["head"] if found else measured["heads"][0]["head"]
     effects = {one["head"]: one["effects"] for one in measured["heads"]}
-    worth = {name: abs(worth_in_page(own)) for name, own in effects.items() if name != head}
-    idle = min(worth, key=lambda name: worth[name], default=head)
+    needed = {one["head"] for one in measured["heads"] if one["roles"]}  # on some kind of token, if not on average
+    costs = {name: abs(cost_in_page(own)) for name, own in effects.items() if name != head}
+    idle = min(costs, key=lambda name: (name in needed, costs[name]), default=head)
     last = len(tokens) - 1
     row = {"text": text, "row": f"one:{last}"}
     why = f", because it {text_summary.DOES.get(found[1]['role'], 'has a role')} in this text" if found else ""
     little = step(
-        "A head that is worth little",
-        f"Head {idle} looks somewhere, too. Here it is off.{cost_of(effects[idle], 3)} Where a head looks does not say "
-        "what it is worth.",
+        "A head that costs little",
+        f"Head {idle} attends to something, too. Here it is off.{cost_of(effects[idle], 3)} What a head attends to "
+        "does not say what it costs to lose it.",
         **row,
         head=idle,
         off=idle + MEAN,
@@ -210,9 +212,9 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
     )
     return [
         step(
-            "Where a head looks",
-            f"The boxed word looks; the tint shows at what. Head {head} is shown first{why}. Move over other words to "
-            "see where it looks from there.",
+            "What a head attends to",
+            f"The head attends from the boxed word; the tint shows what to. Head {head} is shown first{why}. Move over "
+            "other words to see what it attends to from there.",
             **row,
             head=head,
         ),
@@ -226,7 +228,7 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
         ),
         step(
             "Put all its weight on one word",
-            "The head is on again. From this one word, it now looks at nothing but the first token that it sees; "
+            "The head is on again. From this one word, it now attends to nothing but the first token that it sees; "
             "nothing else is changed.",
             **row,
             head=head,
@@ -237,7 +239,7 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
     ]
 
 
-def worth_in_page(effects: Mapping) -> float:
+def cost_in_page(effects: Mapping) -> float:
     """What the loss grows by, in nats per token, when a head gives one mean for all positions, as in a page; where only
     its mean at each position was measured, by that.
     """
@@ -250,7 +252,7 @@ def cost_of(effects: Mapping, digits: int) -> str:
     """
     if OVER_POSITIONS not in effects:
         return ""
-    cost = nats(worth_in_page(effects), digits)
+    cost = nats(cost_in_page(effects), digits)
     return f" That changes the loss in held-out text by {cost} nats per token on average."
 
 

@@ -24,8 +24,8 @@ async function drawTraining() {
 
 function describeWorths({ live, file }) {
   const where = file ? `in ${file}` : "in validation text";
-  return whatIsWorth(
-    "those worth most at the end",
+  return whatHeadsCost(
+    "those that cost most at the end",
     `${live ? "Quick probes during training" : "Measured at the snapshots of the run"}, ${where}`,
   );
 }

@@ -166,16 +166,18 @@ def about_references(rows: Sequence[Row]) -> list[str]:
 
 
 def about_heads(rows: Sequence[Row]) -> list[str]:
-    """Which head was worth most in a text at the latest quick probe, if any was worth something."""
+    """Without which head a text cost most at the latest quick probe, if it cost more without any."""
     row = next((row for row in reversed(rows) if "probe_seconds" in row), {})
-    worth = {key.split("/")[2]: value for key, value in row.items() if re.fullmatch(r"probe/text/[\d.]+/nats", key)}
-    worth = {head: value for head, value in worth.items() if value is not None and value > 0}
-    if not worth:
+    costs = {key.split("/")[2]: value for key, value in row.items() if re.fullmatch(r"probe/text/[\d.]+/nats", key)}
+    costs = {head: value for head, value in costs.items() if value is not None and value > 0}
+    if not costs:
         return []
-    head = max(worth, key=lambda head: worth[head])
+    head = max(costs, key=lambda head: costs[head])
     kind, most = (row.get(f"probe/text/{head}/{name}") for name in ("kind", "kind_nats"))
     on = "" if kind is None or most is None else f"; most on {kind_in_words(kind)}, {most:.2f}"
-    return [f"Head {head} is worth most at step {row['step']:,}: {worth[head]:.3f} nats per token{on}."]
+    return [
+        f"At step {row['step']:,} the loss grows most without head {head}: by {costs[head]:.3f} nats per token{on}."
+    ]
 
 
 def millions(n: float) -> str:

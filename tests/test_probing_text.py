@@ -72,7 +72,7 @@ def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, 
 def test_a_run_on_stories_shows_its_tasks_and_then_its_text(script, finished_run, capsys):
     script("probe", f"run={finished_run}", "tasks=[cue]", "n_cases=20", TOKENS)
     out = capsys.readouterr().out
-    assert out.index("who looks back") < out.index("in its own validation text") < out.index("where heads look")
+    assert out.index("who looks back") < out.index("in its own validation text") < out.index("what heads attend to")
     assert heads_of(finished_run)["text"]["source"] == {"text_file": None}
 
 

@@ -4,7 +4,7 @@
  *   text=...                     the sentence; all else may be missing
  *   other=...                    the second sentence
  *   head=L.H                     the chosen head
- *   row=one:12                   the word that looks: slot and token
+ *   row=one:12                   the word attended from: slot and token
  *   off=1.2,2.0:mean             heads that are off: zero, or their mean
  *   edit=one:2.1:12:swap:3-4:7-8 (any number) slot, head, row, kind, tokens [start, end); kinds: swap, cut, only
  *   for=cat&against=mat          the two words of the log-odds

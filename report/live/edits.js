@@ -1,6 +1,6 @@
 /* Edits: made of one row word by word, shown as chips, taken back by a click. */
 
-const EDIT_NAMES = { swap: "Exchange two", cut: "Cut one", only: "All on one" };
+const EDIT_NAMES = { swap: "Swap two weights", cut: "Remove one", only: "All on one word" };
 const EDIT_MEANINGS = {
   swap: "exchange the weights of two words (weight swap)",
   cut: "set the weight of a word to 0 and scale up the rest (edge ablation)",
@@ -93,7 +93,7 @@ class Chips {
     Object.assign(this, { live, answers });
     this.texts = new WeakMap(); // of edits, as they were when they last applied
     this.list = h("ul", {});
-    this.all = h("button", { type: "button", onclick: () => live.set({ off: {}, edits: [] }) }, "Take all back");
+    this.all = h("button", { type: "button", onclick: () => live.set({ off: {}, edits: [] }) }, "Undo all");
     this.node = h(
       "div",
       { class: "livechips", tabindex: -1, role: "group", "aria-label": "what is changed" },

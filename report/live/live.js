@@ -2,7 +2,7 @@
 
 const TRY_IT = "Try it";
 const WHAT_LIVE =
-  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. The tint shows what the chosen head looks at from the boxed word: its row of attention weights, which sum to 1. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
+  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. The tint shows what the chosen head attends to from the boxed word: its row of attention weights, which sum to 1. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
 const WHAT_BARS =
   "A head's bar: what it adds to the log-odds of the two words, in nats, as its direct contribution through the last norm";
 const BEFORE_SOFTCAP = ", before the softcap of logits";

@@ -5,7 +5,7 @@ const FRESH = {
   text: "",
   other: null, // text of the second sentence
   head: null,
-  row: null, // {slot, i}: the word that looks; null: the last
+  row: null, // {slot, i}: the word attended from; null: the last
   hovered: null, // the same, while something points at it
   off: {}, // {"L.H": "zero" | "mean"}
   edits: [], // {slot, head, row, kind, a, b, anchor, stale, unseen}: edits of one row, in order; see the worker's
@@ -36,7 +36,7 @@ const withoutEdit = ({ edits }, gone) => ({ edits: edits.filter((edit) => edit !
 /** A text as a box can hold it. */
 const boxText = (text) => text?.replaceAll(/\r\n?/g, "\n") ?? null;
 
-/** The state with another text in a slot, in which the last word looks. */
+/** The state with another text in a slot, in which the last word is attended from. */
 const withText = (slot, text) => ({
   [slot === "one" ? "text" : "other"]: boxText(text),
   row: null,

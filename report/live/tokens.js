@@ -50,7 +50,7 @@ class LiveWords {
   constructor(slot, live, answers) {
     Object.assign(this, { slot, live, answers, texts: [], words: [], revealed: null });
     const name = slot === "one" ? "your text" : "the second text";
-    const explained = "left and right arrow keys move the word that looks";
+    const explained = "left and right arrow keys move the word attended from";
     this.node = h("p", {
       class: "livewords",
       tabindex: 0,
@@ -127,12 +127,12 @@ class LiveWords {
     const isAsked = !this.live.state.hovered && question.row === askedRow(this.live.state, this.answers.state, this.slot);
     const boxed = this.picking?.at ?? row;
     if ((this.picking || isAsked) && boxed !== this.revealed) this.reveal(Math.min(boxed, this.words.length - 1));
-    // Heard while keys move the word that looks; while somebody types, the next word is enough.
+    // Heard while keys move the word attended from; while somebody types, the next word is enough.
     this.status.setAttribute("aria-live", document.activeElement === this.node ? "polite" : "off");
     this.status.textContent = this.describe(answer);
   }
 
-  /** Scrolls the paragraph, and nothing else, to the word that looks or is about to be picked. */
+  /** Scrolls the paragraph, and nothing else, to the word attended from or is about to be picked. */
   reveal(row) {
     this.revealed = row;
     const [box, word] = [this.node, this.words[row]].map((node) => node.getBoundingClientRect());

@@ -211,7 +211,7 @@ def test_a_head_can_be_replaced_by_its_mean_where_that_is_known(open_page, tmp_p
 
 def test_the_weights_of_two_words_are_exchanged_and_taken_back(page):
     before = tints(page)
-    page.get_by_role("button", name="Exchange two").click()
+    page.get_by_role("button", name="Swap two weights").click()
     word(page, "cat").click()
     assert "Choose the second word" in slot(page).locator(".said .livestatus").inner_text()
     word(page, "mat").click()
@@ -225,7 +225,7 @@ def test_the_weights_of_two_words_are_exchanged_and_taken_back(page):
     assert tints(page) == before
 
 
-@pytest.mark.parametrize(("kind", "weight"), [("Cut one", 0), ("All on one", 1)])
+@pytest.mark.parametrize(("kind", "weight"), [("Remove one", 0), ("All on one word", 1)])
 def test_a_word_is_cut_or_gets_all(page, kind, weight):
     page.get_by_role("button", name=kind).click()
     word(page, "cat").click()
@@ -237,17 +237,17 @@ def test_a_word_is_cut_or_gets_all(page, kind, weight):
 def test_an_edit_of_a_word_that_the_head_does_not_see_says_so(open_page, tmp_path):
     page = ready(open_page(write_toy_live(tmp_path, attention="W", window=3)))
     for i, (of, note) in enumerate((("it", ""), ("cat", " (this head does not see it)"))):
-        page.get_by_role("button", name="Cut one").click()
+        page.get_by_role("button", name="Remove one").click()
         word(page, of).click()
         expect(page.locator(".livechips li button").nth(i)).to_have_text(f"1.1 from “tired”: “{of}” cut{note} ×")
-    page.get_by_role("button", name="Exchange two").click()
+    page.get_by_role("button", name="Swap two weights").click()
     word(page, "it").click()
     word(page, "mat").click()
     expect(page.locator(".livechips li button").last).to_contain_text("“it” ⇄ “mat” (this head does not see both)")
 
 
 def test_an_edit_rests_while_a_word_before_it_is_another_one(page):
-    page.get_by_role("button", name="Cut one").click()
+    page.get_by_role("button", name="Remove one").click()
     word(page, "cat").click()
     box(page).fill(f"{TEXT} and it")
     expect(slot(page).locator(".from")).to_have_text("it")
@@ -260,7 +260,7 @@ def test_an_edit_rests_while_a_word_before_it_is_another_one(page):
 
 def test_words_that_come_later_cannot_be_chosen_and_escape_ends_choosing(page):
     word(page, "left").click()
-    page.get_by_role("button", name="Cut one").click()
+    page.get_by_role("button", name="Remove one").click()
     word(page, "tired").click()
     assert chips(page) == []
     page.keyboard.press("Escape")
@@ -273,7 +273,7 @@ def test_all_is_taken_back_by_one_button(page):
         head(page, name).click()
         page.get_by_role("button", name="Switch off").click()
     assert chips(page) == ["0.0 off", "1.2 off"]
-    page.get_by_role("button", name="Take all back").click()
+    page.get_by_role("button", name="Undo all").click()
     expect(page.locator(".livechips li button")).to_have_count(0)
     expect(slot(page).locator(".next")).to_have_class("next")
 
@@ -369,7 +369,7 @@ def test_a_second_text_stands_beside_the_first_and_words_that_differ_are_marked(
 
 def test_head_edits_hold_for_both_texts_and_row_edits_for_their_own(page):
     page.get_by_role("button", name="Its counterfactual").click()
-    slot(page, 1).get_by_role("button", name="Cut one").click()
+    slot(page, 1).get_by_role("button", name="Remove one").click()
     word(page, "cat", 1).click()
     expect(slot(page, 1).locator(".next")).to_have_class("next compared")
     assert slot(page).locator(".next").get_attribute("class") == "next"

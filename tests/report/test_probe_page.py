@@ -183,7 +183,7 @@ def test_pointing_at_a_word_shows_where_the_head_looks_from_there(page):
 
 
 def test_the_slider_moves_over_the_sites(page):
-    slider = page.get_by_label("site: the word that looks")
+    slider = page.get_by_label("site: the word attended from")
     at = from_word(page)
     slider.focus()
     page.keyboard.press("Home")

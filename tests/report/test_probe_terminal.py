@@ -3,17 +3,27 @@
 import io
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import toys
 from rich.console import Console
 
 from probing import probe
+from probing.alignment import Alignment
 from probing.circuits import Edge, Edges, NotMeasured
 from probing.findings import Findings
 from probing.known_heads import KnownHead
 from report import probe_terminal
-from report.probe_terminal import choice_notes, edge_lines, known_head_table, print_findings, progress_bar
+from report.probe_terminal import (
+    choice_notes,
+    edge_lines,
+    known_head_table,
+    pattern_notes,
+    print_findings,
+    progress_bar,
+    too_few_groups,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +91,7 @@ def test_which_head_feeds_which_is_printed_where_it_was_measured(found):
 
 def test_what_is_not_shown_stands_beside_what_would_have_been_found(found):
     """And a choice that falls on another head in one resample of three is named as one."""
-    (result,), would = found.tasks, "would have been, in 4 of 5 draws of cases"
+    (result,), show = found.tasks, "these cases would show it, in 4 of 5 draws, from"
     assert not list(choice_notes([result])), "all is shown"
     power = replace(result.power, choice_accuracy=0.713, weight_swap_drop=0.62)
     stability = replace(result.stability, heads={"1.0": 143, "1.1": 50, "0.1": 7})
@@ -89,10 +99,30 @@ def test_what_is_not_shown_stands_beside_what_would_have_been_found(found):
     unsure = replace(result, stability=stability, power=power, effects={"weight_swap": {"1.0": swap}})
     assert list(choice_notes([unsure])) == [
         "chosen again agreement: head 1.0 in 143 of 200 resamples of the cases, 1.1 in 50, 0.1 in 7",
-        f"not found    agreement: that head 1.0 matters; an effect of 0.6 nats or more {would}",
+        f"not shown    agreement: that head 1.0 matters; {show} 0.6 nats on",
     ]
     blind = {"1.0": replace(result.quotes["1.0"], looks=False)}
-    for least, words in ((0.713, "71 % or more"), (None, "not even 100 %")):
+    nothing = "not even a choice accuracy of 100 % would be shown by these cases"
+    for least, words in ((0.713, f"{show} a choice accuracy of 71 % on"), (None, nothing)):
         other = replace(result, power=replace(power, choice_accuracy=least), quotes=blind)
         (note,) = choice_notes([other])
-        assert note.endswith(f"that head 1.0 looks; a choice accuracy of {words} {would}")
+        assert note.endswith(f"that head 1.0 looks; {words}")
+
+
+@pytest.mark.parametrize(
+    ("groups", "n_tasks", "verdict"),
+    [(6, 1, "look"), (7, 1, None), (7, 2, "matter"), (8, 2, None), (10, 12, "matter"), (11, 12, None)],
+)
+def test_groups_that_are_too_few_for_a_verdict_are_named(groups, n_tasks, verdict):
+    said = too_few_groups(groups, n_tasks)
+    assert (said is None) == (verdict is None)
+    assert said is None or said.endswith(f"no head can {verdict}")
+
+
+@pytest.mark.parametrize("resolved", [True, False])
+def test_an_alignment_is_interpreted_if_the_model_translates(found, resolved):
+    spans = SimpleNamespace(links=(((0, 1), (2, 3)),))
+    task = SimpleNamespace(resolved=resolved, cases=[SimpleNamespace(case=SimpleNamespace(spans=spans))])
+    alignment = Alignment(errors={"1.0": 0.25}, sites={"1.0": "A-1"}, best="1.0", diagonal=0.5)
+    notes = pattern_notes(replace(found, tasks=[task], alignment=alignment, attention_patterns=None))
+    assert ("alignment error rate of head 1.0 at A-1: 25.0%" in "".join(notes)) == resolved

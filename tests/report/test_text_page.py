@@ -173,7 +173,8 @@ def test_what_heads_were_worth_is_drawn_by_step_and_read_out(open_page, tmp_path
         assert chart.locator(".line.named-1").get_attribute("data-name") == "head 0.1", "it is worth most in the end"
     status = worth.locator(".status")
     assert (
-        status.inner_text() == "step 100, 6.4\xa0k tokens, head 1.0: worth 0.050 nats per token; most on spaces, 0.10"
+        status.inner_text()
+        == "step 100, 6.4\xa0k tokens, head 1.0: without it 0.050 nats per token more; most on spaces, 0.10"
     )
     worth.get_by_label("Head to follow").select_option("0.1")
     assert page.locator(".chosenhead h3").inner_text() == "Head 0.1", "all sections follow"
@@ -183,7 +184,7 @@ def test_what_heads_were_worth_is_drawn_by_step_and_read_out(open_page, tmp_path
     expect(rows.nth(3)).to_have_text("1.1–spaces–")
     worth.locator("input").focus()
     page.keyboard.press("ArrowLeft")
-    expect(status).to_contain_text("step 10, 640 tokens, head 0.1: worth 0.010 nats per token")
+    expect(status).to_contain_text("step 10, 640 tokens, head 0.1: without it 0.010 nats per token more")
     expect(rows.nth(1)).to_have_text("0.10.010spaces0.02")
 
 
@@ -316,9 +317,9 @@ def test_a_title_without_an_effect_speaks_of_where_a_head_looks_or_of_nothing(te
     assert (
         text_summary.title(other)
         .replace("\xa0", " ")
-        .startswith("Head 0.0 looks at the token before: 83 % of its attention")
+        .startswith("Head 0.0 attends to the token before: 83 % of its attention")
     )
-    assert "worth is not shown" not in text_summary.title(text)
+    assert "is not shown" not in text_summary.title(text)
 
 
 def test_the_strongest_heads_of_a_role_come_first(text):
@@ -326,7 +327,7 @@ def test_the_strongest_heads_of_a_role_come_first(text):
     other["heads"][0]["roles"] = [ROLE | {"nats": 0.1}]
     other["heads"][1]["roles"] = [ROLE | {"role": "pronoun", "nats": 2.0}]
     assert text_summary.about_roles(other) == [
-        "3 of 4 heads have a role in this text. By what is lost without them: pronouns 0.1; line ends 1.0, 0.0."
+        "3 of 4 heads have a role in this text. By what costs most without them: pronouns 0.1; line ends 1.0, 0.0."
     ]
 
 

@@ -342,8 +342,11 @@ def test_what_heads_are_worth_in_a_text_is_drawn_as_training_saw_it(open_run):
     page.get_by_label("Head to follow").select_option("0.0")
     assert drawn(chosen) == close([0, 0.1, 0.2, 0.3, 0.4])
     status = page.locator("#text-dynamics .status").inner_text()
-    assert status.endswith("head 0.0: worth 0.400 nats per token; most on line ends, 1.20")
-    assert "Head 0.1 is worth most at step 400: 0.800 nats per token" in page.locator(".lead").inner_text()
+    assert status.endswith("head 0.0: without it 0.400 nats per token more; most on line ends, 1.20")
+    assert (
+        "At step 400 the loss grows most without head 0.1: by 0.800 nats per token"
+        in page.locator(".lead").inner_text()
+    )
 
 
 def test_what_heads_were_worth_at_snapshots_stands_in_and_names_its_text(open_run):
@@ -352,4 +355,6 @@ def test_what_heads_were_worth_at_snapshots_stands_in_and_names_its_text(open_ru
     heads = {"text": {"dynamics": moments, "source": {"text_file": "<b>.txt"}}}
     page = open_run(record(plain=True), heads=heads)
     assert "at the snapshots of the run, in <b>.txt, " in page.locator("#text-dynamics .what").inner_text()
-    assert page.locator("#text-dynamics .status").inner_text().endswith("head 0.0: worth 0.100 nats per token")
+    assert (
+        page.locator("#text-dynamics .status").inner_text().endswith("head 0.0: without it 0.100 nats per token more")
+    )
