@@ -230,6 +230,11 @@ def mined_cases(
     """References in the text that heads are measured in."""
     if len(text.text.ids) > mine.MOST_TOKENS:
         console.print(f"note   references in the text are mined in {text.mined_in}")
+    if command.language is not None and not load_language(command.language).people.foils:
+        console.print(
+            f"note   language={command.language}: it has no pronouns under she and he, so the only references that are "
+            "mined are names and words that come again"
+        )
     progress(f"references in {min(len(text.text.ids), mine.MOST_TOKENS):,} tokens", 0, None)
     block, most = model.config.block_size, command.n_cases // 2
     found = mine.mine_tokens(text.text.ids, tokenizer, block, command.language, most)

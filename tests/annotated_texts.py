@@ -7,9 +7,9 @@ from pathlib import Path
 from data.cases.annotated import Document, Mention
 from data.cases.case import Case, Span
 from data.cases.files import parse_cases
-from data.cases.names import People
+from data.languages import load_language
 
-PRONOUNS = {*People().pronouns, "i", "you", "they"}
+PRONOUNS = {*load_language("en").people.pronouns, "i", "you", "they"}
 
 
 def words(case: Case, *spans: Span) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
+from conftest import ROOT, SMALL
 
 import probe
 from data.cases import mine
@@ -111,6 +111,16 @@ def test_lines_without_text_are_named_with_a_remedy_that_a_probe_has(error_of, f
 
 def test_an_unknown_language_is_refused_before_anything_is_measured(error_of, finished_run):
     assert "language=xx: there are word lists for en" in error_of("probe", f"run={finished_run}", "language=xx")
+
+
+def test_a_language_without_words_about_people_is_probed_with_a_note(script, text_run, monkeypatch, tmp_path, capsys):
+    shutil.copy(ROOT / "data/languages/en.toml", tmp_path)
+    (tmp_path / "xx.toml").write_text('pronouns = "she"\nfunction_words = "the"')
+    monkeypatch.setattr("data.languages.FOLDER", tmp_path)
+    text_run()
+    script("probe", "run=run", "n_cases=20", "language=xx", TOKENS)
+    assert "note   language=xx: it has no pronouns under she and he" in capsys.readouterr().out
+    assert heads_of()["text"]["text"]["language"] == "xx"
 
 
 def test_tokens_that_were_deleted_are_made_anew(script, text_run):

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from data.cases.case import Span
-from data.cases.names import People
+from data.languages import People
 
 PROP, NOM, PRON = "PROP", "NOM", "PRON"
 PERSON = "PER"

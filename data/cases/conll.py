@@ -21,7 +21,7 @@ from data.cases.case import Span
 from data.cases.converters import add_window, write_cases
 from data.cases.coreference import cases_of
 from data.cases.files import numbered_lines, read_content
-from data.cases.names import People
+from data.languages import People, load_language
 
 BEGIN, END = "#begin document", "#end document"
 NAME = re.compile(r"\((.*)\); part (\d+)")
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file such as NAME.v4_gold_conll")
     add_window(parser, WINDOW)
     arguments = parser.parse_args()
-    people = People()
+    people = load_language("en").people
     documents = [document for path in arguments.files for document in read_file(path, people)]
     write_cases(cases_of(documents, window=arguments.window))
 

@@ -21,7 +21,6 @@ from data.cases.files import deal
 from data.cases.mine import (
     AFTER_PRONOUNS,
     ANSWER,
-    FOILS,
     GOLD,
     HE_OR_SHE,
     OTHER,
@@ -31,7 +30,8 @@ from data.cases.mine import (
     balance,
     write_pair,
 )
-from data.cases.names import SPACE, People
+from data.cases.names import SPACE
+from data.languages import load_language
 
 PRONOUN, READ, NAME = "annotated_he_or_she", "annotated_pronoun_read", "annotated_name_again"
 LONGEST_ANSWER = 5  # words of a candidate that the question can name
@@ -101,12 +101,13 @@ def by_gender(annotated: AnnotatedText, pronoun: Person) -> Candidates | None:
 
 def he_or_she(annotated: AnnotatedText) -> Iterator[Case]:
     """The narrator's and the speakers' *he* and *she*; and each again as a pronoun that is read."""
+    foils = annotated.people.foils
     for pronoun in annotated.persons:
         word = annotated.words_of(pronoun)
-        if pronoun.kind != PRON or word not in FOILS or not (found := by_gender(annotated, pronoun)):
+        if pronoun.kind != PRON or word not in foils or not (found := by_gender(annotated, pronoun)):
             continue
         text = annotated.text[found.start : annotated.word_end(pronoun.end)]
-        yield found.case(PRONOUN, pronoun, text, found.span(pronoun), FOILS[word], found.span(pronoun))
+        yield found.case(PRONOUN, pronoun, text, found.span(pronoun), foils[word], found.span(pronoun))
         answer, foil = (candidate_name(annotated, persons) for persons in (found.gold, found.rivals))
         if answer and foil and answer.lower() != foil.lower():
             begun = annotated.text[found.start : annotated.sentence_end(pronoun.start)]
@@ -173,9 +174,10 @@ def exchanged(annotated: AnnotatedText) -> Iterator[Find]:
     """*he*, *she* and names in excerpts in which both candidates are referred to by names and pronouns alone, and the
     pronouns permit that these names are exchanged throughout.
     """
+    foils = annotated.people.foils
     for asked in annotated.persons:
         word = annotated.words_of(asked)
-        if (asked.kind != PROP and word not in FOILS) or not (couple := couple_before(annotated, asked)):
+        if (asked.kind != PROP and word not in foils) or not (couple := couple_before(annotated, asked)):
             continue
         start, before, other = couple
         named = [person for person in before if person.kind == PROP and person.entity in (asked.entity, other.entity)]
@@ -192,7 +194,7 @@ def exchanged(annotated: AnnotatedText) -> Iterator[Find]:
             Segment(p.start, p.end, (annotated.words_of(p), new[p.entity]), GOLD if p.entity == asked.entity else OTHER)
             for p in named
         ]
-        foil = FOILS[word] if asked.kind == PRON else new[asked.entity]
+        foil = foils[word] if asked.kind == PRON else new[asked.entity]
         parts.append(Segment(asked.start, asked.end, (word, foil), ANSWER))
         if word == foil or left_over(annotated.text, start, parts):
             continue
@@ -219,7 +221,7 @@ def cases_of(documents: Sequence[Document], window: int = WINDOW) -> list[Case]:
     """All cases of some documents, in splits: those without counterfactual as the text has them, exchanged ones
     balanced as mined ones are.
     """
-    people = People()
+    people = load_language("en").people
     plain: list[Case] = []
     pairs: list[Case] = []
     nearest: dict[str, bool] = {}

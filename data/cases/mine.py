@@ -21,7 +21,8 @@ from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import add_window, count, print_cases
 from data.cases.files import OWN_SPLITS, deal
-from data.cases.names import Name, Names, People, Tokens, cut_words
+from data.cases.names import Name, Names, Tokens, cut_words
+from data.languages import People, load_language
 from data.text.corpora import Files
 from data.text.files import Counts
 from data.text.finding import KNOWN, find_files
@@ -53,7 +54,6 @@ FEW = 5  # times are never too many
 SHORTEST_WORD = 4  # letters
 MOST_TOKENS = 2_000_000  # of a text given as ids: takes ten seconds, finds many times the cases asked for
 EXCHANGED = "exchanged"
-FOILS = {"he": "she", "He": "She", "she": "he", "She": "He"}
 
 
 class Segment(NamedTuple):
@@ -158,7 +158,7 @@ def he_or_she(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
     people, found = names.people, list(names.find(tokens))
     firsts = [name.first for name in found]
     for i, word in enumerate(tokens.words[:-1]):
-        if word not in FOILS or tokens.quoted[i]:
+        if word not in people.foils or tokens.quoted[i]:
             continue
         first = max(0, i - min(window, PRONOUN_WINDOW))
         begin = tokens.sentence_before(first)
@@ -168,7 +168,7 @@ def he_or_she(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         couple = {gender: [name for name in persons if name.gender == gender] for gender in ("she", "he")}
         if not all(couple.values()) or not all(one_person(names, mentions) for mentions in couple.values()):
             continue
-        meant = word.lower()
+        meant = people.pronouns[word.lower()]
         if any(name.first < start or (not name.gender and name.first > couple[meant][-1].first) for name in persons):
             continue  # somebody of unknown gender was named since, and may be meant
         persons = [name for name in persons if name.gender]
@@ -185,7 +185,7 @@ def he_or_she(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
             segment(tokens, name.first, name.end, other_form[name.gender], GOLD if name.gender == meant else OTHER)
             for name in persons
         ]
-        segments.append(segment(tokens, i, i + 1, FOILS[word], ANSWER))
+        segments.append(segment(tokens, i, i + 1, people.foils[word], ANSWER))
         before = [gender for k, gender in around if k >= start and tokens.words[k].lower() in people.pronouns]
         last = (GOLD if before[-1] == meant else OTHER) if before else None
         task = AFTER_PRONOUNS if before else HE_OR_SHE
@@ -250,7 +250,7 @@ class Miner:
     """
 
     def __init__(self, documents: Sequence[str], language: str | None = "en", window: int = WINDOW) -> None:
-        people = People(language)
+        people = load_language(language).people if language else People({})
         self.window = window
         self.documents = [cut_words(text, people.titles) for text in documents]
         self.names = Names(self.documents, people)

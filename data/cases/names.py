@@ -1,25 +1,21 @@
 """Names in any text: which words are names, where they stand, and whether a woman or a man is meant.
 
 A name is a word that is capitalised within sentences and rarely lower case anywhere in the text. The words about people
-of a language (first names, titles, pronouns) are data: ``data/languages/people/LANGUAGE.toml``.
+of a language (first names, titles, pronouns) are data (`data.languages`).
 """
 
 import re
 import sys
-import tomllib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
-from common.errors import InputError
+from data.languages import People
 
-FOLDER = Path(__file__).resolve().parents[1] / "languages/people"
-GENDERS, ANY = ("she", "he"), ("titles", "not_names", "before_places", "inside_names")
 LETTERS = r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]*)*"  # each with the accents that may follow it
 TOKEN = re.compile(rf"(?:[OD]['’](?=[A-Z]))?{LETTERS}(?:-{LETTERS})*|\d+|\n[^\S\n]*\n|[^\w\s]")
 QUOTES = {'"': '"', "“": "”", "‘": "’"}
@@ -29,33 +25,6 @@ SEEN_CAPITALISED = 2  # times within sentences, for a word that is no known firs
 PLACE_SHARE = 0.25  # of a name's mentions come after in, at, from, ...: then it is a place
 VERSE = 2 / 3  # of all lines begin with a capital: line starts then say nothing
 LONGEST_NAME = 5  # words
-
-
-class People:
-    """The words about people of one language. ``titles``, ``nouns``, ... give "she", "he" or, for titles, "".
-
-    ``language`` None: there are no such words; names are then known by their capitals alone, and have no gender.
-    """
-
-    def __init__(self, language: str | None = "en") -> None:
-        lists = read_lists(language) if language else {}
-
-        def gendered(kind: str) -> dict[str, str]:
-            return {word: gender for gender in GENDERS for word in lists.get(gender, {}).get(kind, "").split()}
-
-        self.first_names, self.pronouns, self.nouns = map(gendered, ("first_names", "pronouns", "nouns"))
-        titles, *others = (lists.get("any", {}).get(kind, "").split() for kind in ANY)
-        self.titles = dict.fromkeys(titles, "") | gendered("titles")
-        self.not_names, self.before_places, self.inside_names = map(frozenset, others)
-
-
-def read_lists(language: str) -> dict[str, dict[str, str]]:
-    """The word lists of a language; raises InputError where there are none."""
-    path = FOLDER / f"{language}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in FOLDER.glob("*.toml")))
-        raise InputError(f"language={language}: there is no list of names for it; give one of these, or null: {known}")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 class Name(NamedTuple):

@@ -18,13 +18,13 @@ from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import ask, write_cases
 from data.cases.files import numbered_lines, read_content
-from data.cases.names import People
+from data.languages import load_language
 
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 NUMBER = re.compile(r"^\d+\s+")
 ARTICLE = re.compile(r"^the\s+", re.IGNORECASE)
 FORM = "give WinoBias' sentences, such as: 1 [The baker] thanked the clerk because [she] was glad."
-PRONOUNS = People("en").pronouns
+PRONOUNS = load_language("en").people.pronouns
 
 
 class Sentence(NamedTuple):

@@ -10,7 +10,7 @@ from functools import cache
 from random import Random
 from zlib import crc32
 
-from data.cases.names import People
+from data.languages import load_language
 from data.stories.drawing import pick
 
 GENDERS = ("man", "woman")
@@ -66,13 +66,13 @@ def is_unseen(word: str) -> bool:
 @cache
 def first_names() -> dict[str, str]:
     """The first names of real people, and "he" or "she" for each."""
-    return People("en").first_names
+    return load_language("en").people.first_names
 
 
 @cache
 def real_names(gender: str, unseen: bool) -> list[str]:
-    """The first names of real people of one gender (data/languages/people) that training has, or never has; only those
-    with a last letter that shows it.
+    """The first names of real people of one gender (data/languages) that training has, or never has; only those with a
+    last letter that shows it.
     """
     wanted, letters = "he" if gender == "man" else "she", {end[-1] for end in ENDS[gender]}
     return [

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import InputError
-from data.languages import known_languages, load_language
+from data.languages import People, known_languages, load_language
 
 
 @pytest.mark.parametrize("name", known_languages())
@@ -24,3 +24,19 @@ def test_english_has_what_everybody_expects():
 def test_a_language_without_lists_is_refused(name):
     with pytest.raises(InputError, match=r"there are word lists for en; give one of these, or null"):
         load_language(name)
+
+
+@pytest.mark.parametrize(
+    ("lists", "foils"),
+    [
+        ({}, {}),
+        ({"she": {"pronouns": "elle la"}}, {}),
+        ({"she": {"pronouns": "hän"}, "he": {"pronouns": "hän"}}, {}),
+        (
+            {"she": {"pronouns": "elle la"}, "he": {"pronouns": "il le"}},
+            {"elle": "il", "il": "elle", "Elle": "Il", "Il": "Elle"},
+        ),
+    ],
+)
+def test_cases_ask_for_the_first_pronouns_of_women_and_men(lists, foils):
+    assert People(lists).foils == foils

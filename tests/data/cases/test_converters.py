@@ -14,11 +14,11 @@ from data.cases.conll import read_file
 from data.cases.coreference import PRONOUN, READ, cases_of
 from data.cases.files import parse_cases, split_cases
 from data.cases.gap import read_examples
-from data.cases.names import People
 from data.cases.winobias import read_pairs
+from data.languages import load_language
 from data.text.tokenizers import byte_tokenizer
 
-PEOPLE = People()
+PEOPLE = load_language("en").people
 
 
 def read_again(cases: list[Case]) -> list[Case]:

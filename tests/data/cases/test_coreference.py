@@ -11,12 +11,12 @@ from data.cases.converters import LAST, RULES, describe
 from data.cases.coreference import NAME, PRONOUN, READ, cases_of, exchanged, he_or_she, names_again
 from data.cases.files import parse_cases
 from data.cases.mine import AFTER_PRONOUNS, HE_OR_SHE, REPEATED_NAME, write_pair
-from data.cases.names import People
+from data.languages import load_language
 from data.text.tokenizers import byte_tokenizer
 from probing.heads import mark_spans
 from probing.predictions import first, last_pronoun, nearest
 
-PEOPLE = People()
+PEOPLE = load_language("en").people
 
 
 def reader(marked: str, window: int = 60) -> AnnotatedText:

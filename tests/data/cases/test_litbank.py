@@ -12,7 +12,7 @@ from common.errors import InputError
 from data.cases.annotated import AnnotatedText
 from data.cases.coreference import PRONOUN, cases_of
 from data.cases.litbank import as_printed, read_annotated, read_folder, write_rest
-from data.cases.names import People
+from data.languages import load_language
 
 LITBANK = inputs.REAL / "litbank"
 TOKENS = "Anna knew the smith 's wife .\nHe was “ a fool , ” she said .\n"
@@ -123,7 +123,7 @@ def test_a_folder_without_litbank_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not LITBANK.exists(), reason="LitBank is not there")
 def test_litbanks_persons_seldom_have_a_gender_that_their_pronouns_do_not() -> None:
-    people, agree, n = People(), 0, 0
+    people, agree, n = load_language("en").people, 0, 0
     for path in sorted((LITBANK / "coref").glob("*.txt"))[:8]:
         document = read_annotated(path)
         document, _ = as_printed(document, (LITBANK / "original" / f"{document.name}.txt").read_text())

@@ -29,12 +29,13 @@ from data.cases.mine import (
     read_documents,
     write_pair,
 )
-from data.cases.names import Names, People, cut_words
+from data.cases.names import Names, cut_words
+from data.languages import load_language
 from data.text.tokenizers import byte_tokenizer
 from experiments.mined_references import verdict
 
 LITBANK = inputs.REAL / "litbank" / "coref"
-PEOPLE = People()
+PEOPLE = load_language("en").people
 # One more use each, within a sentence, of names that are no first names.
 SURNAMES = " We know Darcy and Bingley. We saw Darcy and Bingley."
 
@@ -321,9 +322,39 @@ def test_of_a_long_text_the_first_tokens_are_mined(monkeypatch: pytest.MonkeyPat
     assert mine_tokens(np.tile(ids, 3), tokenizer, 4_000).found == mine_tokens(ids, tokenizer, 4_000).found
 
 
+GERMAN = 'pronouns = "er ihn sein sie ihr"\nfunction_words = "im und"\n'
+GERMAN_PEOPLE = """
+[she]
+pronouns = "sie ihr"
+first_names = "Gudrun"
+[he]
+pronouns = "er ihn sein"
+first_names = "Hagen"
+"""
+
+
+def test_a_language_is_one_file_whose_first_pronouns_are_asked_for(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "de.toml").write_text(GERMAN + GERMAN_PEOPLE)
+    monkeypatch.setattr("data.languages.FOLDER", tmp_path)
+    text = "Gudrun sah Hagen im Garten. Sie war leise."
+    ((_, find),) = Miner([text], language="de").finds()
+    one, other = write_pair(text, find, "document 1", "0")
+    assert find.task == HE_OR_SHE
+    assert marked_words(one) == {"gold": ["Gudrun"], "distractors": ["Hagen"], "answer": ["Sie"]}
+    assert other.text == "Hagen sah Gudrun im Garten. Er war"
+
+
+def test_a_language_without_words_about_people_is_mined_as_none_is(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "de.toml").write_text(GERMAN)
+    monkeypatch.setattr("data.languages.FOLDER", tmp_path)
+    found, same = (Miner([story(40)], language).mine() for language in ("de", None))
+    assert found == same
+    assert found.found.keys() == {REPEATED_NAME}
+
+
 def test_an_unknown_language_is_named() -> None:
-    with pytest.raises(InputError, match=r"language=tlh: there is no list of names for it; .*: en"):
-        People("tlh")
+    with pytest.raises(InputError, match=r"language=tlh: there are word lists for en"):
+        Miner([], language="tlh")
 
 
 def test_the_command_writes_the_same_readable_cases_each_time(tmp_path: Path) -> None:

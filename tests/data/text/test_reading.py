@@ -7,14 +7,14 @@ import pytest
 from annotated_texts import words
 
 from data.cases.case import Case, Span
-from data.cases.names import People
+from data.languages import load_language
 from data.stories import SPLITS, TASKS, cases
 
 MEN = set("Tom Ben Sam Max Leo Jack Paul Adam Noah Luke Mark Fred Carl Hugo Otto Ivan Omar Theo Finn Erik".split())
 MEN |= {"Dan", "Joe", "Pete"}
 DID = {"singer": "sang", "driver": "drove", "teacher": "taught", "writer": "wrote", "rider": "rode"}
 HIMSELF = set("amazed annoyed frightened surprised bored impressed charmed upset".split())
-FIRST_NAMES = People().first_names
+FIRST_NAMES = load_language("en").people.first_names
 HIS, HER = set("mr king uncle prince sir lord".split()), set("mrs queen aunt princess lady miss".split())
 WATERS = set("river lake stream creek pond sea".split())
 ALIVE = set("flew swam slept jumped drank yawned grew dug sneezed crawled barked".split())
