@@ -21,7 +21,7 @@ from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import add_window, count, print_cases
 from data.cases.files import OWN_SPLITS, deal
-from data.cases.names import Name, Names, Tokens, cut_words
+from data.cases.names import Name, Names, Words, cut_words
 from data.languages import People, load_language
 from data.text.corpora import Files
 from data.text.files import Counts
@@ -82,20 +82,20 @@ class Find(NamedTuple):
         return self.segments[-2].role == GOLD
 
 
-def segment(tokens: Tokens, first: int, end: int, other: str, role: int) -> Segment:
-    """Tokens ``first`` to ``end``, which become ``other`` in the counterfactual."""
-    start, stop = tokens.starts[first], tokens.ends[end - 1]
-    return Segment(start, stop, (tokens.text[start:stop], other), role)
+def segment(document: Words, first: int, end: int, other: str, role: int) -> Segment:
+    """Words ``first`` to ``end``, which become ``other`` in the counterfactual."""
+    start, stop = document.starts[first], document.ends[end - 1]
+    return Segment(start, stop, (document.text[start:stop], other), role)
 
 
-def excerpt(tokens: Tokens, task: str, first: int, segments: Sequence[Segment], last: int) -> Find:
-    """From token ``first`` to the one after the answer's ``last``, where answer and foil have surely parted."""
-    return Find(task, tokens.starts[first], tokens.ends[last + 1], tuple(segments))
+def excerpt(document: Words, task: str, first: int, segments: Sequence[Segment], last: int) -> Find:
+    """From word ``first`` to the one after the answer's ``last``, where answer and foil have surely parted."""
+    return Find(task, document.starts[first], document.ends[last + 1], tuple(segments))
 
 
-def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
+def repeated_names(document: Words, names: Names, window: int) -> Iterator[Find]:
     """Names that come again in an excerpt with exactly one other name; the excerpt begins after any third one."""
-    found = list(names.find(tokens))
+    found = list(names.find(document))
     for k, name in enumerate(found):
         first, other, j = max(0, name.first - window), None, k - 1
         while j >= 0 and found[j].first >= first:
@@ -105,21 +105,21 @@ def repeated_names(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
                     break
                 other = other or found[j]
             j -= 1
-        start = tokens.sentence_from(first)
+        start = document.sentence_from(first)
         mentions = [mention for mention in found[max(j, 0) : k] if mention.first >= start]
         if not other or {mention.form for mention in mentions} != {name.form, other.form}:
             continue
         both = {name.form: other.form, other.form: name.form}
         roles = {name.form: GOLD, other.form: OTHER}
-        segments = [segment(tokens, m.first, m.end, both[m.form], roles[m.form]) for m in mentions]
-        segments.append(segment(tokens, name.first, name.end, other.form, ANSWER))
+        segments = [segment(document, m.first, m.end, both[m.form], roles[m.form]) for m in mentions]
+        segments.append(segment(document, name.first, name.end, other.form, ANSWER))
         if (
-            name.end < len(tokens.words)
+            name.end < len(document.words)
             and may_be_exchanged(names, name, other)
-            and (not genders_differ(name, other) or not gendered(tokens, names.people, start, name.first, mentions))
-            and not left_over(tokens, start, name.end, [*mentions, name])
+            and (not genders_differ(name, other) or not gendered(document, names.people, start, name.first, mentions))
+            and not left_over(document, start, name.end, [*mentions, name])
         ):
-            yield excerpt(tokens, REPEATED_NAME, start, segments, name.end - 1)
+            yield excerpt(document, REPEATED_NAME, start, segments, name.end - 1)
 
 
 def may_be_exchanged(names: Names, one: Name, other: Name) -> bool:
@@ -134,35 +134,35 @@ def genders_differ(one: Name, other: Name) -> bool:
     return {one.gender, other.gender} == {"she", "he"}
 
 
-def gendered(tokens: Tokens, people: People, start: int, end: int, names: Sequence[Name]) -> list[tuple[int, str]]:
+def gendered(document: Words, people: People, start: int, end: int, names: Sequence[Name]) -> list[tuple[int, str]]:
     """Where words that say whether a woman or a man is meant stand outside ``names``, and which of the two."""
     inside = {i for name in names for i in range(name.first, name.end)}
     found = []
     for i in range(start, end):
-        word = tokens.words[i].lower()
+        word = document.words[i].lower()
         gender = people.pronouns.get(word) or people.nouns.get(word)
         if gender and i not in inside:
             found.append((i, gender))
     return found
 
 
-def left_over(tokens: Tokens, start: int, end: int, names: Sequence[Name]) -> bool:
+def left_over(document: Words, start: int, end: int, names: Sequence[Name]) -> bool:
     """Whether a word of the names stands outside of them, as in a heading, where no exchange would reach it."""
     inside = {i for name in names for i in range(name.first, name.end)}
-    words = {tokens.words[i].lower() for i in inside} - {"."}
-    return any(tokens.words[i].lower() in words for i in range(start, end) if i not in inside)
+    words = {document.words[i].lower() for i in inside} - {"."}
+    return any(document.words[i].lower() in words for i in range(start, end) if i not in inside)
 
 
-def he_or_she(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
+def he_or_she(document: Words, names: Names, window: int) -> Iterator[Find]:
     """*he* and *she* of the narrator after the names of exactly one man and one woman, and of nobody else."""
-    people, found = names.people, list(names.find(tokens))
+    people, found = names.people, list(names.find(document))
     firsts = [name.first for name in found]
-    for i, word in enumerate(tokens.words[:-1]):
-        if word not in people.foils or tokens.quoted[i]:
+    for i, word in enumerate(document.words[:-1]):
+        if word not in people.foils or document.quoted[i]:
             continue
         first = max(0, i - min(window, PRONOUN_WINDOW))
-        begin = tokens.sentence_before(first)
-        start = begin if i - begin <= window else tokens.sentence_from(first)
+        begin = document.sentence_before(first)
+        start = begin if i - begin <= window else document.sentence_from(first)
         seen = found[bisect_left(firsts, min(start, first)) : bisect_left(firsts, i)]
         persons = [name for name in seen if name.gender or name.form not in names.places]
         couple = {gender: [name for name in persons if name.gender == gender] for gender in ("she", "he")}
@@ -172,24 +172,24 @@ def he_or_she(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         if any(name.first < start or (not name.gender and name.first > couple[meant][-1].first) for name in persons):
             continue  # somebody of unknown gender was named since, and may be meant
         persons = [name for name in persons if name.gender]
-        around = gendered(tokens, people, min(start, first), i, persons)
+        around = gendered(document, people, min(start, first), i, persons)
         introduced = couple[meant][0].first
         if (
-            any(tokens.words[k].lower() in people.nouns and gender == meant for k, gender in around)
+            any(document.words[k].lower() in people.nouns and gender == meant for k, gender in around)
             or any(k < introduced and gender == meant for k, gender in around)  # then it means somebody else
-            or left_over(tokens, start, i, persons)
+            or left_over(document, start, i, persons)
         ):
             continue
         other_form = {"she": couple["he"][-1].form, "he": couple["she"][-1].form}
         segments = [
-            segment(tokens, name.first, name.end, other_form[name.gender], GOLD if name.gender == meant else OTHER)
+            segment(document, name.first, name.end, other_form[name.gender], GOLD if name.gender == meant else OTHER)
             for name in persons
         ]
-        segments.append(segment(tokens, i, i + 1, people.foils[word], ANSWER))
-        before = [gender for k, gender in around if k >= start and tokens.words[k].lower() in people.pronouns]
+        segments.append(segment(document, i, i + 1, people.foils[word], ANSWER))
+        before = [gender for k, gender in around if k >= start and document.words[k].lower() in people.pronouns]
         last = (GOLD if before[-1] == meant else OTHER) if before else None
         task = AFTER_PRONOUNS if before else HE_OR_SHE
-        yield excerpt(tokens, task, start, segments, i)._replace(last_pronoun=last)
+        yield excerpt(document, task, start, segments, i)._replace(last_pronoun=last)
 
 
 def one_person(names: Names, mentions: Sequence[Name]) -> bool:
@@ -198,19 +198,19 @@ def one_person(names: Names, mentions: Sequence[Name]) -> bool:
     return all(own & max(words, key=len) for own in words)
 
 
-def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
+def repeated_words(document: Words, names: Names, window: int) -> Iterator[Find]:
     """Words that come again in an excerpt with another word that is about as frequent in the text.
 
     The other word is the one that ends in the same two letters, if any does, and is nearest in frequency.
     """
     most = max(FEW, RARE * names.n_words)
     rare = {word: n for word, n in names.lower.items() if len(word) >= SHORTEST_WORD and n <= most}
-    words = tokens.words
+    words = document.words
     for i in range(len(words) - 1):
         word, first = words[i], max(0, i - window)
         if word not in rare or word not in words[first:i]:
             continue
-        start = tokens.sentence_from(first)
+        start = document.sentence_from(first)
         start = start if word in words[start:i] else first
         others = {
             other: (other[-2:] != word[-2:], ratio(rare[other], rare[word]), other)
@@ -224,8 +224,8 @@ def repeated_words(tokens: Tokens, names: Names, window: int) -> Iterator[Find]:
         if any(words[k].lower() in (word, other) for k in range(start, i) if k not in positions):
             continue  # in capitals, where the exchange would not reach it
         roles, both = {word: GOLD, other: OTHER}, {word: other, other: word}
-        segments = [segment(tokens, k, k + 1, both[words[k]], roles[words[k]]) for k in positions]
-        yield excerpt(tokens, REPEATED_WORD, start, [*segments, segment(tokens, i, i + 1, other, ANSWER)], i)
+        segments = [segment(document, k, k + 1, both[words[k]], roles[words[k]]) for k in positions]
+        yield excerpt(document, REPEATED_WORD, start, [*segments, segment(document, i, i + 1, other, ANSWER)], i)
 
 
 def ratio(one: int, other: int) -> float:
@@ -262,17 +262,17 @@ class Miner:
         if sum(find.task == REPEATED_NAME for _, find in found) < FEW_NAMES:
             yield from self.finds_by(repeated_words)
 
-    def finds_by(self, *ways: Callable[[Tokens, Names, int], Iterator[Find]]) -> Iterator[tuple[int, Find]]:
+    def finds_by(self, *ways: Callable[[Words, Names, int], Iterator[Find]]) -> Iterator[tuple[int, Find]]:
         for way in ways:
-            for number, tokens in enumerate(self.documents):
-                for find in way(tokens, self.names, self.window):
+            for number, document in enumerate(self.documents):
+                for find in way(document, self.names, self.window):
                     yield number, find
 
     def mine(self, most: int | None = None) -> Mined:
         """All finds as balanced cases; ``most``: references of each task and split, evenly over the text."""
         found = list(self.finds())
         parts = len({number for number, _ in found}) < FEWEST_DOCUMENTS
-        length = 1 + min(PART, sum(len(tokens.text) for tokens in self.documents) // PARTS)
+        length = 1 + min(PART, sum(len(document.text) for document in self.documents) // PARTS)
         cases: list[Case] = []
         right: dict[str, bool] = {}
         for number, find in found:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from data.languages import People
 
 LETTERS = r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]*)*"  # each with the accents that may follow it
-TOKEN = re.compile(rf"(?:[OD]['’](?=[A-Z]))?{LETTERS}(?:-{LETTERS})*|\d+|\n[^\S\n]*\n|[^\w\s]")
+WORD_OR_MARK = re.compile(rf"(?:[OD]['’](?=[A-Z]))?{LETTERS}(?:-{LETTERS})*|\d+|\n[^\S\n]*\n|[^\w\s]")
 QUOTES = {'"': '"', "“": "”", "‘": "’"}
 SPACE = re.compile(r"\s+")
 RARELY_LOWER = 0.1  # of all times that a name's letters stand in the text
@@ -28,7 +28,7 @@ LONGEST_NAME = 5  # words
 
 
 class Name(NamedTuple):
-    """One mention of a name, title included: tokens ``first`` to ``end``. ``gender``: "she", "he" or "" (unknown)."""
+    """One mention of a name, title included: words ``first`` to ``end``. ``gender``: "she", "he" or "" (unknown)."""
 
     first: int
     end: int
@@ -37,8 +37,8 @@ class Name(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """A text cut into words and punctuation; each list has one item a token.
+class Words:
+    """A text cut into words and punctuation marks, which count as words; each list has one item a word.
 
     ``starts``, ``ends``: characters. ``begins``: whether a sentence begins there, so that its capital says nothing.
     ``quoted``: whether it stands in quotation marks.
@@ -53,29 +53,29 @@ class Tokens:
 
     @cached_property
     def sentences(self) -> list[int]:
-        """The tokens that begin a sentence or follow a speaker's quotation mark, in order."""
+        """The words that begin a sentence or follow a speaker's quotation mark, in order."""
         return [i for i, begins in enumerate(self.begins) if begins]
 
     def sentence_before(self, last: int) -> int:
-        """The last token at or before ``last`` that begins a sentence; 0 if there is none."""
+        """The last word at or before ``last`` that begins a sentence; 0 if there is none."""
         i = bisect_right(self.sentences, last)
         return self.sentences[i - 1] if i else 0
 
     def sentence_from(self, first: int) -> int:
-        """The first token at or after ``first`` that begins a sentence; the number of tokens if there is none."""
+        """The first word at or after ``first`` that begins a sentence; the number of words if there is none."""
         i = bisect_left(self.sentences, first)
         return self.sentences[i] if i < len(self.sentences) else len(self.words)
 
 
-def cut_words(text: str, titles: Iterable[str] = ()) -> Tokens:
-    """The tokens of a text. The full stop of a title (*Mr.*) or an initial ends no sentence."""
+def cut_words(text: str, titles: Iterable[str] = ()) -> Words:
+    """The words of a text. The full stop of a title (*Mr.*) or an initial ends no sentence."""
     titles = frozenset(titles)
     verse = is_verse(text)
     words, begins, quoted = [], [], []
     starts, ends = array("q"), array("q")
     opened = ""  # the quotation mark that would close what is open
     fresh = True  # a sentence begins with the next word
-    for match in TOKEN.finditer(text):
+    for match in WORD_OR_MARK.finditer(text):
         word = match[0]
         if word.isspace():
             opened, fresh = "", True  # an unclosed quotation ends with its paragraph
@@ -96,7 +96,7 @@ def cut_words(text: str, titles: Iterable[str] = ()) -> Tokens:
             fresh = False
         elif word in "!?:;…" or (word == "." and not is_abbreviation(words[-2:-1], titles)):
             fresh = True
-    return Tokens(text, words, starts, ends, begins, quoted)
+    return Words(text, words, starts, ends, begins, quoted)
 
 
 def opens_speech(text: str, at: int) -> bool:
@@ -127,14 +127,14 @@ def is_capitalised(word: str) -> bool:
 class Names:
     """The names of a text in many documents, known by how their words are written in all of it."""
 
-    def __init__(self, documents: Sequence[Tokens], people: People) -> None:
+    def __init__(self, documents: Sequence[Words], people: People) -> None:
         self.people = people
-        self.n_words = sum(len(tokens.words) for tokens in documents)
+        self.n_words = sum(len(document.words) for document in documents)
         self.lower: Counter[str] = Counter()
         self.within: Counter[str] = Counter()  # capitalised, within a sentence
         self.capitalised: Counter[str] = Counter()
-        for tokens in documents:
-            for word, begins in zip(tokens.words, tokens.begins, strict=True):
+        for document in documents:
+            for word, begins in zip(document.words, document.begins, strict=True):
                 if word.islower():
                     self.lower[word] += 1
                 elif is_capitalised(word):
@@ -153,41 +153,41 @@ class Names:
             return False
         return word in self.people.first_names or self.within[word] >= SEEN_CAPITALISED
 
-    def learn(self, documents: Sequence[Tokens]) -> tuple[dict[str, set[str]], frozenset[str]]:
+    def learn(self, documents: Sequence[Words]) -> tuple[dict[str, set[str]], frozenset[str]]:
         """What the text says of its names: the genders of the titles that they have, and which are places."""
         titled: dict[str, set[str]] = {}
         total: Counter[str] = Counter()
         placed: Counter[str] = Counter()
-        for tokens in documents:
-            for name in self.find(tokens):
+        for document in documents:
+            for name in self.find(document):
                 words = name.form.split(" ")
                 title = self.people.titles.get(words[0].rstrip("."))
                 if title:
                     titled.setdefault(words[-1], set()).add(title)
                 elif title is None:
                     total[name.form] += 1
-                    placed[name.form] += name.first > 0 and tokens.words[name.first - 1] in self.people.before_places
+                    placed[name.form] += name.first > 0 and document.words[name.first - 1] in self.people.before_places
         return titled, frozenset(form for form, n in total.items() if placed[form] > PLACE_SHARE * n)
 
-    def find(self, tokens: Tokens) -> Iterator[Name]:
+    def find(self, document: Words) -> Iterator[Name]:
         """All names of a document in their order, each as long as it goes: *Mr. Charles Bingley*."""
-        words, i = tokens.words, 0
+        words, i = document.words, 0
         while i < len(words):
-            end = self.end_of_name(tokens, i)
+            end = self.end_of_name(document, i)
             if end:
-                form = SPACE.sub(" ", tokens.text[tokens.starts[i] : tokens.ends[end - 1]])
+                form = SPACE.sub(" ", document.text[document.starts[i] : document.ends[end - 1]])
                 yield Name(i, end, form, self.gender(words[i:end]))
             i = end or i + 1
 
-    def end_of_name(self, tokens: Tokens, first: int) -> int:
-        """The token after the name that begins at ``first``; 0 where none does."""
-        words, i = tokens.words, first
+    def end_of_name(self, document: Words, first: int) -> int:
+        """The word after the name that begins at ``first``; 0 where none does."""
+        words, i = document.words, first
         end: int = 0
         if words[i] in self.people.titles:
             i += 1 + (words[i + 1 : i + 2] == ["."])
         longest = i + LONGEST_NAME
         while i < min(len(words), longest):
-            if i > first and self.apart(tokens, i):
+            if i > first and self.apart(document, i):
                 break
             if self.is_name(words[i]):
                 i = end = i + 1
@@ -199,9 +199,9 @@ class Names:
                 break
         return end
 
-    def apart(self, tokens: Tokens, i: int) -> bool:
-        """Whether a sentence, line or more than white space parts token i from the one before."""
-        return tokens.begins[i] or bool(tokens.text[tokens.ends[i - 1] : tokens.starts[i]].strip())
+    def apart(self, document: Words, i: int) -> bool:
+        """Whether a sentence, line or more than white space parts word i from the one before."""
+        return document.begins[i] or bool(document.text[document.ends[i - 1] : document.starts[i]].strip())
 
     def without_title(self, words: Sequence[str]) -> Sequence[str]:
         """The words of a name after its title, which may have a full stop of its own."""

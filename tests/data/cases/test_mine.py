@@ -49,8 +49,8 @@ def pairs(text: str, task: str) -> list[tuple[Case, Case]]:
 
 
 def names_in(text: str) -> list[tuple[str, str]]:
-    tokens = cut_words(text, PEOPLE.titles)
-    return [(name.form, name.gender) for name in Names([tokens], PEOPLE).find(tokens)]
+    document = cut_words(text, PEOPLE.titles)
+    return [(name.form, name.gender) for name in Names([document], PEOPLE).find(document)]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_sentence_start_is_no_name_by_its_capital_alone() -> None:
 
 
 def test_the_full_stop_of_a_title_ends_no_sentence() -> None:
-    tokens = cut_words("I saw Mr. Darcy. He went.", PEOPLE.titles)
-    assert [tokens.words[i] for i in tokens.sentences] == ["I", "He"]
+    document = cut_words("I saw Mr. Darcy. He went.", PEOPLE.titles)
+    assert [document.words[i] for i in document.sentences] == ["I", "He"]
 
 
 def test_line_starts_begin_sentences_in_verse_but_not_in_wrapped_prose() -> None:
