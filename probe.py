@@ -20,9 +20,9 @@ from common.errors import InputError
 from common.visible import visible_text
 from data import Case, EncodedCase, Tokenizer, read_cases, split_cases
 from data.cases import mine
-from data.cases.files import OWN_SPLITS
 from data.cases.fit import explain_fit, measurable_pairs
 from data.cases.minimal_pairs import read_pairs
+from data.cases.splits import OWN_SPLITS
 from data.languages import load_language
 from data.mixture import only_stories, stories_of
 from data.stories import TASKS, cases

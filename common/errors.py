@@ -1,5 +1,9 @@
 """The errors that users cause and users can fix."""
 
+from collections.abc import Sequence
+
+SHOWN = 5  # of all that is wrong, in one message
+
 
 class InputError(ValueError):
     """Something given from outside is wrong: a file, a folder, a setting. Its message is one line that names the
@@ -23,3 +27,9 @@ class NothingFoundError(InputError):
     def __init__(self, key: str, path: str, what: str) -> None:
         super().__init__(f"{key}={path}: {what}")
         self.key = key
+
+
+def first_few(reasons: Sequence[str]) -> str:
+    """The first few reasons, and how many more there are, for a message of one line."""
+    more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    return "; ".join([*reasons[:SHOWN], *more])

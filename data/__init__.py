@@ -4,7 +4,8 @@ Imports numpy and no torch; knows nothing of models.
 """
 
 from data.cases.case import Case, EncodedCase, encode_case
-from data.cases.files import read_cases, split_cases
+from data.cases.files import read_cases
+from data.cases.splits import split_cases
 from data.text.answers import AnsweredPrompts, Answers
 from data.text.batches import AnswerBatches, Batches
 from data.text.corpora import PLAIN, Corpus, Files, ReadingOptions

@@ -14,7 +14,7 @@ from random import Random
 
 from data import Case, EncodedCase, Tokenizer
 from data.cases.case import Spans
-from data.cases.files import OWN_SPLITS
+from data.cases.splits import OWN_SPLITS
 
 TASK, ROLE = "random_lists", "induction"
 QUESTION = "which token came next in a list of random ones"

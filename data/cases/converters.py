@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from common.errors import InputError
 from data.cases.case import Case, Span, Spans
-from data.cases.files import OWN_SPLITS
+from data.cases.splits import OWN_SPLITS
 
 # Most sentences ask nothing; this does. It names the pronoun, as it stands, because "means" fits no possessive.
 QUESTION = ' Here "{pronoun}" refers to {article}{answer}.'

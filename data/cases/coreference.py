@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from data.cases.annotated import NOM, PRON, PROP, WINDOW, AnnotatedText, Document, Person
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import ask
-from data.cases.files import deal
 from data.cases.mine import (
     AFTER_PRONOUNS,
     ANSWER,
@@ -31,6 +30,7 @@ from data.cases.mine import (
     write_pair,
 )
 from data.cases.names import SPACE
+from data.cases.splits import deal
 from data.languages import load_language
 
 PRONOUN, READ, NAME = "annotated_he_or_she", "annotated_pronoun_read", "annotated_name_again"

@@ -1,4 +1,4 @@
-"""A user's own annotated sentences: a JSON-lines file in the case format, checked line by line and split in two.
+"""A user's own annotated sentences: a JSON-lines file in the case format, checked line by line.
 
 docs/your-own-sentences.md describes the format. One line reports everything that is wrong with a file.
 """
@@ -6,26 +6,25 @@ docs/your-own-sentences.md describes the format. One line reports everything tha
 import difflib
 import json
 import reprlib
-import zlib
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from itertools import pairwise, product
+from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from common.errors import InputError
+from common.errors import InputError, first_few
 from data.cases.case import Case, Ids, Span, Spans
+from data.cases.splits import OWN_SPLITS, faults_between, none_of_splits
 from data.text.files import LONE_SURROGATE
 
-OWN_SPLITS = ("select", "report")
 KEYS = tuple(field.name for field in fields(Case))
 SPAN_KEYS = tuple(field.name for field in fields(Spans))
 NO_TEXTS = ("spans", "chance_loss", "entities")
 REQUIRED = ("task", "template", "spans", "foil")  # beside text or tokens
 REQUIRED_SPANS = ("gold", "distractors", "answer")
 LISTS = ("gold", "distractors", "chain")
-SHOWN = 5  # of all that is wrong, in one message
 LARGEST_CHANCE_LOSS = 1_000  # nats; no guess among real words is that hard
+one_line = first_few  # as data/cases/fit.py imports it
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -62,15 +61,9 @@ def parse_cases(content: bytes, source: str) -> list[Case]:
     numbers = list(cases)
     faults |= {numbers[i]: reason for i, reason in between.items()}
     if faults:
-        reasons = one_line([f"line {number}: {faults[number]}" for number in sorted(faults)])
+        reasons = first_few([f"line {number}: {faults[number]}" for number in sorted(faults)])
         raise InputError(f"{source}: {len(faults)} of {len(lines)} lines cannot be used: {reasons}")
     return list(cases.values())
-
-
-def one_line(reasons: Sequence[str]) -> str:
-    """The first few reasons, and how many more there are."""
-    more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
-    return "; ".join([*reasons[:SHOWN], *more])
 
 
 def numbered_lines(content: bytes, source: str) -> dict[int, str]:
@@ -254,100 +247,3 @@ def check_positions(spans: Spans) -> None:
     for span, name in clues:
         if span and span != spans.answer and span[1] > spans.answer[0]:  # a pronoun may itself be the answer
             raise InputError(f"{name} {list(span)} does not end before {answer} begins")
-
-
-def faults_between(cases: Sequence[Case], complete: bool = True) -> dict[int, str]:
-    """What is wrong with a case only beside the others, by its index.
-
-    Not ``complete``: some cases could not be read, and a counterfactual that is not there may be one of them.
-    """
-    faults = {}
-    first_with = {case.id: i for i, case in reversed(list(enumerate(cases)))}
-    any_split = any(case.split for case in cases)
-    for i, case in enumerate(cases):
-        counterfactual = cases[first_with[case.counterfactual]] if case.counterfactual in first_with else None
-        if first_with[case.id] != i:
-            faults[i] = f"id {reprlib.repr(case.id)} stands twice"
-        elif case.split not in (*OWN_SPLITS, ""):
-            faults[i] = none_of_splits(case.split)
-        elif any_split and not case.split:
-            faults[i] = f"no split, though others have one; give every case {' or '.join(OWN_SPLITS)}, or none"
-        elif (
-            case.counterfactual is not None
-            and (counterfactual or complete)
-            and (reason := fault_of_pair(case, counterfactual, any_split))
-        ):
-            faults[i] = reason
-    return faults
-
-
-def none_of_splits(split: str) -> str:
-    return f"split {reprlib.repr(split)} is none of {', '.join(OWN_SPLITS)}"
-
-
-def fault_of_pair(case: Case, other: Case | None, any_split: bool) -> str | None:
-    """Why ``other`` cannot be the counterfactual of ``case``; None if it can."""
-    name = f"counterfactual {reprlib.repr(case.counterfactual)}"
-    if other is None:
-        return f"{name} is not there"
-    if other.id == case.id:
-        return f"{name} is the case itself"
-    if other.counterfactual != case.id:
-        named = "no counterfactual" if other.counterfactual is None else reprlib.repr(other.counterfactual)
-        return f"{name} names {named}; counterfactuals name each other"
-    if other.task != case.task:
-        return f"{name} is of another task, {reprlib.repr(other.task)}"
-    if other.split != case.split:
-        return f"{name} is in another split; counterfactuals stay together"
-    if not any_split and other.template != case.template:
-        return f"{name} has another template; whole templates are dealt to splits, and counterfactuals stay together"
-    return None
-
-
-def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
-    """The cases to choose heads on and those to quote them on: (select, report).
-
-    Splits that the cases carry are kept. If none carries one, each task's templates are dealt to the two in turn, in an
-    order that depends on their names alone, so that no template of a task stands in both. Tasks come in the order of
-    their first mention, cases as given, but counterfactuals next to each other. Raises InputError, in one line, for
-    cases that do not go together and for a task that is in one split only.
-    """
-    faults = faults_between(cases)
-    if faults:
-        reasons = one_line([f"case {reprlib.repr(cases[i].id)}: {reason}" for i, reason in faults.items()])
-        raise InputError(f"{len(faults)} of {len(cases)} cases cannot be used: {reasons}")
-    ordered = side_by_side(cases if any(case.split for case in cases) else deal(cases))
-    present = {(case.task, case.split) for case in ordered}
-    for task, split in product(dict.fromkeys(case.task for case in ordered), OWN_SPLITS):
-        if (task, split) not in present:
-            raise InputError(
-                f"task {reprlib.repr(task)} has no cases in split {split}; heads are chosen on select and quoted "
-                "on report: give it at least two templates, and cases of both splits or no splits at all"
-            )
-    select, report = ([case for case in ordered if case.split == split] for split in OWN_SPLITS)
-    return select, report
-
-
-def deal(cases: Sequence[Case]) -> list[Case]:
-    """The cases with their splits, whole templates in turn within each task."""
-    templates: dict[str, set[str]] = {}
-    for case in cases:
-        templates.setdefault(case.task, set()).add(case.template)
-    split_of = {}
-    for task, names in templates.items():
-        # Neither the order in the file nor its alphabet may decide: either may go with what the sentences are about.
-        shuffled = sorted(names, key=lambda template: (zlib.crc32(template.encode()), template))
-        split_of |= {(task, template): OWN_SPLITS[i % 2] for i, template in enumerate(shuffled)}
-    return [replace(case, split=split_of[case.task, case.template]) for case in cases]
-
-
-def side_by_side(cases: Sequence[Case]) -> list[Case]:
-    """Task by task, each case followed by its counterfactual."""
-    by_id = {case.id: case for case in cases}
-    rank = {task: i for i, task in enumerate(dict.fromkeys(case.task for case in cases))}
-    ordered: dict[str, Case] = {}
-    for case in sorted(cases, key=lambda case: rank[case.task]):
-        ordered.setdefault(case.id, case)
-        if case.counterfactual is not None:
-            ordered.setdefault(case.counterfactual, by_id[case.counterfactual])
-    return list(ordered.values())

@@ -20,8 +20,8 @@ from common.errors import InputError, NoTextError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import add_window, count, print_cases
-from data.cases.files import OWN_SPLITS, deal
 from data.cases.names import Name, Names, Words, cut_words
+from data.cases.splits import OWN_SPLITS, deal
 from data.languages import People, load_language
 from data.text.corpora import Files
 from data.text.files import Counts

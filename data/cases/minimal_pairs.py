@@ -8,8 +8,8 @@ import reprlib
 from pathlib import Path
 from typing import NamedTuple
 
-from common.errors import InputError
-from data.cases.files import numbered_lines, one_line, plain_text, read_content
+from common.errors import InputError, first_few
+from data.cases.files import numbered_lines, plain_text, read_content
 from data.text.files import LONE_SURROGATE
 
 SUFFIX = ".jsonl"
@@ -56,7 +56,7 @@ def read_file(path: Path) -> list[Pair]:
         except InputError as error:
             faults.append(f"line {number}: {error}")
     if faults:
-        raise InputError(f"{source}: {len(faults)} of {len(lines)} lines cannot be used: {one_line(faults)}")
+        raise InputError(f"{source}: {len(faults)} of {len(lines)} lines cannot be used: {first_few(faults)}")
     return pairs
 
 

@@ -12,8 +12,9 @@ from data.cases import conll, gap, gender, ioi, winobias
 from data.cases.case import Case, encode_case
 from data.cases.conll import read_file
 from data.cases.coreference import PRONOUN, READ, cases_of
-from data.cases.files import parse_cases, split_cases
+from data.cases.files import parse_cases
 from data.cases.gap import read_examples
+from data.cases.splits import split_cases
 from data.cases.winobias import read_pairs
 from data.languages import load_language
 from data.text.tokenizers import byte_tokenizer

@@ -9,8 +9,9 @@ from annotated_texts import marked_words
 from data.cases import gender, ioi
 from data.cases.case import aligned, counterfactual_groups
 from data.cases.converters import RULES
-from data.cases.files import parse_cases, split_cases
+from data.cases.files import parse_cases
 from data.cases.fit import encode_cases
+from data.cases.splits import split_cases
 from data.text.tokenizers import gpt2_tokenizer
 
 ALL = {"ioi": ioi.cases(), "gender": gender.cases()}
