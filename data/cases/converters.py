@@ -1,7 +1,8 @@
-"""What the converters share: the question whom a pronoun means, the option --window, and how cases are written."""
+"""What converters share: filled templates, the question whom a pronoun means, --window, and how cases are written."""
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from common.errors import InputError
 from data.cases.case import Case, Span, Spans
 from data.cases.splits import OWN_SPLITS
 
+PLACEHOLDER = re.compile(r"\$([A-Z_]+)")
 # Most sentences ask nothing; this does. It names the pronoun, as it stands, because "means" fits no possessive.
 QUESTION = ' Here "{pronoun}" refers to {article}{answer}.'
 
@@ -19,6 +21,18 @@ def ask(begun: str, pronoun: str, answer: str, article: str = "") -> tuple[str, 
     text = begun + QUESTION.format(pronoun=pronoun, article=article, answer=answer)
     end = len(text.encode()) - len(".")
     return text, (end - len(answer.encode()), end)
+
+
+def fill(sentence: str, words: dict[str, str]) -> tuple[str, dict[str, Span]]:
+    """The sentence with its placeholders filled, and where each word stands, in bytes."""
+    text, spans, at = "", {}, 0
+    for match in PLACEHOLDER.finditer(sentence):
+        text += sentence[at : match.start()]
+        start, word = len(text.encode()), words[match[1]]
+        text += word
+        spans[match[1]] = (start, start + len(word.encode()))
+        at = match.end()
+    return text + sentence[at:], spans
 
 
 def count(text: str) -> int:

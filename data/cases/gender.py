@@ -14,8 +14,7 @@ from itertools import product
 
 from common.one_line import run
 from data.cases.case import Case, Spans
-from data.cases.converters import write_cases
-from data.cases.winogender import fill
+from data.cases.converters import fill, write_cases
 
 PRONOUN, CONTINUATION = "gender_pronoun", "gender_continuation"
 # One token of GPT-2's vocabulary each, after a space.

@@ -11,8 +11,7 @@ import random
 
 from common.one_line import run
 from data.cases.case import Case, Spans
-from data.cases.converters import write_cases
-from data.cases.winogender import fill
+from data.cases.converters import fill, write_cases
 
 TASK = "ioi"
 NAMES = (

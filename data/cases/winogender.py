@@ -15,7 +15,7 @@ from typing import NamedTuple
 from common.errors import InputError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
-from data.cases.converters import ask, print_cases
+from data.cases.converters import PLACEHOLDER, ask, fill, print_cases
 from data.cases.files import numbered_lines, read_content
 
 FORMS = {
@@ -23,7 +23,6 @@ FORMS = {
     "she": {"NOM_PRONOUN": "she", "ACC_PRONOUN": "her", "POSS_PRONOUN": "her"},
     "they": {"NOM_PRONOUN": "they", "ACC_PRONOUN": "them", "POSS_PRONOUN": "their"},
 }
-PLACEHOLDER = re.compile(r"\$([A-Z_]+)")
 COLUMNS = 4
 PARTINGS = {
     "same": "are the same text up to and including the pronoun: nothing can be decided there, only after it",
@@ -103,18 +102,6 @@ def make_case(template: Template, pronoun: str) -> Case:
         counterfactual=f"{name}-{1 - template.answer}",
         counterfactual_kind="cue",
     )
-
-
-def fill(sentence: str, words: dict[str, str]) -> tuple[str, dict[str, Span]]:
-    """The sentence with its placeholders filled, and where each word stands, in bytes."""
-    text, spans, at = "", {}, 0
-    for match in PLACEHOLDER.finditer(sentence):
-        text += sentence[at : match.start()]
-        start, word = len(text.encode()), words[match[1]]
-        text += word
-        spans[match[1]] = (start, start + len(word.encode()))
-        at = match.end()
-    return text + sentence[at:], spans
 
 
 def rest_of_sentence(text: str, start: int) -> Span | None:
