@@ -150,7 +150,7 @@ class Tokenizer:
             if stored["kind"] == IDS:
                 return IdTokenizer(stored["names"], stored["end"])
             if stored["kind"] == CHARACTERS:
-                return CharacterTokenizer(stored["names"])
+                return CharacterTokenizer(stored["names"], stored.get("start", ""))
             pieces = [base64.b64decode(token) for token in stored["tokens"]]
             kind, pattern, start = stored["kind"], stored["pattern"], stored.get("start", "")
         except (ValueError, KeyError, TypeError) as error:
@@ -233,9 +233,9 @@ class IdTokenizer(Tokenizer):
 class CharacterTokenizer(IdTokenizer):
     """Tokens that are one character each, without an end token: a text with any other character has no ids."""
 
-    def __init__(self, characters: Sequence[str]) -> None:
+    def __init__(self, characters: Sequence[str], start: str = "") -> None:
         super().__init__(characters)
-        self.kind, self.start = CHARACTERS, ""
+        self.kind, self.start = CHARACTERS, start
         self.pieces = [character.encode() for character in self.names]
         self.lengths = np.array([len(piece) for piece in self.pieces])
 
@@ -250,6 +250,10 @@ class CharacterTokenizer(IdTokenizer):
     def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
         """The ids of texts, one after the other, with nothing between them."""
         return np.concatenate([self.encode(text) for text, _ in pieces])
+
+    def to_json(self) -> str:
+        start = {"start": self.start} if self.start else {}
+        return json.dumps({"kind": self.kind, "names": self.names, "end": None, **start}, indent=0)
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -1,5 +1,6 @@
 """Tokens that stand for no text: their names are shown, read where they can be, and kept."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,13 @@ def test_characters_are_stored_as_they_are(tmp_path):
     path.write_text(tokenizer.to_json(), encoding="utf-8")
     again = Tokenizer.load(path)
     assert (again.kind, again.end, again.start, again.pieces) == ("characters", None, "", [b"b", b"a", b"\n"])
+
+
+def test_what_documents_of_characters_begin_with_is_stored_where_there_is_anything():
+    tokenizer = CharacterTokenizer(["b", "a", " "])
+    bare = tokenizer.to_json()
+    assert json.loads(bare) == {"kind": "characters", "names": ["b", "a", " "], "end": None}
+    tokenizer.start = " "
+    again = Tokenizer.from_json(tokenizer.to_json().encode(), SOURCE)
+    assert again.encode_document("ab").tolist() == [2, 1, 0]
+    assert again.to_json() == tokenizer.to_json() != bare
