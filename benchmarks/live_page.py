@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.measuring import cell, print_table
-from data.text.tokenizers import N_BYTES, WORD_PATTERN, Tokenizer
+from data.text.tokenizers import N_BYTES, WORD_PATTERN, BpeTokenizer
 from model import GPT, GPTConfig
 from report.live_page import live_parts, write_live_page
 
@@ -61,11 +61,11 @@ TIME = """async ({ before, beforeOff, text, off }) => {
 }"""
 
 
-def large_tokenizer() -> Tokenizer:
+def large_tokenizer() -> BpeTokenizer:
     """VOCABULARY tokens: bytes, and pairs of bytes that no text here has."""
     bytes_ = {bytes([byte]): byte for byte in range(N_BYTES)}
     pairs = (bytes([0x80 + i // 64, 0x80 + i % 64]) for i in range(VOCABULARY - N_BYTES - 1))
-    return Tokenizer("bpe", bytes_ | {pair: N_BYTES + i for i, pair in enumerate(pairs)}, WORD_PATTERN)
+    return BpeTokenizer("bpe", bytes_ | {pair: N_BYTES + i for i, pair in enumerate(pairs)}, WORD_PATTERN)
 
 
 def letters(n: int, first: int = 0) -> str:

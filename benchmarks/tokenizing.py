@@ -30,7 +30,7 @@ from benchmarks.measuring import cell, ratios, resident_memory
 from data import Files, Tokenizer, TokenizerConfig, prepare
 from data.text.building import usable_cores
 from data.text.files import Counts, read_pieces, utf8_length
-from data.text.tokenizers import gpt2_tokenizer, train_bpe
+from data.text.tokenizers import BpeTokenizer, gpt2_tokenizer, train_bpe
 
 WORDS, WORDS_PER_BATCH, VOCABULARY = 40_000, 200_000, 8_192
 SYLLABLES = "ba ce di fo gu la me ni or pu ra se ti un ve wa ex is qua stra ing tion ment ly er".split()
@@ -73,7 +73,7 @@ def generate(path: Path, n_bytes: int) -> None:
                 return
 
 
-def race(path: Path, made: Tokenizer, rounds: int) -> None:
+def race(path: Path, made: BpeTokenizer, rounds: int) -> None:
     """Ours and tiktoken over one file, by turns; prints every rate and the ratio."""
     threads, cache = usable_cores(), path.parent / "cache"
     texts = [piece.text for piece in read_pieces(path, "text", Counts())]

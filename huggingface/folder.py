@@ -16,7 +16,7 @@ from common import atomic
 from common.atomic import is_free, new_folder, parents_made, replacing, require_outside, require_writable, write_durably
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
-from data.text.tokenizers import CHARACTERS, IDS, gpt2_tokenizer
+from data.text.tokenizers import BpeTokenizer, gpt2_tokenizer
 from huggingface import tokenizer_json
 from huggingface.architecture import Architecture
 from huggingface.gpt2 import GPT2
@@ -50,7 +50,7 @@ def architecture_of(config: GPTConfig, source: str) -> Architecture:
 def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Architecture:
     """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
     config = model.config
-    if tokenizer.kind in (IDS, CHARACTERS):
+    if not isinstance(tokenizer, BpeTokenizer):
         raise InputError(f"run={about['run']}: its tokens are ids with names, which no tokenizer of transformers has")
     architecture = architecture_of(config, f"run={about['run']}")
     check_free(folder, overwrite)
@@ -120,7 +120,6 @@ class Import:
     @property
     def tokenizer_config(self) -> TokenizerConfig:
         """The tokenizer as a run's configuration has it."""
-        # pyrefly: ignore [bad-argument-type] what is read is a tokenizer of text
         return TokenizerConfig(self.tokenizer.kind if self.tokenizer else "gpt2", self.config.vocab_size)
 
     def get_tokenizer(self, cache: Path) -> Tokenizer:

@@ -10,8 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from common.errors import InputError
-from data import Tokenizer
-from data.text.tokenizers import BYTE_PATTERN, END, N_BYTES, WORD_PATTERN, byte_of_symbol
+from data.text.tokenizers import BYTE_PATTERN, END, N_BYTES, WORD_PATTERN, BpeTokenizer, byte_of_symbol
 
 FILE, CONFIG, OLD_FILES = "tokenizer.json", "tokenizer_config.json", ("vocab.json", "merges.txt")
 N_GPT2 = 50257
@@ -43,7 +42,7 @@ def pairs(ranks: dict[bytes, int]) -> list[Pair | None]:
     return [pair_of(piece, ranks) for piece in sorted(ranks, key=ranks.__getitem__) if len(piece) > 1]
 
 
-def files(tokenizer: Tokenizer, block_size: int) -> dict[str, dict]:
+def files(tokenizer: BpeTokenizer, block_size: int) -> dict[str, dict]:
     """The content of both files.
 
     The end token is in the vocabulary but not among ``added_tokens``, and special tokens are split: so text that looks
@@ -91,7 +90,7 @@ def files(tokenizer: Tokenizer, block_size: int) -> dict[str, dict]:
     return {FILE: content, CONFIG: config}
 
 
-def read(folder: Path) -> Tokenizer | None:
+def read(folder: Path) -> BpeTokenizer | None:
     """The tokenizer of a folder; None where it has no files of one.
 
     Raises InputError unless ours has the same ids for every text: byte-level BPE with GPT-2's cuts (or single bytes),
@@ -133,7 +132,7 @@ def old_content(folder: Path, config: dict) -> dict:
     return {"pre_tokenizer": BYTE_LEVEL_ALONE, "model": model}
 
 
-def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
+def from_content(content: dict, config: dict, source: Path) -> BpeTokenizer:
     model, added = content["model"], content.get("added_tokens") or []
     pattern, start = cuts(content, config, source), start_of_documents(content)
     if model.get("type", "BPE") != "BPE":
@@ -170,8 +169,8 @@ def from_content(content: dict, config: dict, source: Path) -> Tokenizer:
     if pattern == BYTE_PATTERN:
         if [*ranks] != [bytes([byte]) for byte in range(N_BYTES)]:
             raise InputError(f"{source}: cuts text into characters, but has other tokens than one for every byte")
-        return Tokenizer("bytes", ranks, pattern, start)
-    return Tokenizer("gpt2" if len(ids) == N_GPT2 else "bpe", ranks, pattern, start)
+        return BpeTokenizer("bytes", ranks, pattern, start)
+    return BpeTokenizer("gpt2" if len(ids) == N_GPT2 else "bpe", ranks, pattern, start)
 
 
 def start_of_documents(content: dict) -> str:

@@ -19,7 +19,7 @@ from data.stories import Stories
 from data.stories import cases as draw
 from data.stories.articles import keyed_cases
 from data.text.download import silent
-from data.text.tokenizers import BYTE_PATTERN, CHARACTERS, IDS, WORD_PATTERN, IdTokenizer
+from data.text.tokenizers import BYTE_PATTERN, IDS, WORD_PATTERN, BpeTokenizer, IdTokenizer
 from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
@@ -73,9 +73,9 @@ def why_not(model: GPT, tokenizer: Tokenizer) -> str | None:
     instead = 'python probe.py run=... text="..." reads a sentence.'
     if (n := model.n_parameters()) > MOST_WEIGHTS:
         return f"The model has {n:,} weights, and a page holds up to {MOST_WEIGHTS:,}; {instead}"
-    if isinstance(tokenizer, IdTokenizer) and tokenizer.kind == IDS and tokenizer.spaced is not None:
+    if isinstance(tokenizer, IdTokenizer) and tokenizer.spaced is not None:
         return f"Names of tokens have spaces, so that text cannot be cut into names; {instead}"
-    if tokenizer.kind not in (IDS, CHARACTERS) and tokenizer.pattern not in (WORD_PATTERN, BYTE_PATTERN):
+    if isinstance(tokenizer, BpeTokenizer) and tokenizer.pattern not in (WORD_PATTERN, BYTE_PATTERN):
         return f"The page does not know the way in which this tokenizer cuts a text into words; {instead}"
     return None
 

@@ -7,7 +7,7 @@ import torch
 from toys import TOKENIZER, toy_cases
 
 from data import Tokenizer
-from data.text.tokenizers import WORD_PATTERN
+from data.text.tokenizers import WORD_PATTERN, BpeTokenizer
 from model import GPT, GPTConfig
 from probing import Findings, write_files
 from probing.in_text import cut_windows
@@ -29,10 +29,10 @@ TOUR = [
 ROLES = {"0.1": {"text": "agreement, sense", "colour": "#2f7ed8"}}
 
 
-def word_tokenizer() -> Tokenizer:
+def word_tokenizer() -> BpeTokenizer:
     """Bytes, and each word after a space, ids from 256 on in the order of WORDS; documents begin with a space."""
     pieces = [bytes([byte]) for byte in range(256)] + [f" {word}".encode() for word in WORDS]
-    return Tokenizer("bpe", {piece: i for i, piece in enumerate(pieces)}, WORD_PATTERN, " ")
+    return BpeTokenizer("bpe", {piece: i for i, piece in enumerate(pieces)}, WORD_PATTERN, " ")
 
 
 def noisy_model(tokenizer: Tokenizer, **changes: object) -> GPT:

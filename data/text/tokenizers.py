@@ -1,11 +1,8 @@
-"""Text to token ids and back: raw bytes, a BPE trained on the corpus, or GPT-2's own.
+"""Text to token ids and back: raw bytes, a BPE trained on the corpus, or GPT-2's own; characters; names of tokens.
 
 Encoding is always done by tiktoken, or by numpy for bytes; Hugging Face's ``tokenizers`` only trains the merges.
 Each of these covers all 256 bytes, so that any text can be encoded, and has one more id, the end token, that stands
 after every document. Text that merely looks like a special token is plain text.
-
-``IdTokenizer`` is for models of something else than text, such as moves of a game: its tokens have names.
-``CharacterTokenizer`` is for models of single characters that were trained elsewhere.
 """
 
 import base64
@@ -14,6 +11,7 @@ import json
 import os
 import re
 import reprlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,33 +59,32 @@ class TokenizerConfig:
             raise ValueError(f"vocab_size={self.vocab_size}: must be at most {MOST_IDS:,}")
 
 
-class Tokenizer:
-    """Token ids 0 .. vocab_size - 1; the last one, ``end``, separates documents and stands for no bytes.
+class Tokenizer(ABC):
+    """Token ids 0 .. vocab_size - 1, and the bytes that each stands for, ``pieces``.
 
-    ``start`` is what every document begins with. Where it is a space, as in stories, the first word of a document is
-    the same token as elsewhere.
+    ``end`` separates documents and stands for no bytes; None where nothing does. ``start`` is what every document
+    begins with: a space in stories, so that the first word of a document is the same token as elsewhere.
     """
 
-    kind: str
-    pattern: str
-    start: str
-    end: int | None
-
-    def __init__(self, kind: Kind, ranks: dict[bytes, int], pattern: str, start: str = "") -> None:
-        self.kind, self.pattern, self.start = kind, pattern, start
-        self.end = len(ranks)
-        self.vocab_size = self.end + 1
-        self.pieces = [*sorted(ranks, key=lambda piece: ranks[piece]), b""]
+    def __init__(self, kind: Kind, pieces: Sequence[bytes], end: int | None, start: str) -> None:
+        self.kind, self.pieces, self.end, self.start = kind, [*pieces], end, start
+        self.vocab_size = len(self.pieces)
         self.lengths = np.array([len(piece) for piece in self.pieces])
-        self.encoding = tiktoken.Encoding(
-            "lookback", pat_str=pattern, mergeable_ranks=ranks, special_tokens={END: self.end}
-        )
 
+    @abstractmethod
     def encode(self, text: str) -> np.ndarray:
-        """Token ids of ``text``, int64 [n]."""
-        if self.kind == "bytes":
-            return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
-        return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
+        """Token ids of ``text``, int64 [n]; raises InputError for a text that has none."""
+
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
+        """The ids of texts, each as ``encode`` gives them, one after the other; after a text that ends a document also
+        the end token, where there is one.
+        """
+        end = np.array(self.beginning, dtype=np.int64)
+        return np.concatenate([ids for text, ends in pieces for ids in (self.encode(text), end[:ends])])
+
+    @abstractmethod
+    def to_json(self) -> str:
+        """All of it, for ``from_json``."""
 
     def as_document(self, text: str) -> str:
         """``text`` as a document has it: after ``start``, unless it is empty or begins with it."""
@@ -104,11 +101,57 @@ class Tokenizer:
         """
         return np.concatenate((np.array(self.beginning, dtype=np.int64), self.encode(self.as_document(text))))
 
-    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
-        """The ids of texts, one after the other, with the end token after each text that ends a document.
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes of these tokens; an end token stands for none."""
+        return b"".join(self.pieces[i] for i in ids)
 
-        Each text has the ids that ``encode`` gives it alone. Documents are handed to tiktoken many at a time, with the
-        end token between them spelled out: what a call costs would be a tenth of the time for short ones.
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of these tokens; bytes that are no UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    @staticmethod
+    def load(path: Path) -> "Tokenizer":
+        if not path.is_file():
+            raise InputError(f"{path} is missing")
+        return from_json(path.read_bytes(), path)
+
+
+def from_json(text: bytes, source: Path) -> Tokenizer:
+    """The tokenizer that ``to_json`` stored in ``source``; raises InputError where it is damaged."""
+    try:
+        stored = json.loads(text)
+        kind, start = stored["kind"], stored.get("start", "")
+        if kind == IDS:
+            return IdTokenizer(stored["names"], stored["end"])
+        if kind == CHARACTERS:
+            return CharacterTokenizer(stored["names"], start)
+        ranks = {base64.b64decode(token): i for i, token in enumerate(stored["tokens"])}
+        if len(ranks) < len(stored["tokens"]) or not all(bytes([byte]) in ranks for byte in range(N_BYTES)):
+            raise ValueError("tokens repeat, or some bytes have none")
+        return BpeTokenizer(kind, ranks, stored["pattern"], start)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{source} is damaged or no tokenizer of this project ({error})") from None
+
+
+class BpeTokenizer(Tokenizer):
+    """Byte-level BPE; single bytes are the case without merges. ``ranks``: the ids of all tokens but the last, the end
+    token. ``pattern`` cuts text into words, which are merged one by one.
+    """
+
+    def __init__(self, kind: Kind, ranks: dict[bytes, int], pattern: str, start: str = "") -> None:
+        super().__init__(kind, [*sorted(ranks, key=lambda piece: ranks[piece]), b""], len(ranks), start)
+        self.pattern = pattern
+        special = {END: len(ranks)}
+        self.encoding = tiktoken.Encoding("lookback", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
+
+    def encode(self, text: str) -> np.ndarray:
+        if self.kind == "bytes":
+            return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
+        return np.array(self.encoding.encode_ordinary(text), dtype=np.int64)
+
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
+        """Documents are handed to tiktoken many at a time, with the end token between them spelled out: what a call
+        costs would be a tenth of the time for short ones.
         """
         parts, run = [], []
 
@@ -130,44 +173,10 @@ class Tokenizer:
         encode_run()
         return np.concatenate(parts)
 
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of these tokens; an end token stands for none."""
-        return b"".join(self.pieces[i] for i in ids)
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of these tokens; bytes that are no UTF-8 become U+FFFD."""
-        return self.decode_bytes(ids).decode(errors="replace")
-
     def to_json(self) -> str:
         tokens = [base64.b64encode(piece).decode() for piece in self.pieces[:-1]]
         start = {"start": self.start} if self.start else {}
         return json.dumps({"kind": self.kind, "pattern": self.pattern, **start, "tokens": tokens}, indent=0)
-
-    @classmethod
-    def from_json(cls, text: bytes, source: Path) -> "Tokenizer":
-        try:
-            stored = json.loads(text)
-            if stored["kind"] == IDS:
-                return IdTokenizer(stored["names"], stored["end"])
-            if stored["kind"] == CHARACTERS:
-                return CharacterTokenizer(stored["names"], stored.get("start", ""))
-            pieces = [base64.b64decode(token) for token in stored["tokens"]]
-            kind, pattern, start = stored["kind"], stored["pattern"], stored.get("start", "")
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{source} is damaged or no tokenizer of this project ({error})") from None
-        ranks = {piece: i for i, piece in enumerate(pieces)}
-        if len(ranks) != len(pieces) or not all(bytes([byte]) in ranks for byte in range(N_BYTES)):
-            raise InputError(f"{source} is damaged: tokens repeat, or some bytes have none")
-        try:
-            return cls(kind, ranks, pattern, start)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{source} is damaged: its pattern cannot be used ({error})") from None
-
-    @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
-        if not path.is_file():
-            raise InputError(f"{path} is missing")
-        return cls.from_json(path.read_bytes(), path)
 
 
 class IdTokenizer(Tokenizer):
@@ -179,30 +188,15 @@ class IdTokenizer(Tokenizer):
     """
 
     def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
-        if isinstance(names, int):
-            names = [str(i) for i in range(names)]
-        self.names = list(names) if isinstance(names, Sequence) else []
-        if not self.names or not all(
-            isinstance(name, str) and name and not LONE_SURROGATE.search(name) for name in self.names
-        ):
-            raise InputError(
-                f"names of tokens must be texts that are not empty, one for each id, not {reprlib.repr(names)}"
-            )
-        if twice := [name for name, n in Counter(self.names).items() if n > 1]:
-            raise InputError(f"{twice[0]!r} is the name of several tokens; each needs its own")
-        if end is not None and end not in self.names:
+        self.names = names = checked_names([*map(str, range(names))] if isinstance(names, int) else names)
+        if end is not None and end not in names:
             raise InputError(f"end={end!r} is none of the names of tokens")
-        self.kind, self.pattern, self.start = IDS, "", " "
-        self.vocab_size, self.end = len(self.names), None if end is None else self.names.index(end)
-        self.pieces = [b"" if name == end else f" {name}".encode() for name in self.names]
-        self.lengths = np.array([len(piece) for piece in self.pieces])
-        self.id_of = {name: i for i, name in enumerate(self.names) if name != end}
+        pieces = [b"" if name == end else f" {name}".encode() for name in names]
+        super().__init__(IDS, pieces, None if end is None else names.index(end), " ")
+        self.id_of = {name: i for i, name in enumerate(names) if name != end}
         self.spaced = next((name for name in self.id_of if " " in name), None)
-        self.reads_ids = (
-            self.spaced is not None
-            or all(name == str(i) for name, i in self.id_of.items())
-            or not any(map(NUMBER.fullmatch, self.id_of))
-        )
+        clear = all(name == str(i) for name, i in self.id_of.items()) or not any(map(NUMBER.fullmatch, self.id_of))
+        self.reads_ids = self.spaced is not None or clear
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of names with one space between them, or of ids, int64 [n]; raises InputError for what is neither."""
@@ -230,37 +224,45 @@ class IdTokenizer(Tokenizer):
         return json.dumps({"kind": self.kind, "names": self.names, "end": end}, indent=0)
 
 
-class CharacterTokenizer(IdTokenizer):
-    """Tokens that are one character each, without an end token: a text with any other character has no ids."""
+class CharacterTokenizer(Tokenizer):
+    """Tokens that are one character each, of models that were trained elsewhere, without an end token: a text with any
+    other character has no ids.
+    """
 
     def __init__(self, characters: Sequence[str], start: str = "") -> None:
-        super().__init__(characters)
-        self.kind, self.start = CHARACTERS, start
-        self.pieces = [character.encode() for character in self.names]
-        self.lengths = np.array([len(piece) for piece in self.pieces])
+        names = checked_names(characters)
+        super().__init__(CHARACTERS, [name.encode() for name in names], None, start)
+        self.id_of = {name: i for i, name in enumerate(names)}
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of characters, int64 [n]; raises InputError for one that has none."""
         try:
             return np.array([self.id_of[character] for character in text], dtype=np.int64)
         except KeyError as error:
             known = f"none of the {self.vocab_size} characters that this model knows"
             raise InputError(f"{error} is {known}; give a text without it") from None
 
-    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> np.ndarray:
-        """The ids of texts, one after the other, with nothing between them."""
-        return np.concatenate([self.encode(text) for text, _ in pieces])
-
     def to_json(self) -> str:
         start = {"start": self.start} if self.start else {}
-        return json.dumps({"kind": self.kind, "names": self.names, "end": None, **start}, indent=0)
+        return json.dumps({"kind": self.kind, "names": [*self.id_of], "end": None, **start}, indent=0)
 
 
-def byte_tokenizer() -> Tokenizer:
-    return Tokenizer("bytes", {bytes([byte]): byte for byte in range(N_BYTES)}, BYTE_PATTERN)
+def checked_names(names: Sequence[str]) -> list[str]:
+    """``names`` of all ids; raises InputError unless each is a text of its own that is not empty."""
+    checked = [*names] if isinstance(names, Sequence) else []
+    if not checked or not all(isinstance(name, str) and name and not LONE_SURROGATE.search(name) for name in checked):
+        raise InputError(
+            f"names of tokens must be texts that are not empty, one for each id, not {reprlib.repr(names)}"
+        )
+    if twice := [name for name, n in Counter(checked).items() if n > 1]:
+        raise InputError(f"{twice[0]!r} is the name of several tokens; each needs its own")
+    return checked
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def byte_tokenizer() -> BpeTokenizer:
+    return BpeTokenizer("bytes", {bytes([byte]): byte for byte in range(N_BYTES)}, BYTE_PATTERN)
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int) -> BpeTokenizer:
     """Byte-level BPE (Sennrich et al. 2016) with at most ``vocab_size`` ids; a small corpus yields fewer merges."""
     from tokenizers import Regex, models, pre_tokenizers, trainers
     from tokenizers import Tokenizer as Trainable
@@ -273,7 +275,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=vocab_size - 1, initial_alphabet=alphabet, show_progress=False)
     trainable.train_from_iterator(texts, trainer)
-    return Tokenizer("bpe", ranks_of(trainable.get_vocab()), WORD_PATTERN)
+    return BpeTokenizer("bpe", ranks_of(trainable.get_vocab()), WORD_PATTERN)
 
 
 def ranks_of(vocabulary: dict[str, int]) -> dict[bytes, int]:
@@ -289,11 +291,11 @@ def byte_of_symbol() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(N_BYTES + i): byte for i, byte in enumerate(others)}
 
 
-def gpt2_tokenizer(cache: Path) -> Tokenizer:
+def gpt2_tokenizer(cache: Path) -> BpeTokenizer:
     """GPT-2's vocabulary, from tiktoken's own cache where there is one, else downloaded once into ``cache``.
 
     Its ids are its merge ranks, so this one of its two files says everything.
     """
     folder = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or cache / "tiktoken")
     (path,) = fetch_all("gpt2", [GPT2_VOCABULARY], folder)
-    return Tokenizer("gpt2", ranks_of(json.loads(path.read_text(encoding="utf-8"))), WORD_PATTERN)
+    return BpeTokenizer("gpt2", ranks_of(json.loads(path.read_text(encoding="utf-8"))), WORD_PATTERN)

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, GPT2Tokenizer
 from common.errors import InputError
 from data import Tokenizer
 from data.stories import Stories
-from data.text.tokenizers import END, byte_of_symbol, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.text.tokenizers import END, BpeTokenizer, byte_of_symbol, byte_tokenizer, gpt2_tokenizer, train_bpe
 from huggingface import tokenizer_json
 
 TEXT = "Tom met Anna.\nHe said, my name is Tom; don't   stop\n\n  now. Grüße 日本語 😀 1234 "
@@ -153,7 +153,7 @@ def test_a_folder_without_tokenizer_files_has_none(tmp_path):
 def test_a_token_that_no_merge_reaches_is_met_as_a_word_alone():
     """tiktoken looks words up before it merges; ids that were made by hand need not be reachable."""
     ranks = BYTES | {b"abc": 256}
-    ours = Tokenizer("bpe", ranks, tokenizer_json.WORD_PATTERN)
+    ours = BpeTokenizer("bpe", ranks, tokenizer_json.WORD_PATTERN)
     plain = Theirs.from_str(json.dumps(tokenizer_json.files(ours, 64)["tokenizer.json"]))
     for text in ("abc", "abcd", " abc", "abc abc'd"):
         assert plain.encode(text).ids == ours.encode(text).tolist()

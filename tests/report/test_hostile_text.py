@@ -8,8 +8,9 @@ import pytest
 from browser import quiet_pages
 
 from common.visible import visible
-from data import Case, Tokenizer
+from data import Case
 from data.cases.case import Spans
+from data.text.tokenizers import BpeTokenizer
 from model import GPT, GPTConfig
 from probing import probe, write_files
 from report.probe_page import write_probe_page
@@ -36,12 +37,12 @@ OTHER_TASK = "constructor"  # what every object of a script has
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
+def tokenizer() -> BpeTokenizer:
     """Each hostile piece is a token of its own, between bars."""
     ranks = {bytes([byte]): byte for byte in range(256)}
     for piece in PIECES:
         ranks.setdefault(piece, len(ranks))
-    return Tokenizer("bpe", ranks, r"[^|]+|\|")
+    return BpeTokenizer("bpe", ranks, r"[^|]+|\|")
 
 
 def hostile_cases(split: str) -> list[Case]:

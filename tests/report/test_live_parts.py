@@ -13,9 +13,9 @@ from toy_text import toy_text
 from toys import TOKENIZER, hand_set_model, toy_cases
 
 from common.errors import InputError
-from data import Case, Tokenizer
+from data import Case
 from data.cases.case import Spans
-from data.text.tokenizers import IdTokenizer, byte_tokenizer
+from data.text.tokenizers import BpeTokenizer, IdTokenizer, byte_tokenizer
 from model import GPT, GPTConfig
 from probing import Findings, probe, write_files
 from probing.in_text import cut_windows
@@ -95,7 +95,7 @@ def test_the_heading_of_a_page_that_does_not_run_promises_nothing(tmp_path):
 
 
 def test_a_tokenizer_of_another_kind_is_not_run():
-    other = Tokenizer("bpe", {bytes([byte]): byte for byte in range(256)}, r"[^|]+|\|")
+    other = BpeTokenizer("bpe", {bytes([byte]): byte for byte in range(256)}, r"[^|]+|\|")
     assert "does not know the way" in note(live_parts(GPT(CONFIG), other, []))
 
 

@@ -20,6 +20,7 @@ from data.text.tokenizers import (
     IDS,
     N_BYTES,
     WORD_PATTERN,
+    BpeTokenizer,
     CharacterTokenizer,
     IdTokenizer,
     byte_tokenizer,
@@ -79,7 +80,7 @@ def pairs_tokenizer() -> Tokenizer:
     """Any two bytes are a token, so that where a text is cut shows in its ids."""
     pairs = [bytes(pair) for pair in itertools.product(range(N_BYTES), repeat=2)]
     Random(0).shuffle(pairs)
-    return Tokenizer("bpe", {piece: i for i, piece in enumerate([*BYTES, *pairs])}, WORD_PATTERN)
+    return BpeTokenizer("bpe", {piece: i for i, piece in enumerate([*BYTES, *pairs])}, WORD_PATTERN)
 
 
 MAKERS = {"bytes": byte_tokenizer, "bpe": lambda: train_bpe(SENTENCES * 3, 400), "pairs": pairs_tokenizer}
@@ -152,7 +153,7 @@ def test_half_of_a_surrogate_pair_becomes_the_replacement_character(page):
 
 
 def test_a_word_that_is_a_token_is_that_token_even_if_no_merges_lead_there(page):
-    tokenizer = Tokenizer("bpe", {piece: i for i, piece in enumerate([*BYTES, b"abc"])}, WORD_PATTERN)
+    tokenizer = BpeTokenizer("bpe", {piece: i for i, piece in enumerate([*BYTES, b"abc"])}, WORD_PATTERN)
     give(page, tokenizer)
     assert ids_in_page(page, ["abc", "xabc"]) == [[N_BYTES], [*b"xabc"]]
     assert tokenizer.encode("abc").tolist() == [N_BYTES]

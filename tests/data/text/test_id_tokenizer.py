@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import InputError
 from data import Tokenizer
-from data.text.tokenizers import CharacterTokenizer, IdTokenizer
+from data.text.tokenizers import CharacterTokenizer, IdTokenizer, from_json
 
 MOVES = IdTokenizer(["e4", "e5", "Nf3", "start"], end="start")
 SOURCE = Path("tokenizer.json")
@@ -35,7 +35,7 @@ def test_a_number_is_as_many_names_and_nothing_stands_in_front_without_an_end():
 
 @pytest.mark.parametrize("tokenizer", [MOVES, IdTokenizer(3), IdTokenizer(["to move", "é"])])
 def test_it_is_the_same_after_it_was_kept(tokenizer):
-    again = Tokenizer.from_json(tokenizer.to_json().encode(), SOURCE)
+    again = from_json(tokenizer.to_json().encode(), SOURCE)
     assert isinstance(again, IdTokenizer)
     assert (again.names, again.end, again.pieces) == (tokenizer.names, tokenizer.end, tokenizer.pieces)
 
@@ -80,7 +80,7 @@ def test_names_that_are_no_names_are_refused():
         message = refusal(IdTokenizer, names)
         assert message.startswith("names of tokens must be texts that are not empty, one for each")
         assert len(message) < 200
-    damaged = refusal(Tokenizer.from_json, b'{"kind": "ids", "names": ["a", "a"], "end": null}', SOURCE)
+    damaged = refusal(from_json, b'{"kind": "ids", "names": ["a", "a"], "end": null}', SOURCE)
     assert damaged.startswith("tokenizer.json is damaged or no tokenizer of this project ('a' is the name of several")
 
 
@@ -107,6 +107,6 @@ def test_what_documents_of_characters_begin_with_is_stored_where_there_is_anythi
     bare = tokenizer.to_json()
     assert json.loads(bare) == {"kind": "characters", "names": ["b", "a", " "], "end": None}
     tokenizer.start = " "
-    again = Tokenizer.from_json(tokenizer.to_json().encode(), SOURCE)
+    again = from_json(tokenizer.to_json().encode(), SOURCE)
     assert again.encode_document("ab").tolist() == [2, 1, 0]
     assert again.to_json() == tokenizer.to_json() != bare

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from data.languages import load_language
-from data.text.tokenizers import WORD_PATTERN, IdTokenizer, Tokenizer, byte_tokenizer
+from data.text.tokenizers import WORD_PATTERN, BpeTokenizer, IdTokenizer, Tokenizer, byte_tokenizer
 from probing.in_text.kinds import (
     ID_KINDS,
     ID_RELATIONS,
@@ -24,12 +24,12 @@ BYTES = byte_tokenizer()
 MERGES = (b"Ro", b"me", b"Rome", b" Rome", b"aw", b" s", b" saw", b" h", b"im", b" him", b"th", b"in")
 
 
-def pairs() -> Tokenizer:
+def pairs() -> BpeTokenizer:
     """A BPE of few merges."""
     ranks = {bytes([byte]): byte for byte in range(256)}
     for piece in MERGES:
         ranks.setdefault(piece, len(ranks))
-    return Tokenizer("bpe", ranks, WORD_PATTERN)
+    return BpeTokenizer("bpe", ranks, WORD_PATTERN)
 
 
 def sort_tokens(text: str, tokenizer: Tokenizer, language=ENGLISH) -> tuple[list[str], list[str], list[str]]:
