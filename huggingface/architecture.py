@@ -1,10 +1,10 @@
-"""An architecture of ``transformers`` that computes what one of ours does, key by key and tensor by tensor.
+"""An architecture of another project that computes what one of ours does, key by key and tensor by tensor.
 
-Every table is read in both directions, so that what goes out comes in again as it was.
+Every table of ``transformers`` is read in both directions, so that what goes out comes in again as it was.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import UnionType
 from typing import Any
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from common.errors import InputError
-from model import GPTConfig
+from model import GPT, GPTConfig
+from storage.checkpoint import not_finite
 
 Values = dict[str, Any]
-HEAD = "lm_head.weight"
+OTHER = "give another checkpoint"
 
 
 @dataclass(frozen=True)
@@ -72,27 +73,40 @@ class Row:
         return (joined.T if self.turned else joined).contiguous()
 
     def part(self, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-        whole = tensor.T if self.turned and tensor.ndim == 2 else tensor
+        whole = tensor.T if self.turned else tensor
         return zip(self.ours, whole.tensor_split(len(self.ours)), strict=True)
+
+    def shape(self, parameters: Mapping[str, Tensor]) -> list[int]:
+        """Of the tensor that holds these."""
+        first, *others = parameters[self.ours[0]].shape
+        whole = [len(self.ours) * first, *others]
+        return whole[::-1] if self.turned else whole
+
+
+HEAD = Row("lm_head.weight", ("head.weight",))
+VOCABULARY = ("embed.weight", *HEAD.ours)  # what has a row for each token
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """``switches``: what a GPTConfig must say to have this architecture. ``rows``: its tensors, given the shape.
-    ``prefix``: what stands before all their names but the head's, and is left out in some files. ``derived``: keys
-    whose values follow from the shape; ``dropout``: their keys for it; ``buffers``: ends of names of what are no
-    weights.
+    """``rows``: its tensors, given the shape. ``switches``: what a GPTConfig must say to have this architecture.
+    ``prefix``: what stands before all their names but the head's, and is left out in some files. ``buffers``: ends of
+    names of what are no weights. ``shape_from``: where the shape is said.
+
+    Of config.json: ``model_type``, ``keys``, ``derived``: keys whose values follow from the shape, and ``dropout``: the
+    keys for it.
     """
 
-    model_type: str
     name: str
-    prefix: str
-    switches: Values
-    keys: tuple[Key, ...]
     rows: Callable[[GPTConfig], Iterable[Row]]
-    derived: Callable[[GPTConfig], Values]
-    dropout: tuple[str, ...]
+    switches: Values
+    prefix: str = ""
     buffers: tuple[str, ...] = ()
+    shape_from: str = "config.json"
+    model_type: str = ""
+    keys: tuple[Key, ...] = ()
+    derived: Callable[[GPTConfig], Values] = lambda config: {}
+    dropout: tuple[str, ...] = ()
 
     def unmatched(self, config: GPTConfig) -> list[str]:
         """The settings of ``config`` that this architecture does not have, as KEY=VALUE."""
@@ -141,26 +155,40 @@ class Architecture:
         return {row.theirs: row.join(parameters) for row in self.rows(config)}
 
     def from_tensors(
-        self, config: GPTConfig, names: Iterable[str], get: Callable[[str], Tensor], source: str
+        self, config: GPTConfig, n_rows: int, names: Iterable[str], get: Callable[[str], Tensor], source: str
     ) -> dict[str, Tensor]:
-        """Our parameters out of the tensors called ``names``, which ``get`` reads.
+        """Our parameters out of the tensors called ``names``, which ``get`` reads. ``n_rows``: of their vocabulary, of
+        which those that no token has are left out.
 
-        Raises InputError where a tensor is missing, has no place here, or holds no floating-point numbers.
+        Raises InputError where a tensor is missing, has no place here or another shape, or holds anything but finite
+        floating-point numbers; a network takes no memory before.
         """
         found = {name.removeprefix(self.prefix): name for name in names}
         rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
-        tied = found.pop(HEAD, None) if config.tie_embeddings else None
-        foreign = [name for name in found if name not in rows and not (self.buffers and name.endswith(self.buffers))]
-        if foreign:
-            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.name}")
+        tied = config.tie_embeddings and HEAD.theirs in found
+        if tied:
+            rows[HEAD.theirs] = HEAD
+        if foreign := [name for name in found if name not in rows and not name.endswith(self.buffers)]:
+            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.name}; {OTHER}")
+        if missing := [row.theirs for name, row in rows.items() if name not in found]:
+            raise InputError(f"{source}: the tensor {missing[0]} is missing; {OTHER}")
+        with torch.device("meta"):
+            own = dict(GPT(replace(config, vocab_size=n_rows)).named_parameters(remove_duplicate=False))
         parameters = {}
         for name, row in rows.items():
-            if name not in found:
-                raise InputError(f"{source}: the tensor {row.theirs} is missing")
-            tensor = get(found[name])
+            tensor, what = get(found[name]), f"{source}: the tensor {row.theirs}"
             if not tensor.is_floating_point():
-                raise InputError(f"{source}: the tensor {row.theirs} is {tensor.dtype}; it must be floating point")
-            parameters |= dict(row.part(tensor))
-        if tied and not torch.allclose(get(tied), parameters["embed.weight"], 0, 0, equal_nan=True):
-            raise InputError(f"{source}: {HEAD} is not the embedding; config.json must say tie_word_embeddings=false")
+                raise InputError(f"{what} is {tensor.dtype}; it must be floating point; {OTHER}")
+            if (shape := [*tensor.shape]) != (expected := row.shape(own)):
+                raise InputError(
+                    f"{what} has the shape {shape}; by its {self.shape_from} it must be {expected}; {OTHER}"
+                )
+            parts = dict(row.part(tensor[: config.vocab_size] if row.ours[0] in VOCABULARY else tensor))
+            if not_finite(parts):
+                raise InputError(f"{what} is not finite (NaN or infinity); {OTHER}")
+            parameters |= parts
+        if tied and not torch.equal(parameters.pop("head.weight").float(), parameters["embed.weight"].float()):
+            switch = next((key.theirs for key in self.keys if key.ours == "tie_embeddings"), None)
+            remedy = f"{self.shape_from} must say {switch}=false" if switch else OTHER
+            raise InputError(f"{source}: {HEAD.theirs} is not the embedding, to which it is tied; {remedy}")
         return parameters

@@ -16,14 +16,13 @@ from common import atomic
 from common.atomic import is_free, new_folder, parents_made, replacing, require_outside, require_writable, write_durably
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
-from data.text.tokenizers import BpeTokenizer, gpt2_tokenizer
+from data.text.tokenizers import N_GPT2, BpeTokenizer, gpt2_tokenizer
 from huggingface import tokenizer_json
 from huggingface.architecture import Architecture
 from huggingface.gpt2 import GPT2
 from huggingface.hub import locate
 from huggingface.nanochat import NANOCHAT
 from model import GPT, GPTConfig
-from storage.checkpoint import not_finite
 from storage.run import is_run
 from storage.weights import get_parameters, set_parameters
 
@@ -127,7 +126,6 @@ class Import:
 
     def load(self, device: torch.device, dropout: float) -> GPT:
         """The network with the folder's weights."""
-        model = GPT(replace(self.config, dropout=dropout))
         files = weight_files(self.folder, self.source)
 
         def get(name: str) -> Tensor:
@@ -135,23 +133,11 @@ class Import:
                 return file.get_tensor(name)
 
         try:
-            parameters = self.architecture.from_tensors(self.config, files, get, self.source)
+            parameters = self.architecture.from_tensors(self.config, self.rows, files, get, self.source)
         except SafetensorError as error:
             raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
-        wrong = f"{self.source}: its weights do not have the shapes that its config.json says"
-        for name in parameters.keys() & {"embed.weight", "head.weight"}:
-            if len(parameters[name]) != self.rows:
-                raise InputError(wrong)
-            parameters[name] = parameters[name][: self.config.vocab_size]
-        if name := not_finite(parameters):
-            theirs = next(row.theirs for row in self.architecture.rows(self.config) if name in row.ours)
-            raise InputError(
-                f"{self.source}: the tensor {theirs} is not finite (NaN or infinity); get the weights anew"
-            )
-        try:
-            set_parameters(model, parameters)
-        except InputError:
-            raise InputError(wrong) from None
+        model = GPT(replace(self.config, dropout=dropout))
+        set_parameters(model, parameters)
         return model.to(device)
 
 
@@ -173,7 +159,7 @@ def read(name: str) -> Import:
         )
     architecture = architectures[values["model_type"]]
     config, tokenizer = architecture.from_config(values, name), tokenizer_json.read(folder)
-    rows, n_tokens = config.vocab_size, tokenizer.vocab_size if tokenizer else tokenizer_json.N_GPT2
+    rows, n_tokens = config.vocab_size, tokenizer.vocab_size if tokenizer else N_GPT2
     notes = []
     if tokenizer is None:
         if rows != n_tokens:

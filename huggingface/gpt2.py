@@ -4,8 +4,9 @@ Its linear layers are stored as inputs x outputs, and queries, keys and values a
 """
 
 from collections.abc import Iterator
+from functools import partial
 
-from huggingface.architecture import Architecture, Key, Row
+from huggingface.architecture import HEAD, Architecture, Key, Row
 from model import GPTConfig
 
 ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_exact", "relu": "relu"}
@@ -35,11 +36,13 @@ SWITCHES = {
 }
 
 
-def rows(config: GPTConfig) -> Iterator[Row]:
+def rows(config: GPTConfig, turned: bool = True) -> Iterator[Row]:
+    """``turned``: whether linear layers are stored as inputs x outputs."""
+    norm, linear = partial(layer, config.bias, False), partial(layer, config.bias, turned)
     yield Row("transformer.wte.weight", ("embed.weight",))
     yield Row("transformer.wpe.weight", ("position.weight",))
-    for layer in range(config.n_layer):
-        theirs, ours = f"transformer.h.{layer}", f"blocks.{layer}"
+    for i in range(config.n_layer):
+        theirs, ours = f"transformer.h.{i}", f"blocks.{i}"
         yield from norm(f"{theirs}.ln_1", f"{ours}.norm_attention")
         yield from linear(f"{theirs}.attn.c_attn", *(f"{ours}.attention.{name}" for name in "qkv"))
         yield from linear(f"{theirs}.attn.c_proj", f"{ours}.attention.o")
@@ -48,16 +51,13 @@ def rows(config: GPTConfig) -> Iterator[Row]:
         yield from linear(f"{theirs}.mlp.c_proj", f"{ours}.mlp.down")
     yield from norm("transformer.ln_f", "norm")
     if not config.tie_embeddings:
-        yield Row("lm_head.weight", ("head.weight",))
+        yield HEAD
 
 
-def norm(theirs: str, ours: str) -> Iterator[Row]:
-    return (Row(f"{theirs}.{part}", (f"{ours}.{part}",)) for part in ("weight", "bias"))
-
-
-def linear(theirs: str, *ours: str) -> Iterator[Row]:
-    yield Row(f"{theirs}.weight", tuple(f"{name}.weight" for name in ours), turned=True)
-    yield Row(f"{theirs}.bias", tuple(f"{name}.bias" for name in ours))
+def layer(bias: bool, turned: bool, theirs: str, *ours: str) -> Iterator[Row]:
+    yield Row(f"{theirs}.weight", tuple(f"{name}.weight" for name in ours), turned)
+    if bias:
+        yield Row(f"{theirs}.bias", tuple(f"{name}.bias" for name in ours))
 
 
 GPT2 = Architecture(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from huggingface.architecture import Architecture, Key, Row
+from huggingface.architecture import HEAD, Architecture, Key, Row
 from model import GPTConfig
 from model.attention import RMS_EPS, ROPE_BASE
 
@@ -49,7 +49,7 @@ def rows(config: GPTConfig) -> Iterator[Row]:
         yield Row(f"{theirs}.mlp.fc1.weight", (f"{ours}.mlp.up.weight",))
         yield Row(f"{theirs}.mlp.fc2.weight", (f"{ours}.mlp.down.weight",))
     if not config.tie_embeddings:
-        yield Row("lm_head.weight", ("head.weight",))
+        yield HEAD
 
 
 NANOCHAT = Architecture(

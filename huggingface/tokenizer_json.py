@@ -10,10 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from common.errors import InputError
-from data.text.tokenizers import BYTE_PATTERN, END, N_BYTES, WORD_PATTERN, BpeTokenizer, byte_of_symbol
+from data.text.tokenizers import BYTE_PATTERN, END, N_BYTES, N_GPT2, WORD_PATTERN, BpeTokenizer, byte_of_symbol
 
 FILE, CONFIG, OLD_FILES = "tokenizer.json", "tokenizer_config.json", ("vocab.json", "merges.txt")
-N_GPT2 = 50257
 # The same cuts as WORD_PATTERN, as its authors wrote it.
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 

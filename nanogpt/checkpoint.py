@@ -6,8 +6,9 @@ PyTorch reads it with ``weights_only``, which builds tensors and plain values an
 import os
 import pickle
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,30 @@ from torch import Tensor
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
 from data.text.characters import META, TEXT, characters_of_text, read_characters
-from data.text.tokenizers import CHARACTERS, CharacterTokenizer, gpt2_tokenizer
+from data.text.tokenizers import CHARACTERS, N_GPT2, CharacterTokenizer, gpt2_tokenizer
+from huggingface import gpt2
+from huggingface.architecture import Architecture
 from model import GPT, GPTConfig
-from storage.checkpoint import not_finite
 from storage.weights import set_parameters
 
 SCHEME = "nanogpt:"
 COMPILED = "_orig_mod."  # before every name where the model was compiled
-N_GPT2, MOST_ROWS = 50257, 51200  # tokens, and rows where these are padded, by 1024 at most
+MOST_ROWS = 51200  # where those of GPT-2's tokens are padded, by 1024 at most
 SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")
-SHAPE: dict[str, Any] = {
-    "norm": "layernorm",
-    "position": "learned",
-    "mlp": "gelu_exact",
-    "qk_norm": False,
-    "softcap": 0.0,
-    "tie_embeddings": True,
-}
-OTHER = "give another checkpoint"
-EMBEDDING, HEAD = "transformer.wte.weight", "lm_head.weight"
-CAUSAL_MASK = ".attn.bias"  # no weight; kept where PyTorch had no fused attention
+NANOGPT = Architecture(
+    name="nanoGPT",
+    rows=partial(gpt2.rows, turned=False),
+    switches={
+        "norm": "layernorm",
+        "position": "learned",
+        "mlp": "gelu_exact",
+        "qk_norm": False,
+        "softcap": 0.0,
+        "tie_embeddings": True,
+    },
+    buffers=(".attn.bias",),  # the causal mask, kept where PyTorch had no fused attention
+    shape_from="model_args",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Import:
 
     @property
     def name(self) -> str:
-        return "nanoGPT"
+        return NANOGPT.name
 
     @property
     def tokenizer_config(self) -> TokenizerConfig:
@@ -77,13 +82,14 @@ def read(name: str) -> Import:
     tensors = stored.get("model")
     if not isinstance(tensors, dict) or not all(isinstance(key, str) and is_dense(tensors[key]) for key in tensors):
         raise InputError(f"{name}: has no weights under 'model', as nanoGPT writes them")
-    parameters = parameters_of(config, {key.removeprefix(COMPILED): tensor for key, tensor in tensors.items()}, name)
+    tensors = {key.removeprefix(COMPILED): tensor for key, tensor in tensors.items()}
     characters, notes = find_characters(path, stored.get("config"), config, name)
-    n_tokens = len(characters) if characters else N_GPT2
-    if config.vocab_size > n_tokens:
-        notes.append(f"{name} has {config.vocab_size:,} rows for {n_tokens:,} tokens; the others are left out")
-        parameters["embed.weight"] = parameters["embed.weight"][:n_tokens]
-    return Import(replace(config, vocab_size=n_tokens), parameters, characters, tuple(notes))
+    n_rows, n_tokens = config.vocab_size, len(characters) if characters else N_GPT2
+    if n_rows > n_tokens:
+        notes.append(f"{name} has {n_rows:,} rows for {n_tokens:,} tokens; the others are left out")
+    config = replace(config, vocab_size=n_tokens)
+    parameters = NANOGPT.from_tensors(config, n_rows, tensors, tensors.__getitem__, name)
+    return Import(config, parameters, characters, tuple(notes))
 
 
 def read_file(path: Path, name: str) -> dict:
@@ -120,56 +126,9 @@ def config_of(args: Any, name: str) -> GPTConfig:
     if type(bias) is not bool:
         raise InputError(f"{name}: model_args say bias={reprlib.repr(bias)}; it must be True or False")
     try:
-        return GPTConfig(**{key: args[key] for key in SIZES}, bias=bias, **SHAPE)
+        return GPTConfig(**{key: args[key] for key in SIZES}, bias=bias, **NANOGPT.switches)
     except ValueError as error:
         raise InputError(f"{name}: model_args describe no network ({error})") from None
-
-
-def names_of(config: GPTConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each tensor's name there, and ours of the parameters that it holds one after the other."""
-    parts = ("weight", "bias") if config.bias else ("weight",)
-    yield EMBEDDING, ("embed.weight",)
-    yield "transformer.wpe.weight", ("position.weight",)
-    for layer in range(config.n_layer):
-        theirs, ours = f"transformer.h.{layer}", f"blocks.{layer}"
-        for part in parts:
-            yield f"{theirs}.ln_1.{part}", (f"{ours}.norm_attention.{part}",)
-            yield f"{theirs}.attn.c_attn.{part}", tuple(f"{ours}.attention.{name}.{part}" for name in "qkv")
-            yield f"{theirs}.attn.c_proj.{part}", (f"{ours}.attention.o.{part}",)
-            yield f"{theirs}.ln_2.{part}", (f"{ours}.norm_mlp.{part}",)
-            yield f"{theirs}.mlp.c_fc.{part}", (f"{ours}.mlp.up.{part}",)
-            yield f"{theirs}.mlp.c_proj.{part}", (f"{ours}.mlp.down.{part}",)
-    for part in parts:
-        yield f"transformer.ln_f.{part}", (f"norm.{part}",)
-
-
-def parameters_of(config: GPTConfig, tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Our parameters; raises InputError for a tensor that is missing, unknown, or not what it should be."""
-    known = dict(names_of(config))
-    with torch.device("meta"):
-        own = {key: parameter.shape for key, parameter in GPT(config).named_parameters()}
-    foreign = [key for key in tensors if key not in known and key != HEAD and not key.endswith(CAUSAL_MASK)]
-    if foreign:
-        raise InputError(f"{name}: the tensor {foreign[0]} has no place in nanoGPT's model; {OTHER}")
-    parameters = {}
-    for theirs, ours in known.items():
-        if theirs not in tensors:
-            raise InputError(f"{name}: the tensor {theirs} is missing; {OTHER}")
-        if not tensors[theirs].is_floating_point():
-            raise InputError(
-                f"{name}: the tensor {theirs} is {tensors[theirs].dtype}; it must be floating point; {OTHER}"
-            )
-        rows, *width = own[ours[0]]
-        if (shape := list(tensors[theirs].shape)) != (expected := [len(ours) * rows, *width]):
-            raise InputError(
-                f"{name}: the tensor {theirs} has the shape {shape}; its model_args say {expected}; {OTHER}"
-            )
-        parameters |= zip(ours, tensors[theirs].tensor_split(len(ours)), strict=True)
-    if broken := not_finite(parameters):
-        raise InputError(f"{name}: {broken} is not finite (NaN or infinity); {OTHER}")
-    if HEAD in tensors and not torch.equal(tensors[HEAD], tensors[EMBEDDING]):
-        raise InputError(f"{name}: {HEAD} is not the embedding, which nanoGPT uses for both; {OTHER}")
-    return parameters
 
 
 def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tuple[list[str] | None, list[str]]:

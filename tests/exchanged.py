@@ -34,7 +34,7 @@ def read_gpt2(theirs: GPT2LMHeadModel) -> GPT:
     """Our network with their weights."""
     config, tensors = GPT2.from_config(theirs.config.to_dict(), "theirs"), dict(theirs.named_parameters())
     ours = GPT(config).eval()
-    set_parameters(ours, GPT2.from_tensors(config, tensors, tensors.__getitem__, "theirs"))
+    set_parameters(ours, GPT2.from_tensors(config, config.vocab_size, tensors, tensors.__getitem__, "theirs"))
     return ours
 
 

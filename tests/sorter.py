@@ -8,7 +8,6 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from data import Case
 from data.cases.case import Span, Spans
-from huggingface.gpt2 import GPT2
+from huggingface import gpt2
 from model import GPT, GPTConfig
 from storage.weights import set_parameters
 
@@ -42,7 +41,7 @@ def load_sorter() -> GPT:
     tensors = tensors_of(FOLDER / "gpt-nano-sort-model.json")
     shape = GPT2_SHAPE | {"tie_embeddings": False}
     model = GPT(GPTConfig(N_LETTERS, 2 * LENGTH - 1, n_layer=3, n_head=3, n_embd=48, **shape)).eval()
-    parts = (replace(row, turned=False).part(tensors[row.theirs]) for row in GPT2.rows(model.config))
+    parts = (row.part(tensors[row.theirs]) for row in gpt2.rows(model.config, turned=False))
     set_parameters(model, dict(pair for part in parts for pair in part))
     return model
 

@@ -17,7 +17,7 @@ PACKAGES = {
     "probing": {"common", "model", "data"},
     "report": {"common", "model", "data", "storage", "training", "probing"},
     "huggingface": {"common", "model", "data", "storage"},
-    "nanogpt": {"common", "model", "data", "storage"},
+    "nanogpt": {"common", "model", "data", "storage", "huggingface"},
     "cli": {"common", "model", "data", "storage", "training", "huggingface", "nanogpt"},
 }
 NO_PART_OF_IT = {"experiments", "benchmarks"}

@@ -29,6 +29,7 @@ from data.text.files import END, LONE_SURROGATE
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 BYTE_PATTERN = r"[\s\S]"
 N_BYTES = 256
+N_GPT2 = 50257  # tokens, the end token among them
 MOST_IDS = 1 << 20  # of a vocabulary: four times the largest in use
 GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/encoder.json"
 GPT2_VOCABULARY = WebFile(

@@ -178,8 +178,10 @@ def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, input_f
         ({"n_head": 5}, "config.json describes no network (n_embd=48 does not divide"),
         ({"n_layer": "three"}, "config.json describes no network"),
         ({"vocab_size": 100}, "vocab_size=100, but its tokenizer has"),
-        ({"vocab_size": VOCABULARY + 1}, "its weights do not have the shapes that its config.json says"),
-        ({"n_positions": 32}, "its weights do not have the shapes that its config.json says"),
+        ({"vocab_size": VOCABULARY + 1}, f"the tensor transformer.wte.weight has the shape [{VOCABULARY}, 48]; by its"),
+        ({"n_positions": 32}, "the tensor transformer.wpe.weight has the shape [48, 48]; by its config.json it must"),
+        ({"n_positions": 2**40}, "the tensor transformer.wpe.weight has the shape [48, 48]; by its config.json"),
+        ({"vocab_size": 2**40}, f"the tensor transformer.wte.weight has the shape [{VOCABULARY}, 48]; by its"),
         ({"n_layer": 4}, "the tensor transformer.h.3.ln_1.weight is missing"),
         ({"n_layer": 2}, "the tensor h.2."),
     ],
@@ -219,8 +221,8 @@ def test_the_modern_shape_is_as_strict(tmp_path, changes, message):
         (lambda t: t | {"score.weight": torch.zeros(2)}, "the tensor score.weight has no place in GPT2LMHeadModel"),
         (lambda t: t | {"transformer.ln_f.bias": torch.zeros(48, dtype=torch.int8)}, "is torch.int8; it must be"),
         (lambda t: {k: v for k, v in t.items() if "wpe" not in k}, "the tensor transformer.wpe.weight is missing"),
-        (lambda t: t | {"transformer.h.0.attn.c_attn.bias": torch.zeros(100)}, "do not have the shapes"),
-        (lambda t: t | {"transformer.h.0.attn.c_attn.weight": torch.zeros(48)}, "do not have the shapes"),
+        (lambda t: t | {"transformer.h.0.attn.c_attn.bias": torch.zeros(100)}, r"c_attn.bias has the shape \[100\]"),
+        (lambda t: t | {"transformer.h.0.attn.c_attn.weight": torch.zeros(48)}, r"must be \[48, 144\]; give"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(theirs, tmp_path, change, message):
@@ -279,12 +281,18 @@ def test_a_name_that_the_hub_does_not_give_is_one_line_whatever_its_library_rais
     assert re.fullmatch(wanted, str(caught.value))
 
 
-def test_a_head_that_is_not_the_embedding_is_not_taken_for_it(theirs, tmp_path):
-    folder = tmp_path / "theirs"
-    tensors = load_file(folder / "model.safetensors")
-    save_file(tensors | {"lm_head.weight": tensors["transformer.wte.weight"] + 1}, folder / "model.safetensors")
-    with pytest.raises(InputError, match=r"lm_head\.weight is not the embedding"):
-        huggingface.read(f"hf:{folder}").load(CPU, 0.0)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda embedding: embedding + 1, r"is not the embedding, .*config\.json must say tie_word_embeddings=false"),
+        (lambda embedding: embedding[:-1].clone(), r"lm_head\.weight has the shape"),
+        (lambda embedding: embedding.long(), r"lm_head\.weight is torch\.int64"),
+    ],
+)
+def test_a_head_that_is_not_the_embedding_is_not_taken_for_it(theirs, tmp_path, change, message):
+    change_tensors(tmp_path / "theirs", lambda t: t | {"lm_head.weight": change(t["transformer.wte.weight"])})
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "theirs")
 
 
 def test_of_one_file_and_shards_of_another_time_the_one_file_is_read(theirs, tmp_path):

@@ -48,6 +48,15 @@ def test_rows_that_no_token_has_are_left_out(path):
     assert "16 rows for 11 tokens" in origin.notes[1]
 
 
+def test_of_rows_that_no_token_has_nothing_is_asked(path):
+    args = ARGS | {"bias": False, "vocab_size": 16}
+    tensors = random_tensors(args)
+    tensors["transformer.wte.weight"][11:] = float("nan")
+    write_checkpoint(path, args, tensors)
+    (path.parent / "meta.pkl").write_bytes(pickle.dumps({"itos": dict(enumerate(LETTERS))}))
+    assert nanogpt.read(f"nanogpt:{path}").load(CPU, 0.0).embed.weight.isfinite().all()
+
+
 def test_a_mask_that_older_versions_store_is_no_weight(path):
     args = ARGS | {"bias": True}
     write_checkpoint(path, args, random_tensors(args) | {"transformer.h.0.attn.bias": torch.ones(1, 1, 16, 16).tril()})
@@ -58,7 +67,7 @@ def test_a_mask_that_older_versions_store_is_no_weight(path):
     ("damage", "message"),
     [
         (lambda tensors: tensors.pop("transformer.ln_f.weight"), "the tensor transformer.ln_f.weight is missing"),
-        (lambda tensors: tensors.update(extra=torch.ones(2)), "the tensor extra has no place in nanoGPT's model"),
+        (lambda tensors: tensors.update(extra=torch.ones(2)), "the tensor extra has no place in nanoGPT; give another"),
         (lambda tensors: tensors.update(extra="text"), "has no weights under 'model'"),
         (lambda tensors: tensors.update({5: torch.ones(2)}), "has no weights under 'model'"),
         (lambda tensors: tensors.update(extra=torch.eye(2).to_sparse()), "has no weights under 'model'"),
@@ -69,7 +78,7 @@ def test_a_mask_that_older_versions_store_is_no_weight(path):
         ),
         (
             lambda tensors: tensors["transformer.wte.weight"].fill_(float("nan")),
-            "embed.weight is not finite",
+            "transformer.wte.weight is not finite",
         ),
         (
             lambda tensors: tensors.update({"transformer.wpe.weight": torch.ones(16, 24, dtype=torch.int64)}),
@@ -81,7 +90,7 @@ def test_a_mask_that_older_versions_store_is_no_weight(path):
         ),
         (
             lambda tensors: tensors["transformer.wpe.weight"].fill_(float("nan")),
-            "position.weight is not finite",
+            "transformer.wpe.weight is not finite",
         ),
     ],
 )
@@ -97,7 +106,7 @@ def test_weights_that_are_not_nanogpts_are_refused_by_name(path, damage: Callabl
 def test_weights_of_another_shape_are_refused(path):
     args = ARGS | {"bias": False}
     write_checkpoint(path, args | {"block_size": 8}, random_tensors(args))
-    with pytest.raises(InputError, match=r"wpe.weight has the shape \[16, 24\]; its model_args say \[8, 24\]"):
+    with pytest.raises(InputError, match=r"wpe.weight has the shape \[16, 24\]; by its model_args it must be \[8, 2"):
         nanogpt.read(f"nanogpt:{path}")
 
 
@@ -105,7 +114,8 @@ def test_weights_of_another_shape_are_refused(path):
 def test_a_size_beyond_the_weights_is_refused_before_memory_is_asked_for(path, key):
     args = ARGS | {"bias": False}
     write_checkpoint(path, args | {key: 2**40}, random_tensors(args))
-    with pytest.raises(InputError, match="its model_args say"):
+    (path.parent / "meta.pkl").write_bytes(pickle.dumps({"itos": dict(enumerate(LETTERS))}))
+    with pytest.raises(InputError, match="by its model_args it must be"):
         nanogpt.read(f"nanogpt:{path}")
 
 
