@@ -77,7 +77,7 @@ class Row:
         return zip(self.ours, whole.tensor_split(len(self.ours)), strict=True)
 
     def shape(self, parameters: Mapping[str, Tensor]) -> list[int]:
-        """Of the tensor that holds these."""
+        """The shape of the tensor that holds its part of these."""
         first, *others = parameters[self.ours[0]].shape
         whole = [len(self.ours) * first, *others]
         return whole[::-1] if self.turned else whole
@@ -172,8 +172,11 @@ class Architecture:
             raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.name}; {OTHER}")
         if missing := [row.theirs for name, row in rows.items() if name not in found]:
             raise InputError(f"{source}: the tensor {missing[0]} is missing; {OTHER}")
-        with torch.device("meta"):
-            own = dict(GPT(replace(config, vocab_size=n_rows)).named_parameters(remove_duplicate=False))
+        try:
+            with torch.device("meta"):
+                own = dict(GPT(replace(config, vocab_size=n_rows)).named_parameters(remove_duplicate=False))
+        except RuntimeError as error:  # more bytes than 64 bits count
+            raise InputError(f"{source}: has sizes of no network in its {self.shape_from} ({error}); {OTHER}") from None
         parameters = {}
         for name, row in rows.items():
             tensor, what = get(found[name]), f"{source}: the tensor {row.theirs}"
