@@ -34,7 +34,7 @@ HEADINGS = (
     "head\nsite",
     "picks the\nright one, %",
     "best\nbaseline",
-    "swap costs,\nnats (others)",
+    "swap, nats\n(others)",
     "\nverdict",
     "necessary\nheads",
     "chosen again,\nof 200",
