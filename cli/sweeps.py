@@ -188,9 +188,10 @@ def require_own_folders(key: str, jobs: list[list[str]], swept: list[str], confi
     both = sharing(folders(key, jobs, swept, configs))
     if both is None:
         return
-    typed = [dict(readable(setting).split("=", 1) for setting in job) for job in jobs]
+    typed = [{setting.partition("=")[0]: readable(setting).partition("=")[2] for setting in job} for job in jobs]
     written = typed[both[0]][key]
-    names = [f"${{hydra:runtime.choices.{k}}}" if k in GROUPS else f"${{{k}}}" for k in swept if k != key]
+    others = [k.lstrip("+") for k in swept if k != key]
+    names = [f"${{hydra:runtime.choices.{k}}}" if k in GROUPS else f"${{{k}}}" for k in others]
     number = "${hydra:job.num}"
     simple = all(SIMPLE.fullmatch(job[k]) for job in typed for k in swept)
     suffix = "-".join(n for n in names if n not in written) if simple else number

@@ -128,6 +128,11 @@ def test_who_stops_a_job_stops_the_sweep(sweep, main, status):
             "run='s${seed}-${hydra:runtime.choices.optimizer}'",
         ),
         (("cache=a/b,c/d", "run=same"), "jobs 0 and 1", "run='same-${hydra:job.num}'"),
+        (
+            ("data=files", "data.path=book.txt", "mix.stories=0,0.05,0.1", "run=r/mix"),
+            "run=r/mix: jobs 0 and 1 of this sweep would share one folder",
+            "run='r/mix-${mix.stories.share}'",
+        ),
     ],
 )
 def test_jobs_that_would_share_a_run_are_refused_before_the_first(sweep, settings, shared, own):
