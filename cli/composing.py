@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cli.paths import as_typed
 from common.errors import InputError
 from storage.renamed import SETTINGS
 
@@ -48,14 +49,16 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
     parser = OverridesParser.create()
     for argument in arguments:
         key, sign, value = argument.partition("=")
+        typed = as_typed(argument)
+        typed_key = typed.partition("=")[0]
         if not sign:
             raise InputError(f"{argument!r}: settings are written KEY=VALUE")
         try:
             several = parser.parse_override(argument).is_sweep_override()
         except HydraException:
-            raise InputError(f"{argument}: the value cannot be read; quote it, as in {key}=\\'...\\'") from None
+            raise InputError(f"{typed}: the value cannot be read; quote it, as in {typed_key}=\\'...\\'") from None
         if several and not sweep:
-            raise InputError(f"{argument}: a list is written {key}=[{value}], and a sweep begins with -m")
+            raise InputError(f"{typed}: a list is written {typed_key}=[{value}], and a sweep begins with -m")
         if key.lstrip("+~") in GROUPS:
             members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
             for choice in value.split(",") if sweep else [value]:
