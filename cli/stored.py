@@ -94,9 +94,10 @@ def single_keys(overrides: Sequence[str], values: Mapping) -> dict[str, str]:
 
 def corpus_of_run(settings: list[str]) -> list[str]:
     """DATA=NAME of the run that these settings resume, where they leave it to the run: its keys are then known."""
-    given = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
+    given = {key.lstrip("+"): value for key, _, value in (setting.partition("=") for setting in settings)}
     encoded = re.fullmatch(r"\$\{text:(p.+)\}", given.get("run", ""))
-    if given.get("resume") not in ("true", "auto") or not encoded or {"data", "experiment"} & given.keys():
+    resumes = given.get("resume", "").lower() in ("true", "auto")  # Hydra reads True as true, too
+    if not resumes or not encoded or {"data", "experiment"} & given.keys():
         return []
     run = Path(expand_home("run", decode_text(encoded[1])))
     if not checkpoint.saved_steps(run):

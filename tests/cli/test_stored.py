@@ -103,9 +103,10 @@ def test_what_leaves_a_run_what_it_is_may_change(tmp_path, monkeypatch, key):
     assert len(changed) == 1 or changed <= {*BUDGETS}, "one budget replaces another"
 
 
-def test_a_text_and_a_cache_that_moved_can_be_given_alone(tmp_path):
+@pytest.mark.parametrize("resume", ["resume=true", "resume=True", "++resume=true", "resume=auto"])
+def test_a_text_and_a_cache_that_moved_can_be_given_alone(tmp_path, resume):
     make_run(tmp_path / "run", *FILES, "data.val_fraction=0.2")
-    moved = train(f"run={tmp_path}/run", "resume=true", "data.path=y.txt", "cache=elsewhere")
+    moved = train(f"run={tmp_path}/run", resume, "data.path=y.txt", "cache=elsewhere")
     assert moved.data == replace(train(*FILES, "data.val_fraction=0.2").data, path=str(Path("y.txt").absolute()))
     assert moved.cache == str(Path("elsewhere").absolute())
 
