@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from common.errors import InputError
-from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case, words_at
+from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case, read_case, words_at
 from data.cases.files import one_line
 from data.text.tokenizers import CHARACTERS, Tokenizer
 from data.text.words import words_in_pieces
@@ -127,11 +127,17 @@ def note_cut(cases: Sequence[Case], tokenizer: Tokenizer) -> str:
 
 
 def cut_spans(case: Case, tokenizer: Tokenizer) -> list[Span]:
-    """The spans whose tokens hold more than the span and white space around it."""
+    """The spans whose tokens hold more than the span and white space around it; none in a case of ids, or one that
+    cannot be read.
+    """
     raw, spans = case.text.encode(), case.spans
     if case.tokens:
         return []
-    bounds = byte_ends(tokenizer.encode_document(case.text), case.text, tokenizer).clip(min=0)
+    try:
+        tokens, _ = read_case(case, tokenizer)
+    except InputError:
+        return []
+    bounds = byte_ends(tokens, case.text, tokenizer).clip(min=0)
     marked = (*spans.gold, *spans.distractors, spans.pronoun, spans.cue, spans.subject)
     cut = []
     for start, end in filter(None, marked):

@@ -10,7 +10,7 @@ from data import Tokenizer
 from data.cases.case import Case, Spans
 from data.cases.fit import encode_cases, explain_fit
 from data.stories import cases
-from data.text.tokenizers import byte_tokenizer, train_bpe
+from data.text.tokenizers import CharacterTokenizer, IdTokenizer, byte_tokenizer, train_bpe
 
 TEXT = "Tom met Anna. He said, my name is Tom."
 SPANS = Spans(gold=((0, 3),), distractors=((8, 12),), pronoun=(14, 16), answer=(34, 37))
@@ -56,6 +56,20 @@ def test_a_case_that_cannot_be_measured_is_named(bpe, kind, case, reason):
 
 def test_what_cannot_be_measured_can_still_be_explained(bpe):
     assert sentences(explain_fit([changed(gold=((34, 35),), answer=(35, 37), foil="im")], bpe, 100), "inside a token")
+
+
+IDS_AS_TEXT = changed("10 11 12 13", "14", gold=((0, 2),), distractors=((6, 8),), pronoun=None, answer=(9, 11))
+LETTERS = CharacterTokenizer(sorted(set(TEXT)))
+
+
+@pytest.mark.parametrize(
+    ("case", "tokenizer"),
+    [(IDS_AS_TEXT, IdTokenizer([*"abcdefghijklmnop"])), (changed(TEXT.replace("name", "näme")), LETTERS)],
+)
+def test_what_cannot_be_read_is_refused_by_name_and_not_explained(case, tokenizer):
+    assert explain_fit([case], tokenizer, 100) == []
+    with pytest.raises(InputError, match=r"^1 of 1 cases cannot be measured with this tokenizer: case 'changed': "):
+        encode_cases([case], tokenizer)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
