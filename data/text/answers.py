@@ -16,7 +16,7 @@ import numpy as np
 from common.errors import InputError
 from data.text.corpora import Files, ReadingOptions
 from data.text.download import Progress
-from data.text.files import Counts, Piece, cut_text, read_records, readable, text_in, utf8_length
+from data.text.files import Counts, Piece, cut_text, read_records, readable, require_quoted, utf8_length, value_in
 from data.text.finding import LINES_SUFFIX, kind
 from data.text.shards import Tokens
 
@@ -32,6 +32,17 @@ def before_answer(template: str, prompt: str) -> str:
 class Answered(NamedTuple):
     prompt: str
     answer: str
+
+
+def text_in(record: object, where: str, key: str, field: str) -> str:
+    """The text under ``field``, the value of data.``key``, of the record at ``where``; raises InputError where there is
+    none.
+    """
+    value = value_in(record, field)
+    if not isinstance(value, str):
+        require_quoted(value, where, field)
+        raise InputError(f"{where}: has no text under {field!r}; name the key with data.{key}=...")
+    return value
 
 
 @dataclass(frozen=True)
@@ -85,10 +96,8 @@ class Answers(ReadingOptions):
         with readable(path) as file:
             for number, record in read_records(file, path):
                 where = f"{path}, line {number}"
-                prompt, answer = text_in(record, self.prompt), text_in(record, self.answer)
-                if prompt is None or answer is None:
-                    key, field = ("prompt", self.prompt) if prompt is None else ("answer", self.answer)
-                    raise InputError(f"{where}: has no text under {field!r}; name the key with data.{key}=...")
+                prompt = text_in(record, where, "prompt", self.prompt)
+                answer = text_in(record, where, "answer", self.answer)
                 if not answer:
                     raise InputError(
                         f"{where}: its {self.answer!r} is empty, so there is nothing to learn; leave it out"

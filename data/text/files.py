@@ -160,7 +160,7 @@ def read_pieces(
         return
     with readable(path) as file:
         if kind(path) == LINES_SUFFIX:
-            lines = ((number, text_in(record, field)) for number, record in read_records(file, path))
+            lines = ((number, value_in(record, field)) for number, record in read_records(file, path))
             yield from cut_records(path, "line", field, lines, counts, skip_without_text)
         else:
             yield from cut_separated(map(counts.clean, read_text(file, path)), separator, counts)
@@ -226,28 +226,40 @@ def spread_out(path: Path, jq: str) -> InputError:
     )
 
 
-def text_in(record: object, field: str) -> str | None:
-    """The text under ``field`` of a record, or, for ``meta.text``, under ``text`` of what is under ``meta``."""
+def value_in(record: object, field: str) -> object:
+    """What is under ``field`` of a record, or, for ``meta.text``, under ``text`` of what is under ``meta``: the first
+    text, else what else there is, or None.
+    """
+    other = None
     for keys in ([field], field.split(".")):
         value = record
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(value, str):
             return value
-    return None
+        other = value if other is None else other
+    return other
+
+
+def require_quoted(value: object, where: str, field: str) -> None:
+    """Raises InputError for a number, true or false where the text of a record should be."""
+    if isinstance(value, int | float):
+        raise InputError(f"{where}: has {json.dumps(value)} under {field!r}, which is no text; quote it")
 
 
 def cut_records(
-    path: Path, unit: str, field: str, records: Iterator[tuple[int, str | None]], counts: Counts, skip: bool
+    path: Path, unit: str, field: str, records: Iterator[tuple[int, object]], counts: Counts, skip: bool
 ) -> Iterator[Piece]:
-    for number, text in records:
-        if text is not None:
-            yield from cut_text(text, counts)
+    for number, value in records:
+        if isinstance(value, str):
+            yield from cut_text(value, counts)
         elif skip:
             counts.without_text += 1
         else:
+            where = f"{path}, {unit} {number}"
+            require_quoted(value, where, field)
             remedy = "name the key with data.field=..., or leave such records out with data.skip_without_text=true"
-            raise NoTextError(f"{path}, {unit} {number}", field, remedy)
+            raise NoTextError(where, field, remedy)
 
 
 def cut_text(text: str, counts: Counts) -> Iterator[Piece]:

@@ -101,7 +101,9 @@ def test_answers_of_their_own_file_are_validated(read, tmp_path):
     [
         ({"prompt": "Who?"}, "line 2: has no text under 'answer'; name the key with data.answer=..."),
         ({"answer": "Me"}, "line 2: has no text under 'prompt'; name the key with data.prompt=..."),
-        ({"prompt": "Who?", "answer": 42}, "line 2: has no text under 'answer'"),
+        ({"prompt": "2+2=", "answer": 4}, "line 2: has 4 under 'answer', which is no text; quote it"),
+        ({"prompt": True, "answer": "yes"}, "line 2: has true under 'prompt', which is no text; quote it"),
+        ({"prompt": "Who?", "answer": None}, "line 2: has no text under 'answer'; name the key with data.answer=..."),
         (["Who?", "Me"], "line 2: has no text under 'prompt'"),
         ({"prompt": "Who?", "answer": ""}, "line 2: its 'answer' is empty, so there is nothing to learn; leave it out"),
         ('{"prompt": "Who?"', "line 2: not JSON"),

@@ -169,7 +169,8 @@ def test_half_a_surrogate_pair_in_json_is_replaced_and_counted(tmp_path):
     [
         ("{broken", "line 2: not JSON"),
         (json.dumps({"body": "x"}), "line 2: no text under 'text'"),
-        (json.dumps({"text": 3}), "line 2: no text under 'text'"),
+        (json.dumps({"text": 3}), "line 2: has 3 under 'text', which is no text; quote it"),
+        (json.dumps({"text": ["a"]}), "line 2: no text under 'text'"),
         (json.dumps(["text"]), "line 2: no text under 'text'"),
     ],
 )
