@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from cli.schema import Data, Mix
 from cli.stored import stored_config, usable_cache
 from common.errors import InputError
-from data import Answers, Files, TokenFiles, Tokenizer, TokenizerConfig
+from data import Files, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import Corpora, corpora_of, prepare_mixed, stories_of, text_of
 from data.text.answers import before_answer
 from data.text.dataset import kept
@@ -54,9 +54,8 @@ def template_of(run: Path) -> str | None:
     """What joins prompts and answers that ``run``, or the weights that it keeps, was trained on; None without these."""
     config = read_config(run)
     data = config.get("data")
-    if isinstance(data, dict) and data.get("name") == "answers":
-        return part_of(run, "data", data, Answers).template
-    return part_of(run, "template", config.get("template"), str | None)
+    trained = data if isinstance(data, dict) and data.get("name") == "answers" else config
+    return part_of(run, "template", trained.get("template"), str | None)  # also one that is refused today
 
 
 def part_of(run: Path, key: str, value: object, kind: Any) -> Any:

@@ -67,6 +67,7 @@ def test_answers_are_learned_by_the_weights_of_a_run_on_text(script, finished_ru
     [
         (("data.answer=b",), "qa.jsonl, line 1: has no text under 'b'; name the key with data.answer=..."),
         (("data.template={prompt}",), "data.template='{prompt}': must have {prompt} once, and {answer} at its end"),
+        ((r"data.template={prompt}\n{answer}",), r"data.template={prompt}\n{answer}: its \n is a backslash and an n"),
         (("data.path=gone.jsonl",), "data.path=gone.jsonl: there is no such file or folder"),
         (("model.block_size=8",), "60 of 60 prompts with their answers are longer than a block"),
         (("model.block_size=8", "data.skip_too_long=true"), "no prompt with its answer is left to train on"),

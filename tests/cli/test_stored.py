@@ -40,6 +40,7 @@ def make_run(folder: Path, *arguments: str, steps: tuple[int, ...] = (4,)) -> Tr
         ("experiment=race_cpu", "max_minutes=2", "optimizer.betas=[0.5,0.6]"),
         ("model.n_kv_head=null", "max_steps=1e3", "snapshots=null", "data.tasks=[cue,recall]", "init_from=null"),
         ("data=shakespeare", "optimizer=finetune", "++seed=3"),
+        ("data=answers", "data.path=qa.jsonl", "data.template=Q: {prompt}\nA: {answer}"),
     ],
 )
 @pytest.mark.parametrize("resume", ["true", "auto"])

@@ -130,6 +130,12 @@ def test_a_template_needs_one_prompt_and_ends_with_the_answer(template):
         Answers("qa.jsonl", template=template)
 
 
+def test_a_backslash_and_an_n_in_a_template_are_refused_with_what_bash_makes_a_new_line_of():
+    with pytest.raises(ValueError, match="for a new line write") as caught:
+        Answers("qa.jsonl", template=r"It's: {prompt}\nA: {answer}")
+    assert r"$'It\'s: {prompt}\nA: {answer}'" in str(caught.value)
+
+
 def test_tokens_without_an_end_cannot_learn_where_an_answer_ends(tmp_path):
     path = write(tmp_path / "qa.jsonl", *numbered(4))
     with pytest.raises(InputError, match="no end token, so that no answer could end"):
