@@ -22,7 +22,7 @@ from common.atomic import file_sha256, read_json, replace_durably, write_durably
 from common.errors import InputError
 from data.text.corpora import Corpus
 from data.text.download import Progress, megabytes, silent
-from data.text.files import END, Counts, Piece, utf8_length
+from data.text.files import END, WORD_END, Counts, Piece, utf8_length
 from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
 from data.text.tokenizers import CHARACTERS, IDS, Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
 
@@ -112,7 +112,7 @@ def build(
 
     Where it fails, ``folder`` holds a progress file if there is something in it to continue.
     """
-    reached = ProgressFile(folder, description)
+    reached = ProgressFile(folder, description | {"cut": WORD_END.pattern})  # pieces that are counted are cut there
     (folder / MANIFEST).unlink(missing_ok=True)  # of a start that was killed at its very end
     saved, counts = reached.saved, Counts()
     if reached.begun:

@@ -24,7 +24,7 @@ from data.text.parquet import read_values
 CHUNK = 1 << 18
 LONGEST_PIECE = 1 << 19
 LOOK_BACK = 1 << 14
-WORD_END = re.compile(r"\S[ \n]")
+WORD_END = re.compile(r"\S(?=[ \n]|\r\n)")
 SHORT_LOOK_BACK = 1 << 8
 END = "<|endoftext|>"  # between documents of a text file, as GPT-2 was trained and many corpora are kept
 LINE_ENDS = "\r\n"
@@ -326,7 +326,7 @@ def split_text(chunks: Iterator[str], separator: str, counts: Counts, ends_too: 
 
 
 def cutting_position(text: str) -> int:
-    """Where a text may be cut without changing its tokens: before the last space or newline after a visible character.
+    """Where a text may be cut without changing its tokens: before the last space or line end after a visible character.
 
     Words are split there before they are merged. 0 if there is none in the last LOOK_BACK characters; a text
     that goes on without any is cut at LONGEST_PIECE all the same, because no tokenizer takes endless words.
@@ -334,7 +334,7 @@ def cutting_position(text: str) -> int:
     position = 0
     for look_back in (SHORT_LOOK_BACK, LOOK_BACK):
         for match in WORD_END.finditer(text, max(0, len(text) - look_back)):
-            position = match.start() + 1
+            position = match.end()
         if position:
             return position
     return LONGEST_PIECE if len(text) > LONGEST_PIECE else 0

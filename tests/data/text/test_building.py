@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import time
@@ -174,6 +175,19 @@ def test_a_changed_source_starts_over(tmp_path, corpus):
     assert killed(corpus, BYTES, tmp_path / "killed", calls=40)
     with open(corpus.path, "a") as file:
         file.write('{"text": "one more"}\n')
+    again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
+    assert files_in(again.folder) == files_in(fresh.folder)
+
+
+def test_a_version_that_cuts_text_elsewhere_starts_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("data.text.files.CHUNK", 1_000)
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{i} words\r\n" for i in range(2_000)), newline="")
+    corpus = Files(str(path))
+    with monkeypatch.context() as patch:
+        for module in ("files", "building"):
+            patch.setattr(f"data.text.{module}.WORD_END", re.compile("w(?=ords)"))
+        assert killed(corpus, BYTES, tmp_path / "killed", calls=12)
     again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")
     assert files_in(again.folder) == files_in(fresh.folder)
 

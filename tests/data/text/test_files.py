@@ -209,7 +209,13 @@ def test_cutting_a_text_does_not_change_its_tokens(text):
     cut = cutting_position(text)
     words = regex.findall(WORD_PATTERN, text)
     assert regex.findall(WORD_PATTERN, text[:cut]) + regex.findall(WORD_PATTERN, text[cut:]) == words
-    assert cut or not re.search(r"\S[ \n]", text)
+    assert cut or not re.search(r"\S(?:[ \n]|\r\n)", text)
+
+
+def test_a_text_without_spaces_is_cut_at_its_line_ends_of_either_kind():
+    for end in ("\n", "\r\n"):
+        text = f"人人生而自由{end}在尊严和权利上{end}一律平等"
+        assert text[cutting_position(text) :] == f"{end}一律平等"
 
 
 @pytest.mark.parametrize("line", ["some words\r\n", "a paragraph\n\n", "no line ends at all ", "endless", " "])
