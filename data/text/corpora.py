@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, Protocol
 from common.errors import InputError
 from data.text.download import Progress, silent
 from data.text.files import END, Counts, Piece, read_pieces, split_pieces, utf8_length
-from data.text.finding import find_files
+from data.text.finding import LINES_SUFFIX, TEXT_SUFFIXES, find_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,23 +121,33 @@ class Files(ReadingOptions):
         for path in paths:
             yield from read_pieces(path, self.field, counts, self.separator, self.skip_without_text)
 
-    def total_bytes(self, cache: Path, progress: Progress) -> int:
-        """Exactly as many as ``pieces`` have: separators are no text."""
-        total, before = 0, 0
-        for split, paths in self.files(cache).items():
-            for piece in self.documents(paths, Counts()):
-                total += utf8_length(piece.text)
-                progress("reading", total, None)
-            if paths and total == before:
+    def total_bytes(self, cache: Path, progress: Progress) -> int | None:
+        """Counted where the split needs them; else the sizes of the files, if none is compressed. Raises InputError
+        where a split has files, but no text.
+        """
+        files = self.files(cache)
+        for split, paths in files.items():
+            if paths and not any(piece.text for piece in self.documents(paths, Counts())):
                 raise InputError(f"{self.key_of(split)}: there is no text in it")
-            before = total
+        if self.val_fraction is not None:
+            return self.count_bytes(files["train"], progress)
+        every = [*chain(*files.values())]
+        plain = all(path.suffix.lower() in (*TEXT_SUFFIXES, LINES_SUFFIX) for path in every)
+        return sum(path.stat().st_size for path in every) if plain else None
+
+    def count_bytes(self, paths: list[Path], progress: Progress) -> int:
+        """Exactly as many as ``pieces`` have: separators are no text."""
+        total = 0
+        for piece in self.documents(paths, Counts()):
+            total += utf8_length(piece.text)
+            progress("reading", total, None)
         return total
 
     def pieces(self, cache: Path, counts: Counts, total: int | None, progress: Progress) -> Iterator[tuple[str, Piece]]:
         files = self.files(cache)
         train = self.documents(files["train"], counts)
         if self.val_fraction is not None:
-            total = total or self.total_bytes(cache, progress)
+            total = total or self.count_bytes(files["train"], progress)
             train_bytes = int(total * (1 - self.val_fraction))
             if not train_bytes:
                 raise InputError(f"data.val_fraction={self.val_fraction}: leaves none of {total:,} bytes to train on")

@@ -56,7 +56,7 @@ class Named(ReadingOptions):
             hashes = [check(remote, path) for remote, path in zip(remotes, paths, strict=True)]
         return {"corpus": self.name, "sha256": hashes[0] if len(hashes) == 1 else hashes}
 
-    def total_bytes(self, cache: Path, progress: Progress) -> int:
+    def total_bytes(self, cache: Path, progress: Progress) -> int | None:
         """About as many as there are, for progress; exact where the split needs it."""
         train, val = self.files(cache, progress)
         if self.source.kind == "text":

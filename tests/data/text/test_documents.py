@@ -184,6 +184,25 @@ def test_what_was_left_out_is_noted(tmp_path, write):
     assert dataset.counts.notes() == ["2 records without text were left out (data.skip_without_text)"]
 
 
+@pytest.mark.parametrize("write", [as_lines, as_rows])
+def test_with_a_validation_file_all_text_is_read_once(tmp_path, monkeypatch, write):
+    train, val = write(tmp_path / "a", ["some text"] * 30), write(tmp_path / "val", ["other text"] * 10)
+    read, totals = [], set()
+
+    def counted(*given):
+        for piece in read_pieces(*given):
+            read.append(piece)
+            yield piece
+
+    monkeypatch.setattr("data.text.corpora.read_pieces", counted)
+    corpus = Files(str(train), val_path=str(val))
+    dataset = prepare(corpus, BYTES, tmp_path / "cache", lambda text, _, total: totals.add((text, total)))
+    assert documents(dataset.val, dataset.tokenizer) == ["other text"] * 10
+    assert len(read) == 30 + 10 + 2, "the first piece of each shows that there is text"
+    size = sum(path.stat().st_size for path in (train, val))
+    assert totals == {("tokenizing", size if write is as_lines else None)}, "what compressed text comes to is unknown"
+
+
 def test_a_name_with_a_dot_comes_before_a_path(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"a.b": "whole", "a": {"b": "nested"}}))
     parquet.write_table(arrow.table({"a": [{"b": "nested"}], "a.b": ["whole"]}), tmp_path / "a.parquet")
