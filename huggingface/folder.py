@@ -151,7 +151,7 @@ def read(name: str) -> Import:
     folder = locate(str(given))
     if not (folder / "config.json").is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
-    values = tokenizer_json.read_json(folder / "config.json")
+    values = tokenizer_json.require_json(folder / "config.json")
     architectures = {architecture.model_type: architecture for architecture in ARCHITECTURES}
     if str(values.get("model_type")) not in architectures:
         raise InputError(
@@ -175,7 +175,7 @@ def read(name: str) -> Import:
 def weight_files(folder: Path, source: str) -> dict[str, Path]:
     """Every tensor's name and the file that holds it."""
     if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():  # in the order of transformers
-        index = tokenizer_json.read_json(folder / INDEX).get("weight_map")
+        index = tokenizer_json.require_json(folder / INDEX).get("weight_map")
         if not isinstance(index, dict) or not all(isinstance(name, str) for name in index.values()):
             raise InputError(f"{folder / INDEX} is damaged: its weight_map names no files")
         paths = sorted({folder / name for name in index.values()})

@@ -95,10 +95,10 @@ def read(folder: Path) -> BpeTokenizer | None:
     Raises InputError unless ours has the same ids for every text: byte-level BPE with GPT-2's cuts (or single bytes),
     whose ids are in the order of its merges, with one end token, the last.
     """
-    config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    config = require_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
     if (folder / FILE).is_file():
         source = folder / FILE
-        content = read_json(source)
+        content = require_json(source)
     elif all((folder / name).is_file() for name in OLD_FILES):
         source = folder / OLD_FILES[0]
         content = old_content(folder, config)
@@ -110,7 +110,8 @@ def read(folder: Path) -> BpeTokenizer | None:
         raise InputError(f"{source} is damaged or no tokenizer ({error!r})") from None
 
 
-def read_json(path: Path) -> dict:
+def require_json(path: Path) -> dict:
+    """The object in a file; raises InputError where it has none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -127,7 +128,7 @@ def old_content(folder: Path, config: dict) -> dict:
     except UnicodeDecodeError as error:
         raise InputError(f"{folder / OLD_FILES[1]} is damaged: it is no UTF-8 ({error})") from None
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    model = {"type": "BPE", "vocab": read_json(folder / OLD_FILES[0]), "merges": merges}
+    model = {"type": "BPE", "vocab": require_json(folder / OLD_FILES[0]), "merges": merges}
     return {"pre_tokenizer": BYTE_LEVEL_ALONE, "model": model}
 
 

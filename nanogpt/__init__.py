@@ -1,6 +1,7 @@
 """Checkpoints of nanoGPT in: its weights, exactly the same function here, and its tokens.
 
-``checkpoint`` reads a file that its training writes, ``characters`` the ones that its models of characters know.
+``checkpoint`` reads a file that its training writes; the characters that its models of characters know are read by
+``data.text.characters``.
 """
 
 from nanogpt.checkpoint import SCHEME, Import, read

@@ -128,7 +128,7 @@ def build(
     reached.save(writers)
     pieces = count_ends(corpus.pieces(cache, counts, saved["total"], progress), counts)
     skip(pieces, saved["n_pieces"], reached.done, progress)
-    for encoded in in_order(work_items(pieces), tokenizer):
+    for encoded in encode_in_order(work_items(pieces), tokenizer):
         writers[encoded.split].write(encoded.ids)
         reached.count(encoded, writers)
         progress("tokenizing", reached.done, saved["total"])
@@ -194,7 +194,7 @@ def work_items(pieces: Iterable[tuple[str, Piece]]) -> Iterator[WorkItem]:
         yield WorkItem(last, together)
 
 
-def in_order(items: Iterable[WorkItem], tokenizer: Tokenizer) -> Iterator[Encoded]:
+def encode_in_order(items: Iterable[WorkItem], tokenizer: Tokenizer) -> Iterator[Encoded]:
     """The ids of the items, made on all cores while the next ones are read: tiktoken lets go of the interpreter.
 
     A few items a core are in memory together, no more.

@@ -313,7 +313,7 @@ def split_text(chunks: Iterator[str], separator: str, counts: Counts, ends_too: 
             document = document.rstrip(LINE_ENDS)
             yield Piece(document.lstrip(LINE_ENDS) if begins else document, True)
             begins = True
-        decided = rest[: len(rest) + 1 - len(separator)] if len(rest) >= len(separator) else ""
+        decided = rest[: max(0, len(rest) + 1 - len(separator))]
         if len(rest) < LONGEST_PIECE:  # endless line ends are text
             decided = decided.rstrip(LINE_ENDS)
         if decided:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, NoTextError
-from data.text.building import in_order, work_items
+from data.text.building import encode_in_order, work_items
 from data.text.corpora import Files
 from data.text.download import Progress, silent
 from data.text.files import Counts
@@ -48,7 +48,7 @@ def encode_files(
     pieces = (("text", piece) for piece in files.documents(found.files, counts))
     parts, n = [], 0
     try:
-        for encoded in in_order(work_items(pieces), tokenizer):
+        for encoded in encode_in_order(work_items(pieces), tokenizer):
             parts.append(encoded.ids)
             n += len(encoded.ids)
             progress(f"{key}: {n:,} tokens read", n, None)
