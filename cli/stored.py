@@ -56,11 +56,16 @@ def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
     if not path.is_file():
         raise InputError(f"{purpose}: there is no such run")
     stored = read_config(Path(run))
+    require_keys(stored, needed, path)
+    return stored
+
+
+def require_keys(stored: Mapping, needed: Collection[str], path: Path) -> None:
+    """Raises InputError where ``stored``, the content of ``path``, lacks something of ``needed``, or names no cache."""
     if missing := needed - stored.keys():
         raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
     if "cache" in needed and not isinstance(stored["cache"], str):
         raise InputError(f"{path} is damaged: cache={written(stored['cache'])}: must be a folder; put it right")
-    return stored
 
 
 def to_yaml(command: Any) -> str:
@@ -135,43 +140,54 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
 
     Those that say what is stored anyway are accepted, so that the command which began a run goes on with it, too.
     """
-    run, now = values["run"], {key: values[key] for key in NOT_REMEMBERED if key in values}
-    if stored_config(run, {"data"}, f"run={run}")["data"] is None:
+    run = values["run"]
+    stored = stored_config(run, {"data"}, f"run={run}")
+    if stored["data"] is None:
         if values["init_from"] and values["max_steps"] == 0:  # what made it: train.py says that it is there
             return initialized(values, overrides)
         raise InputError(f"run={run}: has no corpus to go on with; init_from={run} begins another run on data=...")
-    stored = stored_config(run, values.keys() - {*NOT_REMEMBERED, *LOOKING, MIX}, f"run={run}")
-    known = dict(leaves(stored))
-    stored = {key: values[key] for key in LOOKING} | stored | now
-    parts = stored.setdefault(MIX, {})
-    values = values | {
-        MIX: {name: part for name, part in values[MIX].items() if name in parts or part.get("share") != 0}
-    }
-    if added := values[MIX].keys() - parts:
+    require_keys(stored, values.keys() - {*NOT_REMEMBERED, *LOOKING, MIX}, Path(run) / CONFIG)
+    stored = {key: values[key] for key in LOOKING} | {MIX: {}} | stored
+    values = values | {MIX: without_new_parts(values[MIX], stored[MIX])}
+    setters = single_keys(overrides, values)
+    changed = changed_by(setters, values, stored)
+    now = {key: values[key] for key in NOT_REMEMBERED if key in values}
+    before, after = (dict(leaves(asdict(validated(settings | now)))) for settings in (stored, changed))
+    for key, value in after.items():
+        if value != before.get(key) and not {as_of_data(key), key.partition(".")[0]} & {*CHANGEABLE}:
+            raise refusal(key, value, before.get(key), setters.get(key, key))
+    return changed | now
+
+
+def without_new_parts(given: Mapping, parts: Mapping) -> dict:
+    """The parts of a mixture that are given, without those that the run never had and has no share of now, either;
+    raises InputError for any other that it never had.
+    """
+    shared = {name: part for name, part in given.items() if name in parts or part.get("share") != 0}
+    if added := shared.keys() - parts:
         raise InputError(
             f"mix.{min(added)}: the run was begun without this part, which cannot change when it is resumed; leave it "
             "out, or begin another run"
         )
-    setters = {  # a group may have keys that the version before it had not
-        key: by
-        for key, by in single_keys(overrides, values).items()
-        if key not in NOT_REMEMBERED and (key in known or by.lstrip("+").startswith(f"{key}="))
-    }
+    return shared
+
+
+def changed_by(setters: Mapping[str, str], values: Mapping, stored: dict) -> dict:
+    """``stored`` with those of ``values`` that an override sets, each of which is in ``setters``; a budget replaces all
+    budgets. Raises InputError for another corpus, whose keys are others.
+    """
+    known, given = dict(leaves(stored)), dict(leaves(values))
+    if "data.name" in setters and given["data.name"] != known.get("data.name"):
+        raise refusal("data.name", given["data.name"], known.get("data.name"), setters["data.name"])
     changed = copy.deepcopy(stored)
-    if any(key in BUDGETS for key in setters):
+    if setters.keys() & {*BUDGETS}:
         changed |= dict.fromkeys(BUDGETS)
-    given = dict(leaves(values))
-    if "data.name" in setters and given["data.name"] != stored["data"]["name"]:
-        raise refusal("data.name", given["data.name"], stored["data"]["name"], setters["data.name"])
-    for key in setters:
-        if given[key] != MISSING:
+    for key, override in setters.items():
+        own = key in known or override.lstrip("+").startswith(f"{key}=")  # a group may have keys that it had not then
+        if own and key not in NOT_REMEMBERED and given[key] != MISSING:
             put(changed, key, as_stored(key, given[key], known.get(key)))
     if "cache" not in setters:
         changed["cache"] = usable_cache(stored["cache"], values["cache"])
-    before, after = (dict(leaves(asdict(validated(settings)))) for settings in (stored, changed))
-    for key, value in after.items():
-        if value != before.get(key) and not {as_of_data(key), key.partition(".")[0]} & {*CHANGEABLE}:
-            raise refusal(key, value, before.get(key), setters.get(key, key))
     return changed
 
 
