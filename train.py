@@ -16,7 +16,7 @@ from cli.run_text import template_of
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
-from data import AnsweredPrompts, Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
+from data import Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
 from data.mixture import only_stories, prepare_mixed, start_of, stories_of
 from data.stories import GENERALISATION, cases
 from data.text.held_out import first_tokens
@@ -171,8 +171,8 @@ def make_trainer(
     if model is None:
         model = new_model(command, dataset, device)
     sample: Evaluation = partial(write_sample, dataset.tokenizer, command.seed, one_document=command.data.document_mask)
-    if isinstance(dataset.val, AnsweredPrompts):
-        sample = partial(measure_answers, dataset.val, dataset.tokenizer, command.seed)
+    if dataset.answers:
+        sample = partial(measure_answers, dataset.answers[1], dataset.tokenizer, command.seed)
     evaluations: list[Evaluation] = [sample]
     last_evaluations: list[Evaluation] = []
     if stories := stories_of(command.corpora):
@@ -189,7 +189,7 @@ def make_trainer(
 
 def fit_answers(dataset: Dataset, answers: Answers, block_size: int, console: Console) -> Dataset:
     """``dataset`` without what is longer than a block, if that may be left out; notes how many there are."""
-    every = [split for split in (dataset.train, dataset.val) if isinstance(split, AnsweredPrompts)]
+    every = dataset.answers or ()
     train, val = [split.fitting(block_size) if answers.skip_too_long else split for split in every]
     note = f"{train.n:,} prompts with answers to train on, {val.n:,} to validate"
     if left_out := sum(split.n for split in every) - train.n - val.n:

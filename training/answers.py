@@ -30,13 +30,13 @@ def measure_answers(answered: AnsweredPrompts, tokenizer: Tokenizer, seed: int, 
     which = np.random.default_rng(seed).permutation(answered.n)[:MEASURED].tolist()
     right, shown = 0, []
     for start in range(0, len(which), BATCH):
-        split = [answered.split(i) for i in which[start : start + BATCH]]
-        prompts = [torch.from_numpy(prompt).to(model.embed.weight.device) for prompt, _ in split]
+        batch = [answered.prompt_and_answer(i) for i in which[start : start + BATCH]]
+        prompts = [torch.from_numpy(prompt).to(model.embed.weight.device) for prompt, _ in batch]
         try:
-            written = answer_all(model, prompts, max(len(answer) for _, answer in split), tokenizer.end)
+            written = answer_all(model, prompts, max(len(answer) for _, answer in batch), tokenizer.end)
         except FloatingPointError as error:
             return {"sample": f"(no answers: {error})"}
-        for (prompt, answer), ids in zip(split, written, strict=True):
+        for (prompt, answer), ids in zip(batch, written, strict=True):
             wanted, got = tokenizer.decode(answer), None if ids is None else tokenizer.decode(ids)
             right += wanted == got
             verdict = "right" if wanted == got else f"wrong, not {wanted.strip()}"

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from data import PLAIN, AnsweredPrompts, Dataset, ReadingOptions
+from data import PLAIN, Dataset, ReadingOptions
 from data.text.batches import batches_of
 from data.text.tokenizers import IDS
 from model import GPT, documents_of
@@ -102,7 +102,7 @@ class Trainer:
         share = self.sequences // size
         parts = f"{math.ceil(share / micro)} x {micro}" if micro < share else f"{micro}"
         each = f" in each of {size} processes" if size > 1 else ""
-        if isinstance(self.dataset.train, AnsweredPrompts):
+        if self.dataset.answers:
             return f"{self.sequences:,} prompts with answers a step = {parts} of up to {block_size} tokens{each}"
         return f"{self.sequences * block_size:,} tokens a step = {parts} sequences of {block_size}{each}"
 
@@ -310,7 +310,7 @@ class Trainer:
             rate = (self.tokens - tokens) / (self.train_seconds - before)
             row["tokens_per_second"] = round(rate)
             # Of answers, ``tokens`` counts what is learned, and the device computes the prompts, too.
-            if self.peak_flops and not isinstance(self.dataset.train, AnsweredPrompts):
+            if self.peak_flops and not self.dataset.answers:
                 row["mfu"] = rate * self.model.flops_per_token() / (self.peak_flops * self.world.size)
         return row
 
@@ -381,7 +381,7 @@ def end_token(dataset: Dataset, key: str) -> int:
     """What documents end with, for ``key`` of data; raises InputError where the tokens have nothing of the kind,
     or are prompts with answers.
     """
-    if isinstance(dataset.train, AnsweredPrompts):
+    if dataset.answers:
         raise InputError(
             f"data.{key}=true: with data=answers no prompt sees another, and every epoch has a new order; leave it out"
         )

@@ -196,7 +196,7 @@ class AnsweredPrompts(Tokens):
         fits = self.lengths <= block_size
         return AnsweredPrompts(self.arrays[0], self.starts_of_prompts[fits], self.answers[fits], self.ends[fits])
 
-    def split(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+    def prompt_and_answer(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """What is read before the ``i``-th answer, int64 [p]; the answer with its end token, int64 [a]."""
         start, answer, end = int(self.starts_of_prompts[i]), int(self.answers[i]), int(self.ends[i])
         return self.read(start, answer - start), self.read(answer, end + 1 - answer)
@@ -205,7 +205,7 @@ class AnsweredPrompts(Tokens):
         """These of them, int64 [n, longest + 1]; what is read and not learned is there as ``~id``, below 0."""
         rows = np.full((len(which), int(max(self.lengths[i] for i in which)) + 1), PADDING)
         for row, i in zip(rows, which, strict=True):
-            prompt, answer = self.split(i)
+            prompt, answer = self.prompt_and_answer(i)
             row[: len(prompt)] = ~prompt
             row[len(prompt) : len(prompt) + len(answer)] = answer
         return rows

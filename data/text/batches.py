@@ -144,8 +144,8 @@ def batches_of(
     end: int | None = None,
 ) -> Batches | MixedBatches:
     """The batches of a dataset, a mixture or not; see ``Batches``. Raises InputError as it does, with the corpus."""
-    if isinstance(dataset.train, AnsweredPrompts):
-        return AnswerBatches(dataset.train, block_size, sequences, seed, rank, size)
+    if dataset.answers:
+        return AnswerBatches(dataset.answers[0], block_size, sequences, seed, rank, size)
     each = []
     for name, _, own in dataset.every_part:
         try:

@@ -53,10 +53,16 @@ class Dataset:
         """``parts``, or, without any, this dataset as the only one."""
         return self.parts or (Part("", 1.0, self),)
 
+    @property
+    def answers(self) -> tuple[AnsweredPrompts, AnsweredPrompts] | None:
+        """Both splits where answers alone are learned; None where all tokens are."""
+        train, val = self.train, self.val
+        return (train, val) if isinstance(train, AnsweredPrompts) and isinstance(val, AnsweredPrompts) else None
+
     def require(self, block_size: int) -> None:
         """Raises InputError where a corpus is too short to train a model with this block, or answers are too long."""
-        if isinstance(self.train, AnsweredPrompts) and isinstance(self.val, AnsweredPrompts):
-            require_fitting((self.train, self.val), block_size)
+        if self.answers:
+            require_fitting(self.answers, block_size)
             return
         for name, _, own in self.every_part:
             corpus = f"the corpus {name}" if name else "the corpus"

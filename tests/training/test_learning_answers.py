@@ -37,7 +37,7 @@ def by_hand(model: GPT, answers, which) -> torch.Tensor:
     """Mean loss of the tokens after each prompt, one prompt with its answer at a time."""
     losses = []
     for i in which:
-        prompt, answer = map(torch.from_numpy, answers.split(i))
+        prompt, answer = map(torch.from_numpy, answers.prompt_and_answer(i))
         logits = model(torch.cat((prompt, answer))[None, :-1])[0, len(prompt) - 1 :]
         losses.append(F.cross_entropy(logits, answer, reduction="none"))
     return torch.cat(losses).mean()
@@ -117,7 +117,7 @@ def test_an_answer_is_right_if_it_is_the_same_text_and_ends(answers, monkeypatch
 
     monkeypatch.setattr("training.answers.generate", write)
     row = measure_answers(val, tokenizer, 0, model_of(answers))
-    letters = [tokenizer.decode(val.split(i)[0]).strip()[-1] for i in range(val.n)]
+    letters = [tokenizer.decode(val.prompt_and_answer(i)[0]).strip()[-1] for i in range(val.n)]
     assert {"d", "e"} < set(letters)
     assert row[ACCURACY] == sum(letter not in "de" for letter in letters) / val.n
     assert row["sample"].count("\n\n") == 2

@@ -36,7 +36,7 @@ def read(tmp_path):
 
 def texts(dataset: Dataset, split: str = "train") -> list[tuple[str, str]]:
     answered = getattr(dataset, split)
-    return [tuple(map(dataset.tokenizer.decode, answered.split(i))) for i in range(answered.n)]
+    return [tuple(map(dataset.tokenizer.decode, answered.prompt_and_answer(i))) for i in range(answered.n)]
 
 
 @pytest.mark.parametrize("kind", [BYTES, TokenizerConfig("bpe", 300)])
