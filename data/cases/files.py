@@ -24,7 +24,6 @@ REQUIRED = ("task", "template", "spans", "foil")  # beside text or tokens
 REQUIRED_SPANS = ("gold", "distractors", "answer")
 LISTS = ("gold", "distractors", "chain")
 LARGEST_CHANCE_LOSS = 1_000  # nats; no guess among real words is that hard
-one_line = first_few  # as data/cases/fit.py imports it
 
 
 def read_cases(path: Path) -> list[Case]:

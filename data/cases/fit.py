@@ -5,9 +5,8 @@ from itertools import product
 
 import numpy as np
 
-from common.errors import InputError
+from common.errors import InputError, first_few
 from data.cases.case import Case, EncodedCase, Span, byte_ends, encode_case, read_case, words_at
-from data.cases.files import one_line
 from data.text.tokenizers import CHARACTERS, Tokenizer
 from data.text.words import words_in_pieces
 
@@ -22,7 +21,7 @@ def encode_cases(cases: Sequence[Case], tokenizer: Tokenizer) -> list[EncodedCas
             faults.append(f"case {case.id!r}: {error}")
     if faults:
         raise InputError(
-            f"{len(faults)} of {len(cases)} cases cannot be measured with this tokenizer: {one_line(faults)}"
+            f"{len(faults)} of {len(cases)} cases cannot be measured with this tokenizer: {first_few(faults)}"
         )
     return encoded
 
