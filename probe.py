@@ -76,7 +76,8 @@ def main(command: ProbeCommand) -> None:
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give cases=FILE or text_file=PATH")
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
-    source |= about_cases(command, report, text) | {"seed": command.seed}
+    asked = {"cases": command.cases, "tasks": command.tasks, "n_cases": command.n_cases}
+    source |= about_cases(command, report, text) | {"seed": command.seed, "asked": asked}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
         if command.cases is None and stories_of(corpora_of_run(run)):

@@ -19,7 +19,7 @@ from threading import Event
 import yaml
 
 import cli
-from cli.schema import TrainCommand
+from cli.schema import ProbeCommand, TrainCommand
 from cli.stored import CHANGEABLE
 from common.errors import InputError
 from storage import checkpoint
@@ -161,9 +161,8 @@ def is_probed(run: Path, tasks: Sequence[str] | None) -> bool:
     if not heads.exists() or heads.stat().st_mtime < (checkpoint.find(run, "best") / "state.json").stat().st_mtime:
         return False
     there = json.loads(heads.read_bytes())["model"]
-    asked = None if tasks is None else sorted(tasks)
-    same_tasks = asked == (sorted(there["tasks"]) if "tasks" in there else None)
-    return same_tasks and (there["seed"], there["checkpoint"]) == (seed_of(run), "best")
+    asked = {"cases": None, "tasks": None if tasks is None else list(tasks), "n_cases": ProbeCommand.n_cases}
+    return [there.get(key) for key in ("seed", "checkpoint", "asked")] == [seed_of(run), "best", asked]
 
 
 def read_heads(run: str) -> dict:

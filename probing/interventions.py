@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from data import EncodedCase
+from data.cases.case import counterfactual_groups
 from data.text.download import silent
 from model import GPT
 from model.attention import take_rows
@@ -319,7 +320,7 @@ def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
     generator = torch.Generator().manual_seed(seed)
 
     def job(batch: Batch) -> Tensor:
-        donor = donors(len(batch.cases), generator).to(batch.tokens.device)
+        donor = donors(batch.cases, generator).to(batch.tokens.device)
 
         def replace(at: int, z: Tensor, rows: Tensor, chosen: Tensor) -> Tensor:
             there = (batch.asked[donor][:, None] - (batch.asked[:, None] - rows)).clamp(min=0)
@@ -331,12 +332,13 @@ def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
     return job
 
 
-def donors(n: int, generator: torch.Generator) -> Tensor:
-    """For each of n cases another one [n], drawn from all pairs but its own; of two cases, the other."""
-    own = torch.arange(n)
-    if n <= 2:
-        return (own + 1) % n
-    return (own - own % 2 + 2 + torch.randint(n - 2, (n,), generator=generator)) % n
+def donors(cases: Sequence[EncodedCase], generator: torch.Generator) -> Tensor:
+    """For each case another one [N], drawn from all but its counterfactual; where there is none, that one or itself."""
+    group = torch.tensor([i for i, alike in enumerate(counterfactual_groups(cases)) for _ in alike])
+    allowed = group[:, None] != group
+    if not allowed.any():
+        allowed = ~torch.eye(len(group), dtype=torch.bool) if len(group) > 1 else ~allowed
+    return torch.multinomial(allowed.double(), 1, generator=generator)[:, 0]
 
 
 def replay_sets(batch: Batch, sets: Tensor, replace: Callable[..., Tensor], read: Read) -> Tensor:

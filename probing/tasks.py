@@ -291,7 +291,7 @@ def measure_task(
     resample from, and random sets of heads. ``circuits``: also measure heads in sets, see ``probing.circuits``.
     ``n_tasks``: of the probe, for all of which p of weight swaps are adjusted.
     """
-    say("where heads look")
+    say("what heads attend to")
     chosen, split = Split(select), Split(report)
     behaviour = judge(model, report)
     sites = sites_of((*select, *report))

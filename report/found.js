@@ -23,10 +23,10 @@ function wouldBeFound({ resolved, power, best }) {
   if (!resolved || best.matters || !power) return "";
   if (!best.looks)
     return power.choice_accuracy === null
-      ? "with these cases, 100 % would not have been found"
-      : `${percent(power.choice_accuracy)} would have been found`;
+      ? "these cases would not show even 100 %"
+      : `these cases would show it, in 4 of 5 draws, from ${percent(power.choice_accuracy)} on`;
   if (!best.effects.weight_swap) return "nothing leads from there to the answer";
   return power.weight_swap_drop === null
-    ? "with these cases, no effect would have been found"
-    : `an effect of ${power.weight_swap_drop.toFixed(1)} nats would have been found`;
+    ? "these cases would show no effect"
+    : `these cases would show it, in 4 of 5 draws, from ${power.weight_swap_drop.toFixed(1)} nats on`;
 }

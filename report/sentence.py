@@ -139,8 +139,6 @@ def roles_in(heads: Mapping) -> dict[str, list[str]]:
     for head in heads["text"]["heads"] if leads(heads) else ():
         for role in head["roles"]:
             by_effect = role["by"] == "effect"
-            name = (
-                f"{kind_in_words(role['role'])} cost most without it" if by_effect else relation_in_words(role["role"])
-            )
+            name = f"needed most for {kind_in_words(role['role'])}" if by_effect else relation_in_words(role["role"])
             roles.setdefault(head["head"], {})[name] = None
     return {head: [*own] for head, own in roles.items()}

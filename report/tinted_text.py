@@ -126,5 +126,5 @@ def legend(console: Console, chosen: bool) -> str:
     """How to read what ``tinted`` makes, where a token is ``chosen`` and where none is."""
     share = "its share of the head's attention"
     if is_plain(console):
-        return f"[.93]: {share}; »«: the word that the head looks from{', then the one chosen' * chosen}"
-    return f"background: {share}; underlined: the word that it looks from{'; reversed: the one chosen' * chosen}"
+        return f"[.93]: {share}; »«: the word that the head attends from{', then the one chosen' * chosen}"
+    return f"background: {share}; underlined: the word that it attends from{'; reversed: the one chosen' * chosen}"

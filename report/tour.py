@@ -101,7 +101,7 @@ def tour_of_sentence(known: Known, findings: Findings, tokenizer: Tokenizer, how
             off=head + how,
         ),
         step(
-            "Exchange its two weights",
+            "Swap its two weights",
             f"The head is on again. In this one row, “{gold}” and “{other}” have exchanged their weights; nothing else "
             f"is changed. The likeliest next word is now “{swap['word']}”.",
             **here,
@@ -121,7 +121,7 @@ def tour_of_sentence(known: Known, findings: Findings, tokenizer: Tokenizer, how
 
 
 def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, how: str) -> list[dict]:
-    """Of the heads that look in some task and are not shown to matter there, the one whose swap costs least; else the
+    """Of the heads that look in some task and are not shown to matter there, the one whose swap changes least; else the
     head that looks least in the task of the sentence; no step where that looks, too.
     """
     looking = [
@@ -130,7 +130,7 @@ def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, ho
         for quote in result.quotes.values()
         if result.resolved and quote.looks and not result.matters(quote.name)
     ]
-    for quote, result, swap in sorted(looking, key=lambda found: found[2].drop if found[2] else 0.0):
+    for quote, result, swap in sorted(looking, key=lambda found: abs(found[2].drop) if found[2] else 0.0):
         if not (found := case_in_page(result, quote.site, tokenizer)):
             continue
         case, text = found

@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = multiprocessing.get_context("forkserver")
 # And what it imports on its way.
-CONTEXT.set_forkserver_preload(["train", "torch._dynamo", "matplotlib.figure", "matplotlib.backends.backend_agg"])
+CONTEXT.set_forkserver_preload(["train", "matplotlib.figure", "matplotlib.backends.backend_agg"])
 
 
 def train(

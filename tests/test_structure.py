@@ -94,6 +94,22 @@ def test_scripts_begin_without_what_statistics_and_pictures_need():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_training_does_not_import_the_compiler():
+    """Which takes two seconds, and which optimizers of torch's import when they are made."""
+    code = """
+import sys, torch
+from model import GPT, GPTConfig
+from training import OptimizerConfig
+from training.optimizer import Optimizers
+for name in ("muon", "adamw"):
+    model = GPT(GPTConfig(20, block_size=8, n_layer=1, n_head=1, n_embd=8))
+    model(torch.arange(8)[None], torch.arange(8)[None]).backward()
+    Optimizers(model, OptimizerConfig(name)).step(0.5, 1)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 def test_files_open_with_what_they_are():
     assert [path for path in SOURCES if not ast.get_docstring(syntax(path))] == []
 

@@ -28,6 +28,8 @@ class AdamW:
         """One update; none at all, state included, where ``finite`` [] is given and false."""
         states = {weight: state for weight, state in self.state.items() if weight.grad is not None}
         steps, means, squares = ([state[key] for state in states.values()] for key in ("step", "exp_avg", "exp_avg_sq"))
+        if not states:
+            return
         skipped = None if finite is None else (~finite).float()
         torch._foreach_add_(steps, 1.0)
         torch._fused_adamw_(

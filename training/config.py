@@ -26,7 +26,7 @@ class OptimizerConfig:
     everything. Weight decay acts on matrices only, and with Muon only where it points the same way as the update.
     ``clip``: the largest norm of all gradients together; None: any. ``average``: which mean of the weights over steps
     is evaluated and kept, see ``training.average``; None: none, the weights themselves are. A setting without effect
-    is refused, but for rates of weights that the model does not have.
+    is refused, except a learning rate for weights that the model lacks.
     """
 
     name: Literal["muon", "adamw"] = "muon"

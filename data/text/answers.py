@@ -6,6 +6,7 @@ after that.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,9 @@ class Answers(ReadingOptions):
         once = self.template.count(PROMPT) == self.template.count(ANSWER) == 1
         if not once or not self.template.endswith(ANSWER):
             raise ValueError(f"template={self.template!r}: must have {PROMPT} once, and {ANSWER} at its end")
-        if r"\n" in self.template:  # as bash hands it over from "..." and '...'
+        if re.search(r"\\n(?![a-z])", self.template):  # as bash hands it over from "..." and '...'; no \nabla
             shown = self.template.replace("\n", r"\n")
-            meant = "$'" + shown.replace("'", r"\'") + "'"
+            meant = "$'" + re.sub(r"\\(?!n(?![a-z]))", r"\\\\", shown).replace("'", r"\'") + "'"
             raise ValueError(rf"template={shown}: its \n is a backslash and an n; for a new line write {meant} in bash")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must be 0 or more")

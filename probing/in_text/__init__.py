@@ -70,7 +70,7 @@ def measure_text(
         progress(what, i, PARTS)
         return lambda done: progress(f"{what}: {done} of {len(windows)} windows", i, PARTS)
 
-    looks = measure_looks(model, windows, kinds, [*relations], part(0, "where heads look"))
+    looks = measure_looks(model, windows, kinds, [*relations], part(0, "what heads attend to"))
     means = mean_outputs(model, windows, part(1, "mean outputs of heads"))
     lost = ablate(model, windows, means, ablations, seed, part(1, "without heads"))
     require_finite(lost.clean, "text")
@@ -165,7 +165,7 @@ def untrained_bars(
     part = untrained_part(windows)
     few, kind = windows.take(part), kind[part]
     every = [np.ones_like(kind, dtype=bool), *(kind == code for code in np.intersect1d(kind, codes))]
-    kinds = [own for own in every if own.sum() >= FEWEST_TOKENS]
+    kinds = [every[0], *(own for own in every[1:] if own.sum() >= FEWEST_TOKENS)]
     bars = dict.fromkeys(ablations, 0.0)
     for i, other in enumerate(untrained_models(model, seed), start=1):
         if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):

@@ -16,7 +16,7 @@ class Ablation:
 
     ``heads`` [K, C] one at a time, with p [K, C] adjusted over heads and columns; ``layers`` [layers with heads, C]
     without all heads of one; ``all_heads`` [1, C]. ``untrained``: the most that any head of any untrained network of
-    this shape costs on any column, the bar that effects are held against.
+    this shape costs on any column with enough tokens, the bar that effects are held against.
     """
 
     heads: Means

@@ -8,7 +8,7 @@ const EDIT_MEANINGS = {
 };
 const WHICH = {
   swap: ["the first word", "the second word"],
-  cut: ["the word to cut"],
+  cut: ["the word to remove"],
   only: ["the word that gets all"],
 };
 
@@ -77,7 +77,7 @@ class EditMenu {
 
 const KINDS_OF_EDIT = {
   swap: (a, b) => `“${a}” ⇄ “${b}”`,
-  cut: (a) => `“${a}” cut`,
+  cut: (a) => `“${a}” removed`,
   only: (a) => `all on “${a}”`,
 };
 
@@ -136,7 +136,7 @@ class Chips {
   chip(text, onclick, note = "") {
     const button = h(
       "button",
-      { type: "button", class: note && "stale", "aria-label": `take back: ${text}${note}`, onclick },
+      { type: "button", class: note && "stale", "aria-label": `undo: ${text}${note}`, onclick },
       text,
       h("span", { class: "note" }, note),
       h("span", { "aria-hidden": "true" }, " ×"),

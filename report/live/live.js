@@ -4,9 +4,9 @@ const TRY_IT = "Try it";
 const WHAT_LIVE =
   "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. The tint shows what the chosen head attends to from the boxed word: its row of attention weights, which sum to 1. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
 const WHAT_BARS =
-  "A head's bar: what it adds to the log-odds of the two words, in nats, as its direct contribution through the last norm";
+  "A head's bar: how much its output alone moves the log-odds of these two words, in nats, through the last norm";
 const BEFORE_SOFTCAP = ", before the softcap of logits";
-const NOT_IN_BARS = "; what later layers make of its output is not in it. ";
+const NOT_IN_BARS = ". Effects through later layers are not in it. ";
 const WHAT_MOVED = "↔: how much its row has moved (0: not; 1: all of it).";
 const WHAT_FILLED = "Filled from below: how much its row has moved.";
 const NOT_HERE = "The model does not run here: ";

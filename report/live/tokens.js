@@ -132,7 +132,7 @@ class LiveWords {
     this.status.textContent = this.describe(answer);
   }
 
-  /** Scrolls the paragraph, and nothing else, to the word attended from or is about to be picked. */
+  /** Scrolls the paragraph, and nothing else, to the word that is attended from, or about to be picked. */
   reveal(row) {
     this.revealed = row;
     const [box, word] = [this.node, this.words[row]].map((node) => node.getBoundingClientRect());

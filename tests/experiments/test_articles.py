@@ -314,13 +314,16 @@ def test_a_run_of_other_settings_is_not_taken_for_the_one_asked_for(finished_run
     assert executed == []
 
 
+ASKED = {"cases": None, "tasks": None, "n_cases": 400}
+
+
 def test_heads_are_probed_where_they_are_missing_or_older_than_the_weights(finished_run, executed, tmp_path):
     run = tmp_path / "run"
     (run / "probe").mkdir(parents=True)
     (run / "config.yaml").write_text("seed: 7\n")
     os.symlink(finished_run / "checkpoints", run / "checkpoints")
     written = run / "probe" / "heads.json"
-    heads = {"model": {"seed": 7, "checkpoint": "best"}, "roles": []}
+    heads = {"model": {"seed": 7, "checkpoint": "best", "asked": ASKED}, "roles": []}
     written.write_text(json.dumps(heads))
     assert runs.probe_all([run]) == [heads]
     assert executed == []
@@ -332,11 +335,14 @@ def test_heads_are_probed_where_they_are_missing_or_older_than_the_weights(finis
 @pytest.mark.parametrize(
     ("there", "asked"),
     [
-        ({"seed": 0, "checkpoint": "best"}, None),
-        ({"seed": 7, "checkpoint": "latest"}, None),
-        ({"seed": 7, "checkpoint": "best", "tasks": ["cue"]}, None),
-        ({"seed": 7, "checkpoint": "best", "tasks": ["cue"]}, ["agreement", "cue"]),
-        ({"seed": 7, "checkpoint": "best"}, ["cue"]),
+        ({"seed": 0}, None),
+        ({"checkpoint": "latest"}, None),
+        ({"asked": ASKED | {"tasks": ["cue"]}}, None),
+        ({"asked": ASKED | {"tasks": ["cue"]}}, ["agreement", "cue"]),
+        ({}, ["cue"]),
+        ({"asked": ASKED | {"cases": "mine.jsonl"}}, None),
+        ({"asked": ASKED | {"n_cases": 20}}, None),
+        ({"asked": None}, None),
     ],
 )
 def test_heads_that_were_probed_otherwise_are_probed_again(finished_run, executed, tmp_path, there, asked):
@@ -344,7 +350,8 @@ def test_heads_that_were_probed_otherwise_are_probed_again(finished_run, execute
     (run / "probe").mkdir(parents=True)
     (run / "config.yaml").write_text("seed: 7\n")
     os.symlink(finished_run / "checkpoints", run / "checkpoints")
-    (run / "probe" / "heads.json").write_text(json.dumps({"model": there}))
+    model = {"seed": 7, "checkpoint": "best", "asked": ASKED} | there
+    (run / "probe" / "heads.json").write_text(json.dumps({"model": model}))
     runs.probe_all([run], tasks=asked)
     tasks = [] if asked is None else [f"tasks=[{','.join(asked)}]"]
     assert executed == [["probing run", "probe.py", f"run={run}", "seed=7", *tasks]]

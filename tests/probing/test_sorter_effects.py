@@ -71,7 +71,7 @@ def by_hand(kind: str, layer: int, head: int, clean: Heads, cases: list[EncodedC
         "zero_ablation": torch.zeros_like(output),
         "mean_ablation": output.mean((0, 1)),
         "mean_ablation_per_position": output.mean(0),
-        "resample_ablation": output[donors(len(cases), torch.Generator().manual_seed(SEED))],
+        "resample_ablation": output[donors(cases, torch.Generator().manual_seed(SEED))],
     }
 
     def pattern(new: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ def test_a_head_switched_off_and_on_again_leaves_everything_as_it_was(page):
     assert chances(page) != before[1]
     assert "→" in page.locator(".odds b").first.inner_text()
     assert "+0.00" in head(page, "1.1").inner_text() or "0.00" in head(page, "1.1").inner_text()
-    page.get_by_role("button", name="take back: 1.1 off").click()
+    page.get_by_role("button", name="undo: 1.1 off").click()
     expect(slot(page).locator(".next")).to_have_class("next")
     assert (next_words(page), chances(page)) == before
     assert chips(page) == []
@@ -220,7 +220,7 @@ def test_the_weights_of_two_words_are_exchanged_and_taken_back(page):
     after = tints(page)
     assert (after[2], after[5]) == pytest.approx((before[5], before[2]), abs=2e-3)
     assert [after[i] for i in (0, 1, 3, 4)] == pytest.approx([before[i] for i in (0, 1, 3, 4)], abs=2e-3)
-    page.get_by_role("button", name="take back").click()
+    page.get_by_role("button", name="undo:").click()
     expect(slot(page).locator(".next")).to_have_class("next")
     assert tints(page) == before
 
@@ -239,7 +239,7 @@ def test_an_edit_of_a_word_that_the_head_does_not_see_says_so(open_page, tmp_pat
     for i, (of, note) in enumerate((("it", ""), ("cat", " (this head does not see it)"))):
         page.get_by_role("button", name="Remove one").click()
         word(page, of).click()
-        expect(page.locator(".livechips li button").nth(i)).to_have_text(f"1.1 from “tired”: “{of}” cut{note} ×")
+        expect(page.locator(".livechips li button").nth(i)).to_have_text(f"1.1 from “tired”: “{of}” removed{note} ×")
     page.get_by_role("button", name="Swap two weights").click()
     word(page, "it").click()
     word(page, "mat").click()
@@ -253,7 +253,7 @@ def test_an_edit_rests_while_a_word_before_it_is_another_one(page):
     expect(slot(page).locator(".from")).to_have_text("it")
     assert "not now" not in chips(page)[0], "what comes later does not matter"
     box(page).fill(TEXT.replace("cat", "dog"))
-    expect(page.locator(".livechips .stale")).to_contain_text("“cat” cut (not now")
+    expect(page.locator(".livechips .stale")).to_contain_text("“cat” removed (not now")
     box(page).fill(TEXT)
     expect(page.locator(".livechips .stale")).to_have_count(0)
 
@@ -373,7 +373,7 @@ def test_head_edits_hold_for_both_texts_and_row_edits_for_their_own(page):
     word(page, "cat", 1).click()
     expect(slot(page, 1).locator(".next")).to_have_class("next compared")
     assert slot(page).locator(".next").get_attribute("class") == "next"
-    assert chips(page) == ["1.1 from “wide”, second text: “cat” cut"]
+    assert chips(page) == ["1.1 from “wide”, second text: “cat” removed"]
     head(page, "0.0").press("Enter")
     expect(slot(page).locator(".next")).to_have_class("next compared")
 

@@ -63,7 +63,7 @@ def test_the_name_of_a_run_does_not_act_on_the_terminal(tmp_path):
 
 def test_in_a_text_heads_are_shown_by_what_they_do_there(tmp_path):
     write_text_report(tmp_path, toy_text())
-    assert named_heads(tmp_path / "heads.json", 7, hand_set_model())[HEAD] == "line ends cost most without it"
+    assert named_heads(tmp_path / "heads.json", 7, hand_set_model())[HEAD] == "needed most for line ends"
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,13 @@ def test_untrained_networks_have_no_role(shape, windows):
     assert min(bars) > 0 if shape else max(bars) == 0
 
 
+def test_a_text_of_few_tokens_is_measured_beside_untrained_networks(windows):
+    few = cut_windows(windows.tokens.ravel(), TOKENIZER, 8, 16)
+    model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY | GPT2_SHAPE)).eval()
+    profile = measure_text(model, TOKENIZER, few, ablations=[PER_POSITION])
+    assert profile.ablations[PER_POSITION].untrained > 0
+
+
 def test_a_single_token_sets_no_bar(windows):
     model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY | GPT2_SHAPE)).eval()
     kind = np.zeros(windows.tokens[:, 1:].shape, dtype=int)
