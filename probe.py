@@ -201,7 +201,10 @@ def read(
         own = read_cases(Path(command.cases))
         for sentence in explain_fit(own, tokenizer, model.config.block_size):
             console.print(f"note   {sentence}")
-        return split_cases(own)
+        try:
+            return split_cases(own)
+        except InputError as error:
+            raise InputError(f"cases={command.cases}: {error}") from None
     if tokenizer.kind == IDS:
         if command.tasks:
             raise InputError(

@@ -88,7 +88,7 @@ def main(command: TrainCommand) -> None:
                 trainer.sinks += [SampleFiles(folder), *map(at_exit.enter_context, looks)]
                 at_exit.enter_context(LivePage(trainer, stories_of(command.corpora)))
                 if command.resume:
-                    run.write_config(folder, config)
+                    run.renew(folder, config, trainer.dataset.tokenizer)
         console.begin(trainer)
         trainer.train()
         console.end(trainer)

@@ -225,17 +225,18 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     """
     name = values["init_from"]
     setters, set_to = single_keys(overrides, values), dict(leaves(values))
+    if not name.startswith(SCHEMES) and not (Path(name) / CONFIG).is_file():
+        raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
     if values["max_steps"] == 0 and not any(key.partition(".")[0] in ("data", MIX) for key in setters):
         values = values | {"weights_alone": True}
     for key, override in setters.items():
         of_ids = key in BROUGHT and set_to[key] is not None
         if (key.partition(".")[0] in ("model", "tokenizer") and key not in FITTED) or of_ids:
-            raise InputError(f"{override}: init_from={name} brings its model and tokenizer along; leave this out")
+            shown = f"{key}={written(set_to[key])}" if override.lstrip("+~").startswith(f"{key}=") else override
+            raise InputError(f"{shown}: init_from={name} brings its model and tokenizer along; leave this out")
     given = {key.partition(".")[2]: value for key, value in set_to.items() if key in FITTED and key in setters}
     if name.startswith(SCHEMES):
         return values | {"init_changes": given}
-    if not (Path(name) / CONFIG).is_file():
-        raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
     stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
     if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
         raise InputError(f"init_from={name}: its config.yaml is damaged")
@@ -261,7 +262,8 @@ def explain_foreign(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     if path.suffix not in NANOGPT and (folder / "config.json").is_file():
         return f"is a model of transformers; write {quote(f'init_from=hf:{folder}')}"
-    pickled = [file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.suffix in PICKLED]
+    files = filter(Path.is_file, sorted(path.iterdir()) if path.is_dir() else [path])
+    pickled = [file for file in files if file.suffix in PICKLED]
     if pickled:
         theirs = f"if it is nanoGPT's, write {quote(f'init_from=nanogpt:{pickled[0]}')}"
         return f"is a pickled checkpoint; {theirs}; else save it with save_pretrained, and give init_from=hf:FOLDER"

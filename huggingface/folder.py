@@ -16,7 +16,7 @@ from common import atomic
 from common.atomic import is_free, new_folder, parents_made, replacing, require_outside, require_writable, write_durably
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
-from data.text.tokenizers import N_GPT2, BpeTokenizer, gpt2_tokenizer
+from data.text.tokenizers import CHARACTERS, N_GPT2, BpeTokenizer, gpt2_tokenizer
 from huggingface import tokenizer_json
 from huggingface.architecture import Architecture
 from huggingface.gpt2 import GPT2
@@ -50,7 +50,8 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
     """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
     config = model.config
     if not isinstance(tokenizer, BpeTokenizer):
-        raise InputError(f"run={about['run']}: its tokens are ids with names, which no tokenizer of transformers has")
+        kind = "characters" if tokenizer.kind == CHARACTERS else "ids with names"
+        raise InputError(f"run={about['run']}: its tokens are {kind}, which no tokenizer of transformers has")
     architecture = architecture_of(config, f"run={about['run']}")
     check_free(folder, overwrite)
     ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}

@@ -4,8 +4,8 @@ PyTorch reads it with ``weights_only``, which builds tensors and plain values an
 """
 
 import os
-import pickle
 import reprlib
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,7 @@ from storage.weights import set_parameters
 
 SCHEME = "nanogpt:"
 COMPILED = "_orig_mod."  # before every name where the model was compiled
+MOST_PADDING, PADDED_TO = 64, 8  # rows that no character has: fewer than so many, to a multiple of so many
 MOST_ROWS = 51200  # where those of GPT-2's tokens are padded, by 1024 at most
 SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")
 NANOGPT = Architecture(
@@ -95,16 +96,21 @@ def read(name: str) -> Import:
 def read_file(path: Path, name: str) -> dict:
     if not os.path.isfile(path):  # Path.is_file raises OSError for a name that is too long
         raise InputError(f"{name}: there is no such file; give the ckpt.pt that nanoGPT's training wrote")
+    unusable = InputError(
+        f"{name}: is no checkpoint of nanoGPT, or damaged, or holds more than weights and plain values; give the "
+        "ckpt.pt that nanoGPT's training wrote"
+    )
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # PyTorch does not look at the checksums
         stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except PermissionError:
+    except (PermissionError, MemoryError):
         raise
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError):
+    except Exception:  # a damaged file may make the reader trip over anything
         # Not what PyTorch says: it advises to run whatever the file holds.
-        raise InputError(
-            f"{name}: is no checkpoint of nanoGPT, or damaged, or holds more than weights and plain values; give the "
-            "ckpt.pt that nanoGPT's training wrote"
-        ) from None
+        raise unusable from None
+    if damaged is not None:
+        raise unusable
     if not isinstance(stored, dict):
         raise InputError(f"{name}: is no checkpoint of nanoGPT, which holds 'model' and 'model_args'")
     return stored
@@ -145,7 +151,8 @@ def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tup
                 continue
             characters = read_from(folder / file)
             n = len(characters)
-            if n > shape.vocab_size or (file == TEXT and n < shape.vocab_size):
+            padded = file == META and shape.vocab_size % PADDED_TO == 0 and 0 < shape.vocab_size - n < MOST_PADDING
+            if n != shape.vocab_size and not padded:
                 raise InputError(
                     f"{folder / file}: has {n} characters; {name} knows {shape.vocab_size}: give the file of its data"
                 )

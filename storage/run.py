@@ -148,14 +148,20 @@ def read_config(folder: Path) -> dict:
     return as_of_today(config or {})
 
 
-def write_config(folder: Path, config: str) -> None:
-    """Replaces config.yaml in one step, so that it is whole at any moment."""
+def renew(folder: Path, config: str, tokenizer: Tokenizer) -> None:
+    """Replaces config.yaml of a run that goes on, in one step, and writes its tokenizer.json if that is gone."""
+    if not (folder / TOKENIZER).exists():
+        write_durably(folder / TOKENIZER, tokenizer.to_json().encode())
     replace_durably(folder / CONFIG, config.encode())
 
 
 def require_run(folder: Path) -> None:
-    if not is_run(folder):
-        raise InputError(f"run={folder}: there is no such run{runs_beside(folder)}")
+    if is_run(folder):
+        return
+    missing = [name for name in RUN if not (folder / name).exists()]
+    if len(missing) < len(RUN):
+        raise InputError(f"run={folder}: lacks {missing[0]}; put it back")
+    raise InputError(f"run={folder}: there is no such run{runs_beside(folder)}")
 
 
 def runs_beside(folder: Path) -> str:

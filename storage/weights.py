@@ -55,7 +55,13 @@ def load_model(folder: Path, which: str, device: torch.device, **changes: float)
     require_run(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     state, (tensors,) = checkpoint.load(folder, which, names=("model.safetensors",))
-    model = GPT(GPTConfig(**state["model"] | changes))
+    config = GPTConfig(**state["model"] | changes)
+    if tokenizer.vocab_size != config.vocab_size:
+        raise InputError(
+            f"{folder / TOKENIZER} has {tokenizer.vocab_size:,} tokens, and the model {config.vocab_size:,}: it is of "
+            "another run; put its own back"
+        )
+    model = GPT(config)
     set_parameters(model, tensors)
     return model.to(device).eval(), tokenizer, state
 

@@ -70,19 +70,19 @@ class TokenFiles(ReadingOptions):
         """The ids of "train" and of "val". Raises InputError for what is no file of ids, and for an end token that is
         nowhere.
         """
-        train = open_ids(self.path, "data.path", self.dtype)
+        train, named = open_ids(self.path, "data.path", self.dtype), f"data.path={self.path}"
         if self.val_path is not None:
             if os.path.exists(self.val_path) and os.path.samefile(self.path, self.val_path):
                 raise InputError(f"data.val_path={self.val_path}: is the file that is trained on; give another one")
-            val = open_ids(self.val_path, "data.val_path", self.dtype)
+            val, named = open_ids(self.val_path, "data.val_path", self.dtype), f"data.val_path={self.val_path}"
         else:
             n_train = int(len(train) * (1 - (self.val_fraction or 0)))
             train, val = train[:n_train], train[n_train:]
         kind = f"{train.dtype.name} (data.dtype)" if is_raw(self.path) else train.dtype.name
         progress(f"data.path={visible_text(self.path)}: ids are read as {kind}", 0, None)
         read = {
-            "train": look_over(train, "data.path", self.end, progress, check),
-            "val": look_over(val, "data.val_path" if self.val_path else "data.path", self.end, progress, check),
+            "train": look_over(train, f"data.path={self.path}", self.end, progress, check),
+            "val": look_over(val, named, self.end, progress, check),
         }
         if self.end is not None and not any(ids.has_end for ids in read.values()):
             raise InputError(f"data.end={self.end}: is nowhere in data.path={self.path}; leave it out if nothing ends")
@@ -203,7 +203,7 @@ def open_npy(path: str, key: str) -> np.ndarray:
     return ids
 
 
-def look_over(ids: np.ndarray, key: str, end: int | None, progress: Progress, check: bool) -> Ids:
+def look_over(ids: np.ndarray, named: str, end: int | None, progress: Progress, check: bool) -> Ids:
     """One pass over a split, chunk by chunk. Raises InputError for negative ids."""
     largest, has_end, sha256 = 0, False, hashlib.sha256()
     for start in range(0, len(ids), CHUNK):
@@ -212,7 +212,7 @@ def look_over(ids: np.ndarray, key: str, end: int | None, progress: Progress, ch
             sha256.update(chunk.data)
         largest = max(largest, int(chunk.max()))
         if (least := int(chunk.min())) < 0:
-            raise InputError(f"{key}: has the id {least}; ids are 0 or more")
+            raise InputError(f"{named}: has the id {least}; ids are 0 or more")
         has_end = has_end or (end is not None and bool((chunk == end).any()))
         if start:
             progress("reading ids", start * ids.itemsize, ids.nbytes)

@@ -179,6 +179,19 @@ def test_a_path_is_the_stored_one_however_it_is_spelled(tmp_path, monkeypatch, n
     assert "init_from" in refusal("train", TrainCommand, "run=run", "resume=true", "init_from=b")
 
 
+def test_what_is_brought_along_is_named_as_it_was_typed(tmp_path, monkeypatch):
+    """And a run that is not there is called that, whatever else is wrong."""
+    monkeypatch.chdir(tmp_path)
+    ids = ("data=tokens", "data.path=moves.bin", "data.names=my names.txt")
+    message = refusal("train", TrainCommand, "init_from=hf:theirs", *ids)
+    assert message.startswith("error: data.names=my names.txt: init_from=hf:theirs brings its model")
+    missing = refusal("train", TrainCommand, "init_from=nowhere", "model.n_layer=2", "data=files", "data.path=x.txt")
+    assert missing.startswith("error: init_from=nowhere: there is no such run")
+    Path("theirs/x.bin").mkdir(parents=True)
+    folder = refusal("train", TrainCommand, "init_from=theirs", "max_steps=0")
+    assert folder.startswith("error: init_from=theirs: is no run")
+
+
 @pytest.mark.parametrize("setting", ["names: moves.txt", "end: 0", "vocab_size: 9"])
 def test_what_is_brought_along_is_no_other_through_an_experiment(tmp_path, monkeypatch, setting):
     shutil.copytree(FOLDER, tmp_path / "configs")

@@ -57,7 +57,7 @@ def test_another_layer_in_another_run_is_named(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (None, r"b/probe/heads\.json is missing: python probe\.py run=\S*b$"),
+        (None, r"run=\S*b: there is no such run"),
         ({"tasks": {"cue": {}}}, r"b/probe/heads\.json is of an earlier version, without stability: python probe\.py"),
         ({"tasks": {}}, r"b/probe/heads\.json has no task: python probe\.py"),
         ({"model": SHAPE | {"n_head": 4}}, r"b has n_head=4, \S*a 2: give runs of one shape$"),

@@ -36,7 +36,7 @@ def test_a_run_without_a_report_is_named(tmp_path):
     (run / "metrics.jsonl").write_text('{"step": 3, "val_loss": 1.0}\n')
     with pytest.raises(InputError, match=r"text: its last row has no report on stories"):
         stories.main([str(run)])
-    with pytest.raises(InputError, match=r"nowhere: its last row"):
+    with pytest.raises(InputError, match=r"run=\S*nowhere: there is no such run"):
         stories.main([str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit):
         stories.main([])
@@ -54,7 +54,7 @@ def test_the_table_of_heads_reads_what_a_probe_writes(script, finished_run, tmp_
     shutil.copy(finished_run / "probe/heads.json", tmp_path / "other/run/probe")
     heads.main([str(finished_run), str(tmp_path / "other/run")])
     assert len(capsys.readouterr().out.splitlines()) == 2 * len(lines) - 2, "runs of one name are two"
-    with pytest.raises(InputError, match=r"heads.json is missing: python probe.py run=nowhere"):
+    with pytest.raises(InputError, match=r"run=nowhere: there is no such run"):
         heads.main(["nowhere"])
 
 

@@ -1,7 +1,10 @@
 """Checkpoints of nanoGPT become networks with the same logits, and runs like any other."""
 
 import pickle
+import struct
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import checkpoints
@@ -116,7 +119,7 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_asked_for(path, k
     args = ARGS | {"bias": False}
     write_checkpoint(path, args | {key: size}, random_tensors(args))
     (path.parent / "meta.pkl").write_bytes(pickle.dumps({"itos": dict(enumerate(LETTERS))}))
-    with pytest.raises(InputError, match="its model_args"):
+    with pytest.raises(InputError, match=r"its model_args|knows \d+: give the file"):
         nanogpt.read(f"nanogpt:{path}")
 
 
@@ -179,6 +182,42 @@ def test_a_text_of_more_or_fewer_characters_than_rows_is_refused(path, letters):
     args = ARGS | {"bias": False}
     write_checkpoint(path, args, random_tensors(args))
     with pytest.raises(InputError, match=rf"out/input.txt: has {len(letters)} characters; .* knows 11: give the file"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_names_of_fewer_characters_than_padding_explains_are_refused(path):
+    args = ARGS | {"bias": False, "vocab_size": 49}
+    write_checkpoint(path, args, random_tensors(args))
+    (path.parent / "meta.pkl").write_bytes(pickle.dumps({"itos": dict(enumerate(LETTERS))}))
+    with pytest.raises(InputError, match=r"meta.pkl: has 11 characters; .* knows 49: give the file of its data"):
+        nanogpt.read(f"nanogpt:{path}")
+
+
+def test_a_byte_that_is_another_one_is_noticed_wherever_it_stands(path):
+    """In the weights too, of which PyTorch does not check the sums; and nothing but one line comes of it."""
+    args = ARGS | {"bias": True}
+    write_checkpoint(path, args, random_tensors(args))
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+    start = whole.index(largest.filename.encode()) + len(largest.filename) + 200
+    for at in (start, *range(0, len(whole), len(whole) // 40)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        refused = pytest.raises(InputError, match="damaged") if at == start else suppress(InputError)
+        with refused:
+            nanogpt.read(f"nanogpt:{path}")
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError, IndexError, AssertionError, struct.error])
+def test_whatever_the_reader_trips_over_is_one_line(path, monkeypatch, error):
+    args = ARGS | {"bias": True}
+    write_checkpoint(path, args, random_tensors(args))
+
+    def trip(*_: object, **__: object) -> None:
+        raise error("over this")
+
+    monkeypatch.setattr(torch, "load", trip)
+    with pytest.raises(InputError, match="is no checkpoint of nanoGPT, or damaged"):
         nanogpt.read(f"nanogpt:{path}")
 
 

@@ -10,7 +10,7 @@ from common.errors import InputError
 from data.text.tokenizers import IdTokenizer
 from model import GPTConfig
 from storage import checkpoint
-from storage.run import is_run
+from storage.run import is_run, renew
 from storage.weights import get_parameters, load_model, save_run
 
 NAMES = IdTokenizer(["e4", "e5", "Nf3"])
@@ -28,6 +28,19 @@ def test_it_has_the_network_and_its_tokens(tmp_path):
     model, tokenizer, state = load_model(tmp_path / "run", "best", torch.device("cpu"))
     assert (model.config, tokenizer.to_json(), state["step"]) == (MODEL.config, NAMES.to_json(), 0)
     assert all(weights.equal(get_parameters(MODEL)[name]) for name, weights in get_parameters(model).items())
+
+
+def test_a_tokenizer_of_another_run_or_none_is_named(tmp_path):
+    run = tmp_path / "run"
+    save_run(run, MODEL, NAMES)
+    (run / "tokenizer.json").write_text(IdTokenizer(["e4", "e5"]).to_json())
+    with pytest.raises(InputError, match=r"run/tokenizer.json has 2 tokens, and the model 3: it is of another run"):
+        load_model(run, "best", torch.device("cpu"))
+    (run / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"run: lacks tokenizer.json; put it back"):
+        load_model(run, "best", torch.device("cpu"))
+    renew(run, (run / "config.yaml").read_text(), NAMES)
+    assert load_model(run, "best", torch.device("cpu"))[1].pieces == NAMES.pieces
 
 
 def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path):

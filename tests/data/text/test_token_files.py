@@ -133,7 +133,7 @@ def test_what_are_no_ids_is_refused():
         np.save("bad.npy", array)
         assert refused("bad.npy") == reason
     np.save("bad.npy", np.array([1, 2, -3, 4] * 9))
-    assert refusal(dataset, "bad.npy") == "data.path: has the id -3; ids are 0 or more"
+    assert refusal(dataset, "bad.npy") == "data.path=bad.npy: has the id -3; ids are 0 or more"
 
 
 def test_ids_of_four_bytes_above_65_535_are_not_read_as_twice_as_many():
