@@ -72,7 +72,7 @@ def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     assert reported[0] == (f"untrained network 1 of 8, {first}", 0, 2)
     assert reported[-7:] == [
         (f"{first}: why the head looks there", 0, 2),
-        ("second: where heads look", 1, 2),
+        ("second: what heads attend to", 1, 2),
         ("second: changing heads, 0 of 20 cases", 1, 2),
         ("second: changing heads, 10 of 20 cases", 1, 2),
         ("second: which heads are necessary together, 0 found", 1, 2),
