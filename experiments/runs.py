@@ -24,7 +24,7 @@ from cli.stored import CHANGEABLE
 from common.errors import InputError
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, read_rows
-from storage.run import METRICS, is_run, read_config, require_run
+from storage.run import METRICS, is_run, no_such_run, read_config
 from training.loop import is_finished
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,7 +168,7 @@ def is_probed(run: Path, tasks: Sequence[str] | None) -> bool:
 def read_heads(run: str) -> dict:
     """heads.json of a run; raises InputError where it is missing, damaged or too old to have stability."""
     if not Path(run).is_dir():
-        require_run(Path(run))  # which says so
+        raise no_such_run(Path(run))
     path = Path(run) / HEADS
     if not path.exists():
         raise InputError(f"{path} is missing: python probe.py run={run}")

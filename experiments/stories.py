@@ -14,13 +14,13 @@ from common.errors import InputError
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
 from storage.metrics import read_rows
-from storage.run import METRICS, require_run
+from storage.run import METRICS, no_such_run
 from training.evaluation import tasks_of
 
 
 def last_row(run: Path) -> dict:
     if not run.is_dir():
-        require_run(run)  # which says so
+        raise no_such_run(run)
     rows = read_rows(run / METRICS)
     if not rows or not tasks_of(rows[-1], "report"):
         raise InputError(

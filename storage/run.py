@@ -161,7 +161,11 @@ def require_run(folder: Path) -> None:
     missing = [name for name in RUN if not (folder / name).exists()]
     if len(missing) < len(RUN):
         raise InputError(f"run={folder}: lacks {missing[0]}; put it back")
-    raise InputError(f"run={folder}: there is no such run{runs_beside(folder)}")
+    raise no_such_run(folder)
+
+
+def no_such_run(folder: Path) -> InputError:
+    return InputError(f"run={folder}: there is no such run{runs_beside(folder)}")
 
 
 def runs_beside(folder: Path) -> str:
