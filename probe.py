@@ -3,7 +3,7 @@
 With ``text`` nothing is measured: the model reads that sentence.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -72,7 +72,7 @@ def main(command: ProbeCommand) -> None:
     if command.dynamics and not snapshots.saved(run):
         raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
     text = read_text(command, model, tokenizer, state, console)
-    select, report = read(command, model, tokenizer, text, console)
+    select, report = read_cases_to_measure(command, model, tokenizer, text, console)
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give cases=FILE or text_file=PATH")
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
@@ -83,14 +83,16 @@ def main(command: ProbeCommand) -> None:
         if command.cases is None and stories_of(corpora_of_run(run)):
             sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
             findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
+        folder = run / "probe"
+        folder.mkdir(exist_ok=True)
         if text is not None:
+            if report:  # what is measured is written at once, so that whatever comes after costs nothing
+                write_files(findings, folder)
             findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
+        files = write_files(findings, folder)
     print_findings(findings, console)
     if command.circuits and not any(result.resolved for result in findings.tasks):
         console.print("note   circuits=true: the model resolves no task, so no sets of heads are measured")
-    folder = run / "probe"
-    folder.mkdir(exist_ok=True)
-    files = write_files(findings, folder)  # first, so that a full disk or failing dynamics costs nothing
     (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
     remove_figures(folder)
     windows = None if text is None else text.windows
@@ -99,7 +101,8 @@ def main(command: ProbeCommand) -> None:
     if command.dynamics:
         write_probe_page(findings, tokenizer, folder, window, live)
         with progress_bar(console) as progress:
-            findings = with_dynamics(findings, run, tokenizer, select, report, text, command, device, progress)
+            moments = saved_moments(findings, run, device, progress)
+            findings = with_dynamics(findings, moments, tokenizer, select, report, text, command)
         files = write_files(findings, folder)
     written = [
         *files,
@@ -117,6 +120,11 @@ class TextToRead:
     text: HeldOut
     plan: Plan
     windows: Windows
+
+    @property
+    def plan_as_read(self) -> Plan:
+        """The plan with windows as long as those of this text."""
+        return replace(self.plan, length=self.windows.length)
 
     @property
     def mined_in(self) -> str:
@@ -188,7 +196,7 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
     console.print(visible_text(f"written: {', '.join(map(str, written))}"))
 
 
-def read(
+def read_cases_to_measure(
     command: ProbeCommand, model: GPT, tokenizer: Tokenizer, text: TextToRead | None, console: Console
 ) -> tuple[list[Case], list[Case]]:
     """The cases to select and those to report: of ``cases=`` if it is given, else stories and mined references.
@@ -251,45 +259,51 @@ def about_cases(command: ProbeCommand, report: list[Case], text: TextToRead | No
     """
     if command.cases is not None or not report:
         return {"cases": command.cases}
-    asked = {case.task for case in report}
-    tasks = [name for name in TASKS if name in asked]
-    about = {"cases": " and ".join(["stories"] * bool(tasks) + ["text"] * (len(asked) > len(tasks)))}
-    if text is not None and len(asked) > len(tasks):
+    present = {case.task for case in report}
+    tasks = [name for name in TASKS if name in present]
+    about = {"cases": " and ".join(["stories"] * bool(tasks) + ["text"] * (len(present) > len(tasks)))}
+    if text is not None and len(present) > len(tasks):
         about["mined_in"] = text.mined_in
     return about | ({"tasks": tasks} if 0 < len(tasks) < len(TASKS) else {})
 
 
+def saved_moments(
+    findings: Findings, run: Path, device: torch.device, progress: Progress
+) -> Iterator[tuple[dict, GPT]]:
+    """The model at each snapshot of the run, and as it is probed; with its step and tokens."""
+    now = {key: findings.source[key] for key in ("step", "tokens")}
+    n = len(snapshots.saved(run)) + 1
+    for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
+        progress(f"training dynamics, step {moment['step']:,}", i, n)
+        yield moment, model
+
+
 def with_dynamics(
     findings: Findings,
-    run: Path,
+    moments: Iterable[tuple[dict, GPT]],
     tokenizer: Tokenizer,
     select: list[Case],
     report: list[Case],
     text: TextToRead | None,
     command: ProbeCommand,
-    device: torch.device,
-    progress: Progress,
 ) -> Findings:
-    """The findings with what their best heads did at each snapshot of the run, and do now; and what each head costs in
-    the text.
-    """
-    now = {key: findings.source[key] for key in ("step", "tokens")}
-    n = len(snapshots.saved(run)) + 1
-
-    def moments(what: str) -> Iterator[tuple[dict, GPT]]:
-        for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
-            progress(f"training dynamics of {what}, step {moment['step']:,}", i, n)
-            yield moment, model
-
+    """The findings with what their best heads did at each of some moments, and what each head costs in the text."""
+    tasks, of_tasks, of_text, quick = {}, [], [], None
     if findings.tasks:
-        tasks, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
-        fewer = {name: (some(own[0]), some(own[1])) for name, own in tasks.items()}
-        chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
-        findings = replace(findings, dynamics=in_order(record_dynamics(moments("tasks"), fewer, chosen)))
-    if text is not None and findings.text is not None:
-        quick = quick_text(text.text.ids, tokenizer, text.windows.length, command.language)
-        costs = in_order(record_costs(moments("heads in the text"), quick))
-        findings = replace(findings, text={**findings.text, "dynamics": costs})
+        both, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
+        tasks = {name: (some(own[0]), some(own[1])) for name, own in both.items()}
+    if text is not None:
+        quick = quick_text(text.plan_as_read, text.text.ids, tokenizer, command.language)
+    chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
+    for moment in moments:
+        if tasks:
+            of_tasks += record_dynamics([moment], tasks, chosen)
+        if quick is not None:
+            of_text += record_costs([moment], quick)
+    if tasks:
+        findings = replace(findings, dynamics=in_order(of_tasks))
+    if findings.text is not None:
+        findings = replace(findings, text={**findings.text, "dynamics": in_order(of_text)})
     return findings
 
 

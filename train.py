@@ -24,6 +24,7 @@ from data.text.tokenizers import IDS
 from model import GPT
 from probing import encode_tasks, quick_probe
 from probing.dynamics import metrics
+from probing.in_text.budget import Plan, affordable
 from probing.in_text.quick import metrics as cost_metrics
 from probing.in_text.quick import quick_costs, quick_text
 from probing.scoring import referential_metrics
@@ -180,7 +181,7 @@ def make_trainer(
         evaluations.append(measure_stories("select", CASES, "referential"))
         if command.max_steps != 0:  # they say what training has come to
             last_evaluations = [measure_stories(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
-    probes = look_at_heads(command, dataset) if command.probe_every else []
+    probes = look_at_heads(command, dataset, affordable(model)) if command.probe_every else []
     sinks = [console.training]
     return Trainer(
         command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
@@ -268,7 +269,7 @@ def on_stories(
     return lambda model: referential_metrics(model, fitting(), prefix)
 
 
-def look_at_heads(command: TrainCommand, dataset: Dataset) -> list[Evaluation]:
+def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan) -> list[Evaluation]:
     """On stories: which head of each task looks best at this moment, and what it costs to change it. On other text:
     what each head costs in some of the validation text; raises InputError where that is too short.
     """
@@ -284,7 +285,7 @@ def look_at_heads(command: TrainCommand, dataset: Dataset) -> list[Evaluation]:
         looks.append(lambda model: metrics(quick_probe(model, tasks())))
     if not only_stories(command.corpora):
         try:
-            text = quick_text(first_tokens(dataset.val), tokenizer, block_size)
+            text = quick_text(plan, first_tokens(dataset.val), tokenizer)
         except InputError as error:
             raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
         looks.append(lambda model: cost_metrics(quick_costs(model, text)))

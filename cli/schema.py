@@ -10,7 +10,6 @@ from pydantic import Discriminator
 from data import Answers, Files, Named, TokenFiles, TokenizerConfig
 from data.mixture import Corpora, FilesPart, NamedPart, StoriesPart, corpora_of, stories_of
 from data.stories import Stories, check_tasks
-from data.text.held_out import MOST_TOKENS
 from data.text.tokenizers import IDS
 from model import GPTConfig, Sampling
 from model.config import require_count
@@ -20,7 +19,7 @@ SNAPSHOTS = 2  # for each doubling of the steps
 MOST_SPECULATED = 64
 MOST_SAMPLES, MOST_NEW_TOKENS = 1_000_000, 10_000_000  # days; whether they fit in memory is checked where they are made
 MOST_CASES = 10_000  # of each task and split: intervals of half a percent
-FEWEST_TOKENS = 100  # of a text, which are two windows in any case
+FEWEST_TOKENS, MOST_TOKENS = 100, 500_000  # of a text; more would fill memory and show nothing else
 
 Data = Annotated[Stories | Named | Files | TokenFiles | Answers, Discriminator("name")]
 Mix = Mapping[str, Annotated[StoriesPart | NamedPart | FilesPart, Discriminator("name")]]

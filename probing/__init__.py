@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from common.errors import InputError
-from data import Case, Tokenizer
+from data import Case, EncodedCase, Tokenizer
 from data.cases.case import by_task
 from data.cases.fit import encode_cases
 from data.text.download import silent
@@ -96,11 +96,12 @@ def resolved_tasks(
     found, names = [], list(dict.fromkeys(case.task for case in cases))
     for i, name in enumerate(names):
         progress(f"is {name} resolved?", i, len(names))
+        encoded: Sequence[EncodedCase] = ()
         with suppress(InputError):
             own = encode_cases([case for case in cases if case.task == name], tokenizer)
             encoded = fitting(own, model.config.block_size)
-            if len(encoded) >= FEWEST_CASES and judge(model, encoded).resolved:
-                found.append(name)
+        if len(encoded) >= FEWEST_CASES and judge(model, encoded).resolved:
+            found.append(name)
     return found
 
 

@@ -66,11 +66,10 @@ class Findings:
                 role = role_of(result.name)
                 strength = (quoted.accuracy - baseline) / (1 - baseline)
                 found.append(Role(role, quoted.accuracy, strength, result.matters(name)))
-        found.sort(key=lambda role: -role.strength)
-        merged = {}
-        for role in found:
-            matters = role.matters or (role.role in merged and merged[role.role].matters)
-            merged[role.role] = replace(merged.get(role.role, role), matters=matters)
+        merged: dict[str, Role] = {}
+        for role in sorted(found, key=lambda role: -role.strength):
+            strongest = merged.setdefault(role.role, role)
+            merged[role.role] = replace(strongest, matters=strongest.matters or role.matters)
         return list(merged.values())
 
     def role_map(self) -> list[list[list[Role]]]:

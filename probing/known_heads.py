@@ -28,17 +28,22 @@ KNOWN = {
     GENDER: ("5.8", "5.10", "4.6", "5.9", "6.0"),
 }
 PATTERN_OF = {PREVIOUS: "previous_token", DUPLICATE: "same_word"}
-MASS_IN = {INDUCTION: LISTS, NAME_MOVER: ioi.TASK}  # the task of cases
-# The task, and whose cost there in nats: what the head puts out, or its weights, taken from the counterfactual.
-EFFECT_IN = {S_INHIBITION: (ioi.TASK, "activation_patching"), GENDER: (gender.CONTINUATION, "pattern_patching")}
+# The task, and what there: the attention that the gold candidate gets (None), or what it costs, in nats, to take the
+# head's output or its weights from the counterfactual.
+MEASURED_IN = {
+    INDUCTION: (LISTS, None),
+    NAME_MOVER: (ioi.TASK, None),
+    S_INHIBITION: (ioi.TASK, "activation_patching"),
+    GENDER: (gender.CONTINUATION, "pattern_patching"),
+}
 GPT2_SMALL = {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257}
 GPT2_SHAPE = {"norm": "layernorm", "position": "learned", "mlp": "gelu", "attention": "F"}
 
 
 class KnownHead(NamedTuple):
-    """``score``: the share of the head's attention that goes where ``literature`` says, or, of EFFECT_IN, the nats that
-    patching it costs; ``rank``: 1 is the highest of all heads; both None where it was not measured. ``role``: what this
-    probe calls the head, or None.
+    """``score``: the share of the head's attention that goes where ``literature`` says, or the nats that patching it
+    costs (MEASURED_IN); ``rank``: 1 is the highest of all heads; both None where it was not measured. ``role``: what
+    this probe calls the head, or None.
     """
 
     head: str
@@ -58,14 +63,16 @@ def scores(findings: Findings, literature: str) -> Sequence[float] | None:
     if literature in PATTERN_OF:
         patterns = findings.attention_patterns
         return None if patterns is None else patterns.mass[PATTERN_OF[literature]].tolist()
-    task, kind = EFFECT_IN.get(literature, (MASS_IN.get(literature), None))
-    for result in findings.tasks:
-        if result.name == task and kind is None:
-            return [result.quotes[name].mass for name in names]
-        if result.name == task and kind in result.effects:
-            effects = result.effects[kind]  # heads from which nothing leads to the answer have none
-            return [effects[name].drop if name in effects else 0.0 for name in names]
-    return None
+    task, kind = MEASURED_IN[literature]
+    result = next((result for result in findings.tasks if result.name == task), None)
+    if result is None:
+        return None
+    if kind is None:
+        return [result.quotes[name].mass for name in names]
+    if kind not in result.effects:
+        return None
+    effects = result.effects[kind]  # heads from which nothing leads to the answer have none
+    return [effects[name].drop if name in effects else 0.0 for name in names]
 
 
 def known_heads(findings: Findings) -> list[KnownHead]:

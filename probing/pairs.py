@@ -74,7 +74,11 @@ def score_pairs(model: GPT, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scor
     texts = {text: tokenizer.encode_document(text).tolist() for pair in pairs for text in (pair.good, pair.bad)}
     kept = [pair for pair in pairs if max(len(texts[pair.good]), len(texts[pair.bad])) <= model.config.block_size + 1]
     if not kept:
-        raise InputError(f"no pair fits into this model's block of {model.config.block_size} tokens")
+        shortest = min(max(len(texts[pair.good]), len(texts[pair.bad])) for pair in pairs) - 1
+        raise InputError(
+            f"pairs: the shortest has {shortest:,} tokens, and this model reads {model.config.block_size:,}; use a "
+            "model with a longer block"
+        )
     sentences = list(dict.fromkeys(text for pair in kept for text in (pair.good, pair.bad)))  # once: equal texts tie
     log_probs = score_sequences(model, [texts[text] for text in sentences])
     require_finite(log_probs.numpy(), "pairs")

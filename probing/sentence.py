@@ -26,7 +26,10 @@ def encode_sentence(text: str, model: GPT, tokenizer: Tokenizer) -> list[int]:
     """``text`` as the beginning of a document; raises InputError where it does not fit into the model's block."""
     tokens, most = tokenizer.encode_document(text).tolist(), model.config.block_size
     if len(tokens) > most:
-        raise InputError(f"the text has {len(tokens) - 1:,} tokens; this model reads {most - 1:,} at most; shorten it")
+        begin = len(tokenizer.beginning)
+        raise InputError(
+            f"the text has {len(tokens) - begin:,} tokens; this model reads {most - begin:,} at most; shorten it"
+        )
     return tokens
 
 

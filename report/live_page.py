@@ -85,7 +85,7 @@ def means_over(model: GPT, windows: Windows | None) -> dict[int, Tensor]:
     if windows is None:
         return {}
     some = windows.take(slice(max(2, MEAN_TOKENS // windows.length)))
-    means = mean_outputs(model, some, silent).mean(2)
+    means = mean_outputs(model, some, silent).means.mean(2)
     return {layer: means[layer] for layer in model.config.layers_with_heads}
 
 

@@ -12,7 +12,7 @@ const TEXT_TERMS = {
 
 function textFacts({ text }) {
   return {
-    text: `${thousands(text.tokens)} tokens in ${counted(text.windows, "window")} of ${text.block_size}, from ${counted(text.documents, "document")}`,
+    text: `${thousands(text.tokens)} tokens in ${counted(text.windows, "window")} of ${text.window}, from ${counted(text.documents, "document")}`,
     "in the text": `95 % intervals resample ${text.clusters}; p flips the signs of ${text.flipped}`,
     language: text.language ?? "none given",
   };

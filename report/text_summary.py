@@ -154,7 +154,7 @@ def about_text(text: Mapping) -> str:
     of_text = "of text " if "punctuation" in text["relations"] else ""  # tokens that stand for no text have none
     where = f"of {visible_text(file)}" if file else f"{of_text}that it was not trained on"
     return (
-        f"Measured on {own['tokens']:,} tokens {where}, {own['windows']:,} windows of {own['block_size']}, "
+        f"Measured on {own['tokens']:,} tokens {where}, {own['windows']:,} windows of {own['window']}, "
         f"where the model's loss is {loss['nats']:.2f} nats per token. Nats: natural logarithms of probability."
     )
 

@@ -20,7 +20,7 @@ from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
 from probing.in_text.budget import affordable, windows_within
 from probing.in_text.certainty import FEWEST_TOKENS, Columns
 from probing.in_text.examples import in_context
-from probing.in_text.how_far_back import limited_losses, spans
+from probing.in_text.how_far_back import measure_reach
 from probing.in_text.kinds import (
     KIND_CODES,
     KINDS_IN_WORDS,
@@ -30,8 +30,8 @@ from probing.in_text.kinds import (
     token_kinds,
 )
 from probing.in_text.looks import measure_looks
-from probing.in_text.profile import Ablation, HowFarBack, TextProfile, to_json
-from probing.in_text.roles import roles_by_attention, roles_by_effect
+from probing.in_text.profile import Ablation, TextProfile, to_json
+from probing.in_text.roles import ROLE_P, roles_by_attention, roles_by_effect
 from probing.in_text.windows import FEWEST_FLIPPED, Windows, cut_windows
 from probing.statistics import require_finite
 from probing.tasks import UNTRAINED, untrained_models
@@ -39,7 +39,6 @@ from probing.tasks import UNTRAINED, untrained_models
 __all__ = ["TextProfile", "Windows", "affordable", "cut_windows", "measure_text", "to_json", "windows_within"]
 
 UNTRAINED_TOKENS = 2_000  # without heads of each untrained network; fewer make the luckiest only luckier
-TOLERANCE = 0.02  # nats per token that may be lost where a model is said to use so many tokens
 PARTS = 4  # of the work, for progress
 
 
@@ -66,13 +65,13 @@ def measure_text(
     (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
     columns = Columns(kinds.kind, [*names], [KIND_CODES[name] for name in names], clusters, flipped, seed)
 
-    def part(i: int, what: str) -> Callable[[int], None]:
+    def step(i: int, what: str) -> Callable[[int], None]:
         progress(what, i, PARTS)
         return lambda done: progress(f"{what}: {done} of {len(windows)} windows", i, PARTS)
 
-    looks = measure_looks(model, windows, kinds, [*relations], part(0, "what heads attend to"))
-    means = mean_outputs(model, windows, part(1, "mean outputs of heads"))
-    lost = ablate(model, windows, means, ablations, seed, part(1, "without heads"))
+    looks = measure_looks(model, windows, kinds, [*relations], step(0, "what heads attend to"))
+    means = mean_outputs(model, windows, step(1, "mean outputs of heads"))
+    lost = ablate(model, windows, means, ablations, seed, step(1, "without heads"))
     require_finite(lost.clean, "text")
     measured_kinds = [KIND_CODES[name] for name in columns.names[1:]]
     bars = untrained_bars(
@@ -88,9 +87,9 @@ def measure_text(
         )
         for name in ablations
     }
-    back, left_out = None, sentences(columns, tokenizer, known)
+    back, left_out = None, sentences(columns, tokenizer, known, unit, flipped_unit)
     if len(model.config.layers_with_heads) == model.config.n_layer:
-        back = how_far_back(model, windows, columns, lost.clean, part(3, "how far back"))
+        back = measure_reach(model, windows, columns, lost.clean, step(3, "how far back"))
     else:
         left_out.append(
             "How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens."
@@ -101,7 +100,7 @@ def measure_text(
     return TextProfile(
         heads=head_names(model),
         layers=tuple(model.config.layers_with_heads),
-        block_size=windows.length,
+        window=windows.length,
         n_windows=len(windows),
         n_documents=windows.n_documents,
         clusters=unit,
@@ -128,7 +127,9 @@ def measure_text(
     )
 
 
-def sentences(columns: Columns, tokenizer: Tokenizer, language: object | None) -> list[str]:
+def sentences(
+    columns: Columns, tokenizer: Tokenizer, language: object | None, unit: str, flipped_unit: str
+) -> list[str]:
     """What is not measured of kinds and relations, and why."""
     found = []
     if tokenizer.kind == IDS:
@@ -138,7 +139,12 @@ def sentences(columns: Columns, tokenizer: Tokenizer, language: object | None) -
         found.append(f"Without a language, {missing} count as other words.")
     if columns.too_few:
         few = ", ".join(KINDS_IN_WORDS[name] for name in columns.too_few)
-        found.append(f"Too few tokens to measure: {few}.")
+        found.append(f"Too few to measure, of tokens or of {unit} that have them: {few}.")
+    if 0.5**columns.n_flipped >= ROLE_P:
+        found.append(
+            f"Only {columns.n_flipped} {flipped_unit}: p cannot fall below {ROLE_P:g}, so no head has a role by what "
+            "it costs; a longer text is needed."
+        )
     return found
 
 
@@ -164,8 +170,8 @@ def untrained_bars(
     """
     part = untrained_part(windows)
     few, kind = windows.take(part), kind[part]
-    every = [np.ones_like(kind, dtype=bool), *(kind == code for code in np.intersect1d(kind, codes))]
-    kinds = [every[0], *(own for own in every[1:] if own.sum() >= FEWEST_TOKENS)]
+    enough = [code for code in codes if (kind == code).sum() >= FEWEST_TOKENS]
+    masks = [np.ones_like(kind, dtype=bool), *(kind == code for code in enough)]
     bars = dict.fromkeys(ablations, 0.0)
     for i, other in enumerate(untrained_models(model, seed), start=1):
         if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):
@@ -173,16 +179,5 @@ def untrained_bars(
         say(f"untrained network {i} of {UNTRAINED}")
         lost = ablate(other, few, mean_outputs(other, windows, silent), ablations, seed, silent, sets_too=False)
         for name, grown in lost.heads.items():
-            bars[name] = max(bars[name], *(float(grown[:, own].mean(1).max()) for own in kinds))
+            bars[name] = max(bars[name], *(float(grown[:, own].mean(1).max()) for own in masks))
     return bars
-
-
-def how_far_back(
-    model: GPT, windows: Windows, columns: Columns, clean: np.ndarray, say: Callable[[int], None]
-) -> HowFarBack:
-    """The curve of loss against how far back queries may look; the last point is the model's own loss, ``clean``."""
-    limits = spans(windows.length)
-    losses = np.concatenate((limited_losses(model, windows, limits[:-1], say), clean[None]))
-    loss, cost = columns.means(losses), columns.means(losses - clean)
-    enough = next(limit for limit, high in zip(limits, cost.ci[:, 0, 1], strict=True) if high <= TOLERANCE)
-    return HowFarBack(tuple(limits), loss.nats[:, 0], loss.ci[:, 0], cost.nats[:, 0], cost.ci[:, 0], TOLERANCE, enough)

@@ -2,8 +2,8 @@
 
 Three ways to take a head away, each in every row at once:
 
-* *mean per position*: in its place its mean output at this position over all windows; what depends on the text goes,
-  what depends on the position alone stays. Published work mostly does this, and it is what is shown first;
+* *mean per position*: in its place its mean output at this position over all other windows; what depends on the text
+  goes, what depends on the position alone stays. Published work mostly does this, and it is what is shown first;
 * *mean over positions*: one mean for all positions, so that what depends on the position goes, too;
 * *resample*: its output in another window at the same position (Chan et al. 2022, "Causal scrubbing").
 
@@ -84,9 +84,26 @@ def run_blocks(model: GPT, x: Tensor, first: int) -> Tensor:
     return x
 
 
+@dataclass(frozen=True)
+class MeanOutputs:
+    """Each head's mean output at each position over ``n`` windows: ``means`` [layers, H, T, d]."""
+
+    means: Tensor
+    n: int
+
+    def of_others(self, layer: int, z: Tensor, over_positions: bool) -> Tensor:
+        """For each of B of these windows, where the layer's heads put out z [B, H, T, d], the mean over all others.
+
+        With its own output in it, a window would keep 1/n of what is to be taken away.
+        """
+        means = self.means[layer]
+        if over_positions:
+            z, means = z.mean(2, keepdim=True), means.mean(1, keepdim=True)
+        return means + (means - z) / (self.n - 1)
+
+
 @torch.inference_mode()
-def mean_outputs(model: GPT, windows: Windows, say: Say) -> Tensor:
-    """Each head's mean output at each position over all windows: [layers, H, T, d]."""
+def mean_outputs(model: GPT, windows: Windows, say: Say) -> MeanOutputs:
     config = model.config
     total = torch.zeros(
         config.n_layer, config.n_head, windows.length, config.head_dim, device=model.embed.weight.device
@@ -97,14 +114,16 @@ def mean_outputs(model: GPT, windows: Windows, say: Say) -> Tensor:
             total[layer] += z.sum(0)
         done += len(chosen)
         say(done)
-    return total / len(windows)
+    return MeanOutputs(total / len(windows), len(windows))
 
 
 class TextBatch:
     """Some windows with one clean pass, to take heads away from."""
 
-    def __init__(self, model: GPT, windows: Windows, chosen: np.ndarray, means: Tensor, shift: int) -> None:
-        """``means``: see ``mean_outputs``; ``shift``: how many windows on is the one that each is resampled from."""
+    def __init__(self, model: GPT, windows: Windows, chosen: np.ndarray, means: MeanOutputs, shift: int) -> None:
+        """``means``: over these windows and others; ``shift``: how many windows on is the one that each is resampled
+        from.
+        """
         self.model, self.means, self.shift = model, means, shift
         self.tokens, self.targets = split_windows(model, windows, chosen)
         self.clean = clean_pass(model, self.tokens)
@@ -113,11 +132,11 @@ class TextBatch:
         self.clean_loss = token_losses(model, end, self.targets)  # [B, T]
 
     def replacement(self, layer: int, ablation: str) -> Tensor:
-        """What a layer's heads put out once they are taken away: [B or 1, H, T or 1, d]."""
+        """What a layer's heads put out once they are taken away: [B, H, T or 1, d]."""
+        z = self.clean.outputs[layer]
         if ablation == RESAMPLE:
-            return self.clean.outputs[layer].roll(self.shift, 0)
-        means = self.means[layer]
-        return (means if ablation == PER_POSITION else means.mean(1, keepdim=True))[None]
+            return z.roll(self.shift, 0)
+        return self.means.of_others(layer, z, over_positions=ablation == OVER_POSITIONS)
 
     def without(self, layer: int, sets: Tensor, ablation: str) -> Tensor:
         """Loss [V, B, T] without each of V sets of one layer's heads, ``sets`` [V, H]."""
@@ -145,11 +164,18 @@ class TextBatch:
 
 @torch.inference_mode()
 def ablate(
-    model: GPT, windows: Windows, means: Tensor, ablations: Sequence[str], seed: int, say: Say, sets_too: bool = True
+    model: GPT,
+    windows: Windows,
+    means: MeanOutputs,
+    ablations: Sequence[str],
+    seed: int,
+    say: Say,
+    sets_too: bool = True,
 ) -> AblatedLosses:
     """The losses without each head, without each layer's heads and without any (these only if ``sets_too``).
 
-    ``seed`` draws which other window each is resampled from.
+    ``means``: of all windows that ``windows`` are, or were taken from. ``seed`` draws which other window each is
+    resampled from.
     """
     config, rng = model.config, np.random.default_rng(seed)
     n, length, layers = len(windows), windows.length, config.layers_with_heads

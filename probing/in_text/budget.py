@@ -8,6 +8,7 @@ from common.errors import InputError
 from data import Tokenizer
 from model import GPT, GPTConfig
 from probing.in_text.ablation import ABLATIONS
+from probing.in_text.certainty import FEWEST_CLUSTERS
 from probing.in_text.windows import TOKENS, Windows, cut_windows
 
 WORK = {"cpu": 1e13, "cuda": 1e15, "mps": 1e14}  # additions and multiplications in two minutes, or so
@@ -47,12 +48,17 @@ def affordable(model: GPT) -> Plan:
 
 
 def windows_within(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, n_tokens: int | None = None) -> Windows:
-    """The windows of a text, ids [n], that a plan reads, or ``n_tokens`` of it. In a short text they are shorter, down
-    to SHORTEST, so that there are FEWEST_WINDOWS. Raises InputError for a text that is too short for two of these, and
-    for windows of one token, where a head can look at nothing but this.
+    """The windows of a text, ids [n], that a plan reads, or ``n_tokens`` of it. If these are few, windows are shorter:
+    down to SHORTEST for FEWEST_WINDOWS, and shorter still for FEWEST_CLUSTERS, below which no interval means anything.
+
+    Raises InputError for a text that is too short even so, and for windows of one token, where a head can look at
+    nothing but this.
     """
     if plan.length < 2:
         raise InputError(f"model.block_size={plan.length}: a head sees its own token alone; train with a longer block")
-    shortest = min(SHORTEST, plan.length)
-    length = max(shortest, min(plan.length, (len(ids) - 1) // FEWEST_WINDOWS))
-    return cut_windows(ids, tokenizer, length, n_tokens or plan.n_tokens)
+    n_tokens = min(len(ids) - 1, n_tokens or plan.n_tokens)
+    length = min(plan.length, max(n_tokens // FEWEST_WINDOWS, min(SHORTEST, n_tokens // FEWEST_CLUSTERS)))
+    if length < 2:
+        least = 2 * FEWEST_CLUSTERS + 1
+        raise InputError(f"the text has {len(ids)} tokens, too few to measure heads in; give at least {least}")
+    return cut_windows(ids, tokenizer, length, n_tokens)

@@ -38,6 +38,7 @@ class Columns:
         [N], numbers from 0 on: what intervals resample, and what flips its sign for p.
         """
         cluster, self.flipped = (np.repeat(units, kind.shape[1]) for units in (clusters, flipped))
+        self.n_flipped = int(flipped.max()) + 1
         self.names, self.tokens, self.too_few = [], [], []
         for name, code in ((ALL, None), *zip(names, codes, strict=True)):
             tokens = np.arange(kind.size) if code is None else np.flatnonzero(kind == code)
@@ -64,13 +65,11 @@ class Columns:
 
     def p_adjusted(self, values: np.ndarray) -> np.ndarray:
         """One-sided p that a mean of values [V, N, T] is above 0, adjusted over all V x C: [V, C]; see ``flip_p``."""
-        flat = values.reshape(len(values), -1)
-        n = self.flipped.max() + 1
-        sums = np.stack(
-            [[np.bincount(self.flipped[tokens], own[tokens], minlength=n) for own in flat] for tokens in self.tokens],
-            axis=-1,
-        )  # [V, clusters, C]
-        return flip_p(sums.transpose(1, 0, 2).reshape(n, -1)).reshape(len(values), -1)
+        flat, n = values.reshape(len(values), -1), self.n_flipped
+        sums = np.array(
+            [[np.bincount(self.flipped[own], row[own], minlength=n) for own in self.tokens] for row in flat]
+        )  # [V, C, units]
+        return flip_p(sums.reshape(-1, n).T).reshape(sums.shape[:2])
 
 
 def flip_p(sums: np.ndarray, seed: int = 0) -> np.ndarray:

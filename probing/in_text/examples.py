@@ -37,19 +37,17 @@ def in_context(strongest: Strongest, windows: Windows, tokenizer: Tokenizer) -> 
     tokens = windows.tokens[strongest.window].tolist()
     pieces, piece_of = text_pieces(tokens, tokenizer)
     key, query, following = (piece_of[i] for i in (strongest.key, strongest.query, strongest.query + 1))
-    first, last = reach(pieces, key, -1, BEFORE), reach(pieces, following, 1, AFTER)
-    left, right = reach(pieces, key, 1, BETWEEN // 2), reach(pieces, query, -1, BETWEEN // 2)
-    whole = right <= left + 1
-    shown: list[int | None] = [*range(first, last + 1)]
-    if not whole:
-        shown = [*range(first, left + 1), None, *range(right, last + 1)]
+    start, end = reach(pieces, key, -1, BEFORE), reach(pieces, following, 1, AFTER)
+    key_end, query_start = reach(pieces, key, 1, BETWEEN // 2), reach(pieces, query, -1, BETWEEN // 2)
+    cut = key_end + 1 < query_start
+    shown = [*range(start, key_end + 1), None, *range(query_start, end + 1)] if cut else [*range(start, end + 1)]
     return Example(
         weight=strongest.weight,
         pieces=tuple(OMITTED if i is None else pieces[i] for i in shown),
         query=shown.index(query),
         key=shown.index(key),
         next=shown.index(following),
-        gap=None if whole else shown.index(None),
+        gap=shown.index(None) if cut else None,
         window=strongest.window,
         position=int(windows.starts[strongest.window]) + strongest.query,
     )

@@ -11,9 +11,13 @@ from model.attention import repeat_groups
 from model.gpt import Block
 from model.linear import LinearAttention
 from probing.in_text.ablation import batches, clean_pass, split_windows, token_losses
+from probing.in_text.certainty import Columns
+from probing.in_text.profile import HowFarBack
 from probing.in_text.windows import Windows
 from probing.patterns import attention_of
 from probing.replay import finish
+
+TOLERANCE = 0.02  # nats per token that may be lost where a model is said to use so many tokens
 
 
 def spans(length: int) -> list[int]:
@@ -57,3 +61,14 @@ def limited_block(model: GPT, block: Block, x: Tensor, limit: int) -> Tensor:
     else:
         z = attention.fused(q, k, v, visible[:, None])
     return finish(block, x, z[None])
+
+
+def measure_reach(
+    model: GPT, windows: Windows, columns: Columns, clean: np.ndarray, say: Callable[[int], None]
+) -> HowFarBack:
+    """The curve of loss against how far back queries may look; the last point is the model's own loss, ``clean``."""
+    limits = spans(windows.length)
+    losses = np.concatenate((limited_losses(model, windows, limits[:-1], say), clean[None]))
+    loss, cost = columns.means(losses), columns.means(losses - clean)
+    enough = next(limit for limit, high in zip(limits, cost.ci[:, 0, 1], strict=True) if high <= TOLERANCE)
+    return HowFarBack(tuple(limits), loss.nats[:, 0], loss.ci[:, 0], cost.nats[:, 0], cost.ci[:, 0], TOLERANCE, enough)

@@ -46,7 +46,7 @@ KINDS_IN_WORDS = {
     "space": "spaces",
     "inside_word": "insides of words",
     "pronoun": "pronouns",
-    "name_again": "names seen before",
+    "name_again": "capitalised words seen before",
     "pair_again": "pairs seen before",
     "word_again": "words seen before",
     "first_mention": "new words",
@@ -71,9 +71,8 @@ RELATIONS = {
 ID_RELATIONS = {
     name: RELATIONS[name] for name in ("first_token", "itself", "token_before", "after_same_token", "same_token")
 } | {"end_token": "the end token, elsewhere", "rest": RELATIONS["rest"]}
-KIND_CODES, RELATION_CODES = (
-    {name: i for i, name in enumerate(one | other)} for one, other in ((KINDS, ID_KINDS), (RELATIONS, ID_RELATIONS))
-)
+KIND_CODES = {name: i for i, name in enumerate(KINDS | ID_KINDS)}
+RELATION_CODES = {name: i for i, name in enumerate(RELATIONS | ID_RELATIONS)}
 NEED_LANGUAGE = ("pronoun", "function_word")
 WORD, MARK, SPACE, LINE_END = "wps\n"  # classes of characters; an ideograph is "i"
 IDEOGRAPHS = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))

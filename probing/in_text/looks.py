@@ -19,7 +19,7 @@ WEIGHTS_PER_BATCH = 1 << 23  # attention weights of one layer
 EXAMPLES = 12  # of each head
 CANDIDATES = 24  # of each head and window, among which they are chosen
 NEAR = 24  # tokens between the queries of two examples of one window, at least
-EARLY = 16  # first queries, which have little to choose from, are no examples; in short windows a quarter of it
+LITTLE = 16  # keys, or a quarter of the most that a query sees: with no more to choose from it is no example
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Looks:
 
     ``names``: the R relations measured. ``share`` [K, R] sums to 1 over relations; ``uniform`` [K, R] is what attention
     spread evenly over all that the head sees gives in the same rows. ``where_possible`` and ``uniform_where_possible``
-    [K, R]: the same over those rows alone that have a key of the relation in sight (NaN where none has): what a head
-    does where it can.
+    [K, R]: the same over those rows alone that have a key of the relation in sight (NaN where none has), ``possible``
+    [K, R] of them: what a head does where it can.
     ``distance`` [K] and ``uniform_distance`` [K]: mean distance of key to query in tokens. ``effective`` [K] and
     ``uniform_effective``: 2 to the mean entropy of a row in bits, as many tokens as attention is spread over.
     ``first_value`` [K]: mean size of the first token's value vector over the mean size of the others' (NaN where those
     are 0). A head that gives the first token much attention but whose value there is small puts it where it does
     nothing (Kobayashi et al. 2020, "Attention is not only a weight").
-    ``strongest``: for each head up to EXAMPLES of its largest weights, none on the window's first token, none of the
-    first queries, no two queries of a window within NEAR tokens.
+    ``strongest``: for each head up to EXAMPLES of its largest weights, none on the window's first token, none of a
+    query that sees little, no two queries of a window within NEAR tokens.
     """
 
     names: tuple[str, ...]
@@ -54,6 +54,7 @@ class Looks:
     uniform: np.ndarray
     where_possible: np.ndarray
     uniform_where_possible: np.ndarray
+    possible: np.ndarray
     distance: np.ndarray
     uniform_distance: np.ndarray
     effective: np.ndarray
@@ -104,18 +105,18 @@ class LooksHooks(Hooks):
                 spread = (visible / visible.sum(-1, keepdim=True)).float()
                 marks = marks.float()
                 uniform = row_statistics(spread[:, None].expand(len(codes), -1, -1, -1), marks)
-                self.by_type[kind] = marks, uniform, possible
+                sees = visible[0].sum(-1)
+                chooses = (sees > max(1, min(LITTLE, int(sees.max()) // 4))).nonzero()[:, 0]
+                self.by_type[kind] = marks, uniform, possible, chooses
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        marks, uniform, possible = self.by_type[self.model.config.attention_types[layer]]
+        marks, uniform, possible, chooses = self.by_type[self.model.config.attention_types[layer]]
         self.sums.append(row_statistics(pattern, marks))
         self.uniform.append(uniform)
         self.possible.append(possible)
-        n = pattern.size(-1)
-        early = min(EARLY, n // 4)
-        weight, key = pattern[:, :, early:, 1:].max(-1)  # [B, H, T - early]
-        weight, query = weight.topk(min(CANDIDATES, n - early))
-        self.largest.append((weight, query + early, key.gather(-1, query) + 1))
+        weight, key = pattern[:, :, chooses, 1:].max(-1)  # [B, H, queries that choose]
+        weight, query = weight.topk(min(CANDIDATES, len(chooses)))
+        self.largest.append((weight, chooses[query], key.gather(-1, query) + 1))
         return pattern
 
     def projected(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> None:
@@ -158,6 +159,7 @@ def measure_looks(
         uniform=uniform[:, :-2] / rows,
         where_possible=where_possible,
         uniform_where_possible=uniform_where_possible,
+        possible=possible,
         distance=sums[:, -2] / rows,
         uniform_distance=uniform[:, -2] / rows,
         effective=2 ** (sums[:, -1] / rows),

@@ -49,7 +49,8 @@ class TextProfile:
     ``heads``: names LAYER.HEAD, the axis K of all else; ``layers``: the layers that have heads. ``kinds`` of predicted
     tokens and ``relations``: what each is that can be known. ``columns``: "all" and the kinds that have tokens enough,
     the axis C, with the number of tokens of each.
-    ``loss``: the model's own, nats per token [1, C]. ``looks``: where heads look; ``examples``: of each head.
+    ``window``: tokens in each of the ``n_windows``. ``loss``: the model's own, nats per token [1, C]. ``looks``: where
+    heads look; ``examples``: of each head.
     ``ablations``: by name of probing.in_text.ablation.ABLATIONS; ``shown``: the one that roles are given by.
     ``how_far_back``: None where it cannot be measured. ``roles``: of each head, the largest effect first.
     ``clusters``: "documents" or "windows", what intervals resample; ``flipped``: what flips its sign for p.
@@ -58,7 +59,7 @@ class TextProfile:
 
     heads: tuple[str, ...]
     layers: tuple[int, ...]
-    block_size: int
+    window: int
     n_windows: int
     n_documents: int
     clusters: str
@@ -111,7 +112,7 @@ def looks_json(looks: Looks, k: int) -> dict:
 def to_json(profile: TextProfile) -> dict:
     """The profile as plain JSON (stable: pages and scripts rely on it; numbers that do not exist are NaN or null)::
 
-    text        {windows, block_size, tokens, documents, clusters: "documents" | "windows", flipped: the same, language}
+    text        {windows, window, tokens, documents, clusters: "documents" | "windows", flipped: the same, language}
     left_out    [sentence]  what was not measured, and why
     relations   {name: what it is}  in the order of precedence, as far as measured
     kinds       {name: {what, tokens, share, loss: {nats, ci}}}  "all" first; kinds of the token to be predicted
@@ -135,7 +136,7 @@ def to_json(profile: TextProfile) -> dict:
     return {
         "text": {
             "windows": profile.n_windows,
-            "block_size": profile.block_size,
+            "window": profile.window,
             "tokens": profile.n_tokens[0],
             "documents": profile.n_documents,
             "clusters": profile.clusters,

@@ -11,6 +11,7 @@ from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import PER_POSITION, ablate, mean_outputs
+from probing.in_text.budget import Plan
 from probing.in_text.certainty import FEWEST_TOKENS
 from probing.in_text.kinds import KIND_CODES, kinds_for, token_kinds
 from probing.in_text.windows import Windows, cut_windows
@@ -41,10 +42,13 @@ class QuickText:
     of_kind: dict[str, np.ndarray]
 
 
-def quick_text(ids: np.ndarray, tokenizer: Tokenizer, block_size: int, language: str | None = "en") -> QuickText:
-    """Windows of a text, spread evenly; raises InputError where it is too short for two."""
-    windows = cut_windows(ids, tokenizer, block_size, FOR_MEANS * QUICK_TOKENS)
-    n = min(len(windows), max(2, QUICK_TOKENS // windows.length))
+def quick_text(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, language: str | None = "en") -> QuickText:
+    """Windows of a text, spread evenly, and no more of it without each head than ``plan`` reads.
+
+    Raises InputError where it is too short for two windows.
+    """
+    windows = cut_windows(ids, tokenizer, plan.length, FOR_MEANS * QUICK_TOKENS)
+    n = min(len(windows), max(2, min(QUICK_TOKENS, plan.n_tokens) // windows.length))
     part = np.linspace(0, len(windows) - 1, n).astype(int)
     known = load_language(language) if language else None
     kind = token_kinds(windows.tokens[part], tokenizer, known).kind
@@ -53,7 +57,7 @@ def quick_text(ids: np.ndarray, tokenizer: Tokenizer, block_size: int, language:
 
 
 def quick_costs(model: GPT, text: QuickText) -> dict[str, QuickCost]:
-    """For each head what it costs to replace it by its mean output at each position, in evaluation mode."""
+    """For each head what it costs to put its mean output over all other windows in its place, at each position."""
     means = mean_outputs(model, text.windows, silent)
     few = text.windows.take(text.part)
     grown = ablate(model, few, means, (PER_POSITION,), 0, silent, sets_too=False).heads[PER_POSITION]  # [K, N, T]

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from probing.in_text.certainty import ALL, Means
+from probing.in_text.certainty import ALL, FEWEST_TOKENS, Means
 from probing.in_text.looks import Looks
 
 ROLE_P = 0.01
@@ -52,14 +52,14 @@ def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: 
 
 
 def roles_by_attention(looks: Looks, k: int) -> list[TextRole]:
-    """The relations that get at least LEAST_SHARE of a head's attention where they can, and LEAST_LIFT times what
-    uniform attention gives; the largest share first.
+    """The relations that get at least LEAST_SHARE of a head's attention where they can, in FEWEST_TOKENS rows or more,
+    and LEAST_LIFT times what uniform attention gives; the largest share first.
     """
     found = []
     for name in LOOKING_ROLES:
         r = looks.names.index(name)
         share, uniform = float(looks.where_possible[k, r]), float(looks.uniform_where_possible[k, r])
-        if share >= max(LEAST_SHARE, LEAST_LIFT * uniform):
+        if looks.possible[k, r] >= FEWEST_TOKENS and share >= max(LEAST_SHARE, LEAST_LIFT * uniform):
             found.append(TextRole(name, "attention", share=share, uniform=uniform))
     # pyrefly: ignore [unsupported-operation] by attention a role has its share
     return sorted(found, key=lambda role: -role.share)

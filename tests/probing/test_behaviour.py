@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import toys
 
+from common.errors import InputError
 from data.cases.case import Case, EncodedCase, Spans, encode_case
 from probing import probe, resolved_tasks, to_json
 from probing.behaviour import LIKELIEST, PAIRS, PREFERRED, how_to_judge, is_resolved, judge, preferred
@@ -111,3 +112,10 @@ def test_only_tasks_that_a_model_resolves_and_can_read_are_worth_measuring():
     unknown = [replace(case, task="unknown", spans=replace(case.spans, answer=case.spans.gold[0])) for case in cases]
     assert resolved_tasks(toys.hand_set_model(), toys.TOKENIZER, [*cases, *unknown]) == [cases[0].task]
     assert resolved_tasks(toys.train(0, 0, shuffled=False), toys.TOKENIZER, cases) == []
+
+
+def test_a_model_that_gives_no_numbers_is_refused_and_not_taken_for_one_that_resolves_nothing():
+    model = toys.hand_set_model()
+    model.embed.weight.data.fill_(float("nan"))
+    with pytest.raises(InputError, match="not finite"):
+        resolved_tasks(model, toys.TOKENIZER, toys.toy_cases("select", 40))

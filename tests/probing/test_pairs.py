@@ -88,7 +88,9 @@ def test_pairs_that_do_not_fit_are_counted_and_left_out(model):
     pairs = [Pair("b" * 24, "a", "p", "p"), Pair("b" * 25, "a", "p", "p"), Pair("a", "b" * 25, "p", "p")]
     scored = score_pairs(model, TOKENIZER, pairs)
     assert (len(scored.pairs), scored.too_long) == (1, 2)
-    with pytest.raises(InputError, match="no pair fits into this model's block of 24 tokens"):
+    with pytest.raises(
+        InputError, match="pairs: the shortest has 25 tokens, and this model reads 24; use a model with a longer"
+    ):
         score_pairs(model, TOKENIZER, pairs[1:])
 
 

@@ -8,6 +8,7 @@ from networks import BYTES, bigram_model, loud_model
 from tolerance import additions, tolerance
 
 from common.errors import InputError
+from data.text.tokenizers import IdTokenizer
 from model import GPTConfig, Hooks
 from probing.heads import head_names, parse_head
 from probing.sentence import changes_without_heads, encode_sentence, next_words
@@ -43,6 +44,8 @@ def test_a_sentence_begins_as_documents_do_and_has_to_fit():
     assert encode_sentence("abc", model, BYTES) == [BYTES.end, *b"abc"]
     with pytest.raises(InputError, match="the text has 4 tokens; this model reads 3 at most; shorten it"):
         encode_sentence("abcd", model, BYTES)
+    with pytest.raises(InputError, match="the text has 5 tokens; this model reads 4 at most; shorten it"):
+        encode_sentence("0 1 2 3 4", model, IdTokenizer(8))  # without an end token, which takes none of the block
 
 
 class Without(Hooks):

@@ -69,8 +69,11 @@ def replaced(name: str, kept: dict[int, Tensor], donors: list[int]) -> dict[int,
     """What takes the place of outputs, made the plain way."""
     if name == RESAMPLE:
         return {layer: z[donors] for layer, z in kept.items()}
-    over = (0,) if name == PER_POSITION else (0, 2)
-    return {layer: z.mean(over, keepdim=True).expand_as(z) for layer, z in kept.items()}
+    others = [[i for i in range(N) if i != own] for own in range(N)]
+    means = {layer: torch.stack([z[own].mean(0) for own in others]) for layer, z in kept.items()}
+    if name == PER_POSITION:
+        return means
+    return {layer: mean.mean(2, keepdim=True).expand_as(mean) for layer, mean in means.items()}
 
 
 def donors_of(model: GPT, windows: Windows) -> np.ndarray:

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from common.errors import InputError
+from data.text.tokenizers import byte_tokenizer
 from model import GPTConfig
 from probing.in_text.ablation import ABLATIONS, PER_POSITION
 from probing.in_text.budget import FEWEST_WINDOWS, TOKENS, WORK, affordable, windows_within, work_per_token
+from probing.in_text.quick import quick_text
 
 
 def plan_for(**shape):
@@ -40,6 +42,35 @@ def test_a_block_of_one_token_is_refused():
     _, plan = plan_for(vocab_size=4096, block_size=1, n_layer=1, n_head=1, n_embd=8)
     with pytest.raises(InputError, match=r"model\.block_size=1: a head sees its own token alone"):
         windows_within(plan, np.zeros(500, dtype=int), tokenizer=None)
+
+
+@pytest.mark.parametrize(
+    ("n_ids", "n_tokens", "n_windows", "length"),
+    [
+        (100_001, None, 195, 256),
+        (100_001, 500, 7, 64),  # rather many windows than long ones
+        (501, None, 7, 64),
+        (301, None, 5, 60),  # never fewer than intervals need
+        (11, None, 5, 2),
+    ],
+)
+def test_few_tokens_are_read_in_short_windows(n_ids, n_tokens, n_windows, length):
+    _, plan = plan_for(vocab_size=4096, block_size=256, n_layer=3, n_head=4, n_embd=128)
+    windows = windows_within(plan, np.zeros(n_ids, dtype=int), SimpleNamespace(end=None), n_tokens)
+    assert (len(windows), windows.length) == (n_windows, length)
+
+
+def test_a_text_of_ten_tokens_is_refused():
+    _, plan = plan_for(vocab_size=4096, block_size=256, n_layer=3, n_head=4, n_embd=128)
+    with pytest.raises(InputError, match="the text has 10 tokens, too few to measure heads in; give at least 11"):
+        windows_within(plan, np.zeros(10, dtype=int), SimpleNamespace(end=None))
+
+
+def test_a_quick_probe_reads_no_more_than_a_whole_one():
+    _, plan = plan_for(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)
+    quick = quick_text(plan, np.full(50_000, ord("a")), byte_tokenizer())
+    assert quick.windows.length == plan.length
+    assert len(quick.part) * quick.windows.length <= plan.n_tokens
 
 
 @pytest.mark.parametrize("block_size", [8, 40])

@@ -129,6 +129,20 @@ def test_a_head_that_is_uniform_looks_as_uniform_attention_does(attention, windo
     np.testing.assert_allclose(found.effective, found.uniform_effective, rtol=limit)
 
 
+@pytest.mark.parametrize(("attention", "fewest"), [("F", 17), ("W", 3), ("S", 2)])
+def test_no_query_that_sees_little_is_an_example(attention, fewest, windows):
+    """With strides of 32, three of four queries see nothing but themselves: a weight of 1 there shows nothing."""
+    found = looks_of(small_model(attention=attention, window=8, stride=32), windows)
+    sees = {"F": lambda i: i + 1, "W": lambda i: min(i + 1, 8), "S": lambda i: i // 32 + 1}[attention]
+    for strongest in found.strongest:
+        assert strongest
+        assert min(sees(example.query) for example in strongest) >= fewest
+
+
+def test_queries_that_see_themselves_alone_leave_no_examples(windows):
+    assert looks_of(small_model(attention="S", stride=LENGTH), windows).strongest == ((),) * N_HEAD
+
+
 def test_batches_change_nothing(windows, monkeypatch):
     model = loud_model(small_model(n_layer=2).config)
     whole = looks_of(model, windows)

@@ -17,7 +17,7 @@ from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from probing.in_text import cut_windows, measure_text, sentences, to_json, untrained_bars
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, mean_outputs
-from probing.in_text.certainty import Means
+from probing.in_text.certainty import FEWEST_TOKENS, Means
 from probing.in_text.kinds import KIND_CODES, KINDS, KINDS_IN_WORDS, RELATIONS
 from probing.in_text.looks import Looks
 from probing.in_text.roles import LEAST_NATS, roles_by_attention, roles_by_effect
@@ -78,9 +78,15 @@ def test_what_is_not_measured_is_said(windows):
 
 def test_kinds_of_too_few_tokens_are_named_in_words():
     assert KINDS_IN_WORDS.keys() == {*KIND_CODES, "all"}
-    few = SimpleNamespace(too_few=["inside_word", "pair_again"])
-    assert sentences(few, TOKENIZER, language="en") == [
-        "Too few tokens to measure: insides of words, pairs seen before."
+    few = SimpleNamespace(too_few=["inside_word", "pair_again"], n_flipped=7)
+    assert sentences(few, TOKENIZER, "en", "documents", "windows") == [
+        "Too few to measure, of tokens or of documents that have them: insides of words, pairs seen before."
+    ]
+
+
+def test_too_few_units_for_any_role_are_named():
+    assert sentences(SimpleNamespace(too_few=[], n_flipped=6), TOKENIZER, "en", "documents", "windows") == [
+        "Only 6 windows: p cannot fall below 0.01, so no head has a role by what it costs; a longer text is needed."
     ]
 
 
@@ -126,13 +132,14 @@ def test_a_role_is_the_kind_that_costs_most_without_a_head_if_that_is_sure(colum
     assert (found and found.role) == role
 
 
-def looks(share: float, uniform: float) -> Looks:
-    """One head that gives the token before so much."""
+def looks(share: float, uniform: float, rows: int = FEWEST_TOKENS) -> Looks:
+    """One head that gives the token before so much, in so many rows that have one."""
     shape = 1, len(RELATIONS)
     masses, equal = np.zeros(shape), np.full(shape, uniform)
     masses[0, 2] = share
     rest = {name: np.zeros(1) for name in Looks.__dataclass_fields__}
-    return Looks(**rest | {"names": tuple(RELATIONS), "where_possible": masses, "uniform_where_possible": equal})
+    measured = {"where_possible": masses, "uniform_where_possible": equal, "possible": np.full(shape, rows)}
+    return Looks(**rest | {"names": tuple(RELATIONS)} | measured)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +148,7 @@ def looks(share: float, uniform: float) -> Looks:
 )
 def test_a_head_that_looks_mostly_at_one_relation_has_its_role(share, uniform, roles):
     assert [role.role for role in roles_by_attention(looks(share, uniform), 0)] == roles
+    assert roles_by_attention(looks(share, uniform, rows=FEWEST_TOKENS - 1), 0) == []
 
 
 @pytest.mark.parametrize("shape", [{}, GPT2_SHAPE])
