@@ -3,6 +3,7 @@
 With ``text`` nothing is measured: the model reads that sentence.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -61,11 +62,12 @@ def main(command: ProbeCommand) -> None:
         return
     from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
 
-    for folder in (run, run / "probe"):  # the run's own page is written, too
-        require_writable(folder)
+    folder = run / "probe" if command.to is None else Path(command.to)
+    for written_to in (run, folder):  # the run's own page is written, too
+        require_writable(written_to)
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
     if command.pairs is not None:
-        compare(command.pairs, model, tokenizer, source, run / "probe", console)
+        compare(command.pairs, model, tokenizer, source, folder, console)
         return
     if not model.config.layers_with_heads:
         raise InputError(f"run={run}: attention={model.config.attention} has no heads to probe")
@@ -77,14 +79,16 @@ def main(command: ProbeCommand) -> None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give cases=FILE or text_file=PATH")
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
     asked = {"cases": command.cases, "tasks": command.tasks, "n_cases": command.n_cases}
+    note_what_is_replaced(folder, asked, console)
     source |= about_cases(command, report, text) | {"seed": command.seed, "asked": asked}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
         if command.cases is None and stories_of(corpora_of_run(run)):
             sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
             findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
-        folder = run / "probe"
-        folder.mkdir(exist_ok=True)
+        if command.cases is not None and not findings.tasks:
+            raise InputError(f"cases={command.cases}: none of its tasks can be measured; {'; '.join(findings.too_few)}")
+        folder.mkdir(parents=True, exist_ok=True)
         if text is not None:
             if report:  # what is measured is written at once, so that whatever comes after costs nothing
                 write_files(findings, folder)
@@ -140,6 +144,21 @@ class TextToRead:
         return in_text.to_json(profile) | {"source": {"text_file": self.text.file}}
 
 
+def note_what_is_replaced(folder: Path, asked: dict, console: Console) -> None:
+    """Says so where the folder has what another probe found: of other cases, or of fewer."""
+    try:
+        before = json.loads((folder / "heads.json").read_bytes())["model"]["asked"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if before != json.loads(json.dumps(asked)):
+        given = ", ".join(f"{key}={value}" for key, value in before.items() if value is not None)
+        console.print(
+            visible_text(
+                f"note   {folder} has what a probe with {given} found, which is replaced; to=FOLDER keeps both"
+            )
+        )
+
+
 def read_text(
     command: ProbeCommand, model: GPT, tokenizer: Tokenizer, state: dict, console: Console
 ) -> TextToRead | None:
@@ -188,10 +207,10 @@ def describe(select: list[Case], report: list[Case], text: TextToRead | None) ->
 def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: Path, console: Console) -> None:
     """Minimal pairs instead of heads."""
     pairs = read_pairs(Path(path))
-    console.print(f"run {visible_text(str(folder.parent))}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
+    console.print(f"run {visible_text(source['run'])}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
     scored = score_pairs(model, tokenizer, pairs)
     print_pairs(scored, console)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     written = write_pairs(scored, folder, source | {"pairs": path})
     console.print(visible_text(f"written: {', '.join(map(str, written))}"))
 

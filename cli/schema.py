@@ -127,6 +127,7 @@ class ProbeCommand:
     n_cases: int = 400
     dynamics: bool = False
     circuits: bool = False
+    to: str | None = None
     figures: Literal["png", "svg", "pdf"] = "png"
     seed: int = 0
     device: str = "auto"

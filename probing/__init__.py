@@ -130,11 +130,15 @@ def encode_tasks(
     tasks, too_few = {}, []
     for name in quoted:
         both = tuple(fitting(cases.get(name, []), block_size) for cases in (chosen, quoted))
-        templates = min(len({case.case.template for case in cases}) for cases in both)
-        if min(map(len, both)) >= FEWEST_CASES and templates >= FEWEST_TEMPLATES:
+        templates = [len({case.case.template for case in cases}) for cases in both]
+        if min(map(len, both)) >= FEWEST_CASES and min(templates) >= FEWEST_TEMPLATES:
             tasks[name] = both
         elif name != LISTS:
-            there = f"{len(both[0])} cases to select and {len(both[1])} to report, of at least {templates} templates"
-            needed = f"{FEWEST_CASES} of {FEWEST_TEMPLATES} templates are needed in each"
-            too_few.append(f"{name}: {there}, fit into the block of {block_size} tokens; {needed}")
+            chosen_from, reported = (
+                f"{len(cases)} cases of {n} templates" for cases, n in zip(both, templates, strict=True)
+            )
+            too_few.append(
+                f"{name}: {chosen_from} to select and {reported} to report fit into the block of {block_size} tokens; "
+                f"{FEWEST_CASES} of {FEWEST_TEMPLATES} are needed in each"
+            )
     return tasks, too_few

@@ -139,8 +139,33 @@ def test_a_task_of_few_cases_or_templates_says_how_many_it_has(script, finished_
     path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in (*drawn, *same, *few)))
     script("probe", f"run={finished_run}", f"cases={path}")
     out = capsys.readouterr().out
-    assert "same: 20 cases to select and 20 to report, of at least 1 templates" in out
-    assert "few: 4 cases to select and 4 to report" in out
+    assert "same: 20 cases of 1 templates to select and 20 cases of 1 templates to report fit" in out
+    assert "few: 4 cases of " in out
+
+
+def test_cases_of_which_no_task_can_be_measured_end_at_once_and_leave_what_was_found(
+    script, error_of, finished_run, case_file
+):
+    script("probe", f"run={finished_run}", *FEW)
+    before = (finished_run / "probe" / "heads.json").read_bytes()
+    few = Path("few.jsonl")
+    few.write_text("".join(case_file.read_text().splitlines(keepends=True)[:8]))
+    message = error_of("probe", f"run={finished_run}", f"cases={few}")
+    assert "cases=few.jsonl: " in message
+    assert (finished_run / "probe" / "heads.json").read_bytes() == before
+
+
+def test_another_probe_of_a_run_may_have_a_folder_of_its_own(script, finished_run, case_file, capsys):
+    script("probe", f"run={finished_run}", *FEW)
+    before = (finished_run / "probe" / "heads.json").read_bytes()
+    script("probe", f"run={finished_run}", f"cases={case_file}", "to=own/probe")
+    assert "is replaced" not in capsys.readouterr().out
+    assert (finished_run / "probe" / "heads.json").read_bytes() == before
+    assert Path("own/probe/report.html").exists()
+    script("probe", f"run={finished_run}", f"cases={case_file}")
+    assert "has what a probe with n_cases=20 found, which is replaced; to=FOLDER keeps both" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_run, input_folder, tmp_path, capsys):

@@ -92,7 +92,7 @@ def test_heads_are_measured_in_a_folder_of_other_text(script, text_run):
     [
         (None, "text_file=other.txt: there is no such file or folder"),
         ("", "text_file=other.txt: there is no text in it"),
-        ("To be. ", "text_file=other.txt: the text has 6 tokens, too few for two windows of 64; give at least 129"),
+        ("To be. ", "text_file=other.txt: the text has 6 tokens, too few to measure heads in; give at least 11"),
     ],
 )
 def test_a_text_that_cannot_be_measured_is_named(error_of, finished_run, content, message):
