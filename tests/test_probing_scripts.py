@@ -52,7 +52,9 @@ def test_only_some_kinds_of_stories_may_be_asked_for(script, error_of, finished_
     assert found["cue"]["tasks"]["cue"] == found["cue,recall"]["tasks"]["cue"]
     assert [sentence["key"] for sentence in found["cue"]["sentences"]] == ["tired", "wide", "soft", "sleepy"]
     assert "untrained network" not in capsys.readouterr().out, "which is for terminals"
-    assert "unknown task of stories 'cues'" in error_of("probe", f"run={finished_run}", "tasks=[cues]")
+    assert "tasks=[cues]: no task of stories is called 'cues'; they are agreement" in error_of(
+        "probe", f"run={finished_run}", "tasks=[cues]"
+    )
 
 
 def test_bad_cases_are_named_by_their_lines(error_of, finished_run, case_file):

@@ -41,7 +41,9 @@ def check_tasks(names: Sequence[str]) -> None:
         raise ValueError(f"tasks=[]: name at least one of {', '.join(TASKS)}")
     for name in names:
         if name not in TASKS:
-            raise ValueError(f"unknown task of stories {name!r}; known are {', '.join(TASKS)}")
+            raise ValueError(
+                f"tasks=[{','.join(names)}]: no task of stories is called {name!r}; they are {', '.join(TASKS)}"
+            )
     if len(set(names)) < len(names):
         raise ValueError(f"tasks=[{','.join(names)}]: names a task twice; give each once")
 

@@ -106,7 +106,10 @@ SLIPS = [
     ("model.n_head=3", "model.n_embd=128 does not divide into n_head=3"),
     ("+model.vocab_size=7", "model.vocab_size: there is no such key"),
     ("optimizer.betas=[0.9]", "optimizer.betas"),
-    ("data.tasks=[agrement]", "unknown task of stories 'agrement'; known are agreement, verb_bias, cue"),
+    (
+        "data.tasks=[agrement]",
+        "data.tasks=[agrement]: no task of stories is called 'agrement'; they are agreement, verb_bias, cue",
+    ),
     ("data=files", "data.path is missing; give data.path=..."),
     (
         "data.n_files=2",
