@@ -7,6 +7,7 @@ they were. Nothing is ever unpickled.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +34,11 @@ def folder_of(run: Path, step: int) -> Path:
 
 def saved_steps(run: Path) -> list[int]:
     """The steps that have a checkpoint, in order."""
-    names = [re.fullmatch(r"step_(\d+)", path.name) for path in (run / "checkpoints").glob("step_*")]
-    return sorted(int(name[1]) for name in names if name)
+    try:
+        names = os.listdir(run / "checkpoints")  # glob takes a folder that may not be read for an empty one
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"step_(\d+)", name)))
 
 
 def digest(state: dict) -> str:

@@ -26,7 +26,7 @@ from common.errors import InputError
 from data import Tokenizer
 from data.text.finding import RUN
 from storage import checkpoint
-from storage.metrics import read_rows
+from storage.metrics import evaluations_of, read_rows
 from storage.renamed import as_of_today
 
 CONFIG = "config.yaml"
@@ -100,7 +100,8 @@ def begins_anew(folder: Path) -> bool:
     every = read_config(folder).get("checkpoint_every", 0)
     if not isinstance(every, int):
         raise InputError(f"{folder / CONFIG} is damaged: checkpoint_every={every}")
-    if rows and rows[-1]["step"] > every:
+    evaluated = [row["step"] for row in evaluations_of(rows) if row["step"] and row["val_loss"] is not None]
+    if rows and rows[-1]["step"] > min([every, *evaluated[:1]]):  # the first evaluation is the best so far, and saved
         raise InputError(
             f"run={folder}: its checkpoints are gone, and {METRICS} goes on to step {rows[-1]['step']}; "
             "give another name, or overwrite=true instead of resume=auto to replace it"

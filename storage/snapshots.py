@@ -5,6 +5,7 @@ A snapshot is one file, ``snapshots/step_000512.safetensors``, for looking only:
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -44,8 +45,12 @@ def save(run: Path, config: GPTConfig, parameters: dict[str, torch.Tensor], step
 
 def saved(run: Path) -> list[Path]:
     """The snapshots of a run, the earliest first."""
-    found = [(re.fullmatch(r"step_(\d+)", path.stem), path) for path in (run / FOLDER).glob("step_*.safetensors")]
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    try:
+        names = os.listdir(run / FOLDER)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    steps = {name: int(match[1]) for name in names if (match := re.fullmatch(r"step_(\d+)\.safetensors", name))}
+    return [run / FOLDER / name for name in sorted(steps, key=steps.__getitem__)]
 
 
 def forget_after(run: Path, step: int) -> None:

@@ -1,10 +1,14 @@
 """What a command takes from an earlier run: which settings go on with it, which are refused, and what auto comes to."""
 
 import json
+import os
 import re
 import shutil
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from errno import EACCES
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,13 +134,35 @@ def test_auto_replaces_neither_what_is_no_run_nor_a_record_whose_checkpoints_are
     Path("thesis/chapter.txt").touch()
     assert not train("run=thesis", "resume=auto").overwrite
     make_run(Path("run"), "checkpoint_every=5", steps=())
-    for step, row in ((5, "begun again"), (6, "kept")):
-        Path("run/metrics.jsonl").write_text(json.dumps({"step": step}) + "\n")
-        if row == "begun again":
-            assert train("run=run", "resume=auto").overwrite
-    assert "its checkpoints are gone, and metrics.jsonl goes on to step 6" in refusal(
-        "train", TrainCommand, "run=run", "resume=auto"
-    )
+    early, diverged = {"step": 2, "val_loss": 1.0}, {"step": 2, "val_loss": None}
+    for rows in ([5], [diverged, 5], [early], [{"step": 0, "val_loss": 2.0}, early]):
+        record(rows)
+        assert train("run=run", "resume=auto").overwrite, "killed before the first checkpoint"
+    for rows in ([6], [diverged, 6], [early, 3], [early, {"step": 3, "val_loss": 2.0}]):
+        record(rows)
+        message = f"its checkpoints are gone, and metrics.jsonl goes on to step {6 if 6 in rows else 3}"
+        assert message in refusal("train", TrainCommand, "run=run", "resume=auto")
+
+
+def locked(read: Callable, path: str | Path) -> object:
+    """What ``read`` reads in ``path``, unless that is the folder of the checkpoints."""
+    if Path(path).name == "checkpoints":
+        raise PermissionError(EACCES, "Permission denied", str(path))
+    return read(path)
+
+
+def record(rows: Iterable[dict | int]) -> None:
+    """Writes run/metrics.jsonl; of a row that is not an evaluation, the step alone."""
+    lines = [json.dumps({"step": row} if isinstance(row, int) else row) for row in rows]
+    Path("run/metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_auto_replaces_no_run_whose_checkpoints_cannot_be_read(tmp_path, monkeypatch):
+    make_run(tmp_path)
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, partial(locked, getattr(os, name)))
+    message = refusal("train", TrainCommand, f"run={tmp_path}", "resume=auto")
+    assert message == f"error: Permission denied: {tmp_path}/checkpoints"
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"- a", b"text", b"\xff: 1", b"checkpoint_every: often"])
