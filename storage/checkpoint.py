@@ -16,11 +16,12 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from common.atomic import discard, move, new_folder, write_durably
+from common.atomic import discard, move, new_folder, replace_durably, write_durably
 from common.errors import InputError
 
 FORMAT = 2
 KEEP_LATEST = 2
+STATE = "state.json"
 FILES = ("model.safetensors", "optimizer.safetensors")
 
 
@@ -48,12 +49,17 @@ def digest(state: dict) -> str:
 
 
 def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> Path:
-    """Writes the checkpoint of ``state["step"]`` and forgets those that are neither recent nor the best so far."""
+    """Writes the checkpoint of ``state["step"]`` and forgets those that are neither recent nor the best so far.
+
+    Where there is one of this step already, its tensors are these, and only the state is replaced.
+    """
     folder = folder_of(run, state["step"])
-    with new_folder(folder, alone=True) as building:
-        write_files(building, model, optimizer, state)
-        discard(folder, folder)
-        move(building, folder)
+    if folder.exists():
+        replace_durably(folder / STATE, state_json(state, read_state(folder)["sha256"]))
+    else:
+        with new_folder(folder, alone=True) as building:
+            write_files(building, model, optimizer, state)
+            move(building, folder)
     for step in saved_steps(run)[:-KEEP_LATEST]:
         if step != state.get("best_step"):
             discard(folder_of(run, step), folder)
@@ -66,18 +72,22 @@ def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, T
         data = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
         hashes[name] = hashlib.sha256(data).hexdigest()
         write_durably(building / name, data)
+    write_durably(building / STATE, state_json(state, hashes))
+
+
+def state_json(state: dict, hashes: dict[str, str]) -> bytes:
     state = {"format": FORMAT, **state, "sha256": hashes}
-    write_durably(building / "state.json", json.dumps({**state, "check": digest(state)}, indent=1).encode())
+    return json.dumps({**state, "check": digest(state)}, indent=1).encode()
 
 
 def read_state(folder: Path) -> dict:
     try:
-        state = json.loads((folder / "state.json").read_bytes())
+        state = json.loads((folder / STATE).read_bytes())
         whole = digest(state) == state.pop("check")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{folder} is damaged: state.json cannot be read ({error})") from None
+        raise DamagedError(f"{folder} is damaged: {STATE} cannot be read ({error})") from None
     if not whole:
-        raise DamagedError(f"{folder} is damaged: state.json is not what was saved")
+        raise DamagedError(f"{folder} is damaged: {STATE} is not what was saved")
     if state["format"] != FORMAT:
         raise InputError(f"{folder} has format {state['format']}; this version of the project reads {FORMAT}")
     return state

@@ -105,6 +105,17 @@ def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints_and_the_next_sa
     assert seen == {(1, 2), (1, 2, 3), (2, 3)}
 
 
+def test_a_kill_at_any_moment_of_saving_the_only_step_again_leaves_it_whole(tmp_path):
+    seen = set()
+    save(tmp_path, 3, best_step=1)
+    for _ in kill_at_every_moment(lambda: save(tmp_path, 3, best_step=3)):
+        state, _ = checkpoint.load(tmp_path, "latest")
+        seen.add(state["best_step"])
+        save(tmp_path, 3, best_step=1)
+        assert {path.name for path in checkpoint.folder_of(tmp_path, 3).iterdir()} == {*checkpoint.FILES, "state.json"}
+    assert seen == {1, 3}
+
+
 def test_what_a_kill_left_of_a_checkpoint_goes_with_the_next(tmp_path):
     (tmp_path / "checkpoints" / ".step_000002.unfinished-abcd_123").mkdir(parents=True)
     folder = save(tmp_path, 3)
