@@ -148,10 +148,16 @@ class Trainer:
             self.snapshot()
         while True:
             self.seconds, self.stop_signal = self.world.agree(self.elapsed(), self.signal_received)
-            is_done = self.fraction() >= 1 and self.evaluated_as_last and self.evaluated_step == self.step
-            if is_done:
-                self.stop_signal = 0  # there is nothing left to stop
-            if self.stop_signal or self.fraction() >= 1:
+            if self.fraction() >= 1:
+                if self.evaluated_as_last and self.evaluated_step == self.step:
+                    self.stop_signal = 0  # there is nothing left to stop
+                    break
+                if not self.stop_signal:  # the time was up between two evaluations, or during one
+                    row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
+                    self.log(row | self.clock())
+                    self.save(again=True)  # which step is the best may have changed
+                    continue  # a better loss may be what ``patience`` had waited for
+            if self.stop_signal:
                 break
             step_started = time.perf_counter()
             with readable_out_of_memory(self.micro, self.model.config.block_size):
@@ -173,10 +179,6 @@ class Trainer:
             self.snapshot()
             if saves or self.step == self.best_step:
                 self.save()
-        if not self.stop_signal and not is_done:  # the time was up between two evaluations, or during one
-            row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
-            self.log(row | self.clock())
-            self.saved_step = None  # which step is the best may have changed
         self.save()
 
     def request_stop(self, number: int, frame: FrameType | None) -> None:
@@ -332,11 +334,11 @@ class Trainer:
             "model": asdict(self.model.config),
         }
 
-    def save(self) -> None:
-        """Writes a checkpoint, unless this step has one already."""
+    def save(self, again: bool = False) -> None:
+        """Writes a checkpoint, unless this step has one already and is not to be saved ``again``."""
         if self.metrics:
             self.metrics.flush()
-        if self.step == self.saved_step:
+        if self.step == self.saved_step and not again:
             return
         parameters = self.finite_parameters()
         if self.world.first:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from common.errors import InputError
 from storage import checkpoint
 from storage.metrics import read_rows
 from storage.weights import set_parameters
+from training import Trainer
 from training.device import peak_flops
 
 
@@ -110,10 +113,8 @@ def test_other_errors_keep_their_name(tmp_path, stories):
 
 def test_patience_ends_a_run_that_no_longer_improves(tmp_path, stories):
     trainer = new_run(tmp_path / "run", stories, max_steps=60, patience=2)
-    losses = iter([5.0, 4.0, 3.0, 3.5, 3.0, 1.0])
     trainer.last_evaluations = [lambda model: {"last": 1}]
-    evaluate = trainer.count_evaluation
-    trainer.count_evaluation = lambda loss: evaluate(next(losses))
+    give_losses(trainer, [5.0, 4.0, 3.0, 3.5, 3.0, 1.0])
     trainer.train()
     assert (trainer.step, trainer.best_step, trainer.evaluations_since_best) == (16, 8, 2)
     assert checkpoint.saved_steps(trainer.run) == [8, 12, 16]
@@ -122,6 +123,29 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path, stories):
     resumed.restore()
     resumed.train()
     assert resumed.step == 16, "patience is remembered"
+
+
+@pytest.mark.parametrize(("late", "ends"), [(2.0, 12), (3.5, 5)], ids=["better", "not better"])
+def test_a_smaller_patience_ends_a_resumed_run_only_if_its_next_evaluation_is_not_better(tmp_path, stories, late, ends):
+    stopped = new_run(tmp_path / "run", stories, max_steps=12, eval_every=2)
+    give_losses(stopped, [3.0, 3.5, 3.5])
+    stopped.sinks = [lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == 5 else None]
+    stopped.train()
+    assert (stopped.step, stopped.evaluations_since_best) == (5, 1)
+    resumed = make_trainer(tmp_path / "run", stories, max_steps=12, eval_every=2, patience=1)
+    resumed.last_evaluations = [lambda model: {"last": 1}]
+    resumed.restore()
+    give_losses(resumed, [late, 1.9, 1.8, 1.7, 1.6])
+    resumed.train()
+    assert resumed.step == ends
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert [row["step"] for row in rows if "last" in row] == [ends]
+
+
+def give_losses(trainer: Trainer, losses: Iterable[float]) -> None:
+    """Makes these the losses of the next evaluations."""
+    count, following = trainer.count_evaluation, iter(losses)
+    trainer.count_evaluation = lambda loss: count(next(following))
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path, stories):
