@@ -77,25 +77,25 @@ def main(command: TrainCommand) -> None:
         trainer = make_trainer(compiled, folder, console, device, world, origin)
         if command.resume:
             trainer.restore()
-        with ExitStack() as starting:
+        # Until the first step is in the record, a failure leaves an earlier run as it was.
+        with ExitStack() as starting, ExitStack() as training:
             if world.first:
                 config = cli.to_yaml(command)
                 if not command.resume:
                     tokenizer = trainer.dataset.tokenizer
                     starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left
-                    trainer.sinks.append(at_exit.enter_context(wandb_sink(command, folder)))
-                looks = (Curves(folder), TrainingPage(trainer))
-                trainer.sinks += [SampleFiles(folder), *map(at_exit.enter_context, looks)]
-                at_exit.enter_context(LivePage(trainer, stories_of(command.corpora)))
+                    trainer.sinks.append(training.enter_context(wandb_sink(command, folder)))
+                pages = (Curves(folder), TrainingPage(trainer))
+                trainer.sinks += [SampleFiles(folder), *map(training.enter_context, pages)]
+                training.enter_context(LivePage(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.renew(folder, config, trainer.dataset.tokenizer)
-        console.begin(trainer)
-        trainer.train()
-        console.end(trainer)
-    if (
-        number := trainer.stop_signal or trainer.signal_received
-    ):  # also after the last step, since a sweep must end then, too
+                trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)
+            console.begin(trainer)
+            trainer.train()
+            console.end(trainer)
+    if number := trainer.stop_signal or trainer.signal_received:  # after the last step, too: a sweep must end then
         sys.exit(128 + number)
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from report.training_page import write_training_page
 from storage import checkpoint, run
 from storage.metrics import read_rows
 from storage.weights import fit_block, get_parameters
+from training import Trainer
 from training.world import ALONE
 
 TEXT = "She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. " * 40
@@ -83,6 +85,39 @@ def test_a_checkpoint_that_comes_after_auto_has_looked_is_not_replaced(script, e
     message = error_of("train", *job, "resume=auto")
     assert message == "error: run=run: has a checkpoint now, of another process; give the same command again"
     assert checkpoint.saved_steps(Path("run")) == [2]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_an_earlier_run_is_replaced_once_the_first_step_is_in_the_record(script, error_of, text, monkeypatch, step):
+    script("train", "run=run", *COMMAND)
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    take = Trainer.train_step
+
+    def failing(self) -> dict:
+        if self.step + 1 == step:
+            raise RuntimeError("CUDA out of memory")
+        return take(self)
+
+    monkeypatch.setattr(Trainer, "train_step", failing)
+    message = error_of("train", "run=run", *COMMAND, "overwrite=true", "log_every=1", "seed=1")
+    assert "out of memory with 2 x 64 tokens" in message
+    assert [path.name for path in Path.cwd().iterdir() if path.name.startswith(".")] == []
+    if step == 1:
+        assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
+    else:
+        assert [row["step"] for row in read_rows(Path("run/metrics.jsonl"))] == [0, 1]
+        assert b"Training failed after step 1" in Path("run/report.html").read_bytes()
+        assert checkpoint.saved_steps(Path("run")) == []
+
+
+def test_a_run_that_fails_before_its_first_step_leaves_nothing(script, error_of, text, monkeypatch):
+    def full(self, row: dict) -> None:
+        raise OSError(ENOSPC, "No space left on device", "samples")
+
+    monkeypatch.setattr("train.SampleFiles.__call__", full)
+    message = error_of("train", "run=new/run", *COMMAND)
+    assert message.endswith("there is no checkpoint yet. Put that right, then give the same command again")
+    assert not Path("new").exists()
 
 
 def test_a_run_whose_budget_is_not_evaluated_yet_is_not_finished(script, text):

@@ -129,10 +129,13 @@ class Trainer:
         except OSError as error:
             if error.errno not in CANNOT_WRITE:
                 raise
+            again = "give the same command again"
+            if checkpoint.saved_steps(self.run):
+                again = f"continue with the same command and {shlex.quote(f'run={self.run}')} resume=auto "
+                again += "(in place of overwrite=true, if that was given)"
             raise InputError(
                 f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
-                f"Put that right, then continue with the same command and {shlex.quote(f'run={self.run}')} resume=auto "
-                "(in place of overwrite=true, if that was given)"
+                f"Put that right, then {again}"
             ) from None
         finally:
             if self.metrics:
