@@ -1,5 +1,6 @@
 """The page of a run, RUN/report.html, and its curves, during training and afterwards."""
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from common.atomic import json_text, read_json
 from common.errors import InputError
+from common.visible import visible_text
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page
@@ -63,20 +65,31 @@ class TrainingPage:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self.next = 0.0  # not to be written before
+        self.noted = False
 
     def __call__(self, row: Row) -> None:
         if "val_loss" in row and time.monotonic() >= self.next:
             started = time.monotonic()
-            write_training_page(self.trainer.run, "training")
+            self.write("training")
             now = time.monotonic()
             self.next = now + (now - started) * (1 / SHARE - 1)
+
+    def write(self, state: summary.State) -> None:
+        """Writes the page; where config.yaml is gone or damaged, a note says so once, and training goes on."""
+        try:
+            write_training_page(self.trainer.run, state)
+        except (InputError, FileNotFoundError, KeyError) as error:
+            if not self.noted:
+                reason = f"{CONFIG} lacks {error}" if isinstance(error, KeyError) else error
+                print(f"note   {PAGE} was not written ({visible_text(str(reason))})", file=sys.stderr)
+            self.noted = True
 
     def __enter__(self) -> "TrainingPage":
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
-            write_training_page(self.trainer.run, "stopped" if self.trainer.stop_signal else "ended")
+            self.write("stopped" if self.trainer.stop_signal else "ended")
             return
         with suppress(OSError, InputError):  # what ended the run, perhaps a full disk, is reported first
             write_training_page(self.trainer.run, "failed")

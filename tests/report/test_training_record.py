@@ -243,6 +243,24 @@ def test_a_run_that_fails_says_so(clock):
     assert clock.written == ["failed"]
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, r"\[Errno 2\] .*config\.yaml.*"),
+        ("a: [", r".*config\.yaml is damaged.*"),
+        ("", r"config\.yaml lacks 'model'"),
+    ],
+)
+def test_training_goes_on_where_its_page_cannot_be_made_and_a_note_says_so_once(tmp_path, capsys, content, reason):
+    run = write_run(tmp_path, record())
+    (run / "config.yaml").unlink() if content is None else (run / "config.yaml").write_text(content)
+    with page.TrainingPage(SimpleNamespace(run=run, stop_signal=0)) as sink:
+        sink({"step": 0, "val_loss": 1.0})
+        sink.next = 0
+        sink({"step": 1, "val_loss": 1.0})
+    assert re.fullmatch(rf"note   report\.html was not written \({reason}\)\n", capsys.readouterr().err)
+
+
 def test_what_ended_a_run_is_said_even_where_its_page_cannot_be_written(monkeypatch):
     def fail(*_):
         raise OSError("no room for a page")
