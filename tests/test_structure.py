@@ -104,7 +104,7 @@ from training.optimizer import Optimizers
 for name in ("muon", "adamw"):
     model = GPT(GPTConfig(20, block_size=8, n_layer=1, n_head=1, n_embd=8))
     model(torch.arange(8)[None], torch.arange(8)[None]).backward()
-    Optimizers(model, OptimizerConfig(name)).step(0.5, 1)
+    Optimizers(model, OptimizerConfig(name)).step(0.5, 0.6, 1)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -203,6 +203,7 @@ class Trainer:
         fraction = self.fraction()
         seed_step(self.config.seed, self.step, self.world.rank, self.device)
         batch, n_targets = self.loader.next(), self.loader.n_targets
+        after = fraction_done(self.config, self.step + 1, self.tokens + n_targets, self.seconds)
         loss = torch.zeros((), device=self.device)
         parts = batch.split(self.micro)
         for i, ids in enumerate(parts, 1):
@@ -220,7 +221,7 @@ class Trainer:
         finite = loss.isfinite() & norm.isfinite()  # what is not must not reach the weights
         if (clip := self.config.optimizer.clip) is not None:
             torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), clip, norm)
-        self.optimizers.step(fraction, self.step, finite)
+        self.optimizers.step(fraction, after, self.step, finite)
         if self.average:
             self.average.update(fraction)
         self.skipped += ~finite

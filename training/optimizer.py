@@ -58,13 +58,15 @@ class Optimizers:
         self.groups["matrices"] = Group(optimizer, config.matrix_lr, config.weight_decay)
         self.scale = 1.0  # of the learning rates in the latest step
 
-    def step(self, fraction: float, step: int, finite: Tensor | None = None) -> None:
-        """One update with the rates and the decay of this share of the budget; then forgets the gradients.
+    def step(self, fraction: float, after: float, step: int, finite: Tensor | None = None) -> None:
+        """One update with the rates and the decay of these shares of the budget, before and after it; then forgets the
+        gradients.
 
         Where ``finite`` [], on the model's device, is false, nothing changes. A CUDA device settles that by itself, so
         that the host need not wait for it; others need not know how.
         """
-        self.scale, decay = learning_rate_scale(self.config, fraction), weight_decay_scale(self.config, fraction)
+        self.scale = learning_rate_scale(self.config, fraction, after)
+        decay = weight_decay_scale(self.config, fraction)
         if finite is not None and not self.device_decides:
             if not finite:
                 self.zero_grad()

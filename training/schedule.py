@@ -35,10 +35,14 @@ def has_ended(config: TrainConfig, at: Mapping, evaluations_since_best: int) -> 
     return fraction_done(config, at["step"], at["tokens"], seconds, evaluations_since_best) >= 1
 
 
-def learning_rate_scale(config: OptimizerConfig, fraction: float) -> float:
-    """Linear warm-up, constant, then linear to 0 over the last ``decay_fraction`` of the budget."""
-    if fraction < config.warmup_fraction:
-        return fraction / config.warmup_fraction
+def learning_rate_scale(config: OptimizerConfig, fraction: float, after: float) -> float:
+    """Linear warm-up, constant, then linear to 0 over the last ``decay_fraction`` of the budget.
+
+    ``fraction`` and ``after``: the shares of the budget before and after the step. The warm-up goes by the second, so
+    that the first step moves the weights, and a single one fully.
+    """
+    if after < config.warmup_fraction:
+        return after / config.warmup_fraction
     if fraction > 1 - config.decay_fraction:
         return max(0.0, 1 - fraction) / config.decay_fraction
     return 1.0

@@ -150,7 +150,7 @@ def test_state_survives_as_tensors(name):
     def step(model, optimizers, seed):
         tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(seed))
         model(tokens[:, :-1], tokens[:, 1:]).backward()
-        optimizers.step(0.1, seed)
+        optimizers.step(0.1, 0.2, seed)
 
     straight, optimizers = make()
     step(straight, optimizers, 0)
@@ -174,7 +174,7 @@ def test_a_step_that_is_not_finite_changes_nothing(name, device_decides):
     def step(finite: bool, poison: float) -> None:
         tokens = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(0))
         (model(tokens[:, :-1], tokens[:, 1:]) * poison).backward()
-        optimizers.step(0.1, 3, torch.tensor(finite))
+        optimizers.step(0.1, 0.2, 3, torch.tensor(finite))
 
     def everything() -> dict[str, torch.Tensor]:
         return {key: value.clone() for key, value in optimizers.state_tensors().items()} | {
@@ -198,7 +198,7 @@ def test_rates_and_weight_decay_follow_their_schedules(monkeypatch):
     stepped = {}
     for name, group in optimizers.groups.items():
         monkeypatch.setattr(group.optimizer, "step", lambda *given, name=name: stepped.update({name: given}))
-    optimizers.step(0.5, 1)
+    optimizers.step(0.5, 0.6, 1)
     assert stepped.keys() == {"matrices", "head"}  # the tied embedding is the head
     assert stepped["matrices"] == (pytest.approx(0.015), pytest.approx(0.2), None)
     assert stepped["head"] == (pytest.approx(config.head_lr / 2), 0.0, None)

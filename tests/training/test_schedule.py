@@ -35,8 +35,10 @@ def test_without_a_budget_there_is_a_default():
 
 def test_the_rate_warms_up_stays_and_falls_to_zero():
     config = OptimizerConfig(warmup_fraction=0.1, decay_fraction=0.4)
-    rates = [learning_rate_scale(config, fraction) for fraction in (0, 0.05, 0.1, 0.6, 0.8, 1.0)]
-    assert rates == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
+    rates = [learning_rate_scale(config, i / 20, (i + 1) / 20) for i in (0, 1, 2, 12, 16, 19)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 0.5, 0.125])
+    assert learning_rate_scale(OptimizerConfig(warmup_fraction=0.5), 0, 1) == 1, "of a single step"
+    assert learning_rate_scale(OptimizerConfig(), 0, 0.01) == 1, "without a warm-up"
 
 
 def test_weight_decay_stays_or_falls_to_zero_as_a_cosine():
