@@ -20,7 +20,7 @@ from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import IDS
 from storage import checkpoint
-from storage.run import CONFIG, KIND, begins_anew, bring_back, held, is_run, read_config, runs_beside
+from storage.run import CONFIG, KIND, begins_anew, bring_back, held, is_run, no_such_run, read_config, runs_beside
 from training.world import processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -50,11 +50,13 @@ NANOGPT = (".pt", ".pth", ".ckpt")
 PICKLED = (*NANOGPT, ".bin")
 
 
-def stored_config(run: str, needed: Collection[str], purpose: str) -> dict:
-    """What ``run``/config.yaml says; raises InputError where it lacks something of ``needed``."""
+def stored_config(run: str, needed: Collection[str], key: str = "run") -> dict:
+    """What config.yaml of ``run``, the value of ``key``, says; raises InputError where it lacks something of
+    ``needed``.
+    """
     path = Path(run) / CONFIG
     if not path.is_file():
-        raise InputError(f"{purpose}: there is no such run")
+        raise no_such_run(Path(run), key)
     stored = read_config(Path(run))
     require_keys(stored, needed, path)
     return stored
@@ -107,7 +109,7 @@ def corpus_of_run(settings: list[str]) -> list[str]:
     run = Path(expand_home("run", decode_text(encoded[1])))
     if not checkpoint.saved_steps(run):
         return []
-    data = stored_config(str(run), {"data"}, f"run={run}")["data"]
+    data = stored_config(str(run), {"data"})["data"]
     return [f"data={data['name']}"] if isinstance(data, dict) and "name" in data else []
 
 
@@ -141,7 +143,7 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
     Those that say what is stored anyway are accepted, so that the command which began a run goes on with it, too.
     """
     run = values["run"]
-    stored = stored_config(run, {"data"}, f"run={run}")
+    stored = stored_config(run, {"data"})
     if stored["data"] is None:
         if values["init_from"] and values["max_steps"] == 0:  # what made it: train.py says that it is there
             return initialized(values, overrides)
@@ -226,6 +228,8 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     name = values["init_from"]
     setters, set_to = single_keys(overrides, values), dict(leaves(values))
     if not name.startswith(SCHEMES) and not (Path(name) / CONFIG).is_file():
+        if checkpoint.saved_steps(Path(name)):
+            raise no_such_run(Path(name), "init_from")
         raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
     if values["max_steps"] == 0 and not any(key.partition(".")[0] in ("data", MIX) for key in setters):
         values = values | {"weights_alone": True}
@@ -237,7 +241,7 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     given = {key.partition(".")[2]: value for key, value in set_to.items() if key in FITTED and key in setters}
     if name.startswith(SCHEMES):
         return values | {"init_changes": given}
-    stored = stored_config(name, {"model", "tokenizer"}, f"init_from={name}")
+    stored = stored_config(name, {"model", "tokenizer"}, "init_from")
     if not all(isinstance(stored[part], dict) for part in ("model", "tokenizer")):
         raise InputError(f"init_from={name}: its config.yaml is damaged")
     return values | {"model": stored["model"] | given, "tokenizer": stored["tokenizer"]}

@@ -122,8 +122,6 @@ def has_best(run: Path) -> bool:
 
 def find(run: Path, which: str) -> Path:
     """The folder of the checkpoint ``which``: "latest", "best" (lowest validation loss) or a step."""
-    if not run.is_dir():
-        raise InputError(f"run={run}: there is no such run")
     steps = saved_steps(run)
     if not steps:
         raise InputError(

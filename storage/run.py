@@ -157,16 +157,16 @@ def renew(folder: Path, config: str, tokenizer: Tokenizer) -> None:
 
 
 def require_run(folder: Path) -> None:
-    if is_run(folder):
-        return
+    if not is_run(folder):
+        raise no_such_run(folder)
+
+
+def no_such_run(folder: Path, key: str = "run") -> InputError:
+    """What to report of a ``folder``, the value of ``key``, that is no run, or no longer a whole one."""
     missing = [name for name in RUN if not (folder / name).exists()]
-    if len(missing) < len(RUN):
-        raise InputError(f"run={folder}: lacks {missing[0]}; put it back")
-    raise no_such_run(folder)
-
-
-def no_such_run(folder: Path) -> InputError:
-    return InputError(f"run={folder}: there is no such run{runs_beside(folder)}")
+    if missing == ["checkpoints"] or checkpoint.saved_steps(folder):
+        return InputError(f"{key}={folder}: lacks {missing[0]}; put it back")
+    return InputError(f"{key}={folder}: there is no such run{runs_beside(folder)}")
 
 
 def runs_beside(folder: Path) -> str:

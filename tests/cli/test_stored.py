@@ -234,6 +234,19 @@ def test_what_is_brought_along_is_no_other_through_an_experiment(tmp_path, monke
     assert train("init_from=hf:theirs", "experiment=moves", null).data == plain.data
 
 
+@pytest.mark.parametrize("command", [("run=run", "resume=true"), ("run=run", "resume=auto"), ("init_from=run",)])
+def test_a_run_that_lacks_its_config_is_not_called_gone(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("run"))
+    make_run(Path("other"))
+    Path("run/config.yaml").unlink()
+    key = command[0].partition("=")[0]
+    assert refusal("train", TrainCommand, *command) == f"error: {key}=run: lacks config.yaml; put it back"
+    if key == "run":
+        message = refusal("train", TrainCommand, "run=rum", "resume=true")
+        assert message == "error: run=rum: there is no such run; . has other"
+
+
 def test_auto_needs_a_name_and_contradicts_overwriting():
     assert "resume=auto: say which run, with run=runs/NAME" in refusal("train", TrainCommand, "resume=auto")
     message = refusal("train", TrainCommand, "resume=auto", "run=x", "overwrite=true")
