@@ -1,5 +1,6 @@
 """A network's weights by name: out of it, into it, from a run's checkpoint, and as a run of their own."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,13 +19,17 @@ def get_parameters(model: GPT) -> dict[str, torch.Tensor]:
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
+def set_parameters(model: GPT, tensors: Mapping[str, torch.Tensor]) -> None:
+    copy_all(dict(model.named_parameters()), tensors, "weights do")
+
+
 @torch.no_grad()
-def set_parameters(model: GPT, tensors: dict[str, torch.Tensor]) -> None:
-    own = dict(model.named_parameters())
+def copy_all(own: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], what: str) -> None:
+    """Copies ``tensors`` into ``own``; raises InputError where names or shapes differ, of ``what`` in a checkpoint."""
     if own.keys() != tensors.keys() or any(own[name].shape != tensors[name].shape for name in own):
-        raise InputError("the checkpoint's weights do not have the shapes that its configuration says")
-    for name, parameter in own.items():
-        parameter.copy_(tensors[name])
+        raise InputError(f"the checkpoint's {what} not have the shapes that its configuration says")
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
 
 
 def fit_block(model: GPT, block_size: int) -> GPT:

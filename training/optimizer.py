@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from model import GPT
+from storage.weights import copy_all
 from training.adamw import AdamW
 from training.config import OptimizerConfig
 from training.muon import Muon
@@ -96,6 +97,4 @@ class Optimizers:
         }
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        own = self.state_tensors()
-        for name, value in tensors.items():
-            own[name].copy_(value)
+        copy_all(self.state_tensors(), tensors, "optimizer state does")

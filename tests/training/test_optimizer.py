@@ -7,6 +7,7 @@ from tolerance import assert_near
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from common.errors import InputError
 from model import GPT, GPTConfig
 from training import muon
 from training.adamw import AdamW
@@ -162,6 +163,15 @@ def test_state_survives_as_tensors(name):
     for model, optimizer in ((straight, optimizers), (resumed, others)):
         step(model, optimizer, 1)
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
+
+
+def test_state_of_another_optimizer_is_refused():
+    optimizers = Optimizers(GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16), seed=1), OptimizerConfig())
+    state = optimizers.state_tensors()
+    name = "blocks.0.attention.q.weight/momentum"
+    for wrong in ({}, state | {name: torch.ones(1)}, state | {"extra": torch.ones(1)}):
+        with pytest.raises(InputError, match="the checkpoint's optimizer state does not have the shapes"):
+            optimizers.load_state_tensors(wrong)
 
 
 @pytest.mark.parametrize("device_decides", [True, False])
