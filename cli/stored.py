@@ -21,7 +21,7 @@ from common.errors import InputError
 from data.text.tokenizers import IDS
 from storage import checkpoint
 from storage.run import CONFIG, KIND, begins_anew, bring_back, held, is_run, no_such_run, read_config, runs_beside
-from training.world import processes
+from training.world import LOST_PROCESS, TIMEOUT, ProcessLostError, processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
 LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
@@ -127,7 +127,10 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
     earlier = waiting_path(Path(run), KIND)
     if processes()[0] > 0:
+        deadline = time.monotonic() + TIMEOUT.total_seconds()
         while earlier.exists():  # until the first process has brought it back
+            if time.monotonic() > deadline:
+                raise ProcessLostError(LOST_PROCESS.format(processes()[1]))
             time.sleep(0.05)
     elif earlier.exists():
         with suppress(InputError), held(Path(run)):  # where another process trains, train.py refuses

@@ -23,6 +23,10 @@ from common.errors import InputError
 TIMEOUT = timedelta(minutes=10)  # for what all do together: meeting and summing
 FIRST_TIMEOUT = timedelta(days=1)  # for what the first does while the others wait, such as making tokens
 FIRST_SPEAKS_SECONDS, LOST_SECONDS = 5, 7
+LOST_PROCESS = (
+    "another of the {} processes has ended or does not answer; its own error says why, unless it was killed. The same "
+    "command with run=RUN resume=auto continues from the last checkpoint of that run"
+)
 LOST = re.compile("(closed|reset) by peer|broken pipe|remote process exited|timed out", re.IGNORECASE)
 
 
@@ -144,10 +148,7 @@ def join(device: torch.device) -> Iterator[World]:
     except RuntimeError as error:
         if not LOST.search(str(error)):
             raise
-        raise ProcessLostError(
-            f"another of the {size} processes has ended or does not answer; its own error says why, unless it was "
-            "killed. The same command with run=RUN resume=auto continues from the last checkpoint of that run"
-        ) from None
+        raise ProcessLostError(LOST_PROCESS.format(size)) from None
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from errno import EACCES
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_commands import refusal, train
@@ -22,6 +23,7 @@ from cli.stored import BUDGETS, CHANGEABLE, decide
 from common.atomic import waiting_path
 from common.errors import InputError
 from storage import run
+from training.world import ProcessLostError
 
 FILES = ("data=files", "data.path=x.txt")
 
@@ -191,6 +193,16 @@ def test_other_processes_wait_until_the_first_has_brought_an_earlier_run_back(tm
     back.start()
     assert decide("auto", str(tmp_path / "run"), False)["resume"]
     back.join()
+
+
+def test_other_processes_do_not_wait_for_ever_for_a_first_that_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    make_run(waiting_path(tmp_path / "run", run.KIND))
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr("cli.stored.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None))
+    with pytest.raises(ProcessLostError, match="another of the 2 processes has ended or does not answer"):
+        decide("auto", str(tmp_path / "run"), False)
 
 
 @pytest.mark.parametrize("name", ["a", "a/", "./a", "b/../a", "a/.", "link"])
