@@ -92,6 +92,7 @@ class Trainer:
         self.evaluated_as_last = False  # whether that evaluation knew that the budget was used up
         self.skipped, self.bad_in_a_row = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
         self.saved_step: int | None = None
+        self.stopping: Sequence[int] = ()  # the signals that end the run
         self.signal_received = self.stop_signal = 0
         self.started = time.perf_counter()
         self.metrics: Metrics | None = None  # open while training, in the first process
@@ -120,8 +121,8 @@ class Trainer:
         nohup); saves at the end either way.
         """
         hangs_up = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-        stopping = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
-        before = {number: signal.signal(number, self.request_stop) for number in stopping}
+        self.stopping = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
+        before = {number: signal.signal(number, self.request_stop) for number in self.stopping}
         try:
             if self.world.first:
                 self.metrics = Metrics(self.run / METRICS, self.sinks)
@@ -191,7 +192,8 @@ class Trainer:
         """
         self.signal_received = number
         if self.world.size == 1:
-            signal.signal(number, signal.SIG_DFL)
+            for stopping in self.stopping:
+                signal.signal(stopping, signal.SIG_DFL)
 
     def elapsed(self) -> float:
         """Seconds of this run, before it was resumed and since, evaluation included."""
