@@ -45,10 +45,9 @@ def fraction_of(config: TrainConfig, row: Row) -> float:
 
 def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
     """Whether the record says that the budget or the patience is used up."""
-    losses = [row["val_loss"] for row in evaluations_of(rows) if row["step"]]
-    best = best_evaluation(rows)
-    since_best = len(losses) - losses.index(best["val_loss"]) - 1 if best else len(losses)
-    return schedule.has_ended(config, rows[-1], since_best)
+    steps, best = {row["step"] for row in evaluations_of(rows)}, best_evaluation(rows)
+    since_best = sum(step > (best["step"] if best else 0) for step in steps)
+    return schedule.has_ended(config, rows[-1], since_best, max(steps))
 
 
 def about(run: Path, settings: Mapping, now: datetime) -> str:

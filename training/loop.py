@@ -381,8 +381,7 @@ class Trainer:
             if self.world.first:
                 forget_after(self.run / METRICS, self.step)
                 snapshots.forget_after(self.run, self.step)
-        evaluated = evaluations_of(read_rows(self.run / METRICS))
-        self.evaluated_step = evaluated[-1]["step"] if evaluated else None
+        self.evaluated_step = last_evaluated(self.run)
 
 
 def end_token(dataset: Dataset, key: str) -> int:
@@ -424,15 +423,18 @@ def seed_step(seed: int, step: int, rank: int, device: torch.device) -> None:
         torch.default_generator.manual_seed(number)
 
 
+def last_evaluated(folder: Path) -> int | None:
+    """The step of the latest evaluation in the record of a run; None: there is none."""
+    return next((row["step"] for row in reversed(evaluations_of(read_rows(folder / METRICS)))), None)
+
+
 def is_finished(folder: Path, config: TrainConfig) -> bool:
     """Whether a run has used up its budget, and its last checkpoint was evaluated.
 
     Raises InputError where the latest checkpoint is damaged, with what to do.
     """
     state = checkpoint.latest_state(folder)
-    evaluated = [row["step"] for row in evaluations_of(read_rows(folder / METRICS))]
-    ended = has_ended(config, state, state["evaluations_since_best"]) and evaluated[-1:] == [state["step"]]
-    ended = ended and state.get("evaluated_as_last", True)
+    ended = has_ended(config, state, state["evaluations_since_best"], last_evaluated(folder))
     if ended:
         checkpoint.load(folder, "latest")  # nothing else would look at it
     return ended

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from training.config import OptimizerConfig, TrainConfig
 
-ALL_TIME = 0.995  # of ``max_minutes``: rows and states are written before their step's last second is counted
+ROUNDING_SECONDS = 0.001  # of the clock in the record
 MUON_MOMENTUM = (0.85, 0.95)
 MUON_MOMENTUM_STEPS = 300
 
@@ -29,10 +29,14 @@ def fraction_done(
     return min(1.0, max(used))
 
 
-def has_ended(config: TrainConfig, at: Mapping, evaluations_since_best: int) -> bool:
-    """Whether the budget or the patience is used up ``at`` a row of the record or the state of a checkpoint."""
-    seconds = at.get("seconds", 0.0) / ALL_TIME  # the row of step 0 has no clock
-    return fraction_done(config, at["step"], at["tokens"], seconds, evaluations_since_best) >= 1
+def has_ended(config: TrainConfig, at: Mapping, evaluations_since_best: int, evaluated_step: int | None) -> bool:
+    """Whether the budget or the patience is used up ``at`` a row of the record or the state of a checkpoint, and its
+    step was evaluated as the last one.
+    """
+    seconds = at.get("seconds", 0.0) + ROUNDING_SECONDS  # the row of step 0 has no clock
+    used_up = fraction_done(config, at["step"], at["tokens"], seconds, evaluations_since_best) >= 1
+    # Rows, and states of an earlier version, do not say whether that evaluation knew it.
+    return used_up and evaluated_step == at["step"] and at.get("evaluated_as_last", True)
 
 
 def learning_rate_scale(config: OptimizerConfig, fraction: float, after: float) -> float:

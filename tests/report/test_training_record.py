@@ -106,7 +106,8 @@ def test_a_loss_that_is_no_number_is_called_that():
         (None, {"max_steps": 400}, "Training ended at step 400"),
         ("stopped", {"max_steps": 401}, "Training was stopped after step 400"),
         ("stopped", {"max_tokens": 25_601}, "Training was stopped after step 400"),
-        (None, {"max_minutes": 3.334}, "Training ended at step 400"),  # but for the second that its row took
+        (None, {"max_minutes": 200.0004 / 60}, "Training ended at step 400"),  # but for what was rounded off
+        ("stopped", {"max_minutes": 3.344}, "Training was stopped after step 400: 100\u00a0%"),  # 99.7 % of it
         (None, {"max_steps": 800, "patience": 2}, "Training had not ended"),
     ],
 )
@@ -121,6 +122,14 @@ def test_a_run_without_patience_left_has_ended():
         row["val_loss"] = loss
     assert summary.has_ended(TrainConfig(max_steps=800, patience=3), rows)
     assert not summary.has_ended(TrainConfig(max_steps=800, patience=4), rows)
+    rows.append(rows[-1] | {"seconds": 201})  # the last step evaluated again, as the time was up
+    assert not summary.has_ended(TrainConfig(max_steps=800, patience=4), rows)
+
+
+def test_a_run_whose_last_row_is_no_evaluation_has_not_ended():
+    rows = record()
+    assert summary.has_ended(TrainConfig(max_minutes=3), rows)
+    assert not summary.has_ended(TrainConfig(max_minutes=3), rows[:-1]), "it will be evaluated once more"
 
 
 def test_it_counts_references_and_skipped_steps():
