@@ -83,7 +83,8 @@ def flush_names(path: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
-    """A folder beside ``folder``, readable by all, to fill and then to ``move`` there; it is deleted if it was not.
+    """A folder beside ``folder``, open to whom the umask lets in, to fill and then to ``move`` there; it is deleted if
+    it was not.
 
     Deletes first what killed processes left for the same ``folder``, if no file was begun in it for an hour; of a
     process that only slept so long, the ``move`` fails. ``alone``: no other process writes into ``folder.parent``, so
@@ -95,7 +96,7 @@ def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
     name, seconds = (".+", 0) if alone else (re.escape(folder.name), ABANDONED_SECONDS)
     abandoned = re.compile(rf"\.{name}\.unfinished-[a-z0-9_]{{8}}")
     try:
-        building.chmod(0o755)
+        building.chmod(0o777 & ~umask())
         for left in folder.parent.iterdir():
             if abandoned.fullmatch(left.name) and left != building:
                 with suppress(OSError):  # another process was quicker, or another user owns it: no reason not to go on
@@ -104,6 +105,13 @@ def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
         yield building
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def umask() -> int:
+    """The permissions that new files and folders do not get."""
+    before = os.umask(0o077)  # can only be read by setting it
+    os.umask(before)
+    return before
 
 
 def hidden_folder(folder: Path) -> Path:

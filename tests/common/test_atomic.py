@@ -113,7 +113,17 @@ def test_what_killed_processes_left_goes_and_nothing_else(tmp_path, name):
         assert not left.exists()
         assert set(tmp_path.iterdir()) == {*others, fresh, building}, "the fresh one may still be at work"
         assert [*building.iterdir()] == []
-        assert building.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where there is no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_a_new_folder_lets_in_whom_the_umask_lets_in(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        with new_folder(tmp_path / "a") as building:
+            assert building.stat().st_mode & 0o777 == 0o777 & ~mask
+    finally:
+        assert os.umask(before) == mask, "which stays as it is"
 
 
 def test_who_writes_alone_deletes_all_that_killed_processes_left(tmp_path):
