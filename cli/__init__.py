@@ -162,6 +162,8 @@ def mistyped(key: str, kind: str, given: Any, message: str) -> str:
     if kind == "tuple_type":
         example = given if given and isinstance(given, str) else "A,B"
         return f"{key}={written(given)}: must be a list, as in {key}=[{example}]"
+    if kind == "dataclass_type":
+        return f"{key}={written(given)}: is a group of keys; give them one by one, as in {key}.KEY=..."
     if kind.startswith("int_") or kind == "finite_number":
         message = "must be a whole number" + " below 2**63" * (kind == "int_parsing_size")
     elif kind.startswith("float_"):

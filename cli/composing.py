@@ -45,22 +45,11 @@ def check_sweep(name: str, settings: list[str]) -> None:
 
 def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
     """Which members of which groups are chosen, each GROUP=MEMBER; raises InputError where one cannot be."""
+    check_syntax(arguments, sweep)
     chosen = []
-    parser = OverridesParser.create()
     for argument in arguments:
-        key, sign, value = argument.partition("=")
-        typed = as_typed(argument)
-        typed_key = typed.partition("=")[0]
-        if not sign:
-            raise InputError(f"{argument!r}: settings are written KEY=VALUE")
-        try:
-            several = parser.parse_override(argument).is_sweep_override()
-        except HydraException:
-            raise InputError(f"{typed}: the value cannot be read; quote it, as in {typed_key}=\\'...\\'") from None
-        if several and not sweep:
-            raise InputError(f"{typed}: a list is written {typed_key}=[{value}], and a sweep begins with -m")
-        if key.lstrip("+~") in GROUPS:
-            members = sorted(path.stem for path in (FOLDER / key.lstrip("+~")).glob("*.yaml"))
+        key, _, value = argument.partition("=")
+        if members := members_of(key):
             for choice in value.split(",") if sweep else [value]:
                 if choice not in members:
                     raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
@@ -72,6 +61,31 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
             if any(key.startswith(f"{group}.") for key in sets):
                 raise InputError(f"{choice}: {experiment} sets {group} itself; leave one out, or give single keys")
     return chosen
+
+
+def members_of(key: str) -> list[str]:
+    """The members of a group; none where ``key`` is no group."""
+    group = key.lstrip("+~")
+    return sorted(path.stem for path in (FOLDER / group).glob("*.yaml")) if group in GROUPS else []
+
+
+def check_syntax(arguments: list[str], sweep: bool) -> None:
+    """Raises InputError for what Hydra cannot read, and for several values where there is no ``sweep``."""
+    parser = OverridesParser.create()
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign:
+            raise InputError(f"{argument!r}: settings are written KEY=VALUE")
+        typed = as_typed(argument)
+        typed_key = typed.partition("=")[0]
+        try:
+            several = parser.parse_override(argument).is_sweep_override()
+        except HydraException:
+            raise InputError(f"{typed}: the value cannot be read; quote it, as in {typed_key}=\\'...\\'") from None
+        if several and not sweep:
+            if members := members_of(key):
+                raise InputError(f"{typed}: takes one of {', '.join(members)}; a sweep over several begins with -m")
+            raise InputError(f"{typed}: a list is written {typed_key}=[{value}], and a sweep begins with -m")
 
 
 def contents(config: DictConfig | ListConfig, resolve: bool = False) -> dict:

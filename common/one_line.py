@@ -35,8 +35,10 @@ class one_line_errors:
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
-            what = "the device" if "CUDA" in str(error) else "some"
-            raise SystemExit(f"error: out of memory; free {what}") from None
+            where = " on the device" if "CUDA" in str(error) else ""
+            raise SystemExit(
+                f"error: out of memory{where}; close other programs, or give a smaller model or micro_batch"
+            ) from None
         if isinstance(error, OSError):
             message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
             raise SystemExit(f"error: {visible_text(message)}") from None
