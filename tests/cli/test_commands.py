@@ -330,5 +330,8 @@ def test_bugs_keep_their_traceback():
     [(MemoryError(), ""), (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), " on the device")],
 )
 def test_full_memory_is_one_line(error, where):
-    with pytest.raises(SystemExit, match=f"^error: out of memory{where}; close other programs, "), cli.one_line_errors():
+    with (
+        pytest.raises(SystemExit, match=f"^error: out of memory{where}; close other programs, "),
+        cli.one_line_errors(),
+    ):
         raise error
