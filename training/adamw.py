@@ -26,15 +26,16 @@ class AdamW:
     @torch.no_grad()
     def step(self, lr: float, weight_decay: float, finite: Tensor | None = None) -> None:
         """One update; none at all, state included, where ``finite`` [] is given and false."""
-        states = {weight: state for weight, state in self.state.items() if weight.grad is not None}
-        steps, means, squares = ([state[key] for state in states.values()] for key in ("step", "exp_avg", "exp_avg_sq"))
-        if not states:
+        gradients = {weight: weight.grad for weight in self.state if weight.grad is not None}
+        if not gradients:
             return
+        states = [self.state[weight] for weight in gradients]
+        steps, means, squares = ([state[key] for state in states] for key in ("step", "exp_avg", "exp_avg_sq"))
         skipped = None if finite is None else (~finite).float()
         torch._foreach_add_(steps, 1.0)
         torch._fused_adamw_(
-            list(states),
-            [weight.grad for weight in states if weight.grad is not None],
+            list(gradients),
+            list(gradients.values()),
             means,
             squares,
             [],

@@ -21,11 +21,13 @@ class Average:
     @torch.no_grad()
     def update(self, fraction: float) -> None:
         """Takes in the weights after the step that began at this share of the budget."""
-        too_early = self.config.average == "last" and fraction < 1 - self.config.average_fraction
-        self.steps = 0 if too_early else self.steps + 1
-        share = newest_share(self.config, max(1, self.steps))  # too early, the mean is the weights themselves
+        if self.config.average == "last" and fraction < 1 - self.config.average_fraction:
+            self.steps, share = 0, 1.0  # too early: the mean is the weights themselves
+        else:
+            self.steps += 1
+            share = newest_share(self.config, self.steps)
         for mean, weight in self.pairs:
-            mean.mul_(1 - share).add_(weight, alpha=share)
+            mean.lerp_(weight, share)
 
 
 def newest_share(config: OptimizerConfig, steps: int) -> float:

@@ -1,9 +1,7 @@
 """How good a model is: its loss over all validation text; and which of its numbers on stories are shown."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -31,18 +29,19 @@ def validation_windows(tokens: Tokens, block_size: int) -> list[tuple[int, int]]
     return [(start, min(block_size, last - start)) for start in range(0, last, block_size)]
 
 
-def validation_batches(tokens: Tokens, block_size: int, at_once: int) -> Iterator[Callable[[], np.ndarray]]:
-    """How to read each batch of all validation text, ``at_once`` rows at most: the rows of ``inputs_and_targets``."""
+def validation_batches(tokens: Tokens, block_size: int, most: int, world: World) -> Iterator[np.ndarray]:
+    """This process's share of the batches of all validation text: ``most`` rows of ``inputs_and_targets`` at most."""
     if isinstance(tokens, AnsweredPrompts):
         by_length = np.argsort(tokens.lengths, kind="stable").tolist()
-        for start in range(0, len(by_length), at_once):
-            yield partial(tokens.rows, by_length[start : start + at_once])
+        for start in range(0, len(by_length), most)[world.rank :: world.size]:
+            yield tokens.rows(by_length[start : start + most])
         return
     windows = validation_windows(tokens, block_size)
     full = [window for window in windows if window[1] == block_size]
-    batches = [full[start : start + at_once] for start in range(0, len(full), at_once)]
-    for batch in batches + [[window] for window in windows if window[1] != block_size]:
-        yield lambda batch=batch: np.stack([tokens.read(start, length + 1) for start, length in batch])
+    batches = [full[start : start + most] for start in range(0, len(full), most)]
+    batches += [[window] for window in windows if window[1] != block_size]
+    for batch in batches[world.rank :: world.size]:
+        yield np.stack([tokens.read(start, length + 1) for start, length in batch])
 
 
 @torch.inference_mode()
@@ -60,8 +59,8 @@ def validation_loss(
     at_once = min(sequences_per_batch(block_size, limit, device) for limit in (micro_batch, None))
     total = torch.zeros((), dtype=torch.float64)
     with readable_out_of_memory(at_once, block_size):
-        for read in islice(validation_batches(tokens, block_size, at_once), world.rank, None, world.size):
-            inputs, targets = inputs_and_targets(torch.from_numpy(read()).to(device))
+        for rows in validation_batches(tokens, block_size, at_once, world):
+            inputs, targets = inputs_and_targets(torch.from_numpy(rows).to(device))
             loss = model(inputs, targets, documents=documents_of(inputs, end))
             total += loss.item() * count_targets(targets).item()
     world.sum_(total)
@@ -79,14 +78,13 @@ def validation_row(parts: Sequence[Part], losses: Sequence[float]) -> dict[str, 
     A mixture's loss is the mean by the parts' shares, as in training: nats per token of the mixture. Its bits per byte
     are those nats by the bytes that a token of the mixture stands for.
     """
+    row = {"val_loss": sum(part.share * loss for part, loss in zip(parts, losses, strict=True))}
     n_targets = [own.val.n_targets for _, _, own in parts]
-    loss = sum(share * loss for (_, share, _), loss in zip(parts, losses, strict=True))
-    row = {"val_loss": loss}
     n_bytes = [own.val_bytes or 0 for _, _, own in parts]  # ids stand for none
     if any(n_bytes):
         ratios = zip(parts, n_bytes, n_targets, strict=True)
         of_mixture = sum(part.share * bytes_ * n_targets[0] / n for part, bytes_, n in ratios)
-        row["val_bpb"] = bits_per_byte(loss, n_targets[0], of_mixture)
+        row["val_bpb"] = bits_per_byte(row["val_loss"], n_targets[0], of_mixture)
     for (name, _, _), n, size, loss in zip(parts, n_targets, n_bytes, losses, strict=True):
         if name:
             row |= {f"{PART_PREFIX}{name}": loss, f"val_bpb/{name}": bits_per_byte(loss, n, size)}
