@@ -53,13 +53,13 @@ PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the head
 def main(command: TrainCommand) -> None:
     device = pick_device(command.device)
     with join(device) as world, ExitStack() as at_exit:
-        command = world.first_says(command)  # the first process alone decides whether to resume
-        folder = Path(world.first_says(command.run or str(run.new_run(command.data.name))))
+        command = world.broadcast(command)  # the first process alone decides whether to resume
+        folder = Path(world.broadcast(command.run or str(run.new_run(command.data.name))))
         console = at_exit.enter_context(Console(quiet=not world.first))
         if command.resume and command.weights_alone:
             console.note(f"run {folder}: is there already, and has no corpus to go on with")
             return
-        if command.resume and world.first_says(world.first and is_finished(folder, command)):
+        if command.resume and world.broadcast(world.first and is_finished(folder, command)):
             if world.first:
                 complete(folder)
             console.has_ended(folder, command.patience)
@@ -152,21 +152,21 @@ def make_trainer(
 ) -> Trainer:
     """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
     tokenizer, model = command.tokenizer, None
-    text = None if isinstance(command.data, TokenFiles) else command.data
-    if command.resume and (command.init_from or text is None):
+    has_text = not isinstance(command.data, TokenFiles)
+    if command.resume and (command.init_from or not has_text):
         tokenizer = Tokenizer.load(folder / run.TOKENIZER)
     elif command.init_from:
         model, tokenizer = begin_with(command.init_from, command, origin, console, device, world)
-        if tokenizer.kind == IDS and text:
+        if tokenizer.kind == IDS and has_text:
             raise InputError(
                 f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be trained on "
                 f"data={command.data.name}; give data=tokens data.path=FILE"
             )
-        if text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
+        if has_text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
             tokenizer.start = start_of(command.corpora)
     with world.in_turn(), advice_on_moved_text(command):
         dataset = prepare_mixed(command.corpora, tokenizer, Path(command.cache), console.preparing, world.first_here)
-    dataset = replace(dataset, key=world.first_says(dataset.key))
+    dataset = replace(dataset, key=world.broadcast(dataset.key))
     if isinstance(command.data, Answers):
         dataset = fit_answers(dataset, command.data, command.model.block_size, console)
     if model is None:

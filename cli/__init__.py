@@ -28,7 +28,7 @@ from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_
 from common.errors import InputError
 from common.memory import keep_freed_memory
 from common.one_line import one_line_errors
-from training.world import first_speaks, processes
+from training.world import hold_back_errors, processes
 
 __all__ = ["launch", "read", "to_yaml", "typed"]
 
@@ -46,7 +46,7 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names and samples may have what is no character
     keep_freed_memory()
-    with one_line_errors(), first_speaks():
+    with one_line_errors(), hold_back_errors():
         start(main, name, schema)
 
 

@@ -24,7 +24,7 @@ from storage.run import CONFIG, KIND, begins_anew, bring_back, held, is_run, no_
 from training.world import LOST_PROCESS, TIMEOUT, ProcessLostError, processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
-LOOKING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
+OBSERVING = ("snapshots", "probe_every")  # leave the run what it is; runs of earlier versions lack them
 CHANGEABLE = (
     *BUDGETS,
     "patience",
@@ -32,7 +32,7 @@ CHANGEABLE = (
     "eval_every",
     "checkpoint_every",
     "log_every",
-    *LOOKING,
+    *OBSERVING,
     "device",
     "precision",
     "compile",
@@ -151,8 +151,8 @@ def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], 
         if values["init_from"] and values["max_steps"] == 0:  # what made it: train.py says that it is there
             return initialized(values, overrides)
         raise InputError(f"run={run}: has no corpus to go on with; init_from={run} begins another run on data=...")
-    require_keys(stored, values.keys() - {*NOT_REMEMBERED, *LOOKING, MIX}, Path(run) / CONFIG)
-    stored = {key: values[key] for key in LOOKING} | {MIX: {}} | stored
+    require_keys(stored, values.keys() - {*NOT_REMEMBERED, *OBSERVING, MIX}, Path(run) / CONFIG)
+    stored = {key: values[key] for key in OBSERVING} | {MIX: {}} | stored
     values = values | {MIX: without_new_parts(values[MIX], stored[MIX])}
     setters = single_keys(overrides, values)
     changed = changed_by(setters, values, stored)

@@ -222,7 +222,7 @@ def test_all_processes_do_what_the_first_has_decided(monkeypatch, tmp_path):
     class Second:
         rank, size, first = 1, 2, False
 
-        def first_says(self, value):
+        def broadcast(self, value):
             return replace(value, seed=7) if isinstance(value, train.TrainCommand) else value
 
     @contextmanager
@@ -237,7 +237,7 @@ def test_all_processes_do_what_the_first_has_decided(monkeypatch, tmp_path):
     own = train.cli.read("train", train.TrainCommand, ["run=x", "seed=1"])
     with pytest.raises(InterruptedError, match="7"):
         train.main(own)
-    assert ALONE.first_says(own) is own
+    assert ALONE.broadcast(own) is own
 
 
 def test_weights_begin_with_a_shorter_block_where_the_message_says_so(script, error_of, text):

@@ -37,7 +37,7 @@ from training.world import ALONE, World
 BAD_STEPS_IN_A_ROW = 5
 CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
 WEIGHTS = "weights"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
-LOOK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
+CHECK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
 Evaluation = Callable[[GPT], Row]
 
@@ -170,7 +170,7 @@ class Trainer:
             probes = self.config.probe_every and self.step % self.config.probe_every == 0
             logs = evaluates or probes or self.step % self.config.log_every == 0
             saves = self.step % self.config.checkpoint_every == 0
-            if logs or saves or self.step % LOOK_EVERY == 0:
+            if logs or saves or self.step % CHECK_EVERY == 0:
                 row = {key: value.item() if torch.is_tensor(value) else value for key, value in row.items()}
                 self.require_finite_steps()
             self.train_seconds += time.perf_counter() - step_started

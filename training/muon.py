@@ -45,7 +45,7 @@ class Muon:
         for weight in sorted(weights, key=is_tall):
             same_shape[tuple(sorted(weight.shape))].append(weight)
         # The momentum of all matrices of one shape is one tensor [N, a, b], of which each weight's state is a part.
-        self.stacks = [(alike, self.new_momentum(alike)) for alike in same_shape.values()]
+        self.stacks = [(same, self.new_momentum(same)) for same in same_shape.values()]
 
     def new_momentum(self, weights: list[nn.Parameter]) -> Tensor:
         stacked = torch.zeros_like(flat_stack(weights))

@@ -22,7 +22,7 @@ from common.errors import InputError
 
 TIMEOUT = timedelta(minutes=10)  # for what all do together: meeting and summing
 FIRST_TIMEOUT = timedelta(days=1)  # for what the first does while the others wait, such as making tokens
-FIRST_SPEAKS_SECONDS, LOST_SECONDS = 5, 7
+HELD_BACK_SECONDS, LOST_SECONDS = 5, 7
 LOST_PROCESS = (
     "another of the {} processes has ended or does not answer; its own error says why, unless it was killed. The same "
     "command with run=RUN resume=auto continues from the last checkpoint of that run"
@@ -79,11 +79,11 @@ class World:
         """
         if self.size == 1:
             return seconds, stop_signal
-        said = torch.tensor([seconds if self.first else 0.0, float(stop_signal)], dtype=torch.float64)
-        dist.all_reduce(said, op=dist.ReduceOp.MAX, group=self.waiting)
-        return float(said[0]), int(said[1])
+        both = torch.tensor([seconds if self.first else 0.0, float(stop_signal)], dtype=torch.float64)
+        dist.all_reduce(both, op=dist.ReduceOp.MAX, group=self.waiting)
+        return float(both[0]), int(both[1])
 
-    def first_says(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What the first process passed here."""
         values = [value]
         if self.size > 1:
@@ -101,7 +101,7 @@ class World:
 
 
 def processes() -> tuple[int, int, int]:
-    """(rank, size, rank on this machine) as torchrun says them in the environment; (0, 1, 0) without it."""
+    """(rank, size, rank on this machine), which torchrun puts into the environment; (0, 1, 0) without it."""
     rank, size, local_rank = (
         int(os.environ.get(*known)) for known in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
     )
@@ -112,7 +112,7 @@ ALONE = World()
 
 
 @contextmanager
-def first_speaks() -> Iterator[None]:
+def hold_back_errors() -> Iterator[None]:
     """Keeps errors of all processes but the first back for a while: if it has the same, torchrun ends them by then.
     The error that another process is lost comes last, after that process's own.
     """
@@ -123,7 +123,7 @@ def first_speaks() -> Iterator[None]:
         raise
     except BaseException:
         if processes()[0] > 0:
-            time.sleep(FIRST_SPEAKS_SECONDS)
+            time.sleep(HELD_BACK_SECONDS)
         raise
 
 

@@ -119,7 +119,7 @@ def test_ids_are_hashed_by_the_first_process_for_all(tmp_path):
 
 
 def hurried() -> None:
-    world.FIRST_SPEAKS_SECONDS, world.LOST_SECONDS = 0.5, 2
+    world.HELD_BACK_SECONDS, world.LOST_SECONDS = 0.5, 2
 
 
 def impatient() -> None:
