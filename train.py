@@ -78,17 +78,17 @@ def main(command: TrainCommand) -> None:
         if command.resume:
             trainer.restore()
         # Until the first step is in the record, a failure leaves an earlier run as it was.
-        with ExitStack() as starting, ExitStack() as training:
+        with ExitStack() as starting, ExitStack() as while_training:
             if world.first:
                 config = cli.to_yaml(command)
                 if not command.resume:
                     tokenizer = trainer.dataset.tokenizer
                     starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left
-                    trainer.sinks.append(training.enter_context(wandb_sink(command, folder)))
+                    trainer.sinks.append(while_training.enter_context(wandb_sink(command, folder)))
                 pages = (Curves(folder), TrainingPage(trainer))
-                trainer.sinks += [SampleFiles(folder), *map(training.enter_context, pages)]
-                training.enter_context(LivePage(trainer, stories_of(command.corpora)))
+                trainer.sinks += [SampleFiles(folder), *map(while_training.enter_context, pages)]
+                while_training.enter_context(LivePage(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.renew(folder, config, trainer.dataset.tokenizer)
                 trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)

@@ -5,8 +5,6 @@ turns the result into a dataclass of ``cli.schema``. After that there are only p
 ``--cfg`` and ``hydra.*`` go through ``hydra.main``; any other command line is composed here, once.
 """
 
-import io
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +25,7 @@ from cli.paths import FREE_TEXT, decode_text, encode_text, expand_paths
 from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_yaml, with_ids
 from common.errors import InputError
 from common.memory import keep_freed_memory
-from common.one_line import one_line_errors
+from common.one_line import one_line_errors, open_streams
 from training.world import hold_back_errors, processes
 
 __all__ = ["launch", "read", "to_yaml", "typed"]
@@ -40,11 +38,7 @@ NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     """Runs ``main(config)`` for this process's command line; wrong input ends in one line and exit status 1."""
     OmegaConf.register_new_resolver("text", decode_text, replace=True)
-    # Either is None where whoever started this has closed it, as for a daemon.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # names and samples may have what is no character
+    open_streams()
     keep_freed_memory()
     with one_line_errors(), hold_back_errors():
         start(main, name, schema)

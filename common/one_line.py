@@ -44,11 +44,18 @@ class one_line_errors:
             raise SystemExit(f"error: {visible_text(message)}") from None
 
 
+def open_streams(encoding: str | None = None) -> None:
+    """Makes sure that there is something to print to, in this ``encoding``, also what is no character."""
+    # Either is None where whoever started this has closed it, as for a daemon.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="replace")
+
+
 def run(main: Callable[[], None]) -> None:
     """Runs a command that only prints: an error is one line; a reader that has closed the pipe is none."""
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # whoever started this has closed it
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # as cases= reads it, whatever the locale
+    open_streams("utf-8")  # as cases= reads it, whatever the locale
     with one_line_errors():
         try:
             main()
