@@ -16,7 +16,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from common.atomic import discard, move, new_folder, replace_durably, write_durably
+from common.atomic import discard, move, new_folder, write_durably
 from common.errors import InputError
 
 FORMAT = 2
@@ -51,14 +51,15 @@ def digest(state: dict) -> str:
 def save(run: Path, model: dict[str, Tensor], optimizer: dict[str, Tensor], state: dict) -> Path:
     """Writes the checkpoint of ``state["step"]`` and forgets those that are neither recent nor the best so far.
 
-    Where there is one of this step already, its tensors are these, and only the state is replaced.
+    One of this step that is there already has the same tensors, so that it is whole while its files are replaced.
     """
     folder = folder_of(run, state["step"])
-    if folder.exists():
-        replace_durably(folder / STATE, state_json(state, read_state(folder)["sha256"]))
-    else:
-        with new_folder(folder, alone=True) as building:
-            write_files(building, model, optimizer, state)
+    with new_folder(folder, alone=True) as building:
+        write_files(building, model, optimizer, state)
+        if folder.exists():
+            for name in (*FILES, STATE):
+                move(building / name, folder / name)
+        else:
             move(building, folder)
     for step in saved_steps(run)[:-KEEP_LATEST]:
         if step != state.get("best_step"):
@@ -72,12 +73,8 @@ def write_files(building: Path, model: dict[str, Tensor], optimizer: dict[str, T
         data = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
         hashes[name] = hashlib.sha256(data).hexdigest()
         write_durably(building / name, data)
-    write_durably(building / STATE, state_json(state, hashes))
-
-
-def state_json(state: dict, hashes: dict[str, str]) -> bytes:
     state = {"format": FORMAT, **state, "sha256": hashes}
-    return json.dumps({**state, "check": digest(state)}, indent=1).encode()
+    write_durably(building / STATE, json.dumps({**state, "check": digest(state)}, indent=1).encode())
 
 
 def read_state(folder: Path) -> dict:
