@@ -41,13 +41,20 @@ def is_run(folder: Path) -> bool:
     return all((folder / name).exists() for name in RUN)
 
 
+def is_left_over(folder: Path) -> bool:
+    """Whether only what wandb's service has written stands there: it may do so after the start of a run was interrupted
+    and the run deleted.
+    """
+    return folder.is_dir() and [path.name for path in folder.iterdir()] == ["wandb"]
+
+
 def check_free(folder: Path, overwrite: bool, found_nothing: bool = False) -> None:
     """Raises InputError where ``folder`` holds something that a new run must not replace, or not without ``overwrite``;
     ``found_nothing``: resume=auto saw no checkpoint, so that a run which has one now is not replaced either.
     """
     require_outside(folder, "run", "run=runs/NAME")
     bring_back(folder)
-    if is_free(folder):
+    if is_free(folder) or is_left_over(folder):
         return
     if not is_run(folder):
         raise InputError(f"run={folder}: exists and is not a run; give another name")
@@ -131,7 +138,7 @@ def begin(
         write_durably(building / CONFIG, config.encode())
         if fill:
             fill(building)
-        with replacing(folder, building, KIND, overwrite):
+        with replacing(folder, building, KIND, overwrite or is_left_over(folder)):
             yield
 
 
