@@ -32,6 +32,7 @@ __all__ = ["launch", "read", "to_yaml", "typed"]
 
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
 UNMIXED = {"tokens", "answers"}  # which are no running text
+HYDRA_OPTIONS = ("--cfg", "--config", "--experimental", "--info", "--package")  # that take a value after =
 NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 
 
@@ -51,6 +52,9 @@ def start(main: Callable[[Any], None], name: str, schema: type) -> None:
         print(help_text(name, [argument for argument in arguments if not argument.startswith("-")]))
         return
     settings = [argument for argument in arguments if argument not in sweeps.FLAGS]
+    for argument in settings:
+        if argument.startswith("--") and "=" in argument and not argument.startswith(HYDRA_OPTIONS):
+            raise InputError(f"{argument}: keys have no dashes; write {argument.lstrip('-')}")
 
     def command_of(config: DictConfig) -> Any:
         return typed(schema, plain(config), HydraConfig.get().overrides.task)

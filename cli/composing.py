@@ -21,6 +21,22 @@ from storage.renamed import SETTINGS
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
 
+NEAR = 0.7  # how much of a key has to be as it was written
+ELSEWHERE = {  # what nanoGPT and others call it
+    **dict.fromkeys(("learning_rate", "lr"), "optimizer.matrix_lr"),
+    **dict.fromkeys(("batch_size", "gradient_accumulation_steps"), "tokens_per_step"),
+    **dict.fromkeys(("max_iters", "n_iters", "epochs", "n_epochs", "num_epochs", "steps"), "max_steps"),
+    **dict.fromkeys(("out_dir", "output_dir", "name"), "run"),
+    "eval_interval": "eval_every",
+    "warmup_iters": "optimizer.warmup_fraction",
+    "lr_decay_iters": "optimizer.decay_fraction",
+    "grad_clip": "optimizer.clip",
+    "dtype": "precision",
+    "start": "prompt",
+    "num_samples": "n",
+    "max_length": "max_new_tokens",
+}
+
 
 def composed(name: str, settings: list[str]) -> DictConfig:
     """What Hydra makes of these settings; raises InputError for one that names no key, no group's member, or that Hydra
@@ -52,7 +68,8 @@ def chosen_members(arguments: list[str], sweep: bool = False) -> list[str]:
         if members := members_of(key):
             for choice in value.split(",") if sweep else [value]:
                 if choice not in members:
-                    raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}")
+                    of_file = f", and a text of yours is data=files data.path={choice}" if key == "data" else ""
+                    raise InputError(f"{argument}: there is no such {key}; known are {', '.join(members)}{of_file}")
                 chosen.append(f"{key}={choice}")
     for experiment in (choice for choice in chosen if choice.startswith("experiment=")):
         sets = keys_of_experiment(experiment)
@@ -121,8 +138,11 @@ def hint(key: str, known: set[str]) -> str:
     ]
     if members:
         return f"it belongs to {' or '.join(f'{group}={member}' for member in members)}: add that"
-    near = get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]}?" if near else "see configs/ for the keys there are"
+    last = key.rpartition(".")[2]
+    if ELSEWHERE.get(last) in known:
+        return f"here it is {ELSEWHERE[last]}"
+    near = sorted(name for name in known if name.endswith(f".{key}")) or get_close_matches(key, known, n=1, cutoff=NEAR)
+    return f"did you mean {near[0]}?" if near else "--help shows the keys there are"
 
 
 def compose(name: str, overrides: list[str], with_hydra: bool = False) -> DictConfig:

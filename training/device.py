@@ -38,10 +38,10 @@ def pick_device(name: str) -> torch.device:
         name = f"cuda:{processes()[2]}"
     if name == "auto":
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name.partition(":")[0] not in MICRO_BATCH_TOKENS:
+        raise InputError(f"device={name}: must be auto, {', '.join(MICRO_BATCH_TOKENS)}, or one of several, as cuda:1")
     try:
         device = torch.device(name)
-        if device.type not in MICRO_BATCH_TOKENS:
-            raise InputError(f"device={name}: this project runs on {', '.join(MICRO_BATCH_TOKENS)}")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device={name}: {str(error).splitlines()[0]}") from None

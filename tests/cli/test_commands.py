@@ -91,6 +91,12 @@ SLIPS = [
     ("model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
     ("+model.n_layr=3", "model.n_layr: there is no such key; did you mean model.n_layer?"),
     ("max_step=3", "max_step: there is no such key; did you mean max_steps?"),
+    ("learning_rate=3", "learning_rate: there is no such key; here it is optimizer.matrix_lr"),
+    ("optimizer.lr=3", "optimizer.lr: there is no such key; here it is optimizer.matrix_lr"),
+    ("dropout=0.1", "dropout: there is no such key; did you mean model.dropout?"),
+    ("mx.stories=0.1", "mx.stories: there is no such key; --help shows the keys there are"),
+    ("data=my/book.txt", "data=my/book.txt: there is no such data; known are answers, "),
+    ("data=my/book.txt", "and a text of yours is data=files data.path=my/book.txt"),
     ("model=tinny", "model=tinny: there is no such model; known are base, gpt2, small, tiny"),
     (
         "data=shakespear",
