@@ -20,6 +20,7 @@ TEXT, OTHER = "the cat left the mat because it was tired", "the cat left the mat
 STARTS = [
     {"group": "Sentences", "name": "tired", "text": TEXT, "other": OTHER, "head": "1.1", "words": ["cat", "mat"]},
     {"group": "Sentences", "name": "wide", "text": OTHER, "other": TEXT, "head": None, "words": ["mat", "cat"]},
+    {"group": "Sentences", "name": "bird", "text": "a bird sat", "other": None, "head": None, "words": ["red", "old"]},
     {"group": "Held-out text", "name": "dog", "text": "a dog sat", "other": None, "head": None, "words": None},
 ]
 TOUR = [

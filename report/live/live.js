@@ -116,9 +116,8 @@ class LivePage {
     const { live, answers, known } = this;
     const typed = json.tokenizer.kind === "ids" ? "Type names of tokens, a space between two" : "Type or paste a text";
     const slots = SLOTS.map((name) => new Slot(name, live, answers, opening, this.sayer(`generate ${name}`), typed));
-    const [starts, chips, odds, sampling] = [
-      new Starts(about.starts, live),
-      new Chips(live, answers),
+    const [starts, odds, sampling] = [
+      new Starts(about.starts, live, () => slots[0].box.focus()),
       new OddsWords(live, answers),
       new Sampling(live),
     ];

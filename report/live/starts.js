@@ -9,14 +9,13 @@ const withStart = ({ text, head, words: pair }, state) => ({
 });
 
 class Starts {
-  /** `starts`: those of live.json. */
-  constructor(starts, live) {
-    Object.assign(this, { starts, live });
-    const [both, select] = chooser(
-      "Begin with",
-      [["", "a text of your own"]],
-      (i) => i !== "" && live.set({ ...withStart(starts[i], live.state), edits: withoutOther(live.state) }),
-    );
+  /** `starts`: those of live.json; `type()` goes to the box. */
+  constructor(starts, live, type) {
+    Object.assign(this, { starts, live, brought: null }); // the words that came with a start
+    const [both, select] = chooser("Begin with", [["", "a text of your own"]], (i) => {
+      live.set(i ? { ...withStart(starts[i], live.state), edits: withoutOther(live.state) } : withText("one", ""));
+      if (!i) type();
+    });
     this.select = select;
     const groups = [...new Set(starts.map(({ group }) => group))];
     select.append(
@@ -40,13 +39,14 @@ class Starts {
     );
     this.counterfactual.title = "compare with the same text with one word changed";
     this.node = h("div", { class: "livestarts" }, starts.length > 0 && both, this.counterfactual, this.compare);
-    live.watch((state, changed) => changed("text") && this.dropWords(state));
+    live.watch((state, changed) => changed("text", "words") && this.dropWords(state));
   }
 
-  /** Words that a start has brought go with its text, which both of them are in. */
+  /** Words that a start has brought go with its text, unless the next text has both of them. */
   dropWords({ text, words: pair }) {
-    if (pair === null || pair.every((word) => text.includes(word))) return;
-    if (this.starts.some(({ words: own }) => own?.join() === pair.join())) this.live.set({ words: null });
+    if (pair === null) return;
+    if (this.chosen()?.words?.join() === pair.join()) this.brought = pair;
+    else if (pair === this.brought && !pair.every((word) => text.includes(word))) this.live.set({ words: null });
   }
 
   /** The start whose text is there now. */

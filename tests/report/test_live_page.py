@@ -332,6 +332,41 @@ def test_the_words_that_a_start_brings_go_with_its_text(page):
     expect(field).to_have_value("dog")
 
 
+def odds_words(page: Page) -> list[Locator]:
+    return [page.get_by_label(f"log-odds: the word {name}") for name in ("for", "against")]
+
+
+def test_a_start_keeps_words_that_are_not_in_its_text_and_so_does_its_address(page):
+    one, other = odds_words(page)
+    page.get_by_label("Begin with").select_option(label="bird")
+    expect(one).to_have_value("red")
+    page.wait_for_function("() => location.hash.includes('for=red&against=old')")
+    page.reload()
+    expect(slot(page).locator(".from")).to_have_text("sat")
+    assert [field.input_value() for field in (one, other)] == ["red", "old"]
+    box(page).fill("a dog sat on")
+    expect(one).to_have_value("")
+
+
+def test_typed_words_stay_whether_they_are_in_the_text_or_those_of_a_start(page):
+    one, other = odds_words(page)
+    box(page).fill("a dog sat")
+    one.fill("red")
+    other.fill("old")
+    box(page).fill("a dog sat on")
+    expect(slot(page).locator(".from")).to_have_text("on")
+    page.wait_for_function("() => location.hash.includes('sat+on&')")
+    page.reload()
+    expect(slot(page).locator(".from")).to_have_text("on")
+    assert [field.input_value() for field in (one, other)] == ["red", "old"]
+
+
+def test_a_text_of_ones_own_begins_in_the_empty_box(page):
+    page.get_by_label("Begin with").select_option(label="a text of your own")
+    expect(box(page)).to_have_value("")
+    expect(box(page)).to_be_focused()
+
+
 def test_one_word_alone_has_no_log_odds(page):
     page.get_by_label("log-odds: the word against").fill("")
     expect(page.locator(".odds b").first).to_have_text("Type the other word, too.")
