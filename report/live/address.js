@@ -16,7 +16,6 @@
 const MOST_TEXT = 4_000; // characters of a text in an address
 const MOST_FRAGMENT = 30_000; // characters
 const MOST_EDITS = 64;
-const MOST_WORD = 60; // characters
 const MOST_SEED = 2 ** 32 - 1;
 const NUMBERS = { temperature: [/^\d(\.\d{1,3})?$/, 5], seed: [/^\d{1,10}$/, MOST_SEED] }; // how each is written; the largest
 const ONCE = ["text", "other", "head", "row", "off", "for", "against", "temperature", "seed"];
@@ -31,7 +30,8 @@ function requireThat(fits, what) {
 
 /** The fragment of a state, without "#"; null where it is too long for one. */
 function toFragment(state) {
-  if ([state.text, state.other].some((text) => text?.length > MOST_TEXT) || state.edits.length > MOST_EDITS) return null;
+  const texts = [state.text, state.other, ...(state.words ?? [])];
+  if (texts.some((text) => text?.length > MOST_TEXT) || state.edits.length > MOST_EDITS) return null;
   const fragment = new URLSearchParams({ text: state.text });
   const add = (key, value) => value !== null && value !== undefined && value !== "" && fragment.append(key, value);
   if (state.other !== null) fragment.append("other", state.other);
@@ -119,7 +119,7 @@ function editFrom(text, knownHead, knownSlot) {
 function wordsFrom(one, other) {
   if (one === null && other === null) return null;
   requireThat(
-    [one, other].every((word) => word && word.length <= MOST_WORD),
+    [one, other].every((word) => word && word.length <= MOST_TEXT),
     "it needs two words",
   );
   return [one, other];

@@ -1,6 +1,7 @@
 /* The next words with their probabilities, before and after what was changed, and the log-odds of two words. */
 
 const NEXT_SHOWN = 6; // words
+const MOST_WORD = 60; // characters of a typed one
 const QUIET = 900; // milliseconds without a change, after which a screen reader hears the next word
 
 /**
