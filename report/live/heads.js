@@ -173,7 +173,7 @@ function describeAdds(answer, head) {
   const view = answer?.after ?? answer?.before;
   const own = view?.adds?.[head];
   if (own === undefined) return "";
-  const [one, other] = answer.question.words.map((word) => word.trim());
+  const [one, other] = namesOf(answer.question.words);
   const sum = Object.values(view.adds).reduce((total, value) => total + value, 0);
   const was = answer.after?.adds && answer.before.adds ? ` (${signed(answer.before.adds[head])} before)` : "";
   return `It directly adds ${signed(own)} nats${was} to “${one}” against “${other}”. All heads: ${signed(sum)}; the rest of the network: ${signed(view.rest)}.`;

@@ -26,7 +26,12 @@ function nextRows({ before, after }) {
   }));
 }
 
-const nextName = (text) => text.trim() || text;
+/** What to call words beside each other: without spaces, except where two of them would then be the same. */
+function namesOf(texts) {
+  const names = texts.map((text) => text.trim() || text);
+  const isOnly = (name) => names.indexOf(name) === names.lastIndexOf(name);
+  return names.map((name, i) => (isOnly(name) ? name : texts[i].replace(/^ /, "␣")));
+}
 
 class NextWords {
   /** `write(text)` puts a word after those that are there. */
@@ -70,26 +75,28 @@ class NextWords {
     const answer = this.answers.state[this.slot];
     const compared = Boolean(answer?.after);
     this.node.classList.toggle("compared", compared);
-    const listed = answer ? nextRows(answer) : [];
+    const rows = answer ? nextRows(answer) : [];
+    const names = namesOf(rows.map(({ text }) => text));
+    const listed = rows.map((row, i) => ({ ...row, name: names[i] }));
     this.rows.forEach((row, i) => {
       row.node.classList.toggle("none", !listed[i]);
       if (listed[i]) this.fill(row, listed[i], compared);
     });
     if (this.slot === "other") this.odds.textContent = answer ? describeOtherOdds(answer) : "";
-    const likeliest = listed.slice(0, 2).map(({ text, now }) => `${nextName(text)} ${now.shown}`);
+    const likeliest = listed.slice(0, 2).map(({ name, now }) => `${name} ${now.shown}`);
     this.say(answer ? `next word: ${likeliest.join(", ")}` : "");
   }
 
-  fill(row, { text, written, now, was }, compared) {
+  fill(row, { name, written, now, was }, compared) {
     row.text = written;
-    row.name.textContent = nextName(text);
+    row.name.textContent = name;
     row.now.textContent = now.shown;
     row.was.textContent = compared ? was.shown : "";
     row.bar.style.setProperty("--p", now.p.toFixed(4));
     row.bar.style.setProperty("--was", compared ? was.p.toFixed(4) : 0);
     row.button.disabled = row.text === null;
     const before = compared ? `, ${was.shown} before` : "";
-    row.button.setAttribute("aria-label", `write “${nextName(text)}”, ${now.shown}${before}`);
+    row.button.setAttribute("aria-label", `write “${name}”, ${now.shown}${before}`);
   }
 
   /** For a screen reader, once the person has stopped typing. */
@@ -112,8 +119,8 @@ function describeOdds({ before, after }) {
 /** The same for the second text, which has no fields for the two words. */
 function describeOtherOdds(answer) {
   const odds = describeOdds(answer);
-  const [one, other] = answer.question.words?.map((word) => `“${word.trim()}”`) ?? [];
-  return odds && `Log-odds of ${one} against ${other}: ${odds}`;
+  const [one, other] = namesOf(answer.question.words ?? []);
+  return odds && `Log-odds of “${one}” against “${other}”: ${odds}`;
 }
 
 /** Two fields for the words of the log-odds; both empty: the likeliest two. */
@@ -154,9 +161,9 @@ class OddsWords {
   draw() {
     const { words: chosen } = this.live.state;
     const { one: answer } = this.answers.state;
-    const likeliest = likeliestWords(this.answers.state);
+    const likeliest = namesOf(likeliestWords(this.answers.state) ?? []);
     this.fields.forEach((field, i) => {
-      field.placeholder = likeliest?.[i].trim() ?? "";
+      field.placeholder = likeliest[i] ?? "";
       if (chosen !== this.own) field.value = chosen?.[i] ?? ""; // chosen elsewhere
     });
     this.own = chosen;

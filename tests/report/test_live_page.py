@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from browser import quiet_pages
 from conftest import ROOT
 from playwright.sync_api import Browser, Locator, Page, expect
-from toy_live import OTHER, TEXT, write_toy_live
+from toy_live import OTHER, STARTS, TEXT, WORDS, noisy_model, word_tokenizer, write_toy_live
+
+from report.live_page import live_parts, write_live_page
 
 BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&against=mat"
 
@@ -386,6 +389,23 @@ def test_a_word_that_is_not_listed_is_less_likely_than_the_first_token_it_can_ha
     words = [{"ids": ids, "text": f"{ids}", "pieces": [{"p": p} for p in pieces]} for ids, pieces in listed]
     word = {"ids": [first, 8], "text": "other"}
     assert opened.evaluate(LIKELIHOOD.format(source), [words, word]) == f"< {bound}\u00a0%"
+
+
+def test_two_next_words_that_differ_in_a_space_alone_are_told_apart(open_page, tmp_path):
+    tokenizer = word_tokenizer()
+    model = noisy_model(tokenizer, head_bias=True)
+    with torch.no_grad():
+        model.head.bias[[ord("."), 256 + WORDS.index(".")]] = 30
+    write_live_page(tmp_path, "a toy", live_parts(model, tokenizer, STARTS))
+    page = ready(open_page(tmp_path / "live.html"))
+    page.get_by_label("Begin with").select_option(label="dog")
+    expect(slot(page).locator(".livewords .word").nth(1)).to_have_text("a")
+    assert set(next_words(page)[:2]) == {".", "␣."}
+    labels = [slot(page).locator(".nextwords button").nth(i).get_attribute("aria-label") for i in range(2)]
+    assert {label.split(",")[0] for label in labels} == {"write “.”", "write “␣.”"}
+    for field in odds_words(page):
+        expect(field).to_have_attribute("placeholder", re.compile(r"^␣?\.$"))
+    assert len({field.get_attribute("placeholder") for field in odds_words(page)}) == 2
 
 
 def test_a_second_text_stands_beside_the_first_and_words_that_differ_are_marked(page):
