@@ -25,6 +25,7 @@ class Slot {
     this.node = h("div", { class: "slot", role: "group", "aria-label": label }, this.left, this.next.node);
     this.next.title.after(this.go);
     live.watch((_, changed) => changed(...READ_FOR[name]) && say("")); // which was about another text
+    live.watch((_, changed) => changed("off", "edits", "temperature", "seed") && this.stop());
   }
 
   /** Puts a word after the text. */
