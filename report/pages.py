@@ -16,14 +16,14 @@ from model import GPT
 HERE = Path(__file__).parent
 SHARED = ("dom", "chart", "dynamics", "text_dynamics")
 LIVE = (
-    *("grid", "running_text", "live/state", "live/address", "live/model", "live/reading", "live/tokens", "live/edits"),
-    *("live/next", "live/heads", "live/slot", "live/starts", "live/tour", "live/live"),
+    *("grid", "running_text", "live/visible", "live/state", "live/address", "live/model", "live/reading"),
+    *("live/tokens", "live/edits", "live/next", "live/heads", "live/slot", "live/starts", "live/tour", "live/live"),
 )
 SCRIPTS = {
     "probe": (
         *(*SHARED, *LIVE, "found", "patterns", "roles", "tinted", "sentences", "story", "sites"),
         *("sufficient", "edges", "scores", "numbers", "text_heads", "text_effects", "how_far_back"),
-        *("live/visible", "text_examples", "text_method", "method", "probe"),
+        *("text_examples", "text_method", "method", "probe"),
     ),
     "training": (*SHARED, "losses", "references", "samples", "training"),
     "live": ("dom", *LIVE, "live/page"),

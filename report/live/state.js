@@ -46,7 +46,11 @@ const withText = (slot, text) => ({
 
 /** A word's tokens [start, end): those around token `i` that are letters or digits with nothing between them. */
 function wordAround(texts, i) {
-  const goesOn = (k) => /^[\p{L}\p{M}\p{N}]/u.test(texts[k] ?? "") && /[\p{L}\p{M}\p{N}]$/u.test(texts[k - 1] ?? "");
+  const before = (k) => texts.slice(0, k).findLast((text) => text !== GOES_ON) ?? "";
+  const goesOn = (k) =>
+    k > 0 &&
+    k < texts.length &&
+    (texts[k] === GOES_ON || (/^[\p{L}\p{M}\p{N}]/u.test(texts[k]) && /[\p{L}\p{M}\p{N}]$/u.test(before(k))));
   let [start, end] = [i, i + 1];
   while (goesOn(start)) start--;
   while (goesOn(end)) end++;
@@ -54,4 +58,4 @@ function wordAround(texts, i) {
 }
 
 /** The tokens [start, end) as one would say them. */
-const spanText = (texts, [start, end]) => texts.slice(start, end).join("").trim();
+const spanText = (texts, [start, end]) => texts.slice(start, end).filter((text) => text !== GOES_ON).join("").trim();
