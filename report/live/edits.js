@@ -67,7 +67,7 @@ class EditMenu {
     const answer = this.answers.state[this.slot];
     const { head, picking } = this.live.state;
     const { weights } = answer?.before ?? {};
-    this.title.textContent = weights ? `Row of ${head} at “${tokenTexts(answer)[answer.row].trim()}”:` : "";
+    this.title.textContent = weights ? `Row of ${answer.question.head} at “${tokenTexts(answer)[answer.row].trim()}”:` : "";
     for (const button of this.buttons) {
       button.disabled = !weights;
       button.setAttribute("aria-pressed", picking?.slot === this.slot && picking.kind === button.dataset.kind);

@@ -34,7 +34,8 @@ function keepReading(model, live, answers, say) {
         edit.anchor ??= answer.anchors[i]; // of an address: what it holds for from now on
         edit.unseen = answer.unseen[i];
       });
-      answers.set({ [slot]: { ...answer, question: { text, row, edits: own, words: pair } } });
+      const { head, off } = state;
+      answers.set({ [slot]: { ...answer, question: { text, row, head, off, edits: own, words: pair } } });
       say[slot]("");
     } catch (error) {
       if (textOf(live.state, slot) !== text) return; // which is asked for anew

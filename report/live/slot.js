@@ -24,6 +24,7 @@ class Slot {
     this.left = h("div", { class: "said" }, this.box, this.words.node, this.words.status, this.menu.node);
     this.node = h("div", { class: "slot", role: "group", "aria-label": label }, this.left, this.next.node);
     this.next.title.after(this.go);
+    onKey(this.left, ({ key }) => key === "Escape" && live.state.picking?.slot === name && live.set({ picking: null }));
     live.watch((_, changed) => changed(...READ_FOR[name]) && say("")); // which was about another text
     live.watch((_, changed) => changed("off", "edits", "temperature", "seed") && this.stop());
   }

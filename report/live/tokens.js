@@ -94,7 +94,6 @@ class LiveWords {
   onkey(event) {
     const { picking } = this;
     if (picking && (event.key === "Enter" || event.key === " ")) pickWord(this.live, this.answers, picking.at);
-    else if (picking && event.key === "Escape") this.live.set({ picking: null });
     else {
       const { length } = this.words;
       const now = picking?.at ?? askedRow(this.live.state, this.answers.state, this.slot) ?? length - 1;
@@ -165,8 +164,7 @@ class LiveWords {
     return picking ? [wordAround(this.texts, picking.at), picking.first].filter(Boolean) : [];
   }
 
-  describe({ row, before, after, dropped }) {
-    const { head, off } = this.live.state;
+  describe({ row, before, after, dropped, question: { head, off } }) {
     if (this.picking) return describePicking(this.picking, this.texts);
     const from = `from “${this.texts[row].trim()}”`;
     const view = after ?? before;
