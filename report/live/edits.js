@@ -114,10 +114,10 @@ class Chips {
     );
     const chips = [...heads, ...rows];
     const texts = chips.map((chip) => chip.textContent).join("\n");
+    const focused = this.node.contains(document.activeElement);
     this.all.hidden = chips.length < 2;
     if (texts === this.shown) return; // so that the focus stays
     this.shown = texts;
-    const focused = this.node.contains(document.activeElement);
     this.list.replaceChildren(...(chips.length ? chips : [h("li", { class: "livestatus" }, "Nothing is changed.")]));
     if (focused) (this.list.querySelector("button") ?? this.node).focus();
   }

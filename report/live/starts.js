@@ -58,7 +58,9 @@ class Starts {
     const { other } = this.live.state;
     const start = this.chosen();
     this.select.value = start ? this.starts.indexOf(start) : "";
+    const focused = document.activeElement === this.counterfactual;
     this.counterfactual.hidden = !start?.other || other === boxText(start.other);
+    if (focused && this.counterfactual.hidden) this.compare.focus();
     this.compare.textContent = other === null ? "Compare" : "Close the second text";
   }
 }
