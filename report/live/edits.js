@@ -81,9 +81,10 @@ const KINDS_OF_EDIT = {
   only: (a) => `all on “${a}”`,
 };
 
-/** Why an edit changes nothing, as a note; "" where it may. */
-function whyIdle({ kind, stale, unseen }) {
-  if (stale) return " (not now: a word up to there has changed)";
+/** Why an edit changes nothing in an answer, as a note; "" where it may. */
+function whyIdle({ row, kind, stale, unseen }, answer) {
+  const there = row < (answer?.tokens.length ?? 0);
+  if (stale) return ` (not now: ${there ? "a word up to there has changed" : "the text ends before it"})`;
   return unseen ? ` (this head does not see ${kind === "swap" ? "both" : "it"})` : "";
 }
 
@@ -109,9 +110,10 @@ class Chips {
         this.live.set(withHead(this.live.state, head, null)),
       ),
     );
-    const rows = edits.map((edit) =>
-      this.chip(this.describe(edit), () => this.live.set(withoutEdit(this.live.state, edit)), whyIdle(edit)),
-    );
+    const rows = edits.map((edit) => {
+      const undo = () => this.live.set(withoutEdit(this.live.state, edit));
+      return this.chip(this.describe(edit), undo, whyIdle(edit, this.answers.state[edit.slot]));
+    });
     const chips = [...heads, ...rows];
     const texts = chips.map((chip) => chip.textContent).join("\n");
     const focused = this.node.contains(document.activeElement);

@@ -165,7 +165,7 @@ class ChosenHead {
     const role = lookup(this.roles, head);
     this.text.textContent = role ? `Its roles: ${role.text}.` : "";
     this.sums.textContent = describeAdds(one, head);
-    this.moved.textContent = describeMoved(one);
+    this.moved.textContent = describeMoved(one, other);
   }
 }
 
@@ -179,8 +179,8 @@ function describeAdds(answer, head) {
   return `It directly adds ${signed(own)} nats${was} to “${one}” against “${other}”. All heads: ${signed(sum)}; the rest of the network: ${signed(view.rest)}.`;
 }
 
-function describeMoved(answer) {
-  if (!answer?.after) return "";
+function describeMoved(answer, second) {
+  if (!answer?.after) return second?.after ? "Only the second text is changed; bars and rows here are of the first." : "";
   const moved = Object.entries(answer.after.rows ?? {})
     .filter(([, shift]) => shift >= SEEN_TO_MOVE)
     .sort(([, one], [, other]) => other - one);

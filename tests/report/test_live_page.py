@@ -422,6 +422,15 @@ def test_a_second_text_stands_beside_the_first_and_words_that_differ_are_marked(
     expect(slot(page, 1)).to_be_hidden()
 
 
+def test_where_the_second_text_alone_is_changed_the_grid_is_said_to_be_of_the_first(page):
+    page.get_by_role("button", name="Its counterfactual").click()
+    slot(page, 1).get_by_role("button", name="Remove one").click()
+    word(page, "cat", 1).click()
+    expect(page.locator(".livehow .moved")).to_have_text(
+        "Only the second text is changed; bars and rows here are of the first."
+    )
+
+
 def test_head_edits_hold_for_both_texts_and_row_edits_for_their_own(page):
     page.get_by_role("button", name="Its counterfactual").click()
     slot(page, 1).get_by_role("button", name="Remove one").click()

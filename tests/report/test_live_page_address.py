@@ -126,6 +126,14 @@ def test_a_row_or_an_edit_past_the_end_of_the_text_is_no_error(page):
     change_address(page, "text=the+cat&row=one:9999&edit=one:0.0:9999:cut:0-1")
     expect(page.locator(".slots .from")).to_have_text("cat")
     expect(page.locator(".livechips .stale")).to_have_count(1)
+    expect(page.locator(".livechips .stale")).to_contain_text("(not now: the text ends before it)")
+
+
+def test_words_of_an_address_may_be_longer_than_those_that_are_typed(page):
+    long = "supercalifragilistic" * 4
+    change_address(page, f"text=a+cat+sat&for={long}&against=cat")
+    expect(page.get_by_label("log-odds: the word for")).to_have_value(long)
+    assert page.locator(".livenote").is_hidden()
 
 
 def test_an_edit_that_rests_is_not_kept_where_it_would_come_back_for_other_words(page):
