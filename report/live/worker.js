@@ -136,7 +136,7 @@ class LiveWorker {
   /** Ends at the end token, which no text in a box can hold, at the latest. */
   async generate({ id, slot, text, edits, n, temperature, seed }) {
     const number = ++this.generation;
-    const { tokens, applied, changes } = this.sight(text, edits);
+    const { tokens, dropped, applied, changes } = this.sight(text, edits);
     if (!tokens.length) throw new Error(EMPTY); // in a model without an end token, after which one begins
     const { reading } = this.slots[slot][changes ? "after" : "before"];
     let [context, own] = [tokens, applied];
@@ -145,7 +145,7 @@ class LiveWorker {
       await messages();
       if (this.generation !== number) break;
       ({ tokens: context, edits: own } = readEnd(reading, context, own));
-      const token = sample(nextLogits(reading), temperature, uniform(seed, ids.length));
+      const token = sample(nextLogits(reading), temperature, uniform(seed, dropped + tokens.length + ids.length));
       ids.push(token);
       context = [...context, token];
       this.answer({ id, token: { id: token, text: this.tokenizer.shown[token], whole: this.followed(text, ids) } });

@@ -147,6 +147,18 @@ def test_a_text_is_continued_token_by_token(ready, model):
     assert answer(ready, "generate", TEXT, n=8, temperature=1.0, seed=1, off={"0.0": "zero"})["ids"] != found["ids"]
 
 
+def test_the_same_is_drawn_in_one_go_and_in_two(worker):
+    """Also where the context has moved on."""
+    letters = CharacterTokenizer("abcdefgh")
+    open_model(worker, loud_model(GPTConfig(8, block_size=16, n_layer=1, n_head=2, n_embd=16), rest=0.1), letters)
+    for text in ("ab", "abcdefgh" * 3):
+        drawn = {"temperature": 1.0, "seed": 3}
+        whole = answer(worker, "generate", text, n=8, **drawn)
+        half = answer(worker, "generate", text, n=4, **drawn)
+        assert half["ids"] == whole["ids"][:4]
+        assert answer(worker, "generate", half["text"], n=4, **drawn)["ids"] == whole["ids"][4:]
+
+
 def test_edits_of_rows_end_when_the_context_moves_on(ready, model):
     """Row 16 is the last one of the second context, and another token's."""
     text = "Tom met Anna. He said, my name."
