@@ -75,7 +75,7 @@ function section(id, title, explanation, ...children) {
   return h("section", { id, "aria-labelledby": heading.id }, heading, h("p", { class: "what" }, explanation), children);
 }
 
-const linkToLive = (href) => h("p", {}, h("a", { href }, "Try the model: type a sentence, switch a head off"));
+const linkToLive = (href) => h("p", {}, h("a", { href }, "Try the model: type a sentence, see the next words"));
 
 /** A labelled <select>; `options` are [value, text]. Returns [both, select]. */
 function chooser(text, options, onchoose) {

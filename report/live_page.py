@@ -226,5 +226,5 @@ def write_live_page(folder: Path, about: str, parts: Mapping[str, bytes | str]) 
     """Writes FOLDER/live.html out of ``live_parts``; ``about``: the model in one line."""
     runs = "weights" in parts  # else the page's one section has the reason
     title = "The model, running" if runs else "A model that does not run in a page"
-    sentences = ["Type a sentence, switch a head off, and see the next word change. The model runs in this file."]
+    sentences = ["Type a sentence and see the likeliest next words. The model runs in this file."]
     return write_page(folder / LIVE_PAGE, "live", Heading(about, title, sentences if runs else []), parts)

@@ -66,6 +66,7 @@ class EditMenu {
   draw() {
     const answer = this.answers.state[this.slot];
     const { head, picking } = this.live.state;
+    this.node.hidden = head === null;
     const { weights } = answer?.before ?? {};
     this.title.textContent = weights ? `Row of ${answer.question.head} at “${tokenTexts(answer)[answer.row].trim()}”:` : "";
     for (const button of this.buttons) {

@@ -153,10 +153,9 @@ class ChosenHead {
 
   draw() {
     const { head, off } = this.live.state;
-    const { one } = this.answers.state;
-    this.title.textContent = head ? `Head ${head}` : "No heads";
+    const { one, other } = this.answers.state;
+    this.title.textContent = `Head ${head}`;
     for (const button of this.buttons) {
-      button.disabled = !head;
       const { how } = button.dataset;
       const isOff = off[head] === how;
       button.textContent = isOff ? "Switch on" : how === "zero" ? "Switch off" : "Use its mean";

@@ -2,7 +2,9 @@
 
 const TRY_IT = "Try it";
 const WHAT_LIVE =
-  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it. The tint shows what the chosen head attends to from the boxed word: its row of attention weights, which sum to 1. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
+  "The trained model runs in this page. Type, and the likeliest next words follow; a click on one writes it.";
+const WHAT_HEADS =
+  " The tint shows what the chosen head attends to from the boxed word: its row of attention weights, which sum to 1. Point at another word, or move with the arrow keys. Switch heads off or edit a row, and see what changes.";
 const WHAT_BARS =
   "A head's bar: how much its output alone moves the log-odds of these two words, in nats, through the last norm";
 const BEFORE_SOFTCAP = ", before the softcap of logits";
@@ -30,7 +32,7 @@ async function liveSection(view) {
   };
   const opening = openModel(json, fail);
   const live = new LivePage(view, about, json, opening);
-  const node = section("live", TRY_IT, WHAT_LIVE, live.node);
+  const node = section("live", TRY_IT, `${WHAT_LIVE}${live.known.heads.size ? WHAT_HEADS : ""}`, live.node);
   opening.then((model) => live.run(model), fail);
   return node;
 }
@@ -122,9 +124,7 @@ class LivePage {
       new Sampling(live),
     ];
     const tour = new Tour(about.tour, (fragment) => setFromFragment(fragment, live, known, this.sayer("address")));
-    const heads = new LiveHeads(live, answers, json.config, about.roles);
-    const chosen = new ChosenHead(live, answers, about.roles, known.hasMeans);
-    this.pieces = [...slots, starts, chips, odds, sampling, heads, chosen];
+    this.pieces = [...slots, starts, odds, sampling];
     slots[0].next.odds.replaceWith(odds.node);
     this.slots = h(
       "div",
@@ -138,24 +138,20 @@ class LivePage {
       tour.node,
       this.note,
       this.slots,
-      chips.node,
-      h(
-        "div",
-        { class: "liverow" },
-        h(
-          "div",
-          {},
-          heads.node,
-          h(
-            "p",
-            { class: "livestatus" },
-            `${WHAT_BARS}${json.config.softcap ? BEFORE_SOFTCAP : ""}${NOT_IN_BARS}`,
-            heads.dense ? WHAT_FILLED : WHAT_MOVED,
-          ),
-        ),
-        chosen.node,
-      ),
+      known.heads.size > 0 && this.buildHeads(json.config, about.roles),
     );
+  }
+
+  /** What is changed, all heads, and the chosen one; a model of recurrent layers alone has none of them. */
+  buildHeads(config, roles) {
+    const { live, answers, known } = this;
+    const chips = new Chips(live, answers);
+    const heads = new LiveHeads(live, answers, config, roles);
+    const chosen = new ChosenHead(live, answers, roles, known.hasMeans);
+    this.pieces.push(chips, heads, chosen);
+    const bars = `${WHAT_BARS}${config.softcap ? BEFORE_SOFTCAP : ""}${NOT_IN_BARS}`;
+    const what = h("p", { class: "livestatus" }, bars, heads.dense ? WHAT_FILLED : WHAT_MOVED);
+    return [chips.node, h("div", { class: "liverow" }, h("div", {}, heads.node, what), chosen.node)];
   }
 
   /** The head of the page is the head here, and the other way round. */

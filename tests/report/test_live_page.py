@@ -8,6 +8,7 @@ import pytest
 import torch
 from browser import quiet_pages
 from conftest import ROOT
+from networks import BYTES
 from playwright.sync_api import Browser, Locator, Page, expect
 from toy_live import OTHER, STARTS, TEXT, WORDS, noisy_model, word_tokenizer, write_toy_live
 
@@ -476,6 +477,76 @@ def test_generating_stops_at_a_button_and_at_a_key(page):
     button.click()
     slot(page).get_by_role("button", name="Stop").click()
     expect(button).to_be_visible()
+
+
+SWITCHED_OFF_MEANWHILE = """async name => {
+  const box = document.querySelector(".live textarea");
+  const before = box.value;
+  [...document.querySelectorAll(".slot button")].find(({ textContent }) => textContent === "Generate").click();
+  while (box.value === before) await new Promise(resolve => setTimeout(resolve));
+  const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true });
+  document.querySelector(`[data-live="${name}"]`).dispatchEvent(enter);
+  return box.value;
+}"""
+
+
+def test_generating_stops_when_a_head_is_switched_off(page):
+    there = page.evaluate(SWITCHED_OFF_MEANWHILE, "0.0")
+    expect(slot(page).get_by_role("button", name="Generate")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert box(page).input_value() == there
+
+
+def test_the_status_names_the_head_whose_weights_are_shown(page):
+    of_old, menu, tint = page.evaluate("""() => {
+      document.querySelector('[data-live="0.2"]').click();
+      const text = selector => document.querySelector(selector).textContent;
+      return [text(".said .livestatus"), text(".editmenu"), document.querySelector(".word.from").style.cssText];
+    }""")
+    assert of_old.startswith("Head 1.1 from")
+    assert menu.startswith("Row of 1.1 at")
+    expect(slot(page).locator(".said .livestatus")).to_contain_text("Head 0.2 from")
+    expect(slot(page).locator(".editmenu")).to_contain_text("Row of 0.2 at")
+    assert slot(page).locator(".from").get_attribute("style") != tint
+
+
+def test_the_focus_goes_on_where_a_button_goes(page):
+    for name in ("0.0", "1.2"):
+        head(page, name).press("Enter")
+    page.get_by_role("button", name="Undo all").press("Enter")
+    assert page.evaluate("document.activeElement.matches('.livechips')")
+    page.get_by_role("button", name="Its counterfactual").press("Enter")
+    assert page.evaluate("document.activeElement.innerText") == "Close the second text"
+
+
+def test_escape_ends_choosing_from_the_button_too(page):
+    page.get_by_role("button", name="Remove one").click()
+    expect(page.locator(".picking")).to_have_count(1)
+    page.get_by_role("button", name="Remove one").press("Escape")
+    expect(page.locator(".picking")).to_have_count(0)
+
+
+def test_a_character_of_several_tokens_is_one_letter_of_its_word(open_page, tmp_path):
+    write_live_page(tmp_path, "bytes", live_parts(noisy_model(BYTES), BYTES, []))
+    page = open_page(tmp_path / "live.html")
+    page.set_default_timeout(5_000)
+    box(page).fill("the cafés ran")
+    page.get_by_role("button", name="Remove one").click()
+    word(page, "f").click()
+    expect(page.locator(".livechips li button")).to_contain_text("“cafés” removed")
+    expect(slot(page).locator(".next")).to_have_class("next compared")
+    texts = slot(page).locator(".livewords .word").all_inner_texts()
+    start = texts.index("c")
+    assert texts[start : start + 6] == [*"café", "◦", "s"]
+    assert tints(page)[start : start + 6] == [0] * 6
+    assert tints(page)[start + 6] > 0
+
+
+def test_a_model_without_heads_speaks_of_none(open_page, tmp_path):
+    page = ready(open_page(write_toy_live(tmp_path, attention="R")))
+    expect(slot(page).locator(".nextwords li:not(.none)").first).to_be_visible()
+    assert "head" not in page.locator("main").inner_text().lower()
+    assert page.locator(".editmenu:visible, .liverow, .livechips").count() == 0
 
 
 def test_the_tour_sets_the_state_step_by_step(page):
