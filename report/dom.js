@@ -124,6 +124,7 @@ const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 const thousands = (n) => n.toLocaleString("en-US");
 
 function compact(n) {
-  const [unit, size] = n >= 1e9 ? ["B", 1e9] : n >= 1e6 ? ["M", 1e6] : n >= 1e3 ? ["k", 1e3] : ["", 1];
+  const units = Object.entries({ B: 1e9, M: 1e6, k: 1e3 });
+  const [unit, size] = units.find(([, of]) => n >= 0.9995 * of) ?? ["", 1]; // less has three digits of the next unit
   return `${+(n / size).toPrecision(3)}${unit ? `\u00a0${unit}` : ""}`;
 }

@@ -14,6 +14,7 @@ from common.atomic import replace_durably
 from model import GPT
 
 HERE = Path(__file__).parent
+NBSP = "\u00a0"
 SHARED = ("dom", "chart", "dynamics", "text_dynamics")
 LIVE = (
     *("grid", "running_text", "live/visible", "live/state", "live/address", "live/model", "live/reading"),
@@ -48,6 +49,19 @@ def counted(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """0.123 -> "12 %", which no line breaks; halves up, as the page's script rounds."""
+    return f"{100 * share + 1e-9:.{digits}f}{NBSP}%"
+
+
+def millions(n: float) -> str:
+    """1536000 -> "1.54 M", which no line breaks."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * size:  # less has three digits of the next unit
+            return f"{n / size:.3g}{NBSP}{unit}"
+    return f"{n:g}"
+
+
 def shape_of(n_layer: int, n_head: int, attention: str) -> str:
     """2 layers of 4 heads; and how many of them are recurrent (R), where any is."""
     recurrent = (attention * n_layer)[:n_layer].count("R")
@@ -58,10 +72,10 @@ def shape_of(n_layer: int, n_head: int, attention: str) -> str:
 
 
 def in_words(model: GPT) -> str:
-    """The model's shape and size: 3 layers of 4 heads, 0.9 M parameters."""
+    """The model's shape and size: 3 layers of 4 heads, 850 k parameters."""
     config = model.config
     shape = shape_of(config.n_layer, config.n_head, config.attention)
-    return f"{shape}, {model.n_parameters() / 1e6:.1f} M parameters"
+    return f"{shape}, {millions(model.n_parameters())} parameters"
 
 
 def pack(part: bytes) -> str:

@@ -11,7 +11,7 @@ from probing.behaviour import PAIRS
 from probing.findings import Findings
 from probing.roles import role_of
 from probing.tasks import TaskResult, negative_control
-from report.pages import in_words
+from report.pages import NBSP, in_words, percent
 
 BASELINES = {
     "chance": "a coin",
@@ -26,7 +26,6 @@ BASELINES = {
 }
 PREDICTING = ("P-1", "A-1")
 NEARLY = 0.05
-NBSP = "\u00a0"
 
 
 def clearest(findings: Findings) -> TaskResult | None:
@@ -81,10 +80,10 @@ def about_head(result: TaskResult) -> list[str]:
     quoted, (name, baseline) = result.quotes[result.best], result.best_baseline
     site = f"the word that {SITES[quoted.site]}" if quoted.site in PREDICTING else SITES[quoted.site]
     found = [
-        f"In {percent(quoted.accuracy)} of {len(result.cases)} held-out cases of {describe(result.name)}, it gives "
+        f"In {percent(quoted.accuracy, 1)} of {len(result.cases)} held-out cases of {describe(result.name)}, it gives "
         f"what is meant more attention than the other candidate, measured at {site} ({quoted.site}; 95{NBSP}% "
         f"interval {interval(quoted.ci)}). The best baseline, {BASELINES.get(name, name)}, picks the right one in "
-        f"{percent(baseline.accuracy)}."
+        f"{percent(baseline.accuracy, 1)}."
     ]
     if swap := result.effects["weight_swap"].get(result.best):
         low, high = swap.ci
@@ -103,7 +102,7 @@ def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
         return ["No task could be measured."]
     best = max(tasks, key=lambda result: result.behaviour.accuracy)
     found = [
-        f"The model is right most often in {describe(best.name)}: {percent(best.behaviour.accuracy)} of "
+        f"The model is right most often in {describe(best.name)}: {percent(best.behaviour.accuracy, 1)} of "
         f"{judged_cases(best)}."
     ]
     others = sorted({name for result in tasks for name, quoted in result.quotes.items() if quoted.looks})
@@ -154,11 +153,6 @@ def questions() -> dict[str, str]:
 def describe(task: str) -> str:
     question = questions().get(task)
     return f"“{visible_name(task)}”" + (f" ({question})" if question else "")
-
-
-def percent(share: float) -> str:
-    """With one decimal, halves up, as the page's script rounds."""
-    return f"{100 * share + 1e-9:.1f}{NBSP}%"
 
 
 def interval(ci: tuple[float, float]) -> str:

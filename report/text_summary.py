@@ -6,9 +6,8 @@ from common.visible import visible_name, visible_text
 from data.cases import mine
 from probing import lists
 from probing.in_text.kinds import KINDS_IN_WORDS
-from report.pages import counted
+from report.pages import NBSP, counted, percent
 
-NBSP = "\u00a0"
 MANY = 4  # heads with one role, of which a sentence names no more
 NOTABLE = 0.05  # of a head's attention beyond uniform attention: less is not worth a word in the title
 DOES = {  # by kind of predicted token: what a head does that costs most there
@@ -157,11 +156,6 @@ def about_text(text: Mapping) -> str:
         f"Measured on {own['tokens']:,} tokens {where}, {own['windows']:,} windows of {own['window']}, "
         f"where the model's loss is {loss['nats']:.2f} nats per token. Nats: natural logarithms of probability."
     )
-
-
-def percent(share: float) -> str:
-    """Without decimals, halves up, as the page's script rounds."""
-    return f"{100 * share + 1e-9:.0f}{NBSP}%"
 
 
 def nats(value: float, digits: int = 2) -> str:

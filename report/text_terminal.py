@@ -9,7 +9,8 @@ from rich.table import Table
 
 from common.visible import visible_text
 from report import text_summary as summary
-from report.text_summary import kind_in_words, nats, percent, relation_in_words
+from report.pages import percent
+from report.text_summary import kind_in_words, nats, relation_in_words
 
 MOST_HEADS = 24  # of a table; heads.json has the rest
 WIDE = 110  # columns, where more relations and kinds fit

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.visible import visible_name
-from report.pages import shape_of
+from report.pages import NBSP, millions, percent, shape_of
 from report.text_summary import kind_in_words
 from storage.metrics import Row, best_evaluation, evaluations_of
 from training import schedule
@@ -63,7 +63,7 @@ def about(run: Path, settings: Mapping, now: datetime) -> str:
 def corpora_in_words(settings: Mapping) -> str:
     """Such as "files + 10 % stories"; a run of an earlier version is no mixture."""
     shares = {name: part["share"] for name, part in (settings.get("mix") or {}).items() if part["share"]}
-    return " + ".join([settings["data"]["name"], *(f"{100 * share:g}\u00a0% {name}" for name, share in shares.items())])
+    return " + ".join([settings["data"]["name"], *(f"{100 * share:g}{NBSP}% {name}" for name, share in shares.items())])
 
 
 def title(config: TrainConfig, rows: Sequence[Row]) -> str:
@@ -113,7 +113,7 @@ def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> s
     if row.get("train_seconds"):
         rate = row["tokens"] / row["train_seconds"]
         spent = f"{duration(row['seconds'])} and {spent}, {rate:,.0f} tokens a second"
-    share = f"{100 * fraction_of(config, row):.0f}\u00a0% of the budget"
+    share = f"{percent(fraction_of(config, row))} of the budget"
     if state == "ended":
         return f"Training ended at step {row['step']:,}, after {spent}."
     if state == "training":
@@ -177,14 +177,6 @@ def about_heads(rows: Sequence[Row]) -> list[str]:
     return [
         f"At step {row['step']:,} the loss grows most without head {head}: by {costs[head]:.3f} nats per token{on}."
     ]
-
-
-def millions(n: float) -> str:
-    """1536000 -> "1.54 M", which no line breaks."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if n >= size:
-            return f"{n / size:.3g}\u00a0{unit}"
-    return f"{n:g}"
 
 
 def duration(seconds: float) -> str:

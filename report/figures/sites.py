@@ -17,7 +17,7 @@ from probing.stability import NEVER_CHOSEN
 from probing.tasks import TaskResult, negative_control_at
 from report.colours import FAINT, INK, TINT
 from report.figures.canvas import OTHERS, LineStyle, drawing, new_figure, save
-from report.probe_summary import percent
+from report.pages import percent
 
 COLUMNS = 4
 TITLE_WIDTH = 30  # characters
@@ -65,9 +65,9 @@ def draw_panel(axes: Axes, result: TaskResult, sites: list[str]) -> None:
     axes.plot(x, accuracy[:, chosen], zorder=3, **CHOSEN)
     if control := negative_control_at(result):
         axes.plot([sites.index("P")], [control.accuracy], zorder=4, **CONTROL)
-    axes.text(0.03, 0.05, f"baseline: {name}, {percent(baseline.accuracy)}", fontsize=7, transform=axes.transAxes)
+    axes.text(0.03, 0.05, f"baseline: {name}, {percent(baseline.accuracy, 1)}", fontsize=7, transform=axes.transAxes)
     title = textwrap.fill(visible_name(result.name), TITLE_WIDTH)
-    found = f"head {quoted.name}, {percent(quoted.accuracy)} at {quoted.site}"
+    found = f"head {quoted.name}, {percent(quoted.accuracy, 1)} at {quoted.site}"
     axes.set_title(f"{title}\n{found}", loc="left", fontsize=8)
     axes.set_xticks(range(len(sites)), sites)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])

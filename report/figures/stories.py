@@ -17,7 +17,7 @@ from probing.roles import role_of
 from probing.tasks import HeadQuote, Quoted, TaskResult
 from report.colours import INK, TINT, blend
 from report.figures.canvas import drawing, new_canvas, save, widest, width_of
-from report.probe_summary import percent
+from report.pages import percent
 from report.tinted_text import split_words
 
 WIDTH, MARGIN, SPACE, PAD = 8.5, 0.15, 0.05, 0.03
@@ -76,7 +76,7 @@ def draw_parts(parts: Sequence[tuple[str, Sequence[Sequence[DrawnWord]]]], path:
 
 
 def heading(result: TaskResult, quoted: HeadQuote) -> str:
-    right = f"picks the right one in {percent(quoted.accuracy)} of {len(result.cases)} held-out cases"
+    right = f"picks the right one in {percent(quoted.accuracy, 1)} of {len(result.cases)} held-out cases"
     return f"{visible_name(result.name)}: head {quoted.name} at {quoted.site}, {right}"
 
 

@@ -25,7 +25,7 @@ from report.figures.dynamics import draw_dynamics
 from report.figures.role_map import draw_role_map, fill_of
 from report.figures.sites import draw_panel, draw_sites
 from report.figures.stories import MARGIN, SPACE, WIDTH, draw_stories, lay_out
-from report.probe_summary import percent
+from report.pages import percent
 
 HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
 
@@ -109,7 +109,7 @@ def test_the_same_findings_are_the_same_files_without_a_date(found, tmp_path, su
 
 def test_text_stays_text_in_formats_that_scale(found, tmp_path):
     texts = texts_of(draw_sites(found, tmp_path / "sites.svg")[0])
-    assert {"agreement", f"head 1.0, {percent(1)} at A-1"} <= set(texts)
+    assert {"agreement", f"head 1.0, {percent(1, 1)} at A-1"} <= set(texts)
     assert any(re.fullmatch(r"baseline: \w+, [\d.]+\s%", text) for text in texts)
     (pdf,) = draw_sites(found, tmp_path / "sites.pdf")
     assert b"/FontFile2" in pdf.read_bytes(), "a font with its letters, not their outlines"
