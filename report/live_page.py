@@ -29,6 +29,7 @@ from probing.known_sentences import read_part
 from report.colours import OTHER_ROLE, role_colour
 from report.live_model import MOST_WEIGHTS, packed_model
 from report.pages import Heading, in_words, script_of, write_page
+from report.text_summary import role_in_words
 from report.tour import tour
 from report.typed_text import as_typed, box_text
 from storage.run import LIVE_PAGE
@@ -187,8 +188,8 @@ def roles_in_words(findings: Findings) -> dict[str, dict]:
     """By head, its roles in tasks; of a head without any, those in the text."""
     roles = {}
     for head in (findings.text or {"heads": []})["heads"]:
-        if own := [role["role"] for role in head["roles"]]:
-            roles[head["head"]] = {"text": ", ".join(map(visible_name, own)), "colour": OTHER_ROLE}
+        if own := [role_in_words(role) for role in head["roles"]]:
+            roles[head["head"]] = {"text": ", ".join(own), "colour": OTHER_ROLE}
     for k, name in enumerate(head_names(findings.model)):
         if own := findings.roles(name, k):
             text = ", ".join(visible_name(role.role) for role in own)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.atomic import json_text
+from common.visible import visible_text
 from data import Tokenizer
 from probing.findings import Findings
 from probing.heads import head_names
@@ -75,7 +76,10 @@ def heading_of(findings: Findings, text: Mapping | None, leads: bool) -> Heading
     if leads:
         tasks = [f"{summary.title(findings)}.", *summary.sentences(findings)] if findings.tasks else []
         return Heading(about, title, [*sentences, *tasks])
-    return Heading(about, summary.title(findings), [*summary.sentences(findings), f"In a text: {title}."])
+    file = text.get("source", {}).get("text_file")
+    where = visible_text(file) if file else "held-out text"
+    own = f"In {where}, {title[0].lower()}{title[1:].removesuffix(' in this text')}."
+    return Heading(about, summary.title(findings), [*summary.sentences(findings), own])
 
 
 def first_task(findings: Findings) -> str | None:

@@ -18,7 +18,7 @@ from model import GPT
 from probing.heads import attention_row, head_names
 from probing.roles import role_of
 from probing.sentence import NextWord, changes_without_heads, encode_sentence, next_words
-from report.text_summary import kind_in_words, leads, relation_in_words
+from report.text_summary import leads, role_in_words
 from report.tinted_text import few, legend, tinted
 
 NEXT = 5  # likeliest tokens
@@ -138,7 +138,5 @@ def roles_in(heads: Mapping) -> dict[str, list[str]]:
             roles.setdefault(best["head"], {})[visible_name(role_of(name))] = None
     for head in heads["text"]["heads"] if leads(heads) else ():
         for role in head["roles"]:
-            by_effect = role["by"] == "effect"
-            name = f"needed most for {kind_in_words(role['role'])}" if by_effect else relation_in_words(role["role"])
-            roles.setdefault(head["head"], {})[name] = None
+            roles.setdefault(head["head"], {})[role_in_words(role)] = None
     return {head: [*own] for head, own in roles.items()}

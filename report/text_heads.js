@@ -14,7 +14,7 @@ function byLayer(items) {
 }
 
 function describeRole({ role, by, nats: lost, ci, share, uniform }, found) {
-  if (by === "effect") return `without it, ${kindName(role, found)} cost ${nats(lost)} nats more (${natsInterval(ci)})`;
+  if (by === "effect") return `without it, predicting ${kindName(role, found)} costs ${nats(lost)} nats more (${natsInterval(ci)})`;
   return `attends to ${relationName(role, found)}, ${percent(share)} of its attention where there is one (uniform ${percent(uniform)})`;
 }
 

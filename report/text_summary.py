@@ -10,22 +10,6 @@ from report.pages import NBSP, counted, percent
 
 MANY = 4  # heads with one role, of which a sentence names no more
 NOTABLE = 0.05  # of a head's attention beyond uniform attention: less is not worth a word in the title
-DOES = {  # by kind of predicted token: what a head does that costs most there
-    "line_end": "ends the lines",
-    "punctuation": "sets the punctuation",
-    "space": "ends the words",
-    "inside_word": "completes words",
-    "pronoun": "chooses pronouns",
-    "name_again": "repeats names",
-    "pair_again": "repeats pairs of tokens",
-    "word_again": "repeats words",
-    "first_mention": "finds the next new word",
-    "rest": "goes on at the window's end",
-    "end_token": "ends the sequences",
-    "token_again": "repeats tokens",
-    "new_token": "finds the next new token",
-    "all": "is needed everywhere",
-}
 RELATIONS = {
     "first_token": "the first token",
     "itself": "the token itself",
@@ -55,6 +39,13 @@ def relation_in_words(name: str) -> str:
     return RELATIONS.get(name, visible_name(name))
 
 
+def role_in_words(role: Mapping) -> str:
+    """Of a head: what it is needed for, or what it attends to."""
+    if role["by"] == "effect":
+        return f"needed most for {kind_in_words(role['role'])}"
+    return f"attends to {relation_in_words(role['role'])}"
+
+
 def clearest(text: Mapping) -> tuple[Mapping, Mapping] | None:
     """The head and the role of it that are shown best: by what it costs at least, the lower end of the interval; if
     no head has such a role, by its share of attention beyond uniform. None if no head has a role.
@@ -67,7 +58,7 @@ def clearest(text: Mapping) -> tuple[Mapping, Mapping] | None:
 
 
 def title(text: Mapping) -> str:
-    """One sentence about the clearest head: what it does, what it attends to, and what it costs to lose it."""
+    """One sentence about the clearest head: where it is needed, what it attends to, and what it costs to lose it."""
     found = clearest(text)
     if found is None:
         return "No head of this model is shown to do anything of its own in this text"
@@ -75,19 +66,18 @@ def title(text: Mapping) -> str:
     name = head["head"]
     if role["by"] == "attention":
         return (
-            f"Head {name} attends to {relation_in_words(role['role'])}: {percent(role['share'])} of its attention, "
+            f"Head {name} {role_in_words(role)}: {percent(role['share'])} of its attention, "
             f"where there is one, goes there (uniform {percent(role['uniform'])}); that the model needs it is not shown"
         )
-    lost = f"{kind_in_words(role['role'])} cost {nats(role['nats'])} nats more"
-    does = DOES.get(role["role"], f"is needed for {kind_in_words(role['role'])}")
+    lost = f"without it, predicting {kind_in_words(role['role'])} costs {nats(role['nats'])} nats more"
     share, uniform, relation = max(
         ((own["share"], own["uniform"], name) for name, own in head["looks"]["relations"].items() if name != "rest"),
         key=lambda own: own[0] - own[1],
     )
     if share - uniform < NOTABLE:
-        return f"Head {name} {does}: without it {lost}"
+        return f"Head {name} is {role_in_words(role)}: {lost}"
     looks = f"{percent(share)} of its attention goes to {relation_in_words(relation)} (uniform {percent(uniform)})"
-    return f"Head {name} {does}: {looks}, and without it {lost}"
+    return f"Head {name} is {role_in_words(role)}: {looks}, and {lost}"
 
 
 def sentences(text: Mapping) -> list[str]:

@@ -21,7 +21,8 @@ from probing.known_sentences import read_part
 from probing.sentence import encode_sentence
 from probing.tasks import TaskResult
 from report import text_summary
-from report.text_summary import nats, percent
+from report.pages import percent
+from report.text_summary import nats, role_in_words
 from report.typed_text import as_typed, ids_in_page
 
 CANNOT_KNOW = (
@@ -193,7 +194,7 @@ def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str,
     idle = min(costs, key=lambda name: (name in needed, costs[name]), default=head)
     last = len(tokens) - 1
     row = {"text": text, "row": f"one:{last}"}
-    why = f", because it {text_summary.DOES.get(found[1]['role'], 'has a role')} in this text" if found else ""
+    why = f"; its role in this text: {role_in_words(found[1])}" if found else ""
     little = step(
         "A head that costs little",
         f"Head {idle} attends to something, too. Here it is off.{cost_of(effects[idle], 3)} What a head attends to "

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from inputs_of_ids import cases_of_letters, in_ids
-from toy_text import toy_text
+from toy_text import HEAD, ROLE, toy_text
 from toys import TOKENIZER, hand_set_model, toy_cases
 
 from common.errors import InputError
@@ -147,6 +147,15 @@ def test_a_run_on_ids_that_cannot_be_typed_has_no_tour():
     parts = live_parts_of(Findings(model, {}, [], [], None, None, text=toy_text()), moves, [], windows)
     assert json.loads(parts["live.json"])["tour"] == []
     assert "Names of tokens have spaces" in note(parts)
+
+
+def test_the_roles_of_heads_in_a_text_say_whether_they_are_needed_or_attend():
+    text = toy_text()
+    attends = ROLE | {"role": "token_before", "by": "attention"}
+    text["heads"][0]["roles"] = [attends, ROLE | {"role": "pronoun"}]
+    roles = live_page.roles_in_words(Findings(hand_set_model(), {}, [], [], None, None, text=text))
+    assert roles["0.0"]["text"] == "attends to the token before, needed most for pronouns"
+    assert roles[HEAD]["text"] == "needed most for line ends"
 
 
 def test_a_beginning_has_the_line_ends_of_a_box():

@@ -14,10 +14,11 @@ from toys import TOKENIZER
 from model import GPT, GPTConfig
 from probing.in_text.ablation import PER_POSITION
 from report import text_summary
+from report.probe_page import heading_of
 
 TITLE = (
-    "Head 1.0 ends the lines: 40 % of its attention goes to punctuation and line ends (uniform 15 %), "
-    "and without it line ends cost 0.81 nats more"
+    "Head 1.0 is needed most for line ends: 40 % of its attention goes to punctuation and line ends (uniform 15 %), "
+    "and without it, predicting line ends costs 0.81 nats more"
 )
 
 
@@ -80,6 +81,14 @@ def test_on_stories_the_text_comes_after_them(open_page, tmp_path, text, finding
     assert page.locator("h1").inner_text() == "Head 1.0 looks back to what a pronoun means, and it matters"
     page.locator('.cell[data-head="0.1"]').click()
     assert page.locator('.headbar[aria-selected="true"]').get_attribute("data-head") == "0.1"
+    last = page.locator(".lead p").last.inner_text().replace("\xa0", " ")
+    assert last == f"In held-out text, h{TITLE[1:]}."
+
+
+def test_beside_tasks_the_text_is_called_by_the_name_of_its_file_and_may_show_nothing(findings, text):
+    heads = [head | {"roles": []} for head in text["heads"]]
+    heading = heading_of(findings, text | {"heads": heads, "source": {"text_file": "book.txt"}}, leads=False)
+    assert heading.sentences[-1] == "In book.txt, no head of this model is shown to do anything of its own."
 
 
 def test_bars_are_as_long_as_the_shares(page, text):

@@ -126,7 +126,7 @@ def test_a_sentence_that_the_model_gets_wrong_is_not_shown(found, stories):
 def test_a_text_has_a_tour_of_its_own():
     findings = Findings(hand_set_model(), {}, [], [], None, None, text=toy_text())
     steps = tour(findings, TOKENIZER, "A.k?A")
-    assert "it ends the lines" in steps[0]["says"]
+    assert "Head 1.0 is shown first; its role in this text: needed most for line ends." in steps[0]["says"]
     assert {state["head"] for state in states(steps)[:3]} == {HEAD}
     assert states(steps)[2]["edit"] == f"one:{HEAD}:5:only:0-1"
     assert states(steps)[3]["head"] != HEAD
