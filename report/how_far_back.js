@@ -21,8 +21,8 @@ function reachSpec({ points, enough }, onpoint) {
 
 const describeReach = ({ points, enough, tolerance = 0 }) =>
   enough === points.at(-1).limit
-    ? `This model uses nearly all of the ${enough} tokens that it can see.`
-    : `This model uses about ${enough} tokens${tolerance ? `: with no more in sight its loss grows by less than ${tolerance} nats per token` : ""}.`;
+    ? `In windows of ${enough} tokens the loss still falls with the last tokens that come into sight, so how far back heads need to look is not known.`
+    : `No head needs to look further back than about ${counted(enough, "token")}${tolerance ? `: where none may, the loss grows by less than ${tolerance} nats per token` : ""}.`;
 
 const describePoint = ({ limit, loss, ci, cost, cost_ci: costs }) =>
   `The last ${counted(limit, "token")} in sight: ${loss.toFixed(2)} nats per token (${natsInterval(ci)}), ${nats(cost)} more than with all (${natsInterval(costs)}).`;

@@ -130,10 +130,13 @@ def about_reach(back: Mapping | None) -> list[str]:
         return []
     most = back["points"][-1]["limit"]
     if back["enough"] == most:
-        return [f"It uses nearly all of the {most} tokens that it can see."]
+        return [
+            f"In windows of {most} tokens the loss still falls with the last tokens that come into sight, so how far "
+            "back heads need to look is not known."
+        ]
     return [
-        f"It uses about {counted(back['enough'], 'token')}: where no head may look further back, its loss grows by "
-        f"less than {nats(back['tolerance'])} nats per token."
+        f"No head needs to look further back than about {counted(back['enough'], 'token')}: where none may, the loss "
+        f"grows by less than {nats(back['tolerance'])} nats per token."
     ]
 
 

@@ -340,6 +340,24 @@ def test_the_strongest_heads_of_a_role_come_first(text):
     ]
 
 
+def test_how_far_back_heads_need_to_look_is_not_said_beyond_the_window():
+    points = [{"limit": 32}, {"limit": 64}]
+    short, long = ({"enough": n, "points": points, "tolerance": 0.05} for n in (32, 64))
+    assert text_summary.about_reach(short) == [
+        "No head needs to look further back than about 32 tokens: where none may, the loss grows by less than "
+        "0.05 nats per token."
+    ]
+    assert text_summary.about_reach(long) == [
+        "In windows of 64 tokens the loss still falls with the last tokens that come into sight, so how far back heads "
+        "need to look is not known."
+    ]
+
+
+def test_a_role_is_in_words_what_the_head_is_needed_for_or_what_it_attends_to():
+    for by, words in (("effect", "needed most for punctuation"), ("attention", "attends to punctuation and line ends")):
+        assert text_summary.role_in_words({"role": "punctuation", "by": by}) == words
+
+
 def test_a_file_that_was_read_is_named(text):
     assert "of text that it was not trained on" in text_summary.about_text(text)
     assert "of <b>.txt, " in text_summary.about_text(text | {"source": {"text_file": "<b>.txt"}})
