@@ -122,26 +122,28 @@ def tour_of_sentence(known: Known, findings: Findings, tokenizer: Tokenizer, how
 
 
 def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, how: str) -> list[dict]:
-    """Of the heads that look in some task and are not shown to matter there, the one whose swap changes least; else the
-    head that looks least in the task of the sentence; no step where that looks, too.
+    """Of the heads that look in some task, from where something leads to the answer, and are not shown to matter there,
+    the one whose swap changes least; else the head that looks least in the task of the sentence; no step where that
+    looks, too.
     """
     looking = [
-        (quote, result, result.effects["weight_swap"].get(quote.name))
+        (quote, result, swap)
         for result in findings.tasks
         for quote in result.quotes.values()
         if result.resolved and quote.looks and not result.matters(quote.name)
+        if (swap := result.effects["weight_swap"].get(quote.name))
     ]
-    for quote, result, swap in sorted(looking, key=lambda found: abs(found[2].drop) if found[2] else 0.0):
+    for quote, result, swap in sorted(looking, key=lambda found: abs(found[2].drop)):
         if not (found := case_in_page(result, quote.site, tokenizer)):
             continue
         case, text = found
         row = case.sites[quote.site]
-        cost = f", which costs the answer {swap.drop:.2f} nats on average" if swap else ""
         shown = step(
             "A head that looks and is not shown to matter",
             f"In {percent(quote.accuracy)} of held-out cases of “{visible_name(result.name)}”, head {quote.name} gives "
-            f"what is meant more attention. Here, too, two weights of one row are exchanged{cost}. Compare the next "
-            "words before and after: what a head attends to does not say what it costs to lose it.",
+            "what is meant more attention than the other candidate, before the exchange. Here, too, two weights of one "
+            f"row are exchanged, which changes the answer's log-odds by {-swap.drop:+.2f} nats on average. Compare the "
+            "next words before and after: what a head attends to does not say what it costs to lose it.",
             text=text,
             head=quote.name,
             row=f"one:{row}",

@@ -39,7 +39,7 @@ def found(stories) -> Findings:
     config = GPTConfig(tokenizer.vocab_size, block_size=64, n_layer=2, n_head=2, n_embd=32)
     model = loud_model(config, queries=0.5, rest=0.5)
     quotes = {head.name: head for head in (quote(BEST, True, 1.0), quote(IDLE, True, 0.8))}
-    swap = {IDLE: SimpleNamespace(drop=0.04)}
+    swap = {BEST: SimpleNamespace(drop=9.0), IDLE: SimpleNamespace(drop=0.04)}
     cases = [encode_case(case, tokenizer) for case in CUE[0].cases()]
     result = SimpleNamespace(
         name="cue", best=BEST, quotes=quotes, resolved=True, cases=cases, effects={"weight_swap": swap}
@@ -70,7 +70,7 @@ def test_the_tour_of_a_sentence_looks_switches_off_exchanges_and_ends_where_nobo
     words = [stories.tokenizer.decode(tokens[slice(*map(int, span.split("-")))]) for span in spans]
     assert words == [" animal", " street"]
     assert (idle["head"], idle["edit"].split(":")[1]) == (IDLE, IDLE)
-    assert "costs the answer 0.04 nats" in steps[3]["says"]
+    assert "changes the answer's log-odds by -0.04 nats" in steps[3]["says"]
     assert "too wide" in unknown["other"]
     assert stories.tokenizer.decode([tokens[int(unknown["row"].partition(":")[2])]]) == " it"
 
@@ -98,6 +98,16 @@ def test_where_every_head_that_looks_matters_the_tour_shows_one_that_does_not_lo
     step = tour(found, stories.tokenizer, None)[3]
     assert step["title"] == "A head that does not look"
     assert "head 0.0 picks what is meant in 40" in step["says"]
+
+
+def test_a_head_from_where_nothing_leads_to_the_answer_is_not_shown_with_its_weights_exchanged(found, stories):
+    quotes, swap = found.tasks[0].quotes, found.tasks[0].effects["weight_swap"]
+    quotes["1.0"] = quote("1.0", True, 0.9)
+    swap["1.0"] = None
+    assert states(tour(found, stories.tokenizer, None))[3]["head"] == IDLE
+    swap[IDLE] = None
+    titles = [step["title"] for step in tour(found, stories.tokenizer, None)]
+    assert "A head that looks and is not shown to matter" not in titles
 
 
 def test_no_head_that_looks_is_said_not_to(found, stories):
