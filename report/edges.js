@@ -12,7 +12,7 @@ const THICKEST = 7;
 const countingEdges = ({ edges }) => edges.filter(({ counts }) => counts);
 
 const edgeInWords = ({ from, to, input, drop }) =>
-  `${from} feeds the ${INPUT_WORDS[input]} of ${to}: without that, the answer loses ${nats(drop, 1)} nats`;
+  `${from} feeds the ${INPUT_WORDS[input]} of ${to}: with what it writes there in the counterfactual, the answer's log-odds fall by ${nats(drop, 1)} nats`;
 
 const edgeInNumbers = (edge) =>
   `${edgeInWords(edge)} (${natsInterval(edge.ci)}), p ${edge.p_adj.toFixed(4)}.`;
@@ -138,7 +138,7 @@ const edgesKey = () =>
 const edgesTable = (task, found) =>
   table(
     `Edges between heads in ${words(task)}`,
-    ["from", "to", "input", "nats without it", "95 % interval", "p", "counts"],
+    ["from", "to", "input", "fall, nats", "95 % interval", "p", "counts"],
     found.edges.map(({ from, to, input, drop, ci, p_adj: p, counts }) => [
       from,
       to,

@@ -246,7 +246,7 @@ def edge_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
     """Which head feeds which, a line a task; nothing where that was not measured in any."""
     known = [(result.name, result.edges) for result in tasks if result.edges is not None]
     if known:
-        yield "\nwhich head feeds which: what it writes into query, key or value of another, and nats lost without it"
+        yield "\nwhich head feeds which; nats: how far log-odds fall with what it writes there in the counterfactual"
     for name, found in known:
         yield f"{visible_name(name)}: {edges_in_words(found)}"
 

@@ -84,7 +84,8 @@ def test_an_arrow_leads_from_its_sender_up_to_its_receiver(page):
 
 def test_the_strongest_edge_is_said_in_words_and_every_one_in_numbers(page, path):
     assert shown(page, "#edges > p:nth-of-type(2)") == (
-        "0.0 feeds the query of 1.0: without that, the answer loses 20.2 nats. "
+        "0.0 feeds the query of 1.0: with what it writes there in the counterfactual, the answer's log-odds fall by "
+        "20.2 nats. "
         "Between heads that do not look: 0.25 nats at most."
     )
     page.locator("#edges summary").click()
@@ -100,7 +101,8 @@ def test_pointer_and_keyboard_show_an_edges_numbers(page):
     status = page.locator("#edges .status")
     page.locator('#edges .arrow[data-edge="0.1 1.0 v"]').focus()
     expect(status).to_have_text(
-        "0.1 feeds the value of 1.0: without that, the answer loses 0.4 nats (0.30 to 0.50), p 0.0005."
+        "0.1 feeds the value of 1.0: with what it writes there in the counterfactual, the answer's log-odds fall by "
+        "0.4 nats (0.30 to 0.50), p 0.0005."
     )
     page.locator('#edges .arrow[data-edge="0.0 1.0 q"] .tip').hover()
     expect(status).to_contain_text("the query of 1.0")
