@@ -9,11 +9,16 @@ const PANELS = [
 const SNAPSHOTS =
   "The heads chosen at the end, measured at the snapshots of the run, against tokens seen (logarithmic). Thick: the chosen task; thin: the others.";
 
-/** `moments` as in heads.json; the section highlights the view's task and has a slider over the moments. */
-function dynamicsSection(view, moments, without, explanation = SNAPSHOTS) {
+/**
+ * `moments` as in heads.json; the section highlights the view's task and has a slider over the moments. `whyNot(task)`:
+ * why no head is interpreted there, or "".
+ */
+function dynamicsSection(view, moments, without, explanation = SNAPSHOTS, whyNot = () => "") {
   if (moments.length < 2) return section("dynamics", "When the heads formed", without);
   const panels = PANELS.map((panel) => [panel.title, () => dynamicsSpec(panel, moments, view)]);
-  const [draw, ...nodes] = momentCharts(moments, "tokens", panels, (moment) => describeMoment(moment, view.state.task));
+  const [draw, ...nodes] = momentCharts(moments, "tokens", panels, (moment) =>
+    describeMoment(moment, view.state.task, whyNot(view.state.task)),
+  );
   view.watch((state, changed) => changed("task") && draw());
   return section("dynamics", "When the heads formed", explanation, nodes);
 }
@@ -105,11 +110,13 @@ function fromZero(lines, least) {
   return [low > -0.02 * high ? 0 : low, high];
 }
 
-function describeMoment({ step, tokens, tasks }, task) {
+function describeMoment({ step, tokens, tasks }, task, whyNot) {
   const measured = lookup(tasks, task);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens`;
   if (!measured) return `${when}: ${words(task)} was not measured`;
-  return `${when}, ${words(task)}: right ${percent(measured.model_accuracy)}; head ${measured.head} picks what is meant in ${percent(measured.choice_accuracy)}, with ${measured.mass.toFixed(2)} of its attention; its resample ablation costs ${measured.resample_ablation_drop.toFixed(1)} nats`;
+  const right = `${when}, ${words(task)}: right ${percent(measured.model_accuracy)}`;
+  if (whyNot) return `${right}. ${whyNot}`;
+  return `${right}; head ${measured.head} picks what is meant in ${percent(measured.choice_accuracy)}, with ${measured.mass.toFixed(2)} of its attention; its resample ablation costs ${measured.resample_ablation_drop.toFixed(1)} nats`;
 }
 
 /** Moves the slider on; `quiet` says nothing to a screen reader meanwhile. */

@@ -18,7 +18,7 @@ const edgeInNumbers = (edge) =>
   `${edgeInWords(edge)} (${natsInterval(edge.ci)}), p ${edge.p_adj.toFixed(4)}.`;
 
 function describeEdges({ resolved, edges: found }) {
-  if (!resolved) return "The model does not resolve this task: no head is interpreted.";
+  if (!resolved) return NOT_INTERPRETED;
   if (found.not_measured) return `Not measured: ${found.not_measured}.`;
   const counting = countingEdges(found);
   const most = found.reference === null ? "" : ` Between heads that do not look: ${nats(found.reference)} nats at most.`;

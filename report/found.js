@@ -1,5 +1,7 @@
 /* Readings of heads.json that several sections share. */
 
+const NOT_INTERPRETED = "The model does not resolve this task: no head is interpreted.";
+
 /** [name, accuracy] of the baseline that is right most often. */
 const bestBaseline = ({ baselines }) =>
   Object.entries(baselines).reduce((best, other) => (other[1] > best[1] ? other : best));

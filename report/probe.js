@@ -46,7 +46,8 @@ function taskSections(view, found, task, example) {
   if (Object.values(tasks).some(({ sufficient }) => sufficient)) sections.push(sufficientSection(view, found));
   if (Object.values(tasks).some(({ edges }) => edges)) sections.push(edgesSection(view, found));
   if (Object.values(tasks).some(({ score_parts: parts }) => parts)) sections.push(scoresSection(view, found));
-  if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED));
+  const whyNot = (name) => (tasks[name].resolved ? "" : NOT_INTERPRETED);
+  if (task) sections.push(dynamicsSection(view, dynamics, NOT_MEASURED, undefined, whyNot));
   return sections;
 }
 

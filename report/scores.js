@@ -13,7 +13,7 @@ function strongestPairs({ matrix, query, key }, n) {
 }
 
 function describeScores({ resolved, score_parts: found }) {
-  if (!resolved) return "The model does not resolve this task: no head is interpreted.";
+  if (!resolved) return NOT_INTERPRETED;
   if (found.not_measured) return `Not measured: ${found.not_measured}.`;
   const { head, site, total, distance } = found;
   const [[query, key, most]] = strongestPairs(found, 1);

@@ -73,6 +73,7 @@ function sitesKey(head, found) {
 }
 
 function describeSites(task, head, found) {
+  if (!found.resolved) return `${words(task)}: ${NOT_INTERPRETED[0].toLowerCase()}${NOT_INTERPRETED.slice(1)}`;
   const { sites, choice_accuracy: accuracy } = found.by_site;
   const each = sites.map((site, i) => `${site} ${percent(accuracy[head][i])}`).join(", ");
   const control = found.negative_control;
@@ -84,8 +85,8 @@ function describeSites(task, head, found) {
 
 /** How sure the choice of the task's head is, whichever head is looked at. */
 function describeChoice(found) {
-  const { best, stability } = found;
-  if (!stability) return "";
+  const { best, stability, resolved } = found;
+  if (!resolved) return "";
   const others = Object.entries(stability.heads).filter(([name]) => name !== best.head);
   const again = ` Head ${best.head} was chosen for this task, and again in ${stability.same_head} of ${stability.resamples} resamples of the cases that heads are chosen on`;
   const rest = others.map(([name, times]) => `${name} in ${times}`).join(", ");
