@@ -8,7 +8,8 @@ class TintedText {
     this.text = text;
     this.found = found;
     this.view = view;
-    this.words = text.tokens.map((token, i) => this.word(token, i, counterfactual));
+    const differs = counterfactual ? differing(text.tokens, counterfactual.tokens) : [];
+    this.words = text.tokens.map((token, i) => this.word(token, i, differs[i]));
     this.node = h(
       "p",
       {
@@ -28,8 +29,7 @@ class TintedText {
     this.node.addEventListener("click", (event) => this.pin(event.target));
   }
 
-  word(token, i, counterfactual) {
-    const differs = counterfactual && counterfactual.tokens.length === this.text.tokens.length && counterfactual.tokens[i] !== token;
+  word(token, i, differs) {
     const marks = [
       "word",
       i === 0 && token === START && "start",
@@ -108,6 +108,6 @@ class TintedText {
     const { answer, foil, p_answer: right, p_foil: wrong, sites } = this.text;
     const asked = sites.find(({ name }) => name === "A-1");
     if (answer === null || query !== asked?.position) return "";
-    return `the model expects: ${answer.trim()} ${chance(right)}, ${foil.trim()} ${chance(wrong)}`;
+    return `probability of the next token: answer “${answer.trim()}” ${chance(right)}, foil “${foil.trim()}” ${chance(wrong)}`;
   }
 }
