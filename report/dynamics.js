@@ -58,17 +58,19 @@ function momentCharts(moments, key, panels, describe) {
   ];
 }
 
-/** A logarithmic axis of moments, on which the beginning, 0, stands at half of what comes after it. */
+/** A logarithmic axis of moments, on which 0, if the first is at 0, stands at half of what comes after it. */
 function momentAxis(moments, key) {
-  const floor = moments[1][key] / 2;
+  const first = moments[0][key];
+  const floor = first || moments[1][key] / 2;
   const end = moments.at(-1)[key];
   const steps = end / floor < 100 ? [1, 2, 5] : [1];
   const ticks = Array.from({ length: 16 }, (_, i) => steps.map((step) => step * 10 ** i)).flat();
+  const shown = ticks.filter((tick) => (tick > floor || tick === first) && tick <= end);
   return {
     min: floor,
     max: end,
     map: (value) => Math.log10(Math.max(value, floor)),
-    ticks: [[floor, "0"], ...ticks.filter((tick) => tick > floor && tick <= end).map((tick) => [tick, compact(tick)])],
+    ticks: [...(first ? [] : [[floor, "0"]]), ...shown.map((tick) => [tick, compact(tick)])],
   };
 }
 
