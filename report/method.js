@@ -1,5 +1,8 @@
 /* How it was measured: a list of terms and what they mean. */
 
+const NATS = {
+  Nats: "Natural logarithms of probabilities or odds: one nat less means that these fall to 37 %.",
+};
 const TERMS = {
   Site: "A causal model cannot look ahead, so a head is measured at several words: before the pronoun (P-1), at the pronoun (P), at the cue (C), at the word that predicts the answer (A-1), and at the answer (A), where no head is chosen.",
   "Choice accuracy":
@@ -8,6 +11,8 @@ const TERMS = {
     "Four conditions: the model itself resolves the task; the lower end of the head's interval is above every baseline; its p, adjusted for all heads and sites, is below 0.01; its mass is at least what uniform attention would give.",
   Matters:
     "A weight swap exchanges the head's attention to the two candidates and changes nothing else. Its cost is the fall of log P(answer) − log P(foil), in nats. A head that looks matters if the whole interval of this cost is above 0.1 nats and above the mean size of the same swap's effect, up or down, in every head that does not look, and if its p, adjusted for all heads and all tasks, is below 0.01.",
+  Foil: "What the answer would be if the other candidate were meant.",
+  "Resample ablation": "The head's output is replaced by its output on another case.",
   "Chosen again":
     "The choice of the head is repeated on 200 resamples of the cases that heads are chosen on: in how many the same head comes out, and which other comes out most often. Whole templates are resampled, then whole groups of words; of the two, the smaller number is given.",
   "Would have been found":
@@ -64,7 +69,7 @@ function methodSection(found) {
     "method",
     "How this was measured",
     "docs/how-heads-are-measured.md and docs/circuits.md have the formulas and say what may be concluded.",
-    h("dl", {}, list({ ...(found.text ? TEXT_TERMS : {}), ...ofTasks, ...limits })),
+    h("dl", {}, list({ ...NATS, ...(found.text ? TEXT_TERMS : {}), ...ofTasks, ...limits })),
     h("h3", {}, "This run"),
     h("dl", {}, list(factsOf(found))),
   );

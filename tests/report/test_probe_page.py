@@ -1,15 +1,18 @@
 """The page of probe.py in a real browser: what it shows is what was measured, and every way to choose works."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from toy_live import write_probe_that_runs
-from toy_report import MATTERS, choose_text
+from toy_report import MATTERS, UNRESOLVED, choose_text
 from toys import TOKENIZER
 
 from probing import write_files
+from report.examples import Example, text_from_its_end
 from report.probe_page import write_probe_page
 
 
@@ -224,6 +227,57 @@ def test_a_task_brings_its_story_and_its_curve(page):
     assert page.get_by_label("Text", exact=True).locator("option:checked").inner_text() == "the other way, typical"
     assert "the other way" in page.locator("#sites figcaption").inner_text()
     assert "the other way was not measured" in page.locator("#dynamics .status").inner_text()
+
+
+NO_HEAD = "The model does not resolve this task: no head is interpreted."
+
+
+def test_of_a_task_that_is_not_resolved_no_head_is_interpreted(open_page, findings, tmp_path):
+    both = [dict.fromkeys(("agreement", UNRESOLVED), moment["tasks"]["agreement"]) for moment in findings.dynamics]
+    moments = [moment | {"tasks": tasks} for moment, tasks in zip(findings.dynamics, both, strict=True)]
+    findings = replace(findings, dynamics=moments)
+    write_files(findings, tmp_path)
+    write_probe_page(findings, TOKENIZER, tmp_path)
+    page = open_page(tmp_path / "report.html")
+    page.locator(f'.bars li[data-task="{UNRESOLVED}"] button').click()
+    assert page.locator("#sites figcaption").inner_text() == f"the other way: {NO_HEAD[0].lower()}{NO_HEAD[1:]}"
+    status = plain(page.locator("#dynamics .status").inner_text())
+    assert status == f"step 7, 700 tokens, the other way: right 100 %. {NO_HEAD}"
+    page.locator('.bars li[data-task="agreement"] button').click()
+    assert "was chosen for this task" in page.locator("#sites figcaption").inner_text()
+    assert "picks what is meant" in page.locator("#dynamics .status").inner_text()
+
+
+def test_an_axis_of_moments_has_a_zero_only_where_the_first_is_there(open_page, findings, tmp_path):
+    for first, texts in ((0, ["0", "100", "200", "500"]), (1, ["100", "200", "500"])):
+        folder = tmp_path / f"{first}"
+        folder.mkdir()
+        write_files(own := replace(findings, dynamics=findings.dynamics[first:]), folder)
+        write_probe_page(own, TOKENIZER, folder)
+        page = open_page(folder / "report.html")
+        axis = page.locator("#dynamics .chart").first.locator(".axes text[text-anchor=middle]")
+        assert axis.all_text_contents() == texts
+
+
+def test_words_in_which_two_texts_of_other_lengths_differ_are_bold(open_page, findings, tmp_path, monkeypatch):
+    pair = [text_from_its_end(TOKENIZER, [TOKENIZER.end, *text]) for text in (b"AKh?A", b"AKKB?A")]
+    monkeypatch.setattr("report.probe_page.choose_examples", lambda *_: [Example("agreement", "typical", pair)])
+    write_files(findings, tmp_path)
+    write_probe_page(findings, TOKENIZER, tmp_path)
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_selector(".strip canvas")
+    bold = [page.locator(".tinted").nth(i).locator(".differs").all_inner_texts() for i in range(2)]
+    assert bold == [["h"], ["K", "B"]]
+
+
+def test_where_the_answer_comes_next_its_probability_is_named_beside_that_of_the_foil(page):
+    line = plain(page.locator("#story .status").nth(1).inner_text())
+    assert re.fullmatch(r"probability of the next token: answer “.” [<\d. ]+ %, foil “.” [<\d. ]+ %", line)
+
+
+def test_terms_that_the_page_uses_are_explained(page):
+    terms = page.locator("#method dt").all_inner_texts()
+    assert {"Nats", "Foil", "Resample ablation"} < set(terms)
 
 
 ALPHAS = """(canvas, row) => {
