@@ -64,6 +64,10 @@ def test_it_prints(open_page, folder):
     ]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] >= 8
+    for cell in ("#numbers th", "#numbers td"):
+        assert page.locator(cell).first.evaluate("e => getComputedStyle(e).overflowWrap") == "normal", (
+            "words stay whole"
+        )
 
 
 def test_what_a_screen_reader_is_told(open_page, folder):
