@@ -15,7 +15,7 @@ function sitesSection(view, { heads }) {
   });
   return section(
     "sites",
-    "From where it can know",
+    "From which word on a head can know",
     "How often a head gives what is meant more attention than the other candidate, measured at each site: P-1 predicts the pronoun, P is the pronoun, C the cue, A-1 predicts the answer, A is the answer, where no head is chosen. Negative control: two counterfactuals that differ only after the pronoun are the same text up to it, so there every head must be at 50 %.",
     h("figure", {}, key, area.node, h("figcaption", {}, note)),
     h("details", {}, h("summary", {}, "The same in numbers"), numbers),

@@ -1,7 +1,7 @@
 /* A story, its counterfactual beneath, the sites to look from, and the patterns of all heads on it. */
 
 const KINDS = {
-  articles: "A pair that articles use, chosen because it is known; all others are chosen by the head's numbers",
+  articles: "A pair from articles. The other texts are chosen by how well the best head does on them",
   typical:
     "A typical pair: the median of all pairs by how much more attention the best head gives to what is meant",
   hardest: "The hardest pair: the one on which the best head does worst",

@@ -182,6 +182,6 @@ function effectKey(text, ablation) {
     h("span", {}, patch("", 1), `${nats(most)} nats more, or above`),
     h("span", {}, patch("", 0.5), `${nats(most / 4)} more`),
     h("span", {}, patch("less", 0.5), `${nats(most / 4)} less: the head does harm there`),
-    h("span", {}, `most in ${text.untrained.networks} untrained networks: ${nats(text.untrained.most[ablation], 3)}`),
+    h("span", {}, `the largest effect in ${text.untrained.networks} untrained networks: ${nats(text.untrained.most[ablation], 3)} nats`),
   ];
 }
