@@ -14,15 +14,13 @@ function verdictOf({ resolved }, { looks, matters }) {
 }
 
 /** In how many resamples of the cases that heads are chosen on the same one is, and the other that is most often. */
-function chosenAgain({ stability }) {
-  if (!stability) return "–"; // a heads.json of earlier has none
-  const { same_head: same, runner_up: other } = stability;
+function chosenAgain({ stability: { same_head: same, runner_up: other } }) {
   return `${same}${other ? ` (${other})` : ""}`;
 }
 
 /** Beside a verdict that something is not shown of the chosen head: what would have been found. */
 function wouldBeFound({ resolved, power, best }) {
-  if (!resolved || best.matters || !power) return "";
+  if (!resolved || best.matters) return "";
   if (!best.looks)
     return power.choice_accuracy === null
       ? "these cases would not show even 100 %"

@@ -22,7 +22,7 @@ const latest = (steps, step) =>
     steps.findLastIndex((other) => other <= step),
   );
 
-/** Columns at one place, as an object. */
+/** Row i of columns, as an object. */
 const rowOf = (columns, i) => Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values[i]]));
 
 const span = (seconds) => (seconds >= 120 ? `${(seconds / 60).toFixed(1)} minutes` : `${seconds.toFixed(0)} seconds`);
@@ -61,8 +61,8 @@ function limits(points, end) {
   const late = points.filter(([step]) => step >= end / 20);
   const values = (late.length ? late : points).map(([, value]) => value).filter((value) => value !== null);
   const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
-  const room = 0.06 * (high - low || 1);
-  return [Math.max(0, low - room), high + room];
+  const margin = 0.06 * (high - low || 1);
+  return [Math.max(0, low - margin), high + margin];
 }
 
 function lossSection(view, run) {

@@ -1,6 +1,6 @@
 /* Attention patterns: bytes of lower triangles, and their drawing on canvas. */
 
-/** Weights of every head of one text, as probing/patterns.py writes them; `rows` are the queries that are there. */
+/** Weights of every head of one text, as report/examples.py writes them; `rows` are the queries that are there. */
 class Patterns {
   constructor(bytes, rows, levels) {
     this.bytes = bytes;

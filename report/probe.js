@@ -38,7 +38,7 @@ async function drawProbe() {
 }
 
 function taskSections(view, found, task, example) {
-  const { dynamics, tasks, sentences = [] } = found.heads; // a heads.json of earlier has no sentences
+  const { dynamics, tasks, sentences } = found.heads;
   const sections = sentences.length ? [sentencesSection(found.heads)] : [];
   if (task || !found.text) sections.push(rolesSection(view, found));
   if (example) sections.push(storySection(view, found));
@@ -52,13 +52,13 @@ function taskSections(view, found, task, example) {
 }
 
 function textSections(view, found) {
-  const sections = [textHeadsSection(view, found), textEffectsSection(view, found), ...worthSections(view, found)];
+  const sections = [textHeadsSection(view, found), textEffectsSection(view, found), ...costSections(view, found)];
   if (found.text.how_far_back) sections.push(reachSection(found));
   return [...sections, textExamplesSection(view, found)];
 }
 
 /** What heads cost in the course of training; how to measure it, where the text comes first. */
-function worthSections(view, { text, page }) {
+function costSections(view, { text, page }) {
   const { dynamics = [], heads } = text;
   if (dynamics.length < 2)
     return page.text.leads ? [section("text-dynamics", BEGAN_TO_MATTER, NOT_MEASURED)] : [];
@@ -71,13 +71,13 @@ function worthSections(view, { text, page }) {
 /** Another task brings its own text and site; another text brings its own sites. */
 function keepTogether(view, { heads, page }) {
   view.watch(({ task, example, site }, changed) => {
-    if (changed("task") && example && example.task !== task && !(changed("example") && example.task === null)) {
+    if (!example) return;
+    const heldOut = example.task === null;
+    if (changed("task") && example.task !== task && !(heldOut && changed("example"))) {
       const own = page.examples.find((other) => other.task === task);
       if (own) view.set({ example: own, site: heads.tasks[task].best.site, pinned: null, hovered: null });
-    } else if (changed("example") && example && !example.texts[0].sites.some(({ name }) => name === site)) {
-      view.set({
-        site: example.task === null ? example.texts[0].sites.at(-1).name : heads.tasks[example.task].best.site,
-      });
+    } else if (changed("example") && !example.texts[0].sites.some(({ name }) => name === site)) {
+      view.set({ site: heldOut ? example.texts[0].sites.at(-1).name : heads.tasks[example.task].best.site });
     }
   });
 }

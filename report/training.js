@@ -9,20 +9,20 @@ async function drawTraining() {
   const run = await unpackJson("page.json");
   const names = Object.keys(run.tasks);
   const slowest = names.toSorted((a, b) => (run.tasks[b].since ?? Infinity) - (run.tasks[a].since ?? Infinity));
-  const worths = run.dynamics.text;
-  const [head] = worths.moments.length > 1 ? namedHeads(worths.moments, []) : [];
+  const ofText = run.dynamics.text;
+  const [head] = ofText.moments.length > 1 ? namedHeads(ofText.moments, []) : [];
   const view = new View({ step: run.evaluations.step.at(-1), task: slowest[0], head, measure: "val_loss", part: 1 });
   const sections = [run.live && linkToLive(run.live), lossSection(view, run)].filter(Boolean);
   if (names.length) sections.push(referencesSection(view, run));
   if (run.samples.length) sections.push(samplesSection(view, run));
   if (names.length) sections.push(dynamicsSection(view, run.dynamics.moments, NO_DYNAMICS, run.dynamics.live ? LIVE : undefined));
-  if (head) sections.push(textDynamicsSection(view, worths.moments, worths.kinds, [], describeWorths(worths)));
+  if (head) sections.push(textDynamicsSection(view, ofText.moments, ofText.kinds, [], describeCosts(ofText)));
   if (Object.keys(run.generalisation.tasks).length) sections.push(generalisationSection(run));
   sections.push(settingsSection(run));
   showSections(...sections);
 }
 
-function describeWorths({ live, file }) {
+function describeCosts({ live, file }) {
   const where = file ? `in ${file}` : "in validation text";
   return whatHeadsCost(
     "those that cost most at the end",

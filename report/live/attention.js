@@ -1,6 +1,6 @@
 /*
  * Causal self-attention: softmax(Q Kᵀ / √d) V (Vaswani et al. 2017, equation 1); as in model/attention.py, one query at
- * a time. `weights` is softmax(Q Kᵀ / √d), `mix` multiplies by V.
+ * a time. `weights` is softmax(Q Kᵀ / √d), `sumValues` multiplies by V.
  *
  * A class for each attention type holds its weights; what it has read of a text is in a memory, {name: Rows}.
  * Shapes: T tokens, H query heads, Hkv key/value heads, d numbers a head, D = H * d.
@@ -72,12 +72,12 @@ class CausalSelfAttention {
       const off = edits.off.get(head);
       for (let row = from; row < to; row++) {
         if (off) this.switchOff(head, row, off, memory.z);
-        else this.mix(head, row, this.pattern(head, row, edits, memory), memory);
+        else this.sumValues(head, row, this.pattern(head, row, edits, memory), memory);
       }
     }
   }
 
-  mix(head, row, pattern, { v, z }) {
+  sumValues(head, row, pattern, { v, z }) {
     const { headDim, sum } = this;
     sum.fill(0);
     for (let key = 0; key <= row; key++) {

@@ -99,12 +99,12 @@ class LiveWorker {
       anchors: applied.rows.map(({ anchor }) => anchor),
       before: view(before, NO_EDITS),
       after: changes ? { ...view(after, applied), rows: this.moved(before.reading, after.reading, at) } : null,
-      unseen: applied.rows.map((edit) => !this.sees(edit)),
+      unseen: applied.rows.map((edit) => !this.inSight(edit)),
     };
   }
 
-  /** Whether the head of an edit sees, from its row, a token of each of its words. */
-  sees({ head, row, a, b = a }) {
+  /** Whether the head of an edit can attend, from its row, to a token of each of its words. */
+  inSight({ head, row, a, b = a }) {
     const { attention } = this.network.blocks[+head.split(".")[0]];
     const distances = ([start, end]) => Array.from({ length: end - start }, (_, i) => row - start - i);
     return [a, b].every((span) => distances(span).some((distance) => attention.mask(distance)));

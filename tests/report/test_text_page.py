@@ -170,28 +170,28 @@ def with_dynamics(text: dict) -> dict:
     }
 
 
-def test_what_heads_were_worth_is_drawn_by_step_and_read_out(open_page, tmp_path, text):
+def test_what_heads_cost_is_drawn_by_step_and_read_out(open_page, tmp_path, text):
     write_text_report(tmp_path, with_dynamics(text))
     page = open_page(tmp_path / "report.html")
-    worth = page.locator("#text-dynamics")
-    expect(worth.locator(".chart svg")).to_have_count(2)
-    for chart, factor in zip(worth.locator(".chart").all(), (1, 2), strict=True):
+    costs = page.locator("#text-dynamics")
+    expect(costs.locator(".chart svg")).to_have_count(2)
+    for chart, factor in zip(costs.locator(".chart").all(), (1, 2), strict=True):
         dots = chart.locator(".line.chosen circle").evaluate_all("dots => dots.map(dot => +dot.dataset.y)")
         assert dots == pytest.approx([0, factor * 0.005, factor * 0.05])
         assert chart.locator(".line.named-0").get_attribute("data-name") == "head 1.0", "it has a role"
-        assert chart.locator(".line.named-1").get_attribute("data-name") == "head 0.1", "it is worth most in the end"
-    status = worth.locator(".status")
+        assert chart.locator(".line.named-1").get_attribute("data-name") == "head 0.1", "it costs most in the end"
+    status = costs.locator(".status")
     assert (
         status.inner_text()
         == "step 100, 6.4\xa0k tokens, head 1.0: without it 0.050 nats per token more; most on spaces, 0.10"
     )
-    worth.get_by_label("Head to follow").select_option("0.1")
+    costs.get_by_label("Head to follow").select_option("0.1")
     assert page.locator(".chosenhead h3").inner_text() == "Head 0.1", "all sections follow"
-    worth.locator("summary").click()
-    rows = worth.locator("tbody tr")
+    costs.locator("summary").click()
+    rows = costs.locator("tbody tr")
     expect(rows.nth(1)).to_have_text("0.10.100spaces0.20")  # they are made when it opens
     expect(rows.nth(3)).to_have_text("1.1–spaces–")
-    worth.locator("input").focus()
+    costs.locator("input").focus()
     page.keyboard.press("ArrowLeft")
     expect(status).to_contain_text("step 10, 640 tokens, head 0.1: without it 0.010 nats per token more")
     expect(rows.nth(1)).to_have_text("0.10.010spaces0.02")

@@ -330,7 +330,7 @@ def of_text(step: int) -> dict:
     }
 
 
-def test_what_heads_are_worth_in_a_text_is_drawn_as_training_saw_it(open_run):
+def test_what_heads_cost_in_a_text_is_drawn_as_training_saw_it(open_run):
     rows = record(plain=True)
     for row in rows[::10]:
         row |= of_text(row["step"])
@@ -349,7 +349,7 @@ def test_what_heads_are_worth_in_a_text_is_drawn_as_training_saw_it(open_run):
     )
 
 
-def test_what_heads_were_worth_at_snapshots_stands_in_and_names_its_text(open_run):
+def test_what_heads_cost_at_snapshots_stands_in_and_names_its_text(open_run):
     costs = {"0.0": {"nats": 0.1, "kind": None, "kind_nats": None}}
     moments = [{"step": step, "tokens": 9 * step, "heads": costs} for step in (0, 1, 2)]
     heads = {"text": {"dynamics": moments, "source": {"text_file": "<b>.txt"}}}
