@@ -35,20 +35,20 @@ class Block {
   }
 
   /**
-   * Rows of the residual stream, x [T, D], into `next` [T, D]. Rows `from` to `to` of x are new; what the heads put out
-   * changes from row `changed` on, not later than `from`.
+   * Rows of the residual stream, x [T, D], into `next` [T, D]. Rows `inputFrom` to `to` of x are new; what the heads put
+   * out changes from row `outputFrom` on, not later than `inputFrom`.
    */
-  apply(x, next, from, changed, to, rotary, edits, memory, scratch) {
+  apply(x, next, { inputFrom, outputFrom, to }, { rotary, edits, memory, scratch }) {
     const { normed, added, hidden } = scratch;
-    this.normAttention.apply(x, from, to, normed.data);
-    this.attention.project(normed.data, from, to, rotary, memory);
-    this.attention.attend(changed, to, edits, memory);
-    this.attention.o.apply(memory.z.data, changed, to, added.data); // each head through its part of W_O, added up
-    const [start, end] = [changed * added.width, to * added.width];
+    this.normAttention.apply(x, inputFrom, to, normed.data);
+    this.attention.project(normed.data, inputFrom, to, rotary, memory);
+    this.attention.attend(outputFrom, to, edits, memory);
+    this.attention.o.apply(memory.z.data, outputFrom, to, added.data); // each head through its part of W_O, added up
+    const [start, end] = [outputFrom * added.width, to * added.width];
     for (let i = start; i < end; i++) next[i] = x[i] + added.data[i];
     if (!this.mlp) return;
-    this.normMlp.apply(next, changed, to, normed.data);
-    this.mlp.apply(normed.data, changed, to, hidden.data, added.data);
+    this.normMlp.apply(next, outputFrom, to, normed.data);
+    this.mlp.apply(normed.data, outputFrom, to, hidden.data, added.data);
     for (let i = start; i < end; i++) next[i] += added.data[i];
   }
 }
@@ -57,22 +57,22 @@ class Block {
 class Network {
   constructor(config, tensors) {
     this.config = config;
-    this.embed = tensors["embed.weight"]; // [V, D]
+    this.embedding = tensors["embed.weight"]; // [V, D]
     this.position = tensors["position.weight"]; // [block, D], where positions are learned
     this.rotary = config.position === "rope" ? rotaryTable(config.block_size, config.head_dim) : null;
     this.blocks = Array.from(config.attention_types, (_, layer) => new Block(config, layer, tensors));
     this.norm = makeNorm(config, tensors, "norm");
-    this.head = new Linear(tensors["head.weight"] ?? this.embed, tensors["head.bias"]); // a tied head is the embedding
+    this.head = new Linear(tensors["head.weight"] ?? this.embedding, tensors["head.bias"]); // a tied head is the embedding
     this.heads = this.blocks.flatMap(({ attention }, layer) =>
       Array.from({ length: attention.nHead ?? 0 }, (_, head) => `${layer}.${head}`),
     );
   }
 
   /** What the first layer reads of a token at a position, into a row of x [T, D]. */
-  begin(token, position, x) {
+  embed(token, position, x) {
     const n = this.config.n_embd;
     const at = position * n;
-    for (let i = 0; i < n; i++) x[at + i] = this.embed.data[token * n + i];
+    for (let i = 0; i < n; i++) x[at + i] = this.embedding.data[token * n + i];
     if (this.position) for (let i = 0; i < n; i++) x[at + i] += this.position.data[at + i];
     if (this.config.norm === "rmsnorm") rmsNorm(x, at, n);
   }
@@ -102,14 +102,16 @@ class Reading {
     const most = network.config.block_size;
     if (n > most) throw new Error(`the text has ${n} tokens; this model reads ${most} at most`);
     const layers = editsByLayer(network, edits);
-    let from = sharedBeginning(this.tokens, tokens);
+    let inputFrom = sharedBeginning(this.tokens, tokens);
     for (const rows of [this.scratch, this.x, ...this.memories].flatMap(Object.values)) rows.reserve(n);
-    for (let row = from; row < n; row++) network.begin(tokens[row], row, this.x[0].data);
+    for (let row = inputFrom; row < n; row++) network.embed(tokens[row], row, this.x[0].data);
     network.blocks.forEach((block, layer) => {
-      const changed = Math.min(from, layers[layer].firstDifference(this.edits[layer]));
+      const outputFrom = Math.min(inputFrom, layers[layer].firstDifference(this.edits[layer]));
       const [x, next] = [this.x[layer].data, this.x[layer + 1].data];
-      block.apply(x, next, from, changed, n, network.rotary, layers[layer], this.memories[layer], this.scratch);
-      from = changed;
+      const shared = { rotary: network.rotary, scratch: this.scratch };
+      const own = { edits: layers[layer], memory: this.memories[layer] };
+      block.apply(x, next, { inputFrom, outputFrom, to: n }, { ...shared, ...own });
+      inputFrom = outputFrom; // of the next layer
     });
     this.tokens = Array.from(tokens);
     this.edits = layers;

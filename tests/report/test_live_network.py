@@ -198,9 +198,9 @@ def test_typing_on_computes_the_new_token_alone(page):
           const rows = [];
           for (const [layer, block] of network.blocks.entries()) {
             const apply = block.apply.bind(block);
-            block.apply = (x, next, from, changed, to, ...rest) => {
-              rows.push([layer, from, changed, to]);
-              apply(x, next, from, changed, to, ...rest);
+            block.apply = (x, next, own, rest) => {
+              rows.push([layer, own.inputFrom, own.outputFrom, own.to]);
+              apply(x, next, own, rest);
             };
           }
           const reading = new Reading(network);
