@@ -2,6 +2,32 @@
 
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
+/**
+ * A grid of `n` heads in each layer: {node, cells by name, dense}. `types`: of attention, a letter a layer; `cell(name,
+ * dense)` makes a cell, whose head an arrow key chooses in `view`.
+ */
+function headGrid({ view, n, types, kind, label, cell }) {
+  const dense = n > NARROW;
+  const layers = Array.from(types, (type, l) => Array.from({ length: type === "R" ? 0 : n }, (_, k) => `${l}.${k}`));
+  const cells = new Map(layers.flat().map((name) => [name, cell(name, dense)]));
+  const named = /[^F]/.test(types);
+  const rows = layers.map((own, l) =>
+    h(
+      "div",
+      { role: "row" },
+      h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${named ? ` ${types[l]}` : ""}`),
+      own.length
+        ? own.map((name) => cells.get(name))
+        : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
+    ),
+  );
+  if (dense) rows.unshift(headNumbers(n));
+  const attributes = { class: dense ? `${kind} dense` : kind, role: "grid", "aria-label": label, "--heads": n };
+  const node = h("div", attributes, rows);
+  onKey(node, (event) => moveOnGrid(event, view, cells, layers));
+  return { node, cells, dense };
+}
+
 /** The row over a grid in which heads have no names of their own. */
 function headNumbers(n) {
   const numbers = Array.from({ length: n }, (_, k) => h("span", { role: "columnheader", class: "layer" }, `${k}`));

@@ -38,38 +38,18 @@ function describeRoles(roles) {
 }
 
 function roleMap(view, { heads, page }) {
-  const map = heads.all_roles;
-  const { n_head: n, attention } = heads.model;
-  const dense = n > NARROW;
-  const types = /[^F]/.test(attention) ? map.map((_, l) => ` ${attention[l % attention.length]}`) : map.map(() => "");
-  const cells = new Map();
-  const rows = map.map((layer, l) => {
-    const own = layer.map((roles, k) => {
-      const name = `${l}.${k}`;
-      const cell = roleCell(name, roles, dense, page);
-      cell.addEventListener("click", () => view.set({ head: name }));
-      cells.set(name, cell);
-      return cell;
-    });
-    return h(
-      "div",
-      { role: "row" },
-      h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${types[l]}`),
-      own.length ? own : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
-    );
-  });
-  if (dense) rows.unshift(headNumbers(n));
-  const grid = h(
-    "div",
-    {
-      class: dense ? "rolemap dense" : "rolemap",
-      role: "grid",
-      "aria-label": "role map, layers by heads; arrow keys choose a head",
-      "--heads": n,
+  const { n_head: n, n_layer: nLayer, attention } = heads.model;
+  const { node, cells } = headGrid({
+    view,
+    n,
+    types: Array.from({ length: nLayer }, (_, l) => attention[l % attention.length]).join(""),
+    kind: "rolemap",
+    label: "role map, layers by heads; arrow keys choose a head",
+    cell: (name, dense) => {
+      const [layer, k] = name.split(".");
+      return roleCell(name, heads.all_roles[layer][k], dense, page, () => view.set({ head: name }));
     },
-    rows,
-  );
-  onKey(grid, (event) => moveOnGrid(event, view, cells, map));
+  });
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;
     for (const [name, cell] of cells) {
@@ -77,10 +57,10 @@ function roleMap(view, { heads, page }) {
       cell.tabIndex = name === head ? 0 : -1;
     }
   });
-  return grid;
+  return node;
 }
 
-function roleCell(name, roles, dense, page) {
+function roleCell(name, roles, dense, page, onclick) {
   const [strongest] = roles;
   const style = strongest
     ? { "--role": roleColour(strongest.role, page), "--strength": strongest.strength.toFixed(3) }
@@ -104,6 +84,7 @@ function roleCell(name, roles, dense, page) {
       title,
       "data-head": name,
       "data-role": strongest?.role ?? "",
+      onclick,
       ...style,
     },
     h("span", { class: "name" }, name),

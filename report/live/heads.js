@@ -59,54 +59,29 @@ class LiveHeads {
   /** `config` of model.json; `roles`: {"L.H": {text, colour}}. */
   constructor(live, answers, config, roles) {
     Object.assign(this, { live, answers });
-    const { n_head: n, attention_types: types } = config;
-    const dense = n > NARROW;
-    this.dense = dense;
-    this.cells = new Map();
-    this.layers = [...types].map((type) => ({ length: type === "R" ? 0 : n }));
-    this.nodes = new Map();
-    const named = /[^F]/.test(types);
-    const rows = this.layers.map((own, l) =>
-      h(
-        "div",
-        { role: "row" },
-        h("span", { role: "rowheader", class: "layer" }, `${dense ? "" : "layer "}${l}${named ? ` ${types[l]}` : ""}`),
-        own.length
-          ? Array.from(own, (_, k) => this.cell(`${l}.${k}`, roles, dense))
-          : h("div", { role: "gridcell", class: "headless" }, "recurrent: no heads"),
-      ),
-    );
-    if (dense) rows.unshift(headNumbers(n));
-    this.node = h(
-      "div",
-      {
-        class: dense ? "liveheads dense" : "liveheads",
-        role: "grid",
-        "aria-label": "heads of the model; arrow keys choose one, Enter switches it off and on",
-        "--heads": n,
+    const shown = new Map();
+    const grid = headGrid({
+      view: live,
+      n: config.n_head,
+      types: config.attention_types,
+      kind: "liveheads",
+      label: "heads of the model; arrow keys choose one, Enter switches it off and on",
+      cell: (name, dense) => {
+        shown.set(name, liveCell(name, lookup(roles, name), dense, () => live.set({ head: name })));
+        return shown.get(name).node;
       },
-      rows,
-    );
+    });
+    Object.assign(this, { node: grid.node, dense: grid.dense, cells: shown });
     onKey(this.node, (event) => this.onkey(event));
   }
 
-  cell(name, roles, dense) {
-    const cell = liveCell(name, lookup(roles, name), dense, () => this.live.set({ head: name }));
-    this.cells.set(name, cell);
-    this.nodes.set(name, cell.node);
-    return cell.node;
-  }
-
   onkey(event) {
-    if (event.key === "Enter" || event.key === " ") {
-      event.preventDefault();
-      if (event.repeat) return; // a key that is held
-      const { off } = this.live.state;
-      const head = event.target.dataset.live;
-      this.live.set(withHead({ off }, head, off[head] ? null : "zero"));
-      return;
-    }
-    moveOnGrid(event, this.live, this.nodes, this.layers);
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    if (event.repeat) return; // a key that is held
+    const { off } = this.live.state;
+    const head = event.target.dataset.live;
+    this.live.set(withHead({ off }, head, off[head] ? null : "zero"));
   }
 
   draw() {
