@@ -59,6 +59,15 @@ class Example:
     name: str | None = None
 
 
+@dataclass
+class Packed:
+    """A text, and the patterns of all heads in some rows of it, packed."""
+
+    text: Text
+    rows: list[int]
+    patterns: str
+
+
 def typical_and_hardest(result: TaskResult) -> Iterator[tuple[str, tuple[EncodedCase, ...]]]:
     """The counterfactual pair, or lone case, whose contrast in the best head is the median, and the lowest one."""
     heads, quoted = result.heads, result.quotes[result.best]
@@ -119,42 +128,42 @@ def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tupl
     Every text has the rows of its sites; the last examples are left out where they would be more. Then texts get all
     their rows, in order, up to the first that is too large; ``rows`` says which a text has.
     """
-    kept, rows, packed = [], [], []
+    kept: list[tuple[Example, list[Packed]]] = []
     left = largest
     for example in examples:
-        own = [sorted({site.position for site in text.sites}) for text in example.texts]
-        blocks = [pack(lower_triangles(model, text.ids, at)) for text, at in zip(example.texts, own, strict=True)]
-        size = sum(map(len, blocks))
+        own = [packed(model, text, sorted({site.position for site in text.sites})) for text in example.texts]
+        size = sum(len(one.patterns) for one in own)
         if size > left and kept:
             break
         left -= size
-        kept, rows, packed = [*kept, example], [*rows, *own], [*packed, *blocks]
+        kept.append((example, own))
     n_heads = len(head_names(model))
-    for i, text in enumerate(text for example in kept for text in example.texts):
-        every = list(range(len(text.ids)))
+    for one in (one for _, own in kept for one in own):
+        every = list(range(len(one.text.ids)))
         if count_weights(n_heads, every) > LARGEST_TEXT:
             break
-        whole = pack(lower_triangles(model, text.ids, every))
-        left -= len(whole) - len(packed[i])
+        whole = packed(model, one.text, every)
+        left -= len(whole.patterns) - len(one.patterns)
         if left < 0:
             break
-        rows[i], packed[i] = every, whole
-    blocks = {f"patterns-{i}": block for i, block in enumerate(packed)}
-    described = zip(rows, blocks, strict=True)
-    records = [
-        {
-            "task": example.task,
-            "kind": example.kind,
-            "name": example.name,
-            "texts": [text_json(text, *next(described)) for text in example.texts],
-        }
-        for example in kept
-    ]
+        one.rows, one.patterns = whole.rows, whole.patterns
+    records, blocks = [], {}
+    for example, own in kept:
+        texts = []
+        for one in own:
+            name = f"patterns-{len(blocks)}"
+            blocks[name] = one.patterns
+            texts.append(text_json(one, name))
+        records.append({"task": example.task, "kind": example.kind, "name": example.name, "texts": texts})
     return records, blocks
 
 
-def text_json(text: Text, rows: Sequence[int], patterns: str) -> dict:
-    record = asdict(text) | {"rows": rows, "patterns": patterns}
+def packed(model: GPT, text: Text, rows: list[int]) -> Packed:
+    return Packed(text, rows, pack(lower_triangles(model, text.ids, rows)))
+
+
+def text_json(packed: Packed, patterns: str) -> dict:
+    record = asdict(packed.text) | {"rows": packed.rows, "patterns": patterns}
     del record["ids"]
     return record
 
