@@ -51,7 +51,7 @@ def live_parts(
     """The parts of a page that let the model run in it; "live.json" alone, with a note, where it cannot.
 
     ``starts``: texts to begin with, see ``starts_of_cases``. ``windows`` of held-out text: more of them, and what mean
-    ablation needs. ``steps``: of the tour. ``roles``: by head, {"text", "colour"}.
+    ablation needs. ``steps``: of the tour. ``roles``: by head, {"text", "short", "colour"}.
     """
     live: dict[str, Any] = {
         "starts": [*starts, *starts_of_text(tokenizer, windows)],
@@ -185,15 +185,16 @@ def live_parts_of(
 
 
 def roles_in_words(findings: Findings) -> dict[str, dict]:
-    """By head, its roles in tasks; of a head without any, those in the text."""
+    """By head, its roles in tasks; of a head without any, those in the text; ``short``: for a cell of the grid."""
     roles = {}
     for head in (findings.text or {"heads": []})["heads"]:
         if own := [role_in_words(role) for role in head["roles"]]:
-            roles[head["head"]] = {"text": ", ".join(own), "colour": OTHER_ROLE}
+            short = ", ".join(role.removeprefix("needed most ").removeprefix("attends ") for role in own)
+            roles[head["head"]] = {"text": ", ".join(own), "short": short, "colour": OTHER_ROLE}
     for k, name in enumerate(head_names(findings.model)):
         if own := findings.roles(name, k):
             text = ", ".join(visible_name(role.role) for role in own)
-            roles[name] = {"text": text, "colour": role_colour(own[0].role)}
+            roles[name] = {"text": text, "short": text, "colour": role_colour(own[0].role)}
     return roles
 
 

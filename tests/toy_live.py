@@ -27,7 +27,7 @@ TOUR = [
     {"title": "Where it looks", "says": "Head 0.1 looks back.", "state": "text=the+dog+saw+the+cat&head=0.1"},
     {"title": "Switch it off", "says": "<b>Without</b> it.", "state": "text=the+dog+saw+the+cat&head=0.1&off=0.1"},
 ]
-ROLES = {"0.1": {"text": "agreement, sense", "colour": "#2f7ed8"}}
+ROLES = {"0.1": {"text": "agreement, sense", "short": "agreement", "colour": "#2f7ed8"}}
 
 
 def word_tokenizer() -> BpeTokenizer:

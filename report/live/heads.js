@@ -11,7 +11,7 @@ const OFF_MEANINGS = {
 function liveCell(name, role, dense, onclick) {
   const [moved, off, adds] = ["moved", "off", "adds"].map((kind) => h("span", { class: kind }));
   const bar = h("span", { class: "addbar", "aria-hidden": "true" });
-  const does = h("span", { class: "does" }, off, role?.text ?? "");
+  const does = h("span", { class: "does" }, off, role?.short ?? "");
   const top = h("span", { class: "top" }, h("span", { class: "name" }, name), moved);
   const node = h(
     "div",
@@ -56,7 +56,7 @@ function describeCell(name, role, { added, shift, how }) {
 }
 
 class LiveHeads {
-  /** `config` of model.json; `roles`: {"L.H": {text, colour}}. */
+  /** `config` of model.json; `roles`: {"L.H": {text, short, colour}}. */
   constructor(live, answers, config, roles) {
     Object.assign(this, { live, answers });
     const shown = new Map();

@@ -155,7 +155,7 @@ def test_the_roles_of_heads_in_a_text_say_whether_they_are_needed_or_attend():
     text["heads"][0]["roles"] = [attends, ROLE | {"role": "pronoun"}]
     roles = live_page.roles_in_words(Findings(hand_set_model(), {}, [], [], None, None, text=text))
     assert roles["0.0"]["text"] == "attends to the token before, needed most for pronouns"
-    assert roles[HEAD]["text"] == "needed most for line ends"
+    assert (roles[HEAD]["text"], roles[HEAD]["short"]) == ("needed most for line ends", "for line ends")
 
 
 def test_a_beginning_has_the_line_ends_of_a_box():
