@@ -57,7 +57,7 @@ def test_rounding_leaves_the_model_as_it_was():
 def test_means_are_those_of_heads_over_all_positions():
     model = GPT(CONFIG, seed=3).eval()
     parts = live_parts(model, TOKENIZER, [], WINDOWS)
-    expected = mean_outputs(model, WINDOWS, lambda _: None).mean(2)[0]
+    expected = mean_outputs(model, WINDOWS, lambda _: None).means.mean(2)[0]
     np.testing.assert_allclose(read(parts, "means.0"), expected.numpy(), atol=1e-3)
     names = [tensor["name"] for tensor in json.loads(parts["model.json"])["tensors"]]
     assert "means.1" not in names, "a recurrent layer has no heads"
