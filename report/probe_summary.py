@@ -11,7 +11,7 @@ from probing.behaviour import PAIRS
 from probing.findings import Findings
 from probing.roles import role_of
 from probing.tasks import TaskResult, negative_control
-from report.pages import NBSP, in_words, percent
+from report.pages import NBSP, counted, in_words, percent
 
 BASELINES = {
     "chance": "a coin",
@@ -59,6 +59,8 @@ def about(findings: Findings) -> str:
 def title(findings: Findings) -> str:
     """One sentence: which head looks back, and whether it matters."""
     result = clearest(findings)
+    if result is None and findings.tasks and not any(result.resolved for result in findings.tasks):
+        return f"The model resolves none of {counted(len(findings.tasks), 'task')}, so no head is interpreted"
     if result is None:
         return "No chosen head of this model is shown to look back"
     what = "what a pronoun means" if is_pronoun(result) else f"the right word in {visible_name(result.name)}"

@@ -272,7 +272,7 @@ def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:
     for i, sentence in enumerate(sentences):
         if i % 2 == 0:
             yield sentence["text"]
-        yield f"  {sentence['key']:<7}{word_and_share(sentence['next'][0]):<15}{look_of(sentence)}"
+        yield f"  {sentence['key']:<6} {word_and_share(sentence['next'][0]):<14} {look_of(sentence)}"
     if has_it(sentences):
         yield "at 'it' a causal model cannot know what is meant (50 % by construction)"
     yield ""
@@ -292,7 +292,7 @@ def look_of(sentence: dict) -> str:
     )
     if not (swap := look["swap"]):
         return f"{attention} (nothing leads from there to the answer)"
-    return f"{attention:<31}{sentence['log_odds']:.1f} to {swap['log_odds']:.1f}, {word_and_share(swap)}"
+    return f"{attention:<30} {sentence['log_odds']:.1f} to {swap['log_odds']:.1f}, {word_and_share(swap)}"
 
 
 def word_and_share(said: dict) -> str:

@@ -36,7 +36,7 @@ def print_text_briefly(text: Mapping, console: Console) -> None:
 
 
 def print_notes(text: Mapping, console: Console) -> None:
-    """What the marks of the table mean, how far back the model has to look, and what was read."""
+    """What the marks of the table mean, how far back heads need to look, and what was read."""
     if any(role["by"] == "effect" for head in text["heads"] for role in head["roles"]):
         console.print(
             f"{ROLE} its role: costs more than 0 (p < .01 over all heads and kinds) and more than any untrained head"
@@ -59,7 +59,7 @@ def head_table(text: Mapping, wide: bool) -> Table:
     title = "what heads attend to, and what it costs to do without each"
     if left_out := len(text["heads"]) - len(heads):
         title += f" ({left_out} that cost less are in heads.json)"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     headings = ("\nhead", "\nattends to", "share, %\n(uniform)", "without it these cost\nmore, nats per token")
     for heading in headings:
         table.add_column(heading, no_wrap=True)
@@ -85,11 +85,11 @@ def looks(head: Mapping) -> tuple[str, str]:
 
 
 def costs(text: Mapping, head: Mapping, n: int) -> str:
-    """The n kinds of token that cost most without a head, of those that surely cost something."""
+    """The n kinds of token that cost most without a head, of those that surely cost something: its role first."""
     effects = head["effects"][text["shown"]]
     sure = [name for name, effect in effects.items() if effect["ci"][0] > 0 and effect["nats"] >= LEAST_NATS]
-    sure = sorted((name for name in sure if name != "all"), key=lambda name: -effects[name]["nats"])
     own = {role["role"] for role in head["roles"] if role["by"] == "effect"}
+    sure = sorted((name for name in sure if name != "all"), key=lambda name: (name not in own, -effects[name]["nats"]))
     parts = [f"{kind_in_words(name)} {nats(effects[name]['nats'])}{ROLE if name in own else ''}" for name in sure[:n]]
     return ", ".join(parts) or "-"
 

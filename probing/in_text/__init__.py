@@ -1,4 +1,4 @@
-"""Heads in any text: where each looks, what the loss grows by without it, how far back the model has to look.
+"""Heads in any text: where each looks, what the loss grows by without it, how far back heads need to look.
 
 plan = affordable(model)
 windows = windows_within(plan, text, tokenizer)

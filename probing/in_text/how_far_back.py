@@ -1,4 +1,4 @@
-"""How far back a model has to look: its loss when no head may look further than so many tokens."""
+"""How far back heads need to look: a model's loss when no head may look further than so many tokens."""
 
 from collections.abc import Callable
 

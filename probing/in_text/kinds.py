@@ -46,7 +46,7 @@ KINDS_IN_WORDS = {
     "space": "spaces",
     "inside_word": "insides of words",
     "pronoun": "pronouns",
-    "name_again": "capitalised words seen before",
+    "name_again": "capitalised repeats",
     "pair_again": "pairs seen before",
     "word_again": "words seen before",
     "first_mention": "new words",

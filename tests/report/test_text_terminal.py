@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from probing.in_text.kinds import KINDS_IN_WORDS
 from report.text_terminal import costs, head_table, looks
 
 RELATIONS = {
@@ -31,14 +32,21 @@ def test_kinds_that_surely_cost_something_are_named_and_the_role_is_marked():
     assert costs(TEXT, HEAD, 3) == "line ends 1.25*, pairs seen before 0.30"
 
 
+def test_the_role_comes_first_although_another_kind_may_have_cost_more_by_chance():
+    head = {**HEAD, "roles": [{"role": "pair_again", "by": "effect"}]}
+    assert costs(TEXT, head, 1) == "pairs seen before 0.30*"
+
+
 def test_the_widest_row_fits_on_eighty_columns():
-    worst = {**EFFECTS, "line_end": {"nats": 0.0, "ci": [0.0, 0.0]}}
-    text = {"shown": "mean", "heads": [{**HEAD, "effects": {"mean": worst}, "roles": []}]}
+    longest = max(KINDS_IN_WORDS, key=lambda name: len(KINDS_IN_WORDS[name]))
+    worst = {"all": EFFECTS["all"], longest: EFFECTS["pair_again"]}
+    roles = [{"role": longest, "by": "effect"}]
+    text = {"shown": "mean", "heads": [{**HEAD, "effects": {"mean": worst}, "roles": roles}]}
     console = Console(width=80, record=True, file=None)
     with console.capture() as shown:
         console.print(head_table(text, wide=False))
     assert "…" not in shown.get()
-    assert "pairs seen before 0.30" in shown.get()
+    assert f"{KINDS_IN_WORDS[longest]} 0.30*" in shown.get()
     assert "0.020" in shown.get()
 
 
