@@ -24,7 +24,7 @@ from common.visible import visible_text
 from data import Tokenizer
 from data.text.tokenizers import IDS
 from model import GPT, generate
-from model.generate import require_speculation
+from model.generate import contexts_per_pass, require_speculation
 from model.int8 import to_int8
 from probing.sentence import require_head
 from report.terminal import open_console
@@ -34,6 +34,7 @@ from training import pick_device
 from training.device import require_memory
 
 LOGITS = 4  # that a step holds of each text: plain, filtered, sorted, as probabilities
+READING = 12  # numbers for each of the width that a pass over contexts holds of a token, measured
 
 
 def main(command: SampleCommand) -> None:
@@ -97,11 +98,14 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
 
 
 def require_memory_for_texts(model: GPT, n_prompt: int, command: SampleCommand, device: torch.device) -> None:
-    """Raises InputError where so many texts at a time need more memory than there is: their caches and their logits."""
-    capacity = min(model.config.block_size, n_prompt + command.max_new_tokens)
+    """Raises InputError where so many texts at a time need more memory than there is: their caches, their logits, and
+    the contexts that are read together when they move on.
+    """
+    capacity, config = min(model.config.block_size, n_prompt + command.max_new_tokens), model.config
     caches = sum(tensor.nbytes for cache in model.new_context(1, capacity).caches for tensor in cache.tensors)
-    each = caches + LOGITS * 4 * model.config.vocab_size
-    require_memory(command.n * each, device, f"n={command.n}: writing so many texts")
+    texts = command.n * (caches + 4 * LOGITS * config.vocab_size)
+    together = min(command.n, contexts_per_pass(capacity)) * (caches + 4 * READING * config.n_embd * capacity)
+    require_memory(texts + together, device, f"n={command.n}: writing so many texts")
 
 
 def write(

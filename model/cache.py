@@ -23,14 +23,10 @@ class Cache:
         """Whether tokens up to position ``end`` can be added in one pass after the first ones, and taken back."""
         return False
 
-    def select(self, sequences: Tensor) -> Self:
-        """A copy that holds ``sequences`` [n] of this one, each as often as it is named."""
-        return type(self)(*(tensor[sequences] for tensor in self.tensors))
-
-    def replace(self, sequences: Tensor, other: Self) -> None:
-        """Replaces ``sequences`` [n] by those of ``other``."""
+    def replace(self, sequences: Tensor, other: Self, copies: Tensor) -> None:
+        """Replaces ``sequences`` [n] by the sequences ``copies`` [n] of ``other``."""
         for mine, theirs in zip(self.tensors, other.tensors, strict=True):
-            mine[sequences] = theirs
+            mine[sequences] = theirs[copies]
 
 
 class KVCache(Cache):
@@ -118,24 +114,9 @@ class Context:
             cache.position, cache.longest = position, longest
         return slice(longest, longest + n) if isinstance(position, int) else position[:, None]
 
-    def select(self, sequences: Tensor) -> "Context":
-        """A copy that holds ``sequences`` [n] of this one: read a prompt once, continue it n times."""
-        caches = [cache.select(sequences) for cache in self.caches]
-        return Context(caches, [self.lengths[i] for i in sequences.tolist()], self.capacity)
-
-    @classmethod
-    def concatenated(cls, parts: Sequence["Context"]) -> "Context":
-        """All sequences of ``parts``, in order."""
-        by_layer = zip(*(part.caches for part in parts), strict=True)
-        caches = [
-            type(caches[0])(*map(torch.cat, zip(*(cache.tensors for cache in caches), strict=True)))
-            for caches in by_layer
-        ]
-        return cls(caches, [length for part in parts for length in part.lengths], parts[0].capacity)
-
-    def replace(self, sequences: Tensor, other: "Context") -> None:
-        """Replaces ``sequences`` [n] by those of ``other``."""
+    def replace(self, sequences: Tensor, other: "Context", copies: Tensor) -> None:
+        """Replaces ``sequences`` [n] by the sequences ``copies`` [n] of ``other``."""
         for mine, theirs in zip(self.caches, other.caches, strict=True):
-            mine.replace(sequences, theirs)
-        for i, length in zip(sequences.tolist(), other.lengths, strict=True):
-            self.lengths[i] = length
+            mine.replace(sequences, theirs, copies)
+        for i, copy in zip(sequences.tolist(), copies.tolist(), strict=True):
+            self.lengths[i] = other.lengths[copy]

@@ -1,15 +1,15 @@
 """From a prompt to new tokens: once with a cache and, equal to it, once without."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from model.cache import Context
 from model.gpt import GPT
 
+TOKENS_PER_PASS = 1 << 13  # where several contexts are read together
 SMALLEST_TEMPERATURE = 1e-30  # the likeliest token alone; float32 makes 0 of smaller ones
 
 
@@ -105,12 +105,11 @@ def generate(
         require_speculation(model, len(prompts) * n)
         yield from speculative(model, prompts[0], max_new_tokens, sampling, generator, speculate)
         return
-    batch = Batch([prompt for prompt in prompts for _ in range(n)], model.config.block_size)
-    capacity = min(model.config.block_size, max(map(len, prompts)) + max_new_tokens)
-    decoder = Decoder(model, capacity)
+    batch = Batch([prompt for prompt in prompts for _ in range(n)], max_new_tokens)
+    decoder = Decoder(model, batch, max(map(len, prompts)) + max_new_tokens)
     for _ in range(max_new_tokens):
-        new = choose(decoder.next_logits(batch), sampling, generator)
-        batch.new.append(new)
+        new = choose(decoder.next_logits(), sampling, generator)
+        batch.add(new)
         yield new
 
 
@@ -180,58 +179,62 @@ class RepeatingText:
 
 
 class Batch:
-    """Prompts [T], and the tokens [B] that have been added to all of them since."""
+    """Texts that grow together: ``tokens`` [B, T], of which the first ``n`` columns are written. All texts end in the
+    same column; ``begins`` are the columns of their first tokens.
+    """
 
-    def __init__(self, prompts: Sequence[Tensor], block_size: int) -> None:
-        self.prompts, self.block_size = prompts, block_size
-        self.new: list[Tensor] = []
+    def __init__(self, prompts: Sequence[Tensor], most: int) -> None:
+        """``prompts`` [T], with space for ``most`` more tokens each."""
+        self.n = max(map(len, prompts))
+        self.begins = [self.n - len(prompt) for prompt in prompts]
+        self.tokens = prompts[0].new_zeros(len(prompts), self.n + most)
+        for row, begin, prompt in zip(self.tokens, self.begins, prompts, strict=True):
+            row[begin : self.n] = prompt
 
-    def starts(self) -> list[int]:
-        """Where the context of each sequence's next token starts."""
-        return [context_start(len(prompt) + len(self.new), self.block_size) for prompt in self.prompts]
-
-    def contexts(self, sequences: Iterable[int]) -> Iterator[tuple[list[int], Tensor]]:
-        """Contexts of the next token by length: which of ``sequences`` have this length, and theirs [b, length]."""
-        new, starts = torch.stack(self.new, dim=1) if self.new else None, self.starts()
-        by_length: dict[int, dict[int, Tensor]] = {}
-        for i in sequences:
-            whole = self.prompts[i] if new is None else torch.cat((self.prompts[i], new[i]))
-            by_length.setdefault(len(whole) - starts[i], {})[i] = whole[starts[i] :]
-        return ((list(group), torch.stack(list(group.values()))) for group in by_length.values())
+    def add(self, new: Tensor) -> None:
+        """Adds one token [B] to each text."""
+        self.tokens[:, self.n] = new
+        self.n += 1
 
 
 class Decoder:
-    """Logits [B, V] of the next tokens, with a cache for ``capacity`` tokens a sequence, which is filled anew for those
-    whose context has moved on.
+    """Logits [B, V] of the next tokens of a ``batch``, with a cache for ``capacity`` tokens a text; what of it belongs to
+    a text whose context has moved on is filled anew.
     """
 
-    def __init__(self, model: GPT, capacity: int) -> None:
-        self.model, self.capacity, self.starts = model, capacity, []
-        self.context: Context | None = None
+    def __init__(self, model: GPT, batch: Batch, capacity: int) -> None:
+        self.model, self.batch = model, batch
+        self.context = model.new_context(len(batch.begins), capacity)
+        self.starts = [-1] * len(batch.begins)  # the columns where contexts start
 
-    def next_logits(self, batch: Batch) -> Tensor:
-        before, self.starts = self.starts, batch.starts()
-        if self.context is None or all(old != new for old, new in zip(before, self.starts, strict=True)):
-            return self.prefill(batch)
+    def next_logits(self) -> Tensor:
+        n, block, before = self.batch.n, self.model.config.block_size, self.starts
+        self.starts = [begin + context_start(n - begin, block) for begin in self.batch.begins]
         moved = [i for i, (old, new) in enumerate(zip(before, self.starts, strict=True)) if old != new]
-        for group, contexts in batch.contexts(moved):
-            part = self.model.new_context(len(group), self.capacity)
-            self.model.step(contexts[:, :-1], part)  # the last token is a step for all
-            self.context.replace(torch.tensor(group, device=contexts.device), part)
-        return self.model.step(batch.new[-1][:, None], self.context)
+        if len(moved) == len(before):
+            return self.read(moved, n)
+        if moved:
+            self.read(moved, n - 1)  # the last token is a step for all
+        return self.model.step(self.batch.tokens[:, n - 1 : n], self.context)
 
-    def prefill(self, batch: Batch) -> Tensor:
-        """Reads all contexts, equal ones once."""
-        parts, order, logits = [], [], []
-        for group, contexts in batch.contexts(range(len(batch.prompts))):
-            different, which = contexts.unique(dim=0, return_inverse=True)
-            if len(different) == len(contexts):
-                different, which = contexts, None
-            part = self.model.new_context(len(different), self.capacity)
-            next_logits = self.model.step(different, part)
-            parts.append(part if which is None else part.select(which))
-            logits.append(next_logits if which is None else next_logits[which])
-            order += group
-        back = torch.tensor(order, device=logits[0].device).argsort()
-        self.context = parts[0] if len(parts) == 1 else Context.concatenated(parts).select(back)
-        return logits[0] if len(parts) == 1 else torch.cat(logits)[back]
+    def read(self, texts: list[int], end: int) -> Tensor:
+        """Reads the contexts of ``texts`` up to the column ``end``, equal ones once; the logits after them."""
+        tokens, capacity = self.batch.tokens, self.context.capacity
+        most = contexts_per_pass(capacity)
+        logits = tokens.new_empty(len(tokens), self.model.config.vocab_size, dtype=torch.float32)
+        for start in {self.starts[i] for i in texts}:
+            group = tokens.new_tensor([i for i in texts if self.starts[i] == start])
+            contexts, which = tokens[group, start:end].unique(dim=0, return_inverse=True)
+            for first in range(0, len(contexts), most):
+                part = self.model.new_context(len(contexts[first : first + most]), capacity)
+                after = self.model.step(contexts[first : first + most], part)
+                for own in ((which >= first) & (which < first + most)).nonzero()[:, 0].split(most):
+                    copies = which[own] - first
+                    self.context.replace(group[own], part, copies)
+                    logits[group[own]] = after[copies]
+        return logits
+
+
+def contexts_per_pass(capacity: int) -> int:
+    """How many contexts of up to ``capacity`` tokens are read together: what bounds the memory that reading takes."""
+    return max(1, TOKENS_PER_PASS // capacity)

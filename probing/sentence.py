@@ -61,14 +61,14 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
         raise InputError("the model's logits are not finite; give another checkpoint=STEP")
     first = logits.softmax(-1).topk(min(n, len(logits)))
     words = [[pair] for pair in zip(first.indices.tolist(), first.values.tolist(), strict=True)]
-    batch = Batch([torch.cat((prompt, token[None])) for token in first.indices], model.config.block_size)
+    batch = Batch([torch.cat((prompt, token[None])) for token in first.indices], MOST_PIECES - 1)
     inside = torch.tensor([piece[:1].isalpha() or piece >= b"\x80" for piece in tokenizer.pieces], device=prompt.device)
-    decoder = Decoder(model, len(tokens) + MOST_PIECES)
+    decoder = Decoder(model, batch, len(tokens) + MOST_PIECES)
     growing = [i for i, word in enumerate(words) if may_go_on(word, tokenizer)]
-    while growing and len(batch.new) < MOST_PIECES - 1:
-        going_on = decoder.next_logits(batch).softmax(-1) * inside  # [n, vocabulary]
+    while growing and batch.n < len(tokens) + MOST_PIECES:
+        going_on = decoder.next_logits().softmax(-1) * inside  # [n, vocabulary]
         likeliest = going_on.max(-1)
-        batch.new.append(likeliest.indices)
+        batch.add(likeliest.indices)
         longer = {i: [*words[i], (int(likeliest.indices[i]), float(likeliest.values[i]))] for i in growing}
         goes_on = (going_on.sum(-1) > 0.5).tolist()
         growing = [i for i, word in longer.items() if goes_on[i] and may_go_on(word, tokenizer)]

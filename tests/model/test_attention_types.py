@@ -145,7 +145,7 @@ def test_sequences_of_unequal_length_share_a_context(attention_type):
         for i, length in enumerate(lengths):
             alone = model.new_context(1)
             model.step(tokens[i : i + 1, :length], alone)
-            shared.replace(torch.tensor([i]), alone)
+            shared.replace(torch.tensor([i]), alone, torch.tensor([0]))
         for step in range(20):
             at = torch.tensor(lengths) + step
             logits = model.step(tokens.gather(1, at[:, None]), shared)

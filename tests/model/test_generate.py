@@ -1,10 +1,13 @@
 """Generation: the cache changes nothing but the time, and the filters exclude what they say."""
 
 import math
+from importlib import import_module
 
 import pytest
 import torch
 from conftest import ATTENTION_ALONE
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from uncached import generate_uncached
 
 from model import GPT, GPTConfig, Sampling, generate
@@ -78,6 +81,46 @@ def test_a_prompt_is_read_at_once_and_once_for_all_its_samples(model, monkeypatc
     monkeypatch.setattr(GPT, "step", counted)
     list(generate(model, torch.arange(12), 3, 3, GREEDY, seed=0))
     assert read == [(1, 12), (3, 1), (3, 1)]
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_contexts_that_move_on_are_read_in_parts_and_the_tokens_are_the_same(model, sampling, monkeypatch):
+    read, step = [], GPT.step
+
+    def counted(self, tokens, context):
+        read.append(tokens.shape)
+        return step(self, tokens, context)
+
+    whole = torch.stack(list(generate(model, UNEQUAL, 3, 40, sampling, seed=4)))
+    monkeypatch.setattr(import_module("model.generate"), "TOKENS_PER_PASS", 50)
+    monkeypatch.setattr(GPT, "step", counted)
+    parts = torch.stack(list(generate(model, UNEQUAL, 3, 40, sampling, seed=4)))
+    assert torch.equal(whole, parts)
+    assert max(shape.numel() for shape in read if shape[1] > 1) <= 50
+
+
+class Written(TorchDispatchMode):
+    """Counts the numbers that operations put out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        self.n += sum(each.numel() for each in tree_leaves(out) if isinstance(each, torch.Tensor))
+        return out
+
+
+@pytest.mark.parametrize("model", [SHAPES["W"]], indirect=True)
+def test_a_token_of_a_long_text_takes_no_more_work_than_one_of_a_short_text(model):
+    work = []
+    tokens = generate(model, torch.arange(3), 4, 160, GREEDY, seed=0)
+    for _ in range(160):
+        with Written() as written:
+            next(tokens)
+        work.append(written.n)
+    assert max(work[32:48]) == max(work[144:])  # each holds two moves of the context
 
 
 def repeating(n: int) -> torch.Tensor:
