@@ -116,10 +116,10 @@ def write(
     samples: list[list[int]],
     live: codecs.IncrementalDecoder,
 ) -> None:
-    """Adds tokens to ``samples`` until each has met the end token, and prints the first one as it grows."""
+    """Adds tokens to ``samples``, to each up to the end token, and prints the first one as it grows."""
     ended = [False] * command.n
     n, most = command.n, command.max_new_tokens
-    for new in generate(model, prompt, n, most, command, command.seed, speculate=command.speculate):
+    for new in generate(model, prompt, n, most, command, command.seed, command.speculate, tokenizer.end):
         for i, token in enumerate(new.tolist()):
             ended[i] = ended[i] or token == tokenizer.end
             if not ended[i]:
@@ -127,8 +127,6 @@ def write(
                 if i == 0:
                     begins_document = command.prompt is None and len(samples[0]) == 1
                     say(live.decode(tokenizer.pieces[token]).removeprefix(tokenizer.start if begins_document else ""))
-        if all(ended):
-            return
 
 
 def say(text: str) -> None:

@@ -88,12 +88,13 @@ def generate(
     sampling: Sampling,
     seed: int,
     speculate: int = 0,
+    end: int | None = None,
 ) -> Iterator[Tensor]:
     """Continues each of P prompts [T], or one, n times; yields the new tokens [P n] of each step, prompt by prompt.
 
     Prompts may differ in length, and be longer than the block. Each is read once, in one pass, and its cache copied n
     times. ``speculate``: up to so many tokens are guessed for each that is read (``speculative``): the same tokens,
-    often sooner.
+    often sooner. ``end``: a token; nothing more comes once every text has had it.
     """
     prompts = [prompts] if isinstance(prompts, Tensor) else prompts
     if not prompts or min(map(len, prompts)) == 0:
@@ -103,9 +104,23 @@ def generate(
     generator = torch.Generator(prompts[0].device).manual_seed(seed)
     if speculate:
         require_speculation(model, len(prompts) * n)
-        yield from speculative(model, prompts[0], max_new_tokens, sampling, generator, speculate)
-        return
-    batch = Batch([prompt for prompt in prompts for _ in range(n)], max_new_tokens)
+        steps = speculative(model, prompts[0], max_new_tokens, sampling, generator, speculate)
+    else:
+        steps = one_by_one(model, [prompt for prompt in prompts for _ in range(n)], max_new_tokens, sampling, generator)
+    ended = torch.zeros(len(prompts) * n, dtype=torch.bool, device=prompts[0].device)
+    for new in steps:
+        yield new
+        if end is not None:
+            ended |= new == end
+            if ended.all():
+                return
+
+
+def one_by_one(
+    model: GPT, prompts: Sequence[Tensor], max_new_tokens: int, sampling: Sampling, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """The new tokens [B] of each step after ``prompts`` [T]."""
+    batch = Batch(prompts, max_new_tokens)
     decoder = Decoder(model, batch, max(map(len, prompts)) + max_new_tokens)
     for _ in range(max_new_tokens):
         new = choose(decoder.next_logits(), sampling, generator)
@@ -132,20 +147,20 @@ def speculative(
     a proposal x of probability 1: x is kept with the model's probability p(x), and every other token is drawn with its
     own p, so that the tokens are those of ``generate``.
     """
-    text, block, last = RepeatingText(prompt.tolist()), model.config.block_size, len(prompt) + max_new_tokens
-    start, context = 0, model.new_context(1, min(block, last))
-    while len(text.tokens) < last:
+    text, block, n_total = RepeatingText(prompt.tolist()), model.config.block_size, len(prompt) + max_new_tokens
+    start, context = 0, model.new_context(1, n_total)
+    while len(text.tokens) < n_total:
         if (moved := context_start(len(text.tokens), block)) > start:
             start, context.lengths = moved, [0]
-        n_read = len(text.tokens) - start
-        proposed = text.propose(min(most, block - n_read, last - len(text.tokens) - 1))
-        unread = text.tokens[start + context.lengths[0] :] + proposed
+        length, n_cached = len(text.tokens) - start, context.lengths[0]
+        proposed = text.propose(min(most, block - length, n_total - len(text.tokens) - 1))
+        unread = text.tokens[start + n_cached :] + proposed
         rows = torch.arange(len(unread) - len(proposed) - 1, len(unread), device=prompt.device)[None]
         logits = model(prompt.new_tensor([unread]), rows=rows, context=context)
         for i in range(len(proposed) + 1):
             new = choose(logits[:, i], sampling, generator)
             text.add(int(new))
-            context.lengths = [n_read + i]
+            context.lengths = [length + i]
             yield new
             if i < len(proposed) and text.tokens[-1] != proposed[i]:
                 break
@@ -198,8 +213,8 @@ class Batch:
 
 
 class Decoder:
-    """Logits [B, V] of the next tokens of a ``batch``, with a cache for ``capacity`` tokens a text; what of it belongs to
-    a text whose context has moved on is filled anew.
+    """Logits [B, V] of the next tokens of a ``batch``, with a cache for ``capacity`` tokens a text. Where the context
+    of a text moves on, its part of the cache is filled again.
     """
 
     def __init__(self, model: GPT, batch: Batch, capacity: int) -> None:

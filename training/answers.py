@@ -13,12 +13,7 @@ MEASURED, BATCH, SHOWN = 200, 50, 3  # prompts
 
 def answer_all(model: GPT, prompts: list[torch.Tensor], most: int, end: int | None) -> list[list[int] | None]:
     """The likeliest tokens after each of ``prompts`` [p], up to the token ``end``; None where ``most`` have none."""
-    tokens, ended = [], torch.zeros(len(prompts), dtype=torch.bool)
-    for new in generate(model.eval(), prompts, 1, most, Sampling(temperature=0), seed=0):
-        tokens.append(new.cpu())
-        ended |= tokens[-1] == end
-        if ended.all():
-            break
+    tokens = list(generate(model.eval(), prompts, 1, most, Sampling(temperature=0), seed=0, end=end))
     rows = torch.stack(tokens, dim=1).tolist()
     return [row[: row.index(end)] if end in row else None for row in rows]
 

@@ -1,5 +1,6 @@
 """What the model writes while it is trained: text at every evaluation, in the record and as files."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -20,16 +21,15 @@ def write_sample(tokenizer: Tokenizer, seed: int, model: GPT, one_document: bool
     Where the logits are not finite it says so instead: training goes on, to recover or to stop for a reason of its own.
     """
     prompt = torch.tensor(tokenizer.beginning or [0], device=model.embed.weight.device)
-    written = generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed)
+    end = tokenizer.end if one_document else None
+    written = generate(model.eval(), prompt, 1, SAMPLE_TOKENS, Sampling(temperature=0.8), seed, end=end)
     try:
         tokens = [int(token) for token in written]
     except FloatingPointError as error:
         return {"sample": f"(no text: {error})"}
-    if one_document and tokenizer.end in tokens:
-        del tokens[tokens.index(tokenizer.end) :]
-    pieces = [b"\n" if token == tokenizer.end else tokenizer.decode_bytes([token]) for token in tokens]
-    sample = b"".join(pieces).decode(errors="replace")
-    return {"sample": f"\n{sample}".replace(f"\n{tokenizer.start}", "\n")[1:]}
+    cuts = [-1, *(i for i, token in enumerate(tokens) if token == tokenizer.end), len(tokens)]
+    texts = [tokenizer.decode(tokens[before + 1 : after]) for before, after in pairwise(cuts)]
+    return {"sample": "\n".join(text.removeprefix(tokenizer.start) for text in texts[: 1 if one_document else None])}
 
 
 class SampleFiles:

@@ -185,6 +185,17 @@ def test_speculation_is_refused_for_several_texts(model):
         next(generate(model, repeating(5), 3, 5, GREEDY, seed=0, speculate=4))
 
 
+@pytest.mark.parametrize("speculate", [0, 4])
+@pytest.mark.parametrize("model", [SHAPES["plain"]], indirect=True)
+def test_generation_stops_once_every_text_has_had_the_end_token(model, speculate):
+    n = 1 if speculate else 3
+    whole = torch.stack(list(generate(model, repeating(5), n, 60, Sampling(), 0, speculate)))
+    ends = (whole == (end := int(whole[9, 0]))).int()  # [60, n]
+    tokens = torch.stack(list(generate(model, repeating(5), n, 60, Sampling(), 0, speculate, end)))
+    last = int(ends.argmax(0).max()) if ends.any(0).all() else 59
+    assert torch.equal(tokens, whole[: last + 1])
+
+
 def test_greedy_is_the_argmax_of_the_plain_forward(model):
     prompt = torch.tensor([3, 1, 4])
     tokens = prompt.tolist()

@@ -109,11 +109,11 @@ def test_an_answer_is_right_if_it_is_the_same_text_and_ends(answers, monkeypatch
     """A stand-in that writes the right answer to all prompts but those with a d, and never ends after an e."""
     tokenizer, val = answers.tokenizer, answers.val
 
-    def write(model, prompts, n, most, sampling, seed):
+    def write(model, prompts, n, most, sampling, seed, end):
         texts = [tokenizer.decode(prompt.tolist()).strip().upper() for prompt in prompts]
         wanted = [[*tokenizer.encode(text.replace("D", "X")), *([69] if "E" in text else []) * 9] for text in texts]
         for i in range(most):
-            yield torch.tensor([ids[i] if i < len(ids) else tokenizer.end for ids in wanted])
+            yield torch.tensor([ids[i] if i < len(ids) else end for ids in wanted])
 
     monkeypatch.setattr("training.answers.generate", write)
     row = measure_answers(val, tokenizer, 0, model_of(answers))

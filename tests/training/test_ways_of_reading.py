@@ -13,7 +13,7 @@ from trainers import make_trainer, new_run, rows_without_clock
 from common.errors import InputError
 from data import ReadingOptions
 from data.text.shards import Tokens
-from data.text.tokenizers import CharacterTokenizer, IdTokenizer
+from data.text.tokenizers import BYTE_PATTERN, BpeTokenizer, CharacterTokenizer, IdTokenizer
 from training.samples import write_sample
 
 MASKED = ReadingOptions(document_mask=True)
@@ -66,6 +66,13 @@ def test_a_sample_of_one_document_ends_where_it_does():
     several = write_sample(BYTES, 0, model)["sample"]
     assert "\n" in several
     assert write_sample(BYTES, 0, model, one_document=True)["sample"] == several.partition("\n")[0]
+
+
+def test_a_sample_keeps_the_indentation_of_lines_inside_a_document(monkeypatch):
+    tokenizer = BpeTokenizer("bytes", {bytes([i]): i for i in range(256)}, BYTE_PATTERN, start=" ")
+    text = [*b" def f():\n    return 1", tokenizer.end, *b" Tom met Anna."]
+    monkeypatch.setattr("training.samples.generate", lambda *_, **__: torch.tensor(text)[:, None])
+    assert write_sample(tokenizer, 0, bigram_model(block_size=8))["sample"] == "def f():\n    return 1\nTom met Anna."
 
 
 @pytest.mark.parametrize("key", ["document_mask", "shuffle_documents"])
