@@ -1,4 +1,4 @@
-"""Checkpoints of nanoGPT in: its weights, exactly the same function here, and its tokens.
+"""Checkpoints of nanoGPT in: its weights, the same function here, and its tokens.
 
 ``checkpoint`` reads a file that its training writes; the characters that its models of characters know are read by
 ``data.text.characters``.

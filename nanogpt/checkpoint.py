@@ -35,7 +35,6 @@ NANOGPT = Architecture(
     switches={
         "norm": "layernorm",
         "position": "learned",
-        "mlp": "gelu_exact",
         "qk_norm": False,
         "softcap": 0.0,
         "tie_embeddings": True,
@@ -128,11 +127,12 @@ def config_of(args: Any, name: str) -> GPTConfig:
     for key in SIZES:
         if type(args.get(key)) is not int:
             raise InputError(f"{name}: model_args say {key}={reprlib.repr(args.get(key))}; it must be a whole number")
-    bias = args.get("bias", True)
+    # Its first files have no "bias"; all of them are of its first activation, the approximation by tanh.
+    bias, mlp = args.get("bias", True), "gelu_exact" if "bias" in args else "gelu"
     if type(bias) is not bool:
         raise InputError(f"{name}: model_args say bias={reprlib.repr(bias)}; it must be True or False")
     try:
-        return GPTConfig(**{key: args[key] for key in SIZES}, bias=bias, **NANOGPT.switches)
+        return GPTConfig(**{key: args[key] for key in SIZES}, bias=bias, mlp=mlp, **NANOGPT.switches)
     except ValueError as error:
         raise InputError(f"{name}: model_args describe no network ({error})") from None
 

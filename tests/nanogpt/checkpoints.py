@@ -1,5 +1,6 @@
 """Checkpoints as nanoGPT's training writes them, and what its network computes, said again in a few lines."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ def random_tensors(args: dict, seed: int = 0) -> dict[str, Tensor]:
 
     def draw_layer(name: str, *shape: int, around: float = 0.0) -> None:
         draw(f"{name}.weight", *shape, around=around)
-        if args["bias"]:
+        if args.get("bias", True):
             draw(f"{name}.bias", shape[0])
 
     draw("wte.weight", args["vocab_size"], width)
@@ -43,7 +44,8 @@ def write_checkpoint(path: Path, args: dict, tensors: dict[str, Tensor], **other
 
 
 def logits_of(tensors: dict[str, Tensor], args: dict, tokens: Tensor) -> Tensor:
-    """The logits [B, T, V] of tokens [B, T]."""
+    """The logits [B, T, V] of tokens [B, T]. Files without "bias" are from before nanoGPT had the exact GELU."""
+    activation = partial(F.gelu, approximate="none" if "bias" in args else "tanh")
     get = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}.get
     heads, n = args["n_head"], tokens.size(1)
 
@@ -59,5 +61,5 @@ def logits_of(tensors: dict[str, Tensor], args: dict, tokens: Tensor) -> Tensor:
         q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (q, k, v))
         z = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
         x = x + linear(f"h.{i}.attn.c_proj", z)
-        x = x + linear(f"h.{i}.mlp.c_proj", F.gelu(linear(f"h.{i}.mlp.c_fc", norm(f"h.{i}.ln_2", x))))
+        x = x + linear(f"h.{i}.mlp.c_proj", activation(linear(f"h.{i}.mlp.c_fc", norm(f"h.{i}.ln_2", x))))
     return F.linear(norm("ln_f", x), get("wte.weight"))

@@ -30,10 +30,10 @@ def path(tmp_path) -> Path:
     return tmp_path / "out" / "ckpt.pt"
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bias", [{"bias": True}, {"bias": False}, {}], ids=["bias", "no bias", "before bias"])
 @pytest.mark.parametrize("prefix", ["", "_orig_mod."])
 def test_logits_are_those_of_nanogpt(path, bias, prefix):
-    args = ARGS | {"bias": bias}
+    args = ARGS | bias
     tensors = random_tensors(args)
     write_checkpoint(path, args, {prefix + name: tensor for name, tensor in tensors.items()})
     model = nanogpt.read(f"nanogpt:{path}").load(CPU, dropout=0.0).eval()
