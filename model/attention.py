@@ -27,7 +27,12 @@ def attention_weights(q: Tensor, k: Tensor, visible: Tensor, scale: float) -> Te
     q [B, H, R, d], k [B, H or Hkv, T, d], ``visible`` [B or 1, 1, R, T] -> [B, H, R, T], each row of which sums to 1.
     """
     scores = q @ repeat_groups(k, q.size(1)).mT * scale  # [B, H, R, T]
-    return scores.float().masked_fill(~visible, -math.inf).softmax(-1).type_as(q)
+    return exact(scores).masked_fill(~visible, -math.inf).softmax(-1).type_as(q)
+
+
+def exact(x: Tensor) -> Tensor:
+    """x in float32, or more where it has more."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class CausalSelfAttention(nn.Module):

@@ -128,13 +128,17 @@ class GPT(nn.Module):
         ``hooks`` see, and may replace, attention on the way.
         ``context``: the tokens before ``tokens``, as caches; ``tokens`` are added to it; see ``step``.
         ``documents`` [B, T] (``documents_of``): each is read as if it were alone; positions count from its beginning.
-        Raises ValueError where the sequence is longer than the block.
+        Raises ValueError where the sequence is longer than the block, and for arguments that exclude each other.
         """
         n = tokens.size(1)
         if n > self.config.block_size:
             raise ValueError(f"{n} tokens do not fit into block_size={self.config.block_size}")
         if context and hooks is not None:
             raise ValueError("hooks see whole texts: with a context, only the new tokens would be seen")
+        if targets is not None and rows is not None:
+            raise ValueError("a loss is of all positions: leave rows out")
+        if targets is not None and not isinstance(self.head, nn.Linear):
+            raise ValueError("weights of 8 bits give logits, no loss: leave targets out")
         if context and documents is not None:
             raise ValueError("a context is of one document: leave documents out")
         positions = context.positions(n, tokens.device) if context else slice(0, n)

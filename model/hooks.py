@@ -14,7 +14,8 @@ class Hooks:
     def __init__(self, rows: Tensor | None = None) -> None:
         """``rows``: query positions [B, R], or None for all of them.
 
-        A sequence with fewer rows than R may repeat one as padding, as long as the repeats are left unedited.
+        A sequence with fewer rows than R may repeat one as padding, as long as all copies get the same weights: which
+        of them counts is not defined.
         """
         self.rows = rows
 

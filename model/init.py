@@ -24,7 +24,7 @@ def initialize(model: "GPT", seed: int) -> None:
     weight              ``norm="rmsnorm"``, modern, or "none"  ``norm="layernorm"`` (GPT-2)
     ==================  =====================================  ==========================================
     token embedding     normal, std 1 (rmsnorm comes next)     normal, std 0.02
-    position embedding  normal, std 1                          normal, std 0.02
+    position embedding  as the token embedding                 normal, std 0.02
     q, k, v, up         uniform, std 1 / sqrt(fan in)          normal, std 0.02
     recurrent (R)       uniform, std 1 / sqrt(fan in)          the same
     o, down             zero: each block starts as identity    normal, std 0.02 / sqrt(2 n_layer)
@@ -36,7 +36,8 @@ def initialize(model: "GPT", seed: int) -> None:
     Without memories of their own, recurrent units forget half at every token and learn no long one (Tallec & Ollivier
     2018, "Can recurrent neural networks warp time?").
 
-    A tied head shares the embedding, which then starts at std 0.02 in both columns, so that no token begins favoured.
+    A tied head shares the token embedding, which then starts at std 0.02 in both columns, so that no token begins
+    favoured; and so do positions.
     """
     config = model.config
     generator = torch.Generator().manual_seed(seed)

@@ -34,7 +34,7 @@ def round_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def to_int8(model: GPT) -> None:
-    """Replaces all linear layers of ``model``, which can only be evaluated from then on.
+    """Replaces all linear layers of ``model``, which from then on gives logits, no loss.
 
     What differs in float32's last digit may be rounded to another byte, so that a text may go on otherwise with
     ``speculate``, or without a cache. Raises ValueError on another device than a CPU, and where its products overflow.

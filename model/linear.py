@@ -14,18 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.attention import CausalSelfAttention, repeat_groups
+from model.attention import CausalSelfAttention, exact, repeat_groups
 from model.cache import Cache
 from model.config import GPTConfig
 from model.documents import same_document
 
 SMALLEST = 1e-12
 CHUNK = 64  # tokens with explicit weights, before they become a state
-
-
-def exact(x: Tensor) -> Tensor:
-    """x in float32, or more where it has more."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def in_double(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from networks import Heads
 from tolerance import additions, assert_near, largest, tolerance
 
 from model import GPT, GPTConfig, Hooks
+from model.attention import attention_weights
 from probing.patterns import PatternRecorder
 
 CONFIGS = {
@@ -33,6 +34,18 @@ def model(request: pytest.FixtureRequest) -> GPT:
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     return model
+
+
+def test_a_loss_of_some_rows_is_refused(model):
+    with pytest.raises(ValueError, match="a loss is of all positions: leave rows out"):
+        model(TOKENS, TOKENS, rows=torch.tensor([[1], [2]]))
+
+
+def test_weights_in_double_precision_are_as_exact_as_that():
+    q, k = torch.randn(2, 1, 2, 8, 16, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    visible = torch.ones(1, 1, 8, 8, dtype=torch.bool).tril()
+    expected = (q @ k.mT).masked_fill(~visible, -torch.inf).softmax(-1)
+    assert_near(attention_weights(q, k, visible, scale=1.0), expected, 16)
 
 
 def test_watching_changes_nothing(model):

@@ -44,6 +44,13 @@ def test_a_model_of_such_weights_writes(shape):
     assert len(list(generate(model, torch.arange(3), 2, 20, Sampling(), seed=0))) == 20
 
 
+def test_a_loss_is_refused():
+    model, tokens = GPT(GPTConfig(40, block_size=16, n_layer=1, n_head=2, n_embd=16)).eval(), torch.arange(9)[None]
+    to_int8(model)
+    with pytest.raises(ValueError, match="weights of 8 bits give logits, no loss: leave targets out"):
+        model(tokens, tokens)
+
+
 def test_another_device_is_refused():
     with torch.device("meta"):
         model = GPT(GPTConfig(40, block_size=16, n_layer=1, n_head=2, n_embd=16))
