@@ -4,8 +4,7 @@ Every table of ``transformers`` is read in both directions, so that what goes ou
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from types import UnionType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -48,12 +47,10 @@ class Key:
     def read(self, values: Values, source: str) -> Any:
         """Our value for theirs; raises InputError for one that means nothing here."""
         value = values.get(self.theirs, self.absent)
-        if self.names:
-            fits, wanted = str(value) in self.names, " or ".join(self.names)
-        else:
-            fits, wanted = self.ours or value == self.value or value in self.same, self.value
-        if not fits:
-            raise InputError(f"{source}: {self.theirs}={value} has no place here; it must be {wanted}")
+        allowed = (*self.names,) if self.names else () if self.ours else (self.value, *self.same)
+        if allowed and value not in allowed:
+            wanted = " or ".join(map(str, allowed))
+            raise InputError(f"{source}: {self.theirs}={value} is not supported; it must be {wanted}")
         return self.names[value] if self.names else self.to_ours(value)
 
 
@@ -131,24 +128,20 @@ class Architecture:
 
     def from_config(self, values: Values, source: str) -> GPTConfig:
         """The shape that a config.json describes, without dropout; raises InputError for one that ours cannot have."""
-        shape = dict(self.switches)
-        for key in self.keys:
-            value = key.read(values, source)
-            if key.ours:
-                shape[key.ours] = value
-        kinds = {field.name: field.type for field in fields(GPTConfig)}
+        shape: Values = {"vocab_size": values.get("vocab_size"), **self.switches}
         try:
-            shape["vocab_size"] = values["vocab_size"]
-            for name, value in shape.items():
-                kind = kinds[name]
-                if isinstance(kind, (type, UnionType)) and not isinstance(value, kind):
-                    raise TypeError(f"{name}={value!r}")
+            for key in self.keys:
+                value = key.read(values, source)
+                if key.ours:
+                    shape[key.ours] = value
             config = GPTConfig(**shape)
-        except (ValueError, TypeError, KeyError) as error:
+        except InputError:
+            raise
+        except ValueError as error:
             raise InputError(f"{source}: config.json describes no network ({error})") from None
         for name, value in self.derived(config).items():
             if values.get(name) not in (None, value):
-                raise InputError(f"{source}: {name}={values[name]} has no place here; it must be {value} in this shape")
+                raise InputError(f"{source}: {name}={values[name]} is not supported; it must be {value} in this shape")
         return config
 
     def to_tensors(self, config: GPTConfig, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -160,7 +153,7 @@ class Architecture:
         """Our parameters out of the tensors called ``names``, which ``get`` reads. ``n_rows``: of their vocabulary, of
         which those that no token has are left out.
 
-        Raises InputError where a tensor is missing, has no place here or another shape, or holds anything but finite
+        Raises InputError where a tensor is missing, unknown or of another shape, or holds anything but finite
         floating-point numbers; a network takes no memory before.
         """
         found = {name.removeprefix(self.prefix): name for name in names}
@@ -169,7 +162,7 @@ class Architecture:
         if tied:
             rows[HEAD.theirs] = HEAD
         if foreign := [name for name in found if name not in rows and not name.endswith(self.buffers)]:
-            raise InputError(f"{source}: the tensor {foreign[0]} has no place in {self.name}; {OTHER}")
+            raise InputError(f"{source}: the tensor {foreign[0]} is not supported by {self.name}; {OTHER}")
         if missing := [row.theirs for name, row in rows.items() if name not in found]:
             raise InputError(f"{source}: the tensor {missing[0]} is missing; {OTHER}")
         try:

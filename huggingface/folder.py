@@ -40,7 +40,7 @@ def architecture_of(config: GPTConfig, source: str) -> Architecture:
     nearest = min(ARCHITECTURES, key=lambda architecture: len(wrong[architecture.name]))
     if settings := wrong[nearest.name]:
         raise InputError(
-            f"{source}: {' and '.join(settings)} {'has' if len(settings) == 1 else 'have'} no place in "
+            f"{source}: {' and '.join(settings)} {'is' if len(settings) == 1 else 'are'} not supported by "
             f"{nearest.name}, the nearest architecture of transformers; nothing was written"
         )
     return nearest

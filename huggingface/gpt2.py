@@ -11,10 +11,10 @@ from model import GPTConfig
 
 ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_exact", "relu": "relu"}
 KEYS = (
-    Key("n_positions", "block_size", absent=1024),
-    Key("n_embd", "n_embd", absent=768),
-    Key("n_layer", "n_layer", absent=12),
-    Key("n_head", "n_head", absent=12),
+    Key("n_positions", "block_size"),
+    Key("n_embd", "n_embd"),
+    Key("n_layer", "n_layer"),
+    Key("n_head", "n_head"),
     Key("tie_word_embeddings", "tie_embeddings", absent=True),
     # Without scaling transformers would compute the same, but TransformerLens shows patterns as if it were there.
     Key("scale_attn_weights", value=True, absent=True),
@@ -22,6 +22,7 @@ KEYS = (
     Key("layer_norm_epsilon", value=1e-5, absent=1e-5),
     Key("scale_attn_by_inverse_layer_idx", value=False, absent=False),
     Key("reorder_and_upcast_attn", value=False, absent=False),
+    Key("is_causal", value=True, absent=True, same=(None,), written=False),
     Key("add_cross_attention", value=False, absent=False),
     Key("quantization_config", written=False),
 )

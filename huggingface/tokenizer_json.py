@@ -187,7 +187,7 @@ def cuts(content: dict, config: dict, source: Path) -> str:
     changes = None if start_of_documents(content) else content.get("normalizer")
     for key, value in (("normalizer", changes), ("post_processor", template if adds else None)):
         if value:
-            raise InputError(f"{source}: {key}={value['type']} has no place here; texts are encoded as they are")
+            raise InputError(f"{source}: {key}={value['type']} is not supported; texts are encoded as they are")
     if config.get("add_prefix_space") or config.get("add_bos_token"):
         raise InputError(f"{source.parent / CONFIG}: adds a space or a token to every text; ours does not")
     cutter = content["pre_tokenizer"] or {"type": "none"}

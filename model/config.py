@@ -1,7 +1,9 @@
 """The shape of a network, checked once when it is made."""
 
-from dataclasses import dataclass, fields
-from typing import Literal, get_args, get_origin
+import reprlib
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, fields
+from typing import Any, Literal, get_args, get_origin
 
 ATTENTION_TYPES = {
     "F": "full causal attention",
@@ -13,6 +15,23 @@ ATTENTION_TYPES = {
 HEADLESS = "R"  # types without heads, and so without a pattern
 MOST_LAYERS = 1_000  # no deeper network is known to learn
 SOFTCAPS = 1e-3, 1e6  # what float32 bears
+
+
+KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+
+
+def require_types(declared: Iterable[Field], values: dict[str, Any]) -> None:
+    """Raises ValueError where a value is not what its field was ``declared`` to be; True and False are no numbers."""
+    for field in declared:
+        value, known = values[field.name], get_args(field.type)  # of a Literal: values, of a union: types
+        if get_origin(field.type) is Literal:
+            fits, wanted = value in known, f"one of {', '.join(map(repr, known))}"
+        else:
+            kinds: tuple[Any, ...] = known or (field.type,)
+            wider = (*kinds, int) if float in kinds else kinds
+            fits, wanted = isinstance(value, wider) and (bool in kinds or not isinstance(value, bool)), KINDS[kinds[0]]
+        if not fits:
+            raise ValueError(f"{field.name}={reprlib.repr(value)}: must be {wanted}")
 
 
 def require_count(name: str, value: int, least: int = 0) -> None:
@@ -57,10 +76,7 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            known, value = get_args(field.type), vars(self)[field.name]
-            if get_origin(field.type) is Literal and value not in known:
-                raise ValueError(f"{field.name}={value!r}: must be one of {', '.join(map(repr, known))}")
+        require_types(fields(self), vars(self))
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_kv_head", "n_embd", "window", "stride"):

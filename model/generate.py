@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from model.config import require_types
 from model.gpt import GPT
 
 TOKENS_PER_PASS = 1 << 13  # where several contexts are read together
@@ -27,6 +28,7 @@ class Sampling:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
+        require_types(fields(Sampling), vars(self))
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
             raise ValueError(f"temperature={self.temperature}: must be 0 or more")
         if self.top_k < 0:

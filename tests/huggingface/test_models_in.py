@@ -56,6 +56,13 @@ def change_tensors(folder: Path, change) -> None:
     )
 
 
+def change_config(folder: Path, changes: dict) -> None:
+    """A key whose value is None is taken out."""
+    path = folder / "config.json"
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+
+
 def test_a_saved_gpt2_has_the_same_logits(theirs, tmp_path):
     assert_same_logits(read(tmp_path / "theirs"), theirs)
 
@@ -163,20 +170,23 @@ def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, input_f
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=True has no place here"),
-        ({"reorder_and_upcast_attn": True}, "reorder_and_upcast_attn=True has no place here; it must be False"),
-        ({"scale_attn_weights": False}, "scale_attn_weights=False has no place here"),
-        ({"n_inner": 100}, "n_inner=100 has no place here; it must be 192 in this shape"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=True is not supported"),
+        ({"reorder_and_upcast_attn": True}, "reorder_and_upcast_attn=True is not supported; it must be False"),
+        ({"scale_attn_weights": False}, "scale_attn_weights=False is not supported"),
+        ({"n_inner": 100}, "n_inner=100 is not supported; it must be 192 in this shape"),
         (
             {"activation_function": "silu"},
-            "activation_function=silu has no place here; it must be gelu_new or gelu_pytorch_tanh or gelu or relu",
+            "activation_function=silu is not supported; it must be gelu_new or gelu_pytorch_tanh or gelu or relu",
         ),
-        ({"layer_norm_epsilon": 1e-6}, "layer_norm_epsilon=1e-06 has no place here; it must be 1e-05"),
-        ({"add_cross_attention": True}, "add_cross_attention=True has no place here"),
-        ({"quantization_config": {"bits": 4}}, "quantization_config={'bits': 4} has no place here"),
+        ({"layer_norm_epsilon": 1e-6}, "layer_norm_epsilon=1e-06 is not supported; it must be 1e-05"),
+        ({"add_cross_attention": True}, "add_cross_attention=True is not supported"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config={'bits': 4} is not supported"),
         ({"model_type": "llama"}, "model_type=llama cannot be read; gpt2 and nanochat can"),
         ({"n_head": 5}, "config.json describes no network (n_embd=48 does not divide"),
-        ({"n_layer": "three"}, "config.json describes no network"),
+        ({"n_layer": "three"}, "config.json describes no network (n_layer='three': must be a whole number)"),
+        ({"n_positions": True}, "config.json describes no network (block_size=True: must be a whole number)"),
+        ({"n_head": None, "num_attention_heads": 4}, "config.json describes no network (n_head=None: must be"),
+        ({"is_causal": False}, "is_causal=False is not supported; it must be True"),
         ({"vocab_size": 100}, "vocab_size=100, but its tokenizer has"),
         ({"vocab_size": VOCABULARY + 1}, f"the tensor transformer.wte.weight has the shape [{VOCABULARY}, 48]; by its"),
         ({"n_positions": 32}, "the tensor transformer.wpe.weight has the shape [48, 48]; by its config.json it must"),
@@ -187,8 +197,7 @@ def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, input_f
     ],
 )
 def test_what_cannot_be_expressed_names_the_key(theirs, tmp_path, changes, message):
-    path = tmp_path / "theirs" / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    change_config(tmp_path / "theirs", changes)
     with pytest.raises(InputError) as caught:
         read(tmp_path / "theirs")
     assert str(caught.value).startswith(f"hf:{tmp_path / 'theirs'}: {message}")
@@ -198,19 +207,22 @@ def test_what_cannot_be_expressed_names_the_key(theirs, tmp_path, changes, messa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hidden_act": "gelu_new"}, "hidden_act=gelu_new has no place here; it must be relu2"),
-        ({"intermediate_size": 100}, "intermediate_size=100 has no place here"),
-        ({"attention_bias": True}, "attention_bias=True has no place here"),
+        ({"hidden_act": "gelu_new"}, "hidden_act=gelu_new is not supported; it must be relu2"),
+        ({"intermediate_size": 100}, "intermediate_size=100 is not supported"),
+        ({"attention_bias": True}, "attention_bias=True is not supported"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_parameters="),
-        ({"rope_theta": 5e5}, "rope_theta=500000.0 has no place here; it must be 10000.0"),
-        ({"head_dim": 24}, "head_dim=24 has no place here"),
+        ({"rope_theta": 5e5}, "rope_theta=500000.0 is not supported; it must be 10000.0"),
+        ({"head_dim": 24}, "head_dim=24 is not supported"),
+        ({"is_causal": False}, "is_causal=False is not supported"),
+        ({"hidden_size": None}, r"config.json describes no network \(n_embd=None: must be a whole number\)"),
+        ({"final_logit_softcapping": 0.0}, r"describes no network \(final_logit_softcapping=0.0 makes all logits 0\)"),
+        ({"final_logit_softcapping": True}, r"describes no network \(softcap=True: must be a number\)"),
         ({"final_logit_softcapping": "abc"}, "config.json describes no network"),
         ({"final_logit_softcapping": [15]}, "config.json describes no network"),
     ],
 )
 def test_the_modern_shape_is_as_strict(tmp_path, changes, message):
-    path = export(make({}), tmp_path / "out") / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    change_config(export(make({}), tmp_path / "out"), changes)
     with pytest.raises(InputError, match=message):
         read(tmp_path / "out")
 
@@ -218,7 +230,7 @@ def test_the_modern_shape_is_as_strict(tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t | {"score.weight": torch.zeros(2)}, "the tensor score.weight has no place in GPT2LMHeadModel"),
+        (lambda t: t | {"score.weight": torch.zeros(2)}, "the tensor score.weight is not supported by GPT2LMHeadModel"),
         (lambda t: t | {"transformer.ln_f.bias": torch.zeros(48, dtype=torch.int8)}, "is torch.int8; it must be"),
         (lambda t: {k: v for k, v in t.items() if "wpe" not in k}, "the tensor transformer.wpe.weight is missing"),
         (lambda t: t | {"transformer.h.0.attn.c_attn.bias": torch.zeros(100)}, r"c_attn.bias has the shape \[100\]"),

@@ -88,25 +88,25 @@ def test_the_bridge_of_transformer_lens_shows_our_patterns(pair):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ({"attention": "FW"}, "model.attention=FW has no place in NanoChatForCausalLM"),
-        ({"attention": "R"}, "model.attention=R has no place"),
-        ({"mlp": "gelu"}, "model.mlp=gelu has no place in NanoChatForCausalLM"),
-        ({"bias": True}, "model.bias=true has no place in NanoChatForCausalLM"),
-        ({"scale_attention": False}, "model.scale_attention=false has no place in NanoChatForCausalLM"),
-        ({"qk_norm": False}, "model.qk_norm=false has no place"),
-        ({"position": "learned"}, "model.position=learned has no place"),
-        ({"mlp": "relu"}, "model.mlp=relu has no place in NanoChatForCausalLM"),
-        ({"norm": "none"}, "model.norm=none has no place in NanoChatForCausalLM"),
-        ({"head_bias": True}, "model.head_bias=true has no place in NanoChatForCausalLM"),
-        (GPT2_SHAPE | {"mlp": "none"}, "model.mlp=none has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"mlp": "relu2"}, "model.mlp=relu2 has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"norm": "none"}, "model.norm=none has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"attention": "S"}, "model.attention=S has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"bias": False}, "model.bias=false has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"position": "rope"}, "model.position=rope has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"softcap": 15.0}, "model.softcap=15.0 has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"n_kv_head": 2}, "model.n_kv_head=2 has no place in GPT2LMHeadModel"),
-        (GPT2_SHAPE | {"scale_attention": False}, "model.scale_attention=false has no place in GPT2LMHeadModel"),
+        ({"attention": "FW"}, "model.attention=FW is not supported by NanoChatForCausalLM"),
+        ({"attention": "R"}, "model.attention=R is not supported"),
+        ({"mlp": "gelu"}, "model.mlp=gelu is not supported by NanoChatForCausalLM"),
+        ({"bias": True}, "model.bias=true is not supported by NanoChatForCausalLM"),
+        ({"scale_attention": False}, "model.scale_attention=false is not supported by NanoChatForCausalLM"),
+        ({"qk_norm": False}, "model.qk_norm=false is not supported"),
+        ({"position": "learned"}, "model.position=learned is not supported"),
+        ({"mlp": "relu"}, "model.mlp=relu is not supported by NanoChatForCausalLM"),
+        ({"norm": "none"}, "model.norm=none is not supported by NanoChatForCausalLM"),
+        ({"head_bias": True}, "model.head_bias=true is not supported by NanoChatForCausalLM"),
+        (GPT2_SHAPE | {"mlp": "none"}, "model.mlp=none is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"mlp": "relu2"}, "model.mlp=relu2 is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"norm": "none"}, "model.norm=none is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"attention": "S"}, "model.attention=S is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"bias": False}, "model.bias=false is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"position": "rope"}, "model.position=rope is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"softcap": 15.0}, "model.softcap=15.0 is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"n_kv_head": 2}, "model.n_kv_head=2 is not supported by GPT2LMHeadModel"),
+        (GPT2_SHAPE | {"scale_attention": False}, "model.scale_attention=false is not supported by GPT2LMHeadModel"),
     ],
 )
 def test_what_has_no_architecture_names_the_setting_and_writes_nothing(tmp_path, shape, message):
@@ -120,7 +120,9 @@ def test_what_has_no_architecture_names_the_setting_and_writes_nothing(tmp_path,
 
 def test_a_mixture_names_every_setting_that_stands_in_the_way(tmp_path):
     config = GPTConfig(VOCABULARY, **SIZES, mlp="gelu", bias=True)
-    with pytest.raises(InputError, match=r"model.mlp=gelu and model.bias=true have no place in NanoChatForCausalLM"):
+    with pytest.raises(
+        InputError, match=r"model.mlp=gelu and model.bias=true are not supported by NanoChatForCausalLM"
+    ):
         export(GPT(config), tmp_path / "out")
 
 

@@ -197,7 +197,7 @@ BOS = [{"SpecialToken": {"id": END, "type_id": 0}}, {"Sequence": {"id": "A", "ty
         (set_("model", type="Unigram"), "its model is Unigram; only byte-level BPE can be read"),
         (set_("model", dropout=0.1), "dropout=0.1 cannot be read"),
         (set_("model", end_of_word_suffix="</w>"), "end_of_word_suffix=</w> cannot be read"),
-        (set_("content", normalizer={"type": "NFC"}), "normalizer=NFC has no place here"),
+        (set_("content", normalizer={"type": "NFC"}), "normalizer=NFC is not supported"),
         (set_("content", pre_tokenizer={"type": "Whitespace"}), "cuts text in another way than GPT-2"),
         (set_("content", pre_tokenizer=None), "cuts text in another way than GPT-2"),
         (set_("content", added_tokens=[SPECIAL, {**SPECIAL, "content": END}]), "has 2 added tokens"),

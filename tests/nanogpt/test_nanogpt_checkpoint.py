@@ -70,7 +70,10 @@ def test_a_mask_that_older_versions_store_is_no_weight(path):
     ("damage", "message"),
     [
         (lambda tensors: tensors.pop("transformer.ln_f.weight"), "the tensor transformer.ln_f.weight is missing"),
-        (lambda tensors: tensors.update(extra=torch.ones(2)), "the tensor extra has no place in nanoGPT; give another"),
+        (
+            lambda tensors: tensors.update(extra=torch.ones(2)),
+            "the tensor extra is not supported by nanoGPT; give another",
+        ),
         (lambda tensors: tensors.update(extra="text"), "has no weights under 'model'"),
         (lambda tensors: tensors.update({5: torch.ones(2)}), "has no weights under 'model'"),
         (lambda tensors: tensors.update(extra=torch.eye(2).to_sparse()), "has no weights under 'model'"),
@@ -127,11 +130,11 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_asked_for(path, k
     ("args", "message"),
     [
         (None, "has no 'model_args'"),
-        ({"n_layer": 2}, "model_args say n_head=None; it must be a whole number"),
-        (ARGS | {"n_layer": "2"}, "model_args say n_layer='2'"),
-        (ARGS | {"n_layer": True}, "model_args say n_layer=True"),
-        (ARGS | {"n_layer": "x" * 10**5}, r"model_args say n_layer='x{1,30}\.\.\."),
-        (ARGS | {"bias": "no"}, "model_args say bias='no'"),
+        ({"n_layer": 2}, r"model_args describe no network \(vocab_size=None: must be a whole number\)"),
+        (ARGS | {"n_layer": "2"}, "n_layer='2': must be a whole number"),
+        (ARGS | {"n_layer": True}, "n_layer=True: must be a whole number"),
+        (ARGS | {"n_layer": "x" * 10**5}, r"n_layer='x{1,30}\.\.\."),
+        (ARGS | {"bias": "no"}, "bias='no': must be True or False"),
         (ARGS | {"n_head": 5}, "model_args describe no network .*n_head=5"),
         (ARGS | {"n_layer": 10**9}, "model_args describe no network"),
     ],
