@@ -80,6 +80,11 @@ class Row:
         return whole[::-1] if self.turned else whole
 
 
+def rows_left_out(source: str, n_rows: int, n_tokens: int) -> str:
+    """The note that a vocabulary has rows without a token."""
+    return f"{source} has {n_rows:,} rows for {n_tokens:,} tokens; the last {n_rows - n_tokens} are left out"
+
+
 HEAD = Row("lm_head.weight", ("head.weight",))
 VOCABULARY = ("embed.weight", *HEAD.ours)  # what has a row for each token
 

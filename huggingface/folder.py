@@ -18,20 +18,19 @@ from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
 from data.text.tokenizers import CHARACTERS, N_GPT2, BpeTokenizer, gpt2_tokenizer
 from huggingface import tokenizer_json
-from huggingface.architecture import Architecture
+from huggingface.architecture import Architecture, rows_left_out
 from huggingface.gpt2 import GPT2
-from huggingface.hub import locate
+from huggingface.hub import CONFIG, INDEX, WEIGHTS, locate
 from huggingface.nanochat import NANOCHAT
 from model import GPT, GPTConfig
 from storage.run import is_run
-from storage.weights import get_parameters, set_parameters
+from storage.weights import get_parameters, network_of
 
 SCHEME = "hf:"
 KIND = "export"
 ARCHITECTURES = (GPT2, NANOCHAT)
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 ABOUT = "export.json"  # says where an export comes from, and that the folder is one
-OWN = {ABOUT, WEIGHTS, "config.json", "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
+OWN = {ABOUT, WEIGHTS, CONFIG, "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
 
 
 def architecture_of(config: GPTConfig, source: str) -> Architecture:
@@ -57,7 +56,7 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrit
     ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
     contents = {
         ABOUT: {**about, "architecture": architecture.name},
-        "config.json": {
+        CONFIG: {
             **architecture.to_config(config),
             "vocab_size": config.vocab_size,
             **ends,
@@ -137,9 +136,7 @@ class Import:
             parameters = self.architecture.from_tensors(self.config, self.rows, files, get, self.source)
         except SafetensorError as error:
             raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
-        model = GPT(replace(self.config, dropout=dropout))
-        set_parameters(model, parameters)
-        return model.to(device)
+        return network_of(replace(self.config, dropout=dropout), parameters, device)
 
 
 def read(name: str) -> Import:
@@ -150,9 +147,9 @@ def read(name: str) -> Import:
     if is_run(given):
         raise InputError(f"{name}: is a run of this project; give init_from={given}, without {SCHEME}")
     folder = locate(str(given))
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
-    values = tokenizer_json.require_json(folder / "config.json")
+    values = tokenizer_json.require_json(folder / CONFIG)
     architectures = {architecture.model_type: architecture for architecture in ARCHITECTURES}
     if str(values.get("model_type")) not in architectures:
         raise InputError(
@@ -169,7 +166,7 @@ def read(name: str) -> Import:
     if rows < n_tokens:
         raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
     if rows > n_tokens:
-        notes.append(f"{name} has {rows:,} rows for {n_tokens:,} tokens; the last {rows - n_tokens} are left out")
+        notes.append(rows_left_out(name, rows, n_tokens))
     return Import(folder, name, architecture, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from common.errors import InputError
 from data.text.download import reason_of
+from huggingface import tokenizer_json
 
 NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 NEEDED = (
-    *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors"),
-    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+    *(CONFIG, WEIGHTS, INDEX, "model-*.safetensors"),
+    *(tokenizer_json.FILE, tokenizer_json.CONFIG, *tokenizer_json.OLD_FILES),
 )
 
 

@@ -90,12 +90,14 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A causal language model. Weights are drawn from ``seed`` by ``model.init.initialize``."""
+    """A causal language model. Weights are drawn from ``seed`` by ``model.init.initialize``; with None they are as
+    PyTorch draws them, for whoever replaces them all.
+    """
 
     blocks: Sequence[Block]
     rotary: Tensor | None
 
-    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+    def __init__(self, config: GPTConfig, seed: int | None = 0) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.n_embd)
@@ -110,7 +112,8 @@ class GPT(nn.Module):
         self.position = nn.Embedding(config.block_size, config.n_embd) if learned else None
         table = None if learned else rotary_table(config.block_size, config.head_dim)
         self.register_buffer("rotary", table, persistent=False)
-        initialize(self, seed)
+        if seed is not None:
+            initialize(self, seed)
 
     def forward(
         self,

@@ -19,9 +19,9 @@ from data import Tokenizer, TokenizerConfig
 from data.text.characters import META, TEXT, characters_of_text, read_characters
 from data.text.tokenizers import CHARACTERS, N_GPT2, CharacterTokenizer, gpt2_tokenizer
 from huggingface import gpt2
-from huggingface.architecture import Architecture
+from huggingface.architecture import Architecture, rows_left_out
 from model import GPT, GPTConfig
-from storage.weights import set_parameters
+from storage.weights import network_of
 
 SCHEME = "nanogpt:"
 COMPILED = "_orig_mod."  # before every name where the model was compiled
@@ -68,9 +68,7 @@ class Import:
 
     def load(self, device: torch.device, dropout: float) -> GPT:
         """The network with the checkpoint's weights."""
-        model = GPT(replace(self.config, dropout=dropout))
-        set_parameters(model, dict(self.parameters))
-        return model.to(device)
+        return network_of(replace(self.config, dropout=dropout), self.parameters, device)
 
 
 def read(name: str) -> Import:
@@ -85,7 +83,7 @@ def read(name: str) -> Import:
     characters, notes = find_characters(path, stored.get("config"), config, name)
     n_rows, n_tokens = config.vocab_size, len(characters) if characters else N_GPT2
     if n_rows > n_tokens:
-        notes.append(f"{name} has {n_rows:,} rows for {n_tokens:,} tokens; the others are left out")
+        notes.append(rows_left_out(name, n_rows, n_tokens))
     config = replace(config, vocab_size=n_tokens)
     parameters = NANOGPT.from_tensors(config, n_rows, tensors, tensors.__getitem__, name)
     return Import(config, parameters, characters, tuple(notes))

@@ -32,6 +32,13 @@ def copy_all(own: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor
         tensor.copy_(tensors[name])
 
 
+def network_of(config: GPTConfig, parameters: Mapping[str, torch.Tensor], device: torch.device) -> GPT:
+    """The network with these weights."""
+    model = GPT(config, seed=None)
+    set_parameters(model, parameters)
+    return model.to(device)
+
+
 def fit_block(model: GPT, block_size: int) -> GPT:
     """The same network for blocks of another length. Learned positions beyond it are left out, and there are none for
     longer blocks: raises InputError. Rotary ones go on for ever.
@@ -47,9 +54,7 @@ def fit_block(model: GPT, block_size: int) -> GPT:
                 f"give at most that"
             )
         tensors["position.weight"] = tensors["position.weight"][:block_size]
-    fitted = GPT(replace(config, block_size=block_size))
-    set_parameters(fitted, tensors)
-    return fitted.to(model.embed.weight.device)
+    return network_of(replace(config, block_size=block_size), tensors, model.embed.weight.device)
 
 
 def load_model(folder: Path, which: str, device: torch.device, **changes: float) -> tuple[GPT, Tokenizer, dict]:
@@ -66,9 +71,7 @@ def load_model(folder: Path, which: str, device: torch.device, **changes: float)
             f"{folder / TOKENIZER} has {tokenizer.vocab_size:,} tokens, and the model {config.vocab_size:,}: it is of "
             "another run; put its own back"
         )
-    model = GPT(config)
-    set_parameters(model, tensors)
-    return model.to(device).eval(), tokenizer, state
+    return network_of(config, tensors, device).eval(), tokenizer, state
 
 
 def save_run(

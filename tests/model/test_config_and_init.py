@@ -56,6 +56,11 @@ def test_weights_depend_on_the_seed_alone():
     assert not torch.equal(one.embed.weight, other.embed.weight)
 
 
+def test_weights_that_are_to_be_replaced_are_not_drawn(monkeypatch):
+    monkeypatch.setattr("model.gpt.initialize", None)
+    GPT(GPTConfig(10), seed=None)
+
+
 @pytest.mark.parametrize("shape", [{}, {"tie_embeddings": False}, {"norm": "none"}, ATTENTION_ALONE])
 def test_an_untrained_model_expects_every_token_alike(shape):
     model = GPT(GPTConfig(1000, **shape))
