@@ -33,6 +33,25 @@ def features(x: Tensor) -> Tensor:
     return torch.cat((x, -x), dim=-1).softmax(-1).clamp(min=SMALLEST)
 
 
+def shares(decay: Tensor, documents: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What is left in chunks whose tokens leave exp(``decay``) [B, H, N, c] of the memory before them: of each token at
+    each later one [B, H, N, c, c] and at the chunk's end [..., c, 1]; of the state before the chunk at its end
+    [..., 1, 1] and at each token [..., c, 1]. With ``documents`` [B, 1, N, c] nothing of another document.
+    """
+    left = decay.cumsum(-1)
+    end = left[..., -1:]
+    from_start, to_end, through = left, end - left, end
+    visible = torch.ones(2 * left.shape[-1:], dtype=torch.bool, device=left.device).tril()
+    if documents is not None:
+        visible = visible & same_document(documents, documents)
+        last = documents[..., -1:]
+        other = documents != F.pad(last[:, :, :-1], (0, 0, 1, 0))  # the state is of the last token before a chunk
+        from_start, through = from_start.masked_fill(other, -math.inf), through.masked_fill(other[..., -1:], -math.inf)
+        to_end = to_end.masked_fill(documents != last, -math.inf)
+    between = (left[..., :, None] - left[..., None, :]).masked_fill(~visible, -math.inf)
+    return between.exp(), to_end.exp()[..., None], through.exp()[..., None], from_start.exp()[..., None]
+
+
 class LinearAttention(CausalSelfAttention):
     """Type L: every token attends to itself and to every earlier token, as far as the gates have left them.
 
@@ -61,34 +80,21 @@ class LinearAttention(CausalSelfAttention):
         column of ones, so that the sum of weights comes along with what they weigh.
         """
         with torch.autocast(q.device.type, enabled=False):
-            n, dtype = q.size(2), q.dtype
-            chunk = min(CHUNK, n)
-            k, decay = k[..., :-1], k[..., -1:]
-            q, v = exact(q), exact(repeat_groups(v, self.n_head))
-            parts = features(q), features(k), F.pad(v, (0, 1), value=1.0), decay
-            q, k, v, decay = (F.pad(x, (0, 0, 0, -n % chunk)).unflatten(2, (-1, chunk)) for x in parts)
-            left = decay[..., 0].cumsum(-1)  # [B, H, N, c]: log of what is left of a chunk's beginning
-            position = torch.arange(chunk, device=q.device)
-            unseen, at_end = position > position[:, None], left[..., -1:]
-            from_start, to_end, through = left, at_end - left, at_end
-            if documents is not None:  # the state is of one document, that of the last token before a chunk
-                own = F.pad(documents, (0, -n % chunk)).unflatten(1, (-1, chunk))[:, None]  # [B, 1, N, c]
-                unseen = unseen | ~same_document(own, own)
-                other = own != F.pad(own[:, :, :-1, -1:], (0, 0, 1, 0))
-                from_start = left.masked_fill(other, -math.inf)
-                to_end = to_end.masked_fill(own != own[..., -1:], -math.inf)
-                through = at_end.masked_fill(other[..., -1:], -math.inf)
-            between = (left[..., :, None] - left[..., None, :]).masked_fill(unseen, -math.inf)
-            z = (q @ k.mT * between.exp()) @ v  # [B, H, N, c, d + 1]
-            added = (k * to_end.exp()[..., None]).mT @ v  # [B, H, N, 2 d, d + 1]
-            kept = through.exp()[..., None]
-            before = []
+            n, dtype, chunk = q.size(2), q.dtype, min(CHUNK, q.size(2))
+            values = F.pad(exact(repeat_groups(v, self.n_head)), (0, 1), value=1.0)
+            parts = features(exact(q)), features(k[..., :-1]), values, k[..., -1:]
+            q, k, values, decay = (F.pad(x, (0, 0, 0, -n % chunk)).unflatten(2, (-1, chunk)) for x in parts)
+            if documents is not None:
+                documents = F.pad(documents, (0, -n % chunk)).unflatten(1, (-1, chunk))[:, None]  # [B, 1, N, c]
+            between, to_end, through, from_start = shares(decay[..., 0], documents)
+            z = (q @ k.mT * between) @ values  # [B, H, N, c, d + 1]
+            added = (k * to_end).mT @ values  # [B, H, N, 2 d, d + 1]
+            states = [state]
             for i in range(q.size(2)):
-                before.append(state)
-                state = kept[:, :, i] * state + added[:, :, i]
-            z = z + (q * from_start.exp()[..., None]) @ torch.stack(before, dim=2)
+                states.append(through[:, :, i] * states[-1] + added[:, :, i])
+            z = z + (q * from_start) @ torch.stack(states[:-1], dim=2)
             z = z.flatten(2, 3)[:, :, :n]
-            return (z[..., :-1] / z[..., -1:]).to(dtype), state
+            return (z[..., :-1] / z[..., -1:]).to(dtype), states[-1]
 
     def weights(self, q: Tensor, k: Tensor, rows: Tensor, documents: Tensor | None = None) -> Tensor:
         left = in_double(k[..., -1]).cumsum(-1)  # differences of long sums

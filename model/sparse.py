@@ -25,14 +25,13 @@ class WindowAttention(CausalSelfAttention):
         return (distance >= 0) & (distance < self.window)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, documents: Tensor | None = None) -> Tensor:
-        """Queries in blocks of a window: each block attends to itself and to the one before it."""
+        """Queries in N blocks of a window w, [B, N, H, w, d]: each block attends to itself and to the one before."""
         n, window = q.size(2), self.window
         if n <= window:
             return super().attend(q, k, v, documents)
-        blocks = [F.pad(x, (0, 0, 0, -n % window)).unflatten(2, (-1, window)) for x in (q, k, v)]  # [B, H, N, w, d]
-        q, k, v = (x[:, :, 0] for x in blocks)
-        first = super().attend(q, k, v, None if documents is None else documents[:, :window])
-        q, k, v = (x.transpose(1, 2) for x in blocks)  # [B, N, H, w, d]
+        own = None if documents is None else documents[:, :window]
+        first = super().attend(q[:, :, :window], k[:, :, :window], v[:, :, :window], own)
+        q, k, v = (F.pad(x, (0, 0, 0, -n % window)).unflatten(2, (-1, window)).transpose(1, 2) for x in (q, k, v))
         k, v = (torch.cat((x[:, :-1], x[:, 1:]), dim=3).flatten(0, 1) for x in (k, v))  # [B (N - 1), Hkv, 2 w, d]
         rows = torch.arange(window, 2 * window, device=q.device)[None]
         visible = self.visible(rows, 2 * window)
