@@ -19,8 +19,8 @@ class Cache:
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
 
-    def takes_several(self, end: int) -> bool:
-        """Whether tokens up to position ``end`` can be added in one pass after the first ones, and taken back."""
+    def keeps_all(self, end: int) -> bool:
+        """Whether each token up to position ``end`` stays: several can then be added together, and be taken back."""
         return False
 
     def replace(self, sequences: Tensor, other: Self, copies: Tensor) -> None:
@@ -53,24 +53,29 @@ class KVCache(Cache):
                 slots = torch.arange(n - n_slots, n, device=rows.device)
                 kept[:, :, :, slots % n_slots] = rows[:, :, :, slots].type_as(kept)
 
-    def takes_several(self, end: int) -> bool:
+    def keeps_all(self, end: int) -> bool:
         stride, n_slots = self.tensors[0].shape[2:4]
-        return stride == 1 and end <= n_slots  # nothing is overwritten, so tokens can be taken back
+        return stride == 1 and end <= n_slots
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adds one token a sequence, k and v [B, Hkv, 1, d]; returns what it sees: keys and values [B, Hkv, n, d], and
         which of these n each sequence has, [B, 1, 1, n]; None: all of them.
 
-        Also T tokens, k and v [B, Hkv, T, d], where the cache ``takes_several``; then which each sees, [T, n].
+        Also T tokens, k and v [B, Hkv, T, d], where the cache ``keeps_all``; then which each sees, [T, n].
         """
+        if isinstance(self.position, int) and self.keeps_all(end := self.position + k.size(2)):
+            return self.append_in_order(k, v, self.position, end)
+        return self.append_in_ring(k, v)
+
+    def append_in_order(self, k: Tensor, v: Tensor, start: int, end: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        for kept, new in zip(self.tensors, (k, v), strict=True):
+            kept[:, :, 0, start:end] = new
+        keys, values = (kept[:, :, 0, :end] for kept in self.tensors)
+        several = torch.ones(k.size(2), end, dtype=torch.bool, device=k.device).tril(start) if k.size(2) > 1 else None
+        return keys, values, several
+
+    def append_in_ring(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         stride, n_slots = self.tensors[0].shape[2:4]
-        if isinstance(self.position, int) and self.takes_several(end := self.position + k.size(2)):
-            for kept, new in zip(self.tensors, (k, v), strict=True):
-                kept[:, :, 0, self.position : end] = new
-            keys, values = (kept[:, :, 0, :end] for kept in self.tensors)
-            if k.size(2) == 1:
-                return keys, values, None
-            return keys, values, torch.ones(k.size(2), end, dtype=torch.bool, device=k.device).tril(self.position)
         row, index = self.position % stride, self.position // stride
         slot, n = index % n_slots, min(self.longest // stride + 1, n_slots)
         each = slice(None) if isinstance(index, int) else torch.arange(len(index), device=index.device)
@@ -78,9 +83,8 @@ class KVCache(Cache):
             kept[each, :, row, slot] = new[:, :, 0].type_as(kept)  # under autocast in half precision
         # One row for all need not be copied.
         keys, values = (kept[:, :, 0, :n] if stride == 1 else kept[each, :, row, :n] for kept in self.tensors)
-        if isinstance(index, int):
-            return keys, values, None
-        return keys, values, (torch.arange(n, device=k.device) <= index[:, None])[:, None, None]
+        own = None if isinstance(index, int) else torch.arange(n, device=k.device) <= index[:, None]  # [B, n]
+        return keys, values, None if own is None else own[:, None, None]
 
 
 def by_stride(x: Tensor, stride: int) -> Tensor:
@@ -96,16 +100,16 @@ class Context:
     def __init__(self, caches: list[Cache], lengths: list[int], capacity: int) -> None:
         self.caches, self.lengths, self.capacity = caches, lengths, capacity
 
-    def positions(self, n: int, device: torch.device) -> slice | Tensor:
-        """Where the next ``n`` tokens of each sequence are, which all caches then know: a slice, or [B, n] where
-        sequences differ in length.
+    def begin_step(self, n: int, device: torch.device) -> slice | Tensor:
+        """Tells all caches where the next ``n`` tokens are; returns their positions: a slice, or [B, n] where sequences
+        differ in length.
 
-        Raises ValueError for more than one token after the first ones, unless all caches take them, and for more than
+        Raises ValueError for more than one token after the first ones, unless all caches keep all, and for more than
         ``capacity`` in all.
         """
         longest = max(self.lengths)
         same = min(self.lengths) == longest
-        if n > 1 and longest and not (same and all(cache.takes_several(longest + n) for cache in self.caches)):
+        if n > 1 and longest and not (same and all(cache.keeps_all(longest + n) for cache in self.caches)):
             raise ValueError(f"{n} tokens after the first ones: give them one by one, as GPT.step does")
         if longest + n > self.capacity:
             raise ValueError(f"{longest + n} tokens do not fit into a context for {self.capacity}")

@@ -90,9 +90,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A causal language model. Weights are drawn from ``seed`` by ``model.init.initialize``; with None they are as
-    PyTorch draws them, for whoever replaces them all.
-    """
+    """A causal language model. ``seed``: from which ``model.init.initialize`` draws the weights; None: left undrawn."""
 
     blocks: Sequence[Block]
     rotary: Tensor | None
@@ -144,9 +142,12 @@ class GPT(nn.Module):
             raise ValueError("weights of 8 bits give logits, no loss: leave targets out")
         if context and documents is not None:
             raise ValueError("a context is of one document: leave documents out")
-        positions = context.positions(n, tokens.device) if context else slice(0, n)
-        if documents is not None:
+        if context:
+            positions = context.begin_step(n, tokens.device)
+        elif documents is not None:
             positions = positions_within(documents)  # [B, T]
+        else:
+            positions = slice(0, n)
         x = self.embed(tokens)  # [B, T, D]
         if self.position is not None:
             x = x + self.position.weight[positions]

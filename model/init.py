@@ -36,8 +36,7 @@ def initialize(model: "GPT", seed: int) -> None:
     Without memories of their own, recurrent units forget half at every token and learn no long one (Tallec & Ollivier
     2018, "Can recurrent neural networks warp time?").
 
-    A tied head shares the token embedding, which then starts at std 0.02 in both columns, so that no token begins
-    favoured; and so do positions.
+    A tied head shares the token embedding, which then starts at std 0.02, so that no token begins favoured.
     """
     config = model.config
     generator = torch.Generator().manual_seed(seed)
