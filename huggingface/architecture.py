@@ -93,7 +93,7 @@ VOCABULARY = ("embed.weight", *HEAD.ours)  # what has a row for each token
 class Architecture:
     """``rows``: its tensors, given the shape. ``switches``: what a GPTConfig must say to have this architecture.
     ``prefix``: what stands before all their names but the head's, and is left out in some files. ``buffers``: ends of
-    names of what are no weights. ``shape_from``: where the shape is said.
+    names of what are no weights. ``shape_from``: where the shape is given.
 
     Of config.json: ``model_type``, ``keys``, ``derived``: keys whose values follow from the shape, and ``dropout``: the
     keys for it.
@@ -119,10 +119,10 @@ class Architecture:
             wrong.insert(0, "attention")
         if config.n_kv_head != config.n_head and not any(key.ours == "n_kv_head" for key in self.keys):
             wrong.append("n_kv_head")
-        said = {name: vars(config)[name] for name in wrong}
+        settings = {name: vars(config)[name] for name in wrong}
         return [
             f"model.{key}={str(value).lower() if value is True or value is False else value}"
-            for key, value in said.items()
+            for key, value in settings.items()
         ]
 
     def to_config(self, config: GPTConfig) -> Values:
@@ -161,14 +161,14 @@ class Architecture:
         Raises InputError where a tensor is missing, unknown or of another shape, or holds anything but finite
         floating-point numbers; a network takes no memory before.
         """
-        found = {name.removeprefix(self.prefix): name for name in names}
+        there = {name.removeprefix(self.prefix): name for name in names}
         rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
-        tied = config.tie_embeddings and HEAD.theirs in found
+        tied = config.tie_embeddings and HEAD.theirs in there
         if tied:
             rows[HEAD.theirs] = HEAD
-        if foreign := [name for name in found if name not in rows and not name.endswith(self.buffers)]:
+        if foreign := [name for name in there if name not in rows and not name.endswith(self.buffers)]:
             raise InputError(f"{source}: the tensor {foreign[0]} is not supported by {self.name}; {OTHER}")
-        if missing := [row.theirs for name, row in rows.items() if name not in found]:
+        if missing := [row.theirs for name, row in rows.items() if name not in there]:
             raise InputError(f"{source}: the tensor {missing[0]} is missing; {OTHER}")
         try:
             with torch.device("meta"):
@@ -177,7 +177,7 @@ class Architecture:
             raise InputError(f"{source}: has sizes of no network in its {self.shape_from} ({error}); {OTHER}") from None
         parameters = {}
         for name, row in rows.items():
-            tensor, what = get(found[name]), f"{source}: the tensor {row.theirs}"
+            tensor, what = get(there[name]), f"{source}: the tensor {row.theirs}"
             if not tensor.is_floating_point():
                 raise InputError(f"{what} is {tensor.dtype}; it must be floating point; {OTHER}")
             if (shape := [*tensor.shape]) != (expected := row.shape(own)):

@@ -35,7 +35,7 @@ KEYS = (
     Key("rms_norm_eps", value=RMS_EPS, absent=RMS_EPS),
     Key("attention_bias", value=False, absent=False),
     Key("rope_parameters", value=ROPE, absent=ROPE, same=(None,)),
-    Key("rope_theta", value=ROPE_BASE, absent=ROPE_BASE, written=False),  # as earlier versions said it
+    Key("rope_theta", value=ROPE_BASE, absent=ROPE_BASE, written=False),  # as earlier versions wrote it
     Key("is_causal", value=True, absent=True, same=(None,), written=False),
     Key("rope_scaling", written=False),
     Key("quantization_config", written=False),

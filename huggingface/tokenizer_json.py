@@ -30,8 +30,8 @@ def pair_of(piece: bytes, ranks: dict[bytes, int]) -> Pair | None:
         lowest = min(joined)
         if lowest == len(ranks):
             return None
-        place = joined.index(lowest)
-        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+        at = joined.index(lowest)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
     first, second = parts
     return first, second
 
@@ -47,21 +47,21 @@ def files(tokenizer: BpeTokenizer, block_size: int) -> dict[str, dict]:
     The end token is in the vocabulary but not among ``added_tokens``, and special tokens are split: so text that looks
     like it is text, as with us, while ``generate`` and ``decode`` still know it.
     """
-    symbol = {byte: letter for letter, byte in byte_of_symbol().items()}
+    symbol = {byte: character for character, byte in byte_of_symbol().items()}
 
     def spell(piece: bytes) -> str:
         return "".join(symbol[byte] for byte in piece)
 
     ranks = {piece: i for i, piece in enumerate(tokenizer.pieces[:-1])}
     cut = {"type": "Split", "pattern": {"Regex": tokenizer.pattern}, "behavior": "Isolated", "invert": False}
-    letters = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    as_characters = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     content = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [],
         "normalizer": {"type": "Prepend", "prepend": tokenizer.start} if tokenizer.start else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [cut, letters]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [cut, as_characters]},
         "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {
@@ -143,13 +143,13 @@ def from_content(content: dict, config: dict, source: Path) -> BpeTokenizer:
     ids = model["vocab"] | {token["content"]: token["id"] for token in added}
     if len(added) > 1:
         raise InputError(f"{source}: has {len(added)} added tokens; only the end token can be one")
-    said = config.get("eos_token")
-    said = said["content"] if isinstance(said, dict) else said
-    end = added[0]["content"] if added else said or END
+    named = config.get("eos_token")
+    named = named["content"] if isinstance(named, dict) else named
+    end = added[0]["content"] if added else named or END
     if ids.get(end) != len(ids) - 1 or sorted(ids.values()) != [*range(len(ids))]:
         raise InputError(f"{source}: its end token {end} has id {ids.get(end)}; it must be the last of {len(ids)}")
-    if said and end != said:
-        raise InputError(f"{source}: the added token {end} is not the end token {said}; only that can be one")
+    if named and end != named:
+        raise InputError(f"{source}: the added token {end} is not the end token {named}; only that can be one")
     to_byte = byte_of_symbol()
     foreign = [token for token in ids if token != end and not to_byte.keys() >= set(token)]
     if foreign:

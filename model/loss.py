@@ -48,7 +48,7 @@ def head_loss(x: Tensor, weight: Tensor, targets: Tensor, softcap: float, bias: 
     if len(x) * len(weight) <= FEW_LOGITS[x.device.type]:
         return F.cross_entropy(cap((x @ weight.T).float(), softcap), targets)
     if not torch.is_grad_enabled():
-        weight = weight.detach()  # a Parameter would be said to need its gradient all the same
+        weight = weight.detach()  # a Parameter counts as needing its gradient even here
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)

@@ -1,4 +1,4 @@
-"""The recurrent network that attention replaced (R), in attention's place: everything read goes through one state."""
+"""The recurrent network that attention replaced (R), called as attention is: everything goes through one state."""
 
 from itertools import pairwise
 
