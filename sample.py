@@ -119,7 +119,7 @@ def write(
     """Adds tokens to ``samples``, to each up to the end token, and prints the first one as it grows."""
     ended = [False] * command.n
     n, most = command.n, command.max_new_tokens
-    for new in generate(model, prompt, n, most, command, command.seed, command.speculate, tokenizer.end):
+    for new in generate(model, prompt, n, most, command, command.seed, speculate=command.speculate, end=tokenizer.end):
         for i, token in enumerate(new.tolist()):
             ended[i] = ended[i] or token == tokenizer.end
             if not ended[i]:

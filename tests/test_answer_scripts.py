@@ -36,7 +36,7 @@ def test_a_run_on_answers_is_sampled_with_its_template_and_stops_at_an_answers_e
         tolist = list.copy
 
     asked = []
-    monkeypatch.setattr("sample.generate", lambda *given, speculate: map(Token, write(*given)))
+    monkeypatch.setattr("sample.generate", lambda *given, **_: map(Token, write(*given)))
     capsys.readouterr()
     trained("sample", "run=qa", "prompt=1 + 1?")
     assert asked == [b"Q: 1 + 1? A:"]
