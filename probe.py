@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 import cli
+from cli.composing import written
 from cli.lines import for_each_text
 from cli.run_text import HeldOut, corpora_of_run, text_of_file, trained_stories, validation_text
 from cli.schema import ProbeCommand
@@ -44,6 +45,7 @@ from report.sentence import new_printer
 from report.terminal import open_console
 from report.training_page import write_training_page
 from storage import snapshots
+from storage.run import is_run
 from storage.weights import load_model
 from training import pick_device
 
@@ -63,8 +65,10 @@ def main(command: ProbeCommand) -> None:
     from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
 
     folder = run / "probe" if command.to is None else Path(command.to)
-    for written_to in (run, folder):  # the run's own page is written, too
-        require_writable(written_to)
+    require_writable(run)  # where the run's own page is written, too
+    require_writable(folder, None if command.to is None else "to")
+    if command.to is not None:
+        require_own(folder)
     source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
     if command.pairs is not None:
         compare(command.pairs, model, tokenizer, source, folder, console)
@@ -79,7 +83,7 @@ def main(command: ProbeCommand) -> None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give cases=FILE or text_file=PATH")
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {describe(select, report, text)}")
     asked = {"cases": command.cases, "tasks": command.tasks, "n_cases": command.n_cases}
-    note_what_is_replaced(folder, asked, console)
+    note_what_is_replaced(folder, command, asked, console)
     source |= about_cases(command, report, text) | {"seed": command.seed, "asked": asked}
     with progress_bar(console) as progress:
         findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
@@ -87,18 +91,19 @@ def main(command: ProbeCommand) -> None:
             sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
             findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
         if command.cases is not None and not findings.tasks:
-            raise InputError(f"cases={command.cases}: none of its tasks can be measured; {'; '.join(findings.too_few)}")
+            why = "; ".join(findings.too_few) or "give others"
+            raise InputError(f"cases={command.cases}: none of its tasks can be measured; {why}")
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
+        remove_figures(folder)
         if text is not None:
-            if report:  # what is measured is written at once, so that whatever comes after costs nothing
+            if report:  # first, so that whatever comes after costs nothing
                 write_files(findings, folder)
             findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
         files = write_files(findings, folder)
     print_findings(findings, console)
     if command.circuits and not any(result.resolved for result in findings.tasks):
         console.print("note   circuits=true: the model resolves no task, so no sets of heads are measured")
-    (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
-    remove_figures(folder)
     windows = None if text is None else text.windows
     window = None if windows is None else windows.tokens[0, :-1].tolist()
     live = live_parts_of(findings, tokenizer, report, windows)
@@ -144,14 +149,28 @@ class TextToRead:
         return in_text.to_json(profile) | {"source": {"text_file": self.text.file}}
 
 
-def note_what_is_replaced(folder: Path, asked: dict, console: Console) -> None:
-    """Says so where the folder has what another probe found: of other cases, or of fewer."""
+def require_own(folder: Path) -> None:
+    """Raises InputError where ``folder`` holds other things than an earlier probe's, which a probe might replace."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if is_run(folder) or (names and not names & {"heads.json", "pairs.json"}):
+        raise InputError(f"to={folder}: holds something else than a probe's files; give a new folder")
+
+
+def note_what_is_replaced(folder: Path, command: ProbeCommand, asked: dict, console: Console) -> None:
+    """Says so where the folder has what another probe found: of other cases or text, or with more."""
     try:
-        before = json.loads((folder / "heads.json").read_bytes())["model"]["asked"]
-    except (OSError, ValueError, LookupError, TypeError):
+        heads = json.loads((folder / "heads.json").read_bytes())
+        before = heads["model"]["asked"] | {
+            "checkpoint": heads["model"]["checkpoint"],
+            "text_file": ((heads["text"] or {}).get("source") or {}).get("text_file"),
+            "dynamics": bool(heads["dynamics"]),
+            "circuits": any(task["sufficient"] for task in heads["tasks"].values()),
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return
-    if before != json.loads(json.dumps(asked)):
-        given = ", ".join(f"{key}={value}" for key, value in before.items() if value is not None)
+    now = asked | {key: vars(command)[key] for key in ("checkpoint", "text_file", "dynamics", "circuits")}
+    if before != json.loads(json.dumps(now)):
+        given = ", ".join(f"{key}={written(value)}" for key, value in before.items() if value not in (None, False))
         console.print(
             visible_text(
                 f"note   {folder} has what a probe with {given} found, which is replaced; to=FOLDER keeps both"

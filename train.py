@@ -94,6 +94,7 @@ def main(command: TrainCommand) -> None:
                 trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)
             console.begin(trainer)
             trainer.train()
+            starting.close()  # saved, also where a signal came before the first row
             console.end(trainer)
     if number := trainer.stop_signal or trainer.signal_received:  # after the last step, too: a sweep must end then
         sys.exit(128 + number)

@@ -22,19 +22,18 @@ FOLDER = Path(__file__).resolve().parents[1] / "configs"
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
 
 NEAR = 0.7  # how much of a key has to be as it was written
-ELSEWHERE = {  # what nanoGPT and others call it
+ELSEWHERE = {  # what nanoGPT and others call it, and what it is here
     **dict.fromkeys(("learning_rate", "lr"), "optimizer.matrix_lr"),
-    **dict.fromkeys(("batch_size", "gradient_accumulation_steps"), "tokens_per_step"),
-    **dict.fromkeys(("max_iters", "n_iters", "epochs", "n_epochs", "num_epochs", "steps"), "max_steps"),
-    **dict.fromkeys(("out_dir", "output_dir", "name"), "run"),
+    **dict.fromkeys(("batch_size", "gradient_accumulation_steps"), "tokens_per_step, in tokens"),
+    **dict.fromkeys(("max_iters", "n_iters", "steps"), "max_steps"),
+    **dict.fromkeys(("out_dir", "output_dir"), "run"),
     "eval_interval": "eval_every",
-    "warmup_iters": "optimizer.warmup_fraction",
-    "lr_decay_iters": "optimizer.decay_fraction",
+    "warmup_iters": "optimizer.warmup_fraction, a share of the run",
+    "lr_decay_iters": "optimizer.decay_fraction, the last share of the run",
     "grad_clip": "optimizer.clip",
     "dtype": "precision",
     "start": "prompt",
     "num_samples": "n",
-    "max_length": "max_new_tokens",
 }
 
 
@@ -138,9 +137,9 @@ def hint(key: str, known: set[str]) -> str:
     ]
     if members:
         return f"it belongs to {' or '.join(f'{group}={member}' for member in members)}: add that"
-    last = key.rpartition(".")[2]
-    if ELSEWHERE.get(last) in known:
-        return f"here it is {ELSEWHERE[last]}"
+    here = ELSEWHERE.get(key.removeprefix("optimizer."), "")
+    if here.partition(",")[0] in known:
+        return f"here it is {here}"
     near = sorted(name for name in known if name.endswith(f".{key}")) or get_close_matches(key, known, n=1, cutoff=NEAR)
     return f"did you mean {near[0]}?" if near else "--help shows the keys there are"
 

@@ -37,7 +37,7 @@ class one_line_errors:
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
             where = " on the device" if "CUDA" in str(error) else ""
             raise SystemExit(
-                f"error: out of memory{where}; close other programs, or give a smaller model or micro_batch"
+                f"error: out of memory{where}; close other programs, or use a smaller model or batch"
             ) from None
         if isinstance(error, OSError):
             message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
@@ -45,7 +45,7 @@ class one_line_errors:
 
 
 def open_streams(encoding: str | None = None) -> None:
-    """Makes sure that there is something to print to, in this ``encoding``, also what is no character."""
+    """Makes sure that there is something to print to, in this ``encoding``, with ? for what it lacks."""
     # Either is None where whoever started this has closed it, as for a daemon.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from model.config import require_types
 from model.gpt import GPT
@@ -122,7 +123,7 @@ def one_by_one(
     model: GPT, prompts: Sequence[Tensor], max_new_tokens: int, sampling: Sampling, generator: torch.Generator
 ) -> Iterator[Tensor]:
     """The new tokens [B] of each step after ``prompts`` [T]."""
-    batch = Batch(prompts, max_new_tokens)
+    batch = Batch(prompts)
     decoder = Decoder(model, batch, max(map(len, prompts)) + max_new_tokens)
     for _ in range(max_new_tokens):
         new = choose(decoder.next_logits(), sampling, generator)
@@ -200,16 +201,18 @@ class Batch:
     same column; ``begins`` are the columns of their first tokens.
     """
 
-    def __init__(self, prompts: Sequence[Tensor], most: int) -> None:
-        """``prompts`` [T], with space for ``most`` more tokens each."""
+    def __init__(self, prompts: Sequence[Tensor]) -> None:
+        """``prompts`` [T]."""
         self.n = max(map(len, prompts))
         self.begins = [self.n - len(prompt) for prompt in prompts]
-        self.tokens = prompts[0].new_zeros(len(prompts), self.n + most)
+        self.tokens = prompts[0].new_zeros(len(prompts), self.n)
         for row, begin, prompt in zip(self.tokens, self.begins, prompts, strict=True):
             row[begin : self.n] = prompt
 
     def add(self, new: Tensor) -> None:
         """Adds one token [B] to each text."""
+        if self.n == self.tokens.size(1):
+            self.tokens = F.pad(self.tokens, (0, self.n))  # twice as many
         self.tokens[:, self.n] = new
         self.n += 1
 

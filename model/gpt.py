@@ -90,7 +90,8 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A causal language model. ``seed``: from which ``model.init.initialize`` draws the weights; None: left undrawn."""
+    """A causal language model. ``seed``: from which ``model.init.initialize`` draws the weights; None: as PyTorch makes
+    them, to be replaced."""
 
     blocks: Sequence[Block]
     rotary: Tensor | None

@@ -135,10 +135,10 @@ def encode_tasks(
             tasks[name] = both
         elif name != LISTS:
             chosen_from, reported = (
-                f"{len(cases)} cases of {n} templates" for cases, n in zip(both, templates, strict=True)
+                f"{len(cases)} cases of {n} template{'s' * (n != 1)}" for cases, n in zip(both, templates, strict=True)
             )
             too_few.append(
                 f"{name}: {chosen_from} to select and {reported} to report fit into the block of {block_size} tokens; "
-                f"{FEWEST_CASES} of {FEWEST_TEMPLATES} are needed in each"
+                f"{FEWEST_CASES} cases of {FEWEST_TEMPLATES} templates are needed in each"
             )
     return tasks, too_few

@@ -61,7 +61,7 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
         raise InputError("the model's logits are not finite; give another checkpoint=STEP")
     first = logits.softmax(-1).topk(min(n, len(logits)))
     words = [[pair] for pair in zip(first.indices.tolist(), first.values.tolist(), strict=True)]
-    batch = Batch([torch.cat((prompt, token[None])) for token in first.indices], MOST_PIECES - 1)
+    batch = Batch([torch.cat((prompt, token[None])) for token in first.indices])
     inside = torch.tensor([piece[:1].isalpha() or piece >= b"\x80" for piece in tokenizer.pieces], device=prompt.device)
     decoder = Decoder(model, batch, len(tokens) + MOST_PIECES)
     growing = [i for i, word in enumerate(words) if may_go_on(word, tokenizer)]

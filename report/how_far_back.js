@@ -21,7 +21,7 @@ function reachSpec({ points, enough }, onpoint) {
 
 const describeReach = ({ points, enough, tolerance = 0 }) =>
   enough === points.at(-1).limit
-    ? `In windows of ${enough} tokens the loss still falls with the last tokens that come into sight, so how far back heads need to look is not known.`
+    ? `In windows of ${enough} tokens it is not shown that fewer suffice, so how far back heads need to look is not known.`
     : `No head needs to look further back than about ${counted(enough, "token")}${tolerance ? `: where none may, the loss grows by less than ${tolerance} nats per token` : ""}.`;
 
 const describePoint = ({ limit, loss, ci, cost, cost_ci: costs }) =>

@@ -24,7 +24,7 @@ from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.in_text import Windows, cut_windows
-from probing.in_text.ablation import mean_outputs
+from probing.in_text.ablation import means_over_windows
 from probing.known_sentences import read_part
 from report.colours import OTHER_ROLE, role_colour
 from report.live_model import MOST_WEIGHTS, packed_model
@@ -86,7 +86,7 @@ def means_over(model: GPT, windows: Windows | None) -> dict[int, Tensor]:
     if windows is None:
         return {}
     some = windows.take(slice(max(2, MEAN_TOKENS // windows.length)))
-    means = mean_outputs(model, some, silent).means.mean(2)
+    means = means_over_windows(model, some, silent).means.mean(2)
     return {layer: means[layer] for layer in model.config.layers_with_heads}
 
 

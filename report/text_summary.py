@@ -131,8 +131,8 @@ def about_reach(back: Mapping | None) -> list[str]:
     most = back["points"][-1]["limit"]
     if back["enough"] == most:
         return [
-            f"In windows of {most} tokens the loss still falls with the last tokens that come into sight, so how far "
-            "back heads need to look is not known."
+            f"In windows of {most} tokens it is not shown that fewer suffice, so how far back heads need to look is "
+            "not known."
         ]
     return [
         f"No head needs to look further back than about {counted(back['enough'], 'token')}: where none may, the loss "

@@ -28,6 +28,7 @@ SHARE = 0.02  # of the time of a run that writing its page may take
 # What a page carries at most, so that it stays small however long the run was.
 TRAIN_POINTS, EVALUATIONS, MOST_MOMENTS, SAMPLES, SAMPLE_CHARACTERS = 1_000, 400, 200, 40, 2_000
 
+DAMAGED = (KeyError, TypeError, ValueError)  # what settings that are gone or of another type end in
 BUDGET = ("max_steps", "max_tokens", "max_minutes", "patience")
 
 
@@ -78,9 +79,10 @@ class TrainingPage:
         """Writes the page; where config.yaml is gone or damaged, a note says so once, and training goes on."""
         try:
             write_training_page(self.trainer.run, state)
-        except (InputError, FileNotFoundError, KeyError) as error:
+        except (InputError, FileNotFoundError, *DAMAGED) as error:
             if not self.noted:
-                reason = f"{CONFIG} lacks {error}" if isinstance(error, KeyError) else error
+                plain = isinstance(error, InputError | FileNotFoundError)
+                reason = error if plain else f"{CONFIG} is not as it was: {error!r}"
                 print(f"note   {PAGE} was not written ({visible_text(str(reason))})", file=sys.stderr)
             self.noted = True
 
@@ -91,7 +93,7 @@ class TrainingPage:
         if kind is None:
             self.write("stopped" if self.trainer.stop_signal else "ended")
             return
-        with suppress(OSError, InputError):  # what ended the run, perhaps a full disk, is reported first
+        with suppress(OSError, InputError, *DAMAGED):  # what ended the run, perhaps a full disk, is reported first
             write_training_page(self.trainer.run, "failed")
 
 

@@ -2,7 +2,7 @@
 
 A checkpoint is a folder ``checkpoints/step_000500`` with the model, the optimizer and the rest of a run's state. It
 is written under another name, flushed to the disk and renamed, so a crash at any moment leaves the earlier ones as
-they were. Nothing is ever unpickled.
+they were; of a step that is saved again, each file is replaced in one move. Nothing is ever unpickled.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -136,6 +137,8 @@ def begin(
         (building / "checkpoints").mkdir()
         write_durably(building / TOKENIZER, tokenizer.to_json().encode())
         write_durably(building / CONFIG, config.encode())
+        if is_left_over(folder):
+            shutil.copytree(folder / "wandb", building / "wandb")
         if fill:
             fill(building)
         with replacing(folder, building, KIND, overwrite or is_left_over(folder)):

@@ -19,7 +19,7 @@ from common.atomic import replace_durably
 from common.errors import InputError
 from model import GPT, GPTConfig
 from storage.checkpoint import not_finite
-from storage.weights import set_parameters
+from storage.weights import network_of
 
 FOLDER = "snapshots"
 
@@ -66,11 +66,11 @@ def load_all(run: Path, device: torch.device) -> Iterator[tuple[dict, GPT]]:
         try:
             with safe_open(path, framework="pt") as file:
                 described = json.loads(file.metadata()["snapshot"])
-            model = GPT(GPTConfig(**described.pop("model")))
+            config = GPTConfig(**described.pop("model"))
             tensors = safetensors.torch.load(path.read_bytes())
             if name := not_finite(tensors):
                 raise ValueError(f"{name} is not finite")
-            set_parameters(model, tensors)
+            model = network_of(config, tensors, device)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}); delete it to leave it out") from None
-        yield described, model.to(device).eval()
+        yield described, model.eval()

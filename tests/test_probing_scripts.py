@@ -141,7 +141,7 @@ def test_a_task_of_few_cases_or_templates_says_how_many_it_has(script, finished_
     path.write_text("".join(json.dumps(case.to_json()) + "\n" for case in (*drawn, *same, *few)))
     script("probe", f"run={finished_run}", f"cases={path}")
     out = capsys.readouterr().out
-    assert "same: 20 cases of 1 templates to select and 20 cases of 1 templates to report fit" in out
+    assert "same: 20 cases of 1 template to select and 20 cases of 1 template to report fit" in out
     assert "few: 4 cases of " in out
 
 
@@ -165,9 +165,19 @@ def test_another_probe_of_a_run_may_have_a_folder_of_its_own(script, finished_ru
     assert (finished_run / "probe" / "heads.json").read_bytes() == before
     assert Path("own/probe/report.html").exists()
     script("probe", f"run={finished_run}", f"cases={case_file}")
-    assert "has what a probe with n_cases=20 found, which is replaced; to=FOLDER keeps both" in " ".join(
-        capsys.readouterr().out.split()
+    assert (
+        "has what a probe with n_cases=20, checkpoint=best found, which is replaced; to=FOLDER keeps both"
+        in " ".join(capsys.readouterr().out.split())
     )
+
+
+def test_no_folder_of_other_things_takes_a_probe(error_of, finished_run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("mine")
+    for folder in ("mine", finished_run):
+        message = error_of("probe", f"run={finished_run}", f"to={folder}")
+        assert f"to={folder}: holds something else than a probe's files; give a new folder" in message
+    assert (tmp_path / "mine" / "report.html").read_text() == "mine"
 
 
 def test_the_winogender_templates_are_probed_as_the_docs_say(script, finished_run, input_folder, tmp_path, capsys):

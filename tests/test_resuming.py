@@ -110,6 +110,20 @@ def test_an_earlier_run_is_replaced_once_the_first_step_is_in_the_record(script,
         assert checkpoint.saved_steps(Path("run")) == []
 
 
+def test_a_checkpoint_that_is_saved_is_kept_however_rarely_the_record_is_written(script, error_of, text, monkeypatch):
+    take = Trainer.train_step
+
+    def failing(self) -> dict:
+        if self.step + 1 == 3:
+            raise RuntimeError("CUDA out of memory")
+        return take(self)
+
+    monkeypatch.setattr(Trainer, "train_step", failing)
+    rarely = ("log_every=100", "eval_every=100", "checkpoint_every=2", "max_steps=5")
+    error_of("train", "run=run", *COMMAND, *rarely)
+    assert checkpoint.saved_steps(Path("run")) == [2]
+
+
 def test_a_run_that_fails_before_its_first_step_leaves_nothing(script, error_of, text, monkeypatch):
     def full(self, row: dict) -> None:
         raise OSError(ENOSPC, "No space left on device", "samples")

@@ -325,9 +325,11 @@ def test_a_folder_that_is_no_run_is_never_replaced(error_of, tmp_path):
 
 @pytest.mark.parametrize("resume", ["false", "auto"])
 def test_what_wandb_wrote_of_a_start_that_was_interrupted_is_in_nobodys_way(script, resume):
-    Path("run/wandb").mkdir(parents=True)
+    Path("run/wandb/offline-run-1").mkdir(parents=True)
+    Path("run/wandb/offline-run-1/run.wandb").write_text("a record")
     script("train", "run=run", f"resume={resume}", *QUICK, *SMALL, "max_steps=1")
     assert checkpoint.saved_steps(Path("run")) == [1]
+    assert Path("run/wandb/offline-run-1/run.wandb").read_text() == "a record"
     assert not list(Path().glob(".run.*"))
 
 
@@ -367,7 +369,7 @@ def test_stories_too_long_for_the_block_are_said_to_be(script, capsys):
     script("train", "run=run", "tokenizer=bytes", "max_steps=1", *QUICK, *SMALL)
     assert "stories exceed model.block_size" in capsys.readouterr().out
     script("probe", "run=run", "n_cases=20")
-    assert "fit into the block of 64 tokens; 20 of 4 are needed in each" in capsys.readouterr().out
+    assert "fit into the block of 64 tokens; 20 cases of 4 templates are needed in each" in capsys.readouterr().out
 
 
 def test_gpt2s_tokenizer_offline_says_what_to_do(error_of, corpus, monkeypatch):

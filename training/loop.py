@@ -131,7 +131,7 @@ class Trainer:
             if error.errno not in CANNOT_WRITE:
                 raise
             again = "give the same command again"
-            if checkpoint.saved_steps(self.run):
+            if checkpoint.saved_steps(self.run) or any("train_loss" in row for row in read_rows(self.run / METRICS)):
                 again = f"continue with the same command and {shlex.quote(f'run={self.run}')} resume=auto "
                 again += "(in place of overwrite=true, if that was given)"
             raise InputError(
@@ -168,9 +168,9 @@ class Trainer:
                 row = self.train_step()
             evaluates = self.fraction() >= 1 or self.step % self.config.eval_every == 0
             probes = self.config.probe_every and self.step % self.config.probe_every == 0
-            logs = evaluates or probes or self.step % self.config.log_every == 0
             saves = self.step % self.config.checkpoint_every == 0
-            if logs or saves or self.step % CHECK_EVERY == 0:
+            logs = evaluates or probes or saves or self.step % self.config.log_every == 0
+            if logs or self.step % CHECK_EVERY == 0:
                 row = {key: value.item() if torch.is_tensor(value) else value for key, value in row.items()}
                 self.require_finite_steps()
             self.train_seconds += time.perf_counter() - step_started

@@ -16,7 +16,7 @@ from data.text.download import silent
 from data.text.tokenizers import IDS
 from model import GPT
 from probing.heads import head_names
-from probing.in_text.ablation import ABLATIONS, ablate, mean_outputs
+from probing.in_text.ablation import ABLATIONS, ablate, means_over_windows
 from probing.in_text.budget import affordable, windows_within
 from probing.in_text.certainty import FEWEST_TOKENS, Columns
 from probing.in_text.examples import in_context
@@ -70,7 +70,7 @@ def measure_text(
         return lambda done: progress(f"{what}: {done} of {len(windows)} windows", i, PARTS)
 
     looks = measure_looks(model, windows, kinds, [*relations], step(0, "what heads attend to"))
-    means = mean_outputs(model, windows, step(1, "mean outputs of heads"))
+    means = means_over_windows(model, windows, step(1, "mean outputs of heads"))
     lost = ablate(model, windows, means, ablations, seed, step(1, "without heads"))
     require_finite(lost.clean, "text")
     measured_kinds = [KIND_CODES[name] for name in columns.names[1:]]
@@ -177,7 +177,7 @@ def untrained_bars(
         if not any(bool(layer.attention.o.weight.any()) for layer in other.blocks):
             continue  # heads that start by putting out nothing cost exactly nothing
         say(f"untrained network {i} of {UNTRAINED}")
-        lost = ablate(other, few, mean_outputs(other, windows, silent), ablations, seed, silent, sets_too=False)
+        lost = ablate(other, few, means_over_windows(other, windows, silent), ablations, seed, silent, sets_too=False)
         for name, grown in lost.heads.items():
             bars[name] = max(bars[name], *(float(grown[:, own].mean(1).max()) for own in masks))
     return bars

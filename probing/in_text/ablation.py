@@ -85,7 +85,7 @@ def run_blocks(model: GPT, x: Tensor, first: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class MeanOutputs:
+class MeansOverWindows:
     """Each head's mean output at each position over ``n`` windows: ``means`` [layers, H, T, d]."""
 
     means: Tensor
@@ -103,7 +103,7 @@ class MeanOutputs:
 
 
 @torch.inference_mode()
-def mean_outputs(model: GPT, windows: Windows, say: Say) -> MeanOutputs:
+def means_over_windows(model: GPT, windows: Windows, say: Say) -> MeansOverWindows:
     config = model.config
     total = torch.zeros(
         config.n_layer, config.n_head, windows.length, config.head_dim, device=model.embed.weight.device
@@ -114,13 +114,13 @@ def mean_outputs(model: GPT, windows: Windows, say: Say) -> MeanOutputs:
             total[layer] += z.sum(0)
         done += len(chosen)
         say(done)
-    return MeanOutputs(total / len(windows), len(windows))
+    return MeansOverWindows(total / len(windows), len(windows))
 
 
 class TextBatch:
     """Some windows with one clean pass, to take heads away from."""
 
-    def __init__(self, model: GPT, windows: Windows, chosen: np.ndarray, means: MeanOutputs, shift: int) -> None:
+    def __init__(self, model: GPT, windows: Windows, chosen: np.ndarray, means: MeansOverWindows, shift: int) -> None:
         """``means``: over these windows and others; ``shift``: how many windows on is the one that each is resampled
         from.
         """
@@ -166,7 +166,7 @@ class TextBatch:
 def ablate(
     model: GPT,
     windows: Windows,
-    means: MeanOutputs,
+    means: MeansOverWindows,
     ablations: Sequence[str],
     seed: int,
     say: Say,

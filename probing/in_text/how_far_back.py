@@ -17,7 +17,7 @@ from probing.in_text.windows import Windows
 from probing.patterns import attention_of
 from probing.replay import finish
 
-TOLERANCE = 0.02  # nats per token that may be lost where a model is said to use so many tokens
+TOLERANCE = 0.02  # nats per token that may be lost where heads need to look no further back
 
 
 def spans(length: int) -> list[int]:

@@ -10,7 +10,7 @@ from data.languages import load_language
 from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
-from probing.in_text.ablation import PER_POSITION, ablate, mean_outputs
+from probing.in_text.ablation import PER_POSITION, ablate, means_over_windows
 from probing.in_text.budget import Plan
 from probing.in_text.certainty import FEWEST_TOKENS
 from probing.in_text.kinds import KIND_CODES, kinds_for, token_kinds
@@ -58,7 +58,7 @@ def quick_text(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, language: str 
 
 def quick_costs(model: GPT, text: QuickText) -> dict[str, QuickCost]:
     """For each head what it costs to put its mean output over all other windows in its place, at each position."""
-    means = mean_outputs(model, text.windows, silent)
+    means = means_over_windows(model, text.windows, silent)
     few = text.windows.take(text.part)
     grown = ablate(model, few, means, (PER_POSITION,), 0, silent, sets_too=False).heads[PER_POSITION]  # [K, N, T]
     found = {}

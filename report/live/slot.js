@@ -26,7 +26,9 @@ class Slot {
     this.next.title.after(this.go);
     onKey(this.left, ({ key }) => key === "Escape" && live.state.picking?.slot === name && live.set({ picking: null }));
     live.watch((_, changed) => changed(...READ_FOR[name]) && say("")); // which was about another text
-    live.watch((_, changed) => changed("off", "edits", "temperature", "seed") && this.stop());
+    live.watch((state, changed) => {
+      if (changed("off", "temperature", "seed") || (changed("edits") && this.run?.edits !== this.edits(state))) this.stop();
+    });
   }
 
   /** Puts a word after the text. */
@@ -34,10 +36,15 @@ class Slot {
     this.live.set(withText(this.name, textOf(this.live.state, this.name) + text));
   }
 
+  /** This text's own edits, to be compared. */
+  edits({ edits }) {
+    return JSON.stringify(edits.filter(({ slot }) => slot === this.name));
+  }
+
   async generate() {
     const { state } = this.live;
     const text = textOf(state, this.name);
-    const run = { text };
+    const run = { text, edits: this.edits(state) };
     this.run = run;
     this.say("");
     this.go.textContent = "Stop";

@@ -65,4 +65,4 @@ class Starts {
   }
 }
 
-const withoutOther = ({ edits }) => edits.filter(({ slot }) => slot === "one");
+const withoutOther = ({ edits }) => (edits.some(({ slot }) => slot !== "one") ? edits.filter(({ slot }) => slot === "one") : edits);

@@ -19,7 +19,7 @@ from data.text.tokenizers import BpeTokenizer, IdTokenizer, byte_tokenizer
 from model import GPT, GPTConfig
 from probing import Findings, probe, write_files
 from probing.in_text import cut_windows
-from probing.in_text.ablation import mean_outputs
+from probing.in_text.ablation import means_over_windows
 from report import live_page, probe_page
 from report.live_model import packed_model, rounded
 from report.live_page import live_parts, live_parts_of, starts_of_articles, starts_of_cases
@@ -57,7 +57,7 @@ def test_rounding_leaves_the_model_as_it_was():
 def test_means_are_those_of_heads_over_all_positions():
     model = GPT(CONFIG, seed=3).eval()
     parts = live_parts(model, TOKENIZER, [], WINDOWS)
-    expected = mean_outputs(model, WINDOWS, lambda _: None).means.mean(2)[0]
+    expected = means_over_windows(model, WINDOWS, lambda _: None).means.mean(2)[0]
     np.testing.assert_allclose(read(parts, "means.0"), expected.numpy(), atol=1e-3)
     names = [tensor["name"] for tensor in json.loads(parts["model.json"])["tensors"]]
     assert "means.1" not in names, "a recurrent layer has no heads"

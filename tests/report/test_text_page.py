@@ -348,8 +348,7 @@ def test_how_far_back_heads_need_to_look_is_not_said_beyond_the_window():
         "0.05 nats per token."
     ]
     assert text_summary.about_reach(long) == [
-        "In windows of 64 tokens the loss still falls with the last tokens that come into sight, so how far back heads "
-        "need to look is not known."
+        "In windows of 64 tokens it is not shown that fewer suffice, so how far back heads need to look is not known."
     ]
 
 

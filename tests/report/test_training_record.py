@@ -257,7 +257,8 @@ def test_a_run_that_fails_says_so(clock):
     [
         (None, r"\[Errno 2\] .*config\.yaml.*"),
         ("a: [", r".*config\.yaml is damaged.*"),
-        ("", r"config\.yaml lacks 'model'"),
+        ("max_steps: often", r"config\.yaml is not as it was: .*"),
+        ("", r"config\.yaml is not as it was: KeyError\('model'\)"),
     ],
 )
 def test_training_goes_on_where_its_page_cannot_be_made_and_a_note_says_so_once(tmp_path, capsys, content, reason):

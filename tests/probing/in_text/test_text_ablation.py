@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from data.text.download import silent
 from model import GPT, GPTConfig, Hooks
 from probing.in_text import ablation
-from probing.in_text.ablation import ABLATIONS, PER_POSITION, RESAMPLE, ablate, batches, mean_outputs
+from probing.in_text.ablation import ABLATIONS, PER_POSITION, RESAMPLE, ablate, batches, means_over_windows
 from probing.in_text.how_far_back import limited_losses, spans
 from probing.in_text.windows import Windows
 
@@ -92,7 +92,7 @@ def donors_of(model: GPT, windows: Windows) -> np.ndarray:
 def test_ablations_in_batches_are_those_of_hooks_one_by_one(shape, name, windows, monkeypatch):
     model = model_of(shape)
     monkeypatch.setattr(ablation, "VARIANTS_PER_BATCH", 2 * 3 * 4 * 32 * LENGTH)  # two variants of three windows
-    got = ablate(model, windows, mean_outputs(model, windows, silent), [name], 0, silent)
+    got = ablate(model, windows, means_over_windows(model, windows, silent), [name], 0, silent)
     plain = Outputs()
     clean = losses(model, windows, plain)
     within = limit(model, clean)
@@ -120,7 +120,7 @@ def test_heads_that_put_out_nothing_cost_nothing(windows):
     model = model_of("modern, grouped")
     for block in model.blocks:
         block.attention.v.weight.zero_()
-    got = ablate(model, windows, mean_outputs(model, windows, silent), ABLATIONS, 0, silent)
+    got = ablate(model, windows, means_over_windows(model, windows, silent), ABLATIONS, 0, silent)
     for name in ABLATIONS:
         assert np.abs(got.heads[name]).max() <= limit(model, got.clean)
 

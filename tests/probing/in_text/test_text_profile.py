@@ -16,7 +16,7 @@ from data.text.download import silent
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from probing.in_text import cut_windows, measure_text, sentences, to_json, untrained_bars
-from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, mean_outputs
+from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, means_over_windows
 from probing.in_text.certainty import FEWEST_TOKENS, Means
 from probing.in_text.kinds import KIND_CODES, KINDS, KINDS_IN_WORDS, RELATIONS
 from probing.in_text.looks import Looks
@@ -181,7 +181,7 @@ def test_a_single_token_sets_no_bar(windows):
 def test_the_bar_of_heads_that_start_with_nothing_is_what_measuring_them_gives(windows):
     """They are not measured, for speed."""
     model = GPT(GPTConfig(TOKENIZER.vocab_size, **TINY), seed=3).eval()
-    lost = ablate(model, windows, mean_outputs(model, windows, silent), ABLATIONS, 0, silent)
+    lost = ablate(model, windows, means_over_windows(model, windows, silent), ABLATIONS, 0, silent)
     assert not any(grown.any() for grown in lost.heads.values())
 
 
