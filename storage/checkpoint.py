@@ -33,12 +33,19 @@ def folder_of(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step_{step:06d}"
 
 
-def saved_steps(run: Path) -> list[int]:
-    """The steps that have a checkpoint, in order."""
+def names_in(folder: Path) -> list[str]:
+    """The names in ``folder``, none where there is no such folder; raises OSError for one that may not be read, which
+    Path.glob takes for an empty one.
+    """
     try:
-        names = os.listdir(run / "checkpoints")  # glob takes a folder that may not be read for an empty one
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def saved_steps(run: Path) -> list[int]:
+    """The steps that have a checkpoint, in order."""
+    names = names_in(run / "checkpoints")
     return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"step_(\d+)", name)))
 
 

@@ -5,7 +5,6 @@ A snapshot is one file, ``snapshots/step_000512.safetensors``, for looking only:
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from common.atomic import replace_durably
 from common.errors import InputError
 from model import GPT, GPTConfig
-from storage.checkpoint import not_finite
+from storage.checkpoint import names_in, not_finite
 from storage.weights import network_of
 
 FOLDER = "snapshots"
@@ -45,10 +44,7 @@ def save(run: Path, config: GPTConfig, parameters: dict[str, torch.Tensor], step
 
 def saved(run: Path) -> list[Path]:
     """The snapshots of a run, the earliest first."""
-    try:
-        names = os.listdir(run / FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    names = names_in(run / FOLDER)
     steps = {name: int(match[1]) for name in names if (match := re.fullmatch(r"step_(\d+)\.safetensors", name))}
     return [run / FOLDER / name for name in sorted(steps, key=steps.__getitem__)]
 
