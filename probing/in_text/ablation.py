@@ -9,7 +9,8 @@ Three ways to take a head away, each in every row at once:
 
 The first two are different quantities: a head that only marks positions costs nothing in one and much in the other.
 
-All heads of a layer are variants of one batch that starts at the layer: what comes before is computed once.
+All heads of a layer are variants of one batch that starts at the layer: what comes before is computed once. On a CPU
+several batches are read at a time.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from torch.nn import functional as F
 from model import GPT
 from probing.in_text.looks import window_batches
 from probing.in_text.windows import Windows
+from probing.parallel import GoOn, side_by_side
 from probing.replay import CleanPass, finish
 from probing.scoring import in_batches
 
@@ -51,6 +53,20 @@ class AblatedLosses:
 def batches(model: GPT, windows: Windows) -> list[np.ndarray]:
     """Windows that are read at once; two at least, so that each has another one to be resampled from."""
     return [*window_batches(windows, WINDOWS_PER_BATCH // (4 * model.config.n_embd * windows.length))]
+
+
+def read_batches(model: GPT, windows: Windows, measure: Callable[[int, np.ndarray, GoOn], None], say: Say) -> None:
+    """``measure`` on the number of each of ``batches`` and its windows, on a CPU several at a time."""
+    groups = batches(model, windows)
+    finished: list[int] = []
+
+    def measured(i: int, go_on: GoOn) -> None:
+        with torch.inference_mode():  # a mode of each thread, not of all
+            measure(i, groups[i], go_on)
+        finished.append(len(groups[i]))
+        say(sum(finished))
+
+    side_by_side(measured, range(len(groups)), model.embed.weight.device)
 
 
 def clean_pass(model: GPT, tokens: Tensor) -> CleanPass:
@@ -138,12 +154,13 @@ class TextBatch:
             return z.roll(self.shift, 0)
         return self.means.of_others(layer, z, over_positions=ablation == OVER_POSITIONS)
 
-    def without(self, layer: int, sets: Tensor, ablation: str) -> Tensor:
+    def without(self, layer: int, sets: Tensor, ablation: str, go_on: GoOn) -> Tensor:
         """Loss [V, B, T] without each of V sets of one layer's heads, ``sets`` [V, H]."""
         model, z = self.model, self.clean.outputs[layer]
         at_once = max(1, VARIANTS_PER_BATCH // (4 * model.config.n_embd * self.tokens.numel()))
         parts = []
         for some in in_batches(len(sets), at_once):
+            go_on()
             own = sets[some]
             edited = torch.where(own[:, None, :, None, None], self.replacement(layer, ablation), z)  # [V, B, H, T, d]
             x = finish(model.blocks[layer], self.clean.x[layer].repeat(len(own), 1, 1), edited)
@@ -162,7 +179,6 @@ class TextBatch:
         return token_losses(model, x, self.targets)
 
 
-@torch.inference_mode()
 def ablate(
     model: GPT,
     windows: Windows,
@@ -185,17 +201,19 @@ def ablate(
     clean = np.zeros((n, length), dtype=np.float32)
     grown = {name: np.zeros((len(layers), len(sets), n, length), dtype=np.float32) for name in ablations}
     all_heads = {name: np.zeros((1, n, length), dtype=np.float32) for name in ablations}
-    done = 0
-    for chosen in batches(model, windows):
-        batch = TextBatch(model, windows, chosen, means, int(rng.integers(1, len(chosen))))
+    shifts = [int(rng.integers(1, len(chosen))) for chosen in batches(model, windows)]
+
+    def measure(number: int, chosen: np.ndarray, go_on: GoOn) -> None:
+        batch = TextBatch(model, windows, chosen, means, shifts[number])
         clean[chosen] = batch.clean_loss.cpu().numpy()
         for name in ablations:
             for i, layer in enumerate(layers):
-                grown[name][i][:, chosen] = (batch.without(layer, sets, name) - batch.clean_loss).cpu().numpy()
+                lost = batch.without(layer, sets, name, go_on)
+                grown[name][i][:, chosen] = (lost - batch.clean_loss).cpu().numpy()
             if sets_too:
                 all_heads[name][0, chosen] = (batch.without_any(name) - batch.clean_loss).cpu().numpy()
-        done += len(chosen)
-        say(done)
+
+    read_batches(model, windows, measure, say)
     return AblatedLosses(
         clean,
         {name: losses[:, : config.n_head].reshape(-1, n, length) for name, losses in grown.items()},

@@ -10,10 +10,11 @@ from model import GPT
 from model.attention import repeat_groups
 from model.gpt import Block
 from model.linear import LinearAttention
-from probing.in_text.ablation import batches, clean_pass, split_windows, token_losses
+from probing.in_text.ablation import clean_pass, read_batches, split_windows, token_losses
 from probing.in_text.certainty import Columns
 from probing.in_text.profile import HowFarBack
 from probing.in_text.windows import Windows
+from probing.parallel import GoOn
 from probing.patterns import attention_of
 from probing.replay import finish
 
@@ -25,7 +26,6 @@ def spans(length: int) -> list[int]:
     return [*(1 << k for k in range((length - 1).bit_length())), length]
 
 
-@torch.inference_mode()
 def limited_losses(model: GPT, windows: Windows, limits: list[int], say: Callable[[int], None]) -> np.ndarray:
     """Loss in nats on every predicted token when a query sees the last so many tokens alone: [len(limits), N, T].
 
@@ -35,17 +35,18 @@ def limited_losses(model: GPT, windows: Windows, limits: list[int], say: Callabl
     if len(model.config.layers_with_heads) < model.config.n_layer:
         raise ValueError(f"attention={model.config.attention}: a recurrent layer's sight cannot be limited")
     losses = np.zeros((len(limits), len(windows), windows.length), dtype=np.float32)
-    done = 0
-    for chosen in batches(model, windows):
+
+    def measure(_: int, chosen: np.ndarray, go_on: GoOn) -> None:
         tokens, targets = split_windows(model, windows, chosen)
         start = clean_pass(model, tokens).x[0]
         for i, limit in enumerate(limits):
+            go_on()
             x = start
             for block in model.blocks:
                 x = limited_block(model, block, x, limit)
             losses[i, chosen] = token_losses(model, x, targets).cpu().numpy()
-        done += len(chosen)
-        say(done)
+
+    read_batches(model, windows, measure, say)
     return losses
 
 

@@ -17,6 +17,7 @@ from probing.in_text.how_far_back import limited_losses, spans
 from probing.in_text.windows import Windows
 
 LENGTH, N, VOCABULARY = 12, 6, 50
+SEED = 1  # which has each batch resampled from another distance
 SHAPES = {
     "modern, grouped": {"n_head": 4, "n_kv_head": 2},
     "gpt2": GPT2_SHAPE,
@@ -78,7 +79,7 @@ def replaced(name: str, kept: dict[int, Tensor], donors: list[int]) -> dict[int,
 
 def donors_of(model: GPT, windows: Windows) -> np.ndarray:
     """Which window each is resampled from: another one of its batch, so many on."""
-    rng, donors = np.random.default_rng(0), np.arange(N)
+    rng, donors = np.random.default_rng(SEED), np.arange(N)
     for chosen in batches(model, windows):
         donors[chosen] = np.roll(chosen, rng.integers(1, len(chosen)))
     assert len(chosen) == 3
@@ -92,7 +93,7 @@ def donors_of(model: GPT, windows: Windows) -> np.ndarray:
 def test_ablations_in_batches_are_those_of_hooks_one_by_one(shape, name, windows, monkeypatch):
     model = model_of(shape)
     monkeypatch.setattr(ablation, "VARIANTS_PER_BATCH", 2 * 3 * 4 * 32 * LENGTH)  # two variants of three windows
-    got = ablate(model, windows, means_over_windows(model, windows, silent), [name], 0, silent)
+    got = ablate(model, windows, means_over_windows(model, windows, silent), [name], SEED, silent)
     plain = Outputs()
     clean = losses(model, windows, plain)
     within = limit(model, clean)
@@ -123,6 +124,31 @@ def test_heads_that_put_out_nothing_cost_nothing(windows):
     got = ablate(model, windows, means_over_windows(model, windows, silent), ABLATIONS, 0, silent)
     for name in ABLATIONS:
         assert np.abs(got.heads[name]).max() <= limit(model, got.clean)
+
+
+def test_batches_side_by_side_have_the_numbers_of_one_after_the_other(windows):
+    model = model_of("modern, grouped")
+    tokens = np.random.default_rng(1).integers(VOCABULARY, size=(2 * N, LENGTH + 1))
+    twice = Windows(tokens, np.arange(2 * N) * LENGTH, np.arange(2 * N))
+    assert len(batches(model, twice)) == 4
+    means, found = means_over_windows(model, twice, silent), []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            read: list[int] = []
+            lost = ablate(model, twice, means, ABLATIONS, 0, read.append)
+            found.append((lost, limited_losses(model, twice, [1, 3], read.append)))
+            assert read == [3, 6, 9, 12] * 2
+    finally:
+        torch.set_num_threads(before)
+    (one, one_limited), (two, two_limited) = found
+    within = 2 * limit(model, torch.from_numpy(one.clean))  # two threads add in another order
+    np.testing.assert_allclose(two.clean, one.clean, atol=within)
+    np.testing.assert_allclose(two_limited, one_limited, atol=within)
+    for name in ABLATIONS:
+        for part in ("heads", "layers", "all_heads"):
+            np.testing.assert_allclose(getattr(two, part)[name], getattr(one, part)[name], atol=within)
 
 
 class Diagonal(Hooks):
