@@ -58,7 +58,7 @@ def gain(split: Split, more: np.ndarray) -> str:
     """How much more often one predictor is right than another, in points, with its interval; ``more`` [N]: the
     difference of their choices in each case.
     """
-    low, high = split.bootstrap.interval(more)
+    low, high = split.clusters.interval(more)
     return f"{100 * more.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
@@ -73,7 +73,7 @@ def swap_row(model: GPT, report: Split, head: str, site: str) -> list[str]:
     odds = {name: values.double().numpy() for name, values in measure(model, report.cases, jobs).items()}
     drops = odds["clean"] - odds["swap"]  # [K, N]
     own = drops[heads.index(head)]
-    low, high = report.bootstrap.interval(own)
+    low, high = report.clusters.interval(own)
     sizes = [np.abs(drop).mean() for name, drop in zip(heads, drops, strict=True) if name != head]
     return [f"{own.mean():+.3f} ({low:+.3f} to {high:+.3f})", f"{max(sizes):.3f}"]
 
@@ -98,7 +98,7 @@ def looking_rows(model: GPT, report: Sequence[EncodedCase]) -> tuple[list[list[s
     rules: dict[str, Predictions] = {"nearest": nearest(report, P), LAST: last_pronoun(report, P)}
     own = scores.choice()[:, 0]  # [N, K]
     more = [own - rule.choice()[:, 0] for rule in rules.values()]
-    above = np.all([split.bootstrap.intervals(gains)[:, 0] > 0 for gains in more], axis=0)
+    above = np.all([split.clusters.intervals(gains)[:, 0] > 0 for gains in more], axis=0)
     rows = []
     for k, name in enumerate(scores.names):
         looks = measured(own[:, k].mean(), split.interval(own[:, k]))

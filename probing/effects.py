@@ -182,7 +182,7 @@ def compare(
             continue
         effects[change.head] = Effect(
             drop=float(odds[path].mean()),
-            ci=split.where(path).bootstrap.interval(odds[path]),
+            ci=split.where(path).clusters.interval(odds[path]),
             flip=float(flips[path].mean()),
             reference=max(sizes, default=None),
             log_prob_drop=float(log_prob[path].mean()),

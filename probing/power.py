@@ -13,7 +13,7 @@ import numpy as np
 
 from data.cases.case import counterfactual_groups
 from probing.splits import Split
-from probing.statistics import CONFIDENCE, binomial_intervals
+from probing.statistics import CONFIDENCE, binomial_intervals, student
 
 POWER = 0.8
 GRID = 2_001  # accuracies that are tried: a twentieth of a percent apart
@@ -32,28 +32,22 @@ class Power:
     probability: float = POWER
 
 
-def quantile(df: int, share: float) -> float:
-    """Of Student's t."""
-    from scipy.special import stdtrit  # slow to import
-
-    return float(stdtrit(df, share))
-
-
 def least_accuracy(choice: np.ndarray, split: Split, baseline: float, critical: float) -> float | None:
     """The smallest choice accuracy of a head that would have been found to be above ``baseline``; None: not even 1.
 
-    ``choice`` [N] of the head, whose errors say how much cases of a cluster resemble each other: its standard errors
-    over those of independent cases, at least 1, hold for every accuracy. ``critical``: the accuracy above which p
-    is small enough.
+    ``choice`` [N] of the head, whose errors say how much cases of a cluster resemble each other: its standard error
+    over that of independent counterfactual pairs holds for every accuracy. They are taken as independent where it
+    makes no errors. ``critical``: the accuracy above which p is small enough.
     """
-    n, mean = len(choice), choice.mean()
+    n, mean, clusters = len(counterfactual_groups(split.cases)), choice.mean(), split.clusters
+    if clusters.df == 0:
+        return None
     tried = np.linspace(0, 1, GRID)
-    alone = np.sqrt(tried * (1 - tried) / n)
-    low, slack = binomial_intervals(tried, len(counterfactual_groups(split.cases)))[:, 0], np.zeros(GRID)
-    for error, df in split.bootstrap.standard_errors(choice):
-        inflation = max(1.0, error / sqrt(mean * (1 - mean) / n)) if 0 < mean < 1 else 1.0
-        low = np.minimum(low, tried - quantile(df, (1 + CONFIDENCE) / 2) * inflation * alone)
-        slack = np.maximum(slack, quantile(df, POWER) * inflation * alone)
+    (error,) = clusters.standard_errors(choice[:, None])
+    inflation = error / sqrt(mean * (1 - mean) / n) if 0 < mean < 1 else 1.0
+    errors = inflation * np.sqrt(tried * (1 - tried) / n)
+    low = np.minimum(binomial_intervals(tried, n)[:, 0], tried - student(clusters.df, (1 + CONFIDENCE) / 2) * errors)
+    slack = student(clusters.df, POWER) * errors
     passing = tried[(low > baseline) & (tried > critical)]
     if not len(passing):
         return None
@@ -61,18 +55,19 @@ def least_accuracy(choice: np.ndarray, split: Split, baseline: float, critical: 
 
 
 def least_drop(drop: np.ndarray, split: Split, bar: float, critical: float) -> float | None:
-    """The smallest mean effect in nats that would have been found, with the standard errors that ``drop`` [N] has;
+    """The smallest mean effect in nats that would have been found, with the standard error that ``drop`` [N] has;
     None: however large.
 
     ``bar``: above which the interval must be. ``critical``: of Z, above which p is small enough. Z of G groups whose
     means have the mean m and the variance v is G m / sqrt(G m^2 + (G - 1) v).
     """
-    errors = split.bootstrap.standard_errors(drop)
+    clusters = split.clusters
     means = np.bincount(split.groups, drop) / np.bincount(split.groups)
     n, left = len(means), len(means) - critical**2
-    if not errors or left <= 0:
+    if clusters.df == 0 or left <= 0:
         return None
-    above_bar = [bar + (quantile(df, (1 + CONFIDENCE) / 2) + quantile(df, POWER)) * error for error, df in errors]
+    (error,) = clusters.standard_errors(drop[:, None])
+    above_bar = bar + (student(clusters.df, (1 + CONFIDENCE) / 2) + student(clusters.df, POWER)) * error
     error = means.std(ddof=1) / sqrt(n)
-    small_p = critical * sqrt((n - 1) / left) * error + quantile(n - 1, POWER) * error
-    return float(max(*above_bar, small_p))
+    small_p = critical * sqrt((n - 1) / left) * error + student(n - 1, POWER) * error
+    return float(max(above_bar, small_p))

@@ -8,9 +8,9 @@ import numpy as np
 
 from data import EncodedCase
 from data.cases.case import counterfactual_groups
-from probing.statistics import Bootstrap, binomial_intervals
+from probing.statistics import Clusters, binomial_intervals
 
-CLUSTERINGS = ("templates", "words")  # what is drawn as a whole: see Split.bootstrap
+CLUSTERINGS = ("templates", "words")  # see Split.clusters
 Tasks = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases
 
 
@@ -33,15 +33,15 @@ class Split:
         return np.unique(groups, return_inverse=True)[1]
 
     @cached_property
-    def bootstrap(self) -> Bootstrap:
-        """Over templates, and over groups of counterfactuals and words: cases that share either resemble each other."""
-        return Bootstrap([case.case.template for case in self.cases], self.groups)
+    def clusters(self) -> Clusters:
+        """Templates, and groups of counterfactuals and words: cases that share either resemble each other."""
+        return Clusters([case.case.template for case in self.cases], self.groups)
 
     def intervals(self, shares: np.ndarray) -> np.ndarray:
         """95 % [K, 2] for the means of ``shares`` [N, K] in [0, 1]; never narrower than for independent pairs."""
-        bootstrapped = self.bootstrap.intervals(shares)
+        low, high = np.clip(self.clusters.intervals(shares), 0, 1).T
         exact = binomial_intervals(shares.mean(0), len(counterfactual_groups(self.cases)))
-        return np.stack((np.minimum(bootstrapped[:, 0], exact[:, 0]), np.maximum(bootstrapped[:, 1], exact[:, 1])), 1)
+        return np.stack((np.minimum(low, exact[:, 0]), np.maximum(high, exact[:, 1])), 1)
 
     def interval(self, shares: np.ndarray) -> tuple[float, float]:
         """The same for one column [N]."""

@@ -1,7 +1,7 @@
 """Which predictor is chosen on the *select* cases, and how stable that choice is.
 
 Had other cases been drawn, another head might have been chosen. So the choice is repeated on resamples of whole
-clusters of cases, those over which intervals are taken (``Split.bootstrap``), by the same rule.
+clusters of cases, those over which intervals are taken (``Split.clusters``), by the same rule.
 """
 
 from collections import Counter
@@ -80,7 +80,7 @@ def measure_stability(select: HeadScores, split: Split) -> Stability:
     """
     site, head = best_predictor(select)
     found = []
-    for clusters, weights in zip(CLUSTERINGS, split.bootstrap.weights(RESAMPLES), strict=True):
+    for clusters, weights in zip(CLUSTERINGS, split.clusters.resamples(RESAMPLES), strict=True):
         values = merit(select, weights)
         sites, heads = np.unravel_index(values.reshape(len(values), -1).argmax(1), values.shape[1:])
         counts = Counter(select.names[k] for k in heads)

@@ -1,7 +1,7 @@
 """How sure a number is. Everything is seeded; arrays are numpy."""
 
 from collections.abc import Sequence
-from math import ceil, inf, sqrt
+from math import ceil, inf
 
 import numpy as np
 
@@ -19,75 +19,72 @@ def require_finite(log_probs: np.ndarray, what: str) -> None:
         raise InputError(f"{what}: the model's log-probabilities are not finite; give another checkpoint=STEP")
 
 
-class Bootstrap:
-    """95 % intervals for means over cases, resampling whole clusters of cases, because those of one cluster resemble
-    each other.
+class Clusters:
+    """Cases in clusters, those of one resembling each other, and how sure that leaves a mean over the cases.
 
-    The percentile bootstrap over clusters (Davison & Hinkley 1997, section 3.8), its percentiles moved outwards to make
-    up for few clusters (Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile
-    interval). With several ways to cluster (templates, word pairs) an interval reaches as far as any of them asks for;
-    with a single cluster, as far as its cases do.
+    A 95 % interval is the mean and t standard errors on either side. The standard error is that of a ratio of sums over
+    clusters (Cochran 1977, section 6.3). Where there are two ways to cluster (templates, word pairs), their variances
+    add up, less that of the clusters of cases that share both (Cameron, Gelbach & Miller 2011, "Robust inference with
+    multiway clustering"), but are no smaller than either. t is Student's, with a degree of freedom less than the way
+    with the fewest clusters has of them. Of a single cluster, an interval reaches as far as its cases do.
     """
 
-    def __init__(self, *clusterings: Sequence[str] | np.ndarray, seed: int = 0) -> None:
-        """``clusterings``: for each way to cluster, the cluster of each case."""
-        self.ways = [np.unique(clusters, return_inverse=True)[1] for clusters in clusterings]
-        self.draws = []
-        for cluster in self.ways:
-            n = cluster.max() + 1
-            drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)  # [resamples, clusters]
-            self.draws.append(drawn.astype(float))
+    def __init__(self, *ways: Sequence[str] | np.ndarray) -> None:
+        """``ways``: one or two ways to cluster, each the cluster of each case [N]."""
+        self.ways = [np.unique(way, return_inverse=True)[1] for way in ways]
+        self.df = min(len(np.unique(way)) for way in self.ways) - 1
+        self.shared = np.unique(self.ways, axis=1, return_inverse=True)[1] if len(ways) > 1 else None
 
-    def weights(self, n: int) -> list[np.ndarray]:
-        """How often each case is in each of the first n resamples: [n, N] for each way to cluster."""
-        return [drawn[:n][:, cluster] for cluster, drawn in zip(self.ways, self.draws, strict=True)]
-
-    def standard_errors(self, values: np.ndarray) -> list[tuple[float, int]]:
-        """For each way to cluster: the standard error of the mean of ``values`` [N], and its degrees of freedom.
-
-        Of a ratio of sums over clusters (Cochran 1977, section 6.3): interval() is about as wide as Student's t makes
-        of it. Ways with a single cluster say nothing and are left out.
-        """
-        found = []
-        for cluster, drawn in zip(self.ways, self.draws, strict=True):
-            n = drawn.shape[1]
-            if n > 1:
-                sums = np.bincount(cluster, values - values.mean())
-                found.append((sqrt(n / (n - 1) * (sums**2).sum()) / len(values), n - 1))
-        return found
+    def standard_errors(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
+        """Of the means of ``values`` [N, K], or of their sums over that of ``per`` [N]: [K]. ``df`` must be above 0."""
+        per = np.ones(len(values)) if per is None else per
+        left = values - per[:, None] * (values.sum(0) / per.sum())
+        variances = [variance_of_sum(left, way) for way in self.ways]
+        if self.shared is not None:
+            variances.append(sum(variances) - variance_of_sum(left, self.shared))
+        return np.sqrt(np.max(variances, axis=0)) / abs(per.sum())
 
     def intervals(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
         """values [N, K] -> lower and upper ends [K, 2] for each column's mean, or its sum over that of ``per`` [N]."""
-        per, bounds = np.ones(len(values)) if per is None else per, []
-        for cluster, drawn in zip(self.ways, self.draws, strict=True):
-            sums = np.zeros((drawn.shape[1], values.shape[1]))
-            np.add.at(sums, cluster, values)
-            means = drawn @ sums / (drawn @ np.bincount(cluster, per))[:, None]
-            if drawn.shape[1] == 1:  # nothing is known of how clusters differ
-                bounds.append(np.stack((values.min(0), values.max(0))) / per.mean())
-                continue
-            tail = expanded_tail(drawn.shape[1])
-            bounds.append(np.quantile(means, (tail, 1 - tail), axis=0))
-        low, high = np.array(bounds).min((0, 1)), np.array(bounds).max((0, 1))
-        return np.stack((low, high), axis=1)
+        if self.df == 0:  # nothing is known of how clusters differ
+            return np.stack((values.min(0), values.max(0)), axis=1) / (1 if per is None else per.mean())
+        mean = values.mean(0) / (1 if per is None else per.mean())
+        half = student(self.df, (1 + CONFIDENCE) / 2) * self.standard_errors(values, per)
+        return np.stack((mean - half, mean + half), axis=1)
 
     def interval(self, values: np.ndarray, per: np.ndarray | None = None) -> tuple[float, float]:
         """The same for one column [N]."""
         low, high = self.intervals(values[:, None], per)[0]
         return float(low), float(high)
 
+    def resamples(self, n: int, seed: int = 0) -> list[np.ndarray]:
+        """How often each case is in each of n resamples of whole clusters: [n, N] for each way to cluster."""
+        found = []
+        for way in self.ways:
+            size = way.max() + 1
+            found.append(np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), n)[:, way])
+        return found
 
-def expanded_tail(n: int) -> float:
-    """The share to leave out at each end of the bootstrap distribution of n > 1 clusters."""
-    from scipy.special import ndtr, stdtrit  # slow to import, and training and sampling do without
 
-    return float(ndtr(sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - CONFIDENCE) / 2)))
+def variance_of_sum(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Of the sum of ``values`` [N, K], whose means are 0, if all that varies are its clusters: [K]."""
+    n = cluster.max() + 1
+    sums = np.zeros((n, values.shape[1]))
+    np.add.at(sums, cluster, values)
+    return n / (n - 1) * (sums**2).sum(0)
+
+
+def student(df: int, share: float) -> float:
+    """The quantile of Student's t."""
+    from scipy.special import stdtrit  # slow to import, and training and sampling do without
+
+    return float(stdtrit(df, share))
 
 
 def binomial_intervals(shares: np.ndarray, n: int) -> np.ndarray:
     """The exact 95 % interval (Clopper & Pearson 1934) for shares [K] of n independent trials: [K, 2].
 
-    A bootstrap of nothing but successes has no width; this one says what n successes can exclude.
+    Nothing but successes has no standard error; this one says what n successes can exclude.
     """
     from scipy.special import betaincinv  # slow to import
 

@@ -20,7 +20,7 @@ from experiments.articles.found import Found, default_found, resolved
 from experiments.runs import Setup
 from experiments.tables import Table
 from probing.heads import parse_head
-from probing.statistics import Bootstrap
+from probing.statistics import Clusters
 from report.colours import GREY, INK, TINT
 from report.figures.canvas import drawing, new_figure, save
 
@@ -90,14 +90,14 @@ def within_tasks(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str], 
 
 
 def correlate(points: Sequence[Mapping], kind: str, layer: int | None) -> tuple[float, float, float]:
-    """The mean over seeds and tasks, with the wider of two 95 % bootstraps: over tasks, and over seeds."""
+    """The mean over seeds and tasks, with its 95 % interval over tasks and, if there are several, seeds."""
     n_layer = len({point["layer"] for point in points})
     kept = [point for point in points if layer is None or point["layer"] % n_layer == layer % n_layer]
     values = within_tasks(kept, kind)
     seeds, tasks = zip(*values, strict=True)
     numbers = np.array(list(values.values()))
     ways = [tasks, list(map(str, seeds))] if len(set(seeds)) > 1 else [tasks]
-    return float(numbers.mean()), *Bootstrap(*ways).interval(numbers)
+    return float(numbers.mean()), *Clusters(*ways).interval(numbers)
 
 
 def judge_weights(correlations: Mapping[str, float]) -> Verdict:

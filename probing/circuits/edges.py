@@ -125,7 +125,7 @@ def judge_edges(
     least = max(LEAST_NATS, reference or 0.0)
     # standardised, or what varies much would hide what varies little
     p = SignFlips(standardised(drops.T, split.groups), RESAMPLES).p()
-    intervals = split.bootstrap.intervals(drops.T)
+    intervals = split.clusters.intervals(drops.T)
     edges = [
         Edge(
             sender=str(path.sender),

@@ -91,7 +91,7 @@ def measure_scores(model: GPT, report: Split, head: str, site: str, say: Say = s
 
 def parts_of(names: list[str], values: np.ndarray, cases: Split) -> tuple[Part, ...]:
     """Means and intervals of ``values`` [C, N]."""
-    intervals = cases.bootstrap.intervals(values.T).tolist()
+    intervals = cases.clusters.intervals(values.T).tolist()
     means = values.mean(1).tolist()
     return tuple(Part(name, mean, (low, high)) for name, mean, (low, high) in zip(names, means, intervals, strict=True))
 

@@ -243,17 +243,17 @@ class Quote:
     def points(self, odds: np.ndarray) -> tuple[Point, ...]:
         """Of each set, [V, N]."""
         shares = preferred(odds, self.judged_by)
-        intervals = self.report.bootstrap.intervals(odds.T), self.report.intervals(shares.T)
+        intervals = self.report.clusters.intervals(odds.T), self.report.intervals(shares.T)
         rows = zip(odds.mean(1), intervals[0], shares.mean(1), intervals[1], strict=True)
         return tuple(Point(float(mean), pair(ci), float(share), pair(other)) for mean, ci, share, other in rows)
 
     def share(self, odds: np.ndarray) -> tuple[float | None, tuple[float, float] | None]:
         """How far log-odds [N] come from no head to all heads, with an interval; None where that is not surely up."""
         gap = self.all - self.none
-        if self.report.bootstrap.interval(gap)[0] <= 0:
+        if self.report.clusters.interval(gap)[0] <= 0:
             return None, None
         brought = odds - self.none
-        return float(brought.mean() / gap.mean()), self.report.bootstrap.interval(brought, per=gap)
+        return float(brought.mean() / gap.mean()), self.report.clusters.interval(brought, per=gap)
 
     def curve(self, heads: Sequence[str], odds: np.ndarray) -> Curve:
         """Of one order, [S + 1, N]."""

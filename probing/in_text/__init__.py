@@ -54,8 +54,8 @@ def measure_text(
     """Measures every head of ``model``, in evaluation mode, in ``windows`` of a text that it was not trained on.
 
     ``language``: whose pronouns and function words are kinds of their own ("en"), or None: these kinds are left out.
-    ``seed`` draws untrained networks, the windows to resample from, and the bootstrap. ``ablations``: which ways to
-    take heads away; roles are given by the first. ``progress`` is given (text, parts done, parts).
+    ``seed`` draws untrained networks and the windows to resample from. ``ablations``: which ways to take heads away;
+    roles are given by the first. ``progress`` is given (text, parts done, parts).
     Raises InputError for an unknown language and for a model whose losses are not finite; ValueError for one without
     heads.
     """
@@ -63,7 +63,7 @@ def measure_text(
     kinds = token_kinds(windows.tokens, tokenizer, known)
     names, relations = kinds_for(tokenizer, known), relations_for(tokenizer, known)
     (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
-    columns = Columns(kinds.kind, [*names], [KIND_CODES[name] for name in names], clusters, flipped, seed)
+    columns = Columns(kinds.kind, [*names], [KIND_CODES[name] for name in names], clusters, flipped)
 
     def step(i: int, what: str) -> Callable[[int], None]:
         progress(what, i, PARTS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from probing.statistics import RESAMPLES, Bootstrap, SignFlips, by_own_size
+from probing.statistics import RESAMPLES, Clusters, SignFlips, by_own_size
 
 FEWEST_TOKENS, FEWEST_CLUSTERS = 30, 5  # of a kind, below which an interval says nothing
 ALL = "all"  # tokens, whatever their kind
@@ -32,10 +32,9 @@ class Columns:
         codes: Sequence[int],
         clusters: np.ndarray,
         flipped: np.ndarray,
-        seed: int,
     ) -> None:
         """``kind`` [N, T] has ``codes[i]`` where a token is of the kind ``names[i]``; ``clusters`` [N] and ``flipped``
-        [N], numbers from 0 on: what intervals resample, and what flips its sign for p.
+        [N], numbers from 0 on: what intervals are over, and what flips its sign for p.
         """
         cluster, self.flipped = (np.repeat(units, kind.shape[1]) for units in (clusters, flipped))
         self.n_flipped = int(flipped.max()) + 1
@@ -48,7 +47,7 @@ class Columns:
                 self.tokens.append(tokens)
             else:
                 self.too_few.append(name)
-        self.bootstraps = [Bootstrap(cluster[tokens], seed=seed) for tokens in self.tokens]
+        self.clusters = [Clusters(cluster[tokens]) for tokens in self.tokens]
 
     @property
     def n_tokens(self) -> list[int]:
@@ -57,10 +56,10 @@ class Columns:
     def means(self, values: np.ndarray) -> Means:
         """Of values [V, N, T], over the tokens of each column."""
         flat, nats, ci = values.reshape(len(values), -1), [], []
-        for bootstrap, tokens in zip(self.bootstraps, self.tokens, strict=True):
-            own = flat[:, tokens]
-            nats.append(own.mean(1, dtype=np.float64))
-            ci.append(bootstrap.intervals(own.T))
+        for clusters, tokens in zip(self.clusters, self.tokens, strict=True):
+            own = flat[:, tokens].astype(np.float64)
+            nats.append(own.mean(1))
+            ci.append(clusters.intervals(own.T))
         return Means(np.stack(nats, axis=1), np.stack(ci, axis=1))
 
     def p_adjusted(self, values: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def test_an_effect_of_this_size_is_found_so_often(split, reference, n_tasks, mon
 
     def measured(size: float) -> Effect:
         drops = swaps(rng, size)
-        own = Effect(drops[0].mean(), split.bootstrap.interval(drops[0]), 0.0, reference, 0.0)
+        own = Effect(drops[0].mean(), split.clusters.interval(drops[0]), 0.0, reference, 0.0)
         before = {change.head: own for change in changes}  # only the first is looked at
         return with_p(before, changes, drops, split, n_tasks)["0.0"]
 

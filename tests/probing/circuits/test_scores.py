@@ -157,7 +157,7 @@ def test_rows_columns_and_everything_sum_to_the_mean_score_difference(stories):
     own = [own_score_difference(model, case, projections(model, case), "2.1", "A-1") for case in split.cases]
     assert found.cases == len(split.cases)
     assert found.total.mean == pytest.approx(np.mean(own), rel=1e-4)
-    assert found.total.ci == pytest.approx(split.bootstrap.interval(np.array(own)), rel=1e-3)
+    assert found.total.ci == pytest.approx(split.clusters.interval(np.array(own)), rel=1e-3)
     assert [part.mean for part in found.query] == pytest.approx(found.matrix.sum(1).tolist(), rel=1e-4, abs=1e-6)
     assert [part.mean for part in found.key] == pytest.approx(found.matrix.sum(0).tolist(), rel=1e-4, abs=1e-6)
     assert sum(part.mean for part in found.query) == pytest.approx(found.total.mean, rel=1e-4)

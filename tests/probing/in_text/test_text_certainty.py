@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from probing.in_text.certainty import Columns, flip_p
-from probing.statistics import Bootstrap
+from probing.statistics import Clusters
 
 KINDS = ("one", "two", "rare")
 KIND = np.where(np.random.default_rng(0).random((20, 30)) < 0.3, 5, 2)
@@ -12,7 +12,7 @@ KIND[0, :3] = 8
 
 
 def columns() -> Columns:
-    return Columns(KIND, KINDS, (2, 5, 8), np.arange(20) // 2, np.arange(20), seed=0)
+    return Columns(KIND, KINDS, (2, 5, 8), np.arange(20) // 2, np.arange(20))
 
 
 def test_columns_are_all_tokens_and_every_kind_that_has_enough():
@@ -25,7 +25,7 @@ def test_columns_are_all_tokens_and_every_kind_that_has_enough():
 def test_a_kind_of_few_clusters_is_left_out_however_many_tokens_it_has():
     kind = np.zeros((20, 30), dtype=int)
     kind[:4] = 1
-    assert Columns(kind, ["a", "b"], [0, 1], np.arange(20), np.arange(20), seed=0).too_few == ["b"]
+    assert Columns(kind, ["a", "b"], [0, 1], np.arange(20), np.arange(20)).too_few == ["b"]
 
 
 def test_means_and_intervals_are_over_the_tokens_of_a_kind_and_clusters():
@@ -34,7 +34,7 @@ def test_means_and_intervals_are_over_the_tokens_of_a_kind_and_clusters():
     assert found.nats.shape == (3, 3)
     assert found.nats[1, 2] == pytest.approx(values[1][KIND == 5].mean())
     clusters = np.repeat(np.arange(20) // 2, 30)
-    assert found.ci[1, 0] == pytest.approx(Bootstrap(clusters).interval(values[1].ravel()))
+    assert found.ci[1, 0] == pytest.approx(Clusters(clusters).interval(values[1].ravel()))
 
 
 def test_p_says_which_head_costs_which_kind_something():
