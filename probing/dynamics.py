@@ -29,7 +29,7 @@ class QuickProbe:
 
     ``model_loss`` on the answer in nats and ``model_accuracy``, how often it is right (`behaviour`); ``head`` and
     ``site`` with choice accuracy and mass; what the weight swap there and the resample ablation of the head cost the
-    answer, in nats of log-odds.
+    answer, in nats of log-odds; of the swap None if nothing leads from there to the answer.
     """
 
     model_loss: float
@@ -38,7 +38,7 @@ class QuickProbe:
     site: str
     choice_accuracy: float
     mass: float
-    weight_swap_drop: float
+    weight_swap_drop: float | None
     resample_ablation_drop: float
 
 
@@ -72,15 +72,18 @@ def quick_probe_task(
         site=site,
         choice_accuracy=float(quoted.accuracy()[s, k]),
         mass=float(quoted.mass()[s, k]),
-        weight_swap_drop=drops["weight_swap"][path].mean().item() if path.any() else 0.0,
+        weight_swap_drop=drops["weight_swap"][path].mean().item() if path.any() else None,
         resample_ablation_drop=drops["resample_ablation"].mean().item(),
     )
 
 
 def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
-    """Quick probes as a row of a run's metrics: probe/TASK/NAME."""
+    """Quick probes as a row of a run's metrics, without what was not measured: probe/TASK/NAME."""
     return {
-        f"probe/{task}/{name}": value for task, look in quick_probes.items() for name, value in asdict(look).items()
+        f"probe/{task}/{name}": value
+        for task, look in quick_probes.items()
+        for name, value in asdict(look).items()
+        if value is not None
     }
 
 

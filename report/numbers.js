@@ -10,7 +10,7 @@ const COLUMNS = [
   "mass",
   "× uniform, × untrained",
   "p",
-  "weight swap, nats",
+  "weight swap, nats; answers that it turns",
   "weight swap in heads that do not look",
   "verdict",
 ];
@@ -20,7 +20,9 @@ function numbersRow(name, found) {
   const [baseline, value] = bestBaseline(found);
   const { weight_swap: swap } = best.effects;
   const drop = (effect) =>
-    effect ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)})` : "–";
+    effect
+      ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)}), ${percent(effect.flip, 0)}`
+      : "–";
   return [
     percent(found.model_accuracy, 1) + (found.judged_by === "pairs" ? " of pairs" : ""),
     ...(found.resolved

@@ -94,7 +94,7 @@ def about_head(result: TaskResult) -> list[str]:
             others = f"in any head that does not look, {swap.reference:.1f} at most on average"
         found.append(
             f"Swapping its attention to the two, and nothing else, costs the answer {swap.drop:.1f} nats "
-            f"({low:.1f} to {high:.1f}); {others}."
+            f"({low:.1f} to {high:.1f}) and turns {percent(swap.flip)} of the answers; {others}."
         )
     return found
 

@@ -108,7 +108,7 @@ function roleLegend({ heads, page }) {
     "ul",
     { class: "legend" },
     items,
-    h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping its attention to the candidates changes the answer"),
+    h("li", {}, h("span", { class: "dot" }, "●"), " it matters: swapping its attention to the candidates surely makes the answer less likely"),
   );
 }
 

@@ -13,7 +13,7 @@ const TEXT_TERMS = {
 function textFacts({ text }) {
   return {
     text: `${thousands(text.tokens)} tokens in ${counted(text.windows, "window")} of ${text.window}, from ${counted(text.documents, "document")}`,
-    "in the text": `95 % intervals resample ${text.clusters}; p flips the signs of ${text.flipped}`,
+    "in the text": `95 % intervals are over ${text.clusters}; p flips the signs of ${text.flipped}`,
     language: text.language ?? "none given",
   };
 }

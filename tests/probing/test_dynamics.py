@@ -51,11 +51,12 @@ def test_training_dynamics_follow_one_head(tasks):
     assert last["resample_ablation_drop"] > 5
 
 
-def test_a_head_that_nothing_reads_costs_nothing(tasks):
+def test_a_swap_that_nothing_reads_has_no_cost(tasks):
     """In the last layer, at the pronoun: no path leads from there to the answer."""
-    look = quick_probe(toys.hand_set_model(), tasks, {"agreement": ("1.1", "P")})["agreement"]
-    assert look.weight_swap_drop == 0
-    assert look.choice_accuracy == 0.5
+    looks = quick_probe(toys.hand_set_model(), tasks, {"agreement": ("1.1", "P")})
+    assert looks["agreement"].weight_swap_drop is None
+    assert looks["agreement"].choice_accuracy == 0.5
+    assert "probe/agreement/weight_swap_drop" not in metrics(looks)
 
 
 def test_a_swap_is_a_mean_over_those_cases_in_which_it_can_reach_the_answer(stories):
