@@ -33,9 +33,7 @@ from probing.splits import Split
 from probing.statistics import FLIPS, SignFlips, standardised
 
 MATTERS_P = 0.01
-SMALLEST_EFFECT = (
-    0.1  # nats, 10 % in the odds: less does not matter, even if there is no other head to compare with
-)
+SMALLEST_EFFECT = 0.1  # nats, 10 % in the odds: less does not matter, even if there is no other head to compare with
 
 FEWER = 100  # cases for three of the four ablations of whole heads: each costs as much as all changes at a site
 
