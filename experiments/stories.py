@@ -34,7 +34,8 @@ def cell(name: str, values: Sequence[float]) -> str:
         return f"{mean(values):.2f}"
     if name == "loss":
         return f"{mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
-    return f"{mean(values):.1%} ({min(values):.1%}-{max(values):.1%})"
+    low, high = min(values), max(values)
+    return f"{low:.1%}" if low == high else f"{mean(values):.1%} ({low:.1%}-{high:.1%})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
