@@ -12,7 +12,7 @@ the mentions of others inside it (*father* in *her father*); its pronouns are th
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.cases.annotated import NOM, PRON, PROP, WINDOW, AnnotatedText, Document, Person
 from data.cases.case import Case, Span, Spans
@@ -58,6 +58,18 @@ class Candidates:
         text = self.annotated.text
         first = len(text[self.start : person.start].encode())
         return first, first + len(text[person.start : person.end].encode())
+
+    def with_later(self, start: int, end: int) -> "Candidates":
+        """With what means the same persons in characters ``start`` to ``end``, too."""
+        later = self.annotated.before(end, start)
+        named = [person for person in later if person.kind != PRON]
+        meant, others = self.gold[0].entity, {person.entity for person in self.rivals}
+        return replace(
+            self,
+            gold=[*self.gold, *(person for person in named if person.entity == meant)],
+            rivals=[*self.rivals, *(person for person in named if person.entity in others)],
+            chain=[*self.chain, *(person for person in later if person.kind == PRON and person.entity == meant)],
+        )
 
     def case(self, task: str, asked: Person, text: str, answer: Span, foil: str, pronoun: Span | None = None) -> Case:
         """The excerpt ``text`` as a case about the mention ``asked``."""
@@ -110,9 +122,9 @@ def he_or_she(annotated: AnnotatedText) -> Iterator[Case]:
         yield found.case(PRONOUN, pronoun, text, found.span(pronoun), foils[word], found.span(pronoun))
         answer, foil = (candidate_name(annotated, persons) for persons in (found.gold, found.rivals))
         if answer and foil and answer.lower() != foil.lower():
-            begun = annotated.text[found.start : annotated.sentence_end(pronoun.start)]
-            text, end = ask(begun, word, answer)
-            yield found.case(READ, pronoun, text, end, foil, found.span(pronoun))
+            end = annotated.sentence_end(pronoun.start)
+            text, asked = ask(annotated.text[found.start : end], word, answer)
+            yield found.with_later(pronoun.end, end).case(READ, pronoun, text, asked, foil, found.span(pronoun))
 
 
 def candidate_name(annotated: AnnotatedText, persons: Sequence[Person]) -> str:

@@ -77,6 +77,20 @@ def test_a_pronoun_that_is_read_is_asked_about_after_its_sentence() -> None:
     assert sites["P"] < sites["A-1"]
 
 
+def test_candidates_named_after_a_pronoun_that_is_read_are_marked_up_to_the_question() -> None:
+    begun = "[Emma@e] saw [Tom@t]. Then [she@e] met [Jim@j], "
+    scene = f"{begun}and [Miss Hay@e] told [[her@e] friend@f] of [Tom@t]. [Tom@t] sat."
+    predicted, read = list(he_or_she(reader(scene)))[:2]
+    assert marked_words(predicted, "chain")["distractors"] == ["Tom"]
+    assert marked_words(read, "chain") == {
+        "gold": ["Emma", "Miss Hay"],
+        "distractors": ["Tom", "Tom"],
+        "chain": ["her"],
+        "answer": ["Emma"],
+    }
+    assert len(read.entities) == 3
+
+
 def test_an_excerpt_has_at_most_the_windows_words_and_begins_with_a_sentence() -> None:
     far = reader("[John@j] sat. " + "It rained. " * 5 + "[Tom@t] saw [Emma@e]. [He@t] left.", window=10)
     (case,) = only(list(he_or_she(far)), PRONOUN)
