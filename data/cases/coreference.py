@@ -19,13 +19,13 @@ from data.cases.case import Case, Span, Spans
 from data.cases.converters import ask
 from data.cases.mine import (
     AFTER_PRONOUNS,
-    ANSWER,
     GOLD,
     HE_OR_SHE,
     OTHER,
     REPEATED_NAME,
     Find,
     Segment,
+    answer_segment,
     balance,
     write_pair,
 )
@@ -146,15 +146,16 @@ def names_again(annotated: AnnotatedText) -> Iterator[Case]:
         before = annotated.before(name.start, start)
         gold = [person for person in before if person.kind == PROP and person.entity == name.entity]
         rivals = [person for person in before if person.kind == PROP and person.entity != name.entity]
-        word = annotated.words_of(name)
-        foils = [other for person in rivals if (other := annotated.words_of(person)) != word]
+        word = SPACE.sub(" ", annotated.words_of(name))  # as foils are: a line break would show it
+        foils = [other for person in rivals if (other := SPACE.sub(" ", annotated.words_of(person))) != word]
         if not gold or not foils:
             continue
         meant = [person.entity for person in before if annotated.gender_of_word(person)]
         last = [person for person in (*gold, *rivals) if meant and person.entity == meant[-1]]
         found = Candidates(annotated, start, gold, rivals, last_pronoun=last[-1] if last else None)
-        text = annotated.text[start : annotated.word_end(name.end)]
-        yield found.case(NAME, name, text, found.span(name), SPACE.sub(" ", foils[-1]))
+        begun, rest = annotated.text[start : name.start], annotated.text[name.end : annotated.word_end(name.end)]
+        answer = len(begun.encode()), len((begun + word).encode())
+        yield found.case(NAME, name, begun + word + rest, answer, foils[-1])
 
 
 def couple_before(annotated: AnnotatedText, asked: Person) -> tuple[int, list[Person], Person] | None:
@@ -207,8 +208,9 @@ def exchanged(annotated: AnnotatedText) -> Iterator[Find]:
             for p in named
         ]
         foil = foils[word] if asked.kind == PRON else new[asked.entity]
-        parts.append(Segment(asked.start, asked.end, (word, foil), ANSWER))
-        if word == foil or left_over(annotated.text, start, parts):
+        answer = answer_segment(annotated.text, asked.start, asked.end, foil)
+        parts.append(answer)
+        if answer.texts[0] == foil or left_over(annotated.text, start, parts):
             continue
         end = annotated.word_end(asked.end)
         if asked.kind == PROP:

@@ -20,7 +20,7 @@ from common.errors import InputError, NoTextError
 from common.one_line import run
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import add_window, count, print_cases
-from data.cases.names import Name, Names, Words, cut_words
+from data.cases.names import SPACE, Name, Names, Words, cut_words
 from data.cases.splits import OWN_SPLITS, deal
 from data.languages import People, load_language
 from data.text.corpora import Files
@@ -88,6 +88,11 @@ def segment(document: Words, first: int, end: int, other: str, role: int) -> Seg
     return Segment(start, stop, (document.text[start:stop], other), role)
 
 
+def answer_segment(text: str, start: int, end: int, foil: str) -> Segment:
+    """The answer, with single spaces as the foil has them: otherwise a line break would show which is right."""
+    return Segment(start, end, (SPACE.sub(" ", text[start:end]), foil), ANSWER)
+
+
 def excerpt(document: Words, task: str, first: int, segments: Sequence[Segment], last: int) -> Find:
     """From word ``first`` to the one after the answer's ``last``, where answer and foil have surely parted."""
     return Find(task, document.starts[first], document.ends[last + 1], tuple(segments))
@@ -112,7 +117,8 @@ def repeated_names(document: Words, names: Names, window: int) -> Iterator[Find]
         both = {name.form: other.form, other.form: name.form}
         roles = {name.form: GOLD, other.form: OTHER}
         segments = [segment(document, m.first, m.end, both[m.form], roles[m.form]) for m in mentions]
-        segments.append(segment(document, name.first, name.end, other.form, ANSWER))
+        at, end = document.starts[name.first], document.ends[name.end - 1]
+        segments.append(answer_segment(document.text, at, end, other.form))
         if (
             name.end < len(document.words)
             and may_be_exchanged(names, name, other)
@@ -185,7 +191,7 @@ def he_or_she(document: Words, names: Names, window: int) -> Iterator[Find]:
             segment(document, name.first, name.end, other_form[name.gender], GOLD if name.gender == meant else OTHER)
             for name in persons
         ]
-        segments.append(segment(document, i, i + 1, people.foils[word], ANSWER))
+        segments.append(answer_segment(document.text, document.starts[i], document.ends[i], people.foils[word]))
         before = [gender for k, gender in around if k >= start and document.words[k].lower() in people.pronouns]
         last = (GOLD if before[-1] == meant else OTHER) if before else None
         task = AFTER_PRONOUNS if before else HE_OR_SHE
@@ -225,7 +231,8 @@ def repeated_words(document: Words, names: Names, window: int) -> Iterator[Find]
             continue  # in capitals, where the exchange would not reach it
         roles, both = {word: GOLD, other: OTHER}, {word: other, other: word}
         segments = [segment(document, k, k + 1, both[words[k]], roles[words[k]]) for k in positions]
-        yield excerpt(document, REPEATED_WORD, start, [*segments, segment(document, i, i + 1, other, ANSWER)], i)
+        segments.append(answer_segment(document.text, document.starts[i], document.ends[i], other))
+        yield excerpt(document, REPEATED_WORD, start, segments, i)
 
 
 def ratio(one: int, other: int) -> float:

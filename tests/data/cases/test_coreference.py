@@ -109,6 +109,15 @@ def test_a_name_again_has_all_other_named_persons_as_rivals() -> None:
     assert case.spans.last_pronoun == case.spans.distractors[0]
 
 
+def test_a_name_again_has_no_line_break_and_its_foil_is_another_name() -> None:
+    names = "[Ann Lee@a] met [Jim Roe@j], [Ann\nLee@b] and [Jo Ray@c]. "
+    *_, case = names_again(reader(names + "[Ann\nLee@a] left."))
+    assert case.text.endswith(" Ann Lee left.")
+    assert (marked_words(case)["answer"], case.foil) == (["Ann Lee"], "Jo Ray")
+    two = "[Ann Lee@a] met [Ann\nLee@b]. [Ann Lee@a] left."
+    assert not list(names_again(reader(two)))
+
+
 def pairs(marked: str) -> list[tuple[Case, Case]]:
     read = reader(marked)
     return [tuple(write_pair(read.text, find, "book", str(i))) for i, find in enumerate(exchanged(read))]
@@ -119,6 +128,12 @@ def test_two_names_are_exchanged_where_the_persons_have_no_other_words() -> None
     assert (one.task, one.foil) == (HE_OR_SHE, "he")
     assert other.text == "Ann met Tom. Then he left."
     assert marked_words(other) == {"gold": ["Tom"], "distractors": ["Ann"], "answer": ["he"]}
+
+
+def test_of_two_exchanged_names_the_answer_has_no_line_break() -> None:
+    ((one, other),) = pairs("[Kim Ray@t] met [Ann\nLee@a], and [Kim\nRay@t] left.")
+    assert one.text == "Kim Ray met Ann\nLee, and Kim Ray left."
+    assert other.text == "Ann Lee met Kim Ray, and Ann Lee left."
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,14 @@ def test_a_name_that_comes_again_has_its_earlier_mentions_as_gold() -> None:
     assert other.foil == "Emma"
 
 
+def test_a_line_break_in_a_name_does_not_show_which_is_right() -> None:
+    text = "Mr. John met Mr. Frank\nat noon. A day went by\nand Mr.\nJohn left."
+    ((one, other),) = pairs(text, REPEATED_NAME)
+    assert one.text == "Mr. John met Mr. Frank\nat noon. A day went by\nand Mr. John left"
+    assert (marked_words(one)["answer"], one.foil) == (["Mr. John"], "Mr. Frank")
+    assert (marked_words(other)["answer"], other.foil) == (["Mr. Frank"], "Mr. John")
+
+
 def test_an_excerpt_begins_after_a_third_name() -> None:
     (find, *_) = finds("Jane and Harriet met Emma. Now Emma saw Harriet. They talked, and Emma left.", REPEATED_NAME)[
         -1:
