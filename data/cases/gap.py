@@ -2,10 +2,12 @@
 
 Webster, Recasens, Axelrod and Baldridge (2018), "Mind the GAP: A Balanced Corpus of Gendered Ambiguous Pronouns". A
 text from Wikipedia, a pronoun in it and two names, of which at most one is meant. A question after the text asks which;
-examples in which neither is meant, or both are the same words, are left out.
+examples in which neither is meant, or both are the same words, are left out. Where a name stands again in the same
+words, it is marked there, too.
 """
 
 import argparse
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -47,6 +49,7 @@ def parse_example(line: str, source: str) -> Case | None:
     if meant == ["FALSE", "FALSE"] or fields["A"] == fields["B"]:
         return None
     gold, other = ("A", "B") if meant[0] == "TRUE" else ("B", "A")
+    mentions = mentions_of(text, {name: fields[name] for name in "AB"}, spans)
     asked, answer = ask(text, fields["Pronoun"], fields[gold])
     return Case(
         id=fields["ID"],
@@ -54,7 +57,7 @@ def parse_example(line: str, source: str) -> Case | None:
         task="gap",
         template=fields["URL"] or fields["ID"],
         split="",
-        spans=Spans(gold=(spans[gold],), distractors=(spans[other],), answer=answer, pronoun=spans["Pronoun"]),
+        spans=Spans(mentions[gold], mentions[other], answer, pronoun=spans["Pronoun"]),
         foil=fields[other],
     )
 
@@ -66,6 +69,20 @@ def find(text: str, word: str, offset: str, source: str) -> Span:
         raise InputError(f"{source} {word!r} does not stand at character {offset!r} of the text; {REMEDY}")
     first = len(text[:start].encode())
     return first, first + len(word.encode())
+
+
+def mentions_of(text: str, names: dict[str, str], annotated: dict[str, Span]) -> dict[str, tuple[Span, ...]]:
+    """The bytes of each name wherever it stands again, its ``annotated`` span included; the longer name first, so that
+    *Ida* within *Ida Roth* is no mention of Ida.
+    """
+    taken, mentions = {*annotated.values()}, {name: [annotated[name]] for name in names}
+    for name in sorted(names, key=lambda name: -len(names[name])):
+        for match in re.finditer(rf"(?<!\w){re.escape(names[name])}(?!\w)", text):
+            start, end = (len(text[:at].encode()) for at in match.span())
+            if all(end <= first or last <= start for first, last in taken):
+                taken.add((start, end))
+                mentions[name].append((start, end))
+    return {name: tuple(sorted(own)) for name, own in mentions.items()}
 
 
 def main() -> None:

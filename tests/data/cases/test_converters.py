@@ -64,6 +64,24 @@ def test_a_gap_example_asks_which_of_two_names_the_pronoun_means(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("names", "marked"),
+    [
+        (("Zoë Lee Jr.", "Ida"), {"distractors": ["Zoë Lee Jr."] * 2, "gold": ["Ida"] * 4}),
+        (("Zoë", "Ida"), {"distractors": ["Zoë"] * 3, "gold": ["Ida"] * 4}),  # not Zoës
+        (("Ida", "Ida Roth"), {"distractors": ["Ida"] * 3, "gold": ["Ida Roth"]}),
+    ],
+)
+def test_a_gap_name_is_marked_wherever_it_stands_again(tmp_path: Path, names: tuple[str, str], marked: dict) -> None:
+    text = "Zoë Lee Jr. saw Ida. Zoë left Ida and Zoës for Ida Roth, and she saw Zoë Lee Jr. and Ida."
+    changes = {"Text": text, "Pronoun-offset": str(text.index("she"))}
+    for name, words in zip("AB", names, strict=True):
+        changes |= {name: words, f"{name}-offset": str(text.index(words))}
+    (case,) = read_examples(gap_file(tmp_path, gap_line(**changes)))
+    assert {name: marked_words(case)[name] for name in marked} == marked
+    assert read_again([case]) == [case]
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"A-offset": "3"}, r"line 2: A 'Zoë' does not stand at character '3' of the text; give GAP's .tsv"),
