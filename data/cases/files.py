@@ -234,6 +234,10 @@ def check_positions(spans: Spans) -> None:
     for span, name in mentions:
         if span[1] > spans.answer[0]:
             raise InputError(f"{name} {list(span)} does not end before {answer} begins")
+    for name in ("subject", "last_pronoun"):  # a baseline that picks no candidate would be right in one half
+        span = getattr(spans, name)
+        if span and span not in (*spans.gold, *spans.distractors):
+            raise InputError(f"spans.{name} {list(span)} must be a candidate, one of spans.gold or spans.distractors")
     mentions.sort()
     for (one, name), (other, other_name) in pairwise(mentions):
         if one[1] > other[0]:
