@@ -243,10 +243,10 @@ def check_positions(spans: Spans) -> None:
         if one[1] > other[0]:
             raise InputError(f"{name} {list(one)} and {other_name} {list(other)} overlap")
     clues = [
-        (spans.pronoun, "spans.pronoun"),
+        (spans.pronoun if spans.pronoun != spans.answer else None, "spans.pronoun"),  # which may be the answer
         (spans.cue, "spans.cue"),
         *((span, "spans.chain") for span in spans.chain),
     ]
     for span, name in clues:
-        if span and span != spans.answer and span[1] > spans.answer[0]:  # a pronoun may itself be the answer
+        if span and span[1] > spans.answer[0]:
             raise InputError(f"{name} {list(span)} does not end before {answer} begins")

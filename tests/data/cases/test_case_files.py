@@ -137,6 +137,8 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"spans_answer": [0, 3], "foil": "Ben"}, "spans.gold [0, 3] does not end before spans.answer [0, 3] begins"),
         ({"spans_pronoun": [36, 38]}, "spans.pronoun [36, 38] does not end before spans.answer"),
         ({"spans_cue": [37, 38]}, "spans.cue [37, 38] does not end before spans.answer"),
+        ({"spans_cue": [34, 37]}, "spans.cue [34, 37] does not end before spans.answer [34, 37] begins"),
+        ({"spans_chain": [[34, 37]]}, "spans.chain [34, 37] does not end before spans.answer [34, 37] begins"),
         ({"spans_subject": [0, 2]}, "spans.subject [0, 2] must be a candidate, one of spans.gold or spans.distractors"),
         ({"spans_last_pronoun": [14, 16]}, "spans.last_pronoun [14, 16] must be a candidate"),
         ({"counterfactual": "b"}, "counterfactual 'b' is not there"),
