@@ -93,10 +93,8 @@ class Counts:
         }
         notes = [f"{n:,} {sentence}" for sentence, n in sentences.items() if n]
         if self.separator and not self.separators:
-            notes.append(
-                f"data.separator={visible_text(self.separator)} is in no .txt or .md file; "
-                r"a separator with newlines is written $'\n---\n' in bash"
-            )
+            remedy = "" if "\n" in self.separator else r"; a separator with newlines is written $'\n---\n' in bash"
+            notes.append(f"data.separator={visible_text(self.separator)} is in no .txt or .md file{remedy}")
         return notes
 
 
@@ -304,16 +302,19 @@ def cut_separated(
 
 
 def split_text(chunks: Iterator[str], separator: str, counts: Counts, ends_too: bool) -> Iterator[Piece]:
-    """Fragments of the documents between separators."""
+    """Fragments of the documents between separators, whose line ends may be those of Windows in the text."""
+    line_end = "\n" if "\r" in separator else "\r?\n"
+    pattern = re.compile(line_end.join(map(re.escape, separator.split("\n"))))
+    longest = len(separator) + separator.count("\n")
     rest, begins = "", ends_too  # what is undecided, and whether line ends that come next belong to a separator
     for chunk in chunks:
-        *documents, rest = (rest + chunk).split(separator)
+        *documents, rest = pattern.split(rest + chunk)
         counts.separators += len(documents)
         for document in documents:
             document = document.rstrip(LINE_ENDS)
             yield Piece(document.lstrip(LINE_ENDS) if begins else document, True)
             begins = True
-        decided = rest[: max(0, len(rest) + 1 - len(separator))]
+        decided = rest[: max(0, len(rest) + 1 - longest)]
         if len(rest) < LONGEST_PIECE:  # endless line ends are text
             decided = decided.rstrip(LINE_ENDS)
         if decided:

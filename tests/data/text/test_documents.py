@@ -51,13 +51,28 @@ def test_line_ends_beside_a_separator_belong_to_it(text, expected):
 
 
 @settings(max_examples=60)
-@given(st.text("ab\n<|>", max_size=60), st.sampled_from(["<|>", "\n\n", "\n", "a", "\n--\n", "<|<"]), st.randoms())
+@given(
+    st.text("ab\r\n<|>", max_size=60),
+    st.sampled_from(["<|>", "\n\n", "\n", "a", "\na\n", "<|<", "\r\n", "\r\na"]),
+    st.randoms(),
+)
 def test_documents_do_not_depend_on_where_chunks_end(text, separator, chance: random.Random):
     cuts = sorted(chance.choices(range(len(text) + 1), k=6))
     chunks = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     counts, whole = Counts(), Counts()
     assert split(chunks, separator, counts) == split([text], separator, whole)
     assert counts == whole
+
+
+def test_a_separator_with_line_ends_is_also_found_with_those_of_windows(tmp_path):
+    for name, line_end in (("a", "\n"), ("b", "\r\n")):
+        lines = (f"{name} 1", f"{name} 2", "---", "", f"{name} 3", "---", f"{name} 4", "")
+        (tmp_path / f"{name}.txt").write_bytes(line_end.join(lines).encode())
+    corpus, counts = Files(str(tmp_path), separator="\n---\n"), Counts()
+    pieces = list(corpus.documents(corpus.files(tmp_path)["train"], counts))
+    expected = ["a 1\na 2", "a 3", "a 4\n", "b 1\r\nb 2", "b 3", "b 4\r\n"]
+    assert [piece.text for piece in pieces if piece.ends_document] == expected
+    assert (len(pieces), counts.separators) == (6, 4)
 
 
 def test_endless_line_ends_before_a_separator_are_not_kept_in_memory(monkeypatch):
@@ -78,13 +93,18 @@ def test_documents_of_a_text_file_end_in_the_end_token_and_are_counted(tmp_path)
     ]
 
 
-@pytest.mark.parametrize(("separator", "shown"), [(r"\n---\n", r"\n---\n"), ("\n\n---", "↵↵---")])
-def test_a_separator_of_ones_own_that_never_occurs_is_noted(tmp_path, separator, shown):
+@pytest.mark.parametrize(
+    ("separator", "shown", "remedy"),
+    [
+        (r"\n---\n", r"\n---\n", r"; a separator with newlines is written $'\n---\n' in bash"),
+        ("\n\n---", "↵↵---", ""),
+    ],
+)
+def test_a_separator_of_ones_own_that_never_occurs_is_noted(tmp_path, separator, shown, remedy):
     path = tmp_path / "a.txt"
     path.write_text("one\n---\ntwo\n" * 9)
     (note,) = prepare(Files(str(path), separator=separator), BYTES, tmp_path).counts.notes()
-    assert note.startswith(f"data.separator={shown} is in no .txt or .md file; ")
-    assert r"$'\n---\n' in bash" in note
+    assert note == f"data.separator={shown} is in no .txt or .md file{remedy}"
     for occurs in ("\n---\n", END, None):
         notes = prepare(Files(str(path), separator=occurs), BYTES, tmp_path).counts.notes()
         assert not any("is in no" in note for note in notes)
