@@ -22,7 +22,7 @@ from data.languages import load_language
 
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 NUMBER = re.compile(r"^\d+\s+")
-ARTICLE = re.compile(r"^the\s+", re.IGNORECASE)
+ARTICLE = re.compile(r"^(?:the|an?)\s+", re.IGNORECASE)
 FORM = "give WinoBias' sentences, such as: 1 [The baker] thanked the clerk because [she] was glad."
 PRONOUNS = load_language("en").people.pronouns
 
@@ -67,7 +67,7 @@ def make_case(task: str, own: Sentence, other: Sentence) -> Case | None:
     if own.occupation.lower() == other.occupation.lower() or not rivals:
         return None
     text, answer = ask(own.text, own.text.encode()[slice(*own.pronoun)].decode(), own.occupation, "the ")
-    mentions = (own.gold, rivals[0])
+    article, mentions = ARTICLE.match(own.text), (own.gold, rivals[0])
     return Case(
         id=own.source,
         text=text,
@@ -79,7 +79,7 @@ def make_case(task: str, own: Sentence, other: Sentence) -> Case | None:
             distractors=(rivals[0],),
             answer=answer,
             pronoun=own.pronoun,
-            subject=next((span for span in mentions if span[0] == len("The ")), None),
+            subject=next((span for span in mentions if article and span[0] == article.end()), None),
         ),
         foil=other.occupation,
         counterfactual=other.source,

@@ -146,6 +146,14 @@ def test_a_winobias_pair_in_the_other_order_differs_in_the_order(tmp_path: Path)
     assert one.counterfactual_kind == "order"
 
 
+def test_a_winobias_occupation_has_no_article(tmp_path: Path) -> None:
+    text = "[An usher] saw a clerk when [she] ran.\nAn usher saw [a clerk] when [she] fell."
+    (one, other), _ = read_pairs(winobias_file(tmp_path, text))
+    assert one.text.endswith('Here "she" refers to the usher.')
+    assert marked_words(one, "subject")["gold"] == marked_words(other, "subject")["subject"] == ["usher"]
+    assert marked_words(other)["gold"] == [one.foil] == ["clerk"]
+
+
 def test_a_winobias_pair_with_a_slip_in_a_name_is_left_out(tmp_path: Path) -> None:
     text = "The tailor saw [the tailor] and hit [him].\nThe cook saw [the tailor] and hit [her]."
     assert read_pairs(winobias_file(tmp_path, text)) == ([], 1)
