@@ -161,7 +161,7 @@ def open_raw(path: str, key: str, dtype: Raw | None) -> np.ndarray:
             f"({dtype or 'uint16'}); copy it again, or {'give data.dtype' if own_key else 'save its ids as .npy'}"
         )
     ids = np.memmap(path, dtype=read_as, mode="r")
-    if dtype is None and (wide := wider(ids[:SOME])):
+    if dtype is None and (wide := wider(from_first_nonzero(ids), whole=size % 8 == 0)):
         n_bytes, largest = wide
         remedy = "give data.dtype=uint32" if own_key and n_bytes == 4 else "save its ids as .npy"
         raise InputError(
@@ -171,16 +171,26 @@ def open_raw(path: str, key: str, dtype: Raw | None) -> np.ndarray:
     return ids
 
 
-def wider(ids: np.ndarray) -> tuple[int, int] | None:
+def from_first_nonzero(ids: np.ndarray) -> np.ndarray:
+    """SOME of ``ids`` [n], uint16, from about the first that is not 0: a multiple of 8 bytes after their beginning."""
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        if chunk.any():
+            first = max(0, min(start + int((chunk != 0).argmax()), len(ids) - FEW)) // 4 * 4
+            return ids[first : first + SOME]
+    return ids[:0]
+
+
+def wider(ids: np.ndarray, whole: bool) -> tuple[int, int] | None:
     """The bytes, 4 or 8, of each of the ids that were read as ``ids`` [n], uint16, and the largest of every second one
-    of these; None where they may be ids of 2 bytes.
+    of these; None where they may be ids of 2 bytes. ``whole``: whether their file can be one of ids of 8 bytes.
 
     Of an id of 4 bytes the upper half is small, and of one of 8 bytes two more are 0. Where half of the ids of a file
     of 2 bytes are small, all of every second one are with a probability of 2^-(n/2).
     """
-    if len(ids) < 4 or not ids.any():
+    if len(ids) < 4:
         return None
-    n_bytes = 4 if ids[2::4].any() or ids[3::4].any() else 8
+    n_bytes = 8 if whole and not ids[2::4].any() and not ids[3::4].any() else 4
     lower, largest = ids[:: n_bytes // 2], int(ids[1::2].max())
     clear = len(ids) >= FEW and largest < UPPER <= np.median(lower)
     return (n_bytes, largest) if not largest or clear else None

@@ -136,6 +136,21 @@ def test_what_are_no_ids_is_refused():
     assert refusal(dataset, "bad.npy") == "data.path=bad.npy: has the id -3; ids are 0 or more"
 
 
+@pytest.mark.parametrize(("zeros", "n"), [(40_000, 999), (3_000_000, 1), (3_000_001, 100), (9, 1)])
+def test_ids_of_four_bytes_after_many_zeros_are_not_read_as_twice_as_many(zeros, n):
+    save(ids=[0] * zeros + [7] * n, dtype="<u4")
+    assert "every second id is 0, as where ids of 4 bytes are read as uint16; give" in refusal(dataset)
+    save(ids=[0] * zeros + [7] * 99)
+    assert dataset().tokenizer.vocab_size == 8
+
+
+def test_ids_of_eight_bytes_are_a_whole_number_of_them():
+    save(ids=[7, 0, 7, 0, 7], dtype="<u4")
+    assert "where ids of 4 bytes are read" in refusal(dataset)
+    save(ids=[7, 0, 7, 0], dtype="<u4")
+    assert "where ids of 8 bytes are read" in refusal(dataset)
+
+
 def test_ids_of_four_bytes_above_65_535_are_not_read_as_twice_as_many():
     ids = np.random.default_rng(0).integers(0, 128_000, 5_000)
     save("wide.bin", ids, "<u4")
