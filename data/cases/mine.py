@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,7 @@ FEW = 5  # times are never too many
 SHORTEST_WORD = 4  # letters
 MOST_TOKENS = 2_000_000  # of a text given as ids: takes ten seconds, finds many times the cases asked for
 EXCHANGED = "exchanged"
+CACHE = Path("cache")  # of train.py, by default: what it has downloaded is no text of the user's own
 
 
 class Segment(NamedTuple):
@@ -398,7 +400,7 @@ def read_documents(paths: Sequence[str]) -> list[str]:
     """The documents of files, folders and globs, in sorted order, as training reads them; each file once."""
     documents, parts, counts, read = [], [], Counts(), set()
     for path in paths:
-        files = [file for file in find_files(path, "TEXT").files if file.resolve() not in read]
+        files = [file for file in find_files(path, "TEXT", CACHE).files if file.resolve() not in read]
         read |= {file.resolve() for file in files}
         try:
             for piece in Files(path).documents(files, counts):

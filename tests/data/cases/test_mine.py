@@ -389,6 +389,15 @@ def test_a_file_that_is_named_twice_is_read_once_and_what_was_no_text_is_said(tm
     assert capsys.readouterr().err == "note: 1 bytes were no UTF-8 and became U+FFFD\n"
 
 
+def test_what_the_cache_holds_is_not_read_as_training_does_not(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cache/downloads").mkdir(parents=True)
+    (tmp_path / "cache/downloads/b.txt").write_text("Two.")
+    (tmp_path / "a.txt").write_text("One.")
+    assert read_documents(["."]) == ["One."]
+    assert read_documents(["cache/downloads"]) == ["Two."]
+
+
 def test_a_path_that_is_not_there_is_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "data.cases.mine", "nowhere.txt"], cwd=ROOT, capture_output=True, text=True
