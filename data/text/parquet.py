@@ -76,7 +76,18 @@ def names_of(arrow: ModuleType, schema: Any, field: str, path: Path) -> list[str
             inside = type_of(arrow, inside, name)
         if inside is not None and is_text(arrow.types, inside):
             return names
-    raise NoTextError(str(path), field, f"name the column with data.field=..., of {', '.join(schema.names)}")
+    columns = list(columns_of_text(arrow, schema))
+    remedy = f"name the column with data.field=..., of {', '.join(columns)}" if columns else "no column has any"
+    raise NoTextError(str(path), field, remedy)
+
+
+def columns_of_text(arrow: ModuleType, inside: Any) -> Iterator[str]:
+    """What there is to name in a schema or a struct: columns of text, and, as ``meta.text``, text inside of one."""
+    for field in map(inside.field, range(len(inside))):
+        if isinstance(field.type, arrow.StructType):
+            yield from (f"{field.name}.{name}" for name in columns_of_text(arrow, field.type))
+        elif is_text(arrow.types, field.type):
+            yield field.name
 
 
 def type_of(arrow: ModuleType, inside: Any, name: str) -> Any:

@@ -85,11 +85,24 @@ def test_parquet_is_found_but_not_compressed_again(path):
 
 def test_what_is_missing_is_named(path, tmp_path):
     for field in ("txet", "id"):
-        with pytest.raises(InputError, match=rf"no text under '{field}'; .* data.field=..., of id, text, body"):
+        with pytest.raises(InputError, match=rf"no text under '{field}'; .* data.field=..., of text, body$"):
             list(read_rows(path, field))
     parquet.write_table(arrow.table({"text": ["a", None]}), tmp_path / "null.parquet")
     with pytest.raises(InputError, match=r"null.parquet, row 1: no text under 'text'"):
         list(read_rows(tmp_path / "null.parquet", "text"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "remedy"),
+    [
+        ({"id": [1], "meta": [{"n": 1, "text": "a"}]}, "name the column with data.field=..., of meta.text"),
+        ({"id": [1], "meta": [{"n": 1}]}, "no column has any"),
+    ],
+)
+def test_only_columns_of_text_are_named(tmp_path, columns, remedy):
+    parquet.write_table(arrow.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=rf"a.parquet: no text under 'id'; {remedy}$"):
+        list(read_rows(tmp_path / "a.parquet", "id"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no parquet", "altered", "empty"])
