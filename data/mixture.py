@@ -17,6 +17,7 @@ from data.text.corpora import PLAIN, Corpus, Files
 from data.text.dataset import Dataset, Part, prepare, short_hash
 from data.text.download import Progress, silent
 from data.text.files import Counts, Piece, utf8_length
+from data.text.finding import identity
 from data.text.named import Named
 from data.text.shards import FORMAT
 from data.text.token_files import TokenFiles
@@ -151,7 +152,7 @@ def prepare_mixed(
 def fingerprints_of(corpora: Texts, cache: Path, progress: Progress) -> dict[str, dict]:
     """By name, what each corpus is; raises InputError where two are the same text, or read the same file."""
     fingerprints: dict[str, dict] = {}
-    readers: dict[Path, str] = {}
+    readers: dict[object, str] = {}
     for name, (_, corpus) in corpora.items():
         with naming(name, corpus):
             report = progress_of(name, corpus, progress) if isinstance(corpus, Named) else silent  # it may download
@@ -161,7 +162,7 @@ def fingerprints_of(corpora: Texts, cache: Path, progress: Progress) -> dict[str
             raise InputError(f"mix.{name}: is the same text as {same[0]}; give each text once, with its whole share")
         fingerprints[name] = fingerprint
         for file in files:  # which one corpus may train on and the other validate
-            if (reader := readers.setdefault(file.resolve(), name)) != name:
+            if (reader := readers.setdefault(identity(file), name)) != name:
                 raise InputError(f"mix.{name}: {file} is in the corpus {reader}, too; leave it out of one of them")
     return fingerprints
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, Protocol
 from common.errors import InputError
 from data.text.download import Progress, silent
 from data.text.files import END, Counts, Piece, read_pieces, split_pieces, utf8_length
-from data.text.finding import LINES_SUFFIX, TEXT_SUFFIXES, find_files
+from data.text.finding import LINES_SUFFIX, TEXT_SUFFIXES, find_files, identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +94,8 @@ class Files(ReadingOptions):
             if len(one.files) > 1 or one.left_out:
                 progress(f"{key}: {one.note()}", 0, None)
         train, val = found["data.path"].files, found["data.val_path"].files if len(found) > 1 else []
-        held_out = {file.resolve() for file in val}
-        kept = [file for file in train if file.resolve() not in held_out] if held_out else train
+        held_out = {identity(file) for file in val}  # under any name, and as a hard link
+        kept = [file for file in train if identity(file) not in held_out] if held_out else train
         if not kept:
             raise InputError(f"data.path={self.path}: nothing is left to train on without the files of data.val_path")
         if len(kept) < len(train):

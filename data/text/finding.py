@@ -135,7 +135,7 @@ def owners(cache: Path | None) -> Callable[[os.DirEntry], str]:
 
 
 def identity(path: str | Path) -> tuple[int, int] | None:
-    """What is the same for all names of a folder; None where there is none."""
+    """What is the same for all names of a file or folder, hard links included; None where there is none."""
     try:
         about = os.stat(path)
     except OSError:

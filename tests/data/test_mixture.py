@@ -155,11 +155,19 @@ def test_the_same_text_twice_is_refused(book, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "slip", [{"path": "."}, {"val_fraction": 0.02}, {"separator": "night"}, {"val_path": "book.txt"}]
+    "slip",
+    [
+        {"path": "."},
+        {"path": "link-of-book.txt"},
+        {"val_fraction": 0.02},
+        {"separator": "night"},
+        {"val_path": "book.txt"},
+    ],
 )
 def test_a_file_of_two_corpora_is_refused_however_it_is_named(book, tmp_path, monkeypatch, slip):
     monkeypatch.chdir(tmp_path)
     Path("own.txt").write_text("Other text. " * 100)
+    Path("link-of-book.txt").hardlink_to(book.path)
     path = "own.txt" if "val_path" in slip else book.path
     corpora = corpora_of(book, {"again": FilesPart(**{"path": path, **slip}, share=0.2)})
     with pytest.raises(

@@ -149,6 +149,17 @@ def test_a_validation_file_of_ones_own_is_not_trained_on(tmp_path):
     assert prepare(corpus, BYTES, tmp_path / "cache").val_bytes == 10
 
 
+def test_a_link_to_a_validation_file_is_not_trained_on(tmp_path):
+    (tmp_path / "val.txt").write_text("text to validate")
+    (tmp_path / "train.txt").write_text("text to train")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/a.txt").hardlink_to(tmp_path / "train.txt")
+    (tmp_path / "train/b.txt").hardlink_to(tmp_path / "val.txt")
+    (tmp_path / "train/c.txt").symlink_to(tmp_path / "val.txt")
+    corpus = Files(str(tmp_path / "train"), val_path=str(tmp_path / "val.txt"))
+    assert [file.name for file in corpus.files(tmp_path)["train"]] == ["a.txt"]
+
+
 @pytest.mark.parametrize(
     ("val", "message"),
     [
