@@ -343,15 +343,17 @@ def cutting_position(text: str) -> int:
 
 def split_pieces(pieces: Iterator[Piece], train_bytes: int) -> Iterator[tuple[str, Piece]]:
     """Labels the first ``train_bytes`` UTF-8 bytes "train" and the rest "val"; the piece between them is cut in two."""
-    done = 0
+    done, ended = 0, True
     for piece in pieces:
         before, done = done, done + utf8_length(piece.text)
         if done <= train_bytes:
+            ended = piece.ends_document
             yield "train", piece
         elif before >= train_bytes:
             yield "val", piece
         else:
             encoded = piece.text.encode()[: train_bytes - before]
             head = encoded.decode(errors="ignore")  # the cut moves back to a whole character
-            yield "train", Piece(head, ends_document=True)
+            if head or not ended:
+                yield "train", Piece(head, ends_document=True)
             yield "val", Piece(piece.text[len(head) :], piece.ends_document)

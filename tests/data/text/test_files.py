@@ -261,3 +261,10 @@ def test_splitting_keeps_every_character_and_cuts_at_the_byte(texts, train_bytes
     n_train = sum(len(piece.text.encode()) for split, piece in labelled if split == "train")
     total = len("".join(texts).encode())
     assert min(train_bytes, total) - 3 <= n_train <= train_bytes
+
+
+@pytest.mark.parametrize(("ended", "train"), [(True, ["a¶"]), (False, ["a", "¶"])])
+def test_a_split_within_the_first_character_of_a_document_makes_no_empty_one(ended, train):
+    labelled = list(split_pieces(iter([Piece("a", ended), Piece("日本", True)]), 2))
+    assert [piece.text + "¶" * piece.ends_document for split, piece in labelled if split == "train"] == train
+    assert labelled[-1] == ("val", Piece("日本", True))
