@@ -24,9 +24,11 @@ from data.cases.mine import (
     OTHER,
     REPEATED_NAME,
     Find,
+    Pair,
     Segment,
     answer_segment,
     balance,
+    deal_pairs,
     write_pair,
 )
 from data.cases.names import SPACE
@@ -237,13 +239,11 @@ def cases_of(documents: Sequence[Document], window: int = WINDOW) -> list[Case]:
     """
     people = load_language("en").people
     plain: list[Case] = []
-    pairs: list[Case] = []
-    nearest: dict[str, bool] = {}
-    for document in documents:
+    pairs: list[Pair] = []
+    for number, document in enumerate(documents):
         annotated = AnnotatedText(document, people, window)
         plain += [*he_or_she(annotated), *names_again(annotated)]
         for find in exchanged(annotated):
-            pair = write_pair(annotated.text, find, document.cluster, f"{document.name}-{find.start}")
-            pairs += pair
-            nearest |= {case.id: find.nearest_is_right for case in pair}
-    return deal(plain) + balance(deal(pairs), nearest, most=None)
+            cases = write_pair(annotated.text, find, document.cluster, f"{document.name}-{find.start}")
+            pairs.append(Pair(number, find, cases))
+    return deal(plain) + balance(deal_pairs(pairs), most=None)

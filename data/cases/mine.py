@@ -10,7 +10,7 @@ import argparse
 import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +82,18 @@ class Find(NamedTuple):
     @property
     def nearest_is_right(self) -> bool:
         return self.segments[-2].role == GOLD
+
+
+class Pair(NamedTuple):
+    """A find in the document of this number, and its two cases: as the text has it, and with the names exchanged."""
+
+    document: int
+    find: Find
+    cases: tuple[Case, Case]
+
+    @property
+    def split(self) -> str:
+        return self.cases[0].split
 
 
 def segment(document: Words, first: int, end: int, other: str, role: int) -> Segment:
@@ -282,29 +294,27 @@ class Miner:
         found = list(self.finds())
         parts = len({number for number, _ in found}) < FEWEST_DOCUMENTS
         length = 1 + min(PART, sum(len(document.text) for document in self.documents) // PARTS)
-        cases: list[Case] = []
-        right: dict[str, bool] = {}
+        pairs = []
         for number, find in found:
             cluster = f"document {number + 1}" + (f", part {find.start // length + 1}" if parts else "")
-            pair = write_pair(self.documents[number].text, find, cluster, f"{number + 1}-{find.start}")
-            cases += pair
-            right |= {case.id: find.nearest_is_right for case in pair}
+            cases = write_pair(self.documents[number].text, find, cluster, f"{number + 1}-{find.start}")
+            pairs.append(Pair(number, find, cases))
         tallies = {}
         for task in TASKS:
             own = [find for _, find in found if find.task == task]
             if own:
                 last = sum(find.last_pronoun == GOLD for find in own)
                 tallies[task] = (len(own), sum(find.nearest_is_right for find in own), last)
-        dealt = deal(cases)
-        return Mined(balance(apart(dealt, found) if parts else dealt, right, most), tallies)
+        dealt = deal_pairs(pairs)
+        return Mined(balance(apart(dealt) if parts else dealt, most), tallies)
 
 
-def write_pair(text: str, find: Find, cluster: str, where: str) -> list[Case]:
+def write_pair(text: str, find: Find, cluster: str, where: str) -> tuple[Case, Case]:
     """The excerpt as it stands, and with all of its segments exchanged."""
     answer = find.segments[-1]
-    names = [f"{find.task}-{where}-{answer.start - find.start}", ""]
-    names[1] = f"{names[0]}-exchanged"
-    return [write_case(text, find, version, names, cluster) for version in (0, 1)]
+    name = f"{find.task}-{where}-{answer.start - find.start}"
+    names = (name, f"{name}-exchanged")
+    return write_case(text, find, 0, names, cluster), write_case(text, find, 1, names, cluster)
 
 
 def write_case(text: str, find: Find, version: int, names: Sequence[str], cluster: str) -> Case:
@@ -337,47 +347,46 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
     )
 
 
-def apart(cases: Sequence[Case], found: Sequence[tuple[int, Find]]) -> list[Case]:
-    """The cases without those pairs of *select* whose excerpt shares text with one of *report* in the same task, as the
-    excerpts at the border of two parts do. ``found``: the document and the find of each pair.
+def deal_pairs(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, whose cases now have splits."""
+    dealt = iter(deal([case for pair in pairs for case in pair.cases]))
+    return [pair._replace(cases=(next(dealt), next(dealt))) for pair in pairs]
+
+
+def apart(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs without those of *select* whose excerpt shares text with one of *report* in the same task, as the
+    excerpts at the border of two parts do.
     """
     quoted: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for (number, find), case in zip(found, cases[::2], strict=True):
-        if case.split == OWN_SPLITS[1]:
-            quoted.setdefault((find.task, number), []).append((find.start, find.end))
-    longest = max((find.end - find.start for _, find in found), default=0)
+    for pair in pairs:
+        if pair.split == OWN_SPLITS[1]:
+            quoted.setdefault((pair.find.task, pair.document), []).append((pair.find.start, pair.find.end))
+    longest = max((pair.find.end - pair.find.start for pair in pairs), default=0)
     for spans in quoted.values():
         spans.sort()
 
-    def shared(number: int, find: Find) -> bool:
-        spans = quoted.get((find.task, number), [])
+    def shared(document: int, find: Find) -> bool:
+        spans = quoted.get((find.task, document), [])
         near = slice(bisect_left(spans, (find.start - longest,)), bisect_left(spans, (find.end,)))
         return any(end > find.start for _, end in spans[near])
 
-    kept = []
-    for i, (number, find) in enumerate(found):
-        pair = cases[2 * i : 2 * i + 2]
-        if pair[0].split == OWN_SPLITS[1] or not shared(number, find):
-            kept += pair
-    return kept
+    return [pair for pair in pairs if pair.split == OWN_SPLITS[1] or not shared(pair.document, pair.find)]
 
 
-def balance(cases: Sequence[Case], right: Mapping[str, bool], most: int | None) -> list[Case]:
-    """Of each task and split as many pairs whose nearest candidate is right as others, spread evenly over the text.
-
-    ``cases``: each beside its counterfactual. ``right``: by case, whether the nearest candidate is. ``most``: pairs of
-    a task and split.
+def balance(pairs: Sequence[Pair], most: int | None) -> list[Case]:
+    """The cases, in order, of as many pairs of each task and split whose nearest candidate is right as others, spread
+    evenly over the text. ``most``: pairs of a task and split.
     """
-    pairs: dict[tuple[str, str], dict[bool, list[int]]] = {}
-    for i in range(0, len(cases), 2):
-        sides = pairs.setdefault((cases[i].task, cases[i].split), {True: [], False: []})
-        sides[right[cases[i].id]].append(i)
+    groups: dict[tuple[str, str], dict[bool, list[int]]] = {}
+    for i, pair in enumerate(pairs):
+        sides = groups.setdefault((pair.find.task, pair.split), {True: [], False: []})
+        sides[pair.find.nearest_is_right].append(i)
     kept = []
-    for sides in pairs.values():
+    for sides in groups.values():
         n = min(map(len, sides.values()))
         n = n if most is None else min(n, most // 2)
         kept += [side[len(side) * k // n] for side in sides.values() for k in range(n)]
-    return [case for i in sorted(kept) for case in cases[i : i + 2]]
+    return [case for i in sorted(kept) for case in pairs[i].cases]
 
 
 def mine_tokens(
