@@ -21,7 +21,7 @@ function numbersRow(name, found) {
   const { weight_swap: swap } = best.effects;
   const drop = (effect) =>
     effect
-      ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)}), ${percent(effect.flip, 0)}`
+      ? `${effect.drop.toFixed(1)} (${effect.ci[0].toFixed(1)} to ${effect.ci[1].toFixed(1)}), ${percent(effect.flip)}`
       : "–";
   return [
     percent(found.model_accuracy, 1) + (found.judged_by === "pairs" ? " of pairs" : ""),
@@ -29,8 +29,8 @@ function numbersRow(name, found) {
       ? [
           `${best.head} ${best.site}`,
           chosenAgain(found),
-          `${percent(best.choice_accuracy, 1)} (${interval(best.ci)})`,
-          `${percent(value, 1)} ${baseline}`,
+          `${percent(best.choice_accuracy, 1)} (${interval(best.ci).replace("\u00a0%", "")})`,
+          `${percent(value)} ${baseline}`,
           best.mass.toFixed(2),
           `${best.lift.toFixed(1)}, ${best.lift_untrained?.toFixed(1) ?? "–"}`,
           best.p_adj.toFixed(4),
