@@ -35,7 +35,7 @@ from probing.statistics import FLIPS, SignFlips, standardised
 MATTERS_P = 0.01
 SMALLEST_EFFECT = 0.1  # nats, 10 % in the odds: less does not matter, even if there is no other head to compare with
 
-FEWER = 100  # cases for three of the four ablations of whole heads: each costs as much as all changes at a site
+FEWER = 100  # cases for ablations of whole heads, each of which takes as long as all changes at a site
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def measure_effects(
 ) -> Effects:
     """Every intervention on every head, those at a site at the head's own one of ``sites`` (head -> site).
 
-    Of ablations of whole heads, only mean ablation over all rows is measured on all cases, the others on FEWER.
+    Ablations of whole heads are measured on FEWER cases.
 
     A head from whose site nothing leads to the answer, as from the last layer where it is not A-1, has no effect and
     is left out. Patches need counterfactuals that stand beside each other with their sites at the same positions.
@@ -94,17 +94,17 @@ def measure_effects(
     heads, where = [change.head for change in made], [change.site for change in made]
     kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(split.cases) else ()))
     # pyrefly: ignore [bad-argument-type] all of these changes are at a site
-    jobs: dict[str, Job] = {kind: at_sites(model, split.cases, heads, where, kind, read) for kind in kinds}
-    jobs |= {"mean_ablation": without_sets(singles, means.over_rows, read)}
-    on_fewer: dict[str, Job] = {
+    at_a_site: dict[str, Job] = {kind: at_sites(model, split.cases, heads, where, kind, read) for kind in kinds}
+    whole_heads: dict[str, Job] = {
+        "mean_ablation": without_sets(singles, means.over_rows, read),
         "resample_ablation": resampled(singles, seed, read),
         "zero_ablation": without_sets(singles, torch.zeros_like(means.over_rows), read),
         "mean_ablation_per_position": without_sets(singles, means.per_position, read),
     }
-    every, some = measure_answers(model, split, jobs, say), measure_answers(model, fewer, on_fewer, silent)
-    changes = dict.fromkeys(jobs, changes_of_heads(sites, split)) | dict.fromkeys(kinds, made)
-    effects = compare_all(every, changes, looking, split)
-    effects |= compare_all(some, dict.fromkeys(on_fewer, changes_of_heads(sites, fewer)), looking, fewer)
+    every = measure_answers(model, split, at_a_site, lambda done: say(f"changing heads at their sites, {done}"))
+    some = measure_answers(model, fewer, whole_heads, lambda done: say(f"taking whole heads away, {done}"))
+    effects = compare_all(every, made, looking, split)
+    effects |= compare_all(some, changes_of_heads(sites, fewer), looking, fewer)
     swapped = (every["clean"] - every["weight_swap"])[..., 0]
     effects["weight_swap"] = with_p(effects["weight_swap"], made, swapped, split, n_tasks)
     return effects
@@ -144,14 +144,13 @@ def changes_of_heads(heads: Iterable[str], split: Split) -> list[Change]:
     return [Change(head, None, np.ones(len(split.cases), dtype=bool), own=True) for head in heads]
 
 
-def compare_all(
-    answers: dict[str, np.ndarray], changes: dict[str, list[Change]], looking: Sequence[str], split: Split
-) -> Effects:
+def compare_all(answers: dict[str, np.ndarray], changes: list[Change], looking: Sequence[str], split: Split) -> Effects:
     """The effects of the ``changes`` that each kind of intervention made, from what ``measure_answers`` gives."""
     clean = answers["clean"][0]
     return {
-        kind: compare(made, clean, answers[kind], looking, split, counterfactuals=kind in FROM_THE_COUNTERFACTUAL)
-        for kind, made in changes.items()
+        kind: compare(changes, clean, after, looking, split, counterfactuals=kind in FROM_THE_COUNTERFACTUAL)
+        for kind, after in answers.items()
+        if kind != "clean"
     }
 
 

@@ -106,7 +106,7 @@ def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say:
     jobs = {"clean": lambda batch: batch.clean[None]} | jobs
     parts, done = {name: [] for name in jobs}, 0
     for batch in clean_batches(model, cases):
-        say(f"changing heads, {done} of {len(cases)} cases")
+        say(f"{done} of {len(cases)} cases")
         done += len(batch.cases)
         for name, job in jobs.items():
             parts[name].append(job(batch).cpu())

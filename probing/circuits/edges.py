@@ -105,7 +105,7 @@ def measure_edges(
         return NotMeasured("no counterfactuals are there that have their sites at the same positions")
     split = report.part(CASES)
     jobs: dict[str, Job] = {"paths": lambda batch: patched(batch, receivers)}
-    odds = measure(model, split.cases, jobs, lambda what: say(f"which head feeds which: {what}"))
+    odds = measure(model, split.cases, jobs, lambda what: say(f"which head feeds which, {what}"))
     drops = (odds["clean"] - odds["paths"]).double().numpy()  # [paths, N]
     own = np.array([path.sender is not None for path in paths])
     kept = [path for path in paths if path.sender is not None]

@@ -70,11 +70,13 @@ def test_what_is_being_measured_is_told_on_the_way(monkeypatch):
     first, reported = both[0][0].task, []
     probe(toys.hand_set_model(), toys.TOKENIZER, *both, progress=lambda *now: reported.append(now))
     assert reported[0] == (f"untrained network 1 of 8, {first}", 0, 2)
-    assert reported[-7:] == [
+    assert reported[-9:] == [
         (f"{first}: why the head looks there", 0, 2),
         ("second: what heads attend to", 1, 2),
-        ("second: changing heads, 0 of 20 cases", 1, 2),
-        ("second: changing heads, 10 of 20 cases", 1, 2),
+        ("second: changing heads at their sites, 0 of 20 cases", 1, 2),
+        ("second: changing heads at their sites, 10 of 20 cases", 1, 2),
+        ("second: taking whole heads away, 0 of 20 cases", 1, 2),
+        ("second: taking whole heads away, 10 of 20 cases", 1, 2),
         ("second: which heads are necessary together, 0 found", 1, 2),
         ("second: why the head looks there", 1, 2),
         ("attention patterns of all heads", 2, 2),
