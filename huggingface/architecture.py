@@ -95,8 +95,8 @@ class Architecture:
     ``prefix``: what stands before all their names but the head's, and is left out in some files. ``buffers``: ends of
     names of what are no weights. ``shape_from``: where the shape is given.
 
-    Of config.json: ``model_type``, ``keys``, ``derived``: keys whose values follow from the shape, and ``dropout``: the
-    keys for it.
+    Of config.json: ``model_type``, ``keys``, ``aliases``: other names of keys, ``derived``: keys whose values follow
+    from the shape, and ``dropout``: the keys for it.
     """
 
     name: str
@@ -107,6 +107,7 @@ class Architecture:
     shape_from: str = "config.json"
     model_type: str = ""
     keys: tuple[Key, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
     derived: Callable[[GPTConfig], Values] = lambda config: {}
     dropout: tuple[str, ...] = ()
 
@@ -144,7 +145,8 @@ class Architecture:
             raise
         except ValueError as error:
             raise InputError(f"{source}: config.json describes no network ({error})") from None
-        for name, value in self.derived(config).items():
+        same = {alias: values[key] for alias, key in self.aliases.items()}
+        for name, value in {**same, **self.derived(config)}.items():
             if values.get(name) not in (None, value):
                 raise InputError(f"{source}: {name}={values[name]} is not supported; it must be {value} in this shape")
         return config

@@ -10,6 +10,13 @@ from huggingface.architecture import HEAD, Architecture, Key, Row
 from model import GPTConfig
 
 ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_exact", "relu": "relu"}
+# Other names of keys; where config.json has one as well, transformers takes its value.
+ALIASES = {
+    "max_position_embeddings": "n_positions",
+    "hidden_size": "n_embd",
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+}
 KEYS = (
     Key("n_positions", "block_size"),
     Key("n_embd", "n_embd"),
@@ -67,6 +74,7 @@ GPT2 = Architecture(
     prefix="transformer.",
     switches=SWITCHES,
     keys=KEYS,
+    aliases=ALIASES,
     rows=rows,
     derived=lambda config: {"n_inner": 4 * config.n_embd},
     buffers=(".attn.bias", ".attn.masked_bias"),  # causal masks, in older files

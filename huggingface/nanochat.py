@@ -28,7 +28,7 @@ KEYS = (
         "final_logit_softcapping",
         "softcap",
         absent=15.0,
-        to_theirs=lambda softcap: softcap or None,
+        to_theirs=lambda softcap: float(softcap) if softcap else None,
         to_ours=softcap_of,
     ),
     Key("hidden_act", value="relu2", absent="relu2"),

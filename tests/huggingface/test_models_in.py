@@ -18,12 +18,13 @@ from exchanged import SHAPES, TOKENIZER, VOCABULARY, assert_same_logits, export,
 from huggingface_hub import errors as hub_errors
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GPT2Config
 
 import huggingface
 from common.errors import InputError
 from data.text.tokenizers import TokenizerConfig, gpt2_tokenizer
 from huggingface import tokenizer_json
+from huggingface.gpt2 import GPT2
 from model import GPT
 from storage.metrics import read_rows
 from storage.weights import load_model
@@ -64,6 +65,13 @@ def change_config(folder: Path, changes: dict) -> None:
 
 
 def test_a_saved_gpt2_has_the_same_logits(theirs, tmp_path):
+    assert_same_logits(read(tmp_path / "theirs"), theirs)
+
+
+def test_another_name_of_a_key_may_say_the_same(theirs, tmp_path):
+    assert GPT2.aliases == GPT2Config.attribute_map
+    values = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    change_config(tmp_path / "theirs", {alias: values[key] for alias, key in GPT2.aliases.items()})
     assert_same_logits(read(tmp_path / "theirs"), theirs)
 
 
@@ -173,6 +181,10 @@ def test_without_tokenizer_files_gpt2s_own_vocabulary_is_taken(tmp_path, input_f
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=True is not supported"),
         ({"reorder_and_upcast_attn": True}, "reorder_and_upcast_attn=True is not supported; it must be False"),
         ({"scale_attn_weights": False}, "scale_attn_weights=False is not supported"),
+        ({"num_attention_heads": 2}, "num_attention_heads=2 is not supported; it must be 4 in this shape"),
+        ({"num_hidden_layers": 1}, "num_hidden_layers=1 is not supported; it must be 3 in this shape"),
+        ({"hidden_size": 24}, "hidden_size=24 is not supported; it must be 48 in this shape"),
+        ({"max_position_embeddings": 8}, "max_position_embeddings=8 is not supported; it must be 48 in this shape"),
         ({"n_inner": 100}, "n_inner=100 is not supported; it must be 192 in this shape"),
         (
             {"activation_function": "silu"},

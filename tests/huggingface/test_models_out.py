@@ -141,6 +141,11 @@ def test_an_attention_type_that_no_layer_has_is_no_hindrance(tmp_path):
     assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out")))
 
 
+def test_a_softcap_that_is_a_whole_number_goes_out_too(tmp_path):
+    ours = make({"softcap": 15})
+    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out")))
+
+
 def test_dropout_goes_out_but_changes_nothing(tmp_path):
     ours = GPT(replace(make({}).config, dropout=0.3)).eval()
     theirs = AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out"))
