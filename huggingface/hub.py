@@ -9,10 +9,7 @@ from huggingface import tokenizer_json
 
 NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-NEEDED = (
-    *(CONFIG, WEIGHTS, INDEX, "model-*.safetensors"),
-    *(tokenizer_json.FILE, tokenizer_json.CONFIG, *tokenizer_json.OLD_FILES),
-)
+NEEDED = (CONFIG, WEIGHTS, INDEX, "model-*.safetensors", *tokenizer_json.PATTERNS)
 
 
 def locate(name: str) -> Path:

@@ -146,8 +146,49 @@ def test_a_gpt2_tokenizer_saved_by_transformers_is_read(tmp_path):
     assert again.encode(TEXT).tolist() == theirs(TEXT)["input_ids"]
 
 
+@pytest.mark.parametrize("beside", ["tokenizer.json", "vocab.json and merges.txt", "nothing"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("added_tokens.json", {"<pad>": 400}),
+        ("special_tokens_map.json", {"pad_token": "<pad>"}),
+        ("special_tokens_map.json", {"additional_special_tokens": ["<pad>"]}),
+        ("tokenizer_config.json", {"pad_token": "<pad>"}),
+    ],
+)
+def test_tokens_that_other_files_add_are_refused(tmp_path, beside, name, content):
+    save(train_bpe([TEXT * 3, string.printable], 400), tmp_path)
+    model = json.loads((tmp_path / "tokenizer.json").read_text())["model"]
+    (tmp_path / "tokenizer_config.json").unlink()
+    if beside != "tokenizer.json":
+        (tmp_path / "tokenizer.json").unlink()
+    if beside == "vocab.json and merges.txt":
+        (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]))
+        (tmp_path / "merges.txt").write_text("".join(f"{one} {other}\n" for one, other in model["merges"]))
+    tokenizer_json.read(tmp_path)
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"the added token <pad> is not the end token <\|endoftext\|>"):
+        tokenizer_json.read(tmp_path)
+
+
 def test_a_folder_without_tokenizer_files_has_none(tmp_path):
     assert tokenizer_json.read(tmp_path) is None
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 1024, "tokenizer_class": "GPT2Tokenizer"}')
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"eos_token": END, "unk_token": {"content": END}}))
+    assert tokenizer_json.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model"])
+def test_a_folder_with_files_of_another_tokenizer_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=rf"/{name}: belongs to a tokenizer that cannot be read; give tokenizer.json"):
+        tokenizer_json.read(tmp_path)
+
+
+def test_a_folder_that_names_another_tokenizer_is_refused(tmp_path):
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    with pytest.raises(InputError, match=r"tokenizer_class=LlamaTokenizer, whose files are missing"):
+        tokenizer_json.read(tmp_path)
 
 
 def test_a_token_that_no_merge_reaches_is_met_as_a_word_alone():
@@ -188,6 +229,7 @@ def set_(place: str, **values: object):
 
 
 SPECIAL = {"id": 400, "content": "<pad>", "special": True}
+OTHER_TOKEN = "the added token <pad> is not the end token <|endoftext|>; only that can be one"
 BOS = [{"SpecialToken": {"id": END, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
 
 
@@ -200,8 +242,17 @@ BOS = [{"SpecialToken": {"id": END, "type_id": 0}}, {"Sequence": {"id": "A", "ty
         (set_("content", normalizer={"type": "NFC"}), "normalizer=NFC is not supported"),
         (set_("content", pre_tokenizer={"type": "Whitespace"}), "cuts text in another way than GPT-2"),
         (set_("content", pre_tokenizer=None), "cuts text in another way than GPT-2"),
-        (set_("content", added_tokens=[SPECIAL, {**SPECIAL, "content": END}]), "has 2 added tokens"),
-        (set_("content", added_tokens=[{**SPECIAL, "id": 0}]), "its end token <pad> has id 0"),
+        (set_("content", added_tokens=[SPECIAL, {**SPECIAL, "content": END}]), OTHER_TOKEN),
+        (set_("content", added_tokens=[SPECIAL]), OTHER_TOKEN),
+        (set_("config", pad_token="<pad>"), OTHER_TOKEN),
+        (set_("config", pad_token=SPECIAL), OTHER_TOKEN),
+        (set_("config", image_token="<pad>"), OTHER_TOKEN),
+        (set_("config", additional_special_tokens=["<pad>"]), OTHER_TOKEN),
+        (set_("config", extra_special_tokens=[SPECIAL]), OTHER_TOKEN),
+        (set_("config", extra_special_tokens={"pad": "<pad>"}), OTHER_TOKEN),
+        (set_("config", added_tokens_decoder={"400": SPECIAL}), OTHER_TOKEN),
+        (set_("config", added_tokens_decoder={"0": {"content": END}}), "its end token <|endoftext|> has id 0"),
+        (set_("config", added_tokens_decoder={"x": SPECIAL}), "is damaged or no tokenizer"),
         (set_("content", post_processor={"type": "TemplateProcessing", "single": BOS}), "post_processor=Template"),
         (set_("config", add_prefix_space=True), "adds a space or a token to every text"),
         (rename_end, "its end token <|endoftext|> has id None; it must be the last of 400"),
