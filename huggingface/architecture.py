@@ -85,6 +85,15 @@ def rows_left_out(source: str, n_rows: int, n_tokens: int) -> str:
     return f"{source} has {n_rows:,} rows for {n_tokens:,} tokens; the last {n_rows - n_tokens} are left out"
 
 
+def without_prefix(names: Iterable[str], prefix: str, source: str) -> dict[str, str]:
+    """Each name without ``prefix``, and as it is; raises InputError where two are the same without it."""
+    whole: dict[str, str] = {}
+    for name in names:
+        if (other := whole.setdefault(name.removeprefix(prefix), name)) != name:
+            raise InputError(f"{source}: {other} and {name} are names of the same tensor; {OTHER}")
+    return whole
+
+
 HEAD = Row("lm_head.weight", ("head.weight",))
 VOCABULARY = ("embed.weight", *HEAD.ours)  # what has a row for each token
 
@@ -163,7 +172,7 @@ class Architecture:
         Raises InputError where a tensor is missing, unknown or of another shape, or holds anything but finite
         floating-point numbers; a network takes no memory before.
         """
-        there = {name.removeprefix(self.prefix): name for name in names}
+        there = without_prefix(names, self.prefix, source)
         rows = {row.theirs.removeprefix(self.prefix): row for row in self.rows(config)}
         tied = config.tie_embeddings and HEAD.theirs in there
         if tied:

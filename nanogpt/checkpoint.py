@@ -4,6 +4,7 @@ PyTorch reads it with ``weights_only``, which builds tensors and plain values an
 """
 
 import os
+import reprlib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from data import Tokenizer, TokenizerConfig
 from data.text.characters import META, TEXT, characters_of_text, read_characters
 from data.text.tokenizers import CHARACTERS, N_GPT2, CharacterTokenizer, gpt2_tokenizer
 from huggingface import gpt2
-from huggingface.architecture import Architecture, rows_left_out
+from huggingface.architecture import OTHER, Architecture, rows_left_out, without_prefix
 from model import GPT, GPTConfig
 from storage.weights import network_of
 
@@ -79,7 +80,7 @@ def read(name: str) -> Import:
     tensors = stored.get("model")
     if not isinstance(tensors, dict) or not all(isinstance(key, str) and is_dense(tensors[key]) for key in tensors):
         raise InputError(f"{name}: has no weights under 'model', as nanoGPT writes them")
-    tensors = {key.removeprefix(COMPILED): tensor for key, tensor in tensors.items()}
+    tensors = {key: tensors[whole] for key, whole in without_prefix(tensors, COMPILED, name).items()}
     characters, notes = find_characters(path, stored.get("config"), config, name)
     n_rows, n_tokens = config.vocab_size, len(characters) if characters else N_GPT2
     if n_rows > n_tokens:
@@ -121,6 +122,10 @@ def config_of(args: Any, name: str) -> GPTConfig:
     """The shape that ``model_args`` describe, without dropout."""
     if not isinstance(args, dict):
         raise InputError(f"{name}: has no 'model_args', as nanoGPT writes them")
+    if unknown := args.keys() - {*SIZES, "bias", "dropout"}:
+        raise InputError(
+            f"{name}: model_args has {reprlib.repr(min(unknown, key=str))}, which nanoGPT has not; {OTHER}"
+        )
     # Its first files have no "bias"; all of them are of its first activation, the approximation by tanh.
     bias, mlp = args.get("bias", True), "gelu_exact" if "bias" in args else "gelu"
     shape: dict[str, Any] = {key: args.get(key) for key in SIZES}

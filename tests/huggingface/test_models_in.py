@@ -245,6 +245,10 @@ def test_the_modern_shape_is_as_strict(tmp_path, changes, message):
     [
         (lambda t: t | {"score.weight": torch.zeros(2)}, "the tensor score.weight is not supported by GPT2LMHeadModel"),
         (lambda t: t | {"transformer.ln_f.bias": torch.zeros(48, dtype=torch.int8)}, "is torch.int8; it must be"),
+        (
+            lambda t: t | {"wpe.weight": torch.zeros(48, 48)},
+            r"transformer\.wpe\.weight and wpe\.weight are names of the same",
+        ),
         (lambda t: {k: v for k, v in t.items() if "wpe" not in k}, "the tensor transformer.wpe.weight is missing"),
         (lambda t: t | {"transformer.h.0.attn.c_attn.bias": torch.zeros(100)}, r"c_attn.bias has the shape \[100\]"),
         (lambda t: t | {"transformer.h.0.attn.c_attn.weight": torch.zeros(48)}, r"must be \[48, 144\]; give"),

@@ -74,6 +74,10 @@ def test_a_mask_that_older_versions_store_is_no_weight(path):
             lambda tensors: tensors.update(extra=torch.ones(2)),
             "the tensor extra is not supported by nanoGPT; give another",
         ),
+        (
+            lambda tensors: tensors.update({"_orig_mod.transformer.wpe.weight": torch.ones(16, 24)}),
+            r"transformer\.wpe\.weight and _orig_mod\.transformer\.wpe\.weight are names of the same tensor; give",
+        ),
         (lambda tensors: tensors.update(extra="text"), "has no weights under 'model'"),
         (lambda tensors: tensors.update({5: torch.ones(2)}), "has no weights under 'model'"),
         (lambda tensors: tensors.update(extra=torch.eye(2).to_sparse()), "has no weights under 'model'"),
@@ -136,6 +140,11 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_asked_for(path, k
         (ARGS | {"n_layer": "x" * 10**5}, r"n_layer='x{1,30}\.\.\."),
         (ARGS | {"bias": "no"}, "bias='no': must be True or False"),
         (ARGS | {"n_head": 5}, "model_args describe no network .*n_head=5"),
+        (
+            ARGS | {"bias": False, "activation": "relu", "softcap": 15.0},
+            "model_args has 'activation', which nanoGPT has",
+        ),
+        (ARGS | {3: "x" * 10**5}, "model_args has 3, which nanoGPT has not; give another checkpoint"),
         (ARGS | {"n_layer": 10**9}, "model_args describe no network"),
     ],
 )
