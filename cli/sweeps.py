@@ -6,7 +6,6 @@ folder, so that the table has what is known, however a job or the sweep ended.
 
 import gc
 import json
-import re
 import secrets
 import signal
 import sys
@@ -17,6 +16,7 @@ from datetime import datetime
 from functools import cache
 from itertools import product
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import hydra
@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cli.composing import FOLDER, GROUPS, check_sweep, compose
 from cli.paths import decode_text
-from cli.swept_text import encode_one, encode_swept, readable, unknown_values
+from cli.swept_text import encode_swept, readable, unknown_values
 from common.atomic import replace_durably
 from common.errors import InputError
 from common.one_line import one_line_errors
@@ -40,7 +40,6 @@ from training import TrainConfig
 SWEEPS = Path("runs") / ".sweeps"
 FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 WRITES = {"train": "run", "export": "to"}  # the key with the folder that each job needs for itself
-SIMPLE = re.compile(r"[\w.+-]+")  # a value that may be part of a folder's name
 
 Configs = dict[tuple[str, ...], DictConfig]  # by members of groups
 
@@ -169,7 +168,7 @@ def check(name: str, settings: list[str]) -> list[list[str]] | None:
     kinds = {members(job): job for job in jobs}  # other members of groups have other keys
     configs = {kind: compose(name, job, with_hydra=True) for kind, job in kinds.items()}
     if len(jobs) > 1 and writes in overrides:
-        require_own_folders(writes, jobs, swept, configs, known)
+        require_own_folders(writes, jobs, swept, configs)
     return jobs
 
 
@@ -183,33 +182,27 @@ def members(job: list[str]) -> tuple[str, ...]:
     return tuple(setting for setting in job if setting.partition("=")[0] in GROUPS)
 
 
-def require_own_folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs, known: set[str]) -> None:
+def require_own_folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs) -> None:
     """Raises InputError where two jobs would write the same folder, with the name that differs in each."""
     both = sharing(folders(key, jobs, swept, configs))
     if both is None:
         return
-    typed = [{setting.partition("=")[0]: readable(setting).partition("=")[2] for setting in job} for job in jobs]
-    written = typed[both[0]][key]
-    others = [k.lstrip("+") for k in swept if k != key]
-    names = [f"${{hydra:runtime.choices.{k}}}" if k in GROUPS else f"${{{k}}}" for k in others]
-    number = "${hydra:job.num}"
-    simple = all(SIMPLE.fullmatch(job[k]) for job in typed for k in swept)
-    suffix = "-".join(n for n in names if n not in written) if simple else number
-    renamed = encode_one(key, f"{written}-{suffix}", known)[1:-1]
-    remedy = f"{key}='{written}-{suffix if sharing(folders(key, jobs, swept, configs, renamed)) is None else number}'"
+    written = next(readable(setting) for setting in jobs[both[0]] if parsed(setting).key_or_group == key)
+    _, _, value = written.partition("=")
+    own = f"{value}-${{hydra:job.num}}"
+    if {*own} & {*"',\""}:
+        own = "'" + own.replace("'", "\\'") + "'"
     raise InputError(
-        f"{key}={written}: jobs {both[0]} and {both[1]} of this sweep would share one folder; give each its own, "
-        f"as in {remedy}"
+        f"{written}: jobs {both[0]} and {both[1]} of this sweep would share one folder; give each its own, "
+        f"as in {quote(f'{key}={own}')}"
     )
 
 
-def folders(
-    key: str, jobs: list[list[str]], swept: list[str], configs: Configs, given: str | None = None
-) -> Iterator[Path | None]:
+def folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs) -> Iterator[Path | None]:
     """The folder that each job writes, under ``key``; None where it is known only once the job runs, or wrong.
 
-    ``given`` is tried instead of what the jobs have. To compose each job would take a second for every ten: here
-    ``configs``, by the members of groups, change from job to job.
+    To compose each job would take a second for every ten: here ``configs``, by the members of groups, change from job
+    to job.
     """
     current = None
     for number, job in enumerate(jobs):
@@ -225,8 +218,6 @@ def folders(
             override = parsed(setting)
             if setting.partition("=")[0] in swept and override.key_or_group not in GROUPS:
                 OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
-        if given is not None:
-            config[key] = given
         try:
             yield Path(str(config[key])).resolve() if config[key] is not None else None
         except OmegaConfBaseException:  # its own line will say so
