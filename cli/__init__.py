@@ -32,7 +32,9 @@ __all__ = ["launch", "read", "to_yaml", "typed"]
 
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
 UNMIXED = {"tokens", "answers"}  # which are no running text
-HYDRA_OPTIONS = ("--cfg", "--config", "--experimental", "--info", "--package")  # that take a value after =
+HYDRA_OPTIONS = ("--cfg", "--config", "--experimental", "--info", "--package")  # that take a value
+HYDRA_FLAGS = ("--resolve", "--version", "--hydra-help", "--shell-completion")
+SHOWS = re.compile(r"(--cfg|-c)(=.*)?")  # the settings, and nothing is run
 NEEDS_HYDRA = re.compile(r"^[+~]*hydra|\$\{hydra:")
 
 
@@ -53,8 +55,9 @@ def start(main: Callable[[Any], None], name: str, schema: type) -> None:
         return
     settings = [argument for argument in arguments if argument not in sweeps.FLAGS]
     for argument in settings:
-        if argument.startswith("--") and "=" in argument and not argument.startswith(HYDRA_OPTIONS):
-            raise InputError(f"{argument}: keys have no dashes; write {argument.lstrip('-')}")
+        if argument.startswith("--") and argument not in HYDRA_FLAGS and not argument.startswith(HYDRA_OPTIONS):
+            value = "" if "=" in argument else "=VALUE"
+            raise InputError(f"{argument}: keys have no dashes; write {argument.lstrip('-')}{value}")
 
     def command_of(config: DictConfig) -> Any:
         return typed(schema, plain(config), HydraConfig.get().overrides.task)
@@ -69,6 +72,11 @@ def start(main: Callable[[Any], None], name: str, schema: type) -> None:
     if not options and not any(map(NEEDS_HYDRA.search, settings)):
         main(read(name, schema, settings))
         return
+
+    if any(map(SHOWS.fullmatch, settings)):
+        if not any(map(NEEDS_HYDRA.search, settings)):  # else Hydra reports what is wrong in its own way
+            plain(composed(name, [setting for setting in settings if re.match("[^-].*=", setting)]))
+        sys.argv.append("--resolve")  # text would be shown encoded
 
     def job(config: DictConfig) -> None:
         with one_line_errors():  # before Hydra prints a traceback

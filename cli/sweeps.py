@@ -27,8 +27,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from cli.composing import FOLDER, GROUPS, check_sweep, compose
+from cli.lines import STDIN
 from cli.paths import decode_text
-from cli.swept_text import encode_swept, readable, unknown_values
+from cli.swept_text import encode_swept, readable, unknown_values, values_of
 from common.atomic import replace_durably
 from common.errors import InputError
 from common.one_line import one_line_errors
@@ -40,6 +41,7 @@ from training import TrainConfig
 SWEEPS = Path("runs") / ".sweeps"
 FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 WRITES = {"train": "run", "export": "to"}  # the key with the folder that each job needs for itself
+READS = ("prompt", "text")  # keys that may stand for standard input
 
 Configs = dict[tuple[str, ...], DictConfig]  # by members of groups
 
@@ -151,7 +153,10 @@ def check(name: str, settings: list[str]) -> list[list[str]] | None:
     """
     known, writes = keys_of(name), WRITES.get(name)
     for setting in settings:
-        if setting.partition("=")[0] == writes and (unknown := unknown_values(setting, known)):
+        key, _, value = setting.partition("=")
+        if key in READS and STDIN in values_of(value):
+            raise InputError(f"{setting}: standard input is for one job alone; give texts with commas between them")
+        if key == writes and (unknown := unknown_values(setting, known)):
             raise InputError(f"{setting}: there is no key {unknown[0][2:-1]}")
     settings = [encode_swept(setting, known) for setting in settings]
     check_sweep(name, settings)

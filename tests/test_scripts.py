@@ -284,6 +284,7 @@ def test_a_missing_run_is_named_with_those_there_are(error_of, finished_run, nam
         (("device=tpu9",), "device=tpu9"),
         (("device=meta",), "device=meta: must be auto, cpu, cuda, mps, or one of several, as cuda:1"),
         (("device=gpu",), "device=gpu: must be auto, cpu, cuda, mps, or one of several, as cuda:1"),
+        (("--max_steps", "3"), "--max_steps: keys have no dashes; write max_steps=VALUE"),
         (("--max_steps=3",), "--max_steps=3: keys have no dashes; write max_steps=3"),
         (("model.n_layr=1",), "did you mean model.n_layer?"),
     ],

@@ -118,3 +118,19 @@ def test_help_on_what_there_is_not_names_what_was_meant(monkeypatch, capsys):
 def test_options_of_hydra_itself_keep_working(monkeypatch, capsys):
     assert "\n  n_layer: 3\n" in launched(monkeypatch, capsys, "--cfg", "job", "model.n_layer=3")[1]
     assert "Defaults Tree" in launched(monkeypatch, capsys, "--info", "defaults-tree")[1]
+
+
+@pytest.mark.parametrize("option", [("--cfg", "job"), ("-c", "job"), ("--cfg=job",)], ids=" ".join)
+def test_settings_are_shown_as_they_were_typed(monkeypatch, capsys, option):
+    out = launched(monkeypatch, capsys, *option, "run=it's, 1", "data=files", "data.path=my texts")[1]
+    assert yaml.safe_load(out)["run"] == "it's, 1"
+    assert yaml.safe_load(out)["data"]["path"] == "my texts"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"), [("seed=${nope}", "seed: Interpolation key 'nope' not found"), ("sed=3", "no such key")]
+)
+def test_settings_that_are_wrong_are_not_shown(monkeypatch, capsys, setting, message):
+    status, out = launched(monkeypatch, capsys, "--cfg", "job", setting)
+    assert message in status
+    assert out == ""

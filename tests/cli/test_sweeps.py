@@ -12,10 +12,10 @@ from hydra.core.global_hydra import GlobalHydra
 
 import cli
 from cli import sweeps
-from cli.schema import ExportCommand, SampleCommand, TrainCommand
+from cli.schema import ExportCommand, ProbeCommand, SampleCommand, TrainCommand
 from common.errors import InputError
 
-SCHEMAS = {"train": TrainCommand, "export": ExportCommand, "sample": SampleCommand}
+SCHEMAS = {"train": TrainCommand, "export": ExportCommand, "sample": SampleCommand, "probe": ProbeCommand}
 
 
 @pytest.fixture
@@ -226,4 +226,12 @@ def test_a_setting_that_only_some_jobs_know_is_refused_before_the_first(sweep):
     code, out, _ = sweep(failing, "data=stories,files", "data.path=x")
     assert "path" in code
     assert "\n" not in code
+    assert out == ""
+
+
+@pytest.mark.parametrize(("name", "key"), [("sample", "prompt"), ("probe", "text")])
+@pytest.mark.parametrize("texts", ["-", "Tom, -"])
+def test_standard_input_is_not_shared_between_jobs(sweep, name, key, texts):
+    code, out, _ = sweep(failing, "run=a,b", f"{key}={texts}", name=name)
+    assert code.startswith(f"error: {key}={texts}: standard input is for one job alone")
     assert out == ""
