@@ -166,7 +166,7 @@ def mistyped(key: str, kind: str, given: Any, message: str) -> str:
     if kind == "missing" or (kind, given) == ("string_type", None):
         return f"{key} is missing; give {key}=..."
     if kind == "tuple_type":
-        example = given if given and isinstance(given, str) else "A,B"
+        example = (given.strip("[] ") if isinstance(given, str) else "") or "A,B"
         return f"{key}={written(given)}: must be a list, as in {key}=[{example}]"
     if kind == "dataclass_type":
         return f"{key}={written(given)}: is a group of keys; give them one by one, as in {key}.KEY=..."

@@ -97,7 +97,10 @@ def check_syntax(arguments: list[str], sweep: bool) -> None:
         try:
             several = parser.parse_override(argument).is_sweep_override()
         except HydraException:
-            raise InputError(f"{typed}: the value cannot be read; quote it, as in {typed_key}=\\'...\\'") from None
+            remedy = (
+                f"a list is written {typed_key}=[A,B]" if {*value} & {*"[]"} else f"quote it: {typed_key}=\\'...\\'"
+            )
+            raise InputError(f"{typed}: the value cannot be read; {remedy}") from None
         if several and not sweep:
             if members := members_of(key):
                 raise InputError(f"{typed}: takes one of {', '.join(members)}; a sweep over several begins with -m")

@@ -106,7 +106,7 @@ SLIPS = [
     ("max_steps", "'max_steps': settings are written KEY=VALUE"),
     ("max_steps=many", "max_steps=many: must be a whole number"),
     ("max_steps=1.5", "max_steps=1.5: must be a whole number"),
-    ("seed=[1,2", "seed=[1,2"),
+    ("seed=[1,2", "seed=[1,2: the value cannot be read; a list is written seed=[A,B]"),
     ("model.norm=batchnorm", "model.norm=batchnorm: must be 'rmsnorm', 'layernorm' or 'none'"),
     ("model.mlp=swiglu", "model.mlp=swiglu: must be 'relu2', 'gelu', 'gelu_exact', 'relu' or 'none'"),
     ("wandb=disabled", "wandb=disabled: is a group of keys; give them one by one, as in wandb.KEY=..."),
@@ -142,6 +142,9 @@ SLIPS = [
     ("=3", ": there is no such key"),
     ("data.tasks=cue", "data.tasks=cue: must be a list, as in data.tasks=[cue]"),
     ("optimizer.betas=null", "optimizer.betas=null: must be a list, as in optimizer.betas=[A,B]"),
+    ("data.tasks=[cue,recall", "the value cannot be read; a list is written data.tasks=[A,B]"),
+    ("data.tasks='[cue,recall'", "data.tasks=[cue,recall: must be a list, as in data.tasks=[cue,recall]"),
+    ("model.norm=it's", "model.norm=it's: the value cannot be read; quote it: model.norm=\\'...\\'"),
     ("data.tasks=cue,recall", "data.tasks=cue,recall: a list is written data.tasks=[cue,recall]"),
     ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
 ]
