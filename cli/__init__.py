@@ -26,6 +26,7 @@ from cli.stored import MISSING, corpus_of_run, decide, initialized, resumed, to_
 from common.errors import InputError
 from common.memory import keep_freed_memory
 from common.one_line import one_line_errors, open_streams
+from common.signals import exit_on
 from training.world import hold_back_errors, processes
 
 __all__ = ["launch", "read", "to_yaml", "typed"]
@@ -43,7 +44,8 @@ def launch(main: Callable[[Any], None], name: str, schema: type) -> None:
     OmegaConf.register_new_resolver("text", decode_text, replace=True)
     open_streams()
     keep_freed_memory()
-    with one_line_errors(), hold_back_errors():
+    signals = () if name == "train" else ("SIGTERM", "SIGHUP")  # on which training saves
+    with one_line_errors(), hold_back_errors(), exit_on(*signals):
         start(main, name, schema)
 
 

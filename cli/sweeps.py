@@ -7,7 +7,6 @@ folder, so that the table has what is known, however a job or the sweep ended.
 import gc
 import json
 import secrets
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +32,7 @@ from cli.swept_text import encode_swept, readable, unknown_values, values_of
 from common.atomic import replace_durably
 from common.errors import InputError
 from common.one_line import one_line_errors
+from common.signals import exit_on
 from common.visible import visible_text
 from storage.metrics import best_evaluation, read_rows
 from storage.run import METRICS, new_run
@@ -61,11 +61,10 @@ def run_sweep(name: str, settings: list[str], main: Callable[[Any], None], read:
         own = ["-m", f"hydra.sweep.dir={folder}", "hydra/hydra_logging=none"]  # its log would show encoded settings
         sys.argv[1:] = [*own, *overrides]  # -m has to be first; of a key given twice the later value counts
     job = surviving(main, read, folder.absolute())
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
+        with exit_on("SIGTERM"):
+            hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=name)(job)()
     finally:
-        signal.signal(signal.SIGTERM, before)
         records = read_records(folder)
         if records:
             print("\n".join(["", *table(records)]))

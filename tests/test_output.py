@@ -1,10 +1,13 @@
 """What cannot be written or printed: readers that leave, full disks, folders that may not be written to."""
 
 import errno
+import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from conftest import QUICK, ROOT, SMALL, small_disk
 from common.atomic import parents_made, replace_durably, require_writable
 from common.errors import InputError
 from common.piped import Unheeded
+from model import generate
 from storage import checkpoint
 
 TEXT = ("data=files", "data.path=a.txt", "tokenizer=bytes", "tokens_per_step=128", QUICK[0], *SMALL)
@@ -131,11 +135,17 @@ def test_what_cannot_be_mined_is_one_line(tmp_path, arguments, message):
     assert done.stderr.splitlines()[-1].endswith(message)
 
 
-def test_a_sample_that_cannot_be_kept_is_printed_all_the_same(script, finished_run, tmp_path, capsys):
+@pytest.fixture
+def run_to_sample(finished_run, tmp_path) -> Path:
+    """A run in which nothing has been sampled yet."""
     (tmp_path / "run").mkdir()
     for path in finished_run.iterdir():
         if path.name != "samples":
             (tmp_path / "run" / path.name).symlink_to(path)
+    return tmp_path / "run"
+
+
+def test_a_sample_that_cannot_be_kept_is_printed_all_the_same(script, run_to_sample, tmp_path, capsys):
     arguments = ("run=run", "prompt=One day", "n=2", "max_new_tokens=5")
     script("sample", *arguments)
     printed = capsys.readouterr()
@@ -146,6 +156,34 @@ def test_a_sample_that_cannot_be_kept_is_printed_all_the_same(script, finished_r
     again = capsys.readouterr()
     assert again.out == printed.out
     assert again.err == "note   no copy was kept: run/samples/samples.jsonl cannot be written (File exists)\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_sample_is_kept_up_to_the_signal_that_ends_it(script, run_to_sample, monkeypatch, number):
+    def interrupted(*arguments: object, **settings: object) -> Iterator:
+        for i, tokens in enumerate(generate(*arguments, **settings)):
+            if i == 3:
+                signal.raise_signal(number)
+                signal.raise_signal(number)  # more than one may be sent
+            yield tokens
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("sample.generate", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        script("sample", "run=run", "prompt=One day", "max_new_tokens=9")
+    assert caught.value.code == 128 + number
+    assert json.loads(Path("run/samples/samples.jsonl").read_text())["text"]
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_ends_an_export_leaves_the_earlier_one_alone(script, finished_run, tmp_path, monkeypatch):
+    script("export", f"run={finished_run}", "to=out")
+    before = (tmp_path / "out/export.json").read_bytes()
+    monkeypatch.setattr("safetensors.torch.save", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit, match="143"):
+        script("export", f"run={finished_run}", "to=out", "checkpoint=10", "overwrite=true")
+    assert (tmp_path / "out/export.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_full_disk_keeps_no_half_of_a_sample(disk):
