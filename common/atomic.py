@@ -126,8 +126,9 @@ def discard(path: Path, folder: Path) -> None:
         aside = hidden_folder(folder)
         try:
             path.rename(aside / "discarded")
-        finally:
             shutil.rmtree(aside, ignore_errors=True)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)  # what an interruption has left of it
 
 
 @contextmanager

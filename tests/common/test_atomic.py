@@ -1,6 +1,7 @@
 """What is written is whole or not there, whenever the process is killed; and what killed processes left goes."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,19 @@ def test_clearing_up_that_is_killed_at_any_moment_is_finished_later(tmp_path):
         clear_up()
         assert [*tmp_path.iterdir()] == []
         left_over(left)
+
+
+def test_an_interruption_leaves_nothing_of_what_is_discarded(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    rmtree, interruptions = shutil.rmtree, iter([KeyboardInterrupt])
+
+    def interrupted(*arguments: object, **settings: object) -> None:
+        for interruption in interruptions:
+            raise interruption
+        rmtree(*arguments, **settings)
+
+    monkeypatch.setattr("shutil.rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        discard(tmp_path / "folder", tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []
