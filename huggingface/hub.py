@@ -17,14 +17,14 @@ def locate(name: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
         return folder
-    if not NAME.fullmatch(name):
-        raise InputError(f"hf:{name}: there is no such folder")
+    if not NAME.fullmatch(str(folder)):
+        raise InputError(f"hf:{name}: there is no such folder; a model of the Hub is written hf:OWNER/NAME")
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(name, allow_patterns=[*NEEDED]))
+        return Path(snapshot_download(str(folder), allow_patterns=[*NEEDED]))
     except Exception as error:  # the library's errors, and those of what it uses, have no base in common
         raise InputError(
             f"hf:{name}: there is no such folder, and the Hub did not give it ({reason_of(error)}); "
-            "check the name and the network, or give a folder that has config.json and model.safetensors"
+            "check the name, OWNER/NAME, and the network, or give a folder that has config.json and model.safetensors"
         ) from None

@@ -274,8 +274,11 @@ def test_damaged_and_missing_files_are_named(theirs, tmp_path):
     (tmp_path / "theirs" / "config.json").unlink()
     with pytest.raises(InputError, match=r"has no config.json"):
         read(tmp_path / "theirs")
-    with pytest.raises(InputError, match=r"there is no such folder"):
-        huggingface.read(f"hf:{tmp_path}/no such folder")
+    for name in (f"hf:{tmp_path}/no such folder", "hf:https://huggingface.co/someone/a-model"):
+        with pytest.raises(InputError) as caught:
+            huggingface.read(name)
+        wanted = f"{name}: there is no such folder; a model of the Hub is written hf:OWNER/NAME"
+        assert str(caught.value) == wanted
 
 
 @pytest.mark.parametrize(
@@ -302,8 +305,8 @@ def test_a_name_that_the_hub_does_not_give_is_one_line_whatever_its_library_rais
         fetch = partial(huggingface_hub.snapshot_download, endpoint="http://127.0.0.1:9", cache_dir=tmp_path)
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     wanted = (
-        rf"hf:gpt2: there is no such folder, and the Hub did not give it \({reason}\); check the name and the network, "
-        r"or give a folder that has config\.json and model\.safetensors"
+        rf"hf:gpt2: there is no such folder, and the Hub did not give it \({reason}\); check the name, "
+        r"OWNER/NAME, and the network, or give a folder that has config\.json and model\.safetensors"
     )
     with pytest.raises(InputError) as caught:
         huggingface.read("hf:gpt2")
