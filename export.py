@@ -13,8 +13,13 @@ from storage.weights import load_model
 def main(command: ExportCommand) -> None:
     run, folder = Path(command.run), Path(command.to)
     model, tokenizer, state = load_model(run, command.checkpoint, torch.device("cpu"))
-    about = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
-    architecture = huggingface.export(model, tokenizer, folder, about, command.overwrite)
+    about = {
+        "run": run.resolve().name,
+        "step": state["step"],
+        "tokens": state["tokens"],
+        "checkpoint": command.checkpoint,
+    }
+    architecture = huggingface.export(model, tokenizer, folder, about, command.overwrite, f"run={run}")
     print(f"written: {folder}, step {state['step']:,} of {run} as {architecture.name}")
 
 

@@ -69,7 +69,12 @@ def main(command: ProbeCommand) -> None:
     require_writable(folder, None if command.to is None else "to")
     if command.to is not None:
         require_own(folder)
-    source = {"run": run.name, "step": state["step"], "tokens": state["tokens"], "checkpoint": command.checkpoint}
+    source = {
+        "run": run.resolve().name,
+        "step": state["step"],
+        "tokens": state["tokens"],
+        "checkpoint": command.checkpoint,
+    }
     if command.pairs is not None:
         compare(command.pairs, model, tokenizer, source, folder, console)
         return

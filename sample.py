@@ -91,7 +91,7 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
                 say(f"---\n{prompt}{text}\n")
         finally:
             if any(texts):
-                about = {"step": step, **asdict(command), "run": run.name}
+                about = {"step": step, **asdict(command), "run": run.resolve().name}
                 keep(run / "samples", [{**about, "text": text} for text in texts])
     if command.show is not None:
         show_choices(model, tokenizer, command.show, ids, samples)

@@ -45,13 +45,15 @@ def architecture_of(config: GPTConfig, source: str) -> Architecture:
     return nearest
 
 
-def export(model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool) -> Architecture:
-    """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model."""
-    config = model.config
+def export(
+    model: GPT, tokenizer: Tokenizer, folder: Path, about: dict, overwrite: bool, source: str | None = None
+) -> Architecture:
+    """Writes ``folder``, as a whole or not at all; ``about`` is kept beside the model, which errors call ``source``."""
+    config, source = model.config, source or f"run={about['run']}"
     if not isinstance(tokenizer, BpeTokenizer):
         kind = "characters" if tokenizer.kind == CHARACTERS else "ids with names"
-        raise InputError(f"run={about['run']}: its tokens are {kind}, which no tokenizer of transformers has")
-    architecture = architecture_of(config, f"run={about['run']}")
+        raise InputError(f"{source}: its tokens are {kind}, which no tokenizer of transformers has")
+    architecture = architecture_of(config, source)
     check_free(folder, overwrite)
     ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
     contents = {
@@ -141,12 +143,13 @@ class Import:
 
 def read(name: str) -> Import:
     """The model called ``name``, "hf:" and a folder or a name on the Hub. Raises InputError for what ours cannot be."""
-    given = Path(name.removeprefix(SCHEME))
+    path = name.removeprefix(SCHEME)
+    given = Path(path)
     if given.is_file():
         raise InputError(f"{name}: is a file; give the folder that has config.json and model.safetensors")
     if is_run(given):
         raise InputError(f"{name}: is a run of this project; give init_from={given}, without {SCHEME}")
-    folder = locate(str(given))
+    folder = locate(path)
     if not (folder / CONFIG).is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
     values = tokenizer_json.require_json(folder / CONFIG)

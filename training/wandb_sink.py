@@ -50,7 +50,7 @@ class WandbSink:
         try:
             self.run = wandb.init(
                 project=project,
-                name=run.name,
+                name=run.resolve().name,
                 dir=path,  # absolute: a service that an earlier run has started may stand elsewhere
                 id=id_file.read_text(encoding="utf-8"),
                 resume="allow",  # also offline: by this ``wandb sync`` joins the parts of a resumed run

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import huggingface
 from common.atomic import waiting_path
 from common.errors import InputError
+from huggingface.gpt2 import GPT2
 from model import GPT, GPTConfig, Sampling, generate
 from probing.patterns import PatternRecorder
 from storage import run
@@ -230,3 +231,12 @@ def test_the_script_exports_the_checkpoint_that_is_asked_for(script, error_of, f
     run_script("export", f"run={finished_run}", "to=my models/one", "checkpoint=latest", "overwrite=true")
     assert json.loads(Path("my models/one/export.json").read_text())["step"] == 20
     assert sorted(finished_run.rglob("*")) == before
+
+
+def test_a_run_that_is_called_a_dot_keeps_its_name(script, finished_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(finished_run)
+    run_script("export", "run=.", f"to={tmp_path / 'out'}")
+    assert json.loads((tmp_path / "out/export.json").read_text())["run"] == finished_run.name
+    monkeypatch.setattr("huggingface.folder.ARCHITECTURES", [GPT2])
+    with pytest.raises(SystemExit, match=r"^error: run=\.: .* not supported by GPT2LMHeadModel"):
+        run_script("export", "run=.", f"to={tmp_path / 'two'}")
