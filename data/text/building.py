@@ -24,7 +24,16 @@ from data.text.corpora import Corpus
 from data.text.download import Progress, megabytes, silent
 from data.text.files import END, WORD_END, Counts, Piece, utf8_length
 from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
-from data.text.tokenizers import CHARACTERS, IDS, Tokenizer, TokenizerConfig, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.text.tokenizers import (
+    CHARACTERS,
+    IDS,
+    Tokenizer,
+    TokenizerConfig,
+    UnknownCharactersError,
+    byte_tokenizer,
+    gpt2_tokenizer,
+    train_bpe,
+)
 
 PROGRESS_FILE = "progress.json"
 TOKENIZER = "tokenizer.json"
@@ -128,10 +137,13 @@ def build(
     reached.save(writers)
     pieces = count_ends(corpus.pieces(cache, counts, saved["total"], progress), counts)
     skip(pieces, saved["n_pieces"], reached.done, progress)
-    for encoded in encode_in_order(work_items(pieces), tokenizer):
-        writers[encoded.split].write(encoded.ids)
-        reached.count(encoded, writers)
-        progress("tokenizing", reached.done, saved["total"])
+    try:
+        for encoded in encode_in_order(work_items(pieces), tokenizer):
+            writers[encoded.split].write(encoded.ids)
+            reached.count(encoded, writers)
+            progress("tokenizing", reached.done, saved["total"])
+    except UnknownCharactersError as error:
+        raise InputError(f"{vars(corpus).get('path', corpus.name)}: {error}") from None
     changed = corpus.fingerprint(cache, silent) != description["source"]
     if changed or not reached.done:
         reached.path.unlink()  # this text cannot be continued

@@ -12,7 +12,7 @@ from data.text.files import Counts
 from data.text.finding import find_files
 from data.text.shards import Tokens
 from data.text.token_files import Raw, open_ids
-from data.text.tokenizers import Tokenizer
+from data.text.tokenizers import Tokenizer, UnknownCharactersError
 
 MOST_TOKENS = 10_000_000  # of a text: many times what is measured, in memory that every machine has
 
@@ -56,6 +56,8 @@ def encode_files(
                 break
     except NoTextError as error:
         raise InputError(error.elsewhere) from None
+    except UnknownCharactersError as error:
+        raise InputError(f"{key}={files.path}: {error}") from None
     if not n:
         raise InputError(f"{key}={files.path}: there is no text in it")
     return np.concatenate(parts)[:MOST_TOKENS].astype(np.int64), counts.notes()

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import tiktoken
 
-from common.errors import InputError
+from common.errors import SHOWN, InputError
 from data.text.download import WebFile, fetch_all
 from data.text.files import END, LONE_SURROGATE
 
@@ -225,6 +225,10 @@ class IdTokenizer(Tokenizer):
         return json.dumps({"kind": self.kind, "names": self.names, "end": end}, indent=0)
 
 
+class UnknownCharactersError(InputError):
+    """A text has characters for which there is no token."""
+
+
 class CharacterTokenizer(Tokenizer):
     """Tokens that are one character each, of models that were trained elsewhere, without an end token: a text with any
     other character has no ids.
@@ -236,11 +240,12 @@ class CharacterTokenizer(Tokenizer):
         self.id_of = {name: i for i, name in enumerate(names)}
 
     def encode(self, text: str) -> np.ndarray:
-        try:
-            return np.array([self.id_of[character] for character in text], dtype=np.int64)
-        except KeyError as error:
+        if unknown := sorted({*text} - self.id_of.keys()):
+            names = ", ".join(map(repr, unknown[:SHOWN])) + f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN)
+            are, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
             known = f"none of the {self.vocab_size} characters that this model knows"
-            raise InputError(f"{error} is {known}; give a text without it") from None
+            raise UnknownCharactersError(f"{names} {are} {known}; give a text without {them}")
+        return np.array([self.id_of[character] for character in text], dtype=np.int64)
 
     def to_json(self) -> str:
         start = {"start": self.start} if self.start else {}

@@ -271,9 +271,16 @@ def test_a_checkpoint_becomes_a_run_that_samples_and_is_trained_on(path, script,
     assert first == second
 
 
-def test_a_character_that_the_model_does_not_know_is_named(path, script, error_of, monkeypatch, tmp_path):
+def test_characters_that_the_model_does_not_know_are_named_with_their_file(
+    path, script, error_of, monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
     args = ARGS | {"bias": False}
     write_checkpoint(path, args, random_tensors(args))
     script("train", f"init_from=nanogpt:{path}", "run=mine", "max_steps=0", "wandb.mode=disabled")
     assert "'x' is none of the 11 characters that this model knows" in error_of("sample", "run=mine", "prompt=xa")
+    (tmp_path / "more.txt").write_text("zyabc\nwvu tx" * 60, encoding="utf-8")
+    unknown = "more.txt: ' ', 't', 'u', 'v', 'w' and 3 more are none of the 11 characters that this model knows; give a"
+    text = ("data=files", "data.path=more.txt", "tokens_per_step=32", "max_steps=2", "wandb.mode=disabled")
+    assert f"error: {unknown}" in error_of("train", "init_from=mine", "run=tuned", *text)
+    assert f"text_file={unknown}" in error_of("probe", "run=mine", "text_file=more.txt")
