@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import yaml
@@ -20,7 +19,7 @@ from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import IDS
 from storage import checkpoint
-from storage.run import CONFIG, KIND, begins_anew, bring_back, held, is_run, no_such_run, read_config, runs_beside
+from storage.run import CONFIG, KIND, begins_anew, bring_back, held, no_such_run, read_config
 from training.world import LOST_PROCESS, TIMEOUT, ProcessLostError, processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -46,8 +45,6 @@ FITTED = ("model.dropout", "model.block_size")  # of a model that init_from brin
 MIX = "mix"  # runs of earlier versions lack it, too
 NOT_REMEMBERED = ("run", "resume", "overwrite", "found_nothing", "init_changes", "weights_alone")
 MISSING = "???"
-NANOGPT = (".pt", ".pth", ".ckpt")
-PICKLED = (*NANOGPT, ".bin")
 
 
 def stored_config(run: str, needed: Collection[str], key: str = "run") -> dict:
@@ -231,9 +228,7 @@ def initialized(values: dict, overrides: Sequence[str]) -> dict:
     name = values["init_from"]
     setters, set_to = single_keys(overrides, values), dict(leaves(values))
     if not name.startswith(SCHEMES) and not (Path(name) / CONFIG).is_file():
-        if checkpoint.saved_steps(Path(name)):
-            raise no_such_run(Path(name), "init_from")
-        raise InputError(f"init_from={name}: {explain_foreign(Path(name))}")
+        raise no_such_run(Path(name), "init_from")
     if values["max_steps"] == 0 and not any(key.partition(".")[0] in ("data", MIX) for key in setters):
         values = values | {"weights_alone": True}
     for key, override in setters.items():
@@ -256,22 +251,3 @@ def with_ids(values: dict, overrides: Sequence[str]) -> dict:
         if key.startswith("tokenizer."):
             raise InputError(f"{override}: data=tokens has ids already; leave it out")
     return values | {"tokenizer": {"kind": IDS}}
-
-
-def explain_foreign(path: Path) -> str:
-    """``path`` is not a run. Says what it is instead, and what to write to begin with its weights."""
-    if not path.exists():
-        hub = f"; a model of the Hugging Face Hub is written init_from=hf:{path}" if len(path.parts) <= 2 else ""
-        return f"there is no such run{hub}{runs_beside(path)}"
-    for folder in (path, *path.parents):
-        if is_run(folder):
-            return f"is a part of a run; write {quote(f'init_from={folder}')}, which takes its best checkpoint"
-    folder = path if path.is_dir() else path.parent
-    if path.suffix not in NANOGPT and (folder / "config.json").is_file():
-        return f"is a model of transformers; write {quote(f'init_from=hf:{folder}')}"
-    files = filter(Path.is_file, sorted(path.iterdir()) if path.is_dir() else [path])
-    pickled = [file for file in files if file.suffix in PICKLED]
-    if pickled:
-        theirs = f"if it is nanoGPT's, write {quote(f'init_from=nanogpt:{pickled[0]}')}"
-        return f"is a pickled checkpoint; {theirs}; else save it with save_pretrained, and give init_from=hf:FOLDER"
-    return f"is no run{runs_beside(path)}"

@@ -60,7 +60,7 @@ def test_snapshots_are_kept_where_there_are_stories():
             "mix.stories.document_mask: all parts are read as data is",
         ),
         (["mix.a/b=0.1"], "mix.a/b=0.1: the value cannot be read"),
-        (["mix.stories=[0"], r"mix.stories=[0: the value cannot be read; quote it, as in mix.stories=\'...\'"),
+        (["mix.stories=[0"], "mix.stories=[0: the value cannot be read; a list is written mix.stories=[A,B]"),
         (["mix.stories=0,1"], "mix.stories=0,1: a list is written mix.stories=[0,1], and a sweep begins with -m"),
         (["mix.x.tasks=cue,sense"], "mix.x.tasks=cue,sense: a list is written mix.x.tasks=[cue,sense], and a sweep "),
         (["mix=stories"], "mix=stories: parts have shares, as in mix.stories=0.1"),

@@ -73,3 +73,29 @@ def test_a_mounted_folder_is_held_by_a_lock_inside(tmp_path, monkeypatch, above)
     with pytest.raises(InputError, match=r"is being trained by another process, which holds .*/mounted/\.lock;"):
         hold(folder, lambda: hold(folder, lambda: None))
     assert [path.name for path in tmp_path.iterdir()] == ["mounted"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hf:gpt2", "hf:gpt2: is no run; train.py init_from=hf:gpt2 run=NAME max_steps=0 makes a run of it"),
+        ("nanogpt:out/a b.pt", "is no run; train.py 'init_from=nanogpt:out/a b.pt' run=NAME max_steps=0 makes a run"),
+        ("theirs", "theirs: is a model of transformers; train.py init_from=hf:theirs run=NAME max_steps=0 makes"),
+        ("out", "if it is nanoGPT's, train.py init_from=nanogpt:out/ckpt.pt run=NAME max_steps=0 makes a run of it"),
+        ("runs", "run=runs: is no run; runs has one"),
+        ("runs/one/checkpoints/step_000004", "is a part of a run; write run=runs/one"),
+        ("runs/two", "run=runs/two: there is no such run; runs has one"),
+        ("gpt2", "run=gpt2: there is no such run"),
+    ],
+)
+def test_what_is_no_run_is_named_with_what_makes_one_of_it(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    begin_with_checkpoint(Path("runs/one"), "one")
+    for file in ("theirs/config.json", "out/ckpt.pt"):
+        Path(file).parent.mkdir()
+        Path(file).touch()
+    with pytest.raises(InputError) as caught:
+        run.require_run(Path(name))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"run={name}: ")
