@@ -144,7 +144,9 @@ def test_an_attention_type_that_no_layer_has_is_no_hindrance(tmp_path):
 
 def test_a_softcap_that_is_a_whole_number_goes_out_too(tmp_path):
     ours = make({"softcap": 15})
-    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(export(ours, tmp_path / "out")))
+    folder = export(ours, tmp_path / "out")
+    assert isinstance(json.loads((folder / "config.json").read_text())["final_logit_softcapping"], float)
+    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(folder))
 
 
 def test_dropout_goes_out_but_changes_nothing(tmp_path):
