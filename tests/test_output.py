@@ -158,7 +158,15 @@ def test_a_sample_that_cannot_be_kept_is_printed_all_the_same(script, run_to_sam
     assert again.err == "note   no copy was kept: run/samples/samples.jsonl cannot be written (File exists)\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)])
+def number(request) -> Iterator[int]:
+    """A signal that ends a process by default, even where the tests run under nohup."""
+    number = getattr(signal, request.param)
+    before = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
 def test_a_sample_is_kept_up_to_the_signal_that_ends_it(script, run_to_sample, monkeypatch, number):
     def interrupted(*arguments: object, **settings: object) -> Iterator:
         for i, tokens in enumerate(generate(*arguments, **settings)):
@@ -167,13 +175,12 @@ def test_a_sample_is_kept_up_to_the_signal_that_ends_it(script, run_to_sample, m
                 signal.raise_signal(number)  # more than one may be sent
             yield tokens
 
-    before = signal.getsignal(number)
     monkeypatch.setattr("sample.generate", interrupted)
     with pytest.raises(SystemExit) as caught:
         script("sample", "run=run", "prompt=One day", "max_new_tokens=9")
     assert caught.value.code == 128 + number
     assert json.loads(Path("run/samples/samples.jsonl").read_text())["text"]
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_a_signal_that_ends_an_export_leaves_the_earlier_one_alone(script, finished_run, tmp_path, monkeypatch):
