@@ -17,12 +17,12 @@ def locate(name: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
         return folder
-    if not NAME.fullmatch(str(folder)):
+    if not NAME.fullmatch(folder.as_posix()):
         raise InputError(f"hf:{name}: there is no such folder; a model of the Hub is written hf:OWNER/NAME")
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(str(folder), allow_patterns=[*NEEDED]))
+        return Path(snapshot_download(folder.as_posix(), allow_patterns=[*NEEDED]))
     except Exception as error:  # the library's errors, and those of what it uses, have no base in common
         raise InputError(
             f"hf:{name}: there is no such folder, and the Hub did not give it ({reason_of(error)}); "

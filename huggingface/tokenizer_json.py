@@ -15,10 +15,7 @@ from common.errors import InputError
 from data.text.tokenizers import BYTE_PATTERN, END, N_BYTES, N_GPT2, WORD_PATTERN, BpeTokenizer, byte_of_symbol
 
 FILE, CONFIG, OLD_FILES = "tokenizer.json", "tokenizer_config.json", ("vocab.json", "merges.txt")
-ADDED, NAMED = (
-    "added_tokens.json",
-    "special_tokens_map.json",
-)  # what earlier versions of transformers wrote beside CONFIG
+ADDED, NAMED = "added_tokens.json", "special_tokens_map.json"  # which earlier versions of transformers wrote, too
 PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model", "*.tiktoken", ADDED, NAMED)  # files of tokenizers of any kind
 LISTS = ("additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens")
 # The same cuts as WORD_PATTERN, as its authors wrote it.
@@ -125,15 +122,15 @@ def settings(folder: Path) -> dict:
     config, named, added = (
         require_json(folder / name) if (folder / name).is_file() else {} for name in (CONFIG, NAMED, ADDED)
     )
-    if "added_tokens_decoder" in config:  # then transformers reads nothing else, either
+    if config.get("added_tokens_decoder") is not None:  # then transformers reads nothing else, either
         return config
     return config | named | {"added_tokens_decoder": {str(i): token for token, i in added.items()}}
 
 
 def require_gpt2s(folder: Path, config: dict) -> None:
     """Raises InputError where ``folder``, which has no tokenizer that can be read, has or names one all the same."""
-    others = sorted(path.name for path in folder.iterdir() if any(fnmatch(path.name, one) for one in PATTERNS))
-    if others := [name for name in others if name not in (CONFIG, ADDED, NAMED)]:
+    files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in (CONFIG, ADDED, NAMED))
+    if others := [name for name in files if any(fnmatch(name, one) for one in PATTERNS)]:
         readable = f"{FILE}, or {' with '.join(OLD_FILES)}"
         raise InputError(f"{folder / others[0]}: belongs to a tokenizer that cannot be read; give {readable}")
     if not str(kind := config.get("tokenizer_class") or "GPT2Tokenizer").startswith("GPT2"):

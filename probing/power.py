@@ -36,15 +36,15 @@ def least_accuracy(choice: np.ndarray, split: Split, baseline: float, critical: 
     """The smallest choice accuracy of a head that would have been found to be above ``baseline``; None: not even 1.
 
     ``choice`` [N] of the head, whose errors say how much cases of a cluster resemble each other: its standard error
-    over that of independent counterfactual pairs holds for every accuracy. They are taken as independent where it
-    makes no errors. ``critical``: the accuracy above which p is small enough.
+    over that of independent counterfactual pairs, at least 1, holds for every accuracy. ``critical``: the accuracy
+    above which p is small enough.
     """
     n, mean, clusters = len(counterfactual_groups(split.cases)), choice.mean(), split.clusters
     if clusters.df == 0:
         return None
     tried = np.linspace(0, 1, GRID)
     (error,) = clusters.standard_errors(choice[:, None])
-    inflation = error / sqrt(mean * (1 - mean) / n) if 0 < mean < 1 else 1.0
+    inflation = max(1.0, error / sqrt(mean * (1 - mean) / n)) if 0 < mean < 1 else 1.0
     errors = inflation * np.sqrt(tried * (1 - tried) / n)
     low = np.minimum(binomial_intervals(tried, n)[:, 0], tried - student(clusters.df, (1 + CONFIDENCE) / 2) * errors)
     slack = student(clusters.df, POWER) * errors

@@ -22,11 +22,13 @@ def require_finite(log_probs: np.ndarray, what: str) -> None:
 class Clusters:
     """Cases in clusters, those of one resembling each other, and how sure that leaves a mean over the cases.
 
-    A 95 % interval is the mean and t standard errors on either side. The standard error is that of a ratio of sums over
-    clusters (Cochran 1977, section 6.3). Where there are two ways to cluster (templates, word pairs), their variances
-    add up, less that of the clusters of cases that share both (Cameron, Gelbach & Miller 2011, "Robust inference with
-    multiway clustering"), but are no smaller than either. t is Student's, with a degree of freedom less than the way
-    with the fewest clusters has of them. Of a single cluster, an interval reaches as far as its cases do.
+    A 95 % interval is the mean and t standard errors on either side. The standard error is that of the jackknife, which
+    leaves out one cluster at a time: where clusters differ in size, others are too small (MacKinnon, Nielsen & Webb
+    2023, "Fast and reliable jackknife and bootstrap methods for cluster-robust inference"). Where there are two ways to
+    cluster (templates, word pairs), their variances add up, less that of the clusters of cases that share both
+    (Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering"), but are no smaller than either. t is
+    Student's, with a degree of freedom less than the way with the fewest clusters has of them. Of a single cluster, an
+    interval reaches as far as its cases do.
     """
 
     def __init__(self, *ways: Sequence[str] | np.ndarray) -> None:
@@ -37,18 +39,17 @@ class Clusters:
 
     def standard_errors(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
         """Of the means of ``values`` [N, K], or of their sums over that of ``per`` [N]: [K]. ``df`` must be above 0."""
-        per = np.ones(len(values)) if per is None else per
-        left = values - per[:, None] * (values.sum(0) / per.sum())
-        variances = [variance_of_sum(left, way) for way in self.ways]
+        values, per = np.asarray(values, dtype=float), np.ones(len(values)) if per is None else per
+        variances = [jackknife(values, per, way) for way in self.ways]
         if self.shared is not None:
-            variances.append(sum(variances) - variance_of_sum(left, self.shared))
-        return np.sqrt(np.max(variances, axis=0)) / abs(per.sum())
+            variances.append(sum(variances) - jackknife(values, per, self.shared))
+        return np.sqrt(np.max(variances, axis=0))
 
     def intervals(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
         """values [N, K] -> lower and upper ends [K, 2] for each column's mean, or its sum over that of ``per`` [N]."""
         if self.df == 0:  # nothing is known of how clusters differ
             return np.stack((values.min(0), values.max(0)), axis=1) / (1 if per is None else per.mean())
-        mean = values.mean(0) / (1 if per is None else per.mean())
+        mean = values.mean(0, dtype=float) / (1 if per is None else per.mean())
         half = student(self.df, (1 + CONFIDENCE) / 2) * self.standard_errors(values, per)
         return np.stack((mean - half, mean + half), axis=1)
 
@@ -66,12 +67,17 @@ class Clusters:
         return found
 
 
-def variance_of_sum(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Of the sum of ``values`` [N, K], whose means are 0, if all that varies are its clusters: [K]."""
+def jackknife(values: np.ndarray, per: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """The variance of the sum of ``values`` [N, K] over that of ``per`` [N], by leaving out one cluster at a time: [K].
+
+    Without a cluster, the ratio moves by the cluster's sum of what is left of its values, over the ``per`` of others.
+    """
+    left = values - per[:, None] * (values.sum(0) / per.sum())
     n = cluster.max() + 1
     sums = np.zeros((n, values.shape[1]))
-    np.add.at(sums, cluster, values)
-    return n / (n - 1) * (sums**2).sum(0)
+    np.add.at(sums, cluster, left)
+    moved = sums / (per.sum() - np.bincount(cluster, per))[:, None]
+    return (n - 1) / n * (moved**2).sum(0)
 
 
 def student(df: int, share: float) -> float:

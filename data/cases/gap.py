@@ -20,6 +20,7 @@ from data.cases.files import numbered_lines, read_content
 
 COLUMNS = ("ID", "Text", "Pronoun", "Pronoun-offset", "A", "A-offset", "A-coref", "B", "B-offset", "B-coref", "URL")
 REMEDY = "give GAP's .tsv files as they are"
+WORD_WITHIN = re.compile(r"\w (\w)[\w'-]* $")  # its first letter; no sentence begins with it
 
 
 def read_examples(path: Path) -> list[Case | None]:
@@ -73,16 +74,23 @@ def find(text: str, word: str, offset: str, source: str) -> Span:
 
 def mentions_of(text: str, names: dict[str, str], annotated: dict[str, Span]) -> dict[str, tuple[Span, ...]]:
     """The bytes of each name wherever it stands again, its ``annotated`` span included; the longer name first, so that
-    *Ida* within *Ida Roth* is no mention of Ida.
+    *Ida* within *Ida Roth* is no mention of Ida. Nor is it beside another word that begins like a name, *Ida Bell*.
     """
     taken, mentions = {*annotated.values()}, {name: [annotated[name]] for name in names}
     for name in sorted(names, key=lambda name: -len(names[name])):
-        for match in re.finditer(rf"(?<!\w){re.escape(names[name])}(?!\w)", text):
+        for match in re.finditer(rf"(?<![\w-]){re.escape(names[name])}(?![\w-])", text):
             start, end = (len(text[:at].encode()) for at in match.span())
-            if all(end <= first or last <= start for first, last in taken):
+            whole = not in_longer_name(text, *match.span())
+            if whole and all(end <= first or last <= start for first, last in taken):
                 taken.add((start, end))
                 mentions[name].append((start, end))
     return {name: tuple(sorted(own)) for name, own in mentions.items()}
+
+
+def in_longer_name(text: str, start: int, end: int) -> bool:
+    """Whether a word with a capital stands directly after these characters, or before them within a sentence."""
+    before, after = WORD_WITHIN.search(text[:start]), text[end : end + 2]
+    return bool(before and before[1].isupper()) or (after[:1] == " " and after[1:].isupper())
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ Three ways to take a head away, each in every row at once:
 The first two are different quantities: a head that only marks positions costs nothing in one and much in the other.
 
 All heads of a layer are variants of one batch that starts at the layer: what comes before is computed once. On a CPU
-several batches are read at a time.
+several batches of a small network are read at a time.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,17 +57,26 @@ def batches(model: GPT, windows: Windows) -> list[np.ndarray]:
 
 
 def read_batches(model: GPT, windows: Windows, measure: Callable[[int, np.ndarray, GoOn], None], say: Say) -> None:
-    """``measure`` on the number of each of ``batches`` and its windows, on a CPU several at a time."""
+    """``measure`` on the number of each of ``batches`` and its windows, on a CPU several at a time.
+
+    One at a time where two windows are a batch: of a large network, each fills the cores, and much of the memory.
+    """
     groups = batches(model, windows)
     finished: list[int] = []
+    one_by_one = threading.Lock()
 
     def measured(i: int, go_on: GoOn) -> None:
         with torch.inference_mode():  # a mode of each thread, not of all
             measure(i, groups[i], go_on)
-        finished.append(len(groups[i]))
-        say(sum(finished))
+        with one_by_one:
+            finished.append(len(groups[i]))
+            say(sum(finished))
 
-    side_by_side(measured, range(len(groups)), model.embed.weight.device)
+    if max(map(len, groups)) > 2:
+        side_by_side(measured, range(len(groups)), model.embed.weight.device)
+    else:
+        for i in range(len(groups)):
+            measured(i, lambda: None)
 
 
 def clean_pass(model: GPT, tokens: Tensor) -> CleanPass:

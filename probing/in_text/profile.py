@@ -53,7 +53,7 @@ class TextProfile:
     heads look; ``examples``: of each head.
     ``ablations``: by name of probing.in_text.ablation.ABLATIONS; ``shown``: the one that roles are given by.
     ``how_far_back``: None where it cannot be measured. ``roles``: of each head, the largest effect first.
-    ``clusters``: "documents" or "windows", what intervals resample; ``flipped``: what flips its sign for p.
+    ``clusters``: "documents" or "windows", what intervals are over; ``flipped``: what flips its sign for p.
     ``left_out``: a sentence on everything that was not measured, and why.
     """
 

@@ -37,7 +37,7 @@ class Windows:
         return len(np.unique(self.documents))
 
     def clusters(self, fewest: int = FEWEST_DOCUMENTS) -> tuple[str, np.ndarray]:
-        """The unit that statistics resample, and which of them each window belongs to [N]: "documents" if there are at
+        """The unit that statistics are over, and which of them each window belongs to [N]: "documents" if there are at
         least ``fewest``, else "windows".
         """
         if self.n_documents >= fewest:

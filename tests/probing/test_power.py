@@ -1,5 +1,6 @@
 """What would have been found is found so often, in worlds whose truth is known."""
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -95,3 +96,15 @@ def test_more_cases_find_less():
         least.append(least_accuracy(choice, split, 0.6, 0.6))
     assert least == sorted(least, reverse=True)
     assert least[0] - 0.6 == pytest.approx(4 * (least[2] - 0.6), rel=0.3), "as one over the root of their number"
+
+
+def test_a_head_that_is_right_in_one_case_of_each_pair_promises_no_more_than_pairs_do():
+    """Its accuracy never varies: taken at its word, any accuracy would be found at once."""
+    split = Split(
+        [
+            replace(case, case=replace(case.case, counterfactual=f"{i ^ 1}"))
+            for i, case in enumerate(split_into(np.arange(400) // 2 % 20, np.arange(400) // 2).cases)
+        ]
+    )
+    always, one_of_two = (least_accuracy(choice, split, 0.55, 0.5) for choice in (np.ones(400), np.arange(400) % 2.0))
+    assert one_of_two == always

@@ -66,13 +66,15 @@ def test_a_gap_example_asks_which_of_two_names_the_pronoun_means(tmp_path: Path)
 @pytest.mark.parametrize(
     ("names", "marked"),
     [
-        (("Zoë Lee Jr.", "Ida"), {"distractors": ["Zoë Lee Jr."] * 2, "gold": ["Ida"] * 4}),
-        (("Zoë", "Ida"), {"distractors": ["Zoë"] * 3, "gold": ["Ida"] * 4}),  # not Zoës
+        (("Zoë Lee Jr.", "Ida"), {"distractors": ["Zoë Lee Jr."] * 2, "gold": ["Ida"] * 3}),
+        (("Zoë", "Ida"), {"distractors": ["Zoë"] * 2, "gold": ["Ida"] * 3}),  # no Zoës, Zoë Lee
+        (("Zoë Lee Jr.", "Roth"), {"distractors": ["Zoë Lee Jr."] * 2, "gold": ["Roth"]}),
         (("Ida", "Ida Roth"), {"distractors": ["Ida"] * 3, "gold": ["Ida Roth"]}),
     ],
 )
 def test_a_gap_name_is_marked_wherever_it_stands_again(tmp_path: Path, names: tuple[str, str], marked: dict) -> None:
-    text = "Zoë Lee Jr. saw Ida. Zoë left Ida and Zoës for Ida Roth, and she saw Zoë Lee Jr. and Ida."
+    text = "Zoë Lee Jr. saw Ida. Zoë left Ida-Zoë and Zoës for Ida Roth, and she saw Zoë Lee Jr., Ida and Eva Roth."
+    text += " Then Ida sat."
     changes = {"Text": text, "Pronoun-offset": str(text.index("she"))}
     for name, words in zip("AB", names, strict=True):
         changes |= {name: words, f"{name}-offset": str(text.index(words))}
