@@ -7,18 +7,13 @@ import torch
 import cli
 import huggingface
 from cli.schema import ExportCommand
-from storage.weights import load_model
+from storage.weights import load_model, source_of
 
 
 def main(command: ExportCommand) -> None:
     run, folder = Path(command.run), Path(command.to)
     model, tokenizer, state = load_model(run, command.checkpoint, torch.device("cpu"))
-    about = {
-        "run": run.resolve().name,
-        "step": state["step"],
-        "tokens": state["tokens"],
-        "checkpoint": command.checkpoint,
-    }
+    about = source_of(run, command.checkpoint, state)
     architecture = huggingface.export(model, tokenizer, folder, about, command.overwrite, f"run={run}")
     print(f"written: {folder}, step {state['step']:,} of {run} as {architecture.name}")
 

@@ -46,7 +46,7 @@ from report.terminal import open_console
 from report.training_page import write_training_page
 from storage import snapshots
 from storage.run import is_run
-from storage.weights import load_model
+from storage.weights import load_model, source_of
 from training import pick_device
 
 DYNAMICS_CASES = 100  # of each task and split
@@ -69,12 +69,7 @@ def main(command: ProbeCommand) -> None:
     require_writable(folder, None if command.to is None else "to")
     if command.to is not None:
         require_own(folder)
-    source = {
-        "run": run.resolve().name,
-        "step": state["step"],
-        "tokens": state["tokens"],
-        "checkpoint": command.checkpoint,
-    }
+    source = source_of(run, command.checkpoint, state)
     if command.pairs is not None:
         compare(command.pairs, model, tokenizer, source, folder, console)
         return

@@ -97,9 +97,8 @@ def check_syntax(arguments: list[str], sweep: bool) -> None:
         try:
             several = parser.parse_override(argument).is_sweep_override()
         except HydraException:
-            remedy = (
-                f"a list is written {typed_key}=[A,B]" if {*value} & {*"[]"} else f"quote it: {typed_key}=\\'...\\'"
-            )
+            brackets = "[" in value or "]" in value
+            remedy = f"a list is written {typed_key}=[A,B]" if brackets else f"quote it: {typed_key}=\\'...\\'"
             raise InputError(f"{typed}: the value cannot be read; {remedy}") from None
         if several and not sweep:
             if members := members_of(key):

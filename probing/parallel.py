@@ -22,14 +22,16 @@ class StoppedError(Exception):
     """Ends a piece of work whose result nobody waits for any more."""
 
 
-def side_by_side(work: Callable[[Item, GoOn], Result], items: Sequence[Item], device: torch.device) -> list[Result]:
-    """``work`` on each of ``items``, in their order; on a GPU, one after the other.
+def side_by_side(
+    work: Callable[[Item, GoOn], Result], items: Sequence[Item], device: torch.device, fills_cores: bool = False
+) -> list[Result]:
+    """``work`` on each of ``items``, in their order; one after the other on a GPU, and where each ``fills_cores``.
 
     What one raises, or an interruption, ends the others at their next ``GoOn``.
     """
     threads = torch.get_num_threads()
     # With fewer than two items a worker, the longest would end alone, on a part of the cores.
-    workers = min(WORKERS, threads, len(items) // 2) if device.type == "cpu" else 1
+    workers = min(WORKERS, threads, len(items) // 2) if device.type == "cpu" and not fills_cores else 1
     if workers < 2:
         return [work(item, lambda: None) for item in items]
     stopped = Event()

@@ -34,22 +34,24 @@ class Clusters:
     def __init__(self, *ways: Sequence[str] | np.ndarray) -> None:
         """``ways``: one or two ways to cluster, each the cluster of each case [N]."""
         self.ways = [np.unique(way, return_inverse=True)[1] for way in ways]
-        self.df = min(len(np.unique(way)) for way in self.ways) - 1
+        self.df = int(min(way.max() for way in self.ways))
         self.shared = np.unique(self.ways, axis=1, return_inverse=True)[1] if len(ways) > 1 else None
 
     def standard_errors(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
         """Of the means of ``values`` [N, K], or of their sums over that of ``per`` [N]: [K]. ``df`` must be above 0."""
         values, per = np.asarray(values, dtype=float), np.ones(len(values)) if per is None else per
-        variances = [jackknife(values, per, way) for way in self.ways]
+        left = values - per[:, None] * (values.sum(0) / per.sum())
+        variances = [jackknife(left, per, way) for way in self.ways]
         if self.shared is not None:
-            variances.append(sum(variances) - jackknife(values, per, self.shared))
+            variances.append(sum(variances) - jackknife(left, per, self.shared))
         return np.sqrt(np.max(variances, axis=0))
 
     def intervals(self, values: np.ndarray, per: np.ndarray | None = None) -> np.ndarray:
         """values [N, K] -> lower and upper ends [K, 2] for each column's mean, or its sum over that of ``per`` [N]."""
+        unit = 1 if per is None else per.mean()
         if self.df == 0:  # nothing is known of how clusters differ
-            return np.stack((values.min(0), values.max(0)), axis=1) / (1 if per is None else per.mean())
-        mean = values.mean(0, dtype=float) / (1 if per is None else per.mean())
+            return np.stack((values.min(0), values.max(0)), axis=1) / unit
+        mean = values.mean(0, dtype=float) / unit
         half = student(self.df, (1 + CONFIDENCE) / 2) * self.standard_errors(values, per)
         return np.stack((mean - half, mean + half), axis=1)
 
@@ -67,17 +69,12 @@ class Clusters:
         return found
 
 
-def jackknife(values: np.ndarray, per: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """The variance of the sum of ``values`` [N, K] over that of ``per`` [N], by leaving out one cluster at a time: [K].
-
-    Without a cluster, the ratio moves by the cluster's sum of what is left of its values, over the ``per`` of others.
+def jackknife(left: np.ndarray, per: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """The variance of a ratio of sums, by leaving out one cluster at a time: [K]. ``left`` [N, K]: what is left of the
+    values after ``per`` [N] times the ratio. Without a cluster, the ratio moves by its sum, over the ``per`` of others.
     """
-    left = values - per[:, None] * (values.sum(0) / per.sum())
-    n = cluster.max() + 1
-    sums = np.zeros((n, values.shape[1]))
-    np.add.at(sums, cluster, left)
-    moved = sums / (per.sum() - np.bincount(cluster, per))[:, None]
-    return (n - 1) / n * (moved**2).sum(0)
+    moved = sums_of(left, cluster) / (per.sum() - np.bincount(cluster, per))[:, None]
+    return (1 - 1 / len(moved)) * (moved**2).sum(0)
 
 
 def student(df: int, share: float) -> float:

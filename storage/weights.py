@@ -74,6 +74,11 @@ def load_model(folder: Path, which: str, device: torch.device, **changes: float)
     return network_of(config, tensors, device).eval(), tokenizer, state
 
 
+def source_of(run: Path, checkpoint: str, state: dict) -> dict:
+    """Where a loaded model is from, for what is made of it: the run's name, its step and tokens, and ``checkpoint``."""
+    return {"run": run.resolve().name, "step": state["step"], "tokens": state["tokens"], "checkpoint": checkpoint}
+
+
 def save_run(
     folder: str | Path,
     model: GPT,

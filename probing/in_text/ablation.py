@@ -59,7 +59,7 @@ def batches(model: GPT, windows: Windows) -> list[np.ndarray]:
 def read_batches(model: GPT, windows: Windows, measure: Callable[[int, np.ndarray, GoOn], None], say: Say) -> None:
     """``measure`` on the number of each of ``batches`` and its windows, on a CPU several at a time.
 
-    One at a time where two windows are a batch: of a large network, each fills the cores, and much of the memory.
+    One at a time where two windows are a batch: of a large network, one fills the cores, and much of the memory.
     """
     groups = batches(model, windows)
     finished: list[int] = []
@@ -72,11 +72,8 @@ def read_batches(model: GPT, windows: Windows, measure: Callable[[int, np.ndarra
             finished.append(len(groups[i]))
             say(sum(finished))
 
-    if max(map(len, groups)) > 2:
-        side_by_side(measured, range(len(groups)), model.embed.weight.device)
-    else:
-        for i in range(len(groups)):
-            measured(i, lambda: None)
+    large = max(map(len, groups)) <= 2
+    side_by_side(measured, range(len(groups)), model.embed.weight.device, fills_cores=large)
 
 
 def clean_pass(model: GPT, tokens: Tensor) -> CleanPass:

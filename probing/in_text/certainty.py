@@ -57,8 +57,8 @@ class Columns:
         """Of values [V, N, T], over the tokens of each column."""
         flat, nats, ci = values.reshape(len(values), -1), [], []
         for clusters, tokens in zip(self.clusters, self.tokens, strict=True):
-            own = flat[:, tokens].astype(np.float64)
-            nats.append(own.mean(1))
+            own = flat[:, tokens]
+            nats.append(own.mean(1, dtype=np.float64))
             ci.append(clusters.intervals(own.T))
         return Means(np.stack(nats, axis=1), np.stack(ci, axis=1))
 

@@ -64,6 +64,7 @@ def test_few_pieces_or_one_core_are_worked_at_one_after_the_other_in_the_same_th
         return item, threading.get_ident()
 
     assert side_by_side(where, "abc", CPU) == [("a", own), ("b", own), ("c", own)]
+    assert side_by_side(where, "abcd", CPU, fills_cores=True) == [(item, own) for item in "abcd"]
     torch.set_num_threads(1)
     assert side_by_side(where, "abcd", CPU) == [("a", own), ("b", own), ("c", own), ("d", own)]
     assert side_by_side(where, [], CPU) == []
