@@ -12,8 +12,9 @@ from pathlib import Path
 
 from common.one_line import run
 from data.cases.annotated import Document
+from data.cases.exchanged import GOLD, Find
 from data.cases.litbank import annotated_files, read_annotated
-from data.cases.mine import GOLD, TASKS, Find, Miner
+from data.cases.mine import TASKS, Miner
 from experiments.tables import Table
 
 VERDICTS = ("right", "other name", "neither", "not annotated")

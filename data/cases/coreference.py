@@ -3,7 +3,7 @@
 A document says which of its mentions mean the same. Three tasks keep its sentences as they are and have no
 counterfactual: *he or she* (the pronoun is the answer), *pronoun read* (the pronoun is read, and a question after its
 sentence asks whom it means, so that heads can be measured at site P), and *name again*. Where a text allows it, the
-tasks of ``data.cases.mine`` are made as well, in which two names are exchanged throughout.
+tasks of ``data.cases.references`` are made as well, in which two names are exchanged throughout.
 
 A candidate is a person of the annotation: gold are the names and nouns that mean whom the answer means, each without
 the mentions of others inside it (*father* in *her father*); its pronouns are the ``chain``.
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from data.cases.annotated import NOM, PRON, PROP, WINDOW, AnnotatedText, Document, Person
 from data.cases.case import Case, Span, Spans
 from data.cases.converters import ask
-from data.cases.mine import (
+from data.cases.exchanged import (
     AFTER_PRONOUNS,
     GOLD,
     HE_OR_SHE,

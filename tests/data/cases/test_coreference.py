@@ -9,8 +9,8 @@ from data.cases.annotated import AnnotatedText, Document
 from data.cases.case import Case, encode_case
 from data.cases.converters import LAST, RULES, describe
 from data.cases.coreference import NAME, PRONOUN, READ, cases_of, exchanged, he_or_she, names_again
+from data.cases.exchanged import AFTER_PRONOUNS, HE_OR_SHE, REPEATED_NAME, write_pair
 from data.cases.files import parse_cases
-from data.cases.mine import AFTER_PRONOUNS, HE_OR_SHE, REPEATED_NAME, write_pair
 from data.languages import load_language
 from data.text.tokenizers import byte_tokenizer
 from probing.heads import mark_spans

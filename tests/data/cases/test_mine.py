@@ -15,20 +15,18 @@ from conftest import ROOT
 
 from common.errors import InputError
 from data.cases.case import Case
-from data.cases.files import parse_cases
-from data.cases.fit import encode_cases
-from data.cases.litbank import read_annotated
-from data.cases.mine import (
+from data.cases.exchanged import (
     AFTER_PRONOUNS,
     HE_OR_SHE,
     REPEATED_NAME,
     REPEATED_WORD,
     Find,
-    Miner,
-    mine_tokens,
-    read_documents,
     write_pair,
 )
+from data.cases.files import parse_cases
+from data.cases.fit import encode_cases
+from data.cases.litbank import read_annotated
+from data.cases.mine import Miner, mine_tokens, read_documents
 from data.cases.names import Names, cut_words
 from data.languages import load_language
 from data.text.tokenizers import byte_tokenizer
