@@ -19,6 +19,7 @@ from cli.run_text import HeldOut, corpora_of_run, text_of_file, trained_stories,
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
+from common.progress import Progress
 from common.visible import visible_text
 from data import Case, EncodedCase, Tokenizer, read_cases, split_cases
 from data.cases import mine
@@ -28,7 +29,6 @@ from data.cases.splits import OWN_SPLITS
 from data.languages import load_language
 from data.mixture import only_stories, stories_of
 from data.stories import TASKS, cases
-from data.text.download import Progress
 from data.text.tokenizers import IDS
 from model import GPT
 from probing import Findings, encode_tasks, in_text, probe, record_dynamics, resolved_tasks, write_files

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from cli.schema import Data, Mix
 from cli.stored import stored_config, usable_cache
 from common.errors import InputError
+from common.progress import Progress
 from data import Files, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import Corpora, corpora_of, prepare_mixed, stories_of, text_of
 from data.text.answers import before_answer
 from data.text.dataset import kept
-from data.text.download import Progress
 from data.text.held_out import encode_files, first_tokens, read_ids
 from data.text.token_files import is_raw
 from data.text.tokenizers import IDS

@@ -33,3 +33,19 @@ def first_few(reasons: Sequence[str]) -> str:
     """The first few reasons, and how many more there are, for a message of one line."""
     more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
     return "; ".join([*reasons[:SHOWN], *more])
+
+
+def reason_of(error: Exception) -> str:
+    """The kind of an error and the first line of what caused it; the library that is missing, where that is why."""
+    missing = error
+    while missing is not None and not isinstance(missing, ImportError):
+        missing = missing.__cause__
+    if missing is not None and missing.name:
+        return f"that needs: pip install {missing.name}"
+    cause, before = error, error
+    while before is not None:
+        before = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+        if isinstance(before, ImportError):  # a library did without another
+            break
+        cause = before or cause
+    return f"{type(error).__name__}: " + str(cause).strip().split("\n")[0]

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from common.atomic import lock_of, locked, replace_durably, require_writable
 from common.errors import InputError, NothingFoundError
+from common.progress import Progress, silent
 from data.stories import Stories
 from data.text.answers import Answers
 from data.text.building import make_tokenizer, sample_text
 from data.text.corpora import PLAIN, Corpus, Files
 from data.text.dataset import Dataset, Part, prepare, short_hash
-from data.text.download import Progress, silent
 from data.text.files import Counts, Piece, utf8_length
 from data.text.finding import identity
 from data.text.named import Named

@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from common.errors import InputError
-from data.text.download import reason_of
+from common.errors import InputError, reason_of
 from huggingface import tokenizer_json
 
 NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")

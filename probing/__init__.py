@@ -3,14 +3,14 @@
 Imports model and data. Everything starts at ``probe``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from common.errors import InputError
+from common.progress import Progress, silent
 from data import Case, EncodedCase, Tokenizer
 from data.cases.case import by_task
 from data.cases.fit import encode_cases
-from data.text.download import silent
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
 from probing.behaviour import judge
@@ -45,7 +45,7 @@ def probe(
     report: Sequence[Case],
     seed: int = 0,
     source: dict | None = None,
-    progress: Callable[[str, int, int], None] = silent,
+    progress: Progress = silent,
     circuits: bool = False,
 ) -> Findings:
     """Measures every head of ``model`` on annotated cases: chosen on ``select``, quoted on ``report``.
@@ -87,9 +87,7 @@ def probe(
     )
 
 
-def resolved_tasks(
-    model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], progress: Callable[[str, int, int], None] = silent
-) -> list[str]:
+def resolved_tasks(model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], progress: Progress = silent) -> list[str]:
     """The tasks of ``cases``, a few of each, that the model resolves: what is worth measuring in full. A task whose
     cases do not fit the tokenizer or the block is none of them.
     """

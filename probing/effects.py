@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from common.progress import Say, silent
 from data.cases.case import aligned
-from data.text.download import silent
 from model import GPT
 from probing.interventions import (
     AT_A_SITE,
@@ -20,7 +20,6 @@ from probing.interventions import (
     Batch,
     Job,
     MeanOutputs,
-    Say,
     at_sites,
     measure,
     paths_to_answer,

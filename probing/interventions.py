@@ -21,9 +21,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from common.progress import Say, silent
 from data import EncodedCase
 from data.cases.case import counterfactual_groups
-from data.text.download import silent
 from model import GPT
 from model.attention import take_rows
 from probing.heads import case_batches, mark_spans, parse_head
@@ -96,7 +96,6 @@ def clean_batches(model: GPT, cases: Sequence[EncodedCase]) -> Iterator[Batch]:
 
 Read = Callable[[Batch, Tensor], Tensor]  # from logits [V, B, vocabulary] to numbers [V, B, ...]
 Job = Callable[[Batch], Tensor]  # one intervention in several variants: what it reads, by default log-odds [V, B]
-Say = Callable[[str], None]  # what is being done now
 
 
 def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say: Say = silent) -> dict[str, Tensor]:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.progress import Say, silent
 from data import EncodedCase
 from data.cases.case import counterfactual_groups
-from data.text.download import silent
 from model import GPT
 from probing.behaviour import Behaviour, judge
 from probing.circuits import (
@@ -29,7 +29,7 @@ from probing.circuits import (
 )
 from probing.effects import Effects, measure_effects
 from probing.heads import HeadScores, lift_over, score_heads
-from probing.interventions import Say, mean_outputs
+from probing.interventions import mean_outputs
 from probing.parallel import GoOn, side_by_side
 from probing.power import Power, least_accuracy
 from probing.predictions import (

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from common.atomic import json_text
 from common.errors import InputError
+from common.progress import silent
 from common.visible import visible_name, visible_text
 from data import Case, Tokenizer
 from data.cases.case import words_at
 from data.stories import Stories
 from data.stories import cases as draw
 from data.stories.articles import keyed_cases
-from data.text.download import silent
 from data.text.tokenizers import BYTE_PATTERN, IDS, WORD_PATTERN, BpeTokenizer, IdTokenizer
 from model import GPT
 from probing.findings import Findings

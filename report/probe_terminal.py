@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
+from common.progress import Progress
 from common.visible import visible_name, visible_text
-from data.text.download import Progress
 from probing.behaviour import LIKELIEST, MEANINGS
 from probing.circuits import Edges, NecessaryHeads, NotMeasured
 from probing.effects import MATTERS_P

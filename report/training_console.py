@@ -47,7 +47,7 @@ class Console:
         self.bar = None
 
     def preparing(self, text: str, done: int, total: int | None) -> None:
-        """A ``data.text.download.Progress``: bytes of the corpus loaded, or made tokens; a line where it begins."""
+        """A ``common.progress.Progress``: bytes of the corpus loaded, or made tokens; a line where it begins."""
         if done == 0:
             self.stop_bar()
             self.note(text)

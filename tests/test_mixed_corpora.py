@@ -12,9 +12,9 @@ from conftest import SMALL, run_script
 from trainers import make_trainer, new_run, rows_without_clock
 
 from cli.run_text import trained_stories, validation_text
+from common.progress import silent
 from data import Dataset, Files, TokenizerConfig, mixture
 from data.mixture import StoriesPart, corpora_of, prepare_mixed
-from data.text.download import silent
 from storage import checkpoint
 from storage.metrics import read_rows
 from storage.weights import get_parameters, load_model

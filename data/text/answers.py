@@ -15,8 +15,8 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 
 from common.errors import InputError
+from common.progress import Progress
 from data.text.corpora import Files, ReadingOptions
-from data.text.download import Progress
 from data.text.files import Counts, Piece, cut_text, read_records, readable, require_quoted, utf8_length, value_in
 from data.text.finding import LINES_SUFFIX, kind
 from data.text.shards import Tokens

@@ -20,8 +20,9 @@ import numpy as np
 
 from common.atomic import file_sha256, read_json, replace_durably, write_durably
 from common.errors import InputError
+from common.progress import Progress, silent
 from data.text.corpora import Corpus
-from data.text.download import Progress, megabytes, silent
+from data.text.download import megabytes
 from data.text.files import END, WORD_END, Counts, Piece, utf8_length
 from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
 from data.text.tokenizers import (

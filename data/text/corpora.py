@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
 from common.errors import InputError
-from data.text.download import Progress, silent
+from common.progress import Progress, silent
 from data.text.files import END, Counts, Piece, read_pieces, split_pieces, utf8_length
 from data.text.finding import LINES_SUFFIX, TEXT_SUFFIXES, find_files, identity
 

@@ -14,18 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from common.atomic import file_sha256, lock_of, locked, move, read_json, replace_durably
-from common.errors import InputError
-
-Progress = Callable[[str, int, int | None], None]  # what is being done, bytes so far (0: it begins), in all if known
+from common.errors import InputError, reason_of
+from common.progress import Progress, silent
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 20  # without a byte
 TRIES_AGAIN = 2
 NOTED = 16 << 20  # bytes; smaller files are hashed at every start, which takes no time
-
-
-def silent(*_: object) -> None:
-    """A Progress that nobody watches."""
 
 
 def megabytes(n: int) -> str:
@@ -165,22 +160,6 @@ def bring(remote: Remote, incoming: Path, path: Path, bar: Bar) -> None:
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     move(came, path)
-
-
-def reason_of(error: Exception) -> str:
-    """The kind of an error and the first line of what caused it; the library that is missing, where that is why."""
-    missing = error
-    while missing is not None and not isinstance(missing, ImportError):
-        missing = missing.__cause__
-    if missing is not None and missing.name:
-        return f"that needs: pip install {missing.name}"
-    cause, before = error, error
-    while before is not None:
-        before = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-        if isinstance(before, ImportError):  # a library did without another
-            break
-        cause = before or cause
-    return f"{type(error).__name__}: " + str(cause).strip().split("\n")[0]
 
 
 def check(remote: Remote, path: Path) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, NoTextError
+from common.progress import Progress, silent
 from data.text.building import encode_in_order, work_items
 from data.text.corpora import Files
-from data.text.download import Progress, silent
 from data.text.files import Counts
 from data.text.finding import find_files
 from data.text.shards import Tokens

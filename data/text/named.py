@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.errors import InputError
+from common.progress import Progress, silent
 from data.text.catalog import CATALOG, CorpusName, Source
 from data.text.corpora import Files, ReadingOptions
-from data.text.download import Progress, check, fetch_all, silent
+from data.text.download import check, fetch_all
 from data.text.files import END, Counts, Piece, cut_document, cut_separated, cut_text, read_text, split_pieces
 from data.text.parquet import measure, read_rows
 

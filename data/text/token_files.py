@@ -14,10 +14,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from common.errors import InputError, NothingFoundError
+from common.progress import Progress, silent
 from common.visible import visible_text
 from data.text.characters import LARGEST, read_characters
 from data.text.corpora import ReadingOptions, fraction_to_validate
-from data.text.download import Progress, silent
 from data.text.tokenizers import ID, IDS, MOST_IDS, CharacterTokenizer, IdTokenizer, Tokenizer
 
 RAW, NPY = ".bin", ".npy"

@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.progress import Say, silent
 from data.cases.case import aligned
-from data.text.download import silent
 from model import GPT
 from model.attention import take_rows
 from probing.circuits.missing import NotMeasured, not_measured_json
 from probing.heads import head_names, parse_head
-from probing.interventions import Batch, Job, Say, measure
+from probing.interventions import Batch, Job, measure
 from probing.patterns import attention_of
 from probing.replay import attend_rows
 from probing.scoring import in_batches

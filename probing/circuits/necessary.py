@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.text.download import silent
+from common.progress import Say, silent
 from model import GPT
 from probing.behaviour import how_to_judge, preferred
 from probing.heads import head_names
-from probing.interventions import Say, measure, single_heads, without_sets
+from probing.interventions import measure, single_heads, without_sets
 from probing.splits import Split
 
 SEARCHED = 100  # cases on which sets of heads are searched and compared

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.text.download import silent
+from common.progress import Say, silent
 from model import GPT
 from model.attention import RMS_EPS, rotate, take_rows
 from probing.circuits.missing import NotMeasured, not_measured_json
 from probing.heads import parse_head
-from probing.interventions import Batch, Say, measure
+from probing.interventions import Batch, measure
 from probing.patterns import attention_of
 from probing.splits import Split
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.text.download import silent
+from common.progress import Say, silent
 from model import GPT
 from probing.behaviour import preferred
 from probing.circuits.hypotheses import EPSILON, QUANTILE, Equivalence, Member, equivalence, inflate, minimality
 from probing.circuits.necessary import SEARCHED, NecessaryHeads
 from probing.heads import head_names
-from probing.interventions import Say, at_sites, measure, paths_to_answer, single_heads, without_sets
+from probing.interventions import at_sites, measure, paths_to_answer, single_heads, without_sets
 from probing.splits import Split
 
 ENOUGH = 0.9  # the share that a sufficient set reaches

@@ -6,13 +6,13 @@ profile = measure_text(model, tokenizer, windows, language="en", ablations=plan.
 to_json(profile)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from common.progress import Count, Progress, Say, silent
 from data import Tokenizer
 from data.languages import load_language
-from data.text.download import silent
 from data.text.tokenizers import IDS
 from model import GPT
 from probing.heads import head_names
@@ -48,7 +48,7 @@ def measure_text(
     windows: Windows,
     language: str | None = "en",
     seed: int = 0,
-    progress: Callable[[str, int, int], None] = silent,
+    progress: Progress = silent,
     ablations: Sequence[str] = ABLATIONS,
 ) -> TextProfile:
     """Measures every head of ``model``, in evaluation mode, in ``windows`` of a text that it was not trained on.
@@ -65,7 +65,7 @@ def measure_text(
     (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
     columns = Columns(kinds.kind, [*names], [KIND_CODES[name] for name in names], clusters, flipped)
 
-    def step(i: int, what: str) -> Callable[[int], None]:
+    def step(i: int, what: str) -> Count:
         progress(what, i, PARTS)
         return lambda done: progress(f"{what}: {done} of {len(windows)} windows", i, PARTS)
 
@@ -163,7 +163,7 @@ def untrained_bars(
     codes: Sequence[int],
     ablations: Sequence[str],
     seed: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> dict[str, float]:
     """For each ablation the most that any head of UNTRAINED networks of this shape costs on all tokens or on those of
     one kind among ``codes``, if there are FEWEST_TOKENS; ``kind`` [N, T] has the codes. In nats.

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.progress import Count
 from model import GPT
 from probing.in_text.looks import window_batches
 from probing.in_text.windows import Windows
@@ -35,8 +36,6 @@ WINDOWS_PER_BATCH = 1 << 20  # numbers of a feed-forward layer in a clean pass
 VARIANTS_PER_BATCH = 1 << 22  # and with all variants
 LOGITS_PER_BATCH = {"cpu": 1 << 19, "cuda": 1 << 26, "mps": 1 << 24}  # on a CPU, what stays in its cache
 FEWEST_ROWS = 128  # of logits, for which a large vocabulary's weights are worth reading
-
-Say = Callable[[int], None]  # how many windows have been read
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def batches(model: GPT, windows: Windows) -> list[np.ndarray]:
     return [*window_batches(windows, WINDOWS_PER_BATCH // (4 * model.config.n_embd * windows.length))]
 
 
-def read_batches(model: GPT, windows: Windows, measure: Callable[[int, np.ndarray, GoOn], None], say: Say) -> None:
+def read_batches(model: GPT, windows: Windows, measure: Callable[[int, np.ndarray, GoOn], None], say: Count) -> None:
     """``measure`` on the number of each of ``batches`` and its windows, on a CPU several at a time.
 
     One at a time where two windows are a batch: of a large network, one fills the cores, and much of the memory.
@@ -126,7 +125,7 @@ class MeansOverWindows:
 
 
 @torch.inference_mode()
-def means_over_windows(model: GPT, windows: Windows, say: Say) -> MeansOverWindows:
+def means_over_windows(model: GPT, windows: Windows, say: Count) -> MeansOverWindows:
     config = model.config
     total = torch.zeros(
         config.n_layer, config.n_head, windows.length, config.head_dim, device=model.embed.weight.device
@@ -192,7 +191,7 @@ def ablate(
     means: MeansOverWindows,
     ablations: Sequence[str],
     seed: int,
-    say: Say,
+    say: Count,
     sets_too: bool = True,
 ) -> AblatedLosses:
     """The losses without each head, without each layer's heads and without any (these only if ``sets_too``).

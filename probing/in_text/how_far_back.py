@@ -1,11 +1,10 @@
 """How far back heads need to look: a model's loss when no head may look further than so many tokens."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from common.progress import Count
 from model import GPT
 from model.attention import repeat_groups
 from model.gpt import Block
@@ -26,7 +25,7 @@ def spans(length: int) -> list[int]:
     return [*(1 << k for k in range((length - 1).bit_length())), length]
 
 
-def limited_losses(model: GPT, windows: Windows, limits: list[int], say: Callable[[int], None]) -> np.ndarray:
+def limited_losses(model: GPT, windows: Windows, limits: list[int], say: Count) -> np.ndarray:
     """Loss in nats on every predicted token when a query sees the last so many tokens alone: [len(limits), N, T].
 
     What a head does not see by itself, as in a window (W), stays unseen. Weights of what is left sum to 1. Raises
@@ -64,9 +63,7 @@ def limited_block(model: GPT, block: Block, x: Tensor, limit: int) -> Tensor:
     return finish(block, x, z[None])
 
 
-def measure_reach(
-    model: GPT, windows: Windows, columns: Columns, clean: np.ndarray, say: Callable[[int], None]
-) -> HowFarBack:
+def measure_reach(model: GPT, windows: Windows, columns: Columns, clean: np.ndarray, say: Count) -> HowFarBack:
     """The curve of loss against how far back queries may look; the last point is the model's own loss, ``clean``."""
     limits = spans(windows.length)
     losses = np.concatenate((limited_losses(model, windows, limits[:-1], say), clean[None]))

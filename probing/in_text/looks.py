@@ -1,13 +1,14 @@
 """Where every head looks in a text: shares of attention by relation of key to query, distance, spread, and examples."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from common.progress import Count
 from model import GPT, Hooks
 from model.attention import repeat_groups
 from probing.heads import head_names
@@ -130,7 +131,7 @@ def measure_looks(
     windows: Windows,
     kinds: TokenKinds,
     relations: list[str],
-    say: Callable[[int], None],
+    say: Count,
 ) -> Looks:
     """Where all heads look; ``say`` is given how many windows have been read."""
     device, (n, length) = model.embed.weight.device, kinds.key.shape

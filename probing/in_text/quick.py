@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from common.progress import silent
 from data import Tokenizer
 from data.languages import load_language
-from data.text.download import silent
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import PER_POSITION, ablate, means_over_windows

@@ -14,8 +14,8 @@ from file_server import CONTENT, SHA256, SOME, TIMEOUT_SECONDS, Server, hub_file
 from huggingface_hub import hf_hub_url
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from common.errors import InputError
-from data.text.download import Bar, Remote, fetch_all, reason_of
+from common.errors import InputError, reason_of
+from data.text.download import Bar, Remote, fetch_all
 
 OTHER = CONTENT[::-1]
 FAULTS = {  # what the server does, and what the user reads where the right file does not come

@@ -9,7 +9,7 @@ from tolerance import additions, tolerance
 from torch import Tensor
 from torch.nn import functional as F
 
-from data.text.download import silent
+from common.progress import silent
 from model import GPT, GPTConfig, Hooks
 from probing.in_text import ablation
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, RESAMPLE, ablate, batches, means_over_windows

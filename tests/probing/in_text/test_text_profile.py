@@ -11,8 +11,8 @@ from networks import loud_model
 
 from common.atomic import json_text
 from common.errors import InputError
+from common.progress import silent
 from data.stories import write
-from data.text.download import silent
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from probing.in_text import cut_windows, measure_text, sentences, to_json, untrained_bars
