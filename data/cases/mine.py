@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,59 +58,74 @@ MOST_TOKENS = 2_000_000  # of a text given as ids: takes ten seconds, finds many
 CACHE = Path("cache")  # of train.py, by default: what it has downloaded is no text of the user's own
 
 
-@dataclass(frozen=True)
-class Mined:
-    """``cases``, each beside its counterfactual, and for each task how many references there were before the balance:
-    all, those whose nearest candidate is right, and those in which the last pronoun has the gender of what is meant.
+class Tally(NamedTuple):
+    """How many references of a task there are before the balance; of these, those whose nearest candidate is right, and
+    those in which the last pronoun has the gender of what is meant.
     """
 
+    n: int
+    nearest_is_right: int
+    last_pronoun_fits: int
+
+
+@dataclass(frozen=True)
+class Mined:
+    """``cases``, each beside its counterfactual, and for each task that has any what there was before the balance."""
+
     cases: list[Case]
-    found: dict[str, tuple[int, int, int]]
+    tallies: dict[str, Tally]
 
 
 class Miner:
     """Finds references in documents, whose names are known by how they are written in all of them.
 
-    ``language``: whose words about people are used, or None (see `People`). ``window``: words of an excerpt, at most.
+    ``language``: whose words about people are used, or None (see `People`).
     """
 
-    def __init__(self, documents: Sequence[str], language: str | None = "en", window: int = WINDOW) -> None:
+    def __init__(self, documents: Sequence[str], language: str | None = "en") -> None:
         people = load_language(language).people if language else People({})
-        self.window = window
         self.documents = [cut_words(text, people.titles) for text in documents]
         self.names = Names(self.documents, people)
 
-    def finds(self) -> Iterator[tuple[int, Find]]:
-        """Every find with the number of its document; repeated words only where names are few."""
-        found = list(self.finds_by(repeated_names, he_or_she))
+    def finds(self, window: int = WINDOW) -> Iterator[tuple[int, Find]]:
+        """Every find with the number of its document; repeated words only where names are few.
+
+        ``window``: words of an excerpt, at most.
+        """
+        found = list(self.finds_by(window, repeated_names, he_or_she))
         yield from found
         if sum(find.task == REPEATED_NAME for _, find in found) < FEW_NAMES:
-            yield from self.finds_by(repeated_words)
+            yield from self.finds_by(window, repeated_words)
 
-    def finds_by(self, *ways: Callable[[Words, Names, int], Iterator[Find]]) -> Iterator[tuple[int, Find]]:
+    def finds_by(self, window: int, *ways: Callable[[Words, Names, int], Iterator[Find]]) -> Iterator[tuple[int, Find]]:
         for way in ways:
             for number, document in enumerate(self.documents):
-                for find in way(document, self.names, self.window):
+                for find in way(document, self.names, window):
                     yield number, find
 
-    def mine(self, most: int | None = None) -> Mined:
+    def mine(self, most: int | None = None, window: int = WINDOW) -> Mined:
         """All finds as balanced cases; ``most``: references of each task and split, evenly over the text."""
-        found = list(self.finds())
-        parts = len({number for number, _ in found}) < FEWEST_DOCUMENTS
+        numbered = list(self.finds(window))
+        parts = len({number for number, _ in numbered}) < FEWEST_DOCUMENTS
         length = 1 + min(PART, sum(len(document.text) for document in self.documents) // PARTS)
         pairs = []
-        for number, find in found:
+        for number, find in numbered:
             cluster = f"document {number + 1}" + (f", part {find.start // length + 1}" if parts else "")
             cases = write_pair(self.documents[number].text, find, cluster, f"{number + 1}-{find.start}")
             pairs.append(Pair(number, find, cases))
-        tallies = {}
-        for task in TASKS:
-            own = [find for _, find in found if find.task == task]
-            if own:
-                last = sum(find.last_pronoun == GOLD for find in own)
-                tallies[task] = (len(own), sum(find.nearest_is_right for find in own), last)
         dealt = deal_pairs(pairs)
-        return Mined(balance(apart(dealt) if parts else dealt, most), tallies)
+        return Mined(balance(apart(dealt) if parts else dealt, most), tally([find for _, find in numbered]))
+
+
+def tally(finds: Sequence[Find]) -> dict[str, Tally]:
+    """The tally of each task that has any of ``finds``."""
+    tallies = {}
+    for task in TASKS:
+        own = [find for find in finds if find.task == task]
+        if own:
+            nearest = sum(find.nearest_is_right for find in own)
+            tallies[task] = Tally(len(own), nearest, sum(find.last_pronoun == GOLD for find in own))
+    return tallies
 
 
 def mine_tokens(
@@ -124,8 +140,7 @@ def mine_tokens(
     documents = [tokenizer.decode(part) for part in np.split(tokens, np.flatnonzero(tokens == tokenizer.end) + 1)]
     miner = Miner(documents, language)
     fitting = round(FITTING * block_size * miner.names.n_words / max(1, len(tokens)))
-    miner.window = min(WINDOW, fitting)
-    return miner.mine(most)
+    return miner.mine(most, min(WINDOW, fitting))
 
 
 def read_documents(paths: Sequence[str]) -> list[str]:
@@ -150,13 +165,13 @@ def read_documents(paths: Sequence[str]) -> list[str]:
 def describe(mined: Mined) -> str:
     """How many references of each task were found, and how many are left once the nearest is right in one half."""
     lines = []
-    for task, (n_found, nearest, last_pronoun) in mined.found.items():
-        n = Counter(case.split for case in mined.cases if case.task == task)
+    for task, (n, nearest, last_pronoun) in mined.tallies.items():
+        pairs = Counter(case.split for case in mined.cases if case.task == task)
         clusters = len({case.template for case in mined.cases if case.task == task})
-        kept = ", ".join(f"{n[split] // 2} pairs in {split}" for split in OWN_SPLITS)
+        kept = ", ".join(f"{pairs[split] // 2} pairs in {split}" for split in OWN_SPLITS)
         pronoun = f", in {last_pronoun} the last pronoun has its gender" if task == AFTER_PRONOUNS else ""
         lines.append(
-            f"{task}: {n_found} found, in {nearest} of them the nearest candidate is right{pronoun}; balanced: {kept}, "
+            f"{task}: {n} found, in {nearest} of them the nearest candidate is right{pronoun}; balanced: {kept}, "
             f"from {clusters} documents or parts"
         )
     return "\n".join(lines) or "no references were found"
@@ -168,7 +183,7 @@ def main() -> None:
     add_window(parser, WINDOW)
     parser.add_argument("--most", type=count, help="pairs of each task and split, at most (default: all)")
     arguments = parser.parse_args()
-    mined = Miner(read_documents(arguments.texts), window=arguments.window).mine(arguments.most)
+    mined = Miner(read_documents(arguments.texts)).mine(arguments.most, arguments.window)
     print_cases(mined.cases)
     print(describe(mined), file=sys.stderr)
 

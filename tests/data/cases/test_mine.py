@@ -229,7 +229,7 @@ def test_the_nearest_candidate_is_right_in_one_half_of_each_split() -> None:
         tally[case.task, case.split, nearest in case.spans.gold] += 1
     assert {(task, split) for task, split, _ in tally} >= {(HE_OR_SHE, "select"), (HE_OR_SHE, "report")}
     assert all(tally[task, split, True] == tally[task, split, False] for task, split, _ in tally)
-    found, nearest, _ = mined.found[HE_OR_SHE]
+    found, nearest, _ = mined.tallies[HE_OR_SHE]
     assert 2 * nearest != found
 
 
@@ -325,7 +325,7 @@ def test_of_a_long_text_the_first_tokens_are_mined(monkeypatch: pytest.MonkeyPat
     tokenizer, text = byte_tokenizer(), story(12)
     ids = np.array([*tokenizer.encode(text), tokenizer.end])
     monkeypatch.setattr("data.cases.mine.MOST_TOKENS", len(ids))
-    assert mine_tokens(np.tile(ids, 3), tokenizer, 4_000).found == mine_tokens(ids, tokenizer, 4_000).found
+    assert mine_tokens(np.tile(ids, 3), tokenizer, 4_000).tallies == mine_tokens(ids, tokenizer, 4_000).tallies
 
 
 GERMAN = 'pronouns = "er ihn sein sie ihr"\nfunction_words = "im und"\n'
@@ -355,7 +355,7 @@ def test_a_language_without_words_about_people_is_mined_as_none_is(tmp_path: Pat
     monkeypatch.setattr("data.languages.FOLDER", tmp_path)
     found, same = (Miner([story(40)], language).mine() for language in ("de", None))
     assert found == same
-    assert found.found.keys() == {REPEATED_NAME}
+    assert found.tallies.keys() == {REPEATED_NAME}
 
 
 def test_an_unknown_language_is_named() -> None:
