@@ -261,5 +261,5 @@ def locked(path: Path, waiting: Callable[[], None] | None) -> Iterator[None]:
         yield
     finally:
         if os.name != "nt":  # where the release does it
-            path.unlink(missing_ok=True)  # who waits for it sees that it is gone, and makes it anew
+            path.unlink(missing_ok=True)  # a waiting process notices, and creates a new one
         lock.release()

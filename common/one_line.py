@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from common.errors import InputError
-from common.piped import let_go
+from common.piped import discard_rest
 from common.visible import visible_text
 
 OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory")
@@ -23,11 +23,11 @@ class one_line_errors:
         try:
             sys.stdout.flush()
         except OSError as unwritten:
-            let_go(sys.stdout)
+            discard_rest(sys.stdout)
             unwritten.filename = "stdout"
             error = error or unwritten
         if isinstance(error, BrokenPipeError):  # whoever reads has had enough
-            let_go(sys.stdout)
+            discard_rest(sys.stdout)
             raise SystemExit(0) from None
         if isinstance(error, InputError):
             raise SystemExit(f"error: {visible_text(str(error))}") from None

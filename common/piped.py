@@ -1,4 +1,4 @@
-"""What becomes of output that nobody takes any more: ``head`` has had enough, a terminal is gone."""
+"""Output whose reader is gone: ``head`` has read enough, or a terminal was closed."""
 
 import os
 import sys
@@ -7,16 +7,16 @@ from contextlib import suppress
 from typing import IO, Any
 
 
-def let_go(stream: IO[str]) -> None:
-    """Sends into nothing what a stream still holds and will get, or the interpreter's last flush would fail, too."""
+def discard_rest(stream: IO[str]) -> None:
+    """Discards what a stream still holds and all that follows: else the interpreter's last flush fails, too."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class Unheeded:
+class BestEffortOutput:
     """stdout for work that is worth more than what it prints: once it cannot be written, the work goes on silently.
 
-    A reader who has left is no reason for a remark; anything else, such as a full disk, is a line on stderr.
+    A closed pipe is not reported; any other failure, such as a full disk, is one line on stderr.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -35,7 +35,7 @@ class Unheeded:
         try:
             return act()
         except OSError as error:
-            let_go(self.stream)
+            discard_rest(self.stream)
             if not isinstance(error, BrokenPipeError):
                 with suppress(OSError):
                     print(f"note   stdout cannot be written ({error.strerror}); going on without it", file=sys.stderr)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.style import Style
 
-from common.piped import Unheeded
+from common.piped import BestEffortOutput
 from report.colours import GREY, blend, ink_on
 
 # Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.
@@ -36,7 +36,7 @@ def open_console(quiet: bool = False, only_output: bool = False) -> Console:
     """stdout, on which text is shown as it is. A reader that has gone away, or a full disk, ends nothing, except where
     what is printed is the ``only_output`` of the work: then printing raises OSError.
     """
-    stdout: Any = sys.stdout if only_output else Unheeded(sys.stdout)  # which has the methods of a stream
+    stdout: Any = sys.stdout if only_output else BestEffortOutput(sys.stdout)  # which has the methods of a stream
     return Output(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
 
 

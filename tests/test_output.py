@@ -15,7 +15,7 @@ from conftest import QUICK, ROOT, SMALL, small_disk
 
 from common.atomic import parents_made, replace_durably, require_writable
 from common.errors import InputError
-from common.piped import Unheeded
+from common.piped import BestEffortOutput
 from model import generate
 from storage import checkpoint
 
@@ -65,7 +65,7 @@ def test_training_goes_on_when_its_output_cannot_be_written(script, failing_stdo
     Path("a.txt").write_text("The quick brown fox jumps over the lazy dog. " * 60)
     failing_stdout(number)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("common.piped.let_go", lambda stream: setattr(stream, "flush", lambda: None))
+        patch.setattr("common.piped.discard_rest", lambda stream: setattr(stream, "flush", lambda: None))
         script("train", "run=run", "max_steps=2", *TEXT)
     assert checkpoint.saved_steps(Path("run")) == [2]
     assert capsys.readouterr().err == said
@@ -276,7 +276,7 @@ def test_folders_that_were_made_for_nothing_go_and_others_stay(tmp_path):
 
 
 def test_what_goes_to_a_stream_that_works_arrives(capsys):
-    stream = Unheeded(sys.stdout)
+    stream = BestEffortOutput(sys.stdout)
     assert stream.write("text") == 4
     stream.flush()
     assert not stream.isatty()

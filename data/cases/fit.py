@@ -91,13 +91,13 @@ def explain_fit(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) ->
             encoded.append(encode_checked(case, tokenizer))
         except InputError:
             continue
-    said = (
+    notes = (
         note_long(encoded, len(cases), block_size),
         note_cut(cases, tokenizer),
         note_parted(encoded, len(cases), tokenizer),
         note_pieces(cases, tokenizer),
     )
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in notes if sentence]
 
 
 def note_long(encoded: Sequence[EncodedCase], total: int, block_size: int) -> str:

@@ -62,7 +62,7 @@ class WebFile:
     sha256: str
 
     def download(self, folder: Path, bar: Bar) -> Path:
-        """The path in ``folder`` to which it was brought; raises what pooch raises, for another file, too."""
+        """The path in ``folder`` where it lies now; raises pooch's errors, also for a file with another sha256."""
         import pooch
 
         pooch.get_logger().setLevel("ERROR")

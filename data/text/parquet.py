@@ -7,8 +7,8 @@ from typing import Any
 
 from common.errors import InputError, NoTextError
 
-ROWS = 64  # at once: documents may be long
-BUFFER = 1 << 20  # bytes of the file at once, instead of a whole column of a row group
+ROWS = 64  # at a time: documents may be long
+BUFFER = 1 << 20  # bytes of the file at a time, instead of a whole column of a row group
 
 
 def read_rows(path: Path, field: str, start: int = 0, stop: int | None = None) -> Iterator[str]:
