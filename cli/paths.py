@@ -84,7 +84,7 @@ def decode_text(encoded: str) -> str:
 
 
 def expand_paths(values: Mapping, prefix: str = "") -> dict:
-    """``values`` with ``~`` expanded in every path; raises InputError for a path that is empty or names an unknown user."""
+    """``values`` with ``~`` expanded in every path; raises InputError where one is empty or names an unknown user."""
     expanded = dict(values)
     for key, value in values.items():
         if isinstance(value, Mapping):
