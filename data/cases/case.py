@@ -77,8 +77,8 @@ class Case:
         """The names or else the words of all candidates, in an order that does not show which of them is meant."""
         if self.entities:
             return " | ".join(sorted(set(self.entities)))
-        words = {words_at(self, span) for span in (*self.spans.gold, *self.spans.distractors)}
-        return " | ".join(sorted(words))
+        words = {words_at(self, span).lower() for span in (*self.spans.gold, *self.spans.distractors)}
+        return " | ".join(sorted(words))  # in lower case, since a word has a capital where it begins the text
 
     def to_json(self) -> dict:
         """The case as one JSON object; spans and entities that it does not have are left out."""

@@ -185,7 +185,7 @@ def write_pair(
         counterfactual_slots, counterfactual_gold = change(task, template, parts, slots, gold, kind, rng)
         if kind == "null" and not slots["opener"]:
             continue  # no other opening phrase is as long as none
-        if kind != "attribute" or split in CASTS or stays(template, counterfactual_slots, split):
+        if kind != "attribute" or stays(template, counterfactual_slots, split):
             break
     else:
         raise ValueError(
@@ -203,7 +203,7 @@ def write_pair(
 def stays(template: Template, slots: Slots, split: str) -> bool:
     """Whether a story with another candidate still has two of them, and a pair that its split may have."""
     one, other = template.candidates
-    return slots[one] != slots[other] and split_of_pair(template, slots) == pairs_of(split)
+    return slots[one] != slots[other] and (split in CASTS or split_of_pair(template, slots) == pairs_of(split))
 
 
 def change(

@@ -101,8 +101,8 @@ class MixedBatches:
 
     Which corpus the n-th sequence of a run is from depends on (seed, n) alone: sequences fall on [0, 1) by the
     multiples of the golden ratio, which fill it more evenly than random numbers do (Weyl 1916), and a corpus has a part
-    of it as long as its share. So a corpus is in each stretch of n sequences about n times its share, give or take one
-    or two. The state is n, and epoch and cursor of each corpus.
+    of it as long as its share. So a corpus is in each stretch of n sequences about n times its share, give or take a
+    few. The state is n, and epoch and cursor of each corpus.
     """
 
     def __init__(self, parts: Sequence[Batches], shares: Sequence[float], seed: int) -> None:

@@ -152,6 +152,13 @@ def next_words(slots: Slots, gold: str) -> Slots:
     return {"cue": slots[before].split()[-1], "answer": slots[gold], "rest": after}
 
 
+def words_that_could_follow(slots: Slots) -> int:
+    """All words of the list but the first and the cue. Of made-up ones there are two: those stand out as candidates."""
+    if slots["first"] not in LISTED:
+        return 2
+    return len(slots["head"].split() + slots["middle"].split() + slots["tail"].split())
+
+
 LIST = "{head} {first} {middle} {second}{tail}"
 
 COPYING = Task(
@@ -181,7 +188,7 @@ COPYING = Task(
             open=True,
             words_for=next_words,
             questions=2,
-            n_choices=lambda slots: len(slots["head"].split() + slots["middle"].split() + slots["tail"].split()),
+            n_choices=words_that_could_follow,
         ),
     ),
 )
