@@ -28,6 +28,7 @@ from probing.splits import Split
 from probing.tasks import (
     LOOKS_P,
     Untrained,
+    choice_flips,
     measure_untrained,
     plain_baselines,
     quote_heads,
@@ -54,8 +55,8 @@ class Bar:
         select, report = (score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
         baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, (select, report), seed=0)}
         bar = strongest(baselines)[1].accuracy
-        lift = self.untrained.lift(report)
-        quotes = quote_heads(select, report, self.report, bar, resolved=True, lift_untrained=lift).values()
+        lift, flips = self.untrained.lift(report), choice_flips(report, self.report)
+        quotes = quote_heads(select, report, self.report, flips, bar, resolved=True, lift_untrained=lift).values()
         looks = any(quoted.looks for quoted in quotes)
         right = score_answers(model, *answer_columns(self.report.cases)).right.double().numpy()
         resolved = is_resolved(self.report.interval(right))

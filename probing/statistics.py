@@ -97,17 +97,6 @@ def binomial_intervals(shares: np.ndarray, n: int) -> np.ndarray:
     return np.stack((low, high), axis=1)
 
 
-def family_wise_p(choice: np.ndarray, groups: Sequence[str] | np.ndarray, seed: int = 0) -> np.ndarray:
-    """One-sided p of each predictor's accuracy, adjusted for looking at all of them: [S, K] from ``choice`` [N, S, K].
-
-    Null hypothesis: gold and distractor are exchangeable within each group, whose cases all flip together:
-    counterfactuals, and all stories about the same two words, since whatever a head has against one of them it has in
-    every story. Each flip turns choices c into 1 - c; the largest accuracy over all sites and predictors is the
-    reference (Westfall & Young 1993).
-    """
-    return SignFlips(leans(choice, groups), RESAMPLES, seed).p().reshape(choice.shape[1:])
-
-
 def leans(choice: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
     """How far each group's sum of choices [N, S, K] is above one half of its cases: [G, S * K]."""
     return sums_of(choice.reshape(len(choice), -1) - 0.5, groups)

@@ -45,7 +45,7 @@ from probing.predictions import (
 )
 from probing.splits import Split, Tasks
 from probing.stability import NEVER_CHOSEN, Stability, best_predictor, best_sites, measure_stability
-from probing.statistics import RESAMPLES, SignFlips, family_wise_p, leans
+from probing.statistics import RESAMPLES, SignFlips, leans
 
 LOOKS_P = 0.01
 FEWEST_CASES, FEWEST_TEMPLATES = 20, 4  # below which an interval says nothing
@@ -227,22 +227,35 @@ def allowed_sites(scores: Predictions) -> list[int]:
     return [i for i, site in enumerate(scores.sites) if site not in NEVER_CHOSEN]
 
 
+def choice_flips(report: Predictions, split: Split) -> SignFlips:
+    """A one-sided test of each predictor's accuracy against 1/2 at each site at which one may be chosen, adjusted for
+    looking at all of them.
+
+    Null hypothesis: gold and distractor are exchangeable within each group, whose cases all flip together:
+    counterfactuals, and all stories about the same two words, since whatever a head has against one of them it has in
+    every story. Each flip turns choices c into 1 - c.
+    """
+    return SignFlips(leans(report.choice()[:, allowed_sites(report)], split.groups), RESAMPLES)
+
+
 def quote_heads(
     select: HeadScores,
     report: HeadScores,
     split: Split,
+    flips: SignFlips,
     baseline: float,
     resolved: bool,
     lift_untrained: np.ndarray,
 ) -> dict[str, HeadQuote]:
-    """Each head at the site where *select* says it is best; ``lift_untrained``: see ``Untrained.lift``.
+    """Each head at the site where *select* says it is best; ``flips``: ``choice_flips`` of *report*;
+    ``lift_untrained``: see ``Untrained.lift``.
 
     It looks, if the model resolves the task and the head on *report* surely beats every baseline.
     """
     choice = report.choice()
     allowed = allowed_sites(report)
     p_adj = np.ones(choice.shape[1:])
-    p_adj[allowed] = family_wise_p(choice[:, allowed], split.groups)
+    p_adj[allowed] = flips.p().reshape(len(allowed), -1)
     sites = best_sites(select)
     intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
     chained = bool(report.chain_uniform.any())
@@ -301,8 +314,8 @@ def measure_task(
         "untrained": untrained.quoted,
     }
     bar = strongest(baselines)[1].accuracy
-    lift_untrained = untrained.lift(report_heads)
-    quotes = quote_heads(select_heads, report_heads, split, bar, behaviour.resolved, lift_untrained)
+    lift_untrained, flips = untrained.lift(report_heads), choice_flips(report_heads, split)
+    quotes = quote_heads(select_heads, report_heads, split, flips, bar, behaviour.resolved, lift_untrained)
     stability = measure_stability(select_heads, chosen)
     effects, necessary, sufficient, edges, score_parts = {}, None, None, None, None
     if behaviour.resolved:
@@ -333,14 +346,15 @@ def measure_task(
         edges=edges,
         score_parts=score_parts,
         stability=stability,
-        power=power_of(quotes[stability.head], report_heads, split, bar, effects),
+        power=power_of(quotes[stability.head], report_heads, split, flips, bar, effects),
     )
 
 
-def power_of(chosen: HeadQuote, report: HeadScores, split: Split, baseline: float, effects: Effects) -> Power:
-    """What would have been found in the chosen head."""
+def power_of(
+    chosen: HeadQuote, report: HeadScores, split: Split, flips: SignFlips, baseline: float, effects: Effects
+) -> Power:
+    """What would have been found in the chosen head; ``flips``: ``choice_flips`` of *report*."""
     choice = report.choice()
-    flips = SignFlips(leans(choice[:, allowed_sites(report)], split.groups), RESAMPLES)
     critical = 0.5 + flips.critical(LOOKS_P) / len(choice)
     own = choice[:, report.sites.index(chosen.site), report.names.index(chosen.name)]
     swap = effects.get("weight_swap", {}).get(chosen.name)

@@ -5,13 +5,14 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from clusters import split_into
+from clusters import scores_of, split_into
 
 from probing import effects
 from probing.effects import Change, Effect, with_p
 from probing.power import POWER, least_accuracy
 from probing.splits import Split
-from probing.statistics import RESAMPLES, SignFlips, family_wise_p, leans
+from probing.statistics import SignFlips, leans
+from probing.tasks import choice_flips
 
 WORLDS = 300
 NEAR = 3 * sqrt(POWER * (1 - POWER) / WORLDS)  # what so many worlds can say about a share
@@ -40,7 +41,7 @@ def test_an_accuracy_of_this_size_is_found_so_often(split, baseline, alike):
     rng = np.random.default_rng(0)
 
     def least(choice: np.ndarray) -> float:
-        critical = 0.5 + SignFlips(leans(choice, split.groups), RESAMPLES).critical(0.01) / N
+        critical = 0.5 + choice_flips(scores_of(choice), split).critical(0.01) / N
         return least_accuracy(choice[:, 0, 0], split, baseline, critical)
 
     true = np.mean([least(choices(rng, baseline + 0.13, alike)) for _ in range(60)])
@@ -48,7 +49,7 @@ def test_an_accuracy_of_this_size_is_found_so_often(split, baseline, alike):
     for _ in range(WORLDS):
         choice = choices(rng, true, alike)
         low, _ = split.interval(choice[:, 0, 0])
-        found += low > baseline and family_wise_p(choice, split.groups)[0, 0] < 0.01
+        found += low > baseline and choice_flips(scores_of(choice), split).p()[0] < 0.01
     assert found / WORLDS == pytest.approx(POWER, abs=NEAR)
 
 
