@@ -28,9 +28,10 @@ from probing.heads import head_names, score_heads
 from probing.interventions import at_sites, measure, paths_to_answer
 from probing.lists import TASK as LISTS
 from probing.predictions import Predictions, last_pronoun, nearest, sites_of
+from probing.quotes import Quoted, plain_baselines, quote
 from probing.scoring import score_answers
 from probing.splits import Split
-from probing.tasks import Quoted, measure_untrained, plain_baselines, quote
+from probing.untrained import measure_untrained
 from storage.weights import load_model
 
 RULES = ("nearest", "first", LAST)

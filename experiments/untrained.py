@@ -22,19 +22,11 @@ from probing import encode_tasks, pattern_texts
 from probing.behaviour import is_resolved
 from probing.heads import score_heads
 from probing.predictions import sites_of
+from probing.quotes import LOOKS_P, choice_flips, plain_baselines, quote_heads, quote_shuffled, strongest
 from probing.roles import ATTENTION_PATTERNS, attention_patterns
 from probing.scoring import score_answers
 from probing.splits import Split
-from probing.tasks import (
-    LOOKS_P,
-    Untrained,
-    choice_flips,
-    measure_untrained,
-    plain_baselines,
-    quote_heads,
-    quote_shuffled,
-    strongest,
-)
+from probing.untrained import Untrained, measure_untrained
 from storage import checkpoint
 from storage.run import TOKENIZER
 

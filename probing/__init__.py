@@ -21,7 +21,8 @@ from probing.lists import random_lists
 from probing.parallel import GoOn, side_by_side
 from probing.roles import attention_patterns
 from probing.splits import Split, Tasks
-from probing.tasks import FEWEST_CASES, FEWEST_TEMPLATES, TaskResult, fitting, measure_task, measure_untrained
+from probing.tasks import FEWEST_CASES, FEWEST_TEMPLATES, TaskResult, fitting, measure_task
+from probing.untrained import measure_untrained
 
 __all__ = [
     "Findings",

@@ -12,10 +12,11 @@ from probing.alignment import Alignment
 from probing.circuits import edges_json, necessary_json, scores_json, sufficiency_json
 from probing.effects import Effect
 from probing.heads import head_names, parse_head
+from probing.negative_control import negative_control, negative_control_at
 from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
 from probing.splits import Split
 from probing.stability import Stability
-from probing.tasks import TaskResult, negative_control, negative_control_at
+from probing.tasks import TaskResult
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
 

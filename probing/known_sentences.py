@@ -14,8 +14,9 @@ from data.stories.articles import PAIRS, Pair
 from model import GPT
 from probing.heads import parse_head
 from probing.interventions import Batch, changed_row, paths_to_answer, replay_row
+from probing.quotes import HeadQuote
 from probing.sentence import encode_sentence, next_words
-from probing.tasks import HeadQuote, TaskResult
+from probing.tasks import TaskResult
 
 LIKELIEST = 3  # next words that are kept
 

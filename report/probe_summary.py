@@ -9,8 +9,9 @@ from data.cases.case import SITES
 from probing import lists
 from probing.behaviour import PAIRS
 from probing.findings import Findings
+from probing.negative_control import negative_control
 from probing.roles import role_of
-from probing.tasks import TaskResult, negative_control
+from probing.tasks import TaskResult
 from report.pages import NBSP, counted, in_words, percent
 
 BASELINES = {

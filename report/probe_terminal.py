@@ -17,10 +17,12 @@ from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
 from probing.lists import TASK as LISTS
+from probing.negative_control import negative_control
 from probing.pairs import ScoredPairs
+from probing.quotes import LOOKS_P
 from probing.splits import Split
 from probing.stability import Stability
-from probing.tasks import LOOKS_P, TaskResult, negative_control
+from probing.tasks import TaskResult
 from report import probe_summary as summary
 from report.circuits_terminal import sufficiency_lines
 from report.role_table import role_table

@@ -19,7 +19,7 @@ from experiments.articles.found import (
     task_table,
 )
 from experiments.runs import Setup, best_baseline
-from probing.tasks import Quoted
+from probing.quotes import Quoted
 from report.figures.canvas import drawing
 from report.figures.stories import draw_parts, lay_out
 from storage.weights import load_model

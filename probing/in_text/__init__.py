@@ -34,7 +34,7 @@ from probing.in_text.profile import Ablation, TextProfile, to_json
 from probing.in_text.roles import ROLE_P, roles_by_attention, roles_by_effect
 from probing.in_text.windows import FEWEST_FLIPPED, Windows, cut_windows
 from probing.statistics import require_finite
-from probing.tasks import UNTRAINED, untrained_models
+from probing.untrained import UNTRAINED, untrained_models
 
 __all__ = ["TextProfile", "Windows", "affordable", "cut_windows", "measure_text", "to_json", "windows_within"]
 

@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from common.visible import visible_name
 from data.cases.case import SITES
 from probing.findings import Findings
+from probing.negative_control import negative_control_at
 from probing.splits import Split
 from probing.stability import NEVER_CHOSEN
-from probing.tasks import TaskResult, negative_control_at
+from probing.tasks import TaskResult
 from report.colours import FAINT, INK, TINT
 from report.figures.canvas import OTHERS, LineStyle, drawing, new_figure, save
 from report.pages import percent

@@ -11,9 +11,10 @@ from common.errors import InputError
 from data.cases.case import Case, EncodedCase, Spans, encode_case
 from probing import probe, resolved_tasks, to_json
 from probing.behaviour import LIKELIEST, PAIRS, PREFERRED, how_to_judge, is_resolved, judge, preferred
+from probing.negative_control import same_until_pronoun
 from probing.predictions import last_pronoun
+from probing.quotes import plain_baselines
 from probing.splits import Split
-from probing.tasks import plain_baselines, same_until_pronoun
 
 
 def with_cases(cases: Sequence[EncodedCase], **changes: object) -> list[EncodedCase]:

@@ -16,8 +16,11 @@ from probing import Findings, probe, to_json, write_files
 from probing.effects import Effect, measure_effects
 from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
+from probing.negative_control import negative_control
+from probing.quotes import HeadQuote
 from probing.splits import Split
-from probing.tasks import HeadQuote, measure_task, measure_untrained, negative_control
+from probing.tasks import measure_task
+from probing.untrained import measure_untrained
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -186,7 +189,7 @@ def test_the_p_of_a_swap_is_adjusted_for_every_task_of_the_probe(found):
 
 def test_lift_over_untrained_heads_is_one_for_such_a_head(monkeypatch):
     """On average over a layer, where the untrained network is the measured one itself."""
-    monkeypatch.setattr("probing.tasks.UNTRAINED", 1)
+    monkeypatch.setattr("probing.untrained.UNTRAINED", 1)
     cases = toys.encoded("report", 40)
     model = GPT(toys.hand_set_model().config, seed=1).eval()
     untrained = measure_untrained(model, {"agreement": (cases, cases)}, seed=0)["agreement"]

@@ -12,12 +12,15 @@ from data import encode_case
 from data.cases.case import Case, Spans
 from data.stories import cases
 from model import GPT, GPTConfig
-from probing import tasks
+from probing import quotes
 from probing.heads import HeadScores, score_heads
+from probing.negative_control import negative_control
 from probing.patterns import PatternRecorder
 from probing.predictions import sites_of
 from probing.splits import Split
-from probing.tasks import measure_task, measure_untrained, negative_control
+from probing.stability import best_predictor
+from probing.tasks import measure_task
+from probing.untrained import measure_untrained
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +133,12 @@ def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess
         np.zeros((n, 1, 1)),
         np.zeros((n, 1, 1)),
     )
-    choices = np.array([tasks.shuffled(perfect, split, seed).choice()[:, 0, 0] for seed in range(200)])
+    choices = np.array([quotes.shuffled(perfect, split, seed).choice()[:, 0, 0] for seed in range(200)])
     assert choices.mean() == pytest.approx(0.5, abs=0.05)
     for group in set(split.groups):
         same = choices[:, split.groups == group]
         assert (same == same[:, :1]).all()
-    quoted = tasks.quote_shuffled(split, split, (perfect, perfect), seed=0)
+    quoted = quotes.quote_shuffled(split, split, (perfect, perfect), seed=0)
     assert quoted.accuracy == pytest.approx(0.5, abs=0.1)
 
 
@@ -186,8 +189,8 @@ def planted_scores(accuracies: dict[str, float], n: int, mass: float = 0.5) -> H
 
 def test_the_head_is_chosen_on_select_never_at_the_answer_and_not_below_lift_one():
     accuracies = {("P", "0.0"): 0.8, ("P", "0.1"): 0.9, ("A", "0.0"): 1.0, ("A", "0.1"): 0.2}
-    assert tasks.best_predictor(planted_scores(accuracies, 10)) == (0, 1)
+    assert best_predictor(planted_scores(accuracies, 10)) == (0, 1)
     faint = planted_scores(accuracies, 10)
     faint.gold[:, 0, 1] = 0.01
     faint.rival[:, 0, 1] = 0.0
-    assert tasks.best_predictor(faint) == (0, 0)
+    assert best_predictor(faint) == (0, 0)

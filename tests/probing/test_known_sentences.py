@@ -14,8 +14,8 @@ from model import GPT, GPTConfig
 from probing.heads import head_names, score_heads
 from probing.interventions import at_sites, measure
 from probing.known_sentences import pairs_of, read_known_sentences
+from probing.quotes import Quoted
 from probing.sentence import encode_sentence, next_words
-from probing.tasks import Quoted
 
 BLOCK = 64
 SHAPE = {"block_size": BLOCK, "n_layer": 2, "n_head": 2, "n_embd": 32}

@@ -10,9 +10,9 @@ from clusters import scores_of, split_into
 from probing import effects
 from probing.effects import Change, Effect, with_p
 from probing.power import POWER, least_accuracy
+from probing.quotes import choice_flips
 from probing.splits import Split
 from probing.statistics import SignFlips, leans
-from probing.tasks import choice_flips
 
 WORLDS = 300
 NEAR = 3 * sqrt(POWER * (1 - POWER) / WORLDS)  # what so many worlds can say about a share

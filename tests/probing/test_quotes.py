@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from clusters import scores_of, split_into
 
+from probing.quotes import choice_flips
 from probing.splits import Split
-from probing.tasks import choice_flips
 
 
 def pairs(n: int) -> Split:

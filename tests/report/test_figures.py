@@ -16,7 +16,9 @@ from records import record
 from data.text.tokenizers import train_bpe
 from probing import Findings
 from probing.findings import Role
-from probing.tasks import NegativeControl, TaskResult, measure_task, measure_untrained
+from probing.negative_control import NegativeControl
+from probing.tasks import TaskResult, measure_task
+from probing.untrained import measure_untrained
 from report.colours import INK, ROLE_COLOURS, contrast, rgb
 from report.figures import remove_figures
 from report.figures.canvas import FORMATS, drawing

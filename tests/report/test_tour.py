@@ -19,8 +19,8 @@ from probing import Findings
 from probing.in_text import cut_windows
 from probing.in_text.ablation import OVER_POSITIONS
 from probing.known_sentences import read_known_sentences
+from probing.quotes import HeadQuote
 from probing.sentence import encode_sentence
-from probing.tasks import HeadQuote
 from report.live_page import live_parts, starts_of_articles, write_live_page
 from report.tour import case_in_page, find_known, first_seen, tour
 
