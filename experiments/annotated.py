@@ -25,7 +25,7 @@ from model import GPT
 from probing import encode_tasks
 from probing.behaviour import judge, verdicts
 from probing.heads import head_names, score_heads
-from probing.interventions import at_sites, measure, paths_to_answer
+from probing.interventions import AtSites, measure, paths_to_answer
 from probing.lists import TASK as LISTS
 from probing.predictions import Predictions, last_pronoun, nearest, sites_of
 from probing.quotes import Quoted, plain_baselines, quote
@@ -70,8 +70,8 @@ def swap_row(model: GPT, report: Split, head: str, site: str) -> list[str]:
     heads = [name for name in head_names(model) if any(paths_to_answer(model, report.cases, name, site))]
     if head not in heads:
         return ["no path", "-"]
-    jobs = {"swap": at_sites(model, report.cases, heads, [site] * len(heads), "weight_swap")}
-    odds = {name: values.double().numpy() for name, values in measure(model, report.cases, jobs).items()}
+    swap = AtSites(model, report.cases, heads, [site] * len(heads), "weight_swap")
+    odds = {name: values.double().numpy() for name, values in measure(model, report.cases, {"swap": swap}).items()}
     drops = odds["clean"] - odds["swap"]  # [K, N]
     own = drops[heads.index(head)]
     low, high = report.clusters.interval(own)

@@ -14,7 +14,7 @@ from data.cases.case import answer_columns
 from model import GPT
 from probing.behaviour import how_to_judge, verdicts
 from probing.heads import score_heads
-from probing.interventions import at_sites, measure, paths_to_answer, resampled, single_heads
+from probing.interventions import AtSites, measure, paths_to_answer, resampled, single_heads
 from probing.predictions import sites_of
 from probing.scoring import score_answers
 from probing.splits import Tasks
@@ -61,7 +61,7 @@ def quick_probe_task(
     jobs = {"resample_ablation": resampled(single_heads(model)[[k]], seed=0)}
     path = torch.tensor(paths_to_answer(model, report, head, site))
     if path.any():
-        jobs["weight_swap"] = at_sites(model, report, [head], [site], "weight_swap")
+        jobs["weight_swap"] = AtSites(model, report, [head], [site], "weight_swap")
     odds = measure(model, report, jobs)
     drops = {name: (odds["clean"] - values)[0] for name, values in odds.items()}  # [N] each
     behaviour = score_answers(model, *answer_columns(report))

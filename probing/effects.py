@@ -17,10 +17,10 @@ from model import GPT
 from probing.interventions import (
     AT_A_SITE,
     FROM_THE_COUNTERFACTUAL,
+    AtSites,
     Batch,
     Job,
     MeanOutputs,
-    at_sites,
     measure,
     paths_to_answer,
     resampled,
@@ -93,7 +93,7 @@ def measure_effects(
     heads, where = [change.head for change in made], [change.site for change in made]
     kinds = (*AT_A_SITE, *(FROM_THE_COUNTERFACTUAL if aligned(split.cases) else ()))
     # pyrefly: ignore [bad-argument-type] all of these changes are at a site
-    at_a_site: dict[str, Job] = {kind: at_sites(model, split.cases, heads, where, kind, read) for kind in kinds}
+    at_a_site: dict[str, Job] = {kind: AtSites(model, split.cases, heads, where, kind, read) for kind in kinds}
     whole_heads: dict[str, Job] = {
         "mean_ablation": without_sets(singles, means.over_rows, read),
         "resample_ablation": resampled(singles, seed, read),

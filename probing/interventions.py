@@ -100,7 +100,7 @@ Job = Callable[[Batch], Tensor]  # one intervention in several variants: what it
 
 def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say: Say = silent) -> dict[str, Tensor]:
     """Log-odds [V, N] of each job, or what else it reads [V, N, ...], with one clean pass over the cases for all of
-    them; ``clean``, log-odds [1, N], is added where no job has that name.
+    them; ``clean``, log-odds [1, N], is added where no job has that name. Prints the notes of ``AtSites`` to stderr.
     """
     jobs = {"clean": lambda batch: batch.clean[None]} | jobs
     parts, done = {name: [] for name in jobs}, 0
@@ -109,54 +109,64 @@ def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say:
         done += len(batch.cases)
         for name, job in jobs.items():
             parts[name].append(job(batch).cpu())
+    for job in jobs.values():
+        if isinstance(job, AtSites):
+            for note in job.notes():  # printed here: none of the results on the way to the terminal has a field for it
+                print(f"note   {note}", file=sys.stderr)
     return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}
 
 
-def at_sites(
-    model: GPT,
-    cases: Sequence[EncodedCase],
-    heads: Sequence[str],
-    sites: Sequence[str],
-    kind: str,
-    read: Read = Batch.log_odds,
-) -> Job:
-    """Each of ``heads`` ("LAYER.HEAD") changed at its own one of ``sites``, one at a time: K = len(heads) variants.
-    ``kind``: one of AT_A_SITE or FROM_THE_COUNTERFACTUAL.
+class AtSites:
+    """The job of changing each of ``heads`` ("LAYER.HEAD") at its own one of ``sites``, one at a time: K = len(heads)
+    variants. ``kind``: one of AT_A_SITE or FROM_THE_COUNTERFACTUAL.
 
-    Cases from whose site nothing leads to the answer stay as they are. Raises ValueError for a head that the model
-    lacks, and for a site from which nothing leads to the answer in any of ``cases``. A note says where a head changed
-    and no answer with it, as in a network whose later layers attend to other tokens alone.
+    Cases from whose site nothing leads to the answer stay as they are.
     """
-    groups = by_layer_and_site(model, heads, sites)
-    if kind not in (*AT_A_SITE, *FROM_THE_COUNTERFACTUAL):
-        raise ValueError(
-            f"{kind!r}: heads can be changed at a site by {', '.join((*AT_A_SITE, *FROM_THE_COUNTERFACTUAL))}"
-        )
-    for head, site in zip(heads, sites, strict=True):
-        if not any(paths_to_answer(model, cases, head, site)):
-            raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
 
-    seen = torch.zeros(2, len(heads), dtype=torch.bool)  # whether the head has changed, and an answer with it
-    n_cases = 0
+    def __init__(
+        self,
+        model: GPT,
+        cases: Sequence[EncodedCase],
+        heads: Sequence[str],
+        sites: Sequence[str],
+        kind: str,
+        read: Read = Batch.log_odds,
+    ) -> None:
+        """Raises ValueError for a head that the model lacks, and for a site from which nothing leads to the answer in
+        any of ``cases``.
+        """
+        self.groups = by_layer_and_site(model, heads, sites)
+        if kind not in (*AT_A_SITE, *FROM_THE_COUNTERFACTUAL):
+            raise ValueError(
+                f"{kind!r}: heads can be changed at a site by {', '.join((*AT_A_SITE, *FROM_THE_COUNTERFACTUAL))}"
+            )
+        for head, site in zip(heads, sites, strict=True):
+            if not any(paths_to_answer(model, cases, head, site)):
+                raise ValueError(f"head {head} at {site}: nothing leads from there to the answer")
+        self.heads, self.sites, self.kind, self.read = heads, sites, kind, read
+        self.seen = torch.zeros(2, len(heads), dtype=torch.bool)  # whether the head has changed, and an answer with it
 
-    def job(batch: Batch) -> Tensor:
-        nonlocal n_cases
-        parts, order = [], [index for group in groups.values() for index, _ in group]
-        for (layer, site), group in groups.items():
+    def __call__(self, batch: Batch) -> Tensor:
+        parts, order = [], [index for group in self.groups.values() for index, _ in group]
+        for (layer, site), group in self.groups.items():
             rows, numbers = batch.rows(site), [number for _, number in group]
-            outputs = changed_row(batch, layer, rows, kind)[:, numbers].transpose(0, 1)  # [V, B, d]
+            outputs = changed_row(batch, layer, rows, self.kind)[:, numbers].transpose(0, 1)  # [V, B, d]
             for some in in_batches(len(group), batch.variants_per_batch()):
                 logits = replay_row(batch, layer, rows, numbers[some], outputs[some])
-                parts.append(read(batch, logits))
+                parts.append(self.read(batch, logits))
                 variants = [index for index, _ in group[some]]
-                seen[:, variants] |= perceptible(batch, layer, rows, numbers[some], outputs[some], logits)
-        n_cases += len(batch.cases)
-        for head, site, changed, moved in zip(heads, sites, *seen.tolist(), strict=True):
-            if changed and not moved and n_cases == len(cases):
-                print(f"note   {kind} at {site}: head {head} changed, and no answer with it", file=sys.stderr)
+                self.seen[:, variants] |= perceptible(batch, layer, rows, numbers[some], outputs[some], logits)
         return in_order(parts, order)
 
-    return job
+    def notes(self) -> list[str]:
+        """Where a head changed and no answer with it in any batch, as in a network whose later layers attend to other
+        tokens alone.
+        """
+        return [
+            f"{self.kind} at {site}: head {head} changed, and no answer with it"
+            for head, site, changed, moved in zip(self.heads, self.sites, *self.seen.tolist(), strict=True)
+            if changed and not moved
+        ]
 
 
 def in_order(parts: Sequence[Tensor], order: Sequence[int]) -> Tensor:

@@ -18,7 +18,7 @@ from probing.behaviour import preferred
 from probing.circuits.hypotheses import EPSILON, QUANTILE, Equivalence, Member, equivalence, inflate, minimality
 from probing.circuits.necessary import SEARCHED, NecessaryHeads
 from probing.heads import head_names
-from probing.interventions import at_sites, measure, paths_to_answer, single_heads, without_sets
+from probing.interventions import AtSites, measure, paths_to_answer, single_heads, without_sets
 from probing.splits import Split
 
 ENOUGH = 0.9  # the share that a sufficient set reaches
@@ -183,7 +183,7 @@ def orders_by_effect(
     swapped = [name for name in names if paths[name].any()]
     jobs = {"ablated": without_sets(single_heads(model), means)}
     if swapped:
-        jobs["swapped"] = at_sites(model, cases, swapped, [sites[name] for name in swapped], "weight_swap")
+        jobs["swapped"] = AtSites(model, cases, swapped, [sites[name] for name in swapped], "weight_swap")
     say("which heads suffice, one by one")
     odds = {name: values.double().numpy() for name, values in measure(model, cases, jobs).items()}
     ablated = (odds["clean"] - odds["ablated"]).mean(1)

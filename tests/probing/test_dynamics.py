@@ -12,7 +12,7 @@ from data.stories import cases
 from model import GPTConfig
 from probing import encode_tasks, probe, quick_probe, record_dynamics
 from probing.dynamics import metrics
-from probing.interventions import at_sites, measure, paths_to_answer
+from probing.interventions import AtSites, measure, paths_to_answer
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_swap_is_a_mean_over_those_cases_in_which_it_can_reach_the_answer(stor
     look = quick_probe(model, {"agreement": (encoded, encoded)}, {"agreement": ("0.0", "P")})["agreement"]
     path = torch.tensor(paths_to_answer(model, encoded, "0.0", "P"))
     assert 0 < path.sum() < len(encoded)
-    odds = measure(model, encoded, {"swap": at_sites(model, encoded, ["0.0"], ["P"], "weight_swap")})
+    odds = measure(model, encoded, {"swap": AtSites(model, encoded, ["0.0"], ["P"], "weight_swap")})
     expected = (odds["clean"] - odds["swap"])[0, path].mean()
     assert abs(expected) > 1e-3
     assert look.weight_swap_drop == pytest.approx(float(expected))

@@ -15,8 +15,8 @@ from data.stories import cases
 from model import GPT, GPTConfig, Hooks
 from probing.heads import case_batches, head_names, parse_head
 from probing.interventions import (
+    AtSites,
     Batch,
-    at_sites,
     clean_batches,
     cut_gold,
     donors,
@@ -99,7 +99,7 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
     monkeypatch.setattr("probing.heads.BATCH", 8)  # batches whose cases differ in length
     places = [(head, "A-1") for head in head_names(model)] + [(head, "P") for head in head_names(model)[:8]]
     places = [places[i] for i in torch.randperm(len(places), generator=torch.Generator().manual_seed(0))]
-    got = measure(model, encoded, {kind: at_sites(model, encoded, *zip(*places, strict=True), kind)})
+    got = measure(model, encoded, {kind: AtSites(model, encoded, *zip(*places, strict=True), kind)})
     recordings = [recorded(model, case) for case in encoded]
     for i, case in enumerate(encoded):
         assert got["clean"][0, i] == near(model, odds(model, case))
@@ -169,7 +169,7 @@ def test_what_a_job_reads_is_the_odds_and_the_probability_of_the_answer(model, e
     sets = single_heads(model)[[head_names(model).index(head) for head in heads]]
     zeros = torch.zeros(3, 4, model.config.head_dim)
     jobs = {
-        "swap": lambda read: at_sites(model, encoded, heads, ["A-1", "P"], "weight_swap", read),
+        "swap": lambda read: AtSites(model, encoded, heads, ["A-1", "P"], "weight_swap", read),
         "zero": lambda read: without_sets(sets, zeros, read),
         "resample": lambda read: resampled(sets, 0, read),
     }
@@ -267,16 +267,16 @@ def test_a_cut_scales_up_what_is_left():
 
 def test_no_path_and_no_such_head_are_errors(model, encoded):
     with pytest.raises(ValueError, match=r"head 2\.1 at P: nothing leads from there to the answer"):
-        measure(model, encoded, {"weight_swap": at_sites(model, encoded, ["2.1"], ["P"], "weight_swap")})
+        measure(model, encoded, {"weight_swap": AtSites(model, encoded, ["2.1"], ["P"], "weight_swap")})
     with pytest.raises(
         ValueError,
         match="'twist': heads can be changed at a site by weight_swap, edge_ablation, pattern_patching, ",
     ):
-        at_sites(model, encoded, ["0.0"], ["P"], "twist")
+        AtSites(model, encoded, ["0.0"], ["P"], "twist")
     with pytest.raises(ValueError, match=r"head 3\.0: the model has layers 0, 1, 2 of 4 heads"):
-        measure(model, encoded, {"weight_swap": at_sites(model, encoded, ["3.0"], ["P"], "weight_swap")})
+        measure(model, encoded, {"weight_swap": AtSites(model, encoded, ["3.0"], ["P"], "weight_swap")})
     with pytest.raises(ValueError, match=r"head 0\.0 at A: nothing leads from there to the answer"):
-        at_sites(model, encoded, ["0.0"], ["A"], "weight_swap")
+        AtSites(model, encoded, ["0.0"], ["A"], "weight_swap")
 
 
 @pytest.mark.parametrize("head", ["0.2", "1.3", "2.1"])
@@ -284,7 +284,7 @@ def test_no_path_and_no_such_head_are_errors(model, encoded):
 def test_a_site_may_be_a_1_in_some_cases_of_a_batch(model, encoded, head, kind):
     """In the last layer only those have a path; the others stay as they are."""
     moved = [replace(case, sites=case.sites | {"P": case.sites["A-1"]}) for case in encoded[:2]] + encoded[2:4]
-    got = measure(model, moved, {kind: at_sites(model, moved, [head], ["P"], kind)})
+    got = measure(model, moved, {kind: AtSites(model, moved, [head], ["P"], kind)})
     assert paths_to_answer(model, moved, head, "P") == [True, True, head[0] != "2", head[0] != "2"]
     for i, case in enumerate(moved):
         other = recorded(model, moved[i ^ 1])
@@ -296,7 +296,7 @@ def test_what_comes_after_the_row_is_never_looked_at(model, encoded):
     """A swap in a row before the rival, and a cut before gold, change nothing."""
     early = [replace(case, sites=case.sites | {"P": min(case.gold[0][0], case.distractors[0][0])}) for case in encoded]
     got = measure(
-        model, early, {kind: at_sites(model, early, ["0.0"], ["P"], kind) for kind in ("weight_swap", "edge_ablation")}
+        model, early, {kind: AtSites(model, early, ["0.0"], ["P"], kind) for kind in ("weight_swap", "edge_ablation")}
     )
     assert_near(got["weight_swap"], got["clean"], additions(model.config, 64), scale=30)
     gold_later = torch.tensor([case.gold[0][0] > case.sites["P"] for case in early])
@@ -315,7 +315,7 @@ def changes_are_lost(monkeypatch) -> None:
 def test_a_change_that_is_not_carried_on_is_noted(model, encoded, changes_are_lost, capsys):
     sparse = "W" in model.config.attention
     layer, kind = (1, "activation_patching") if sparse else (0, "edge_ablation")  # after it is full attention alone
-    job = {kind: at_sites(model, encoded, [f"{layer}.{h}" for h in range(4)], ["A-1"] * 4, kind)}
+    job = {kind: AtSites(model, encoded, [f"{layer}.{h}" for h in range(4)], ["A-1"] * 4, kind)}
     measure(model, encoded, job)
     notes = [f"note   {kind} at A-1: head {layer}.{h} changed, and no answer with it" for h in range(4)]
     said = capsys.readouterr().err.splitlines()
@@ -325,7 +325,7 @@ def test_a_change_that_is_not_carried_on_is_noted(model, encoded, changes_are_lo
 
 @pytest.mark.parametrize("model", ["linear, window"], indirect=True)
 def test_a_change_that_a_memory_may_have_dropped_is_not_noted(model, encoded, changes_are_lost, capsys):
-    job = {"patched": at_sites(model, encoded, ["1.0"], ["A-1"], "activation_patching")}
+    job = {"patched": AtSites(model, encoded, ["1.0"], ["A-1"], "activation_patching")}
     got = measure(model, encoded, job)
     assert_near(got["patched"], got["clean"], additions(model.config, 64), scale=30)
     assert not capsys.readouterr().err
@@ -343,7 +343,7 @@ def test_a_head_whose_change_shows_in_one_batch_alone_is_not_noted(encoded, stor
         return run(self, layer, rows, n, edit if len(replays) == n_batches else lambda _, z, __: z)
 
     monkeypatch.setattr(Replay, "run", only_the_last)
-    odds = measure(model, encoded, {"cut": at_sites(model, encoded, ["0.0"], ["A-1"], "edge_ablation")})
+    odds = measure(model, encoded, {"cut": AtSites(model, encoded, ["0.0"], ["A-1"], "edge_ablation")})
     assert len(replays) == n_batches > 1
     assert odds["cut"][0, -1] != odds["clean"][0, -1]
     assert not capsys.readouterr().err
@@ -361,4 +361,4 @@ def test_changes_that_no_later_layer_sees_have_no_path(stories, encoded, attenti
         heads = [head for head in head_names(model) if any(paths_to_answer(model, having, head, site))]
         for kind in ("weight_swap", "edge_ablation", "pattern_patching", "activation_patching"):
             if heads:
-                measure(model, having, {kind: at_sites(model, having, heads, [site] * len(heads), kind)})
+                measure(model, having, {kind: AtSites(model, having, heads, [site] * len(heads), kind)})

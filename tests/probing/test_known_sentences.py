@@ -12,7 +12,7 @@ from data.stories.articles import PAIRS
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from probing.heads import head_names, score_heads
-from probing.interventions import at_sites, measure
+from probing.interventions import AtSites, measure
 from probing.known_sentences import pairs_of, read_known_sentences
 from probing.quotes import Quoted
 from probing.sentence import encode_sentence, next_words
@@ -39,7 +39,7 @@ def test_a_head_is_looked_at_and_changed_as_in_any_case(model, stories, task, he
     tokenizer = stories.tokenizer
     sentences, left_out = read_known_sentences(model, tokenizer, [result(task, head, site)])
     cases = [encode_case(case, tokenizer) for pair in PAIRS if pair.task == task for case in pair.cases()]
-    measured = measure(model, cases, {"swap": at_sites(model, cases, [head], [site], "weight_swap")})
+    measured = measure(model, cases, {"swap": AtSites(model, cases, [head], [site], "weight_swap")})
     masses, k = score_heads(model, cases, (site,)), head_names(model).index(head)
     limit = tolerance(n_terms=additions(model.config, BLOCK), scale=30)
     assert left_out == []
