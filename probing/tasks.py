@@ -13,6 +13,7 @@ from model import GPT
 from probing.behaviour import Behaviour, judge
 from probing.circuits import (
     Edges,
+    HeadSets,
     NecessaryHeads,
     NotMeasured,
     ScoreParts,
@@ -125,11 +126,12 @@ def measure_task(
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
         effects = measure_effects(model, split, own_sites, looking, means, seed, say, n_tasks)
-        necessary = find_necessary_heads(model, chosen, split, means.over_rows, behaviour.judged_by, seed, say)
+        head_sets = HeadSets(model, means.over_rows)
+        necessary = find_necessary_heads(head_sets, chosen, split, behaviour.judged_by, seed, say)
         score_parts = measure_scores(model, split, stability.head, quotes[stability.head].site, say)
         if circuits:
             sufficient = measure_sufficiency(
-                model, chosen, split, own_sites, necessary, means.over_rows, behaviour.judged_by, seed, say
+                head_sets, chosen, split, own_sites, necessary, behaviour.judged_by, seed, say
             )
             by_swap, by_ablation = (sufficient.curves[order].heads for order in ("effect", "necessary"))
             receivers = choose_receivers(model, looking, by_swap, by_ablation)

@@ -1,6 +1,7 @@
 """Heads in sets rather than one by one: which are necessary, which suffice, which feeds which; and why one looks."""
 
 from probing.circuits.edges import Edge, Edges, choose_receivers, edges_json, measure_edges
+from probing.circuits.head_sets import HeadSets
 from probing.circuits.missing import NotMeasured
 from probing.circuits.necessary import NecessaryHeads, find_necessary_heads, necessary_json
 from probing.circuits.scores import ScoreParts, measure_scores, scores_json
@@ -9,6 +10,7 @@ from probing.circuits.sufficient import Sufficiency, measure_sufficiency, suffic
 __all__ = [
     "Edge",
     "Edges",
+    "HeadSets",
     "NecessaryHeads",
     "NotMeasured",
     "ScoreParts",

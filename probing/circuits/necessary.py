@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from common.progress import Say, silent
-from model import GPT
 from probing.behaviour import how_to_judge, preferred
-from probing.heads import head_names
-from probing.interventions import measure, single_heads, without_sets
+from probing.circuits.head_sets import HeadSets
 from probing.splits import Split
 
 SEARCHED = 100  # cases on which sets of heads are searched and compared
@@ -37,13 +33,7 @@ class NecessaryHeads:
 
 
 def find_necessary_heads(
-    model: GPT,
-    select: Split,
-    report: Split,
-    means: Tensor,
-    judged_by: str,
-    seed: int,
-    say: Say = silent,
+    head_sets: HeadSets, select: Split, report: Split, judged_by: str, seed: int, say: Say = silent
 ) -> NecessaryHeads:
     """Takes heads out one by one, always the one that costs the *select* cases most, until the answer is not known.
 
@@ -51,58 +41,46 @@ def find_necessary_heads(
     ones already out. Only the CANDIDATES with the largest single effects are tried. ``judged_by``: how the
     *report* cases are judged (`behaviour`).
     """
-    names, singles = head_names(model), single_heads(model)
-    select, report = select.part(SEARCHED), report.part(SEARCHED)
+    each, select, report = head_sets.each, select.part(SEARCHED), report.part(SEARCHED)
     how = how_to_judge(select.cases)  # *select* may lack counterfactuals that *report* has
-    left, out, chosen = [*range(len(names))], torch.zeros_like(singles[0]), []
+    left, chosen = [*range(len(each))], []
     while left and len(chosen) < LARGEST_SET:
         say(f"which heads are necessary together, {len(chosen)} found")
-        tried = torch.stack([out | singles[k] for k in left])
-        odds = measure(model, select.cases, {"mean_ablation": without_sets(tried, means)})["mean_ablation"]
+        odds = head_sets.without(select, each[chosen].any(0) | each[left])
         order = odds.mean(1).argsort().tolist()
-        out = tried[order[0]]
         chosen.append(left[order[0]])
         left = [left[i] for i in order[1:CANDIDATES]]
         if preferred(odds[order[0]].numpy(), how).mean() <= NOT_KNOWN:
             break
-    needed = [names[k] for k in prune(model, select, chosen, means, how)]
-    return quote_sets(model, report, needed, means, judged_by, seed)
+    return quote_sets(head_sets, report, prune(head_sets, select, chosen, how), judged_by, seed)
 
 
-def prune(model: GPT, select: Split, chosen: list[int], means: Tensor, judged_by: str) -> list[int]:
+def prune(head_sets: HeadSets, select: Split, chosen: list[int], judged_by: str) -> list[int]:
     """What is left of a set of heads when those are put back, the first chosen first, that it does not need."""
-    singles = single_heads(model)
     for k in list(chosen):
         fewer = [other for other in chosen if other != k]
         if fewer:
-            odds = measure(model, select.cases, {"set": without_sets(singles[fewer].any(0)[None], means)})["set"]
+            odds = head_sets.without(select, np.stack([head_sets.each[fewer].any(0)]))
             if preferred(odds.numpy(), judged_by).mean() <= NOT_KNOWN:
                 chosen = fewer
     return chosen
 
 
-def quote_sets(
-    model: GPT, report: Split, chosen: Sequence[str], means: Tensor, judged_by: str, seed: int
-) -> NecessaryHeads:
+def quote_sets(head_sets: HeadSets, report: Split, chosen: Sequence[int], judged_by: str, seed: int) -> NecessaryHeads:
     """The sets of the first 1, 2, ... of ``chosen`` on *report*, beside as many heads at random."""
-    names, singles = head_names(model), single_heads(model)
-    first = [singles[[names.index(name) for name in chosen[:k]]].any(0) for k in range(1, len(chosen) + 1)]
-    rng = np.random.default_rng(seed)
-    others = [k for k, name in enumerate(names) if name not in chosen]
-    others = others if len(others) >= len(chosen) else [*range(len(names))]
-    drawn = [
-        singles[rng.choice(others, k, replace=False)].any(0)
-        for k in range(1, len(chosen) + 1)
-        for _ in range(RANDOM_SETS)
-    ]
-    measured = measure(model, report.cases, {"sets": without_sets(torch.stack([*first, *drawn]), means)})
-    odds, clean = (measured[name].double().numpy() for name in ("sets", "clean"))
+    each, sizes, rng = head_sets.each, range(1, len(chosen) + 1), np.random.default_rng(seed)
+    first = [each[chosen[:k]].any(0) for k in sizes]
+    others = [k for k in range(len(each)) if k not in chosen]
+    others = others if len(others) >= len(chosen) else [*range(len(each))]
+    drawn = [each[rng.choice(others, k, replace=False)].any(0) for k in sizes for _ in range(RANDOM_SETS)]
+    measured = head_sets.without_and_clean(report, np.stack([*first, *drawn]))
+    odds, clean = (values.double().numpy() for values in measured)
     drops = (clean - odds).mean(1)
     random = drops[len(chosen) :].reshape(len(chosen), RANDOM_SETS)
     shares = preferred(odds[: len(chosen)], judged_by)
     intervals = [(float(low), float(high)) for low, high in report.intervals(shares.T)]
     return NecessaryHeads(
-        heads=tuple(chosen),
+        heads=tuple(head_sets.names[k] for k in chosen),
         preference=tuple(shares.mean(1).tolist()),
         preference_ci=tuple(intervals),
         drop=tuple(drops[: len(chosen)].tolist()),

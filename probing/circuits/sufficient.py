@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from common.progress import Say, silent
-from model import GPT
 from probing.behaviour import preferred
+from probing.circuits.head_sets import HeadSets
 from probing.circuits.hypotheses import EPSILON, QUANTILE, Equivalence, Member, equivalence, inflate, minimality
 from probing.circuits.necessary import SEARCHED, NecessaryHeads
-from probing.heads import head_names
 from probing.interventions import AtSites, measure, paths_to_answer, single_heads, without_sets
 from probing.splits import Split
 
@@ -84,28 +81,25 @@ def sufficiency_json(found: Sufficiency | None) -> dict | None:
 
 
 def measure_sufficiency(
-    model: GPT,
+    head_sets: HeadSets,
     select: Split,
     report: Split,
     sites: dict[str, str],
     necessary: NecessaryHeads,
-    means: Tensor,
     judged_by: str,
     seed: int,
     say: Say = silent,
 ) -> Sufficiency:
-    """Which heads suffice; ``sites``: where each head is changed by weight swap; ``means`` [layers, H, d]: what it puts
-    out once it is ablated.
-    """
-    names = head_names(model)
+    """Which heads suffice; ``sites``: where each head is changed by weight swap."""
+    names = head_sets.names
     select, report = select.part(SEARCHED), report.part(SEARCHED)
-    orders = orders_by_effect(model, select, sites, necessary, means, say)
-    orders["greedy"] = greedy_order(model, select, orders["necessary"], means, say)
-    smallest = smallest_set(model, select, orders, means, say)
+    orders = orders_by_effect(head_sets, select, sites, necessary, say)
+    orders["greedy"] = greedy_order(head_sets, select, orders["necessary"], say)
+    smallest = smallest_set(head_sets, select, orders, say)
     circuit = orders["greedy"] if smallest is None else smallest
     sets = sets_to_keep(orders, circuit, len(names), seed)
     say("which heads suffice, sets of them kept alone")
-    measured = keep_only(model, report, np.concatenate([*sets.values()]), means)
+    measured = head_sets.keeping(report, np.concatenate([*sets.values()]))
     ends = np.cumsum([len(part) for part in sets.values()])
     odds = dict(zip(sets, np.split(measured, ends[:-1]), strict=True))
     quote = Quote(report, judged_by, none=odds["greedy"][0], all=odds["all"][0])
@@ -149,19 +143,6 @@ def sets_to_keep(orders: dict[str, list[int]], circuit: list[int], n_heads: int,
     }
 
 
-def keep_only(model: GPT, split: Split, kept: np.ndarray, means: Tensor) -> np.ndarray:
-    """Log-odds [V, N] with each of V sets of heads alone, ``kept`` [V, K]: all other heads are mean-ablated.
-
-    A set is measured once, however often it is asked for; that of all heads is the clean model itself.
-    """
-    singles = single_heads(model)
-    distinct, which = torch.from_numpy(kept).unique(dim=0, return_inverse=True)
-    ablated = torch.einsum("vk,klh->vlh", (~distinct).float(), singles.float()).bool()
-    measured = measure(model, split.cases, {"sets": without_sets(ablated, means)})
-    odds = torch.where(distinct.all(1)[:, None], measured["clean"], measured["sets"])
-    return odds[which].double().numpy()
-
-
 def first_heads(order: Sequence[int], n_heads: int) -> np.ndarray:
     """The first 0, 1, 2, ... heads of an order as masks over all heads: [len(order) + 1, K]."""
     rank = np.full(n_heads, len(order))
@@ -170,7 +151,7 @@ def first_heads(order: Sequence[int], n_heads: int) -> np.ndarray:
 
 
 def orders_by_effect(
-    model: GPT, select: Split, sites: dict[str, str], necessary: NecessaryHeads, means: Tensor, say: Say
+    head_sets: HeadSets, select: Split, sites: dict[str, str], necessary: NecessaryHeads, say: Say
 ) -> dict[str, list[int]]:
     """The numbers of the heads in two orders. "necessary": first the necessary heads, then by how much the mean
     ablation of each costs *select*. "effect": by how much its weight swap costs, or its mean ablation where nothing
@@ -178,10 +159,10 @@ def orders_by_effect(
 
     Of more than MOST_HEADS heads, those alone of which either costs most, and the necessary ones.
     """
-    names, cases = head_names(model), select.cases
+    model, names, cases = head_sets.model, head_sets.names, select.cases
     paths = {name: np.array(paths_to_answer(model, cases, name, sites[name])) for name in names}
     swapped = [name for name in names if paths[name].any()]
-    jobs = {"ablated": without_sets(single_heads(model), means)}
+    jobs = {"ablated": without_sets(single_heads(model), head_sets.means)}
     if swapped:
         jobs["swapped"] = AtSites(model, cases, swapped, [sites[name] for name in swapped], "weight_swap")
     say("which heads suffice, one by one")
@@ -197,26 +178,26 @@ def orders_by_effect(
     return {"necessary": [*first, *rest], "effect": sorted(tried, key=lambda k: -effect[k])}
 
 
-def greedy_order(model: GPT, select: Split, tried: Sequence[int], means: Tensor, say: Say) -> list[int]:
+def greedy_order(head_sets: HeadSets, select: Split, tried: Sequence[int], say: Say) -> list[int]:
     """``tried``, each next one the head that brings the log-odds of *select* highest beside those before it."""
-    each, order, left = np.eye(len(head_names(model)), dtype=bool), [], list(tried)
+    each, order, left = head_sets.each, [], list(tried)
     while left:
         say(f"which heads suffice together, {len(order)} found")
-        odds = keep_only(model, select, each[order].any(0) | each[left], means).mean(1)
+        odds = head_sets.keeping(select, each[order].any(0) | each[left]).mean(1)
         order.append(left.pop(int(odds.argmax())))
     return order
 
 
-def smallest_set(model: GPT, select: Split, orders: dict[str, list[int]], means: Tensor, say: Say) -> list[int] | None:
+def smallest_set(head_sets: HeadSets, select: Split, orders: dict[str, list[int]], say: Say) -> list[int] | None:
     """The first heads of the order that reaches ENOUGH on *select* with the fewest, and of these what is left when one
     after the other is taken out, the least needed first, as long as ENOUGH is reached. None if no order reaches it.
 
     Heads that only work together are found late by a greedy search, after others that do nothing.
     """
     say("which heads suffice, the smallest set")
-    each = np.eye(len(head_names(model)), dtype=bool)
+    each = head_sets.each
     sets = [*(first_heads(order, len(each)) for order in orders.values()), np.ones_like(each[:1])]
-    *odds, whole = keep_only(model, select, np.concatenate(sets), means).mean(1)
+    *odds, whole = head_sets.keeping(select, np.concatenate(sets)).mean(1)
     by_size = np.reshape(odds, (len(orders), -1))  # [orders, S + 1]
     goal = by_size[0, 0] + ENOUGH * (whole - by_size[0, 0])
     if by_size.max() < goal:
@@ -224,7 +205,7 @@ def smallest_set(model: GPT, select: Split, orders: dict[str, list[int]], means:
     size = int((by_size >= goal).any(0).argmax())
     chosen = list(orders.values())[by_size[:, size].argmax()][:size]
     while chosen:
-        odds = keep_only(model, select, each[chosen].any(0) & ~each[chosen], means).mean(1)
+        odds = head_sets.keeping(select, each[chosen].any(0) & ~each[chosen]).mean(1)
         if odds.max() < goal:
             break
         del chosen[int(odds.argmax())]

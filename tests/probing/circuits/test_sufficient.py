@@ -11,8 +11,8 @@ from tolerance import additions, tolerance
 
 from data import encode_case
 from model import GPT, GPTConfig
-from probing.circuits import NecessaryHeads, Sufficiency, measure_sufficiency
-from probing.circuits.sufficient import first_heads, greedy_order, keep_only, smallest_set
+from probing.circuits import HeadSets, NecessaryHeads, Sufficiency, measure_sufficiency
+from probing.circuits.sufficient import first_heads, greedy_order, smallest_set
 from probing.heads import head_names
 from probing.interventions import mean_outputs, measure, single_heads, without_sets
 from probing.splits import Split
@@ -48,16 +48,12 @@ def necessary(*heads: str) -> NecessaryHeads:
 
 def sufficiency(model: GPT, splits: list[Split], *heads: str) -> Sufficiency:
     select, report = splits
-    return measure_sufficiency(
-        model,
-        select,
-        report,
-        SITES,
-        necessary(*heads),
-        mean_outputs(model, select.cases).over_rows,
-        "likeliest",
-        seed=0,
-    )
+    return measure_sufficiency(sets_of(model, select), select, report, SITES, necessary(*heads), "likeliest", seed=0)
+
+
+def sets_of(model: GPT, split: Split) -> HeadSets:
+    """Heads whose means are those over a split."""
+    return HeadSets(model, mean_outputs(model, split.cases).over_rows)
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +126,11 @@ def loud() -> GPT:
 
 def test_all_heads_are_the_clean_model_and_none_are_all_of_them_ablated(loud):
     split = Split(toys.encoded("report", 12))
-    means = mean_outputs(loud, split.cases).over_rows
+    head_sets = sets_of(loud, split)
     kept = np.array([[True] * 6, [False] * 6, [True] * 6, [False, True, True, True, True, True]])
-    odds = keep_only(loud, split, kept, means)
+    odds = head_sets.keeping(split, kept)
     singles = single_heads(loud)
-    sets = without_sets(torch.stack([singles.any(0), singles[0]]), means)
+    sets = without_sets(torch.stack([singles.any(0), singles[0]]), head_sets.means)
     expected = {name: values.double().numpy() for name, values in measure(loud, split.cases, {"sets": sets}).items()}
     assert (odds[0] == expected["clean"][0]).all()
     assert (odds[2] == odds[0]).all()
@@ -152,22 +148,22 @@ def test_sets_of_an_order_grow_by_one_head(loud):
 
 def test_each_head_of_the_greedy_order_is_the_best_beside_those_before_it(loud):
     split = Split(toys.encoded("select", 12))
-    means = mean_outputs(loud, split.cases).over_rows
-    order = greedy_order(loud, split, [5, 3, 2, 0], means, lambda what: None)
+    head_sets = sets_of(loud, split)
+    order = greedy_order(head_sets, split, [5, 3, 2, 0], lambda what: None)
     assert sorted(order) == [0, 2, 3, 5]
     for k, head in enumerate(order):
         sets = np.array([np.isin(range(6), [*order[:k], other]) for other in order[k:]])
-        means_of_sets = keep_only(loud, split, sets, means).mean(1)
+        means_of_sets = head_sets.keeping(split, sets).mean(1)
         assert means_of_sets.argmax() == 0, head
 
 
 def test_the_smallest_set_has_no_idle_head_whatever_order_it_is_of():
     select, model = Split(toys.encoded("select", 20)), toys.hand_set_model()
-    means = mean_outputs(model, select.cases).over_rows
+    head_sets = sets_of(model, select)
     late, early, never = [3, 1, 0, 2], [1, 0, 2, 3], [1, 3, 0]
 
     def smallest(orders: dict[str, list[int]]) -> list[int] | None:
-        return smallest_set(model, select, orders, means, lambda what: None)
+        return smallest_set(head_sets, select, orders, lambda what: None)
 
     assert smallest({"late": late, "early": early}) == smallest({"late": late}) == [0, 2]
     assert smallest({"never": never}) is None
