@@ -44,8 +44,6 @@ from probing.stability import Stability, measure_stability
 from probing.statistics import SignFlips
 from probing.untrained import Untrained
 
-FEWEST_CASES, FEWEST_TEMPLATES = 20, 4  # below which an interval says nothing
-
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:

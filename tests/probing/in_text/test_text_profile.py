@@ -15,11 +15,12 @@ from common.progress import silent
 from data.stories import write
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
-from probing.in_text import cut_windows, measure_text, sentences, to_json, untrained_bars
+from probing.in_text import cut_windows, measure_text, to_json
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, ablate, means_over_windows
 from probing.in_text.certainty import FEWEST_TOKENS, Means
 from probing.in_text.kinds import KIND_CODES, KINDS, KINDS_IN_WORDS, RELATIONS
 from probing.in_text.looks import Looks
+from probing.in_text.measure import untrained_bars, why_left_out
 from probing.in_text.roles import LEAST_NATS, roles_by_attention, roles_by_effect
 
 TOKENIZER = byte_tokenizer()
@@ -79,13 +80,13 @@ def test_what_is_not_measured_is_said(windows):
 def test_kinds_of_too_few_tokens_are_named_in_words():
     assert KINDS_IN_WORDS.keys() == {*KIND_CODES, "all"}
     few = SimpleNamespace(too_few=["inside_word", "pair_again"], n_flipped=7)
-    assert sentences(few, TOKENIZER, "en", "documents", "windows") == [
+    assert why_left_out(few, TOKENIZER, "en", "documents", "windows") == [
         "Too few to measure, of tokens or of documents that have them: insides of words, pairs seen before."
     ]
 
 
 def test_too_few_units_for_any_role_are_named():
-    assert sentences(SimpleNamespace(too_few=[], n_flipped=6), TOKENIZER, "en", "documents", "windows") == [
+    assert why_left_out(SimpleNamespace(too_few=[], n_flipped=6), TOKENIZER, "en", "documents", "windows") == [
         "Only 6 windows: p cannot fall below 0.01, so no head has a role by what it costs; a longer text is needed."
     ]
 
