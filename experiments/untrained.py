@@ -19,11 +19,11 @@ from data.stories import cases
 from experiments.tables import Table
 from model import GPT, GPTConfig
 from probing import encode_tasks, pattern_texts
+from probing.attention_patterns import ATTENTION_PATTERNS, attention_patterns
 from probing.behaviour import is_resolved
 from probing.heads import score_heads
 from probing.predictions import sites_of
 from probing.quotes import LOOKS_P, choice_flips, plain_baselines, quote_heads, quote_shuffled, strongest
-from probing.roles import ATTENTION_PATTERNS, attention_patterns
 from probing.scoring import score_answers
 from probing.splits import Split
 from probing.untrained import Untrained, measure_untrained

@@ -7,18 +7,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from common.atomic import json_text, replace_durably
+from data.stories import TASKS
 from model import GPT
+from probing import lists
 from probing.alignment import Alignment
+from probing.attention_patterns import ATTENTION_PATTERNS, AttentionPatterns
 from probing.circuits import edges_json, necessary_json, scores_json, sufficiency_json
 from probing.effects import Effect
 from probing.heads import head_names, parse_head
 from probing.negative_control import negative_control, negative_control_at
-from probing.roles import ATTENTION_PATTERNS, AttentionPatterns, role_of
 from probing.splits import Split
 from probing.stability import Stability
 from probing.tasks import TaskResult
 
 NO_ROLE = {"role": None, "score": 0.0, "strength": 0.0, "matters": False}
+
+
+def task_roles() -> dict[str, str]:
+    """What a head that looks in a task is called, where it is not called as the task is."""
+    return {name: task.role for name, task in TASKS.items() if task.role} | {lists.TASK: lists.ROLE}
+
+
+def role_of(task: str) -> str:
+    return task_roles().get(task, task)
 
 
 @dataclass(frozen=True)

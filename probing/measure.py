@@ -10,12 +10,12 @@ from data.cases.case import by_task
 from data.cases.fit import encode_cases
 from model import GPT
 from probing.alignment import linked_texts, measure_alignment
+from probing.attention_patterns import attention_patterns
 from probing.behaviour import judge
 from probing.findings import Findings
 from probing.lists import TASK as LISTS
 from probing.lists import random_lists
 from probing.parallel import GoOn, side_by_side
-from probing.roles import attention_patterns
 from probing.splits import Split, Tasks
 from probing.tasks import TaskResult, fitting, measure_task
 from probing.untrained import measure_untrained

@@ -8,10 +8,9 @@ from pathlib import Path
 from common.atomic import json_text
 from common.visible import visible_text
 from data import Tokenizer
-from probing.findings import Findings
+from probing.findings import Findings, task_roles
 from probing.heads import head_names
 from probing.in_text.kinds import KINDS_IN_WORDS
-from probing.roles import task_roles
 from report import live_page, text_summary
 from report import probe_summary as summary
 from report.colours import OTHER_ROLE, RELATION_COLOURS, role_colours

@@ -8,9 +8,8 @@ from data.cases import mine
 from data.cases.case import SITES
 from probing import lists
 from probing.behaviour import PAIRS
-from probing.findings import Findings
+from probing.findings import Findings, role_of
 from probing.negative_control import negative_control
-from probing.roles import role_of
 from probing.tasks import TaskResult
 from report.pages import NBSP, counted, in_words, percent
 

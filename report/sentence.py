@@ -15,8 +15,8 @@ from common.visible import END, visible, visible_name, visible_text, visible_tok
 from data import Tokenizer
 from data.text.words import missing_words, words_in_pieces
 from model import GPT
+from probing.findings import role_of
 from probing.heads import attention_row, head_names
-from probing.roles import role_of
 from probing.sentence import NextWord, changes_without_heads, encode_sentence, next_words
 from report.text_summary import leads, role_in_words
 from report.tinted_text import few, legend, tinted

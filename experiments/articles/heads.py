@@ -12,7 +12,7 @@ from experiments.articles.found import Found, default_found, default_runs, judge
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_all, train_seeds
 from experiments.tables import Table
-from probing.roles import ATTENTION_PATTERNS
+from probing.attention_patterns import ATTENTION_PATTERNS
 
 ROWS = {
     "tasks resolved": f"tasks resolved, of {len(TASKS)}",

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from probing.attention_patterns import stands_out
 from probing.in_text.certainty import ALL, FEWEST_TOKENS, Means
 from probing.in_text.looks import Looks
 
 ROLE_P = 0.01
 LEAST_NATS = 0.05  # that a role must cost on its kind of token
-LEAST_SHARE, LEAST_LIFT = 0.4, 2.0  # of attention where there is something to look at, and over uniform attention
 LOOKING_ROLES = ("token_before", "after_same_token", "same_token", "first_token")
 
 
@@ -52,14 +52,14 @@ def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: 
 
 
 def roles_by_attention(looks: Looks, k: int) -> list[TextRole]:
-    """The relations that get at least LEAST_SHARE of a head's attention where they can, in FEWEST_TOKENS rows or more,
-    and LEAST_LIFT times what uniform attention gives; the largest share first.
+    """The relations whose share of a head's attention stands out where they can have one, in FEWEST_TOKENS rows or
+    more; the largest share first.
     """
     found = []
     for name in LOOKING_ROLES:
         r = looks.names.index(name)
         share, uniform = float(looks.where_possible[k, r]), float(looks.uniform_where_possible[k, r])
-        if looks.possible[k, r] >= FEWEST_TOKENS and share >= max(LEAST_SHARE, LEAST_LIFT * uniform):
+        if looks.possible[k, r] >= FEWEST_TOKENS and stands_out(share, uniform):
             found.append(TextRole(name, "attention", share=share, uniform=uniform))
     # pyrefly: ignore [unsupported-operation] by attention a role has its share
     return sorted(found, key=lambda role: -role.share)

@@ -11,10 +11,9 @@ from common.visible import visible_name
 from data import EncodedCase, Tokenizer
 from data.cases.case import counterfactual_groups
 from model import GPT
-from probing.findings import Findings
+from probing.findings import Findings, role_of
 from probing.heads import attention_row
 from probing.quotes import HeadQuote, Quoted
-from probing.roles import role_of
 from probing.tasks import TaskResult
 from report.colours import INK, TINT, blend
 from report.figures.canvas import drawing, new_canvas, save, widest, width_of

@@ -8,10 +8,10 @@ import torch
 from conftest import GPT2_SHAPE
 
 from model import GPT, GPTConfig
+from probing.attention_patterns import ATTENTION_PATTERNS, AttentionPatterns
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
-from probing.roles import ATTENTION_PATTERNS, AttentionPatterns
 
 SMALL = GPTConfig(50257, block_size=1024, n_layer=12, n_head=12, n_embd=768, **GPT2_SHAPE)
 HEADS = 144

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from data.stories import TASKS
 from probing import lists
-from probing.roles import ATTENTION_PATTERNS, role_of, task_roles
+from probing.attention_patterns import ATTENTION_PATTERNS
+from probing.findings import role_of, task_roles
 from report.colours import OTHER_ROLE, ROLE_COLOURS, role_colour
 from report.probe_summary import describe
 

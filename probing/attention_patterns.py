@@ -11,10 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from data.stories import TASKS
 from model import GPT, Hooks
 from model.attention import repeat_groups
-from probing import lists
 from probing.heads import head_names
 from probing.patterns import attention_of, show_patterns
 from probing.scoring import in_batches, pad
@@ -23,19 +21,14 @@ OFFSETS = 16  # the distances that are tried
 WEIGHTS_PER_BATCH = 1 << 24  # attention weights of one layer, and masks of all attention patterns, in a batch
 
 ATTENTION_PATTERNS = ("previous_token", "fixed_offset", "first_token", "same_word")
-# A head has an attention pattern that gets this much of its attention, if that is twice what uniform attention gives:
-# in a window of two tokens every head half looks at the one before.
-PATTERN_THRESHOLD = 0.4
-OVER_UNIFORM = 2.0
+LEAST_SHARE, LEAST_LIFT = 0.4, 2.0  # of a head's attention, and over uniform attention
 
 
-def task_roles() -> dict[str, str]:
-    """What a head that looks in a task is called, where it is not called as the task is."""
-    return {name: task.role for name, task in TASKS.items() if task.role} | {lists.TASK: lists.ROLE}
-
-
-def role_of(task: str) -> str:
-    return task_roles().get(task, task)
+def stands_out(share: float, uniform: float) -> bool:
+    """Whether a ``share`` of a head's attention is something that the head does. It has to be far above what
+    ``uniform`` attention gives: in a window of two tokens every head half looks at the one before.
+    """
+    return share >= max(LEAST_SHARE, LEAST_LIFT * uniform)
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,7 @@ class AttentionPatterns:
 
     def has(self, pattern: str, k: int) -> bool:
         """Whether the k-th head has an attention pattern: enough of its attention goes there, and not by chance."""
-        return bool(self.mass[pattern][k] >= max(PATTERN_THRESHOLD, OVER_UNIFORM * self.uniform[pattern][k]))
+        return stands_out(float(self.mass[pattern][k]), float(self.uniform[pattern][k]))
 
 
 class AttentionPatternHooks(Hooks):

@@ -1,4 +1,4 @@
-"""AttentionPatterns and roles, against patterns that were made by hand."""
+"""Attention patterns, induction and alignment, against patterns that were made by hand."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ from data.cases.case import by_task
 from data.stories import cases
 from model import GPT, GPTConfig
 from probing.alignment import diagonal_errors, error_rates, linked_texts, measure_alignment
+from probing.attention_patterns import ATTENTION_PATTERNS, LEAST_SHARE, attention_patterns
 from probing.heads import score_heads
 from probing.lists import random_lists
-from probing.roles import ATTENTION_PATTERNS, PATTERN_THRESHOLD, attention_patterns
 
 N_HEAD = 4
 
@@ -105,7 +105,7 @@ def test_distances_that_only_longer_texts_have_are_not_chosen(planted, texts):
 def test_attention_patterns_do_not_depend_on_batches(planted, texts, monkeypatch):
     model = planted(lambda tokens: looking_back(tokens, (1, 5, 1_000, 0)))
     whole = attention_patterns(model, texts, texts)
-    monkeypatch.setattr("probing.roles.WEIGHTS_PER_BATCH", 1)
+    monkeypatch.setattr("probing.attention_patterns.WEIGHTS_PER_BATCH", 1)
     one_by_one = attention_patterns(model, texts, texts)
     n_rows = sum(map(len, texts))
     for name, mass in whole.mass.items():
@@ -201,7 +201,7 @@ def test_an_untrained_head_that_sees_two_tokens_has_no_attention_pattern(sight, 
     model = GPT(GPTConfig(stories.tokenizer.vocab_size, n_layer=1, n_head=N_HEAD, n_embd=32, **sight)).eval()
     found = attention_patterns(model, texts, texts)
     mass = found.mass["previous_token" if "window" in sight else "fixed_offset"]
-    assert (mass > PATTERN_THRESHOLD).any(), "it half looks there, having little else to look at"
+    assert (mass > LEAST_SHARE).any(), "it half looks there, having little else to look at"
     assert not any(found.has(pattern, k) for pattern in ATTENTION_PATTERNS for k in range(N_HEAD))
 
 
