@@ -21,6 +21,24 @@ function onKey(node, act) {
   node.addEventListener("keydown", (event) => event.altKey || event.ctrlKey || event.metaKey || act(event));
 }
 
+/** Where a key leads by `moves`, {key: where}, which the browser is then not to act on; undefined: it leads nowhere. */
+function keyMove(event, moves) {
+  const to = moves[event.key];
+  if (to !== undefined) event.preventDefault();
+  return to;
+}
+
+/** The one of n that is the nearest to number `i`. */
+const within = (n, i) => Math.max(0, Math.min(n - 1, i));
+
+/** Marks the chosen one of a Map of cells; it is the only one that Tab reaches. */
+function roving(cells, chosen) {
+  for (const [name, cell] of cells) {
+    cell.setAttribute("aria-selected", name === chosen);
+    cell.tabIndex = name === chosen ? 0 : -1;
+  }
+}
+
 /** The bytes of a named part of the page: base64 of deflated data. Throws where they are not whole. */
 async function unpack(name) {
   const characters = atob(document.getElementById(name).textContent);
@@ -107,6 +125,14 @@ function table(caption, columns, rows) {
   );
   const whole = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, body));
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, whole);
+}
+
+/** Details that are made when they are opened: [node, refill]; `refill()` makes them anew where they are open. */
+function lazyDetails(summary, make) {
+  const node = h("details", {}, h("summary", {}, summary));
+  const refill = () => node.open && node.replaceChildren(node.firstChild, make());
+  node.addEventListener("toggle", refill);
+  return [node, refill];
 }
 
 /** A value of a map by a name that anybody may have given: a task may be called "constructor". */

@@ -34,24 +34,21 @@ function headNumbers(n) {
   return h("div", { role: "row" }, h("span", {}), numbers);
 }
 
-/** Chooses the head that an arrow key leads to; `cells` by name, `map` the heads of each layer, of recurrent ones none. */
-function moveOnGrid(event, view, cells, map) {
-  const [layer, head] = view.state.head.split(".").map(Number);
-  const layers = map.flatMap((own, l) => (own.length ? [l] : []));
-  const [at, m] = [layers.indexOf(layer), map[layer].length];
-  const up = layers[Math.max(0, at - 1)];
-  const down = layers[Math.min(layers.length - 1, at + 1)];
-  const move = {
-    ArrowLeft: [layer, head - 1],
-    ArrowRight: [layer, head + 1],
-    ArrowUp: [up, head],
-    ArrowDown: [down, head],
-    Home: [layer, 0],
-    End: [layer, m - 1],
-  }[event.key];
-  if (!move) return;
-  event.preventDefault();
-  const name = `${move[0]}.${Math.min(m - 1, Math.max(0, move[1]))}`;
+/** Chooses the head that an arrow key leads to; `cells` by name, `layers` the names of each, of recurrent ones none. */
+function moveOnGrid(event, view, cells, layers) {
+  const rows = layers.filter((names) => names.length);
+  const at = rows.findIndex((names) => names.includes(view.state.head));
+  const [up, row, down] = [at - 1, at, at + 1].map((i) => rows[within(rows.length, i)]);
+  const k = row.indexOf(view.state.head);
+  const name = keyMove(event, {
+    ArrowLeft: row[within(row.length, k - 1)],
+    ArrowRight: row[within(row.length, k + 1)],
+    ArrowUp: up[k],
+    ArrowDown: down[k],
+    Home: row[0],
+    End: row.at(-1),
+  });
+  if (!name) return;
   view.set({ head: name });
   cells.get(name).focus();
 }

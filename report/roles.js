@@ -50,13 +50,7 @@ function roleMap(view, { heads, page }) {
       return roleCell(name, heads.all_roles[layer][k], dense, page, () => view.set({ head: name }));
     },
   });
-  view.watch(({ head }, changed) => {
-    if (!changed("head")) return;
-    for (const [name, cell] of cells) {
-      cell.setAttribute("aria-selected", name === head);
-      cell.tabIndex = name === head ? 0 : -1;
-    }
-  });
+  view.watch(({ head }, changed) => changed("head") && roving(cells, head));
   return node;
 }
 

@@ -24,11 +24,10 @@ const RIGHT_TO_LEFT = /^\P{L}*(?=\p{L})[\p{Script=Hebrew}\p{Script=Arabic}\p{Scr
 const directionOf = (tokens) =>
   RIGHT_TO_LEFT.test(tokens.filter((token) => token !== START).join("").replace(ESCAPED, "")) ? "rtl" : "ltr";
 
-/** The one of n words that a key leads to from the word `now`; undefined: it leads to none. */
-function wordByKey({ key, currentTarget }, now, n) {
-  const on = currentTarget.dir === "rtl" ? -1 : 1;
-  const next = { ArrowLeft: now - on, ArrowRight: now + on, Home: 0, End: n - 1 }[key];
-  return next === undefined ? undefined : Math.max(0, Math.min(n - 1, next));
+/** The one of n words that a key leads to from the word `now`, as `keyMove`; undefined: it leads to none. */
+function wordByKey(event, now, n) {
+  const on = event.currentTarget.dir === "rtl" ? -1 : 1;
+  return keyMove(event, { ArrowLeft: within(n, now - on), ArrowRight: within(n, now + on), Home: 0, End: n - 1 });
 }
 
 /** The indices of the largest weights, largest first. */

@@ -76,15 +76,13 @@ function textDynamicsSection(view, moments, kinds, strongest, explanation) {
     Object.keys(heads).map((head) => [head, head]),
     (head) => view.set({ head }),
   );
-  const numbers = h("details", {}, h("summary", {}, "All heads at this step in numbers"));
   let shown = moments.at(-1);
-  const fill = () => numbers.open && numbers.replaceChildren(numbers.firstChild, costTable(shown, kinds));
+  const [numbers, refill] = lazyDetails("All heads at this step in numbers", () => costTable(shown, kinds));
   const describe = (moment) => {
     shown = moment;
-    fill();
+    refill();
     return describeCost(moment, view.state.head, kinds);
   };
-  numbers.addEventListener("toggle", fill);
   const panels = COSTS.map((panel) => [panel.title, () => costSpec(panel, moments, view, named)]);
   const [draw, ...nodes] = momentCharts(moments, "step", panels, describe);
   view.watch(({ head }, changed) => {

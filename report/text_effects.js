@@ -40,9 +40,9 @@ const largestEffect = ({ heads }, ablation) =>
 
 /** The map as a grid of cells; arrow keys move over it. `state` is a View of {row, kind, ablation}. */
 function effectMap(state, rows, kinds, found) {
-  const cells = rows.map((row, i) =>
-    kinds.map((kind) => h("div", { role: "gridcell", "data-row": i, "data-kind": kind })),
-  );
+  const cellName = (row, kind) => `${row} ${kind}`;
+  const cell = (i, kind) => h("div", { role: "gridcell", "data-row": i, "data-kind": kind });
+  const cells = new Map(rows.flatMap((_, i) => kinds.map((kind) => [cellName(i, kind), cell(i, kind)])));
   const header = h(
     "div",
     { role: "row", class: "head" },
@@ -56,7 +56,7 @@ function effectMap(state, rows, kinds, found) {
       "div",
       { role: "row", class: row.head ? "" : "together" },
       h("span", { role: "rowheader", class: "layer" }, row.name),
-      cells[i],
+      kinds.map((kind) => cells.get(cellName(i, kind))),
     ),
   );
   const grid = h(
@@ -78,29 +78,23 @@ function effectMap(state, rows, kinds, found) {
   onKey(grid, (event) => {
     const { row, kind } = state.state;
     const j = kinds.indexOf(kind);
-    const move = {
-      ArrowLeft: [row, j - 1],
-      ArrowRight: [row, j + 1],
-      ArrowUp: [row - 1, j],
-      ArrowDown: [row + 1, j],
-      Home: [row, 0],
-      End: [row, kinds.length - 1],
-    }[event.key];
-    const next = move && cells[move[0]]?.[move[1]];
-    if (move) event.preventDefault();
-    next?.focus();
+    const name = keyMove(event, {
+      ArrowLeft: cellName(row, kinds[j - 1]),
+      ArrowRight: cellName(row, kinds[j + 1]),
+      ArrowUp: cellName(row - 1, kind),
+      ArrowDown: cellName(row + 1, kind),
+      Home: cellName(row, kinds[0]),
+      End: cellName(row, kinds.at(-1)),
+    });
+    cells.get(name)?.focus(); // which chooses it
   });
   state.watch(({ row, kind, ablation }, changed) => {
     if (changed("ablation")) {
       const most = largestEffect(found.text, ablation);
-      cells.forEach((own, i) => own.forEach((cell) => paint(cell, rows[i], ablation, most, found)));
+      for (const node of cells.values()) paint(node, rows[node.dataset.row], ablation, most, found);
     }
     if (!changed("row", "kind")) return;
-    cells.flat().forEach((cell) => {
-      const here = +cell.dataset.row === row && cell.dataset.kind === kind;
-      cell.tabIndex = here ? 0 : -1;
-      cell.setAttribute("aria-selected", here);
-    });
+    roving(cells, cellName(row, kind));
     lines.forEach((line, i) => line.classList.toggle("on", i === row));
   });
   return grid;
@@ -145,10 +139,8 @@ function textEffectsSection(view, found) {
   select.value = text.shown;
   const status = h("p", { class: "status", "aria-live": "polite" });
   const scale = h("p", { class: "key" });
-  const numbers = h("details", {}, h("summary", {}, "The same in numbers"));
-  const fill = () =>
-    numbers.open && numbers.replaceChildren(numbers.firstChild, effectTable(rows, kinds, state.state.ablation, found));
-  numbers.addEventListener("toggle", fill);
+  const makeTable = () => effectTable(rows, kinds, state.state.ablation, found);
+  const [numbers, refill] = lazyDetails("The same in numbers", makeTable);
   const map = effectMap(state, rows, kinds, found);
   state.watch(({ row, kind, ablation, pointed }, changed) => {
     const sentence = describeEffect(rows[pointed?.row ?? row], pointed?.kind ?? kind, ablation, found);
@@ -156,7 +148,7 @@ function textEffectsSection(view, found) {
     if (changed("row") && rows[row].head) view.set({ head: rows[row].head });
     if (!changed("ablation")) return;
     scale.replaceChildren(...effectKey(text, ablation));
-    fill();
+    refill();
   });
   view.watch(({ head }, changed) => {
     if (changed("head")) state.set({ row: rowOf(head) });

@@ -92,23 +92,14 @@ function headBars(view, found) {
   const names = [...bars.keys()];
   onKey(list, (event) => {
     const at = names.indexOf(view.state.head);
-    const last = names.length - 1;
-    const next = { ArrowUp: at - 1, ArrowLeft: at - 1, ArrowDown: at + 1, ArrowRight: at + 1, Home: 0, End: last }[
-      event.key
-    ];
-    if (next === undefined) return;
-    event.preventDefault();
-    const name = names[Math.max(0, Math.min(last, next))];
+    const [before, after] = [at - 1, at + 1].map((i) => names[within(names.length, i)]);
+    const [Home, End] = [names[0], names.at(-1)];
+    const name = keyMove(event, { ArrowUp: before, ArrowLeft: before, ArrowDown: after, ArrowRight: after, Home, End });
+    if (!name) return;
     view.set({ head: name });
     bars.get(name).focus();
   });
-  view.watch(({ head }, changed) => {
-    if (!changed("head")) return;
-    for (const [name, bar] of bars) {
-      bar.setAttribute("aria-selected", name === head);
-      bar.tabIndex = name === head ? 0 : -1;
-    }
-  });
+  view.watch(({ head }, changed) => changed("head") && roving(bars, head));
   return list;
 }
 

@@ -51,9 +51,7 @@ class TintedText {
   onkey(event) {
     const { length } = this.words;
     const next = wordByKey(event, this.query(this.view.state) ?? length - 1, length);
-    if (next === undefined) return;
-    event.preventDefault();
-    this.view.set({ pinned: this.position(next), hovered: null });
+    if (next !== undefined) this.view.set({ pinned: this.position(next), hovered: null });
   }
 
   /** A token pointed at in this text, or in a counterfactual that has as many. */

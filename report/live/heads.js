@@ -7,7 +7,8 @@ const OFF_MEANINGS = {
   mean: "its output becomes its mean over held-out text, at every word (mean ablation)",
 };
 
-/** A cell; `show` gets {adds, most, moved, off, chosen}. */
+/** A cell: {node, show}. `show` gets {added, most}, what its head adds and the most that any adds; {shift}, how far its
+ *  row has moved; {how}, how it is off. */
 function liveCell(name, role, dense, onclick) {
   const [moved, off, adds] = ["moved", "off", "adds"].map((kind) => h("span", { class: kind }));
   const bar = h("span", { class: "addbar", "aria-hidden": "true" });
@@ -27,9 +28,7 @@ function liveCell(name, role, dense, onclick) {
   return {
     node,
     show(values) {
-      const { added, most, shift, how, chosen } = values;
-      node.setAttribute("aria-selected", chosen);
-      node.tabIndex = chosen ? 0 : -1;
+      const { added, most, shift, how } = values;
       node.classList.toggle("isoff", Boolean(how));
       bar.style.setProperty("--add", (most ? (added ?? 0) / most : 0).toFixed(3));
       bar.classList.toggle("less", added < 0);
@@ -59,7 +58,7 @@ class LiveHeads {
   /** `config` of model.json; `roles`: {"L.H": {text, short, colour}}. */
   constructor(live, answers, config, roles) {
     Object.assign(this, { live, answers });
-    const shown = new Map();
+    this.shown = new Map(); // cells by name
     const grid = headGrid({
       view: live,
       n: config.n_head,
@@ -67,11 +66,11 @@ class LiveHeads {
       kind: "liveheads",
       label: "heads of the model; arrow keys choose one, Enter switches it off and on",
       cell: (name, dense) => {
-        shown.set(name, liveCell(name, lookup(roles, name), dense, () => live.set({ head: name })));
-        return shown.get(name).node;
+        this.shown.set(name, liveCell(name, lookup(roles, name), dense, () => live.set({ head: name })));
+        return this.shown.get(name).node;
       },
     });
-    Object.assign(this, { node: grid.node, dense: grid.dense, cells: shown });
+    Object.assign(this, grid);
     onKey(this.node, (event) => this.onkey(event));
   }
 
@@ -90,13 +89,13 @@ class LiveHeads {
     const view = one?.after ?? one?.before;
     const added = Object.values(view?.adds ?? {});
     const most = Math.max(1e-9, ...added.map(Math.abs));
-    for (const [name, cell] of this.cells)
-      cell.show({
+    roving(this.cells, head);
+    for (const [name, { show }] of this.shown)
+      show({
         added: view?.adds?.[name] ?? null,
         most,
         shift: one?.after?.rows?.[name] ?? 0,
         how: off[name] ?? null,
-        chosen: name === head,
       });
   }
 }

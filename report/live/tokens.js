@@ -93,15 +93,16 @@ class LiveWords {
 
   onkey(event) {
     const { picking } = this;
-    if (picking && (event.key === "Enter" || event.key === " ")) pickWord(this.live, this.answers, picking.at);
-    else {
-      const { length } = this.words;
-      const now = picking?.at ?? askedRow(this.live.state, this.answers.state, this.slot) ?? length - 1;
-      const i = wordByKey(event, now, length);
-      if (i === undefined) return;
-      this.live.set(picking ? { picking: { ...picking, at: i } } : { row: { slot: this.slot, i }, hovered: null });
+    if (picking && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      pickWord(this.live, this.answers, picking.at);
+      return;
     }
-    event.preventDefault();
+    const { length } = this.words;
+    const now = picking?.at ?? askedRow(this.live.state, this.answers.state, this.slot) ?? length - 1;
+    const i = wordByKey(event, now, length);
+    if (i === undefined) return;
+    this.live.set(picking ? { picking: { ...picking, at: i } } : { row: { slot: this.slot, i }, hovered: null });
   }
 
   draw() {
