@@ -17,16 +17,3 @@ function verdictOf({ resolved }, { looks, matters }) {
 function chosenAgain({ stability: { same_head: same, runner_up: other } }) {
   return `${same}${other ? ` (${other})` : ""}`;
 }
-
-/** Beside a verdict that something is not shown of the chosen head: what would have been found. */
-function wouldBeFound({ resolved, power, best }) {
-  if (!resolved || best.matters) return "";
-  if (!best.looks)
-    return power.choice_accuracy === null
-      ? "these cases would not show even 100 %"
-      : `these cases would show it, in 4 of 5 draws, from ${percent(power.choice_accuracy)} on`;
-  if (!best.effects.weight_swap) return "nothing leads from there to the answer";
-  return power.weight_swap_drop === null
-    ? "these cases would show no effect"
-    : `these cases would show it, in 4 of 5 draws, from ${power.weight_swap_drop.toFixed(1)} nats on`;
-}

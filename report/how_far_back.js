@@ -1,13 +1,13 @@
 /* How far back a model has to look: its loss when no head may look further than so many tokens. */
 
 /** The band is of what is lost beside all tokens in sight, in the same texts: texts differ by much more than that. */
-function reachSpec({ points, enough }, onpoint) {
+function reachSpec({ points, enough }, label, onpoint) {
   const { limit: last, loss: whole } = points.at(-1);
   const band = points.map(({ limit, cost_ci: [least, most] }) => [limit, whole + least, whole + most]);
   const [low, high] = [Math.min, Math.max].map((pick) => pick(...band.flatMap(([, ...ends]) => ends)));
   const mark = points.find(({ limit }) => limit === enough);
   return {
-    label: describeReach({ points, enough }),
+    label,
     height: 280,
     x: { min: 1, max: last, map: Math.log2, ticks: points.map(({ limit }) => [limit, `${limit}`]) },
     y: { min: low, max: high, ticks: ticksBetween(low, high, 7), text: (value) => `${value}` },
@@ -19,20 +19,16 @@ function reachSpec({ points, enough }, onpoint) {
   };
 }
 
-const describeReach = ({ points, enough, tolerance = 0 }) =>
-  enough === points.at(-1).limit
-    ? `In windows of ${enough} tokens it is not shown that fewer suffice, so how far back heads need to look is not known.`
-    : `No head needs to look further back than about ${counted(enough, "token")}${tolerance ? `: where none may, the loss grows by less than ${tolerance} nats per token` : ""}.`;
-
 const describePoint = ({ limit, loss, ci, cost, cost_ci: costs }) =>
   `The last ${counted(limit, "token")} in sight: ${loss.toFixed(2)} nats per token (${natsInterval(ci)}), ${nats(cost)} more than with all (${natsInterval(costs)}).`;
 
-function reachSection({ text: { how_far_back: back } }) {
-  const status = h("p", { class: "status" }, describeReach(back));
+function reachSection({ text: { how_far_back: back }, page }) {
+  const sentence = page.text.how_far_back;
+  const status = h("p", { class: "status" }, sentence);
   const area = chart(
-    reachSpec(back, (limit) => {
+    reachSpec(back, sentence, (limit) => {
       const point = back.points.find((other) => other.limit === limit);
-      status.textContent = point ? describePoint(point) : describeReach(back);
+      status.textContent = point ? describePoint(point) : sentence;
     }),
   );
   const rows = back.points.map(({ limit, loss, ci, cost, cost_ci: costs }) => [

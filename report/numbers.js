@@ -15,7 +15,7 @@ const COLUMNS = [
   "verdict",
 ];
 
-function numbersRow(name, found) {
+function numbersRow(found, notShown) {
   const best = found.best;
   const [baseline, value] = bestBaseline(found);
   const { weight_swap: swap } = best.effects;
@@ -38,7 +38,7 @@ function numbersRow(name, found) {
           (swap?.reference ?? null) === null ? "–" : swap.reference.toFixed(1),
         ]
       : Array(9).fill("–")),
-    [[verdictOf(found, best) || "not shown to look", wouldBeFound(found)].filter(Boolean).join("; "), { class: "wrap" }],
+    [[verdictOf(found, best) || "not shown to look", notShown?.[1]].filter(Boolean).join("; "), { class: "wrap" }],
   ];
 }
 
@@ -63,7 +63,7 @@ function numbersSection(view, { heads, page }) {
   const node = table(
     "The chosen head of every task",
     COLUMNS,
-    names.map((name, i) => [buttons[i], ...numbersRow(name, heads.tasks[name])]),
+    names.map((name, i) => [buttons[i], ...numbersRow(heads.tasks[name], lookup(page.not_shown, name))]),
   );
   node.classList.add("tasks");
   view.watch(({ task }, changed) => {

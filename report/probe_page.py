@@ -41,13 +41,14 @@ def page_json(
         "baselines": summary.BASELINES,
         "first": first,
         "too_few": list(findings.too_few),
+        "not_shown": {result.name: found for result in findings.tasks if (found := summary.not_shown(result))},
         "text": text,
     }
 
 
 def text_json(text: Mapping, leads: bool) -> dict:
-    """What the page needs beside ``text`` of heads.json: names in words, colours, and the head and the kind of token
-    to begin with. ``leads``: whether the text comes first.
+    """What the page needs beside ``text`` of heads.json: names in words, colours, the head and the kind of token to
+    begin with, and how far back heads need to look, in a sentence. ``leads``: whether the text comes first.
     """
     head, role = text_summary.clearest(text) or (text["heads"][0], {"by": None})
     return {
@@ -57,6 +58,7 @@ def text_json(text: Mapping, leads: bool) -> dict:
         "kinds": {name: text_summary.kind_in_words(name) for name in KINDS_IN_WORDS | text["kinds"]},
         "relations": {name: text_summary.relation_in_words(name) for name in text["relations"]},
         "colours": RELATION_COLOURS,
+        "how_far_back": " ".join(text_summary.about_reach(text["how_far_back"])),
     }
 
 

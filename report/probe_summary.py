@@ -147,6 +147,23 @@ def about_negative_control(tasks: Sequence[TaskResult]) -> list[str]:
     return [f"Before the deciding word is read, no head can know what is meant: the negative control reads {read}."]
 
 
+def not_shown(result: TaskResult) -> tuple[str, str] | None:
+    """What is not shown of a chosen head, that it "looks" or "matters", and what these cases would have shown."""
+    quoted, power = result.quotes[result.best], result.power
+    from_least = "these cases would show it, in 4 of 5 draws, from"
+    if not result.resolved or result.matters(result.best):
+        return None
+    if not quoted.looks:
+        if power.choice_accuracy is None:
+            return "looks", f"not even a choice accuracy of {percent(1)} would be shown by these cases"
+        return "looks", f"{from_least} a choice accuracy of {percent(power.choice_accuracy)} on"
+    if result.best not in result.effects["weight_swap"]:
+        return "matters", f"nothing leads from {quoted.site} to the answer"
+    if power.weight_swap_drop is None:
+        return "matters", "no effect would be shown by these cases"
+    return "matters", f"{from_least} {power.weight_swap_drop:.1f} nats on"
+
+
 def questions() -> dict[str, str]:
     """What has to be found out in each task that is known (docs/stories.md has a story of each)."""
     return {name: task.question for name, task in stories.TASKS.items()} | mine.QUESTIONS | {lists.TASK: lists.QUESTION}

@@ -25,6 +25,7 @@ from probing.stability import Stability
 from probing.tasks import TaskResult
 from report import probe_summary as summary
 from report.circuits_terminal import sufficiency_lines
+from report.pages import NBSP
 from report.role_table import role_table
 from report.terminal import new_bar
 from report.text_summary import leads
@@ -107,25 +108,9 @@ def choice_notes(tasks: Sequence[TaskResult]) -> Iterator[str]:
             others = ", ".join(f"{head} in {n}" for head, n in stability.heads.items() if head != stability.head)
             again = f"head {stability.head} in {stability.same_head} of {stability.resamples} resamples of the cases"
             yield f"chosen again {name}: {again}, {others}"
-        if least := would_be_found(result):
-            yield f"not shown    {name}: {least}"
-
-
-def would_be_found(result: TaskResult) -> str | None:
-    """What these cases would have shown, where a verdict on the chosen head is that something is not shown."""
-    quoted, power, head = result.quotes[result.best], result.power, f"head {result.best}"
-    if result.matters(result.best):
-        return None
-    if not quoted.looks:
-        if power.choice_accuracy is None:
-            return f"that {head} looks; not even a choice accuracy of 100 % would be shown by these cases"
-        least = f"a choice accuracy of {100 * power.choice_accuracy:.0f} %"
-        return f"that {head} looks; these cases would show it, in 4 of 5 draws, from {least} on"
-    if result.best not in result.effects["weight_swap"]:
-        return f"that {head} matters; nothing leads from {quoted.site} to the answer"
-    if power.weight_swap_drop is None:
-        return f"that {head} matters; no effect would be shown by these cases"
-    return f"that {head} matters; these cases would show it, in 4 of 5 draws, from {power.weight_swap_drop:.1f} nats on"
+        if found := summary.not_shown(result):
+            what, would_show = found
+            yield f"not shown    {name}: that head {result.best} {what}; {would_show.replace(NBSP, ' ')}"
 
 
 def verdict(looks: bool, matters: bool) -> str:

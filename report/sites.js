@@ -1,6 +1,6 @@
 /* Choice accuracy against site: from where a head can know what is meant. */
 
-function sitesSection(view, { heads }) {
+function sitesSection(view, { heads, page }) {
   const key = h("p", { class: "key" });
   const note = h("p", { class: "status" });
   const numbers = h("div", {});
@@ -10,7 +10,7 @@ function sitesSection(view, { heads }) {
     const found = heads.tasks[task];
     area.draw(sitesSpec(task, head, found));
     key.replaceChildren(...sitesKey(head, found));
-    note.textContent = `${describeSites(task, head, found)}${describeChoice(found)}`;
+    note.textContent = `${describeSites(task, head, found)}${describeChoice(found, lookup(page.not_shown, task))}`;
     numbers.replaceChildren(sitesTable(task, head, found));
   });
   return section(
@@ -83,16 +83,14 @@ function describeSites(task, head, found) {
   return `${words(task)}, head ${head}: ${each}.${probe}`;
 }
 
-/** How sure the choice of the task's head is, whichever head is looked at. */
-function describeChoice(found) {
-  const { best, stability, resolved } = found;
+/** How sure the choice of the task's head is, whichever head is looked at, and what is not shown of it. */
+function describeChoice({ best, stability, resolved }, notShown) {
   if (!resolved) return "";
   const others = Object.entries(stability.heads).filter(([name]) => name !== best.head);
   const again = ` Head ${best.head} was chosen for this task, and again in ${stability.same_head} of ${stability.resamples} resamples of the cases that heads are chosen on`;
   const rest = others.map(([name, times]) => `${name} in ${times}`).join(", ");
-  const least = wouldBeFound(found);
-  const verdict = verdictOf(found, best) ? "that it matters is not shown" : "that it looks is not shown";
-  return `${again}${rest ? ` (${rest})` : ""}.${least ? ` ${verdict[0].toUpperCase()}${verdict.slice(1)}: ${least}.` : ""}`;
+  const [what, wouldShow] = notShown ?? [];
+  return `${again}${rest ? ` (${rest})` : ""}.${what ? ` That it ${what} is not shown: ${wouldShow}.` : ""}`;
 }
 
 function sitesTable(task, head, found) {

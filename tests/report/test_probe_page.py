@@ -114,28 +114,32 @@ WOULD_SHOW = "these cases would show it, in 4 of 5 draws,"
 
 
 @pytest.mark.parametrize(
-    ("best", "power", "verdict", "sentence"),
+    ("looks", "power", "verdict", "sentence"),
     [
         (
-            {"looks": False, "matters": False},
+            False,
             {"choice_accuracy": 0.713},
-            f"not shown to look; {WOULD_SHOW} from 71 % on",
+            f"not shown to look; {WOULD_SHOW} from a choice accuracy of 71 % on",
             "it looks is",
         ),
-        ({"matters": False}, {"weight_swap_drop": 0.62}, f"looks; {WOULD_SHOW} from 0.6 nats on", "it matters is"),
-        ({"matters": False}, {"weight_swap_drop": None}, "looks; these cases would show no effect", "it matters is"),
+        (True, {"weight_swap_drop": 0.62}, f"looks; {WOULD_SHOW} from 0.6 nats on", "it matters is"),
+        (True, {"weight_swap_drop": None}, "looks; no effect would be shown by these cases", "it matters is"),
     ],
 )
 def test_what_is_not_shown_stands_beside_what_would_be_found(
-    open_page, findings, tmp_path, best, power, verdict, sentence
+    open_page, findings, tmp_path, looks, power, verdict, sentence
 ):
+    result, *others = findings.tasks
+    swap = replace(result.effects["weight_swap"][MATTERS], p_adj=0.2)
+    unsure = replace(
+        result,
+        quotes=result.quotes | {MATTERS: replace(result.quotes[MATTERS], looks=looks)},
+        effects=result.effects | {"weight_swap": {MATTERS: swap}},
+        power=replace(result.power, **power),
+        stability=replace(result.stability, heads={MATTERS: 143, "0.1": 57}),
+    )
+    findings = replace(findings, tasks=[unsure, *others])
     write_files(findings, tmp_path)
-    found = json.loads((tmp_path / "heads.json").read_text())
-    task = found["tasks"]["agreement"]
-    task["best"] |= best
-    task["power"] |= power
-    task["stability"] |= {"same_head": 143, "heads": {MATTERS: 143, "0.1": 57}, "runner_up": "0.1"}
-    (tmp_path / "heads.json").write_text(json.dumps(found))
     write_probe_page(findings, TOKENIZER, tmp_path)
     page = open_page(tmp_path / "report.html")
     cells = page.locator("#numbers tbody tr", has_text="agreement").locator("td").all_inner_texts()
