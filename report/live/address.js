@@ -28,8 +28,8 @@ function requireThat(fits, what) {
   if (!fits) throw new RangeError(what);
 }
 
-/** The fragment of a state, without "#"; null where it is too long for one. */
-function toFragment(state) {
+/** The fragment of a state, without "#", and without edits that are stale by `verdicts`; null where it is too long. */
+function toFragment(state, verdicts) {
   const texts = [state.text, state.other, ...(state.words ?? [])];
   if (texts.some((text) => text?.length > MOST_TEXT) || state.edits.length > MOST_EDITS) return null;
   const fragment = new URLSearchParams({ text: state.text });
@@ -43,7 +43,7 @@ function toFragment(state) {
       .map(([head, how]) => (how === "mean" ? `${head}:mean` : head))
       .join(","),
   );
-  for (const { slot, head, row, kind, a, b } of state.edits.filter(({ stale }) => !stale))
+  for (const { slot, head, row, kind, a, b } of state.edits.filter((edit) => !verdicts.get(edit)?.stale))
     add("edit", [slot, head, row, kind, a.join("-"), ...(b ? [b.join("-")] : [])].join(":"));
   add("for", state.words?.[0]);
   add("against", state.words?.[1]);
@@ -145,11 +145,12 @@ function setFromFragment(fragment, live, model, say) {
 }
 
 /** Keeps the address as the state is, and the state as the address, where a person changes that. */
-function keepAddress(live, model, say) {
-  let last = toFragment(live.state);
+function keepAddress(live, answers, model, say) {
+  const current = () => toFragment(live.state, answers.state.verdicts);
+  let last = current();
   let timer = null;
   const write = () => {
-    const fragment = toFragment(live.state);
+    const fragment = current();
     if (fragment === last) return;
     last = fragment;
     say(fragment === null ? "This is too long to be kept in the address." : "");
@@ -160,7 +161,7 @@ function keepAddress(live, model, say) {
     if (!written.includes("=")) return; // none, or a section's name
     setFromFragment(written, live, model, say);
     clearTimeout(timer); // the address stays as somebody wrote it, and a line about it, until the next change
-    last = toFragment(live.state);
+    last = current();
   };
   live.watch(() => {
     clearTimeout(timer);

@@ -82,8 +82,8 @@ const KINDS_OF_EDIT = {
   only: (a) => `all on “${a}”`,
 };
 
-/** Why an edit changes nothing in an answer, as a note; "" where it may. */
-function whyIdle({ row, kind, stale, unseen }, answer) {
+/** Why an edit changes nothing in an answer, by the verdict on it, as a note; "" where it may. */
+function whyIdle({ row, kind }, { stale, unseen }, answer) {
   const there = row < (answer?.tokens.length ?? 0);
   if (stale) return ` (not now: ${there ? "a word up to there has changed" : "the text ends before it"})`;
   return unseen ? ` (this head does not see ${kind === "swap" ? "both" : "it"})` : "";
@@ -112,8 +112,10 @@ class Chips {
       ),
     );
     const rows = edits.map((edit) => {
+      const { verdicts, [edit.slot]: answer } = this.answers.state;
+      const verdict = verdicts.get(edit) ?? {}; // none yet
       const undo = () => this.live.set(withoutEdit(this.live.state, edit));
-      return this.chip(this.describe(edit), undo, whyIdle(edit, this.answers.state[edit.slot]));
+      return this.chip(this.describe(edit, verdict, answer), undo, whyIdle(edit, verdict, answer));
     });
     const chips = [...heads, ...rows];
     const texts = chips.map((chip) => chip.textContent).join("\n");
@@ -125,9 +127,8 @@ class Chips {
     if (focused) (this.list.querySelector("button") ?? this.node).focus();
   }
 
-  describe(edit) {
-    const answer = this.answers.state[edit.slot];
-    if (answer?.question.edits.includes(edit) && !edit.stale) {
+  describe(edit, { stale }, answer) {
+    if (answer?.edits.includes(edit) && !stale) {
       const texts = tokenTexts(answer);
       const [a, b] = [edit.a, edit.b].map((span) => span && spanText(texts, span));
       const where = edit.slot === "other" ? ", second text" : "";

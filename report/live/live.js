@@ -95,11 +95,11 @@ class LivePage {
     const [start] = about.starts;
     const head = [view?.state.head, start?.head, heads[0]].find((name) => this.known.heads.has(name)) ?? null;
     this.live = new View({ ...FRESH, ...(start && withStart(start, {})), head });
-    this.answers = new View({ one: undefined, other: undefined }); // null: no answer; undefined: nothing was asked yet
+    this.answers = new View(NO_ANSWERS);
     this.lines = {};
     this.note = h("p", { class: "livenote", role: "status" });
     this.build(about, json, opening);
-    keepAddress(this.live, this.known, this.sayer("address"));
+    keepAddress(this.live, this.answers, this.known, this.sayer("address"));
     this.live.watch(() => this.draw());
     this.answers.watch(() => this.draw());
     if (view) this.shareHead(view);

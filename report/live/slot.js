@@ -37,8 +37,8 @@ class Slot {
   }
 
   /** This text's own edits, to be compared. */
-  edits({ edits }) {
-    return JSON.stringify(edits.filter(({ slot }) => slot === this.name));
+  edits(state) {
+    return JSON.stringify(rowEditsOf(state, this.name));
   }
 
   async generate() {

@@ -8,7 +8,7 @@ const FRESH = {
   row: null, // {slot, i}: the word attended from; null: the last
   hovered: null, // the same, while something points at it
   off: {}, // {"L.H": "zero" | "mean"}
-  edits: [], // {slot, head, row, kind, a, b, anchor, stale, unseen}: edits of one row, in order; see the worker's
+  edits: [], // {slot, head, row, kind, a, b, anchor}: edits of one row, in order; see the worker's and keepAnchors
   words: null, // the two whose log-odds are shown; null: the likeliest two
   temperature: 0.8,
   seed: 0,
@@ -17,12 +17,12 @@ const FRESH = {
 
 const textOf = (state, slot) => (slot === "one" ? state.text : state.other);
 
+const rowEditsOf = ({ edits }, slot) => edits.filter((edit) => edit.slot === slot);
+
 /** The edits that hold in a slot, as the worker wants them. */
-const editsOf = ({ off, edits }, slot) => ({
-  off,
-  rows: edits
-    .filter((edit) => edit.slot === slot)
-    .map(({ head, row, kind, a, b, anchor }) => ({ head, row, kind, a, b, anchor })),
+const editsOf = (state, slot) => ({
+  off: state.off,
+  rows: rowEditsOf(state, slot).map(({ head, row, kind, a, b, anchor }) => ({ head, row, kind, a, b, anchor })),
 });
 
 /** The state with head `name` off ("zero", "mean") or on again (null). */

@@ -165,7 +165,7 @@ class LiveWords {
     return picking ? [wordAround(this.texts, picking.at), picking.first].filter(Boolean) : [];
   }
 
-  describe({ row, before, after, dropped, question: { head, off } }) {
+  describe({ row, before, after, dropped, question: { head, edits } }) {
     if (this.picking) return describePicking(this.picking, this.texts);
     const from = `from “${this.texts[row].trim()}”`;
     const view = after ?? before;
@@ -177,6 +177,6 @@ class LiveWords {
       const [was, is] = [before, view].map(({ weights }) => weights[i].toFixed(2));
       return `${this.texts[i].trim()} ${is}${was === is ? "" : ` (${was} before)`}`;
     });
-    return `Head ${head}${off[head] ? " (off)" : ""} ${from}: ${looks.join(", ")}.${cut}`;
+    return `Head ${head}${edits.off[head] ? " (off)" : ""} ${from}: ${looks.join(", ")}.${cut}`;
   }
 }
