@@ -62,7 +62,7 @@ def main(command: TrainCommand) -> None:
         if command.resume and world.broadcast(world.first and is_finished(folder, command)):
             if world.first:
                 complete(folder)
-            console.has_ended(folder, command.patience)
+            console.already_ended(folder, command.patience)
             return
         if world.first:
             require_writable(folder if command.resume else folder.parent)

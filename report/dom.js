@@ -142,10 +142,13 @@ const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`
 const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;
 /** A number of nats as text; what rounds to nothing has no sign. */
 const nats = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
+/** The same with its sign, of which one that rounds to nothing has none. */
+const signed = (value) => (nats(value)[0] === "-" || !+nats(value) ? nats(value).replace("-", "−") : `+${nats(value)}`);
 const natsInterval = ([low, high]) => `${nats(low)} to ${nats(high)}`;
 /** What a name is called by `names`, or else the name in words. */
 const nameIn = (names, name) => lookup(names, name) ?? words(name);
 const words = (name) => name.replaceAll("_", " ");
+const capitalised = (sentence) => sentence[0].toUpperCase() + sentence.slice(1);
 const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 const thousands = (n) => n.toLocaleString("en-US");
 

@@ -27,7 +27,8 @@ function describeEdges({ resolved, edges: found }) {
   return `${edgeInWords(counting[0])}.${most}${left}`;
 }
 
-/** Where each head stands: name -> [x, y], the first layer at the bottom; between layers, and in all, so many pixels. */
+/** Where each head stands: name -> [x, y], the first layer at the bottom; in pixels, `gap` between layers, `step` between
+ *  heads of the widest one, `height` in all. */
 function placeHeads(names, width) {
   const layers = byLayer(names.map((name) => ({ name, layer: Number(name.split(".")[0]) }))).reverse();
   const gap = Math.min(GAPS[1], Math.max(GAPS[0], TALLEST / layers.length));
@@ -35,7 +36,8 @@ function placeHeads(names, width) {
   layers.forEach(([, own], row) => {
     own.forEach(({ name }, i) => at.set(name, [((i + 0.5) / own.length) * width, 30 + row * gap]));
   });
-  return { at, gap, height: 60 + (layers.length - 1) * gap };
+  const step = width / Math.max(...layers.map(([, own]) => own.length));
+  return { at, gap, step, height: 60 + (layers.length - 1) * gap };
 }
 
 /** An arrow's path: up out of the sender and into its own side of the receiver, past what stands between. */
@@ -53,7 +55,7 @@ function drawArrow(edge, at, strongest, size, onpoint) {
   const { d, end } = arrowPath(at.get(edge.from), at.get(edge.to), edge.input, size);
   const width = Math.max(1.2, (edge.drop / strongest) * THICKEST);
   const [x, y] = end;
-  const group = s(
+  return s(
     "g",
     {
       class: `arrow ${edge.input}`,
@@ -71,7 +73,6 @@ function drawArrow(edge, at, strongest, size, onpoint) {
     s("path", { class: "tip", d: `M${x} ${y - 7}l-5 9h10Z` }),
     s("text", { class: "input", x: x - 9, y: y + 12, "text-anchor": "middle" }, edge.input),
   );
-  return group;
 }
 
 /** How many nats an arrow carries, beside its middle. */
@@ -86,9 +87,7 @@ function drawEdges(names, found, best, boxWidth, onpoint) {
   const drawn = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const shown = names.length > ALL_HEADS ? names.filter((name) => drawn.has(name)) : names;
   const width = Math.min(boxWidth, WIDEST);
-  const { at, gap, height } = placeHeads(shown, width);
-  const widest = Math.max(...byLayer(shown.map((name) => ({ layer: name.split(".")[0] }))).map(([, own]) => own.length));
-  const step = width / widest;
+  const { at, gap, step, height } = placeHeads(shown, width);
   const radius = Math.min(20, step / 2 - 1);
   const node = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "which head feeds which" });
   const arrows = edges.toReversed().map((edge) => [drawArrow(edge, at, edges[0].drop, { radius, step, gap }, onpoint), edge]);

@@ -2,13 +2,17 @@
 
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
+/** The names of the heads of each layer, of which recurrent ones have none. `types`: of attention, a letter a layer. */
+const headNames = (types, n) =>
+  Array.from(types, (type, l) => Array.from({ length: type === "R" ? 0 : n }, (_, k) => `${l}.${k}`));
+
 /**
- * A grid of `n` heads in each layer: {node, cells by name, dense}. `types`: of attention, a letter a layer; `cell(name,
- * dense)` makes a cell, whose head an arrow key chooses in `view`.
+ * A grid of `n` heads in each layer: {node, cells by name, dense}. `cell(name, dense)` makes a cell, whose head an arrow
+ * key chooses in `view`.
  */
 function headGrid({ view, n, types, kind, label, cell }) {
   const dense = n > NARROW;
-  const layers = Array.from(types, (type, l) => Array.from({ length: type === "R" ? 0 : n }, (_, k) => `${l}.${k}`));
+  const layers = headNames(types, n);
   const cells = new Map(layers.flat().map((name) => [name, cell(name, dense)]));
   const named = /[^F]/.test(types);
   const rows = layers.map((own, l) =>

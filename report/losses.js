@@ -25,7 +25,7 @@ const latest = (steps, step) =>
 /** Row i of columns, as an object. */
 const rowOf = (columns, i) => Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values[i]]));
 
-const span = (seconds) => (seconds >= 120 ? `${(seconds / 60).toFixed(1)} minutes` : `${seconds.toFixed(0)} seconds`);
+const duration = (seconds) => (seconds >= 120 ? `${(seconds / 60).toFixed(1)} minutes` : `${seconds.toFixed(0)} seconds`);
 
 /** What a chart does with the step that is pointed at: all sections follow it. */
 const follow = (view) => (step) => step !== null && view.set({ step });
@@ -147,7 +147,7 @@ function describeStep(step, run) {
   const at = latest(run.evaluations.step, step);
   const evaluation = rowOf(run.evaluations, at);
   const batch = run.train.findLast(([known]) => known <= step);
-  const time = evaluation.seconds ? `, ${span(evaluation.seconds)}` : "";
+  const time = evaluation.seconds ? `, ${duration(evaluation.seconds)}` : "";
   const text = measuresOf(run)
     .map(([, measure]) => measure.text(evaluation))
     .join(", ");
@@ -165,7 +165,7 @@ function evaluationsTable({ evaluations, parts }) {
     return [
       thousands(step),
       thousands(row.tokens),
-      known(row.seconds, span),
+      known(row.seconds, duration),
       known(row.train_loss, digits),
       ...measuresOf({ evaluations }).map(([key]) => digits(row[key])),
       known(row.tokens_per_second, thousands),

@@ -16,7 +16,7 @@ function referencesSection(view, run) {
     key.replaceChildren(
       keyEntry("line chosen", words(task)),
       keyEntry("line", "other tasks"),
-      keyEntry("rule half", `guessing between the candidates`),
+      keyEntry("rule half", "guessing between the candidates"),
     );
     status.textContent = describeReference(task, step, run);
   });

@@ -149,14 +149,14 @@ function rolesSection(view, found) {
   const { n_head: n } = found.heads.model;
   const title = h("h3", {});
   const roles = h("p", { class: "what" });
-  const attention_patterns = h("p", { class: "what" });
+  const patterns = h("p", { class: "what" });
   view.watch(({ head }, changed) => {
     if (!changed("head")) return;
     const [layer, k] = head.split(".").map(Number);
     title.textContent = `Head ${head}`;
     roles.textContent = describeRoles(found.heads.all_roles[layer][k]);
     const own = found.heads.attention_patterns?.[head];
-    attention_patterns.textContent = own
+    patterns.textContent = own
       ? `Of its attention: ${percent(own.previous_token)} on the token before, ${percent(own.fixed_offset)} on the token ${own.offset} back, ${percent(own.first_token)} on the first, ${percent(own.same_word)} on the same word (where there is one).`
       : "";
   });
@@ -171,7 +171,7 @@ function rolesSection(view, found) {
       "Bars: how often this head gives what is meant more attention than the other candidate, at its own best site. Ticks: the best baseline.",
     ),
     taskBars(view, found),
-    attention_patterns,
+    patterns,
   );
   return section(
     "roles",

@@ -96,9 +96,7 @@ function bigPattern(view, found) {
   const position = (event) => {
     const box = canvas.getBoundingClientRect();
     const n = shownText.words.length;
-    return [event.clientY - box.top, event.clientX - box.left].map((at) =>
-      Math.max(0, Math.min(n - 1, Math.floor((at / box.width) * n))),
-    );
+    return [event.clientY - box.top, event.clientX - box.left].map((at) => within(n, Math.floor((at / box.width) * n)));
   };
   canvas.addEventListener("pointermove", (event) => {
     const [query, key] = position(event);

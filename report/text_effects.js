@@ -143,8 +143,8 @@ function textEffectsSection(view, found) {
   const [numbers, refill] = lazyDetails("The same in numbers", makeTable);
   const map = effectMap(state, rows, kinds, found);
   state.watch(({ row, kind, ablation, pointed }, changed) => {
-    const sentence = describeEffect(rows[pointed?.row ?? row], pointed?.kind ?? kind, ablation, found);
-    status.textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+    const { row: i, kind: shown } = pointed ?? { row, kind };
+    status.textContent = `${capitalised(describeEffect(rows[i], shown, ablation, found))}.`;
     if (changed("row") && rows[row].head) view.set({ head: rows[row].head });
     if (!changed("ablation")) return;
     scale.replaceChildren(...effectKey(text, ablation));

@@ -165,7 +165,7 @@ function textHeadsSection(view, found) {
     const own = found.text.heads.find((other) => other.head === head);
     title.textContent = `Head ${head}`;
     const does = own.roles.map((role) => describeRole(role, found)).join("; ");
-    roles.textContent = does ? `${does[0].toUpperCase()}${does.slice(1)}.` : "It has no role in this text.";
+    roles.textContent = does ? `${capitalised(does)}.` : "It has no role in this text.";
     numbers.replaceChildren(lookTable(own, found));
     spread.textContent = describeSpread(own);
   });

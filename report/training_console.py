@@ -81,7 +81,7 @@ class Console:
             text = f"step {row['step']:,}  loss {row['train_loss']:.3f}  {row.get('tokens_per_second', 0):,} tokens/s"
             self.bar.update(self.task, description=text, completed=BAR * self.trainer.fraction())
 
-    def has_ended(self, run: Path, patience: int | None) -> None:
+    def already_ended(self, run: Path, patience: int | None) -> None:
         """For a run that is resumed with nothing left to do."""
         state = latest_state(run)
         why, more = "has used up its budget", "a larger one"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.visible import visible_name
-from report.pages import NBSP, millions, percent, shape_of
+from report.pages import NBSP, counted, millions, percent, shape_of
 from report.text_summary import kind_in_words
 from storage.metrics import Row, best_evaluation, evaluations_of
 from training import schedule
@@ -135,7 +135,7 @@ def about_best(rows: Sequence[Row]) -> list[str]:
     later = [row for row in evaluations_of(rows) if row["step"] > best["step"]]
     if not later:
         return ["No earlier evaluation was better."] if len(evaluations_of(rows)) > 2 else []
-    ago = f"{len(later)} evaluation{'s' if len(later) > 1 else ''} ago"
+    ago = f"{counted(len(later), 'evaluation')} ago"
     return [
         f"The best validation loss, {best['val_loss']:.4f}, was at step {best['step']:,}, {ago}; "
         "sample.py and probe.py take the weights of that step."

@@ -18,11 +18,10 @@ from probing.stability import NEVER_CHOSEN
 from probing.tasks import TaskResult
 from report.colours import FAINT, INK, TINT
 from report.figures.canvas import OTHERS, LineStyle, drawing, new_figure, save
-from report.pages import percent
+from report.pages import NBSP, percent
 
 COLUMNS = 4
 TITLE_WIDTH = 30  # characters
-NO_BREAK = "\xa0"
 LEGEND = (1.65, 0.95)  # inches: one column, two columns
 CHOSEN: LineStyle = {"color": TINT, "linewidth": 2.2, "marker": "o", "markersize": 4}
 CHANCE_LINE: LineStyle = {"color": INK, "linewidth": 0.7}
@@ -87,6 +86,6 @@ def draw_legend(figure: Figure, sites: list[str], control: bool, wide: bool) -> 
     if control:
         entries.append((Line2D([], [], **CONTROL), "the negative control: any head before the cue, must be 50 %"))
     handles, labels = zip(*entries, strict=True)
-    meanings = "; ".join(f"{site}: {SITES[site]}".replace(" ", NO_BREAK) for site in sites)
+    meanings = "; ".join(f"{site}: {SITES[site]}".replace(" ", NBSP) for site in sites)
     meanings = textwrap.fill(meanings, 120 if wide else 60, break_on_hyphens=False)
     figure.legend(handles, labels, title=meanings, loc="outside lower center", ncols=2 if wide else 1)

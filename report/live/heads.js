@@ -43,8 +43,6 @@ function liveCell(name, role, dense, onclick) {
   };
 }
 
-const signed = (value) => (nats(value)[0] === "-" || !+nats(value) ? nats(value).replace("-", "−") : `+${nats(value)}`);
-
 function describeCell(name, role, { added, shift, how }) {
   const parts = [`head ${name}`];
   if (how) parts.push(OFF_IN_WORDS[how]);

@@ -37,10 +37,6 @@ async function liveSection(view) {
   return node;
 }
 
-/** The names of all heads; recurrent layers have none. */
-const headsOf = ({ n_head: n, attention_types: types }) =>
-  [...types].flatMap((type, l) => (type === "R" ? [] : Array.from({ length: n }, (_, k) => `${l}.${k}`)));
-
 /** Temperature and seed of what is generated. */
 class Sampling {
   constructor(live) {
@@ -86,7 +82,7 @@ class Sampling {
 class LivePage {
   /** `opening`: the promise of a LiveModel. */
   constructor(view, about, json, opening) {
-    const heads = headsOf(json.config);
+    const heads = headNames(json.config.attention_types, json.config.n_head).flat();
     this.known = {
       heads: new Set(heads),
       first: heads[0] ?? null,

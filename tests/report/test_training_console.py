@@ -49,10 +49,10 @@ def test_without_stories_there_is_no_table():
 def test_a_run_that_patience_has_ended_needs_no_larger_budget(monkeypatch, capsys):
     state = {"step": 30, "evaluations_since_best": 3}
     monkeypatch.setattr("report.training_console.latest_state", lambda run: state)
-    Console().has_ended(Path("run"), patience=3)
+    Console().already_ended(Path("run"), patience=3)
     assert " ".join(capsys.readouterr().out.split()) == (
         "done run had no lower validation loss in 3 evaluations at step 30; to continue, give a larger patience, "
         "or patience=null"
     )
-    Console().has_ended(Path("run"), patience=None)
+    Console().already_ended(Path("run"), patience=None)
     assert "used up its budget" in capsys.readouterr().out
