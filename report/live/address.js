@@ -149,24 +149,28 @@ function keepAddress(live, answers, model, say) {
   const current = () => toFragment(live.state, answers.state.verdicts);
   let last = current();
   let timer = null;
+  let seen = location.hash; // another one was set by somebody just now, and its hashchange is still to come
   const write = () => {
     const fragment = current();
-    if (fragment === last) return;
+    if (fragment === last || location.hash !== seen) return;
     last = fragment;
     say(fragment === null ? "This is too long to be kept in the address." : "");
     if (fragment !== null) history.replaceState(null, "", `#${fragment}`);
+    seen = location.hash;
+  };
+  const writeSoon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(write, 400);
   };
   const apply = () => {
-    const written = location.hash.slice(1);
-    if (!written.includes("=")) return; // none, or a section's name
+    seen = location.hash;
+    const written = seen.slice(1);
+    if (!written.includes("=")) return writeSoon(); // none, or a section's name
     setFromFragment(written, live, model, say);
     clearTimeout(timer); // the address stays as somebody wrote it, and a line about it, until the next change
     last = current();
   };
-  live.watch(() => {
-    clearTimeout(timer);
-    timer = setTimeout(write, 400);
-  });
+  live.watch(writeSoon);
   apply();
   addEventListener("hashchange", apply);
 }

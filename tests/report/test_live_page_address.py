@@ -115,6 +115,13 @@ def test_a_fragment_that_is_none_changes_nothing_and_a_line_says_so(page):
     expect(page.locator(".livenote")).to_be_hidden()
 
 
+def test_an_address_that_somebody_has_just_set_is_not_overwritten(page):
+    page.locator(".live textarea").first.fill("a cat left")
+    page.evaluate("history.replaceState(null, '', '#text=the+dog+sat')")  # as if its hashchange were still to come
+    page.wait_for_timeout(600)
+    assert page.evaluate("location.hash") == "#text=the+dog+sat"
+
+
 def test_hostile_text_of_an_address_is_text(page):
     change_address(page, "text=%3Cimg%20src%3Dx%20onerror%3Dwindow.acted%3D1%3E&for=%3Cb%3E&against=cat")
     expect(page.locator(".livewords").first).to_contain_text("<img␣src=x␣onerror")
