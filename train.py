@@ -17,7 +17,8 @@ from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
 from data import Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
-from data.mixture import only_stories, prepare_mixed, start_of, stories_of
+from data.mixture import only_stories, start_of, stories_of
+from data.preparing import prepare_mixed
 from data.stories import GENERALISATION, cases
 from data.text.held_out import first_tokens
 from data.text.tokenizers import IDS

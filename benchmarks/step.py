@@ -28,7 +28,7 @@ from benchmarks.measuring import print_table, synchronized
 from cli.schema import TrainCommand
 from common.one_line import run
 from data import Dataset
-from data.text.files import Counts
+from data.text.pieces import Counts
 from data.text.shards import Tokens
 from data.text.tokenizers import IdTokenizer
 from model import GPT

@@ -29,7 +29,8 @@ import numpy as np
 from benchmarks.measuring import cell, ratios, resident_memory
 from data import Files, Tokenizer, TokenizerConfig, prepare
 from data.text.building import usable_cores
-from data.text.files import Counts, read_pieces, utf8_length
+from data.text.files import read_pieces
+from data.text.pieces import Counts, utf8_length
 from data.text.tokenizers import BpeTokenizer, gpt2_tokenizer, train_bpe
 
 WORDS, WORDS_PER_BATCH, VOCABULARY = 40_000, 200_000, 8_192

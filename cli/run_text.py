@@ -12,7 +12,8 @@ from cli.stored import stored_config, usable_cache
 from common.errors import InputError
 from common.progress import Progress
 from data import Files, TokenFiles, Tokenizer, TokenizerConfig
-from data.mixture import Corpora, corpora_of, prepare_mixed, stories_of, text_of
+from data.mixture import Corpora, corpora_of, stories_of, text_of
+from data.preparing import prepare_mixed
 from data.text.answers import before_answer
 from data.text.dataset import kept
 from data.text.held_out import encode_files, first_tokens, read_ids

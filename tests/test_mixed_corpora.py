@@ -13,8 +13,9 @@ from trainers import make_trainer, new_run, rows_without_clock
 
 from cli.run_text import trained_stories, validation_text
 from common.progress import silent
-from data import Dataset, Files, TokenizerConfig, mixture
-from data.mixture import StoriesPart, corpora_of, prepare_mixed
+from data import Dataset, Files, TokenizerConfig, preparing
+from data.mixture import StoriesPart, corpora_of
+from data.preparing import prepare_mixed
 from storage import checkpoint
 from storage.metrics import read_rows
 from storage.weights import get_parameters, load_model
@@ -33,7 +34,7 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("mixed")
     (folder / "book.txt").write_text(BOOK)
     with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mixture, "SAMPLE_BYTES", 100_000)
+        patch.setattr(preparing, "SAMPLE_BYTES", 100_000)
         run_script("train", *COMMAND, "probe_every=2")
     return folder
 
@@ -43,7 +44,7 @@ def run(trained, tmp_path, monkeypatch) -> Path:
     """A copy of that folder, in which one stands."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mixture, "SAMPLE_BYTES", 100_000)
+    monkeypatch.setattr(preparing, "SAMPLE_BYTES", 100_000)
     return Path("run")
 
 
@@ -109,7 +110,7 @@ def test_a_probe_asks_stories_and_measures_heads_in_the_book(run, script, capsys
 
 @pytest.fixture
 def dataset(tmp_path, monkeypatch) -> Dataset:
-    monkeypatch.setattr(mixture, "SAMPLE_BYTES", 100_000)
+    monkeypatch.setattr(preparing, "SAMPLE_BYTES", 100_000)
     (tmp_path / "book.txt").write_text(BOOK)
     mix = {"stories": StoriesPart(share=0.25, n_train=300, n_val=20)}
     corpora = corpora_of(Files(str(tmp_path / "book.txt")), mix)

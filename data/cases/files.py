@@ -15,7 +15,7 @@ from typing import Any
 from common.errors import InputError, first_few
 from data.cases.case import Case, Ids, Span, Spans
 from data.cases.splits import OWN_SPLITS, faults_between, none_of_splits
-from data.text.files import LONE_SURROGATE
+from data.text.pieces import LONE_SURROGATE
 
 KEYS = tuple(field.name for field in fields(Case))
 SPAN_KEYS = tuple(field.name for field in fields(Spans))

@@ -38,8 +38,8 @@ from data.cases.references import he_or_she, repeated_names, repeated_words
 from data.cases.splits import OWN_SPLITS
 from data.languages import People, load_language
 from data.text.corpora import Files
-from data.text.files import Counts
 from data.text.finding import KNOWN, find_files
+from data.text.pieces import Counts
 from data.text.tokenizers import Tokenizer
 
 TASKS = (REPEATED_NAME, HE_OR_SHE, AFTER_PRONOUNS, REPEATED_WORD)

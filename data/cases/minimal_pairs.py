@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from common.errors import InputError, first_few
 from data.cases.files import numbered_lines, plain_text, read_content
-from data.text.files import LONE_SURROGATE
+from data.text.pieces import LONE_SURROGATE
 
 SUFFIX = ".jsonl"
 SENTENCES = ("sentence_good", "sentence_bad")

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from data.stories.tasks import TASKS
 from data.stories.writing import COUNTERFACTUAL_KINDS, GENERALISATION, SPLITS, cases, check_tasks, write
 from data.text.corpora import ReadingOptions
-from data.text.files import Piece
+from data.text.pieces import Piece
 
 __all__ = ["COUNTERFACTUAL_KINDS", "GENERALISATION", "SPLITS", "TASKS", "Stories", "cases", "check_tasks", "write"]
 

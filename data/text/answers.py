@@ -17,8 +17,9 @@ import numpy as np
 from common.errors import InputError
 from common.progress import Progress
 from data.text.corpora import Files, ReadingOptions
-from data.text.files import Counts, Piece, cut_text, read_records, readable, require_quoted, utf8_length, value_in
+from data.text.files import read_records, readable, require_quoted, value_in
 from data.text.finding import LINES_SUFFIX, kind
+from data.text.pieces import Counts, Piece, cut_text, utf8_length
 from data.text.shards import Tokens
 
 PROMPT, ANSWER = "{prompt}", "{answer}"

@@ -6,7 +6,6 @@ process reads on from there, so that the folder becomes what it would have becom
 
 import json
 import os
-import re
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,27 +22,16 @@ from common.errors import InputError
 from common.progress import Progress, silent
 from data.text.corpora import Corpus
 from data.text.download import megabytes
-from data.text.files import END, WORD_END, Counts, Piece, utf8_length
+from data.text.learning import make_tokenizer, sample_text
+from data.text.pieces import END, WORD_END, Counts, Piece, utf8_length
 from data.text.shards import MANIFEST, SPLITS, ShardWriter, dtype_of, write_manifest
-from data.text.tokenizers import (
-    CHARACTERS,
-    IDS,
-    Tokenizer,
-    TokenizerConfig,
-    UnknownCharactersError,
-    byte_tokenizer,
-    gpt2_tokenizer,
-    train_bpe,
-)
+from data.text.tokenizers import Tokenizer, TokenizerConfig, UnknownCharactersError
 
 PROGRESS_FILE = "progress.json"
 TOKENIZER = "tokenizer.json"
 SAVED_BYTES = 64 << 20  # of text between two writes of the progress file: what a kill can cost
 ITEM_CHARACTERS = 1 << 18
 MOST_THREADS = 16  # one thread that reads has no work for more, and each holds items in memory
-BPE_SAMPLE_BYTES = 64 << 20
-ENDLESS_WORD = re.compile(r"\S{1000}")
-ENDLESS_SPACE = re.compile(r"\s{1000,}")
 
 
 class WorkItem(NamedTuple):
@@ -232,33 +220,3 @@ def encode_in_order(items: Iterable[WorkItem], tokenizer: Tokenizer) -> Iterator
 def usable_cores() -> int:
     """The cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def make_tokenizer(sample: Iterable[str], start: str, config: TokenizerConfig, cache: Path) -> Tokenizer:
-    """A tokenizer, learned from ``sample`` if its kind is learned; ``start``: what documents begin with."""
-    if config.kind == "bytes":
-        tokenizer = byte_tokenizer()
-    elif config.kind == "gpt2":
-        tokenizer = gpt2_tokenizer(cache)
-    elif config.kind == IDS:
-        raise InputError(f"tokenizer.kind={IDS}: comes with data=tokens alone; give tokenizer=bytes")
-    elif config.kind == CHARACTERS:
-        raise InputError(f"tokenizer.kind={CHARACTERS}: comes with init_from=nanogpt:FILE alone; give tokenizer=bytes")
-    else:
-        tokenizer = train_bpe(sample, config.vocab_size)
-    tokenizer.start = start
-    return tokenizer
-
-
-def sample_text(pieces: Iterable[tuple[str, Piece]], progress: Progress) -> Iterator[str]:
-    """The first BPE_SAMPLE_BYTES of the training text; validation text does not shape the tokenizer.
-
-    Endless words and endless space, which would take learning ages and teach it nothing, are broken or shortened.
-    """
-    done = 0
-    for split, piece in pieces:
-        if split != "train" or done >= BPE_SAMPLE_BYTES:
-            return
-        done += utf8_length(piece.text)
-        progress("learning merges", done, None)
-        yield ENDLESS_SPACE.sub("\n", ENDLESS_WORD.sub(r"\g<0> ", piece.text))

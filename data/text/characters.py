@@ -8,7 +8,7 @@ import pickletools
 from pathlib import Path
 
 from common.errors import InputError
-from data.text.files import LONE_SURROGATE
+from data.text.pieces import LONE_SURROGATE
 
 META, TEXT = "meta.pkl", "input.txt"
 LARGEST = 16 << 20  # bytes; the characters of all scripts take a tenth of it

@@ -11,8 +11,9 @@ from typing import ClassVar, Literal, Protocol
 
 from common.errors import InputError
 from common.progress import Progress, silent
-from data.text.files import END, Counts, Piece, read_pieces, split_pieces, utf8_length
+from data.text.files import read_pieces
 from data.text.finding import LINES_SUFFIX, TEXT_SUFFIXES, find_files, identity
+from data.text.pieces import END, Counts, Piece, split_pieces, utf8_length
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from common.progress import Progress, silent
 from data.text.answers import AnsweredPrompts, Answers, require_fitting
 from data.text.building import TOKENIZER, build, can_go_on, is_built
 from data.text.corpora import Corpus
-from data.text.files import Counts
+from data.text.pieces import Counts
 from data.text.shards import FORMAT, SPLITS, Tokens, open_split, read_manifest
 from data.text.token_files import TokenFiles, bytes_of_text
 from data.text.tokenizers import Tokenizer, TokenizerConfig

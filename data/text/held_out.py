@@ -8,8 +8,8 @@ from common.errors import InputError, NoTextError
 from common.progress import Progress, silent
 from data.text.building import encode_in_order, work_items
 from data.text.corpora import Files
-from data.text.files import Counts
 from data.text.finding import find_files
+from data.text.pieces import Counts
 from data.text.shards import Tokens
 from data.text.token_files import Raw, open_ids
 from data.text.tokenizers import Tokenizer, UnknownCharactersError

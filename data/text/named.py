@@ -14,8 +14,9 @@ from common.progress import Progress, silent
 from data.text.catalog import CATALOG, CorpusName, Source
 from data.text.corpora import Files, ReadingOptions
 from data.text.download import check, fetch_all
-from data.text.files import END, Counts, Piece, cut_document, cut_separated, cut_text, read_text, split_pieces
+from data.text.files import read_text
 from data.text.parquet import measure, read_rows
+from data.text.pieces import END, Counts, Piece, cut_document, cut_separated, cut_text, split_pieces
 
 TITLE = re.compile(r" = [^=].* = \n")  # of an article; " = = Section = = \n" is none
 FIELD = "text"

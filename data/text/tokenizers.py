@@ -23,7 +23,7 @@ import tiktoken
 
 from common.errors import SHOWN, InputError
 from data.text.download import WebFile, fetch_all
-from data.text.files import END, LONE_SURROGATE
+from data.text.pieces import END, LONE_SURROGATE
 
 # GPT-2's way to cut text into words before merging, as one line (Radford et al. 2019).
 WORD_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from data import Batches, Dataset, Files, TokenizerConfig, mixture, prepare
-from data.mixture import FilesPart, StoriesPart, blended, corpora_of, prepare_mixed, start_of, text_of
+from data import Batches, Dataset, Files, TokenizerConfig, prepare, preparing
+from data.mixture import FilesPart, StoriesPart, corpora_of, start_of, text_of
+from data.preparing import blended, prepare_mixed
 from data.stories import Stories
 from data.text.batches import MixedBatches, batches_of
-from data.text.files import utf8_length
+from data.text.pieces import utf8_length
 from data.text.shards import Tokens
 
 BYTES = TokenizerConfig("bytes")
@@ -117,7 +118,7 @@ def test_the_key_is_of_tokens_and_shares(book, tmp_path):
 
 
 def test_the_tokenizer_is_learned_from_a_sample_by_shares_and_kept(book, tmp_path, monkeypatch):
-    monkeypatch.setattr(mixture, "SAMPLE_BYTES", 40_000)  # many times the book
+    monkeypatch.setattr(preparing, "SAMPLE_BYTES", 40_000)  # many times the book
     corpora, n_bytes = of(book, 0.25), {False: 0, True: 0}
     longest = 0
     for _, piece in blended(corpora, tmp_path, lambda *_: None):
@@ -130,7 +131,7 @@ def test_the_tokenizer_is_learned_from_a_sample_by_shares_and_kept(book, tmp_pat
     config = TokenizerConfig("bpe", 400)
     dataset = prepare_mixed(corpora, config, tmp_path / "cache")
     assert {b" stormy", b" said"} <= {*dataset.tokenizer.pieces}
-    monkeypatch.setattr(mixture, "sample_text", None)
+    monkeypatch.setattr(preparing, "sample_text", None)
     assert prepare_mixed(corpora, config, tmp_path / "cache").key == dataset.key
 
 

@@ -11,7 +11,7 @@ from tolerance import additions, tolerance
 from torch.nn import functional as F
 
 from data.text.dataset import Dataset, Part
-from data.text.files import Counts
+from data.text.pieces import Counts
 from data.text.shards import Tokens
 from model import GPTConfig
 from training import evaluation

@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import InputError
 from data import AnswerBatches, Answers, Dataset, TokenizerConfig, prepare
-from data.text.files import END
+from data.text.pieces import END
 from data.text.tokenizers import CharacterTokenizer
 
 BYTES = TokenizerConfig("bytes")

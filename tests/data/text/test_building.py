@@ -180,12 +180,13 @@ def test_a_changed_source_starts_over(tmp_path, corpus):
 
 
 def test_a_version_that_cuts_text_elsewhere_starts_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("data.text.files.CHUNK", 1_000)
+    for module in ("files", "pieces"):
+        monkeypatch.setattr(f"data.text.{module}.CHUNK", 1_000)
     path = tmp_path / "a.txt"
     path.write_text("".join(f"{i} words\r\n" for i in range(2_000)), newline="")
     corpus = Files(str(path))
     with monkeypatch.context() as patch:
-        for module in ("files", "building"):
+        for module in ("pieces", "building"):
             patch.setattr(f"data.text.{module}.WORD_END", re.compile("w(?=ords)"))
         assert killed(corpus, BYTES, tmp_path / "killed", calls=12)
     again, fresh = prepare(corpus, BYTES, tmp_path / "killed"), prepare(corpus, BYTES, tmp_path / "fresh")

@@ -7,7 +7,6 @@ import inputs
 import numpy as np
 import pytest
 
-import data.text.files
 from common.errors import InputError
 from data import Batches, Files, TokenizerConfig, prepare
 from data.stories import lexicon
@@ -43,7 +42,8 @@ def test_text_in_small_chunks_has_the_tokens_of_the_whole(input_folder, tmp_path
     text = (input_folder / inputs.PLAY).read_text(encoding="utf-8")[:200_000]
     assert len(text) == 200_000
     corpus = write(tmp_path / "a.txt", text)
-    monkeypatch.setattr(data.text.files, "CHUNK", 1_000)
+    for module in ("files", "pieces"):
+        monkeypatch.setattr(f"data.text.{module}.CHUNK", 1_000)
     dataset = prepare(corpus, TokenizerConfig("bpe", 500), tmp_path / "cache")
     whole = dataset.tokenizer.encode(text[:180_000])
     assert dataset.train.read(0, len(whole)).tolist() == whole.tolist()

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-import data.text.files
 from common.errors import InputError
 from data import Files, TokenizerConfig, prepare
-from data.text.files import END, Counts, cut_separated, read_pieces
+from data.text.files import read_pieces
+from data.text.pieces import END, Counts, cut_separated
 
 BYTES = TokenizerConfig("bytes")
 
@@ -76,7 +76,7 @@ def test_a_separator_with_line_ends_is_also_found_with_those_of_windows(tmp_path
 
 
 def test_endless_line_ends_before_a_separator_are_not_kept_in_memory(monkeypatch):
-    monkeypatch.setattr(data.text.files, "LONGEST_PIECE", 100)
+    monkeypatch.setattr("data.text.pieces.LONGEST_PIECE", 100)
     (text,) = split(["\n" * 50] * 10 + ["x"], END)
     assert text == "\n" * 500 + "x"
 

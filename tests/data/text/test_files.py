@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-import data.text.files
 from common.errors import InputError
-from data.text.files import Counts, Piece, cutting_position, read_pieces, split_pieces
+from data.text.files import read_pieces
 from data.text.finding import find_files
+from data.text.pieces import LONGEST_PIECE, Counts, Piece, cutting_position, split_pieces
 from data.text.tokenizers import WORD_PATTERN
 
 
@@ -81,7 +81,8 @@ def test_invalid_bytes_are_replaced_and_counted(tmp_path):
 
 
 def test_characters_split_between_chunks_survive(tmp_path, monkeypatch):
-    monkeypatch.setattr(data.text.files, "CHUNK", 3)
+    for module in ("files", "pieces"):
+        monkeypatch.setattr(f"data.text.{module}.CHUNK", 3)
     path = tmp_path / "a.txt"
     path.write_text("日本語 and\nmore 日本\n", encoding="utf-8")
     counts = Counts()
@@ -144,7 +145,7 @@ def test_a_small_file_does_not_end_a_corpus_for_a_few_stray_bytes_or_what_is_utf
 
 
 def test_utf16_without_a_mark_is_refused_also_where_it_has_few_zero_bytes_and_odd_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr(data.text.files, "CHUNK", 333)
+    monkeypatch.setattr("data.text.files.CHUNK", 333)
     (tmp_path / "a.txt").write_bytes("Мой дядя самых честных правил, ".encode("utf-16-le") * 30)
     with pytest.raises(InputError, match=r"are no UTF-8 text; save it as UTF-8"):
         text_of(tmp_path / "a.txt")
@@ -225,7 +226,7 @@ def test_long_texts_come_in_short_pieces_whatever_their_line_ends(tmp_path, line
         path.write_text(content, newline="")
         pieces = list(read_pieces(path, "text", Counts()))
         assert "".join(piece.text for piece in pieces) == text
-        assert max(len(piece.text) for piece in pieces) <= data.text.files.LONGEST_PIECE
+        assert max(len(piece.text) for piece in pieces) <= LONGEST_PIECE
         assert [piece.ends_document for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 

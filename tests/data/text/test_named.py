@@ -14,8 +14,8 @@ from common.errors import InputError
 from data import Dataset, Named, TokenizerConfig, prepare
 from data.text.catalog import CATALOG
 from data.text.download import WebFile
-from data.text.files import Counts
 from data.text.named import read_separated, read_zip
+from data.text.pieces import Counts
 
 BYTES = TokenizerConfig("bytes")
 LONG = " ".join(str(i * i) for i in range(700)).encode()
@@ -80,7 +80,8 @@ def test_a_separating_line_is_a_boundary_and_no_text(here, tmp_path):
 
 @pytest.mark.parametrize("chunk", [1, 5, 17, 1000])
 def test_a_separator_between_two_chunks_is_one(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr("data.text.files.CHUNK", chunk)
+    for module in ("files", "pieces"):
+        monkeypatch.setattr(f"data.text.{module}.CHUNK", chunk)
     (tmp_path / "a").write_text("One, é.\n<|endoftext|>\nTwo < | end\n<|endoftext|>\nThree")
     pieces = list(read_separated([tmp_path / "a"], Counts()))
     text = "".join(piece.text + "|" * piece.ends_document for piece in pieces)

@@ -10,9 +10,10 @@ from pyarrow import parquet
 
 from common.errors import InputError
 from data import Files, TokenizerConfig, prepare
-from data.text.files import Counts, Piece, read_pieces
+from data.text.files import read_pieces
 from data.text.finding import find_files
 from data.text.parquet import measure, read_rows, read_values
+from data.text.pieces import Counts, Piece
 
 TEXTS = [f"document {i}, {'é日本 ' * (i % 7)}" for i in range(300)]
 
