@@ -16,6 +16,7 @@ from cli.run_text import template_of
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
+from common.folders import TOKENIZER
 from data import Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
 from data.mixture import only_stories, start_of, stories_of
 from data.preparing import prepare_mixed
@@ -156,7 +157,7 @@ def make_trainer(
     tokenizer, model = command.tokenizer, None
     has_text = not isinstance(command.data, TokenFiles)
     if command.resume and (command.init_from or not has_text):
-        tokenizer = Tokenizer.load(folder / run.TOKENIZER)
+        tokenizer = Tokenizer.load(folder / TOKENIZER)
     elif command.init_from:
         model, tokenizer = begin_with(command.init_from, command, origin, console, device, world)
         if tokenizer.kind == IDS and has_text:

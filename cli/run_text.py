@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from cli.schema import Data, Mix
 from cli.stored import stored_config, usable_cache
 from common.errors import InputError
+from common.folders import TOKENIZER
 from common.progress import Progress
 from data import Files, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import Corpora, corpora_of, stories_of, text_of
@@ -19,7 +20,7 @@ from data.text.dataset import kept
 from data.text.held_out import encode_files, first_tokens, read_ids
 from data.text.token_files import is_raw
 from data.text.tokenizers import IDS
-from storage.run import TOKENIZER, read_config
+from storage.run import read_config
 
 
 class HeldOut(NamedTuple):

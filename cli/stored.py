@@ -17,9 +17,11 @@ from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import SCHEMES, STORED_PATHS, absolute, as_of_data, decode_text, expand_home, same_path
 from common.atomic import waiting_path
 from common.errors import InputError
+from common.folders import CONFIG
 from data.text.tokenizers import IDS
 from storage import checkpoint
-from storage.run import CONFIG, KIND, begins_anew, bring_back, held, no_such_run, read_config
+from storage.not_a_run import no_such_run
+from storage.run import KIND, begins_anew, bring_back, held, read_config
 from training.world import LOST_PROCESS, TIMEOUT, ProcessLostError, processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")

@@ -153,6 +153,12 @@ def replacing(folder: Path, building: Path, kind: str, overwrite: bool) -> Itera
     discard(earlier, folder)
 
 
+def replace_folder(folder: Path, building: Path, kind: str, overwrite: bool) -> None:
+    """``replacing``, where what is moved is whole and nothing has to start."""
+    with replacing(folder, building, kind, overwrite):
+        pass
+
+
 def waiting_path(folder: Path, kind: str) -> Path:
     """Where an earlier ``folder`` is until the one that replaces it has started. Each ``kind`` has a path of its own,
     so that an export does not touch a run that waits, nor a run an export.

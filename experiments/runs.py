@@ -24,7 +24,8 @@ from cli.stored import CHANGEABLE
 from common.errors import InputError
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, read_rows
-from storage.run import METRICS, is_run, no_such_run, read_config
+from storage.not_a_run import no_such_run
+from storage.run import METRICS, is_run, read_config
 from training.loop import is_finished
 
 ROOT = Path(__file__).resolve().parents[1]

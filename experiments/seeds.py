@@ -12,10 +12,11 @@ from pathlib import Path
 
 from common import one_line
 from common.errors import InputError
+from common.folders import CONFIG
 from experiments.runs import read_heads
 from experiments.tables import Table
 from model import GPTConfig
-from storage.run import CONFIG, read_config
+from storage.run import read_config
 
 SHAPE = [field.name for field in fields(GPTConfig)]
 

@@ -14,7 +14,8 @@ from common.errors import InputError
 from experiments.tables import Table
 from report.training_summary import STORY_COLUMNS
 from storage.metrics import read_rows
-from storage.run import METRICS, no_such_run
+from storage.not_a_run import no_such_run
+from storage.run import METRICS
 from training.evaluation import tasks_of
 
 

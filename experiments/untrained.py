@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from common.folders import TOKENIZER
 from common.one_line import run
 from data import EncodedCase, Tokenizer
 from data.cases.case import answer_columns
@@ -28,7 +29,6 @@ from probing.scoring import score_answers
 from probing.splits import Split
 from probing.untrained import Untrained, measure_untrained
 from storage import checkpoint
-from storage.run import TOKENIZER
 
 FIRST_SEED = 1_000  # the luckiest of eight have the seeds 1 to 8
 RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from common.folders import TOKENIZER
 from common.one_line import run
 from data import Tokenizer
 from experiments.tables import Table
@@ -20,7 +21,6 @@ from probing.in_text import TextProfile, cut_windows, measure_text
 from probing.in_text.ablation import PER_POSITION
 from probing.in_text.roles import LEAST_NATS, ROLE_P
 from storage import checkpoint
-from storage.run import TOKENIZER
 
 RULES = (
     f"p < {ROLE_P} alone",

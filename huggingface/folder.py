@@ -13,14 +13,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from common import atomic
-from common.atomic import is_free, new_folder, parents_made, replacing, require_outside, require_writable, write_durably
+from common.atomic import (
+    is_free,
+    new_folder,
+    parents_made,
+    replace_folder,
+    require_outside,
+    require_writable,
+    write_durably,
+)
 from common.errors import InputError
+from common.folders import ABOUT, EXPORT, MODEL_CONFIG, WEIGHTS
 from data import Tokenizer, TokenizerConfig
 from data.text.tokenizers import CHARACTERS, N_GPT2, BpeTokenizer, gpt2_tokenizer
 from huggingface import tokenizer_json
 from huggingface.architecture import Architecture, rows_left_out
 from huggingface.gpt2 import GPT2
-from huggingface.hub import CONFIG, INDEX, WEIGHTS, locate
+from huggingface.hub import INDEX, locate
 from huggingface.nanochat import NANOCHAT
 from model import GPT, GPTConfig
 from storage.run import is_run
@@ -29,8 +38,7 @@ from storage.weights import get_parameters, network_of
 SCHEME = "hf:"
 KIND = "export"
 ARCHITECTURES = (GPT2, NANOCHAT)
-ABOUT = "export.json"  # says where an export comes from, and that the folder is one
-OWN = {ABOUT, WEIGHTS, CONFIG, "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
+OWN = {*EXPORT, "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
 
 
 def architecture_of(config: GPTConfig, source: str) -> Architecture:
@@ -58,7 +66,7 @@ def export(
     ends = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end}
     contents = {
         ABOUT: {**about, "architecture": architecture.name},
-        CONFIG: {
+        MODEL_CONFIG: {
             **architecture.to_config(config),
             "vocab_size": config.vocab_size,
             **ends,
@@ -77,8 +85,7 @@ def export(
             config, {name: tensor.cpu() for name, tensor in get_parameters(model).items()}
         )
         write_durably(building / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
-        with replacing(folder, building, KIND, overwrite):
-            pass  # what is whole needs no start
+        replace_folder(folder, building, KIND, overwrite)
     return architecture
 
 
@@ -150,9 +157,9 @@ def read(name: str) -> Import:
     if is_run(given):
         raise InputError(f"{name}: is a run of this project; give init_from={given}, without {SCHEME}")
     folder = locate(path)
-    if not (folder / CONFIG).is_file():
+    if not (folder / MODEL_CONFIG).is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
-    values = tokenizer_json.require_json(folder / CONFIG)
+    values = tokenizer_json.require_json(folder / MODEL_CONFIG)
     architectures = {architecture.model_type: architecture for architecture in ARCHITECTURES}
     if str(values.get("model_type")) not in architectures:
         raise InputError(

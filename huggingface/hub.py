@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 from common.errors import InputError, reason_of
+from common.folders import MODEL_CONFIG, WEIGHTS
 from huggingface import tokenizer_json
 
 NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-NEEDED = (CONFIG, WEIGHTS, INDEX, "model-*.safetensors", *tokenizer_json.PATTERNS)
+INDEX = "model.safetensors.index.json"
+NEEDED = (MODEL_CONFIG, WEIGHTS, INDEX, "model-*.safetensors", *tokenizer_json.PATTERNS)
 
 
 def locate(name: str) -> Path:

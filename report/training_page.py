@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 from common.atomic import json_text, read_json
 from common.errors import InputError
+from common.folders import CONFIG
 from common.visible import visible_text
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, evaluations_of, read_rows
-from storage.run import CONFIG, LIVE_PAGE, METRICS, PAGE, read_config
+from storage.run import LIVE_PAGE, METRICS, PAGE, read_config
 from training.config import TrainConfig
 from training.evaluation import part_losses, tasks_of
 from training.loop import Trainer

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from common.atomic import discard, move, new_folder, write_durably
 from common.errors import InputError
+from common.folders import CHECKPOINTS
 
 FORMAT = 2
 KEEP_LATEST = 2
 STATE = "state.json"
-FILES = ("model.safetensors", "optimizer.safetensors")
+FILES = MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 
 
 class DamagedError(InputError):
@@ -30,7 +31,7 @@ class DamagedError(InputError):
 
 
 def folder_of(run: Path, step: int) -> Path:
-    return run / "checkpoints" / f"step_{step:06d}"
+    return run / CHECKPOINTS / f"step_{step:06d}"
 
 
 def names_in(folder: Path) -> list[str]:
@@ -45,7 +46,7 @@ def names_in(folder: Path) -> list[str]:
 
 def saved_steps(run: Path) -> list[int]:
     """The steps that have a checkpoint, in order."""
-    names = names_in(run / "checkpoints")
+    names = names_in(run / CHECKPOINTS)
     return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"step_(\d+)", name)))
 
 
@@ -114,7 +115,7 @@ def read_tensors(folder: Path, name: str, state: dict) -> dict[str, Tensor]:
         tensors = safetensors.torch.load(data)
     except SafetensorError as error:
         raise DamagedError(f"{folder} is damaged: {name} cannot be read ({error})") from None
-    if name == FILES[0] and (tensor := not_finite(tensors)):
+    if name == MODEL and (tensor := not_finite(tensors)):
         raise DamagedError(f"{folder} is damaged: {tensor} is not finite (NaN or infinity)")
     return tensors
 

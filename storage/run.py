@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from shlex import quote
 
 import yaml
 
@@ -20,24 +19,21 @@ from common.atomic import (
     new_folder,
     parents_made,
     replace_durably,
+    replace_folder,
     replacing,
     require_outside,
     write_durably,
 )
 from common.errors import InputError
+from common.folders import CHECKPOINTS, CONFIG, RUN, TOKENIZER
 from data import Tokenizer
-from data.text.finding import RUN
 from storage import checkpoint
 from storage.metrics import evaluations_of, read_rows
 from storage.renamed import as_of_today
 
-CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
-TOKENIZER = "tokenizer.json"
 PAGE, LIVE_PAGE = "report.html", "live.html"
 KIND = "run"
-NANOGPT = (".pt", ".pth", ".ckpt")
-PICKLED = (*NANOGPT, ".bin")
 OWN = {*RUN, METRICS, "curves.png", PAGE, LIVE_PAGE, "samples", "snapshots", "probe", "wandb"}  # what a run may hold
 
 
@@ -126,26 +122,39 @@ def bring_back(folder: Path) -> None:
 
 
 @contextmanager
-def begin(
-    folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer, fill: Callable[[Path], object] | None = None
-) -> Iterator[None]:
+def begin(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> Iterator[None]:
     """Makes a run's folder, then lets the caller start the run; should that fail, everything is as it was before.
 
-    ``fill`` may put more into the folder while it is being built, so that it appears with that or not at all.
     With ``overwrite`` an earlier run waits beside it and is deleted only once the new one has started. If this process
     is killed meanwhile, the next start brings the earlier run back.
     """
+    with (
+        built(folder, overwrite, config, tokenizer) as building,
+        replacing(folder, building, KIND, overwrite or is_left_over(folder)),
+    ):
+        yield
+
+
+def make(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer, fill: Callable[[Path], object]) -> None:
+    """Makes a run's folder with what ``fill`` puts into it, whole or not at all; there is nothing to start."""
+    with built(folder, overwrite, config, tokenizer) as building:
+        fill(building)
+        replace_folder(folder, building, KIND, overwrite or is_left_over(folder))
+
+
+@contextmanager
+def built(folder: Path, overwrite: bool, config: str, tokenizer: Tokenizer) -> Iterator[Path]:
+    """What a run begins with, in a folder beside ``folder`` that is to be moved there: so ``folder`` is a whole run,
+    whenever the process is killed. Raises InputError as ``check_free`` does.
+    """
     check_free(folder, overwrite)
-    with new_folder(folder) as building:  # a folder that exists is a whole run, whenever the process is killed
-        (building / "checkpoints").mkdir()
+    with new_folder(folder) as building:
+        (building / CHECKPOINTS).mkdir()
         write_durably(building / TOKENIZER, tokenizer.to_json().encode())
         write_durably(building / CONFIG, config.encode())
         if is_left_over(folder):
             shutil.copytree(folder / "wandb", building / "wandb")
-        if fill:
-            fill(building)
-        with replacing(folder, building, KIND, overwrite or is_left_over(folder)):
-            yield
+        yield building
 
 
 def read_config(folder: Path) -> dict:
@@ -167,55 +176,6 @@ def renew(folder: Path, config: str, tokenizer: Tokenizer) -> None:
     if not (folder / TOKENIZER).exists():
         write_durably(folder / TOKENIZER, tokenizer.to_json().encode())
     replace_durably(folder / CONFIG, config.encode())
-
-
-def require_run(folder: Path) -> None:
-    if not is_run(folder):
-        raise no_such_run(folder)
-
-
-def no_such_run(folder: Path, key: str = "run") -> InputError:
-    """What to report of a ``folder``, the value of ``key``, that is no run, or no longer a whole one."""
-    missing = [name for name in RUN if not (folder / name).exists()]
-    if missing == ["checkpoints"] or checkpoint.saved_steps(folder):
-        return InputError(f"{key}={folder}: lacks {missing[0]}; put it back")
-    return InputError(f"{key}={folder}: {explain_foreign(folder, key)}")
-
-
-def explain_foreign(path: Path, key: str) -> str:
-    """``path``, the value of ``key``, is no run. Says what it is instead, and what to write."""
-
-    def instead(name: str) -> str:
-        setting = quote(f"init_from={name}")
-        return (
-            f"write {setting}" if key == "init_from" else f"train.py {setting} run=NAME max_steps=0 makes a run of it"
-        )
-
-    if str(path).startswith(("hf:", "nanogpt:")):
-        return f"is no run; {instead(str(path))}"
-    if not path.exists():
-        asked_for_a_model = key == "init_from" and len(path.parts) <= 2
-        hub = f"; a model of the Hugging Face Hub is written init_from=hf:{path}" if asked_for_a_model else ""
-        return f"there is no such run{hub}{runs_in(path.parent)}"
-    if inside := runs_in(path):
-        return f"is no run{inside}"
-    for folder in path.parents:
-        if is_run(folder):
-            best = ", which takes its best checkpoint" if key == "init_from" else ""
-            return f"is a part of a run; write {quote(f'{key}={folder}')}{best}"
-    folder = path if path.is_dir() else path.parent
-    if path.suffix not in NANOGPT and (folder / "config.json").is_file():
-        return f"is a model of transformers; {instead(f'hf:{folder}')}"
-    files = filter(Path.is_file, sorted(path.iterdir()) if path.is_dir() else [path])
-    if pickled := [file for file in files if file.suffix in PICKLED]:
-        theirs = f"if it is nanoGPT's, {instead(f'nanogpt:{pickled[0]}')}"
-        return f"is a pickled checkpoint; {theirs}; else save it with save_pretrained, and give init_from=hf:FOLDER"
-    return f"is no run{runs_in(path.parent)}"
-
-
-def runs_in(parent: Path) -> str:
-    others = sorted(path.name for path in parent.iterdir() if is_run(path)) if parent.is_dir() else []
-    return f"; {parent} has {', '.join(others[-5:])}" if others else ""
 
 
 def new_run(corpus: str) -> Path:

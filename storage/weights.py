@@ -8,10 +8,12 @@ import torch
 import yaml
 
 from common.errors import InputError
+from common.folders import TOKENIZER
 from data import Tokenizer
 from model import GPT, GPTConfig
 from storage import checkpoint
-from storage.run import TOKENIZER, begin, require_run
+from storage.not_a_run import require_run
+from storage.run import make
 
 
 def get_parameters(model: GPT) -> dict[str, torch.Tensor]:
@@ -64,7 +66,7 @@ def load_model(folder: Path, which: str, device: torch.device, **changes: float)
     """
     require_run(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    state, (tensors,) = checkpoint.load(folder, which, names=("model.safetensors",))
+    state, (tensors,) = checkpoint.load(folder, which, names=(checkpoint.MODEL,))
     config = GPTConfig(**state["model"] | changes)
     if tokenizer.vocab_size != config.vocab_size:
         raise InputError(
@@ -116,5 +118,4 @@ def save_run(
     def fill(building: Path) -> None:
         checkpoint.save(building, {name: tensor.cpu() for name, tensor in parameters.items()}, {}, state)
 
-    with begin(folder, overwrite, yaml.safe_dump(config, sort_keys=False), tokenizer, fill):
-        pass  # what is whole needs no start
+    make(folder, overwrite, yaml.safe_dump(config, sort_keys=False), tokenizer, fill)

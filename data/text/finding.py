@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import InputError, NothingFoundError
+from common.folders import EXPORT, RUN
 from common.visible import visible_text
 
 TEXT_SUFFIXES = (".txt", ".md")
@@ -26,11 +27,7 @@ COMPRESSION_SUFFIXES = (".gz", ".zst")
 KNOWN = f"{' '.join((*TEXT_SUFFIXES, LINES_SUFFIX))}, alone or with {' or '.join(COMPRESSION_SUFFIXES)}"
 KNOWN += f", and {PARQUET_SUFFIX}"
 FILE, FOLDER = "file", "folder"
-RUN = ("config.yaml", "tokenizer.json", "checkpoints")  # by these a run is known
-MADE_HERE = {  # what each of these folders has, as storage.run and huggingface.folder make them: data imports neither
-    "of runs": RUN,
-    "of exports": ("export.json", "config.json", "model.safetensors"),
-}
+MADE_HERE = {"of runs": RUN, "of exports": EXPORT}
 CACHED, OF_THE_CACHE = ("downloads", "tokens", "tiktoken"), "of the cache"
 NAMED_SUFFIXES = 8  # of those left out; the rest are counted together
 

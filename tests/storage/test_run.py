@@ -12,6 +12,7 @@ from common.atomic import waiting_path
 from common.errors import InputError
 from data.text.tokenizers import byte_tokenizer
 from storage import run
+from storage.not_a_run import require_run
 
 TOKENIZER = byte_tokenizer()
 MOVES = {"rename", "rmdir", "mkdir"}
@@ -96,6 +97,6 @@ def test_what_is_no_run_is_named_with_what_makes_one_of_it(tmp_path, monkeypatch
         Path(file).parent.mkdir()
         Path(file).touch()
     with pytest.raises(InputError) as caught:
-        run.require_run(Path(name))
+        require_run(Path(name))
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"run={name}: ")
