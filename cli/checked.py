@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cli.composing import FOLDER, hint, leaves, nested_keys, written
 from cli.paths import FREE_TEXT, expand_paths
-from cli.stored import MISSING, decide, initialized, resumed, with_ids
+from cli.stored import MISSING, initialized, resolve_resume, resumed, with_ids
 from common.errors import InputError
 
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}
@@ -24,7 +24,7 @@ def typed(schema: type, values: dict, overrides: Sequence[str] = ()) -> Any:
         values = values | {"mix": {name: as_part(name, part) for name, part in values["mix"].items()}}
     values = expand_paths(values)
     if "resume" in values:
-        values |= decide(values["resume"], values["run"], values["overwrite"])
+        values |= resolve_resume(values["resume"], values["run"], values["overwrite"])
     if values.get("resume") and values.get("run"):
         values = resumed(values, overrides, partial(validated, schema))
     elif values.get("init_from"):

@@ -4,9 +4,7 @@ import copy
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,12 @@ import yaml
 
 from cli.composing import keys_of_experiment, leaves, written
 from cli.paths import SCHEMES, STORED_PATHS, absolute, as_of_data, decode_text, expand_home, same_path
-from common.atomic import waiting_path
 from common.errors import InputError
 from common.folders import CONFIG
 from data.text.tokenizers import IDS
 from storage import checkpoint
 from storage.not_a_run import no_such_run
-from storage.run import KIND, begins_anew, bring_back, held, read_config
+from storage.run import begins_anew, bring_back_if_idle, is_back_within, read_config
 from training.world import LOST_PROCESS, TIMEOUT, ProcessLostError, processes
 
 BUDGETS = ("max_steps", "max_tokens", "max_minutes")
@@ -112,9 +109,9 @@ def corpus_of_run(settings: list[str]) -> list[str]:
     return [f"data={data['name']}"] if isinstance(data, dict) and "name" in data else []
 
 
-def decide(resume: object, run: str | None, overwrite: bool) -> dict:
-    """``resume`` and ``overwrite``. auto resumes where there is a checkpoint. Otherwise it begins, and replaces a run
-    without one.
+def resolve_resume(resume: object, run: str | None, overwrite: bool) -> dict:
+    """What ``resume`` and ``overwrite`` come to. auto resumes where there is a checkpoint, also that of an earlier run
+    which a killed start has moved away. Otherwise it begins, and replaces a run without one.
     """
     if resume != "auto":
         if not isinstance(resume, bool):
@@ -124,19 +121,21 @@ def decide(resume: object, run: str | None, overwrite: bool) -> dict:
         raise InputError("resume=auto: say which run, with run=runs/NAME")
     if overwrite:
         raise InputError("resume=auto and overwrite=true contradict each other; give one of them")
-    earlier = waiting_path(Path(run), KIND)
-    if processes()[0] > 0:
-        deadline = time.monotonic() + TIMEOUT.total_seconds()
-        while earlier.exists():  # until the first process has brought it back
-            if time.monotonic() > deadline:
-                raise ProcessLostError(LOST_PROCESS.format(processes()[1]))
-            time.sleep(0.05)
-    elif earlier.exists():
-        with suppress(InputError), held(Path(run)):  # where another process trains, train.py refuses
-            bring_back(Path(run))
+    bring_back_or_wait(Path(run))
     if checkpoint.saved_steps(Path(run)):
         return {"resume": True, "overwrite": False}
     return {"resume": False, "overwrite": begins_anew(Path(run)), "found_nothing": True}
+
+
+def bring_back_or_wait(run: Path) -> None:
+    """An earlier run that was moved away is at ``run`` again: the first process moves it, the others wait until it has;
+    raises ProcessLostError where they wait for too long.
+    """
+    rank, size, _ = processes()
+    if rank == 0:
+        bring_back_if_idle(run)  # where another process trains, train.py refuses
+    elif not is_back_within(run, TIMEOUT.total_seconds()):
+        raise ProcessLostError(LOST_PROCESS.format(size))
 
 
 def resumed(values: dict, overrides: Sequence[str], validated: Callable[[dict], Any]) -> dict:

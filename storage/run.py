@@ -3,8 +3,9 @@
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from common.atomic import (
     replace_folder,
     replacing,
     require_outside,
+    waiting_path,
     write_durably,
 )
 from common.errors import InputError
@@ -119,6 +121,23 @@ def begins_anew(folder: Path) -> bool:
 def bring_back(folder: Path) -> None:
     """Undoes a start that was killed: an earlier run that still waits is at ``folder`` again."""
     atomic.bring_back(folder, KIND, lambda run: bool(checkpoint.saved_steps(run)))
+
+
+def bring_back_if_idle(folder: Path) -> None:
+    """``bring_back``, unless another process trains in ``folder``."""
+    if waiting_path(folder, KIND).exists():
+        with suppress(InputError), held(folder):
+            bring_back(folder)
+
+
+def is_back_within(folder: Path, seconds: float) -> bool:
+    """Waits until another process has brought back what ``bring_back`` would; False where it takes longer."""
+    earlier, deadline = waiting_path(folder, KIND), time.monotonic() + seconds
+    while earlier.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @contextmanager

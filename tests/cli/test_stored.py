@@ -19,7 +19,7 @@ import cli
 import huggingface
 from cli.composing import FOLDER, leaves
 from cli.schema import TrainCommand
-from cli.stored import BUDGETS, CHANGEABLE, decide
+from cli.stored import BUDGETS, CHANGEABLE, resolve_resume
 from common.atomic import waiting_path
 from common.errors import InputError
 from storage import run
@@ -191,7 +191,7 @@ def test_other_processes_wait_until_the_first_has_brought_an_earlier_run_back(tm
     make_run(earlier)
     back = threading.Timer(0.2, earlier.rename, [tmp_path / "run"])
     back.start()
-    assert decide("auto", str(tmp_path / "run"), False)["resume"]
+    assert resolve_resume("auto", str(tmp_path / "run"), False)["resume"]
     back.join()
 
 
@@ -200,9 +200,9 @@ def test_other_processes_do_not_wait_for_ever_for_a_first_that_has_ended(tmp_pat
     monkeypatch.setenv("WORLD_SIZE", "2")
     make_run(waiting_path(tmp_path / "run", run.KIND))
     clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr("cli.stored.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None))
+    monkeypatch.setattr("storage.run.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None))
     with pytest.raises(ProcessLostError, match="another of the 2 processes has ended or does not answer"):
-        decide("auto", str(tmp_path / "run"), False)
+        resolve_resume("auto", str(tmp_path / "run"), False)
 
 
 @pytest.mark.parametrize("name", ["a", "a/", "./a", "b/../a", "a/.", "link"])
