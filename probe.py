@@ -31,10 +31,10 @@ from data.mixture import only_stories, stories_of
 from data.stories import TASKS, cases
 from data.text.tokenizers import IDS
 from model import GPT
-from probing import Findings, encode_tasks, in_text, probe, record_dynamics, resolved_tasks, write_files
+from probing import Findings, dynamics_at, encode_tasks, in_text, probe, resolved_tasks, write_files
 from probing.in_text import Windows, affordable, measure_text, windows_within
 from probing.in_text.budget import Plan
-from probing.in_text.quick import quick_text, record_costs
+from probing.in_text.quick import costs_at, quick_text
 from probing.known_sentences import read_known_sentences
 from probing.pairs import score_pairs, write_pairs
 from probing.splits import Split
@@ -333,11 +333,11 @@ def with_dynamics(
     if text is not None:
         quick = quick_text(text.plan_as_read, text.text.ids, tokenizer, command.language)
     chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
-    for moment in moments:
+    for moment, model in moments:
         if tasks:
-            of_tasks += record_dynamics([moment], tasks, chosen)
+            of_tasks.append(dynamics_at(moment, model, tasks, chosen))
         if quick is not None:
-            of_text += record_costs([moment], quick)
+            of_text.append(costs_at(moment, model, quick))
     if tasks:
         findings = replace(findings, dynamics=in_order(of_tasks))
     if findings.text is not None:

@@ -25,10 +25,9 @@ from data.text.held_out import first_tokens
 from data.text.tokenizers import IDS
 from model import GPT
 from probing import encode_tasks, quick_probe
-from probing.dynamics import metrics
+from probing.dynamics import quick_probe_metrics
 from probing.in_text.budget import Plan, affordable
-from probing.in_text.quick import metrics as cost_metrics
-from probing.in_text.quick import quick_costs, quick_text
+from probing.in_text.quick import quick_cost_metrics, quick_costs, quick_text
 from probing.scoring import referential_metrics
 from probing.splits import Tasks
 from report.live_page import LivePage
@@ -285,13 +284,13 @@ def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan) -> list[E
             select, report = (cases(split, PROBE_CASES, command.seed, posed) for split in ("select", "report"))
             return encode_tasks(tokenizer, select, report, block_size, command.seed)[0]
 
-        looks.append(lambda model: metrics(quick_probe(model, tasks())))
+        looks.append(lambda model: quick_probe_metrics(quick_probe(model, tasks())))
     if not only_stories(command.corpora):
         try:
             text = quick_text(plan, first_tokens(dataset.val), tokenizer)
         except InputError as error:
             raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
-        looks.append(lambda model: cost_metrics(quick_costs(model, text)))
+        looks.append(lambda model: quick_cost_metrics(quick_costs(model, text)))
     return looks
 
 

@@ -4,7 +4,7 @@ A quick probe measures what ``probe`` measures, on fewer cases and without inter
 training down little. Heads are chosen on *select* and quoted on *report*.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -77,7 +77,7 @@ def quick_probe_task(
     )
 
 
-def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
+def quick_probe_metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
     """Quick probes as a row of a run's metrics, without what was not measured: probe/TASK/NAME."""
     return {
         f"probe/{task}/{name}": value
@@ -87,12 +87,9 @@ def metrics(quick_probes: dict[str, QuickProbe]) -> dict[str, float | str]:
     }
 
 
-def record_dynamics(snapshots: Iterable[tuple[dict, GPT]], tasks: Tasks, chosen: dict[str, HeadAtSite]) -> list[dict]:
-    """For each of ``snapshots``, ({"step", "tokens"}, model): its step and tokens, and for each task a quick
-    probe of the head in ``chosen``.
+def dynamics_at(moment: dict, model: GPT, tasks: Tasks, chosen: dict[str, HeadAtSite]) -> dict:
+    """``moment``, its step and tokens, and for each task a quick probe of the head in ``chosen``, in the ``model`` of
+    this moment.
     """
-    moments = []
-    for described, model in snapshots:
-        quick_probes = quick_probe(model, tasks, chosen)
-        moments.append({**described, "tasks": {name: asdict(look) for name, look in quick_probes.items()}})
-    return moments
+    quick_probes = quick_probe(model, tasks, chosen)
+    return {**moment, "tasks": {name: asdict(look) for name, look in quick_probes.items()}}

@@ -13,8 +13,8 @@ from uncached import generate_uncached
 from data import Dataset, TokenizerConfig, prepare
 from data.stories import Stories
 from model import GPT, GPTConfig, Sampling, generate
-from probing import encode_tasks, probe, quick_probe, record_dynamics
-from probing.dynamics import metrics
+from probing import dynamics_at, encode_tasks, probe, quick_probe
+from probing.dynamics import quick_probe_metrics
 from storage import run
 from training import OptimizerConfig, TrainConfig, Trainer
 
@@ -87,7 +87,7 @@ def test_a_mixture_writes_with_a_cache_what_it_writes_without(types):
 
 @pytest.mark.parametrize("types", WITH_HEADS)
 def test_a_mixture_with_heads_is_looked_at_while_it_trains(tasks, types):
-    look = metrics(quick_probe(loud_model(config_of(types)), tasks))
+    look = quick_probe_metrics(quick_probe(loud_model(config_of(types)), tasks))
     assert {key.split("/")[1] for key in look} == set(tasks)
     assert types[int(look["probe/agreement/head"].split(".")[0])] != "R"
 
@@ -97,7 +97,7 @@ def test_a_mixture_with_heads_is_probed_with_its_dynamics(tasks, types):
     model = loud_model(config_of(types))
     found = probe(model, toys.TOKENIZER, *TOLD)
     places = {result.name: (result.best, result.quotes[result.best].site) for result in found.tasks}
-    (moment,) = record_dynamics([({"step": 0}, model)], tasks, places)
+    moment = dynamics_at({"step": 0}, model, tasks, places)
     for result in found.tasks:
         look, quoted = moment["tasks"][result.name], result.quotes[result.best]
         assert (look["head"], look["choice_accuracy"]) == (result.best, quoted.accuracy)

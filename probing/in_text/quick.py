@@ -1,6 +1,5 @@
 """What it costs a model to do without each head in a text, measured quickly enough to be repeated while it trains."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -69,14 +68,11 @@ def quick_costs(model: GPT, text: QuickText) -> dict[str, QuickCost]:
     return found
 
 
-def metrics(costs: dict[str, QuickCost]) -> dict[str, float | str | None]:
+def quick_cost_metrics(costs: dict[str, QuickCost]) -> dict[str, float | str | None]:
     """Costs as a row of a run's metrics: probe/text/HEAD/NAME."""
     return {f"probe/text/{head}/{name}": value for head, cost in costs.items() for name, value in asdict(cost).items()}
 
 
-def record_costs(snapshots: Iterable[tuple[dict, GPT]], text: QuickText) -> list[dict]:
-    """For each snapshot ({"step", "tokens"}, model): what each head costs, by head."""
-    return [
-        {**described, "heads": {head: asdict(cost) for head, cost in quick_costs(model, text).items()}}
-        for described, model in snapshots
-    ]
+def costs_at(moment: dict, model: GPT, text: QuickText) -> dict:
+    """``moment``, its step and tokens, and what each head costs in the ``model`` of this moment, by head."""
+    return {**moment, "heads": {head: asdict(cost) for head, cost in quick_costs(model, text).items()}}

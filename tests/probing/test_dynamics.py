@@ -10,8 +10,8 @@ from torch import nn
 from data import encode_case
 from data.stories import cases
 from model import GPTConfig
-from probing import encode_tasks, probe, quick_probe, record_dynamics
-from probing.dynamics import metrics
+from probing import dynamics_at, encode_tasks, probe, quick_probe
+from probing.dynamics import quick_probe_metrics
 from probing.interventions import AtSites, measure, paths_to_answer
 
 
@@ -38,12 +38,9 @@ def test_a_quick_probe_says_what_a_probe_says(tasks):
 def test_training_dynamics_follow_one_head(tasks):
     before, after = toys.hand_set_model(), toys.hand_set_model()
     nn.init.zeros_(before.blocks[1].attention.q.weight)  # the head looks at everything alike
-    moments = record_dynamics(
-        [({"step": 0, "tokens": 0}, before), ({"step": 8, "tokens": 800}, after)],
-        tasks,
-        {"agreement": ("1.0", "A-1")},
-    )
-    assert [moment["tokens"] for moment in moments] == [0, 800]
+    chosen = {"agreement": ("1.0", "A-1")}
+    moments = [dynamics_at({"step": 0}, before, tasks, chosen), dynamics_at({"step": 8}, after, tasks, chosen)]
+    assert [moment["step"] for moment in moments] == [0, 8]
     first, last = (moment["tasks"]["agreement"] for moment in moments)
     assert first["head"] == last["head"] == "1.0"
     assert (first["choice_accuracy"], last["choice_accuracy"]) == (0.5, 1.0)
@@ -56,7 +53,7 @@ def test_a_swap_that_nothing_reads_has_no_cost(tasks):
     looks = quick_probe(toys.hand_set_model(), tasks, {"agreement": ("1.1", "P")})
     assert looks["agreement"].weight_swap_drop is None
     assert looks["agreement"].choice_accuracy == 0.5
-    assert "probe/agreement/weight_swap_drop" not in metrics(looks)
+    assert "probe/agreement/weight_swap_drop" not in quick_probe_metrics(looks)
 
 
 def test_a_swap_is_a_mean_over_those_cases_in_which_it_can_reach_the_answer(stories):
@@ -75,6 +72,6 @@ def test_a_swap_is_a_mean_over_those_cases_in_which_it_can_reach_the_answer(stor
 
 
 def test_metrics_are_named_by_task(tasks):
-    row = metrics(quick_probe(toys.hand_set_model(), tasks))
+    row = quick_probe_metrics(quick_probe(toys.hand_set_model(), tasks))
     assert row["probe/agreement/head"] == "1.0"
     assert row["probe/agreement/choice_accuracy"] == 1.0
