@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SMALL
 
-import probe
 from data.cases import mine
 from data.stories import write
 from storage.metrics import read_rows
@@ -59,7 +58,7 @@ def test_stories_are_asked_of_a_run_on_plain_text_by_name(script, text_run, caps
 
 def test_a_task_that_a_run_on_plain_text_resolves_is_measured(script, text_run, monkeypatch, capsys):
     text_run()
-    monkeypatch.setattr(probe, "resolved_tasks", lambda *_: ["cue"])
+    monkeypatch.setattr("cli.probed_cases.resolved_tasks", lambda *_: ["cue"])
     monkeypatch.setattr(mine, "MOST_TOKENS", 550)
     script("probe", "run=run", "n_cases=20", TOKENS)
     assert heads_of()["tasks"].keys() == {"cue", "random_lists"}

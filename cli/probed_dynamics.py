@@ -1,0 +1,71 @@
+"""What the heads that a probe has found did at each snapshot of the run."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import torch
+
+from cli.probed_text import TextToRead
+from cli.schema import ProbeCommand
+from common.progress import Progress
+from data import Case, EncodedCase, Tokenizer
+from model import GPT
+from probing import Findings, dynamics_at, encode_tasks
+from probing.in_text.quick import costs_at, quick_text
+from probing.splits import Split
+from storage import snapshots
+
+DYNAMICS_CASES = 100  # of each task and split
+
+
+def saved_moments(
+    findings: Findings, run: Path, device: torch.device, progress: Progress
+) -> Iterator[tuple[dict, GPT]]:
+    """The model at each snapshot of the run, and as it is probed; with its step and tokens."""
+    now = {key: findings.source[key] for key in ("step", "tokens")}
+    n = len(snapshots.saved(run)) + 1
+    for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
+        progress(f"training dynamics, step {moment['step']:,}", i, n)
+        yield moment, model
+
+
+def with_dynamics(
+    findings: Findings,
+    moments: Iterable[tuple[dict, GPT]],
+    tokenizer: Tokenizer,
+    select: list[Case],
+    report: list[Case],
+    text: TextToRead | None,
+    command: ProbeCommand,
+) -> Findings:
+    """The findings with what their best heads did at each of some moments, and what each head costs in the text."""
+    tasks, of_tasks, of_text, quick = {}, [], [], None
+    if findings.tasks:
+        both, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
+        tasks = {name: (cases_for_dynamics(own[0]), cases_for_dynamics(own[1])) for name, own in both.items()}
+    if text is not None:
+        quick = quick_text(text.plan_as_read, text.text.ids, tokenizer, command.language)
+    chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
+    for moment, model in moments:
+        if tasks:
+            of_tasks.append(dynamics_at(moment, model, tasks, chosen))
+        if quick is not None:
+            of_text.append(costs_at(moment, model, quick))
+    if tasks:
+        findings = replace(findings, dynamics=ordered_by_step(of_tasks))
+    if findings.text is not None:
+        findings = replace(findings, text={**findings.text, "dynamics": ordered_by_step(of_text)})
+    return findings
+
+
+def cases_for_dynamics(cases: Sequence[EncodedCase]) -> Sequence[EncodedCase]:
+    """As many of them as training dynamics are measured on."""
+    return Split(cases).part(DYNAMICS_CASES).cases
+
+
+def ordered_by_step(moments: list[dict]) -> list[dict]:
+    """By step, each once: the checkpoint that is probed may be one of the snapshots."""
+    by_step = {moment["step"]: moment for moment in moments}
+    return [by_step[step] for step in sorted(by_step)]

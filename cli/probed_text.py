@@ -1,0 +1,85 @@
+"""The text that a probe measures heads in: the run's own validation text, or files that the user names."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.run_text import HeldOut, corpora_of_run, text_of_file, validation_text
+from cli.schema import ProbeCommand
+from common.errors import InputError
+from common.progress import Progress
+from data import Tokenizer
+from data.cases import mine
+from data.languages import load_language
+from data.mixture import only_stories
+from model import GPT
+from probing import in_text
+from probing.in_text import Windows, affordable, measure_text, windows_within
+from probing.in_text.budget import Plan
+from report.probe_terminal import progress_bar
+
+STORY_TOKENS = 20_000  # of stories, that heads are measured in: their tasks say more of them, and come first
+
+
+@dataclass(frozen=True)
+class TextToRead:
+    """A text, the windows of it that are read, and the plan that says how."""
+
+    text: HeldOut
+    plan: Plan
+    windows: Windows
+
+    @property
+    def plan_as_read(self) -> Plan:
+        """The plan with windows as long as those of this text."""
+        return replace(self.plan, length=self.windows.length)
+
+    @property
+    def mined_in(self) -> str:
+        """How much of the text references are mined in."""
+        n = len(self.text.ids)
+        return f"its first {mine.MOST_TOKENS:,} tokens" if n > mine.MOST_TOKENS else f"all of its {n:,} tokens"
+
+    def measure(self, model: GPT, tokenizer: Tokenizer, command: ProbeCommand, progress: Progress) -> dict:
+        """The profile of the heads in it, as heads.json has it."""
+        profile = measure_text(
+            model, tokenizer, self.windows, command.language, command.seed, progress, self.plan.ablations
+        )
+        return in_text.to_json(profile) | {"source": {"text_file": self.text.file}}
+
+
+def read_text(
+    command: ProbeCommand, model: GPT, tokenizer: Tokenizer, state: dict, console: Console
+) -> TextToRead | None:
+    """The text to measure heads in: ``text_file``, or else the run's own validation text; if that cannot be had, None,
+    and a note says why.
+    """
+    run, plan = Path(command.run), affordable(model)
+    if command.language is not None:
+        load_language(command.language)  # which raises InputError for one that is unknown, before anything is read
+    if command.text_file is not None:
+        with progress_bar(console) as progress:
+            text = text_of_file(run, command.text_file, tokenizer, progress)
+        try:
+            windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+        except InputError as error:
+            raise InputError(f"text_file={command.text_file}: {error}") from None
+    else:
+        try:
+            with progress_bar(console) as progress:
+                text = validation_text(run, state["dataset"], progress)
+            if only_stories(corpora_of_run(run)):
+                plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
+            windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
+        except InputError as error:
+            console.print(f"note   heads are not measured in the run's validation text: {error}")
+            return None
+    for sentence in text.notes:
+        console.print(f"note   text_file: {sentence}")
+    if any(corpus.document_mask for _, corpus in corpora_of_run(run).values()):
+        console.print(
+            "note   data.document_mask=true: in the text that heads are measured in, documents see each other, as they "
+            "did not in training; if they are short, these numbers mislead"
+        )
+    return TextToRead(text, plan, windows)
