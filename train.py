@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
 from common.folders import TOKENIZER
-from data import Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, encode_case
+from data import Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, TokenizerConfig, encode_case
 from data.mixture import only_stories, start_of, stories_of
 from data.preparing import prepare_mixed
 from data.stories import GENERALISATION, cases
@@ -53,10 +53,9 @@ PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the head
 
 def main(command: TrainCommand) -> None:
     device = pick_device(command.device)
-    with join(device) as world, ExitStack() as at_exit:
+    with join(device) as world, Console(quiet=not world.first) as console:
         command = world.broadcast(command)  # the first process alone decides whether to resume
         folder = Path(world.broadcast(command.run or str(run.new_run(command.data.name))))
-        console = at_exit.enter_context(Console(quiet=not world.first))
         if command.resume and command.weights_alone:
             console.note(f"run {folder}: is there already, and has no corpus to go on with")
             return
@@ -67,23 +66,107 @@ def main(command: TrainCommand) -> None:
             return
         if world.first:
             require_writable(folder if command.resume else folder.parent)
-            at_exit.enter_context(run.held(folder))
-            if not command.resume:
+        with run.held(folder) if world.first else nullcontext():
+            if world.first and not command.resume:
                 run.check_free(folder, command.overwrite, command.found_nothing)
-        command, origin = with_origin(command, world)
-        if command.weights_alone:
-            keep_weights(command, folder, origin, console, device, world)
-            return
-        compiled = compiled_if_possible(command, console, device)
-        trainer = make_trainer(compiled, folder, console, device, world, origin)
-        if command.resume:
-            trainer.restore()
-        # Until the first step is in the record, a failure leaves an earlier run as it was.
+            command, origin = with_origin(command, world)
+            start = Start(command, folder, console, device, world, origin)
+            if command.weights_alone:
+                start.keep_weights()
+                return
+            trainer = start.make_trainer()
+            if command.resume:
+                trainer.restore()
+            start.train(trainer)
+    if number := trainer.stop_signal or trainer.signal_received:  # after the last step, too: a sweep must end then
+        sys.exit(128 + number)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run that begins or goes on. ``origin``: the model of somebody else that ``init_from`` names, if it does."""
+
+    command: TrainCommand
+    folder: Path
+    console: Console
+    device: torch.device
+    world: World
+    origin: Origin | None = None
+
+    def keep_weights(self) -> None:
+        """A run of what ``init_from`` names, as it is."""
+        name, overwrite = self.command.init_from or "", self.command.overwrite
+        model, tokenizer = self.load_weights(name)
+        if self.world.first:
+            template = None if self.origin else template_of(Path(name))
+            save_run(self.folder, model, tokenizer, overwrite, self.command.init_from, template)
+        self.console.note(f"run {self.folder}: nothing was trained, and it has no corpus")
+
+    def load_weights(self, name: str) -> tuple[GPT, Tokenizer]:
+        """The weights and the tokenizer of ``name``, the value of ``init_from``: a run, or the ``origin``."""
+        command, note = self.command, self.console.note
+        dropout, block_size = command.model.dropout, command.model.block_size
+        if self.origin:
+            for sentence in self.origin.notes:
+                note(sentence)
+            with self.world.in_turn():
+                tokenizer = self.origin.get_tokenizer(Path(command.cache))
+            note(f"weights from {name}, {self.origin.name}")
+            if command.max_steps != 0 and command.optimizer.name == "muon":
+                note("optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know")
+            return fit_block(self.origin.load(self.device, dropout), block_size), tokenizer
+        if not checkpoint.saved_steps(Path(name)):
+            raise InputError(f"init_from={name}: has no checkpoint yet")
+        which = "best" if checkpoint.has_best(Path(name)) else "latest"
+        model, tokenizer, state = load_model(Path(name), which, self.device, dropout=dropout)
+        note(f"weights from {name}, step {state['step']:,}{'' if which == 'best' else '; its best are gone'}")
+        return fit_block(model, block_size), tokenizer
+
+    def make_trainer(self) -> Trainer:
+        """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
+        command = compiled_if_possible(self.command, self.console, self.device)
+        tokenizer, model = command.tokenizer, None
+        has_text = not isinstance(command.data, TokenFiles)
+        if command.resume and (command.init_from or not has_text):
+            tokenizer = Tokenizer.load(self.folder / TOKENIZER)
+        elif command.init_from:
+            model, tokenizer = self.load_weights(command.init_from)
+            if tokenizer.kind == IDS and has_text:
+                raise InputError(
+                    f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be "
+                    f"trained on data={command.data.name}; give data=tokens data.path=FILE"
+                )
+            if has_text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
+                tokenizer.start = start_of(command.corpora)
+        dataset = self.prepare(tokenizer)
+        if model is None:
+            model = new_model(command, dataset, self.device)
+        evaluations, last_evaluations = make_evaluations(command, dataset, self.console)
+        probes = look_at_heads(command, dataset, affordable(model)) if command.probe_every else []
+        sinks, folder, world = [self.console.training], self.folder, self.world
+        return Trainer(
+            command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
+        )
+
+    def prepare(self, tokenizer: TokenizerConfig | Tokenizer) -> Dataset:
+        """The tokens of all corpora, the same in all processes."""
+        command, world, cache = self.command, self.world, Path(self.command.cache)
+        with world.in_turn(), advice_on_moved_text(command):
+            dataset = prepare_mixed(command.corpora, tokenizer, cache, self.console.preparing, world.first_here)
+        dataset = replace(dataset, key=world.broadcast(dataset.key))
+        if isinstance(command.data, Answers):
+            dataset = fit_answers(dataset, command.data, command.model.block_size, self.console)
+        return dataset
+
+    def train(self, trainer: Trainer) -> None:
+        """Trains to the end, or until a signal. Until the first step is in the record, a failure leaves an earlier run
+        as it was.
+        """
+        command, folder = self.command, self.folder
         with ExitStack() as starting, ExitStack() as while_training:
-            if world.first:
-                config = cli.to_yaml(command)
+            if self.world.first:
+                config, tokenizer = cli.to_yaml(command), trainer.dataset.tokenizer
                 if not command.resume:
-                    tokenizer = trainer.dataset.tokenizer
                     starting.enter_context(run.begin(folder, command.overwrite, config, tokenizer))
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left
                     trainer.sinks.append(while_training.enter_context(wandb_sink(command, folder)))
@@ -91,30 +174,12 @@ def main(command: TrainCommand) -> None:
                 trainer.sinks += [SampleFiles(folder), *map(while_training.enter_context, pages)]
                 while_training.enter_context(LivePage(trainer, stories_of(command.corpora)))
                 if command.resume:
-                    run.renew(folder, config, trainer.dataset.tokenizer)
+                    run.renew(folder, config, tokenizer)
                 trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)
-            console.begin(trainer)
+            self.console.begin(trainer)
             trainer.train()
             starting.close()  # saved, also where a signal came before the first row
-            console.end(trainer)
-    if number := trainer.stop_signal or trainer.signal_received:  # after the last step, too: a sweep must end then
-        sys.exit(128 + number)
-
-
-def keep_weights(
-    command: TrainCommand,
-    folder: Path,
-    origin: Origin | None,
-    console: Console,
-    device: torch.device,
-    world: World,
-) -> None:
-    """A run of what ``init_from`` names, as it is."""
-    model, tokenizer = begin_with(command.init_from or "", command, origin, console, device, world)
-    if world.first:
-        template = None if origin else template_of(Path(command.init_from or ""))
-        save_run(folder, model, tokenizer, command.overwrite, command.init_from, template)
-    console.note(f"run {folder}: nothing was trained, and it has no corpus")
+            self.console.end(trainer)
 
 
 def compiled_if_possible(command: TrainCommand, console: Console, device: torch.device) -> TrainCommand:
@@ -144,50 +209,22 @@ def with_origin(command: TrainCommand, world: World) -> tuple[TrainCommand, Orig
     return replace(command, model=model, tokenizer=origin.tokenizer_config), origin
 
 
-def make_trainer(
-    command: TrainCommand,
-    folder: Path,
-    console: Console,
-    device: torch.device,
-    world: World,
-    origin: Origin | None = None,
-) -> Trainer:
-    """Tokens, network and evaluations, as the command says; writes nothing but the cache."""
-    tokenizer, model = command.tokenizer, None
-    has_text = not isinstance(command.data, TokenFiles)
-    if command.resume and (command.init_from or not has_text):
-        tokenizer = Tokenizer.load(folder / TOKENIZER)
-    elif command.init_from:
-        model, tokenizer = begin_with(command.init_from, command, origin, console, device, world)
-        if tokenizer.kind == IDS and has_text:
-            raise InputError(
-                f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be trained on "
-                f"data={command.data.name}; give data=tokens data.path=FILE"
-            )
-        if has_text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
-            tokenizer.start = start_of(command.corpora)
-    with world.in_turn(), advice_on_moved_text(command):
-        dataset = prepare_mixed(command.corpora, tokenizer, Path(command.cache), console.preparing, world.first_here)
-    dataset = replace(dataset, key=world.broadcast(dataset.key))
-    if isinstance(command.data, Answers):
-        dataset = fit_answers(dataset, command.data, command.model.block_size, console)
-    if model is None:
-        model = new_model(command, dataset, device)
+def make_evaluations(
+    command: TrainCommand, dataset: Dataset, console: Console
+) -> tuple[list[Evaluation], list[Evaluation]]:
+    """What is measured, beside the loss, at every evaluation and, after that, at the last one."""
     sample: Evaluation = partial(write_sample, dataset.tokenizer, command.seed, one_document=command.data.document_mask)
     if dataset.answers:
         sample = partial(measure_answers, dataset.answers[1], dataset.tokenizer, command.seed)
-    evaluations: list[Evaluation] = [sample]
-    last_evaluations: list[Evaluation] = []
-    if stories := stories_of(command.corpora):
-        measure_stories = partial(on_stories, command, stories.posed, dataset.tokenizer, console)
-        evaluations.append(measure_stories("select", CASES, "referential"))
-        if command.max_steps != 0:  # they say what training has come to
-            last_evaluations = [measure_stories(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
-    probes = look_at_heads(command, dataset, affordable(model)) if command.probe_every else []
-    sinks = [console.training]
-    return Trainer(
-        command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
-    )
+    stories = stories_of(command.corpora)
+    if not stories:
+        return [sample], []
+    of_split = partial(referential_evaluation, command, stories.posed, dataset.tokenizer, console)
+    always = [sample, of_split("select", CASES, "referential")]
+    if command.max_steps == 0:
+        return always, []
+    # They say what training has come to.
+    return always, [of_split(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
 
 
 def fit_answers(dataset: Dataset, answers: Answers, block_size: int, console: Console) -> Dataset:
@@ -211,37 +248,6 @@ def new_model(command: TrainCommand, dataset: Dataset, device: torch.device) -> 
     return GPT(config, seed=command.seed).to(device)
 
 
-def begin_with(
-    name: str,
-    command: TrainCommand,
-    origin: Origin | None,
-    console: Console,
-    device: torch.device,
-    world: World,
-) -> tuple[GPT, Tokenizer]:
-    """The weights and the tokenizer of what ``init_from`` names: a run, a folder of ``transformers``, or a
-    checkpoint of nanoGPT.
-    """
-    dropout = command.model.dropout
-    if origin:
-        for sentence in origin.notes:
-            console.note(sentence)
-        with world.in_turn():
-            tokenizer = origin.get_tokenizer(Path(command.cache))
-        console.note(f"weights from {name}, {origin.name}")
-        if command.max_steps != 0 and command.optimizer.name == "muon":
-            console.note(
-                "optimizer=muon is for weights that know nothing yet; optimizer=finetune keeps what these know"
-            )
-        return fit_block(origin.load(device, dropout), command.model.block_size), tokenizer
-    if not checkpoint.saved_steps(Path(name)):
-        raise InputError(f"init_from={name}: has no checkpoint yet")
-    which = "best" if checkpoint.has_best(Path(name)) else "latest"
-    model, tokenizer, state = load_model(Path(name), which, device, dropout=dropout)
-    console.note(f"weights from {name}, step {state['step']:,}{'' if which == 'best' else '; its best are gone'}")
-    return fit_block(model, command.model.block_size), tokenizer
-
-
 @contextmanager
 def advice_on_moved_text(command: TrainCommand) -> Iterator[None]:
     """Where the files of a run that is resumed are gone: how to say where they are now."""
@@ -253,7 +259,7 @@ def advice_on_moved_text(command: TrainCommand) -> Iterator[None]:
         raise
 
 
-def on_stories(
+def referential_evaluation(
     command: TrainCommand, posed: Sequence[str], tokenizer: Tokenizer, console: Console, split: str, n: int, prefix: str
 ) -> Evaluation:
     """Referential loss and accuracy on those annotated stories of a split, of the tasks ``posed``, that fit into the

@@ -65,7 +65,7 @@ def test_a_job_script_can_be_started_blindly_again_and_again(script, text, capsy
     before = {path: path.stat().st_mtime_ns for path in Path("run").rglob("*")}
     text.unlink()  # nothing of it is needed any more
     capsys.readouterr()
-    monkeypatch.setattr(train, "make_trainer", None)
+    monkeypatch.setattr(train, "Start", None)
     script("train", *job, "max_steps=3")
     assert capsys.readouterr().out == "done   run has used up its budget at step 3; to continue, give a larger one\n"
     assert {path: path.stat().st_mtime_ns for path in Path("run").rglob("*")} == before
@@ -243,11 +243,11 @@ def test_all_processes_do_what_the_first_has_decided(monkeypatch, tmp_path):
     def join(device):
         yield Second()
 
-    def stop(command, *_):
-        raise InterruptedError(command.seed)
+    def stop(start):
+        raise InterruptedError(start.command.seed)
 
     monkeypatch.setattr(train, "join", join)
-    monkeypatch.setattr(train, "make_trainer", stop)
+    monkeypatch.setattr(train.Start, "make_trainer", stop)
     own = train.cli.read("train", train.TrainCommand, ["run=x", "seed=1"])
     with pytest.raises(InterruptedError, match="7"):
         train.main(own)

@@ -111,7 +111,7 @@ def do(name: str, command: Any, folder: Path) -> None:
 
 
 def do_train(command: Any, folder: Path) -> None:
-    trainer = train.make_trainer(command, folder, Console(quiet=True), torch.device("cpu"), ALONE)
+    trainer = train.Start(command, folder, Console(quiet=True), torch.device("cpu"), ALONE).make_trainer()
     trainer.evaluations = trainer.last_evaluations = trainer.sinks = ()
     step = trainer.train_step
 
