@@ -12,7 +12,7 @@ import torch
 import cli
 import huggingface
 import nanogpt
-from cli.run_text import template_of
+from cli.run_text import read_otherwise, template_of
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
@@ -142,7 +142,7 @@ class Start:
         if model is None:
             model = new_model(command, dataset, self.device)
         evaluations, last_evaluations = make_evaluations(command, dataset, self.console)
-        probes = look_at_heads(command, dataset, affordable(model)) if command.probe_every else []
+        probes = look_at_heads(command, dataset, affordable(model), self.console) if command.probe_every else []
         sinks, folder, world = [self.console.training], self.folder, self.world
         return Trainer(
             command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
@@ -277,9 +277,10 @@ def referential_evaluation(
     return lambda model: referential_metrics(model, fitting(), prefix)
 
 
-def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan) -> list[Evaluation]:
+def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan, console: Console) -> list[Evaluation]:
     """On stories: which head of each task looks best at this moment, and what it costs to change it. On other text:
-    what each head costs in some of the validation text; raises InputError where that is too short.
+    what each head costs in some of the validation text; raises InputError where that is too short. Notes say which
+    tasks are not measured, and where the text is read in another way than in training.
     """
     tokenizer, block_size, looks = dataset.tokenizer, command.model.block_size, []
     if stories := stories_of(command.corpora):
@@ -288,7 +289,10 @@ def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan) -> list[E
         @cache
         def tasks() -> Tasks:
             select, report = (cases(split, PROBE_CASES, command.seed, posed) for split in ("select", "report"))
-            return encode_tasks(tokenizer, select, report, block_size, command.seed)[0]
+            found, too_few = encode_tasks(tokenizer, select, report, block_size, command.seed)
+            for sentence in too_few:
+                console.note(f"probe_every={command.probe_every}: {sentence}")
+            return found
 
         looks.append(lambda model: quick_probe_metrics(quick_probe(model, tasks())))
     if not only_stories(command.corpora):
@@ -296,6 +300,8 @@ def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan) -> list[E
             text = quick_text(plan, first_tokens(dataset.val), tokenizer)
         except InputError as error:
             raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
+        for sentence in read_otherwise(command.corpora):
+            console.note(f"probe_every={command.probe_every}: {sentence}")
         looks.append(lambda model: quick_cost_metrics(quick_costs(model, text)))
     return looks
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.run_text import HeldOut, corpora_of_run, text_of_file, validation_text
+from cli.run_text import HeldOut, corpora_of_run, read_otherwise, text_of_file, validation_text
 from cli.schema import ProbeCommand
 from common.errors import InputError
 from common.progress import Progress
@@ -77,9 +77,6 @@ def read_text(
             return None
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
-    if any(corpus.document_mask for _, corpus in corpora_of_run(run).values()):
-        console.print(
-            "note   data.document_mask=true: in the text that heads are measured in, documents see each other, as they "
-            "did not in training; if they are short, these numbers mislead"
-        )
+    for sentence in read_otherwise(corpora_of_run(run), own=text.file is None):
+        console.print(f"note   {sentence}")
     return TextToRead(text, plan, windows)

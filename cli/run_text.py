@@ -15,7 +15,7 @@ from common.progress import Progress
 from data import Files, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import Corpora, corpora_of, stories_of, text_of
 from data.preparing import prepare_mixed
-from data.text.answers import before_answer
+from data.text.answers import Answers, before_answer
 from data.text.dataset import kept
 from data.text.held_out import encode_files, first_tokens, read_ids
 from data.text.token_files import is_raw
@@ -89,6 +89,25 @@ def validation_text(run: Path, key: str | None, progress: Progress) -> HeldOut:
     if dataset.key != key:
         raise InputError("it is not the text that the run was trained on any more")
     return HeldOut(first_tokens(dataset.val), None, [])
+
+
+def read_otherwise(corpora: Corpora, own: bool = True) -> list[str]:
+    """How reading the text in which heads are measured differs from training on ``corpora``: a sentence each. ``own``:
+    it is the run's validation text.
+    """
+    read = [corpus for _, corpus in corpora.values()]
+    sentences = []
+    if any(corpus.document_mask for corpus in read):
+        sentences.append(
+            "data.document_mask=true: in the text that heads are measured in, documents see each other, as they did "
+            "not in training; if they are short, these numbers mislead"
+        )
+    if own and any(isinstance(corpus, Answers) for corpus in read):
+        sentences.append(
+            "data=answers: in the text that heads are measured in, prompts see each other and are predicted as well, "
+            "as they were not in training; these numbers mislead, and probe.py text_file=PATH takes another text"
+        )
+    return sentences
 
 
 def trained_stories(run: Path, key: str | None) -> np.ndarray | None:

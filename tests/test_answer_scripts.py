@@ -54,6 +54,18 @@ def test_the_command_that_began_a_run_on_answers_goes_on_with_it(trained):
     assert [row["step"] for row in rows_without_clock(Path("qa"))][-1] == 7
 
 
+def test_where_heads_see_prompts_together_a_note_says_so(script, capsys):
+    Path("qa.jsonl").write_text("\n".join(map(json.dumps, RECORDS * 30)))
+    for arguments in (
+        ("train", "run=qa", "tokenizer=bytes", "probe_every=6", *QA, *QUICK, *SMALL),
+        ("probe", "run=qa"),
+    ):
+        capsys.readouterr()
+        script(*arguments)
+        printed = " ".join("".join(capsys.readouterr()).split())
+        assert "data=answers: in the text that heads are measured in, prompts see each other" in printed
+
+
 def test_answers_are_learned_by_the_weights_of_a_run_on_text(script, finished_run):
     """With its tokenizer and its block; `probe.py text=` then reads it."""
     Path("qa.jsonl").write_text("\n".join(map(json.dumps, RECORDS)))

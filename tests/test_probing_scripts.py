@@ -101,6 +101,14 @@ def test_a_file_that_is_not_there_is_said_to_be(error_of, finished_run):
     assert "nowhere.jsonl" in error_of("probe", f"run={finished_run}", "cases=nowhere.jsonl")
 
 
+def test_tasks_that_are_not_looked_at_in_training_are_named(script, capsys):
+    script(
+        "train", "run=run", "max_steps=1", "probe_every=1", *QUICK, *SMALL, "model.block_size=12", "tokens_per_step=48"
+    )
+    printed = " ".join("".join(capsys.readouterr()).split())
+    assert "probe_every=1: cue: 0 cases of 0 templates to select" in printed
+
+
 def test_a_run_is_looked_at_while_it_trains_and_afterwards(script, error_of):
     arguments = ("max_steps=4", "eval_every=4", "checkpoint_every=4", "probe_every=2", *QUICK, *SMALL)
     script("train", "run=run", *arguments)
