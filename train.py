@@ -46,7 +46,7 @@ from training.world import World, join
 # Annotated stories a task: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
 BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32; 4 more where there is a mean over steps
-Origin = huggingface.Import | nanogpt.Import
+Origin = huggingface.TransformersModel | nanogpt.NanoGPTModel
 READERS = {huggingface.SCHEME: huggingface.read, nanogpt.SCHEME: nanogpt.read}
 PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the heads
 

@@ -69,7 +69,7 @@ def part_of(run: Path, key: str, value: object, kind: Any) -> Any:
 
 
 def read_stored(run: Path) -> dict:
-    return stored_config(str(run), {"data", "tokenizer", "cache"}, f"run={run}")
+    return stored_config(str(run), {"data", "tokenizer", "cache"})
 
 
 def validation_text(run: Path, key: str | None, progress: Progress) -> HeldOut:

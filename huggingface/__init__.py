@@ -5,6 +5,6 @@
 here imports ``transformers``: these are only names, shapes and files.
 """
 
-from huggingface.folder import SCHEME, Import, export, read
+from huggingface.folder import SCHEME, TransformersModel, export, read
 
-__all__ = ["SCHEME", "Import", "export", "read"]
+__all__ = ["SCHEME", "TransformersModel", "export", "read"]

@@ -106,7 +106,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Import:
+class TransformersModel:
     """What a folder of ``transformers`` is in our words, its weights still unread.
 
     ``tokenizer``: None where the folder has none and its vocabulary is GPT-2's. ``rows``: of its vocabulary, of which
@@ -148,7 +148,7 @@ class Import:
         return network_of(replace(self.config, dropout=dropout), parameters, device)
 
 
-def read(name: str) -> Import:
+def read(name: str) -> TransformersModel:
     """The model called ``name``, "hf:" and a folder or a name on the Hub. Raises InputError for what ours cannot be."""
     path = name.removeprefix(SCHEME)
     given = Path(path)
@@ -177,7 +177,9 @@ def read(name: str) -> Import:
         raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
     if rows > n_tokens:
         notes.append(rows_left_out(name, rows, n_tokens))
-    return Import(folder, name, architecture, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes))
+    return TransformersModel(
+        folder, name, architecture, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes)
+    )
 
 
 def weight_files(folder: Path, source: str) -> dict[str, Path]:

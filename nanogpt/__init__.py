@@ -4,6 +4,6 @@
 ``data.text.characters``.
 """
 
-from nanogpt.checkpoint import SCHEME, Import, read
+from nanogpt.checkpoint import SCHEME, NanoGPTModel, read
 
-__all__ = ["SCHEME", "Import", "read"]
+__all__ = ["SCHEME", "NanoGPTModel", "read"]

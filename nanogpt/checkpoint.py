@@ -45,7 +45,7 @@ NANOGPT = Architecture(
 
 
 @dataclass(frozen=True)
-class Import:
+class NanoGPTModel:
     """What a checkpoint is in our words. ``parameters``: on disk until they are copied. ``characters``: None for a
     model of GPT-2's tokens. ``notes``: what should be known.
     """
@@ -72,7 +72,7 @@ class Import:
         return network_of(replace(self.config, dropout=dropout), self.parameters, device)
 
 
-def read(name: str) -> Import:
+def read(name: str) -> NanoGPTModel:
     """The checkpoint called ``name``, "nanogpt:" and its file. Raises InputError for what ours cannot be."""
     path = Path(name.removeprefix(SCHEME))
     stored = read_file(path, name)
@@ -87,7 +87,7 @@ def read(name: str) -> Import:
         notes.append(rows_left_out(name, n_rows, n_tokens))
     config = replace(config, vocab_size=n_tokens)
     parameters = NANOGPT.from_tensors(config, n_rows, tensors, tensors.__getitem__, name)
-    return Import(config, parameters, characters, tuple(notes))
+    return NanoGPTModel(config, parameters, characters, tuple(notes))
 
 
 def read_file(path: Path, name: str) -> dict:
