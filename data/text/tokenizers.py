@@ -211,6 +211,8 @@ class IdTokenizer(Tokenizer):
                 f"the name {self.spaced!r} of a token has a space, so that text cannot be cut into names; give ids"
             )
         if unknown := [name for name in names if name not in self.id_of]:
+            if unknown[0] in self.names:
+                raise InputError(f"the token {unknown[0]!r} begins every sequence by itself; leave it out")
             some = ", ".join([*self.id_of][:3])
             raise InputError(
                 f"{unknown[0]!r} is no name of a token; give names with one space between them ({some}, ...)"

@@ -56,4 +56,4 @@ def loss_limits(rows: Sequence[Row]) -> tuple[float, float] | tuple[None, None]:
     """
     end = rows[-1]["tokens"]
     late = [row[key] for row in rows for key in LOSSES if row["tokens"] >= end / 20 and row.get(key) is not None]
-    return (min(late) * 0.98, max(late) * 1.02) if late else (None, None)
+    return (min(late) * 0.98, max(late) * 1.02 or 1.0) if late else (None, None)

@@ -194,3 +194,10 @@ def test_curves_are_the_losses_and_on_stories_the_right_answers_of_each_task(tmp
     texts = set(texts_of(path))
     assert {"training, one batch", "validation, all of it"} <= texts
     assert ({"cue", "verb_bias", "right answers"} <= texts) != plain
+
+
+def test_a_loss_of_nothing_is_drawn_without_a_warning(tmp_path):
+    rows = [row | {key: 0.0 for key in row if "loss" in key} for row in record(plain=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_curves(rows, tmp_path / "curves.png")
