@@ -24,7 +24,7 @@ from experiments.articles import (
     sentences,
     translation,
 )
-from experiments.articles.doc import filled, section
+from experiments.articles.doc import DOCUMENT, filled, read_document, section
 from experiments.runs import SEEDS, Setup
 
 # In the order of docs/articles.md; a claim is added with an import and a position here.
@@ -50,18 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(listing())
         return
     setup = Setup(options.folder, tuple(options.seeds), options.jobs, options.pictures)
+    claim = CLAIMS[options.claim]
+    if options.doc:
+        read_document(options.doc, claim)  # what it lacks is said before anything is measured
     for folder in (setup.folder, setup.pictures):
         folder.mkdir(parents=True, exist_ok=True)
-    claim = CLAIMS[options.claim]
     result = claim.run(setup)
-    if options.doc:
-        text = filled(options.doc.read_text(encoding="utf-8"), claim, result, setup.seeds)
-        replace_durably(options.doc, text.encode())
     record = {"claim": claim.name, "seeds": setup.seeds, "verdict": result.sentence, "number": result.number}
     path = setup.folder / f"{claim.name}.json"
     replace_durably(path, json.dumps(record | {"numbers": result.numbers}, indent=1).encode())
-    print(section(claim, result, setup.seeds))
+    print(section(claim, result, setup.seeds, options.doc or DOCUMENT))
     print(f"written: {', '.join(map(str, (path, *result.pictures)))}", file=sys.stderr)
+    if options.doc:
+        text = filled(read_document(options.doc, claim), claim, result, setup.seeds, options.doc)
+        replace_durably(options.doc, text.encode())
 
 
 if __name__ == "__main__":

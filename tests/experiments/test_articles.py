@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -203,8 +204,6 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
         document.read_text()
         == f"| [mine](#mine) | One is more. | holds | 1 |\n\nKept.\n<!-- mine -->\n{said}<!-- /mine -->\n"
     )
-    with pytest.raises(InputError, match=r"the document has no section for mine: it lacks <!-- mine -->"):
-        doc.filled("nothing", CLAIMS["mine"], run(runs.Setup(tmp_path, (0, 5))))
     record = json.loads((tmp_path / "f" / "mine.json").read_text())
     assert record == {
         "claim": "mine",
@@ -214,3 +213,46 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
         "numbers": {"n": 1},
     }
     assert Path(picture.parent).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (None, "No such file or directory; give a document such as docs/articles.md"),
+        (b"\xe9", "not UTF-8; give"),
+        (b"| [mine](#mine) |", "has no section for mine: it lacks <!-- mine --> and <!-- /mine -->"),
+        (b"<!-- mine -->\n<!-- /mine -->", "has no section for mine: it lacks | [mine]("),
+    ],
+)
+def test_a_document_that_cannot_be_filled_is_refused_before_anything_is_measured(
+    tmp_path, monkeypatch, content, answer
+):
+    monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, lambda setup: pytest.fail("measured")))
+    document = tmp_path / "mine.md"
+    if content is not None:
+        document.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(f"--doc {document}: {answer}")):
+        command.main(["mine", "--folder", str(tmp_path / "new"), "--doc", str(document)])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_document_links_pictures_wherever_they_are():
+    result = claim.Result("holds", "of this", "7", [], {}, [Path("pictures/of/mine.png")])
+    assert "](../pictures/of/mine.png)" in doc.section(CLAIMS["sense"], result)
+    assert "](mine.png)" in doc.section(CLAIMS["sense"], result, document=Path("pictures/of/found.md"))
+
+
+def test_numbers_are_kept_if_the_document_is_gone_in_the_end(tmp_path, monkeypatch, capsys):
+    document = tmp_path / "mine.md"
+    document.write_text("| [mine](#mine) |\n<!-- mine -->\n<!-- /mine -->")
+
+    def run(setup: runs.Setup) -> claim.Result:
+        document.unlink()
+        return claim.Result("holds", "1 > 0", "1", [], {})
+
+    monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, run))
+    places = ["--folder", str(tmp_path), "--pictures", str(tmp_path), "--doc", str(document)]
+    with pytest.raises(InputError, match="No such file"):
+        command.main(["mine", *places])
+    assert "Holds, because 1 > 0" in capsys.readouterr().out
+    assert json.loads((tmp_path / "mine.json").read_text())["number"] == "1"
