@@ -26,6 +26,7 @@ from data.cases.minimal_pairs import read_pairs
 from data.mixture import stories_of
 from model import GPT
 from probing import Findings, probe, write_files
+from probing.heads import require_heads
 from probing.known_sentences import read_known_sentences
 from probing.pairs import score_pairs, write_pairs
 from report.live_page import live_parts_of
@@ -116,8 +117,7 @@ def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: P
 
 def require_measurable(run: Path, model: GPT, dynamics: bool) -> None:
     """Raises InputError for a model without heads, and where there are no snapshots for their ``dynamics``."""
-    if not model.config.layers_with_heads:
-        raise InputError(f"run={run}: attention={model.config.attention} has no heads to probe")
+    require_heads(model.config, run)
     if dynamics and not snapshots.saved(run):
         raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
 

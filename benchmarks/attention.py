@@ -14,7 +14,6 @@ squares on logarithms over the upper half of the lengths, all rounds, with a 95 
 import argparse
 import json
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,9 @@ from torch import Tensor, nn
 from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
 from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory, synchronized
-from common.one_line import OUT_OF_MEMORY
+from common.errors import InputError
+from common.one_line import OUT_OF_MEMORY, run
+from common.options import require_at_least
 from model.attention import CausalSelfAttention, attention_weights, rotary_table
 from model.gpt import ATTENTION, GPTConfig
 
@@ -258,9 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         variant, length, device = options.work
         print(added_memory(Variant(**variant), length, torch.device(device)))
         return
-    measuring.require_at_least(options, {"rounds": 1, "lengths": 1})
+    require_at_least(options, {"rounds": 1, "lengths": 1})
     if unknown := set(options.types) - ATTENTION.keys():
-        sys.exit(f"--types {options.types}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
+        raise InputError(f"--types {options.types}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
     device = torch.device(options.device)
     if device.type == "cpu":
         measuring.require_peak_memory("; or give --device cuda")
@@ -274,4 +275,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,4 +1,4 @@
-"""What benchmarks share: several numbers in one cell, tables, limits of options, memory, a process of their own."""
+"""What benchmarks share: several numbers in one cell, tables, memory, a process of their own."""
 
 import json
 import os
@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
 import torch
+
+from common.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -49,15 +50,6 @@ def log(**values: object) -> None:
     print(json.dumps(values, ensure_ascii=False), flush=True)
 
 
-def require_at_least(options: Namespace, limits: dict[str, int]) -> None:
-    """Exits where an option, or one of its values, is below its limit."""
-    for name, least in limits.items():
-        given = vars(options)[name]
-        lowest = min(given) if isinstance(given, list) else given
-        if lowest < least:
-            sys.exit(f"--{name.replace('_', '-')} {lowest}: must be at least {least}")
-
-
 def resident_memory(key: str = "VmHWM") -> int:
     """Bytes of this process: VmHWM, the most since its start or since ``forget_peak``, or VmRSS, now. Linux only."""
     return bytes_of(key, STATUS)
@@ -76,9 +68,9 @@ def forget_peak() -> None:
 
 
 def require_peak_memory(instead: str = "") -> None:
-    """Exits where the peak of a process cannot be read anew."""
+    """Raises InputError where the peak of a process cannot be read anew."""
     if not os.access(CLEAR, os.W_OK):
-        sys.exit(f"peak memory on a CPU is read from /proc/self, which only Linux has{instead}")
+        raise InputError(f"peak memory on a CPU is read from /proc/self, which only Linux has{instead}")
 
 
 def in_own_process(module: str, request: object, **environment: str) -> subprocess.CompletedProcess:

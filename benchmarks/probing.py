@@ -33,6 +33,9 @@ from torch import Tensor
 from benchmarks import measuring
 from benchmarks.measuring import cell
 from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, random_gpt2, save_for_transformers
+from common import one_line
+from common.errors import InputError
+from common.options import require_at_least
 from data.cases.case import SITES, Case, EncodedCase, Spans
 from model import Hooks
 from probing.heads import BATCH
@@ -208,10 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.work:
         worker(*options.work)
         return
-    measuring.require_at_least(options, dict.fromkeys(DEFAULTS, 1))
+    require_at_least(options, dict.fromkeys(DEFAULTS, 1))
     measuring.require_peak_memory()
     if find_spec("transformer_lens") is None:
-        sys.exit("needs TransformerLens to race against: pip install transformer-lens==4.3.0")
+        raise InputError("needs TransformerLens to race against: pip install transformer-lens==4.3.0")
     shape = Shape(options.layers, options.heads, options.width, options.vocab)
     results: dict[Job, list[Result]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -232,4 +235,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

@@ -22,9 +22,11 @@ from statistics import median
 import torch
 
 import cli
-from benchmarks.measuring import ROOT, cell, print_table, ratios, require_at_least
+from benchmarks.measuring import ROOT, cell, print_table, ratios
 from benchmarks.step import make_trainer
 from cli.schema import TrainCommand
+from common.one_line import run
+from common.options import require_at_least
 from training.world import join
 
 WARM_UP = 3
@@ -105,4 +107,4 @@ def race(settings: Sequence[str], options: argparse.Namespace) -> Iterator[list[
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -38,8 +38,11 @@ import numpy as np
 import torch
 
 import cli
-from benchmarks.measuring import ROOT, cell, log, print_table, require_at_least
+from benchmarks.measuring import ROOT, cell, log, print_table
 from cli.schema import TrainCommand
+from common.errors import InputError
+from common.one_line import run
+from common.options import require_at_least
 from data import Named, TokenizerConfig, prepare
 from data.text.shards import Tokens
 from storage.metrics import read_rows
@@ -279,13 +282,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     require_at_least(options, {"repeats": 1})
     for minutes in options.minutes or ():
         if not 0 < minutes < math.inf:
-            sys.exit(f"--minutes {minutes:g}: must be above 0 and finite")
+            raise InputError(f"--minutes {minutes:g}: must be above 0 and finite")
     if not (options.nanogpt / "train.py").is_file():
-        sys.exit(f"--nanogpt {options.nanogpt}: holds no train.py; give the path of a clone of karpathy/nanoGPT")
+        raise InputError(f"--nanogpt {options.nanogpt}: holds no train.py; give a clone of karpathy/nanoGPT")
     with tempfile.TemporaryDirectory() as folder:
         contest = race_for_minutes if options.minutes else race_to_loss
         contest(*set_up(options.nanogpt.resolve(), Path(folder)), options)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

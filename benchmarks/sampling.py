@@ -25,9 +25,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.measuring import cell, log, print_table, ratios, require_at_least
+from benchmarks.measuring import cell, log, print_table, ratios
 from benchmarks.peers import BLOCK, Shape, random_gpt2, save_for_transformers, their_tensors
 from benchmarks.samplers import Lookback, NanoGPT, Sampler, Transformers, Written, count_reading
+from common.errors import InputError
+from common.one_line import run
+from common.options import require_at_least
 
 SHORT_PROMPT = 16
 FIRST_ROOM = 24  # tokens that would still fit after the prompt whose first new token is timed
@@ -152,13 +155,15 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     require_at_least(options, {name: LEAST.get(name, 1) for name in (*DEFAULTS, "batches")})
     if not options.new + FIRST_ROOM < options.context <= BLOCK:
-        sys.exit(f"--context {options.context}: must be more than --new + {FIRST_ROOM} and at most {BLOCK}")
+        raise InputError(f"--context {options.context}: must be more than --new + {FIRST_ROOM} and at most {BLOCK}")
     if SHORT_PROMPT + options.short_new > options.context:
-        sys.exit(f"--short-new {options.short_new}: with {SHORT_PROMPT} more must fit into --context {options.context}")
+        raise InputError(
+            f"--short-new {options.short_new}: with {SHORT_PROMPT} more must fit into --context {options.context}"
+        )
     if not (options.nanogpt / "model.py").is_file():
-        sys.exit(f"{options.nanogpt} holds no model.py; give the path of a clone of karpathy/nanoGPT")
+        raise InputError(f"{options.nanogpt} holds no model.py; give the path of a clone of karpathy/nanoGPT")
     if find_spec("transformers") is None:
-        sys.exit("needs transformers to race against: pip install -r tests/requirements.txt")
+        raise InputError("needs transformers to race against: pip install -r tests/requirements.txt")
     return options
 
 
@@ -193,4 +198,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

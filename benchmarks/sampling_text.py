@@ -20,11 +20,13 @@ import torch
 from torch import Tensor
 
 import huggingface
-from benchmarks.measuring import cell, log, print_table, ratios, require_at_least
+from benchmarks.measuring import cell, log, print_table, ratios
 from benchmarks.samplers import GREEDY, Lookback, Transformers, count_reading
 from benchmarks.sampling import Part, fastest, measure
 from cli.run_text import validation_text
+from common.errors import InputError
 from common.one_line import run
+from common.options import require_at_least
 from model import GPT, Sampling
 from storage.weights import load_model
 
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     require_at_least(options, dict.fromkeys((*DEFAULTS, "speculate"), 1))
     if find_spec("transformers") is None:
-        sys.exit("needs transformers to race against: pip install -r tests/requirements.txt")
+        raise InputError("needs transformers to race against: pip install -r tests/requirements.txt")
     from transformers.utils import logging
 
     logging.disable_progress_bar()

@@ -123,15 +123,16 @@ def trained_stories(run: Path, key: str | None) -> np.ndarray | None:
     return dataset.train.read(0, len(dataset.train)) if dataset is not None and dataset.key == key else None
 
 
-def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress) -> HeldOut:
-    """The tokens of the file, folder or glob ``text_file``, read as the files of ``run`` were, if it was trained on
-    files; of a file of ids, where tokens stand for no text. Raises InputError where there is nothing to read.
+def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress, key: str = "text_file") -> HeldOut:
+    """The tokens of the file, folder or glob ``path``, the value of ``key``, read as the files of ``run`` were, if it
+    was trained on files; of a file of ids, where tokens stand for no text. Raises InputError where there is nothing to
+    read.
     """
     corpora = corpora_of_run(run)
     corpus = corpora[text_of(corpora)].corpus if corpora else None
     if tokenizer.kind == IDS:
         dtype = corpus.dtype if isinstance(corpus, TokenFiles) and is_raw(path) else None
-        return HeldOut(read_ids(path, "text_file", tokenizer, dtype), path, [])
+        return HeldOut(read_ids(path, key, tokenizer, dtype), path, [])
     files = replace(corpus, path=path) if isinstance(corpus, Files) else Files(path)
-    ids, notes = encode_files(files, "text_file", tokenizer, Path(read_stored(run)["cache"]), progress)
+    ids, notes = encode_files(files, key, tokenizer, Path(read_stored(run)["cache"]), progress)
     return HeldOut(ids, path, notes)

@@ -24,7 +24,7 @@ from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks
 from probing.behaviour import judge, verdicts
-from probing.heads import head_names, score_heads
+from probing.heads import head_names, require_heads, score_heads
 from probing.interventions import AtSites, measure, paths_to_answer
 from probing.lists import TASK as LISTS
 from probing.predictions import Predictions, last_pronoun, nearest, sites_of
@@ -117,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_window(parser, WINDOW)
     options = parser.parse_args(arguments)
     model, tokenizer, state = load_model(options.run, options.checkpoint, torch.device("cpu"))
+    require_heads(model.config, options.run)
     cases = cases_of([document for document, _ in read_folder(options.litbank)], window=options.window)
     tasks, too_few = encode_tasks(tokenizer, *split_cases(cases), model.config.block_size, seed=0)
     tasks.pop(LISTS, None)

@@ -16,6 +16,7 @@ import torch
 from common import one_line
 from data.stories import TASKS, cases
 from experiments.heads import COLUMNS, row
+from experiments.measurable import print_too_few, require_pairs, shape_of
 from experiments.tables import Table
 from model import GPT
 from probing import probe, to_json
@@ -51,13 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--cases", type=int, default=400, help="of each task and split")
     options = parser.parse_args(arguments)
-    if options.cases < 2 or options.cases % 2:
-        parser.error(f"--cases {options.cases}: must be even, since cases come with their counterfactuals")
+    require_pairs(options.cases)
+    for run in options.runs:
+        shape_of(run)  # before the first of them is measured
     select, report = (cases(split, options.cases, 0, OPEN) for split in ("select", "unseen_names"))
     rows, divided = [], []
     for run in options.runs:
         model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
         findings = probe(model, tokenizer, select, report)
+        print_too_few(run, [result.name for result in findings.tasks], findings.too_few)
         tasks = to_json(findings)["tasks"]
         for result in findings.tasks:
             if result.name in OPEN:

@@ -22,6 +22,7 @@ import cli
 from cli.schema import ProbeCommand, TrainCommand
 from cli.stored import CHANGEABLE
 from common.errors import InputError
+from experiments.measurable import shape_of
 from storage import checkpoint
 from storage.metrics import Row, best_evaluation, read_rows
 from storage.not_a_run import no_such_run
@@ -167,11 +168,15 @@ def is_probed(run: Path, tasks: Sequence[str] | None) -> bool:
 
 
 def read_heads(run: str) -> dict:
-    """heads.json of a run; raises InputError where it is missing, damaged or too old to have stability."""
+    """heads.json of a run; raises InputError where it has no heads, and where the file is missing, damaged or too old
+    to have stability.
+    """
     if not Path(run).is_dir():
         raise no_such_run(Path(run))
     path = Path(run) / HEADS
     if not path.exists():
+        if is_run(Path(run)):
+            shape_of(Path(run))  # probe.py, too, refuses one without heads
         raise InputError(f"{path} is missing: python probe.py run={run}")
     try:
         heads = json.loads(path.read_bytes())

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from common.one_line import run
+from common.options import require_at_least
 from data import Case
 from data.stories import cases
 from experiments.articles.found import PRONOUNS as TASKS
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=1_500)
     parser.add_argument("--jobs", type=int, default=2, help="how many run at the same time, of one thread each")
     options = parser.parse_args(arguments)
+    require_at_least(options, {"seeds": 1, "steps": 1})
     setup = Setup(options.folder.resolve(), range(options.seeds), options.jobs)
     setup.folder.mkdir(parents=True, exist_ok=True)
     settings = ["data=files", f"max_steps={options.steps}", f"eval_every={options.steps}"]

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 
-from common.folders import TOKENIZER
 from common.one_line import run
-from data import EncodedCase, Tokenizer
+from common.options import require_at_least
+from data import EncodedCase
 from data.cases.case import answer_columns
 from data.stories import cases
+from experiments.measurable import print_too_few, require_pairs, shape_of
 from experiments.tables import Table
-from model import GPT, GPTConfig
+from model import GPT
 from probing import encode_tasks, pattern_texts
 from probing.attention_patterns import ATTENTION_PATTERNS, attention_patterns
 from probing.behaviour import is_resolved
@@ -28,7 +29,6 @@ from probing.quotes import LOOKS_P, choice_flips, plain_baselines, quote_heads, 
 from probing.scoring import score_answers
 from probing.splits import Split
 from probing.untrained import Untrained, measure_untrained
-from storage import checkpoint
 
 FIRST_SEED = 1_000  # the luckiest of eight have the seeds 1 to 8
 RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
@@ -74,12 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, default=400)
     parser.add_argument("--split", choices=("report", "unseen_names"), default="report")
     options = parser.parse_args(arguments)
-    if options.cases < 2 or options.cases % 2:
-        parser.error(f"--cases {options.cases}: must be even, since cases come with their counterfactuals")
-    state = checkpoint.latest_state(options.run)
-    config, tokenizer = GPTConfig(**state["model"]), Tokenizer.load(options.run / TOKENIZER)
+    require_at_least(options, {"seeds": 1})
+    require_pairs(options.cases)
+    config, tokenizer = shape_of(options.run)
     select, report = (cases(split, options.cases, 0) for split in ("select", options.split))
-    tasks, _ = encode_tasks(tokenizer, select, report, config.block_size, seed=0)
+    tasks, too_few = encode_tasks(tokenizer, select, report, config.block_size, seed=0)
+    print_too_few(options.run, tasks, too_few)
     untrained = measure_untrained(GPT(config).eval(), tasks, seed=0)
     bars, texts = {name: Bar(*both, untrained[name]) for name, both in tasks.items()}, pattern_texts(tasks)
     counts, any_role = Counter(), Counter()

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from common.errors import InputError
 from data import EncodedCase
 from data.cases.case import Span
-from model import GPT, Hooks
+from model import GPT, GPTConfig, Hooks
 from probing.patterns import PatternRecorder, attention_of, show_patterns
 from probing.predictions import Predictions
 from probing.scoring import in_batches, pad
@@ -30,6 +32,12 @@ def case_batches(lengths: Sequence[int], numbers_per_token: int) -> list[slice]:
     if len(parts) > 1 and n - parts[-1].start < FEWEST:
         parts[-2:] = [slice(parts[-2].start, n)]
     return parts
+
+
+def require_heads(config: GPTConfig, run: Path) -> None:
+    """Raises InputError for the network of ``run`` if it has no heads."""
+    if not config.layers_with_heads:
+        raise InputError(f"run={run}: attention={config.attention} has no heads to probe")
 
 
 def head_names(model: GPT) -> tuple[str, ...]:

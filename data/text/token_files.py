@@ -152,7 +152,7 @@ def open_ids(path: str, key: str, dtype: Raw | None = None) -> np.ndarray:
 
 def open_raw(path: str, key: str, dtype: Raw | None) -> np.ndarray:
     size, read_as = os.path.getsize(path), np.dtype(RAW_TYPES[dtype or "uint16"])
-    own_key = key != "text_file"  # which has no data.dtype of its own
+    own_key = key.startswith("data.")  # no other has a data.dtype of its own
     if not size:
         raise InputError(f"{key}={path}: is empty")
     if size % read_as.itemsize:

@@ -10,6 +10,7 @@ from tolerance import assert_near
 from benchmarks import attention
 from benchmarks.attention import Variant, fit, make_step, variants
 from benchmarks.attention_figure import APART, spread
+from common.errors import InputError
 from model.attention import rotary_table
 
 CPU = torch.device("cpu")
@@ -92,5 +93,5 @@ def test_what_would_not_fit_is_left_out_and_said(monkeypatch, capsys):
 
 
 def test_an_unknown_attention_type_is_answered():
-    with pytest.raises(SystemExit, match=r"--types FX: X is none of F"):
+    with pytest.raises(InputError, match=r"--types FX: X is none of F"):
         attention.main(["--types", "FX"])

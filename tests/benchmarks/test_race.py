@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.race import Result, Side, digest, main, take_turns
+from common.errors import InputError
 
 
 def test_an_interrupted_race_goes_on_from_its_file(tmp_path, capsys):
@@ -41,5 +42,5 @@ def test_a_clone_is_known_by_its_code(tmp_path):
 
 @pytest.mark.parametrize("minutes", ["0", "-5", "inf", "nan"])
 def test_minutes_that_are_none_are_refused(tmp_path, minutes):
-    with pytest.raises(SystemExit, match=rf"^--minutes {minutes}: must be above 0 and finite$"):
+    with pytest.raises(InputError, match=rf"^--minutes {minutes}: must be above 0 and finite$"):
         main(["--nanogpt", str(tmp_path), "--minutes", "5", minutes])

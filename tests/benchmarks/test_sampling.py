@@ -5,6 +5,7 @@ import torch
 
 from benchmarks import sampling, sampling_text
 from benchmarks.sampling import Part, measure
+from common.errors import InputError
 
 STAND_IN = """
 from dataclasses import dataclass
@@ -99,10 +100,10 @@ def test_rates_are_with_the_prompt_and_after_the_first_token(monkeypatch):
     ],
 )
 def test_impossible_sizes_are_answered(clone, arguments, answer):
-    with pytest.raises(SystemExit, match=answer):
+    with pytest.raises(InputError, match=answer):
         sampling.main([clone, *arguments])
 
 
 def test_a_folder_that_is_no_clone_is_answered(tmp_path):
-    with pytest.raises(SystemExit, match=r"holds no model.py; give the path of a clone of karpathy/nanoGPT"):
+    with pytest.raises(InputError, match=r"holds no model.py; give the path of a clone of karpathy/nanoGPT"):
         sampling.main([str(tmp_path)])

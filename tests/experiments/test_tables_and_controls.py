@@ -10,8 +10,10 @@ import toys
 
 from common.errors import InputError
 from data.stories import TASKS, cases, write
-from experiments import heads, shuffled, stories, untrained, untrained_in_text
+from experiments import heads, heads_on_unseen_names, seeds, shuffled, stories, untrained, untrained_in_text
+from model import GPT, GPTConfig
 from probing import probe, to_json
+from storage.weights import save_run
 
 
 def make_run(folder: Path, accuracy: float, **more: float) -> str:
@@ -120,3 +122,64 @@ def test_untrained_models_have_no_role_in_a_text(finished_run, tmp_path, capsys)
     out = capsys.readouterr().out
     assert "2 untrained models" in out
     assert out.splitlines()[-1] == "| 0 | 0 | 0 | 0 | 0 |"
+
+
+@pytest.fixture
+def run_without_heads(tmp_path) -> Path:
+    model = GPT(GPTConfig(toys.TOKENIZER.vocab_size, block_size=8, n_layer=1, n_head=1, n_embd=8, attention="R"))
+    save_run(tmp_path / "R", model, toys.TOKENIZER)
+    return tmp_path / "R"
+
+
+SCRIPTS_OF_HEADS = {
+    untrained: ["RUN"],
+    untrained_in_text: ["RUN", "text.txt"],
+    heads_on_unseen_names: ["RUN"],
+    heads: ["RUN"],
+    seeds: ["RUN", "other"],
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS_OF_HEADS, ids=lambda script: script.__name__)
+def test_what_has_no_heads_or_is_no_run_is_refused_as_probe_does(script, run_without_heads):
+    def arguments(run: object) -> list[str]:
+        return [str(run) if argument == "RUN" else argument for argument in SCRIPTS_OF_HEADS[script]]
+
+    with pytest.raises(InputError, match=r"^run=\S*R: attention=R has no heads to probe$"):
+        script.main(arguments(run_without_heads))
+    with pytest.raises(InputError, match=r"^run=\S*nowhere: there is no such run; \S* has R$"):
+        script.main(arguments(run_without_heads.with_name("nowhere")))
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "answer"),
+    [
+        (untrained, ["run", "--cases", "18"], "--cases 18: must be at least 20, and even"),
+        (untrained, ["run", "--cases", "21"], "--cases 21: must be at least 20, and even"),
+        (untrained, ["run", "--seeds", "0"], "--seeds 0: must be at least 1"),
+        (heads_on_unseen_names, ["run", "--cases", "2"], "--cases 2: must be at least 20, and even"),
+        (untrained_in_text, ["run", "text.txt", "--seeds", "0"], "--seeds 0: must be at least 1"),
+        (untrained_in_text, ["run", "text.txt", "--tokens", "-5"], "--tokens -5: must be at least 1"),
+        (shuffled, ["runs", "--seeds", "0"], "--seeds 0: must be at least 1"),
+    ],
+)
+def test_too_few_of_what_is_measured_are_refused(script, arguments, answer):
+    with pytest.raises(InputError, match=f"^{answer}"):
+        script.main(arguments)
+
+
+@pytest.mark.parametrize("script", [untrained, heads_on_unseen_names])
+def test_a_block_too_short_for_every_task_is_an_answer(script, tmp_path):
+    save_run(tmp_path / "short", GPT(GPTConfig(257, block_size=8, n_layer=1, n_head=1, n_embd=8)), toys.TOKENIZER)
+    with pytest.raises(InputError, match=r"run=\S*short: none of its tasks can be measured: .* block of 8 tokens"):
+        script.main([str(tmp_path / "short"), "--cases", "20"])
+
+
+def test_a_text_is_read_as_text_file_is(finished_run, tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    with pytest.raises(InputError, match=r"^TEXT=\S*text.txt: there is no such file or folder"):
+        untrained_in_text.main([str(finished_run), str(text)])
+    text.write_bytes(b"caf\xe9")
+    with pytest.raises(InputError, match="too few for two windows"):
+        untrained_in_text.main([str(finished_run), str(text)])
+    assert capsys.readouterr().out.startswith("note   TEXT: ")
