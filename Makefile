@@ -33,8 +33,8 @@ $(VENV)/tests-installed: $(VENV)/installed tests/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-$(VENV)/browser-looked-for: $(VENV)/tests-installed tests/get_browser.py
-	@$(BIN)/python tests/get_browser.py
+$(VENV)/browser-looked-for: $(VENV)/tests-installed tests/get_browser.py common/browser.py
+	@PYTHONPATH=. $(BIN)/python tests/get_browser.py
 	@touch $@
 
 clean:

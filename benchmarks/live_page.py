@@ -13,14 +13,20 @@ Random weights know no words, so that the next words stay short; trained ones re
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-
-from playwright.sync_api import Page, sync_playwright
+from typing import TYPE_CHECKING
 
 from benchmarks.measuring import cell, print_table
+from common.browser import HELP, launched
+from common.one_line import run
+from common.options import require_at_least
 from data.text.tokenizers import N_BYTES, WORD_PATTERN, BpeTokenizer
 from model import GPT, GPTConfig
 from report.live_page import live_parts, write_live_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 VOCABULARY = 2048
 MODELS = {
@@ -87,7 +93,7 @@ def key(case: str, n: int, turn: int, n_head: int) -> dict:
     return {"before": before, "beforeOff": {}, "text": text, "off": off}
 
 
-def measure(page: Page, n: int, turns: int, n_head: int) -> list[str]:
+def measure(page: "Page", n: int, turns: int, n_head: int) -> list[str]:
     """The cell of each case, in milliseconds; cases in turns."""
     times: dict[str, list[float]] = {case: [] for case in CASES}
     for turn in range(-1, turns):  # once to warm up
@@ -98,14 +104,14 @@ def measure(page: Page, n: int, turns: int, n_head: int) -> list[str]:
     return [cell(times[case], 1) for case in CASES]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.live_page", description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--browser", help="a Chromium; left out: Playwright's own")
-    options = parser.parse_args()
+    parser.add_argument("--browser", help=HELP)
+    options = parser.parse_args(arguments)
+    require_at_least(options, {"turns": 1})
     tokenizer, rows = large_tokenizer(), []
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=options.browser, args=["--no-sandbox", "--disable-gpu"])
+    with tempfile.TemporaryDirectory() as folder, launched(options.browser) as browser:
         for name, config in MODELS.items():
             model = GPT(config).eval()
             (path,) = write_live_page(Path(folder), name, live_parts(model, tokenizer, []))
@@ -119,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,17 +14,24 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import torch
-from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.measuring import print_table
+from common.browser import HELP, launched
+from common.errors import InputError
+from common.one_line import run
+from common.options import require_at_least
 from data.stories import cases
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from probing import Findings, probe, write_files
 from probing.patterns import patterns_of
 from report.probe_page import write_probe_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TOKENS, SIDE, N_CASES = 256, 12, 20
 GAP = 9  # sentences in between, which make most stories nearly as long
@@ -61,7 +68,7 @@ def bertviz_row(findings: Findings, folder: Path) -> list[list[str]]:
     return [["BertViz, one text of it", f"{len(view.encode()) / 1e6:.1f}", "", "", ""]]
 
 
-def open_once(browser: Browser, path: Path) -> tuple[float, float, int]:
+def open_once(browser: "Browser", path: Path) -> tuple[float, float, int]:
     """Milliseconds to the first paint and until all is drawn, and requests other than the file itself."""
     context = browser.new_context(offline=True)
     asked = []
@@ -75,14 +82,22 @@ def open_once(browser: Browser, path: Path) -> tuple[float, float, int]:
     return paint, drawn, len(asked) - 1
 
 
-def main(pages: Sequence[Path], opens: int, executable: str | None) -> None:
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__.splitlines()[0])
+    parser.add_argument("pages", nargs="*", type=Path, metavar="FOLDER/report.html")
+    parser.add_argument("--opens", type=int, default=9)
+    parser.add_argument("--browser", help=HELP)
+    options = parser.parse_args(arguments)
+    require_at_least(options, {"opens": 1})
+    for path in options.pages:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file; give the report.html of a run or a probe")
+    with tempfile.TemporaryDirectory() as folder, launched(options.browser) as browser:
         findings, folder = large_findings(), Path(folder)
         write_files(findings, folder)
-        pages = [*pages, *write_probe_page(findings, byte_tokenizer(), folder)]
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        pages = [*options.pages, *write_probe_page(findings, byte_tokenizer(), folder)]
         seen = {path: [] for path in pages}
-        for _ in range(opens):
+        for _ in range(options.opens):
             for path in pages:
                 seen[path].append(open_once(browser, path.resolve()))
         rows = []
@@ -96,8 +111,4 @@ def main(pages: Sequence[Path], opens: int, executable: str | None) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pages", nargs="*", type=Path)
-    parser.add_argument("--opens", type=int, default=9)
-    parser.add_argument("--browser", help="a Chromium; left out: Playwright's own")
-    main(**{"executable" if key == "browser" else key: value for key, value in vars(parser.parse_args()).items()})
+    run(main)

@@ -11,18 +11,23 @@ import json
 from collections.abc import Sequence
 from itertools import chain, takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from playwright.sync_api import Page, sync_playwright
 
 from common import one_line
+from common.browser import HELP, launched
 from data import Tokenizer
 from experiments.tables import Table
 from model import GPT, Sampling, generate
 from probing.patterns import patterns_of
 from report.live_model import packed_model, rounded
 from report.pages import HERE, SCRIPTS
+from storage.not_a_run import require_run
 from storage.weights import load_model
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 TEXTS = (
     "The animal didn't cross the street because it was too tired. Later we talked about the",
@@ -62,7 +67,7 @@ GENERATE = """([tokens, n]) => {
 }"""
 
 
-def blank_page(page: Page) -> None:
+def blank_page(page: "Page") -> None:
     """A page with the classes that the worker of a live page has."""
     names = [name for name in SCRIPTS["worker"] if name != "live/worker"]
     source = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in names)
@@ -70,7 +75,7 @@ def blank_page(page: Page) -> None:
 
 
 @torch.inference_mode()
-def compare(page: Page, model: GPT, tokenizer: Tokenizer) -> list[str]:
+def compare(page: "Page", model: GPT, tokenizer: Tokenizer) -> list[str]:
     """The cells of one run."""
     parts, model = packed_model(model, tokenizer), rounded(model)
     page.evaluate(OPEN, [json.loads(parts["model.json"]), base64.b64encode(parts["weights"]).decode()])
@@ -101,11 +106,12 @@ def shape(model: GPT, tokenizer: Tokenizer) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.live_parity", description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--browser", help="a Chromium; left out: Playwright's own")
+    parser.add_argument("--browser", help=HELP)
     options = parser.parse_args(arguments)
     columns, rows = ("run", "network", "same ids, texts", "logits", "attention weights", "likeliest tokens"), []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=options.browser, args=["--no-sandbox", "--disable-gpu"])
+    for run in options.runs:
+        require_run(run)
+    with launched(options.browser) as browser:
         for run in options.runs:
             model, tokenizer, _ = load_model(run, "latest", torch.device("cpu"))
             page = browser.new_page()

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import get_browser
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from common.browser import find
 
 ARGUMENTS = (
     "--disable-gpu",
@@ -53,7 +54,7 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium. Not one for the whole session: while Playwright is there, its event loop counts as running
     in this thread, and asyncio.run would fail in every later test. Starting takes about a second.
     """
-    path = get_browser.find()
+    path = find()
     if path is None:
         # LOOKBACK_NEEDS_BROWSER=1: for who must know that pages were tested, as a skip leaves status 0.
         missing = pytest.fail if os.environ.get("LOOKBACK_NEEDS_BROWSER") else pytest.skip

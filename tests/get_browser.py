@@ -5,34 +5,9 @@ import shutil
 import subprocess
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from common.browser import find
+
 APT = ("apt-get", "-qq", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", "-o", "DPkg::Lock::Timeout=60")
-
-
-def starts(browser: str) -> bool:
-    """Whether it runs at all: some distributions have a ``chromium-browser`` that only says where to get one."""
-    try:
-        return subprocess.run([browser, "--version"], capture_output=True, timeout=60).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def on_path() -> str | None:
-    """The first browser on the PATH that starts."""
-    return next((path for name in NAMES if (path := shutil.which(name)) and starts(path)), None)
-
-
-def playwrights_own() -> str | None:
-    """The browser that ``playwright install`` brings, where it was brought."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if starts(path) else None
-
-
-def find() -> str | None:
-    return on_path() or playwrights_own()
 
 
 def error_of(*command: str, seconds: int) -> str | None:
