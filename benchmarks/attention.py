@@ -27,11 +27,14 @@ from torch import Tensor, nn
 from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
 from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory, synchronized
+from common.atomic import require_writable
 from common.errors import InputError
 from common.one_line import OUT_OF_MEMORY, run
 from common.options import require_at_least
 from model.attention import CausalSelfAttention, attention_weights, rotary_table
 from model.gpt import ATTENTION, GPTConfig
+from report.figures.canvas import UNDATED
+from training import pick_device
 
 LENGTHS = [2**i for i in range(8, 15)]
 N_HEAD, HEAD_DIM = 2, 64
@@ -246,6 +249,15 @@ def report(
         print(f"wrote {path}")
 
 
+def require_picture(path: Path) -> None:
+    """Raises InputError for a figure that could not be drawn in the end."""
+    if path.suffix not in UNDATED:
+        raise InputError(f"--figure {path}: must end in {', '.join(UNDATED)}")
+    if not path.parent.is_dir():
+        raise InputError(f"--figure {path}: there is no folder {path.parent}; make it first")
+    require_writable(path.parent)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attention", description=__doc__.splitlines()[0])
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
@@ -262,7 +274,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     require_at_least(options, {"rounds": 1, "lengths": 1})
     if unknown := set(options.types) - ATTENTION.keys():
         raise InputError(f"--types {options.types}: {', '.join(sorted(unknown))} is none of {''.join(ATTENTION)}")
-    device = torch.device(options.device)
+    if options.figure:
+        require_picture(options.figure)
+    device = pick_device(options.device)
     if device.type == "cpu":
         measuring.require_peak_memory("; or give --device cuda")
     chosen = variants(options.types)

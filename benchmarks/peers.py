@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from common.errors import InputError
 from data.cases.case import EncodedCase, answer_columns
 from huggingface import gpt2
 from model import GPT, GPTConfig
@@ -30,7 +31,11 @@ class Shape:
     vocab_size: int
 
     def config(self) -> GPTConfig:
-        return GPTConfig(**vars(self), block_size=BLOCK, mlp="gelu", tie_embeddings=True, **gpt2.GPT2.switches)
+        """Raises InputError for sizes that make no network."""
+        try:
+            return GPTConfig(**vars(self), block_size=BLOCK, mlp="gelu", tie_embeddings=True, **gpt2.GPT2.switches)
+        except ValueError as error:
+            raise InputError(f"--layers, --heads, --width, --vocab: {error}") from None
 
 
 def random_gpt2(shape: Shape, seed: int = 0) -> GPT:

@@ -212,10 +212,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         worker(*options.work)
         return
     require_at_least(options, dict.fromkeys(DEFAULTS, 1))
+    shape = Shape(options.layers, options.heads, options.width, options.vocab)
+    shape.config()  # what is wrong with it is said here, not by a process of its own
     measuring.require_peak_memory()
     if find_spec("transformer_lens") is None:
         raise InputError("needs TransformerLens to race against: pip install transformer-lens==4.3.0")
-    shape = Shape(options.layers, options.heads, options.width, options.vocab)
     results: dict[Job, list[Result]] = {}
     with tempfile.TemporaryDirectory() as folder:
         in_own_process(folder, asdict(shape), options.cases)

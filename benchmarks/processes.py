@@ -27,6 +27,7 @@ from benchmarks.step import make_trainer
 from cli.schema import TrainCommand
 from common.one_line import run
 from common.options import require_at_least
+from training.loop import sequences_per_step
 from training.world import join
 
 WARM_UP = 3
@@ -37,11 +38,14 @@ SHAPES = (
 )
 
 
+def read(settings: Sequence[str]) -> TrainCommand:
+    return cli.read("train", TrainCommand, ["tokenizer=bytes", *settings, "device=cpu"])
+
+
 def work(settings: Sequence[str], steps: int) -> list[float]:
     """Seconds of each step in this process, one of those that the environment names."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    command = cli.read("train", TrainCommand, ["tokenizer=bytes", *settings, "device=cpu"])
-    taken = []
+    command, taken = read(settings), []
     with tempfile.TemporaryDirectory() as folder, join(torch.device("cpu")) as world:
         trainer = make_trainer(command, Path(folder), world)
         for _ in range(WARM_UP + steps):
@@ -76,19 +80,24 @@ def measure(settings: Sequence[str], processes: int, threads: int, steps: int) -
     return median(json.loads(printed[0][0].splitlines()[-1]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.processes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("settings", nargs="*", help="keys of train.py")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     require_at_least(options, {"processes": 2, "rounds": 1, "steps": 1})
     if options.work:
         print(json.dumps(work(options.settings, options.steps)))
         return
     shapes = [options.settings] if options.settings else SHAPES
+    for settings in shapes:
+        command = read(settings)  # what is wrong with it is said here, in one line, and not by the processes
+        sequences_per_step(command.tokens_per_step, command.model.block_size, options.processes)
     rows = (row for settings in shapes for row in race(settings, options))
     print_table(("step", "", "ms a step", "times as fast as one thread"), rows)
 

@@ -16,6 +16,7 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,7 @@ from cli.run_text import validation_text
 from common.errors import InputError
 from common.one_line import run
 from common.options import require_at_least
+from common.progress import silent
 from model import GPT, Sampling
 from storage.weights import load_model
 
@@ -36,6 +38,17 @@ DEFAULTS = {"prompts": 6, "rounds": 3}
 def prompts_of(ids: Tensor, block: int, n: int) -> list[Tensor]:
     """n pieces [1, block / 4] of the text ``ids`` [N], equally spaced."""
     return [ids[None, i * len(ids) // n :][:, : block // 4] for i in range(n)]
+
+
+def text_of(run: Path, key: str | None) -> np.ndarray:
+    """The ids of the run's validation text [N]; raises InputError where it cannot be had."""
+    try:
+        with redirect_stdout(sys.stderr):
+            return validation_text(run, key, silent).ids
+    except InputError as error:
+        raise InputError(
+            f"run={run}: no prompts can be taken from its validation text: {error}; give a run whose text is there"
+        ) from None
 
 
 def race(sides: Sequence[Lookback | Transformers], prompts: Sequence[Tensor], new: int, rounds: int) -> list[list]:
@@ -80,8 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     logging.disable_progress_bar()
     model, tokenizer, state = load_model(options.run, "best", torch.device("cpu"))
-    with redirect_stdout(sys.stderr):
-        ids = torch.from_numpy(validation_text(options.run, state["dataset"], lambda *_: None).ids)
+    ids = torch.from_numpy(text_of(options.run, state["dataset"]))
     block = model.config.block_size
     prompts = prompts_of(ids, block, options.prompts)
     new = block - prompts[0].size(1)

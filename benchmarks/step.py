@@ -39,6 +39,7 @@ from training.world import ALONE, World
 
 WARM_UP, SECONDS, LEAST_STEPS = 3, 10.0, 5
 UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of the most memory that a process had, in a MiB
+HELP = {"-h", "--help"}
 VOCABULARY = {"bytes": 257, "gpt2": 50_257}
 
 
@@ -93,6 +94,9 @@ def steps_of(trainer: Trainer, log: Callable[[dict], None], now: Callable[[], fl
 
 
 def main(arguments: Sequence[str]) -> None:
+    if HELP & {*arguments}:
+        print(__doc__)
+        return
     command = cli.read("train", TrainCommand, list(arguments))
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(command, Path(folder))

@@ -27,6 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import cell, ratios, resident_memory
+from common.errors import InputError
+from common.one_line import run
+from common.options import require_at_least
 from data import Files, Tokenizer, TokenizerConfig, prepare
 from data.text.building import usable_cores
 from data.text.files import read_pieces
@@ -126,6 +129,9 @@ def whole(path: Path, tokenizer: Path, learn: bool) -> None:
 
 
 def main(options: argparse.Namespace) -> None:
+    require_at_least(options, {"gigabytes": 0, "megabytes": 1, "rounds": 0})
+    if options.folder and not options.folder.is_dir():
+        raise InputError(f"--folder {options.folder}: there is no such folder; make it first")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         made = (
             gpt2_tokenizer(Path("cache"))
@@ -151,11 +157,11 @@ if __name__ == "__main__":
     parser.add_argument("--kind", choices=("txt", "jsonl", "parquet"), default="txt")
     parser.add_argument("--tokenizer", choices=("bpe", "gpt2"), default="bpe")
     parser.add_argument("--learn", action="store_true", help="the merges, as part of ours")
-    parser.add_argument("--folder", help="where the text and the tokens are for a while")
+    parser.add_argument("--folder", type=Path, help="where the text and the tokens are for a while")
     parser.add_argument("--whole", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--vocabulary", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.whole:
         whole(given.whole, given.vocabulary, given.learn)
     else:
-        main(given)
+        run(partial(main, given))
