@@ -65,7 +65,14 @@ def rows_of(runs: Mapping[str, Sequence[Path]]) -> list[list[str]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.recipes", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS | DOCUMENTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS | DOCUMENTS,
+        default=list(VARIANTS),
+        metavar="NAME",
+        help=", ".join(VARIANTS | DOCUMENTS),
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("settings", nargs="*", default=SETTINGS, metavar="KEY=VALUE")

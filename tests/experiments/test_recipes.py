@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from experiments.recipes import DOCUMENTS, VARIANTS, rows_of
+from experiments.recipes import DOCUMENTS, VARIANTS, main, rows_of
 from experiments.runs import ROOT, command_of
 
 
@@ -44,3 +44,10 @@ def test_the_command_of_the_table_on_little_text_has_a_variant_for_each_row():
 def test_every_variant_is_a_command():
     made = [command_of(["data=shakespeare", *settings]) for settings in (VARIANTS | DOCUMENTS).values()]
     assert len({str(command) for command in made}) == len(VARIANTS | DOCUMENTS)
+
+
+def test_help_names_the_variants(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = "".join(capsys.readouterr().out.split())
+    assert all(name in said for name in VARIANTS | DOCUMENTS)
