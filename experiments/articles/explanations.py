@@ -90,14 +90,17 @@ def within_tasks(points: Sequence[Mapping], kind: str) -> dict[tuple[int, str], 
 
 
 def correlate(points: Sequence[Mapping], kind: str, layer: int | None) -> tuple[float, float, float]:
-    """The mean over seeds and tasks, with its 95 % interval over tasks and, if there are several, seeds."""
+    """The mean over seeds and tasks, with its 95 % interval over tasks and, if there are several, seeds,
+    which ends at -1 and at 1.
+    """
     n_layer = len({point["layer"] for point in points})
     kept = [point for point in points if layer is None or point["layer"] % n_layer == layer % n_layer]
     values = within_tasks(kept, kind)
     seeds, tasks = zip(*values, strict=True)
     numbers = np.array(list(values.values()))
     ways = [tasks, list(map(str, seeds))] if len(set(seeds)) > 1 else [tasks]
-    return float(numbers.mean()), *Clusters(*ways).interval(numbers)
+    low, high = Clusters(*ways).interval(numbers)
+    return float(numbers.mean()), max(-1.0, low), min(1.0, high)
 
 
 def judge_weights(correlations: Mapping[str, float]) -> Verdict:
