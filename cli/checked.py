@@ -66,7 +66,7 @@ def validated(schema: type, values: dict) -> Any:
     for key in nested_keys(values):
         if key not in known:
             raise InputError(f"{key}: there is no such key; {hint(key, known)}")
-    refuse_truths_as_numbers(values, made)
+    refuse_booleans_as_numbers(values, made)
     return command
 
 
@@ -89,13 +89,13 @@ def mistyped(key: str, kind: str, given: Any, message: str) -> str:
     return f"{key}={written(given)}: {message.replace('Input should be', 'must be')}"
 
 
-def refuse_truths_as_numbers(given: Any, made: Any, key: str = "") -> None:
+def refuse_booleans_as_numbers(given: Any, made: Any, key: str = "") -> None:
     """Raises InputError where a number was made of true or false."""
     if isinstance(given, Mapping):
         for name, value in given.items():
-            refuse_truths_as_numbers(value, made[name], f"{key}.{name}" if key else name)
+            refuse_booleans_as_numbers(value, made[name], f"{key}.{name}" if key else name)
     elif isinstance(given, list):
         for value, number in zip(given, made, strict=True):
-            refuse_truths_as_numbers(value, number, key)
+            refuse_booleans_as_numbers(value, number, key)
     elif isinstance(given, bool) and not isinstance(made, bool):
         raise InputError(f"{key}={written(given)}: must be a number")

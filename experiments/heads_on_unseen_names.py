@@ -19,7 +19,7 @@ from experiments.heads import COLUMNS, row
 from experiments.measurable import print_too_few, require_pairs, shape_of
 from experiments.tables import Table
 from model import GPT
-from probing import probe, to_json
+from probing import encode_tasks, probe, to_json
 from probing.heads import attention_row
 from probing.tasks import TaskResult
 from storage.weights import load_model
@@ -53,14 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, default=400, help="of each task and split")
     options = parser.parse_args(arguments)
     require_pairs(options.cases)
-    for run in options.runs:
-        shape_of(run)  # before the first of them is measured
     select, report = (cases(split, options.cases, 0, OPEN) for split in ("select", "unseen_names"))
+    for run in options.runs:  # all of them, before the first is measured
+        config, tokenizer = shape_of(run)
+        print_too_few(run, *encode_tasks(tokenizer, select, report, config.block_size, seed=0))
     rows, divided = [], []
     for run in options.runs:
         model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
         findings = probe(model, tokenizer, select, report)
-        print_too_few(run, [result.name for result in findings.tasks], findings.too_few)
         tasks = to_json(findings)["tasks"]
         for result in findings.tasks:
             if result.name in OPEN:

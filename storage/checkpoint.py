@@ -23,7 +23,8 @@ from common.folders import CHECKPOINTS
 FORMAT = 2
 KEEP_LATEST = 2
 STATE = "state.json"
-FILES = MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
+MODEL = "model.safetensors"
+FILES = MODEL, "optimizer.safetensors"
 
 
 class DamagedError(InputError):

@@ -119,7 +119,7 @@ def measure(run: Path, seed: int) -> Curve:
 def with_names_of_others(stories: Sequence[Case], seed: int) -> list[Case]:
     """The same stories; the foil is a name that only other stories have."""
     names, rng = sorted({str(case.foil) for case in stories}), Random(seed)
-    others = ([name for name in names if name not in case.candidates] for case in stories)
+    others = ([name for name in names if name.lower() not in case.candidates.split(" | ")] for case in stories)
     return [replace(case, foil=rng.choice(names)) for case, names in zip(stories, others, strict=True)]
 
 

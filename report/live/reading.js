@@ -45,7 +45,8 @@ function verdictsOf(edits, answer) {
 function keepReading(model, live, answers, say) {
   const accept = (slot, question, edits, found) => {
     keepAnchors(edits, found);
-    const verdicts = new Map([...answers.state.verdicts, ...verdictsOf(edits, found)]);
+    const known = [...answers.state.verdicts, ...verdictsOf(edits, found)];
+    const verdicts = new Map(known.filter(([edit]) => live.state.edits.includes(edit)));
     answers.set({ [slot]: { ...found, question, edits }, verdicts });
     say[slot]("");
   };

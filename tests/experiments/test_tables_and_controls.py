@@ -169,7 +169,9 @@ def test_too_few_of_what_is_measured_are_refused(script, arguments, answer):
 
 
 @pytest.mark.parametrize("script", [untrained, heads_on_unseen_names])
-def test_a_block_too_short_for_every_task_is_an_answer(script, tmp_path):
+def test_a_block_too_short_for_every_task_is_an_answer(script, tmp_path, monkeypatch):
+    """Given before anything is measured: of several runs, those before it would be measured in vain."""
+    monkeypatch.setattr("experiments.heads_on_unseen_names.probe", None)
     save_run(tmp_path / "short", GPT(GPTConfig(257, block_size=8, n_layer=1, n_head=1, n_embd=8)), toys.TOKENIZER)
     with pytest.raises(InputError, match=r"run=\S*short: none of its tasks can be measured: .* block of 8 tokens"):
         script.main([str(tmp_path / "short"), "--cases", "20"])

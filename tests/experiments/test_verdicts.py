@@ -4,11 +4,13 @@ import pytest
 from networks import loud_model
 
 from data import encode_case
+from data.cases.case import words_at
 from data.stories import cases
 from experiments.articles import (
     attention_types,
     causality,
     claim,
+    distance,
     explanations,
     found,
     heads,
@@ -113,3 +115,10 @@ def test_logits_of_counterfactuals_are_equal_until_they_differ(story_tokenizer):
 
 def test_a_kind_of_attention_keeps_up_with_the_full_one_to_one_answer_in_a_hundred():
     assert attention_types.keep_up({"F": 99.0, "WWWF": 98.5, "WS": 97.0, "L": 99.9}) == [True, False, True]
+
+
+def test_a_name_of_another_story_is_none_of_its_own():
+    stories = cases("report", 400, 1, ("recall",))
+    for case in distance.with_names_of_others(stories, 1):
+        own = [words_at(case, span) for span in (*case.spans.gold, *case.spans.distractors)]
+        assert case.foil not in own
