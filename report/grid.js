@@ -2,7 +2,7 @@
 
 const NARROW = 8; // heads beside each other, above which names of roles are cut short
 
-/** The names of the heads of each layer, of which recurrent ones have none. `types`: of attention, a letter a layer. */
+/** The names of the heads of each layer, of which recurrent ones have none. `types`: the attention type of each layer. */
 const headNames = (types, n) =>
   Array.from(types, (type, l) => Array.from({ length: type === "R" ? 0 : n }, (_, k) => `${l}.${k}`));
 
