@@ -21,8 +21,9 @@ from cli.checked import typed
 from cli.composing import FOLDER, composed, contents
 from cli.help import HELP, help_text
 from cli.paths import decode_text, encode_text
-from cli.stored import corpus_of_run, to_yaml
-from common.errors import InputError
+from cli.resuming import corpus_of_run
+from cli.stored import to_yaml
+from common.errors import InputError, first_line
 from common.memory import keep_freed_memory
 from common.one_line import one_line_errors, open_streams
 from common.signals import exit_on
@@ -122,5 +123,4 @@ def plain(config: DictConfig) -> dict:
     try:
         return contents(config, resolve=True)
     except OmegaConfBaseException as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{error.full_key}: {reason}") from None
+        raise InputError(f"{error.full_key}: {first_line(error)}") from None

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from cli.composing import FOLDER, hint, leaves, nested_keys, written
+from cli.composing import FOLDER, MISSING, hint, leaves, nested_keys, written
+from cli.originals import initialized, with_ids
 from cli.paths import FREE_TEXT, expand_paths
-from cli.stored import MISSING, initialized, resolve_resume, resumed, with_ids
+from cli.resuming import resolve_resume, resumed
 from common.errors import InputError
 
 CORPORA = {path.stem for path in (FOLDER / "data").glob("*.yaml")}

@@ -1,7 +1,7 @@
 """What Hydra makes of the settings of a command line, KEY=VALUE each, and what is wrong with them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from storage.renamed import SETTINGS
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 GROUPS = sorted(path.name for path in FOLDER.iterdir() if any(path.glob("*.yaml")))
 
+MISSING = "???"  # what Hydra has where a value must be given
 NEAR = 0.7  # how much of a key has to be as it was written
 ELSEWHERE = {  # what nanoGPT and others call it, and what it is here
     **dict.fromkeys(("learning_rate", "lr"), "optimizer.matrix_lr"),
@@ -180,3 +181,15 @@ def written(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)
+
+
+def single_keys(overrides: Sequence[str], values: Mapping) -> dict[str, str]:
+    """The single keys that the overrides set, also through a group or an experiment, each with its override."""
+    by_key = {}
+    for override in overrides:
+        name = override.partition("=")[0].lstrip("+~")
+        names = keys_of_experiment(override) if name == "experiment" else [name]
+        for key, _ in leaves(values):
+            if any(key == name or key.startswith(f"{name}.") for name in names):
+                by_key[key] = override
+    return by_key

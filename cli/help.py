@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 
-from cli.composing import FOLDER
+from cli.composing import FOLDER, MISSING
 from common.errors import InputError
 
 HELP = ("-h", "--help")
@@ -115,7 +115,7 @@ def one_of(group: str, name: str, having: dict[str, Key], n_members: int) -> Key
 
 
 def entry(key: Key) -> list[str]:
-    if key.default == "???":
+    if key.default == MISSING:
         return beside(f"{key.name}=...", f"required: {key.about}")
     return beside(f"{key.name}={key.default}", key.about)
 

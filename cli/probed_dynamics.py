@@ -1,6 +1,6 @@
 """What the heads that a probe has found did at each snapshot of the run."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from cli.probed_text import TextToRead
 from cli.schema import ProbeCommand
 from common.progress import Progress
-from data import Case, EncodedCase, Tokenizer
+from data import Case, Tokenizer
 from model import GPT
 from probing import Findings, dynamics_at, encode_tasks
 from probing.in_text.quick import costs_at, quick_text
@@ -44,9 +44,12 @@ def with_dynamics(
     tasks, of_tasks, of_text, quick = {}, [], [], None
     if findings.tasks:
         both, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
-        tasks = {name: (cases_for_dynamics(own[0]), cases_for_dynamics(own[1])) for name, own in both.items()}
+        tasks = {
+            name: (Split(own[0]).part(DYNAMICS_CASES).cases, Split(own[1]).part(DYNAMICS_CASES).cases)
+            for name, own in both.items()
+        }
     if text is not None:
-        quick = quick_text(text.plan_as_read, text.text.ids, tokenizer, command.language)
+        quick = quick_text(replace(text.plan, length=text.windows.length), text.text.ids, tokenizer, command.language)
     chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
     for moment, model in moments:
         if tasks:
@@ -58,11 +61,6 @@ def with_dynamics(
     if findings.text is not None:
         findings = replace(findings, text={**findings.text, "dynamics": ordered_by_step(of_text)})
     return findings
-
-
-def cases_for_dynamics(cases: Sequence[EncodedCase]) -> Sequence[EncodedCase]:
-    """As many of them as training dynamics are measured on."""
-    return Split(cases).part(DYNAMICS_CASES).cases
 
 
 def ordered_by_step(moments: list[dict]) -> list[dict]:

@@ -31,11 +31,6 @@ class TextToRead:
     windows: Windows
 
     @property
-    def plan_as_read(self) -> Plan:
-        """The plan with windows as long as those of this text."""
-        return replace(self.plan, length=self.windows.length)
-
-    @property
     def mined_in(self) -> str:
         """How much of the text references are mined in."""
         n = len(self.text.ids)

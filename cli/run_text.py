@@ -17,7 +17,7 @@ from data.mixture import Corpora, corpora_of, stories_of, text_of
 from data.preparing import prepare_mixed
 from data.text.answers import Answers, before_answer
 from data.text.dataset import kept
-from data.text.held_out import encode_files, first_tokens, read_ids
+from data.text.held_out import MOST_TOKENS, encode_files, first_tokens, read_ids
 from data.text.token_files import is_raw
 from data.text.tokenizers import IDS
 from storage.run import read_config
@@ -111,8 +111,8 @@ def read_otherwise(corpora: Corpora, own: bool = True) -> list[str]:
 
 
 def trained_stories(run: Path, key: str | None) -> np.ndarray | None:
-    """All tokens that ``run`` was trained on, int64 [n], if all are stories, its cache still has them, and its weights
-    have seen no other text before; else None. ``key``: see ``validation_text``.
+    """All tokens that ``run`` was trained on, int64 [n], if all are stories, at most MOST_TOKENS, its cache still has
+    them, and its weights have seen no other text before; else None. ``key``: see ``validation_text``.
     """
     stored, corpora = read_stored(run), corpora_of_run(run)
     corpus = stories_of(corpora)
@@ -120,7 +120,9 @@ def trained_stories(run: Path, key: str | None) -> np.ndarray | None:
         return None
     cache = Path(usable_cache(stored["cache"], "cache"))
     dataset = kept(corpus, part_of(run, "tokenizer", stored["tokenizer"], TokenizerConfig), cache)
-    return dataset.train.read(0, len(dataset.train)) if dataset is not None and dataset.key == key else None
+    if dataset is None or dataset.key != key or len(dataset.train) > MOST_TOKENS:
+        return None
+    return dataset.train.read(0, len(dataset.train))
 
 
 def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress, key: str = "text_file") -> HeldOut:

@@ -39,7 +39,7 @@ class TrainCommand(TrainConfig):
 
     ``init_from``: a run whose tokenizer, model and best weights this one begins with; or "hf:" and a folder or name of
     ``transformers``; or "nanogpt:" and a checkpoint of nanoGPT. ``weights_alone``: nothing is trained, and ``data``
-    that were not asked for are not wanted. ``resume``: what ``cli.stored.resolve_resume`` makes of "auto", too.
+    that were not asked for are not wanted. ``resume``: what ``cli.resuming.resolve_resume`` makes of "auto", too.
     ``snapshots``: None becomes SNAPSHOTS on stories, whose heads can be followed over the run, and 0 on other text, or
     where nothing is trained.
     """

@@ -40,7 +40,8 @@ from training import TrainConfig
 
 SWEEPS = Path("runs") / ".sweeps"
 FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
-WRITES = {"train": "run", "export": "to"}  # the key with the folder that each job needs for itself
+# The key with the folder that each job needs for itself; where it is not given, the next one.
+WRITES = {"train": ("run",), "export": ("to",), "probe": ("to", "run")}
 READS = ("prompt", "text")  # keys that may stand for standard input
 
 Configs = dict[tuple[str, ...], DictConfig]  # by members of groups
@@ -150,12 +151,12 @@ def check(name: str, settings: list[str]) -> list[list[str]] | None:
     Raises InputError, before the first job, for a setting that no job could have, and for two jobs that would write the
     same folder.
     """
-    known, writes = keys_of(name), WRITES.get(name)
+    known, writes = keys_of(name), WRITES.get(name, ())
     for setting in settings:
         key, _, value = setting.partition("=")
         if key in READS and STDIN in values_of(value):
             raise InputError(f"{setting}: standard input is for one job alone; give texts with commas between them")
-        if key == writes and (unknown := unknown_values(setting, known)):
+        if key in writes and (unknown := unknown_values(setting, known)):
             raise InputError(f"{setting}: there is no key {unknown[0][2:-1]}")
     settings = [encode_swept(setting, known) for setting in settings]
     check_sweep(name, settings)
@@ -171,7 +172,7 @@ def check(name: str, settings: list[str]) -> list[list[str]] | None:
     jobs = [list(job) for job in product(*choices)]
     kinds = {members(job): job for job in jobs}  # other members of groups have other keys
     configs = {kind: compose(name, job, with_hydra=True) for kind, job in kinds.items()}
-    if len(jobs) > 1 and writes in overrides:
+    if len(jobs) > 1 and {*writes} & overrides.keys() and "text" not in overrides:  # a probe of a text writes nothing
         require_own_folders(writes, jobs, swept, configs)
     return jobs
 
@@ -186,13 +187,15 @@ def members(job: list[str]) -> tuple[str, ...]:
     return tuple(setting for setting in job if setting.partition("=")[0] in GROUPS)
 
 
-def require_own_folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs) -> None:
+def require_own_folders(keys: Sequence[str], jobs: list[list[str]], swept: list[str], configs: Configs) -> None:
     """Raises InputError where two jobs would write the same folder, with the name that differs in each."""
-    both = sharing(folders(key, jobs, swept, configs))
+    both = sharing(folders(keys, jobs, swept, configs))
     if both is None:
         return
-    written = next(readable(setting) for setting in jobs[both[0]] if parsed(setting).key_or_group == key)
-    _, _, value = written.partition("=")
+    given = {parsed(setting).key_or_group: readable(setting) for setting in jobs[both[0]]}
+    given = {key: setting for key, setting in given.items() if setting != f"{key}=null"}
+    key, written = keys[0], next(given[key] for key in keys if key in given)
+    value = written.partition("=")[2] if key in given else "probes/job"
     own = f"{value}-${{hydra:job.num}}"
     if {*own} & {*"',\""}:
         own = "'" + own.replace("'", "\\'") + "'"
@@ -202,8 +205,9 @@ def require_own_folders(key: str, jobs: list[list[str]], swept: list[str], confi
     )
 
 
-def folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs) -> Iterator[Path | None]:
-    """The folder that each job writes, under ``key``; None where it is known only once the job runs, or wrong.
+def folders(keys: Sequence[str], jobs: list[list[str]], swept: list[str], configs: Configs) -> Iterator[Path | None]:
+    """The folder that each job writes, under the first of ``keys`` that is set; None where it is known only once the
+    job runs, or wrong.
 
     To compose each job would take a second for every ten: here ``configs``, by the members of groups, change from job
     to job.
@@ -223,7 +227,8 @@ def folders(key: str, jobs: list[list[str]], swept: list[str], configs: Configs)
             if setting.partition("=")[0] in swept and override.key_or_group not in GROUPS:
                 OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
         try:
-            yield Path(str(config[key])).resolve() if config[key] is not None else None
+            given = next((config[key] for key in keys if config[key] is not None), None)
+            yield Path(str(given)).resolve() if given is not None else None
         except OmegaConfBaseException:  # its own line will say so
             yield None
 

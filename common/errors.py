@@ -35,6 +35,11 @@ def first_few(reasons: Sequence[str]) -> str:
     return "; ".join([*reasons[:SHOWN], *more])
 
 
+def first_line(error: Exception) -> str:
+    """What a library's error says, in one line."""
+    return str(error).partition("\n")[0]
+
+
 def reason_of(error: Exception) -> str:
     """The kind of an error and the first line of what caused it; the library that is missing, where that is why."""
     missing = error

@@ -19,8 +19,8 @@ from threading import Event
 import yaml
 
 import cli
+from cli.resuming import CHANGEABLE
 from cli.schema import ProbeCommand, TrainCommand
-from cli.stored import CHANGEABLE
 from common.errors import InputError
 from experiments.measurable import shape_of
 from storage import checkpoint

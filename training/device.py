@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from common.errors import InputError
+from common.errors import InputError, first_line
 from common.one_line import OUT_OF_MEMORY
 from training.config import TrainConfig
 from training.world import processes
@@ -44,7 +44,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device={name}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"device={name}: {first_line(error)}") from None
     return device
 
 
@@ -56,7 +56,7 @@ def why_not_compiled(device: torch.device) -> str | None:
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
     except Exception as error:  # a trial: whatever a compiler, a linker or a cache raises, the run goes on without
-        return str(error).partition("\n")[0] or type(error).__name__
+        return first_line(error) or type(error).__name__
     return None
 
 

@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.atomic import replace_durably
-from common.errors import InputError
+from common.errors import InputError, first_line
 from storage.metrics import Row
 from storage.run import PAGE
 
 INIT_SECONDS = 20
-
-
-def first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 class WandbSink:

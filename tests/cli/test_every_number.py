@@ -117,7 +117,7 @@ def do_train(command: Any, folder: Path) -> None:
 
     def two_steps() -> dict:
         if trainer.step:
-            trainer.request_stop(signal.SIGTERM, None)
+            trainer.stops.request(signal.SIGTERM)
         return step()
 
     trainer.train_step = two_steps

@@ -13,13 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from test_commands import refusal, train
 
 import cli
 import huggingface
 from cli.composing import FOLDER, leaves
+from cli.resuming import BUDGETS, CHANGEABLE, resolve_resume
 from cli.schema import TrainCommand
-from cli.stored import BUDGETS, CHANGEABLE, resolve_resume
 from common.atomic import waiting_path
 from common.errors import InputError
 from storage import run
@@ -182,6 +183,16 @@ def test_a_run_whose_cache_is_no_path_is_damaged(tmp_path, cache):
     config.write_text(re.sub("^cache:.*", f"cache: {cache}", config.read_text(), flags=re.MULTILINE))
     message = refusal("train", TrainCommand, f"run={tmp_path}", "resume=true")
     assert message == f"error: {config} is damaged: cache={cache}: must be a folder; put it right"
+
+
+@pytest.mark.parametrize("group", ["model", "mix"])
+def test_a_run_of_which_a_group_of_keys_is_empty_is_damaged(tmp_path, group):
+    make_run(tmp_path)
+    config = tmp_path / "config.yaml"
+    stored = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump(stored | {group: None}))
+    message = refusal("train", TrainCommand, f"run={tmp_path}", "resume=true")
+    assert message == f"error: {config} is damaged: {group}=null: must be a group of keys"
 
 
 def test_other_processes_wait_until_the_first_has_brought_an_earlier_run_back(tmp_path, monkeypatch):

@@ -148,6 +148,27 @@ def test_jobs_that_would_export_to_one_folder_are_refused(sweep):
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "shared", "own"),
+    [
+        (("run=a", "seed=1,2", "to=null"), "run=a", "to=probes/job-${hydra:job.num}"),
+        (("run=a,b", "to=out"), "to=out", "to=out-${hydra:job.num}"),
+        (("run=a,b", "checkpoint=5,10"), "run=a", "to=probes/job-${hydra:job.num}"),
+    ],
+)
+def test_jobs_that_would_replace_each_others_probe_are_refused(sweep, settings, shared, own):
+    code, _, _ = sweep(failing, *settings, name="probe")
+    assert code.startswith(f"error: {shared}: jobs 0 and 1 of this sweep would share one folder")
+    assert code.endswith(f"as in {shlex.quote(own)}")
+
+
+@pytest.mark.parametrize("settings", [("run=a,b",), ("run=a", "text=x,y"), ("run=a", "seed=1,2", "to='p${seed}'")])
+def test_jobs_that_replace_no_probe_of_each_other_begin(sweep, settings):
+    probed = []
+    sweep(probed.append, *settings, name="probe")
+    assert len(probed) == 2
+
+
 def test_one_job_without_an_error_may_have_any_run(sweep):
     code, out, _ = sweep(failing, "seed=3", "run=r")
     assert code == 0
