@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from common.errors import InputError
-from data.cases.case import EncodedCase, answer_columns
+from data.cases.case import EncodedCase
 from huggingface import gpt2
 from model import GPT, GPTConfig
 from model.attention import take_rows
@@ -98,11 +98,11 @@ class Lens:
         return patterns if rows is None else [take_rows(pattern, rows) for pattern in patterns]
 
     def ablation(self, cases: Sequence[EncodedCase], means: Tensor, heads: int, batch: int) -> Tensor:
-        sequences, *columns = answer_columns(cases)
+        asked = torch.tensor([(case.sites["A-1"], case.answer, case.foil) for case in cases])
         parts = []
         for part in in_batches(len(cases), batch):
-            tokens = pad(sequences[part], torch.device("cpu"))
-            sites, answers, foils = (torch.tensor(column[part]) for column in columns)
+            tokens = pad([case.tokens for case in cases[part]], torch.device("cpu"))
+            sites, answers, foils = asked[part].unbind(1)
             clean = self.log_odds(tokens, sites, answers, foils, [])
             changes = []
             for index in range(heads):

@@ -16,7 +16,6 @@ import torch
 from common.one_line import run
 from data import EncodedCase, split_cases
 from data.cases.annotated import WINDOW
-from data.cases.case import answer_columns
 from data.cases.converters import LAST, add_window
 from data.cases.coreference import READ, cases_of
 from data.cases.litbank import read_folder
@@ -49,7 +48,7 @@ def behaviour_row(model: GPT, report: Split) -> list[str]:
     whole = judge(model, report.cases)
     if not any(case.last_pronoun for case in report.cases):
         return [measured(whole.accuracy, whole.ci), "-", "-", "-"]
-    right = verdicts(score_answers(model, *answer_columns(report.cases)), whole.judged_by)
+    right = verdicts(score_answers(model, report.cases), whole.judged_by)
     rule = last_pronoun(report.cases, ("A-1",)).choice()[:, 0, 0]
     parts = [f"{right[rule == side].mean():.1%}" if (rule == side).any() else "-" for side in (1, 0)]
     return [measured(whole.accuracy, whole.ci), gain(report, right - rule), *parts]

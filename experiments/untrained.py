@@ -15,7 +15,6 @@ import torch
 from common.one_line import run
 from common.options import require_at_least
 from data import EncodedCase
-from data.cases.case import answer_columns
 from data.stories import cases
 from experiments.measurable import print_too_few, require_pairs, shape_of
 from experiments.tables import Table
@@ -50,7 +49,7 @@ class Bar:
         lift, flips = self.untrained.lift(report), choice_flips(report, self.report)
         quotes = quote_heads(select, report, self.report, flips, bar, resolved=True, lift_untrained=lift).values()
         looks = any(quoted.looks for quoted in quotes)
-        right = score_answers(model, *answer_columns(self.report.cases)).right.double().numpy()
+        right = score_answers(model, self.report.cases).right.double().numpy()
         resolved = is_resolved(self.report.interval(right))
         return any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and resolved
 

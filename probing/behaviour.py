@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import EncodedCase
-from data.cases.case import answer_columns, counterfactual_groups
+from data.cases.case import counterfactual_groups
 from model import GPT
 from probing.scoring import AnswerScores, score_answers
 from probing.splits import Split
@@ -86,7 +86,7 @@ def judge(model: GPT, cases: Sequence[EncodedCase]) -> Behaviour:
 
     Raises InputError where its log-probabilities are not finite.
     """
-    scores, judged_by, split = score_answers(model, *answer_columns(cases)), how_to_judge(cases), Split(cases)
+    scores, judged_by, split = score_answers(model, cases), how_to_judge(cases), Split(cases)
     require_finite(scores.answer.cpu().numpy(), f"task {cases[0].case.task}")
     right, preference = verdicts(scores, judged_by), verdicts(scores, PREFERRED)
     return Behaviour(

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 import torch
 
 from data import EncodedCase
-from data.cases.case import answer_columns
 from model import GPT
 from probing.behaviour import how_to_judge, verdicts
 from probing.heads import score_heads
@@ -64,7 +63,7 @@ def quick_probe_task(
         jobs["weight_swap"] = AtSites(model, report, [head], [site], "weight_swap")
     odds = measure(model, report, jobs)
     drops = {name: (odds["clean"] - values)[0] for name, values in odds.items()}  # [N] each
-    behaviour = score_answers(model, *answer_columns(report))
+    behaviour = score_answers(model, report)
     return QuickProbe(
         model_loss=-float(behaviour.answer.mean()),
         model_accuracy=float(verdicts(behaviour, how_to_judge(report)).mean()),

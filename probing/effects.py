@@ -5,7 +5,7 @@ An effect is the mean drop of log P(answer) - log P(foil), in nats, with an inte
 own site, and at A-1. Beside it stands the drop of log P(answer) alone, which also grows where both lose.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,7 +103,8 @@ def measure_effects(
     every = measure_answers(model, split, at_a_site, lambda done: say(f"changing heads at their sites, {done}"))
     some = measure_answers(model, fewer, whole_heads, lambda done: say(f"taking whole heads away, {done}"))
     effects = compare_all(every, made, looking, split)
-    effects |= compare_all(some, changes_of_heads(sites, fewer), looking, fewer)
+    everywhere = np.ones(len(fewer.cases), dtype=bool)
+    effects |= compare_all(some, [Change(head, None, everywhere, own=True) for head in sites], looking, fewer)
     swapped = (every["clean"] - every["weight_swap"])[..., 0]
     effects["weight_swap"] = with_p(effects["weight_swap"], made, swapped, split, n_tasks)
     return effects
@@ -136,11 +137,6 @@ def changes_at_sites(model: GPT, split: Split, sites: dict[str, str]) -> list[Ch
         for head, site in at
     ]
     return [change for change in changes if change.path.any()]
-
-
-def changes_of_heads(heads: Iterable[str], split: Split) -> list[Change]:
-    """Each head in every row."""
-    return [Change(head, None, np.ones(len(split.cases), dtype=bool), own=True) for head in heads]
 
 
 def compare_all(answers: dict[str, np.ndarray], changes: list[Change], looking: Sequence[str], split: Split) -> Effects:

@@ -135,11 +135,6 @@ def mark_spans(cases: Sequence[EncodedCase], length: int, device: torch.device) 
     return mark([(case.gold, *case.rivals) for case in cases], length, device)
 
 
-def mark_chains(cases: Sequence[EncodedCase], length: int, device: torch.device) -> Tensor:
-    """1 where a token belongs to a pronoun of the case's chain: [N, 1, T]."""
-    return mark([(case.chain,) for case in cases], length, device)
-
-
 def mark(groups: Sequence[Sequence[Sequence[Span]]], length: int, device: torch.device) -> Tensor:
     """1 where a token belongs to one of the spans of a case's m-th group: [N, M, T]."""
     marks = np.zeros((len(groups), max(map(len, groups)), length), dtype=np.float32)
@@ -160,7 +155,7 @@ def score_heads(model: GPT, cases: Sequence[EncodedCase], sites: tuple[str, ...]
         batch = cases[part]
         tokens = pad([case.tokens for case in batch], device)
         rows = torch.tensor([[case.sites[site] for site in sites] for case in batch], device=device)
-        marks = torch.cat([make(batch, tokens.size(1), device) for make in (mark_chains, mark_spans)], dim=1)
+        marks = mark([(case.chain, case.gold, *case.rivals) for case in batch], tokens.size(1), device)  # [B, 1 + M, T]
         hooks = SpanHooks(rows, marks)
         show_patterns(model, tokens, hooks)
         mass = torch.stack(hooks.masses, dim=1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # [B, S, K, 1 + M]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 from math import log
 from random import Random
+from typing import Any
 
 from data import Case, EncodedCase, Tokenizer
 from data.cases.case import Spans
@@ -54,46 +55,31 @@ def make_pair(tokens: Sequence[int], tokenizer: Tokenizer, split: str, rng: Rand
     sequence += words
     at = rng.randrange(1, period)  # at least one token of the list comes before B
     one, other = starts
-    template = f"period {period}, gap {gaps[1]}"
+    about = {"split": split, "template": f"period {period}, gap {gaps[1]}"}
     return [
         make_case(
             [*sequence, *sequence[start : start + at + 1]],
             start + at,
             rival + at,
             tokenizer,
-            split,
-            template,
-            own,
-            counterfactual,
+            about | {"id": own, "counterfactual": counterfactual},
         )
         for start, rival, own, counterfactual in ((one, other, f"{id}a", f"{id}b"), (other, one, f"{id}b", f"{id}a"))
     ]
 
 
-def make_case(
-    read: list[int],
-    gold: int,
-    rival: int,
-    tokenizer: Tokenizer,
-    split: str,
-    template: str,
-    id: str,
-    counterfactual: str,
-) -> EncodedCase:
+def make_case(read: list[int], gold: int, rival: int, tokenizer: Tokenizer, about: dict[str, Any]) -> EncodedCase:
     """The case whose last token repeats the one at ``gold``, and not the one at ``rival``."""
     ends = tokenizer.lengths[read].cumsum().tolist()
     span = [(ends[i - 1], ends[i]) for i in (gold, rival, len(read) - 1)]
     case = Case(
-        id=id,
         text=tokenizer.decode(read),
         task=TASK,
-        template=template,
-        split=split,
         spans=Spans(gold=(span[0],), distractors=(span[1],), answer=span[2]),
         chance_loss=log(len(set(read))),
         foil=tokenizer.decode([read[rival]]),
-        counterfactual=counterfactual,
         counterfactual_kind="cue",
+        **about,
     )
     return EncodedCase(
         case,

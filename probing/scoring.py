@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data import EncodedCase
-from data.cases.case import answer_columns, by_task
+from data.cases.case import by_task
 from model import GPT
 
 # Where all tokens of texts are scored: logits held at a time, but those of so many tokens in any case.
@@ -42,19 +42,14 @@ class AnswerScores(NamedTuple):
 
 
 @torch.inference_mode()
-def score_answers(
-    model: GPT,
-    sequences: Sequence[Sequence[int]],
-    sites: Sequence[int],
-    answers: Sequence[int],
-    foils: Sequence[int],
-) -> AnswerScores:
-    """Scores the token after position ``sites[i]`` of ``sequences[i]``: is it ``answers[i]`` or ``foils[i]``?"""
+def score_answers(model: GPT, cases: Sequence[EncodedCase]) -> AnswerScores:
+    """Scores the token after A-1 of each case: is it the answer or the foil?"""
     device = model.embed.weight.device
-    rows, answer_ids, foil_ids = (torch.tensor(column, device=device)[:, None] for column in (sites, answers, foils))
+    asked = [(case.sites["A-1"], case.answer, case.foil) for case in cases]
+    rows, answer_ids, foil_ids = torch.tensor(asked, device=device).unsqueeze(-1).unbind(1)  # [N, 1] each
     parts = []
-    for part in in_batches(len(sequences), BATCH):
-        logits = model(pad(sequences[part], device), rows=rows[part])[:, 0]
+    for part in in_batches(len(cases), BATCH):
+        logits = model(pad([case.tokens for case in cases[part]], device), rows=rows[part])[:, 0]
         log_probs = logits.log_softmax(-1)
         right = log_probs.argmax(-1) == answer_ids[part, 0]
         parts.append((log_probs.gather(1, answer_ids[part])[:, 0], log_probs.gather(1, foil_ids[part])[:, 0], right))
@@ -70,7 +65,7 @@ def referential_metrics(model: GPT, cases: Sequence[EncodedCase], prefix: str = 
     """
     metrics = {}
     for task, members in by_task(cases).items():
-        scores = score_answers(model.eval(), *answer_columns(members))
+        scores = score_answers(model.eval(), members)
         metrics[f"{prefix}/{task}/loss"] = -float(scores.answer.mean())
         metrics[f"{prefix}/{task}/accuracy"] = float(scores.right.float().mean())
         metrics[f"{prefix}/{task}/preference"] = float((scores.log_odds > 0).float().mean())

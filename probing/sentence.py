@@ -14,7 +14,7 @@ from data import Tokenizer
 from model import GPT
 from model.generate import Batch, Decoder
 from probing.heads import head_names
-from probing.interventions import NUMBERS_PER_BATCH
+from probing.interventions.batch import NUMBERS_PER_BATCH
 from probing.lists import is_text
 from probing.replay import Edit, Replay
 

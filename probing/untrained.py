@@ -68,10 +68,6 @@ def quote_untrained(other: GPT, select: Split, report: Split) -> tuple[Quoted, n
     parts = [split.part(UNTRAINED_CASES) for split in (select, report)]
     sites = sites_of((*select.cases, *report.cases))
     chosen, quotable = (score_heads(other, part.cases, sites) for part in parts)
-    return quote(chosen, quotable, parts[1]), of_layers(quotable.mass(), other.config.n_head)
-
-
-def of_layers(mass: np.ndarray, n_head: int) -> np.ndarray:
-    """The mean of each head's layer in its stead: [S, K]."""
-    by_layer = mass.reshape(len(mass), -1, n_head).mean(-1)
-    return by_layer.repeat(n_head, axis=1)
+    n_head = other.config.n_head
+    by_layer = quotable.mass().reshape(len(sites), -1, n_head).mean(-1)
+    return quote(chosen, quotable, parts[1]), by_layer.repeat(n_head, axis=1)

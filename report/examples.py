@@ -8,7 +8,7 @@ import torch
 
 from common.visible import START, visible, visible_tokens
 from data import EncodedCase, Tokenizer
-from data.cases.case import SITES, Span, answer_columns, counterfactual_groups, encode_case
+from data.cases.case import SITES, Span, counterfactual_groups, encode_case
 from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
@@ -83,7 +83,7 @@ def typical_and_hardest(result: TaskResult) -> Iterator[tuple[str, tuple[Encoded
 
 
 def text_of_case(model: GPT, tokenizer: Tokenizer, case: EncodedCase) -> Text:
-    scores = score_answers(model, *answer_columns([case]))
+    scores = score_answers(model, [case])
     return Text(
         ids=case.tokens,
         tokens=words_of(tokenizer, case.tokens),
@@ -140,7 +140,7 @@ def pack_examples(model: GPT, examples: Sequence[Example], largest: int) -> tupl
     n_heads = len(head_names(model))
     for one in (one for _, own in kept for one in own):
         every = list(range(len(one.text.ids)))
-        if count_weights(n_heads, every) > LARGEST_TEXT:
+        if n_heads * sum(row + 1 for row in every) > LARGEST_TEXT:
             break
         whole = packed(model, one.text, every)
         left -= len(whole.patterns) - len(one.patterns)
@@ -182,7 +182,3 @@ def lower_triangles(model: GPT, tokens: Sequence[int], rows: Sequence[int]) -> b
         seen = np.arange(len(tokens)) <= np.array(rows)[:, None]  # [R, T]
         parts += [head[seen].tobytes() for head in bytes_]
     return b"".join(parts)
-
-
-def count_weights(n_heads: int, rows: Sequence[int]) -> int:
-    return n_heads * (sum(rows) + len(rows))

@@ -13,7 +13,7 @@ from torch import Tensor
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, Hooks
 from model.attention import CausalSelfAttention
-from probing.interventions import cut_gold, spread, swap_masses
+from probing.interventions.at_sites import cut_gold, spread, swap_masses
 from report.live_model import packed_model
 
 SCRIPTS = ("weights", "arithmetic", "interventions", "attention", "network")

@@ -203,12 +203,6 @@ def first_difference(tokens: np.ndarray, others: np.ndarray) -> tuple[int, int]:
     return int(different[0]), int(others[different[0]])
 
 
-def answer_columns(cases: Sequence[EncodedCase]) -> tuple[list, list[int], list[int], list[int]]:
-    """What scoring the answers of many cases needs: tokens, A-1 sites, answers and foils."""
-    columns = ([case.tokens for case in cases], [case.sites["A-1"] for case in cases])
-    return *columns, [case.answer for case in cases], [case.foil for case in cases]
-
-
 def by_task(cases: Sequence[EncodedCase]) -> dict[str, list[EncodedCase]]:
     """Cases by the name of their task, in the order of their first mention."""
     tasks: dict[str, list[EncodedCase]] = {}

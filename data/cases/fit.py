@@ -13,30 +13,27 @@ from data.text.words import words_in_pieces
 
 def encode_cases(cases: Sequence[Case], tokenizer: Tokenizer) -> list[EncodedCase]:
     """Each case as this tokenizer sees it. Raises InputError, in one line, naming all cases that it cannot measure."""
-    encoded, faults = [], []
-    for case in cases:
-        try:
-            encoded.append(encode_checked(case, tokenizer))
-        except InputError as error:
-            faults.append(f"case {case.id!r}: {error}")
-    if faults:
+    encoded = [try_encode(case, tokenizer) for case in cases]
+    both = zip(cases, encoded, strict=True)
+    if faults := [f"case {case.id!r}: {error}" for case, error in both if isinstance(error, InputError)]:
         raise InputError(
             f"{len(faults)} of {len(cases)} cases cannot be measured with this tokenizer: {first_few(faults)}"
         )
-    return encoded
+    return [case for case in encoded if isinstance(case, EncodedCase)]
 
 
 def measurable_pairs(cases: Sequence[Case], tokenizer: Tokenizer) -> list[Case]:
     """Of ``cases``, each beside its counterfactual, the pairs that this tokenizer can measure."""
+    fits = [isinstance(try_encode(case, tokenizer), EncodedCase) for case in cases]
+    return [case for i, case in enumerate(cases) if fits[i] and fits[i ^ 1]]
 
-    def fits(case: Case) -> bool:
-        try:
-            encode_checked(case, tokenizer)
-        except InputError:
-            return False
-        return True
 
-    return [case for pair in zip(cases[::2], cases[1::2], strict=True) if all(map(fits, pair)) for case in pair]
+def try_encode(case: Case, tokenizer: Tokenizer) -> EncodedCase | InputError:
+    """The encoded case, or why it cannot be measured."""
+    try:
+        return encode_checked(case, tokenizer)
+    except InputError as error:
+        return error
 
 
 def encode_checked(case: Case, tokenizer: Tokenizer) -> EncodedCase:
@@ -85,12 +82,7 @@ def explain_fit(cases: Sequence[Case], tokenizer: Tokenizer, block_size: int) ->
 
     Cases that `encode_cases` refuses are reported by it, not here.
     """
-    encoded = []
-    for case in cases:
-        try:
-            encoded.append(encode_checked(case, tokenizer))
-        except InputError:
-            continue
+    encoded = [own for case in cases if isinstance(own := try_encode(case, tokenizer), EncodedCase)]
     notes = (
         note_long(encoded, len(cases), block_size),
         note_cut(cases, tokenizer),

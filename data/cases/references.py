@@ -149,18 +149,21 @@ def repeated_words(document: Words, names: Names, window: int) -> Iterator[Find]
     The other word is the one that ends in the same two letters, if any does, and is nearest in frequency.
     """
     most = max(FEW, RARE * names.n_words)
-    rare = {word: n for word, n in names.lower.items() if len(word) >= SHORTEST_WORD and n <= most}
-    words = document.words
+    words, counts = document.words, names.lower
+
+    def is_rare(word: str) -> bool:
+        return len(word) >= SHORTEST_WORD and 0 < counts[word] <= most
+
     for i in range(len(words) - 1):
         word, first = words[i], max(0, i - window)
-        if word not in rare or word not in words[first:i]:
+        if not is_rare(word) or word not in words[first:i]:
             continue
         start = document.sentence_from(first)
         start = start if word in words[start:i] else first
         others = {
-            other: (other[-2:] != word[-2:], ratio(rare[other], rare[word]), other)
+            other: (other[-2:] != word[-2:], ratio(counts[other], counts[word]), other)
             for other in words[start:i]
-            if other in rare and other != word
+            if is_rare(other) and other != word
         }
         other = min(others, key=lambda word: others[word], default=None)
         if other is None or others[other][1] > MATCHED:

@@ -21,7 +21,6 @@ from matplotlib.axes import Axes
 
 from common.errors import InputError
 from data import Case, encode_case
-from data.cases.case import answer_columns
 from data.stories import cases
 from experiments.articles.claim import Claim, Result, share_over_seeds
 from experiments.articles.found import judge
@@ -100,7 +99,7 @@ def measure(run: Path, seed: int) -> Curve:
             longest = max(len(case.tokens) for case in encoded)
             if longest > model.config.block_size:
                 raise InputError(f"{run}: stories with a gap of {gap} have {longest} tokens; its block is too small")
-            right = (score_answers(model, *answer_columns(encoded)).log_odds > 0).double().numpy()
+            right = (score_answers(model, encoded).log_odds > 0).double().numpy()
             shares[asked].append(float(right.mean()))
             intervals[asked].append(Split(encoded).interval(right))
         tokens.append(mean(case.sites["A-1"] - case.gold[0][1] + 1 for case in encoded))

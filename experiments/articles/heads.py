@@ -87,9 +87,9 @@ def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:
     leaders, led, sole, many = (mean(column(four, key)) for key in ("leaders", "led", "sole", "tasks resolved"))
     few, roles, right = (mean(column(one, key)) for key in ("tasks resolved", "roles a head", "right"))
     return (
-        f"with four heads per layer, {leaders:.1f} heads are the best in some task (one of them in {led:.1f} of "
-        f"{many:.1f}) and in {sole:.1f} tasks a single head matters; but with one head per layer, as wide as four, the "
-        f"model resolves {few:.1f} tasks and is right in {right:.1f} % instead of "
+        f"with four heads per layer, on average {leaders:.1f} different heads are the best in some task (one of them "
+        f"in {led:.1f} of {many:.1f}) and in {sole:.1f} tasks a single head matters; but with one head per layer, as "
+        f"wide as four, the model resolves {few:.1f} tasks and is right in {right:.1f} % instead of "
         f"{mean(column(four, 'right')):.1f} %, with {roles:.1f} roles per head"
     )
 

@@ -1,7 +1,6 @@
 """Does attention pick the sense of a word? Bats that swim and bats that bend: an earlier sentence decides."""
 
 from pathlib import Path
-from statistics import mean
 
 import torch
 
@@ -33,7 +32,7 @@ def run(setup: Setup) -> Result:
     found = default_found(setup)
     tasks = [one["tasks"][TASK] for one in found]
     accuracy = [task["best"]["choice_accuracy"] for task in tasks]
-    bar = mean(best_baseline(task)[1] for task in tasks)
+    bar = max(best_baseline(task)[1] for task in tasks)
     return Result(
         judge([shown(task) for task in tasks]),
         because(found, (TASK,)),

@@ -34,8 +34,8 @@ def run(setup: Setup) -> Result:
     return Result(
         judge([is_shown(sentence) for sentence in every]),
         f"in {right} of {n} the answer is the likeliest of all words, in {finds} the head that was chosen on other "
-        f"stories looks more at what is meant than at the other candidate, and in {turned} a swap of these two weights "
-        "makes the other answer the likelier one",
+        f"stories attends more to what is meant than to the other candidate, and in {turned} a swap of these two "
+        "weights makes the other answer the likelier one",
         f"of {n}: {right} right, {turned} turned round by a swap of two weights",
         [Table(COLUMNS, [row(own) for own in by_text.values()])],
         by_text,
@@ -54,7 +54,7 @@ def is_said(sentence: Mapping) -> bool:
 
 
 def is_shown(sentence: Mapping) -> bool:
-    """Whether the answer is said, the head looks more at what is meant, and a swap makes the foil the likelier one."""
+    """Whether the answer is said, the head attends more to what is meant, and a swap makes the foil likelier."""
     look = sentence["look"]
     if not (look and look["swap"]):
         return False

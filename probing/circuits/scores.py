@@ -14,7 +14,7 @@ sum of weights is not. In linear attention (L) a weight is no exponential of a p
 Shapes: B cases, C components, R positions, D numbers of the stream, d of a head.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -214,13 +214,9 @@ def scores_json(found: ScoreParts | NotMeasured | None) -> dict | None:
         "head": found.head,
         "site": found.site,
         "cases": found.cases,
-        "total": part_json(found.total),
-        "distance": found.distance and part_json(found.distance),
-        "query": [part_json(part) for part in found.query],
-        "key": [part_json(part) for part in found.key],
+        "total": asdict(found.total),
+        "distance": found.distance and asdict(found.distance),
+        "query": [asdict(part) for part in found.query],
+        "key": [asdict(part) for part in found.key],
         "matrix": found.matrix.round(4).tolist(),
     }
-
-
-def part_json(part: Part) -> dict:
-    return {"name": part.name, "mean": part.mean, "ci": part.ci}

@@ -1,6 +1,6 @@
 """A head's strongest weights as text: the words around the query and the key."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from data import Tokenizer
 from probing.in_text.looks import Strongest
@@ -28,9 +28,6 @@ class Example:
     gap: int | None
     window: int
     position: int
-
-    def to_json(self) -> dict:
-        return asdict(self)
 
 
 def in_context(strongest: Strongest, windows: Windows, tokenizer: Tokenizer) -> Example:

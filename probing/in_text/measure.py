@@ -1,6 +1,6 @@
 """The heads of a model measured in a text: where they look, what they are worth, and how far back they need to look."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from probing.in_text.kinds import (
     token_kinds,
 )
 from probing.in_text.looks import Looks, measure_looks
-from probing.in_text.profile import Ablation, HowFarBack, TextProfile
+from probing.in_text.profile import Ablation, TextProfile
 from probing.in_text.roles import ROLE_P, TextRole, roles_by_attention, roles_by_effect
 from probing.in_text.windows import FEWEST_FLIPPED, Windows
 from probing.statistics import require_finite
@@ -31,6 +31,7 @@ from probing.untrained import UNTRAINED, untrained_models
 
 UNTRAINED_TOKENS = 2_000  # without heads of each untrained network; fewer make the luckiest only luckier
 PARTS = 4  # of the work, for progress
+NO_REACH = "How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens."
 
 
 def measure_text(
@@ -67,7 +68,8 @@ def measure_text(
     codes = [KIND_CODES[name] for name in columns.names[1:]]
     bars = untrained_bars(model, windows, kinds.kind, codes, ablations, seed, lambda what: progress(what, 2, PARTS))
     costs = {name: cost_of_heads(columns, lost, name, bars[name]) for name in ablations}
-    back, why_not = reach_or_why_not(model, windows, columns, lost.clean, step)
+    recurrent = len(model.config.layers_with_heads) < model.config.n_layer
+    back = None if recurrent else measure_reach(model, windows, columns, lost.clean, step(3, "how far back"))
     progress("heads in this text", PARTS, PARTS)
     return TextProfile(
         heads=head_names(model),
@@ -93,7 +95,7 @@ def measure_text(
         untrained_tokens=len(untrained_part(windows)) * windows.length,
         how_far_back=back,
         roles=roles_of_heads(columns, costs[ablations[0]], looks),
-        left_out=(*why_left_out(columns, tokenizer, known, unit, flipped_unit), *why_not),
+        left_out=(*why_left_out(columns, tokenizer, known, unit, flipped_unit), *[NO_REACH] * recurrent),
     )
 
 
@@ -106,15 +108,6 @@ def cost_of_heads(columns: Columns, lost: AblatedLosses, name: str, bar: float) 
         columns.means(lost.all_heads[name]),
         bar,
     )
-
-
-def reach_or_why_not(
-    model: GPT, windows: Windows, columns: Columns, clean: np.ndarray, step: Callable[[int, str], Count]
-) -> tuple[HowFarBack | None, list[str]]:
-    """How far back heads need to look; or None, and a sentence that says why that is not measured."""
-    if len(model.config.layers_with_heads) < model.config.n_layer:
-        return None, ["How far back is not measured: the memory of a recurrent layer cannot be limited to some tokens."]
-    return measure_reach(model, windows, columns, clean, step(3, "how far back")), []
 
 
 def roles_of_heads(columns: Columns, shown: Ablation, looks: Looks) -> tuple[tuple[TextRole, ...], ...]:

@@ -1,6 +1,6 @@
 """All that is measured on a model's heads in a text, and the same as JSON."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -169,8 +169,8 @@ def to_json(profile: TextProfile) -> dict:
                     name: numbers(ablation.heads, k, columns, ablation.p)
                     for name, ablation in profile.ablations.items()
                 },
-                "roles": [role.to_json() for role in profile.roles[k]],
-                "examples": [example.to_json() for example in profile.examples[k]],
+                "roles": [asdict(role) for role in profile.roles[k]],
+                "examples": [asdict(example) for example in profile.examples[k]],
             }
             for k, head in enumerate(profile.heads)
         ],

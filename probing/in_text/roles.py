@@ -1,7 +1,7 @@
 """What a head does in a text, by rule: what is lost without it, and where it looks."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,9 +31,6 @@ class TextRole:
     bar: float | None = None
     share: float | None = None
     uniform: float | None = None
-
-    def to_json(self) -> dict:
-        return asdict(self)
 
 
 def roles_by_effect(columns: Sequence[str], effects: Means, p: np.ndarray, bar: float) -> list[TextRole | None]:

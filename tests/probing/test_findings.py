@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import toys
@@ -17,7 +18,7 @@ from probing.effects import Effect, measure_effects
 from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
 from probing.negative_control import negative_control
-from probing.quotes import HeadQuote
+from probing.quotes import HeadQuote, Quoted
 from probing.splits import Split
 from probing.tasks import measure_task
 from probing.untrained import measure_untrained
@@ -265,6 +266,17 @@ def test_a_model_that_resolves_nothing_has_no_head_named(stories):
         assert not task["resolved"]
         assert not any(head["looks"] or head["matters"] for head in task["heads"])
     assert negative_control(found.tasks) == 0.5
+
+
+def test_the_luckiest_untrained_network_is_the_baseline(monkeypatch):
+    drawn = iter([0.5, 0.7, *[0.4] * 6])
+
+    def quoted(*_: object) -> tuple[Quoted, np.ndarray]:
+        return Quoted("0.0", "A-1", next(drawn), (0.0, 1.0)), np.zeros((1, 4))
+
+    monkeypatch.setattr("probing.untrained.quote_untrained", quoted)
+    both = (toys.encoded("report", 20),) * 2
+    assert measure_untrained(toys.hand_set_model(), {"a": both}, seed=0)["a"].quoted.accuracy == 0.7
 
 
 def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):

@@ -1,10 +1,12 @@
 """Scores of heads, against a model whose pattern is known, and against the explicit definition."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from clusters import scores_of
 from networks import loud_model
 from tolerance import additions, tolerance
 
@@ -93,6 +95,13 @@ def test_the_negative_control_is_exactly_one_half_for_any_model(model, encoded):
     assert scores.gold.std() > 0.01
     assert (scores.accuracy() == 0.5).all()
     assert control_of(model, encoded, "cue") == 0.5
+
+
+def test_the_negative_control_is_the_accuracy_farthest_from_one_half(encoded):
+    right = np.zeros((len(encoded["cue"]), 1, 2), dtype=bool)
+    right[::2, 0, 0] = True  # the other head never is
+    result = SimpleNamespace(cases=encoded["cue"], heads=scores_of(right, ("P",)))
+    assert negative_control([result]) == 0
 
 
 def test_a_task_in_which_some_case_has_no_pronoun_has_no_negative_control(model, encoded):

@@ -17,17 +17,16 @@ from probing.heads import case_batches, head_names, parse_head
 from probing.interventions import (
     AtSites,
     Batch,
-    clean_batches,
-    cut_gold,
-    donors,
     mean_outputs,
     measure,
     paths_to_answer,
     resampled,
     single_heads,
-    swap_masses,
     without_sets,
 )
+from probing.interventions.at_sites import cut_gold, swap_masses
+from probing.interventions.batch import clean_batches
+from probing.interventions.whole_heads import donors
 from probing.replay import Replay
 
 SHAPES = {
@@ -110,7 +109,7 @@ def test_a_change_at_a_site_is_the_same_change_by_hand(model, encoded, kind, mon
 
 def test_mean_ablation_is_the_same_by_hand(model, encoded, monkeypatch):
     monkeypatch.setattr("probing.heads.BATCH", 8)
-    monkeypatch.setattr("probing.interventions.NUMBERS_PER_BATCH", 1)  # one variant at a time
+    monkeypatch.setattr("probing.interventions.batch.NUMBERS_PER_BATCH", 1)  # one variant at a time
     means = mean_outputs(model, encoded).over_rows
     rows = [torch.cat([z[0, :, :-1].mT for z in recorded(model, case).outputs], 0) for case in encoded]
     expected = torch.cat(rows, -1).mean(-1).view(means.shape)  # every row up to A-1, of every case

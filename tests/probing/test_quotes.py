@@ -1,10 +1,12 @@
 """The p of choices: honest among many heads, over groups of cases, at sites at which a head may be chosen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from clusters import scores_of, split_into
 
-from probing.quotes import choice_flips
+from probing.quotes import choice_flips, quote_heads
 from probing.splits import Split
 
 
@@ -41,3 +43,23 @@ def test_the_answer_itself_which_is_no_site_to_choose_raises_no_p():
     choice[:, 1] = 1
     both, alone = scores_of(choice, ("A-1", "A")), scores_of(choice[:, :1])
     np.testing.assert_array_equal(choice_flips(both, pairs(100)).p(), choice_flips(alone, pairs(100)).p())
+
+
+@pytest.mark.parametrize(
+    ("change", "looks"),
+    [
+        ({}, True),
+        ({"resolved": False}, False),
+        ({"baseline": 0.99}, False),
+        ({"uniform": 0.9}, False),
+        ({"groups": 5}, False),  # of which all are right by chance with 2^-5
+    ],
+)
+def test_a_head_looks_by_behaviour_interval_lift_and_p(change, looks):
+    given = {"resolved": True, "baseline": 0.6, "uniform": 0.15, "groups": 40} | change
+    split = split_into(np.arange(80) % 20, np.arange(80) % given["groups"])
+    scores = scores_of(np.ones((80, 1, 1), dtype=bool))
+    scores = replace(scores, uniform=np.full((80, 1, 1), given["uniform"]))
+    flips = choice_flips(scores, split)
+    heads = quote_heads(scores, scores, split, flips, given["baseline"], given["resolved"], np.ones((1, 1)))
+    assert heads["0.0"].looks is looks

@@ -13,7 +13,8 @@ from data.text.tokenizers import IdTokenizer
 from model import GPT, Hooks
 from probing.effects import Effect, measure_effects
 from probing.heads import head_names, parse_head
-from probing.interventions import donors, mean_outputs
+from probing.interventions import mean_outputs
+from probing.interventions.whole_heads import donors
 from probing.splits import Split
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the public sorter is not there")

@@ -110,7 +110,7 @@ def by_hand(model: GPT, case, clean: dict, there: dict, path: DirectPath) -> flo
 
 
 def test_a_path_is_the_same_path_patched_by_hand(model, encoded, monkeypatch):
-    monkeypatch.setattr("probing.interventions.NUMBERS_PER_BATCH", 1 << 15)  # so that variants are split up
+    monkeypatch.setattr("probing.interventions.batch.NUMBERS_PER_BATCH", 1 << 15)  # so that variants are split up
     paths = list_paths(model, head_names(model))
     got = measure(model, encoded, {"paths": lambda batch: patched(batch, head_names(model))})
     limit = tolerance(n_terms=additions(model.config, 64), scale=4)
