@@ -28,6 +28,7 @@ from model import GPT
 from probing import Findings, probe, write_files
 from probing.heads import require_heads
 from probing.known_sentences import read_known_sentences
+from probing.lists import TASK as LISTS
 from probing.pairs import score_pairs, write_pairs
 from report.live_page import live_parts_of
 from report.probe_page import PAGE, write_probe_page
@@ -49,7 +50,7 @@ def main(command: ProbeCommand) -> None:
         trained = trained_stories(run, state["dataset"])
         for_each_text("text", command.text, new_printer(run, state["step"], model, tokenizer, trained, console).show)
         return
-    from report.figures import draw_figures, remove_figures  # slow to import, and a sentence does without
+    from report.figures import draw_figures  # slow to import, and a sentence does without
 
     folder = folder_to_write(run, command.to)
     source = source_of(run, command.checkpoint, state)
@@ -67,14 +68,11 @@ def main(command: ProbeCommand) -> None:
     source |= about_cases(command, report, text) | {"seed": command.seed, "asked": asked}
     with progress_bar(console) as progress:
         findings = measure_cases(command, model, tokenizer, select, report, source, progress)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / PAGE).unlink(missing_ok=True)  # of an earlier time
-        remove_figures(folder)
         if text is not None:
             if report:  # first, so that whatever comes after costs nothing
-                write_files(findings, folder)
+                write_anew(findings, folder)
             findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
-        files = write_files(findings, folder)
+        files = write_anew(findings, folder)
     print_findings(findings, console)
     if command.circuits and not any(result.resolved for result in findings.tasks):
         console.print("note   circuits=true: the model resolves no task, so no sets of heads are measured")
@@ -90,19 +88,31 @@ def main(command: ProbeCommand) -> None:
     files += [
         *write_probe_page(findings, tokenizer, folder, window, live),
         *draw_figures(findings, tokenizer, folder, command.figures),
-        *write_training_page(run),  # which shows the dynamics, too, or no longer does
+        *(write_training_page(run) if command.to is None else ()),  # which shows the dynamics, too, or no longer does
     ]
     print_written(files, console)
 
 
 def folder_to_write(run: Path, to: str | None) -> Path:
-    """The folder for what is found; raises InputError where it or ``run`` cannot be written, or has other things."""
+    """The folder for what is found; raises InputError where it cannot be written, or has other things."""
     folder = run / "probe" if to is None else Path(to)
-    require_writable(run)  # where the run's own page is written, too
-    require_writable(folder, None if to is None else "to")
-    if to is not None:
+    if to is None:
+        require_writable(run)  # where the run's own page is written, too
+        require_writable(folder)
+    else:
+        require_writable(folder, "to")
         require_own(folder)
     return folder
+
+
+def write_anew(findings: Findings, folder: Path) -> list[Path]:
+    """``write_files``, in place of what an earlier probe has written: its page and figures would show other numbers."""
+    from report.figures import remove_figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PAGE).unlink(missing_ok=True)
+    remove_figures(folder)
+    return write_files(findings, folder)
 
 
 def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: Path, console: Console) -> None:
@@ -157,7 +167,7 @@ def measure_cases(
     if command.cases is None and stories_of(corpora_of_run(Path(command.run))):
         sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
         findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
-    if command.cases is not None and not findings.tasks:
+    if command.cases is not None and {result.name for result in findings.tasks} <= {LISTS}:
         why = "; ".join(findings.too_few) or "give others"
         raise InputError(f"cases={command.cases}: none of its tasks can be measured; {why}")
     return findings

@@ -157,3 +157,7 @@ function compact(n) {
   const [unit, size] = units.find(([, of]) => n >= 0.9995 * of) ?? ["", 1]; // less has three digits of the next unit
   return `${+(n / size).toPrecision(3)}${unit ? `\u00a0${unit}` : ""}`;
 }
+
+/** What a colour stands for, as an item of a legend. */
+const legendItem = (colour, name, meaning) =>
+  h("li", {}, h("span", { class: "chip", "--role": colour }), h("b", {}, name), meaning);

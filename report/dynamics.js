@@ -115,7 +115,7 @@ function fromZero(lines, least) {
 function describeMoment({ step, tokens, tasks }, task, whyNot) {
   const measured = lookup(tasks, task);
   const when = `step ${thousands(step)}, ${compact(tokens)} tokens`;
-  if (!measured) return `${when}: ${words(task)} was not measured`;
+  if (!measured || measured.resample_ablation_drop === null) return `${when}: ${words(task)} was not measured`;
   const right = `${when}, ${words(task)}: right ${percent(measured.model_accuracy)}`;
   if (whyNot) return `${right}. ${whyNot}`;
   return `${right}; head ${measured.head} picks what is meant in ${percent(measured.choice_accuracy)}, with ${measured.mass.toFixed(2)} of its attention; its resample ablation costs ${measured.resample_ablation_drop.toFixed(1)} nats`;

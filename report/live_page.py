@@ -4,7 +4,8 @@ Of a probe it is a part of report.html, where that stays small, else live.html b
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -198,30 +199,23 @@ def roles_in_words(findings: Findings) -> dict[str, dict]:
     return roles
 
 
-class LivePage:
+@contextmanager
+def live_page_at_the_end(trainer: Trainer, stories: Stories | None) -> Iterator[None]:
     """Writes RUN/live.html when training has ended; ``stories``: those that were trained on, if any were."""
-
-    def __init__(self, trainer: Trainer, stories: Stories | None) -> None:
-        self.trainer, self.stories = trainer, stories
-
-    def __enter__(self) -> "LivePage":
-        return self
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        trainer = self.trainer
-        if kind is not None or trainer.stop_signal:  # then there is little time left
-            return
-        model, dataset, starts = trainer.evaluated.eval(), trainer.dataset, []
-        if self.stories:
-            cases = draw("report", 2, trainer.config.seed, self.stories.posed)
-            starts = starts_of_articles() + starts_of_cases(cases, dataset.tokenizer, "Stories")
-        text = dataset.val.read(0, min(len(dataset.val), MEAN_TOKENS + 1))
-        try:
-            windows = cut_windows(text, dataset.tokenizer, model.config.block_size, MEAN_TOKENS)
-        except InputError:  # of less than two blocks
-            windows = None
-        about = f"run {trainer.run.resolve().name}, step {trainer.step:,} · {in_words(model)}"
-        write_live_page(trainer.run, about, live_parts(model, dataset.tokenizer, starts, windows))
+    yield
+    if trainer.stops.agreed:  # then there is little time left
+        return
+    model, dataset, starts = trainer.evaluated.eval(), trainer.dataset, []
+    if stories:
+        cases = draw("report", 2, trainer.config.seed, stories.posed)
+        starts = starts_of_articles() + starts_of_cases(cases, dataset.tokenizer, "Stories")
+    text = dataset.val.read(0, min(len(dataset.val), MEAN_TOKENS + 1))
+    try:
+        windows = cut_windows(text, dataset.tokenizer, model.config.block_size, MEAN_TOKENS)
+    except InputError:  # of less than two blocks
+        windows = None
+    about = f"run {trainer.run.resolve().name}, step {trainer.step:,} · {in_words(model)}"
+    write_live_page(trainer.run, about, live_parts(model, dataset.tokenizer, starts, windows))
 
 
 def write_live_page(folder: Path, about: str, parts: Mapping[str, bytes | str]) -> list[Path]:

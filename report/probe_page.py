@@ -75,8 +75,9 @@ def heading_of(findings: Findings, text: Mapping | None, leads: bool) -> Heading
         return Heading(about, summary.title(findings), summary.sentences(findings))
     title, sentences = text_summary.title(text), text_summary.sentences(text)
     if leads:
-        tasks = [f"{summary.title(findings)}.", *summary.sentences(findings)] if findings.tasks else []
-        return Heading(about, title, [*sentences, *tasks])
+        if any(result.resolved for result in findings.tasks):
+            sentences = [*sentences, f"{summary.title(findings)}.", *summary.sentences(findings)]
+        return Heading(about, title, sentences)
     file = text.get("source", {}).get("text_file")
     where = visible_text(file) if file else "held-out text"
     own = f"In {where}, {title[0].lower()}{title[1:].removesuffix(' in this text')}."
@@ -107,6 +108,7 @@ def write_probe_page(
     parts = {name: pack(content) for name, content in files.items()}
     heads = json.loads(files["heads.json"])
     text, leads = heads.get("text"), text_summary.leads(heads)
+    heading = heading_of(findings, text, leads)
     if leads:
         findings = replace(findings, tasks=[result for result in findings.tasks if result.resolved])
     first = first_task(findings)
@@ -127,4 +129,4 @@ def write_probe_page(
         else:
             written = live_page.write_live_page(folder, summary.about(findings), running)
     parts["page.json"] = pack(json_text(page).encode())
-    return [*write_page(folder / PAGE, "probe", heading_of(findings, text, leads), parts), *written]
+    return [*write_page(folder / PAGE, "probe", heading, parts), *written]

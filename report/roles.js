@@ -89,11 +89,9 @@ function roleCell(name, roles, dense, page, onclick) {
 function roleLegend({ heads, page }) {
   const there = new Set(heads.all_roles.flat(2).map(({ role }) => role));
   const items = [...there].map((role) =>
-    h(
-      "li",
-      {},
-      h("span", { class: "chip", "--role": roleColour(role, page) }),
-      h("b", {}, words(role)),
+    legendItem(
+      roleColour(role, page),
+      words(role),
       ` ${lookup(MEANING, role) ?? "attends to what is meant in this task"}`,
     ),
   );

@@ -37,7 +37,7 @@ def open_console(quiet: bool = False, only_output: bool = False) -> Console:
     what is printed is the ``only_output`` of the work: then printing raises OSError.
     """
     stdout: Any = sys.stdout if only_output else BestEffortOutput(sys.stdout)  # which has the methods of a stream
-    return Output(highlight=False, soft_wrap=True, markup=False, quiet=quiet, file=stdout)
+    return Output(highlight=False, soft_wrap=True, markup=False, emoji=False, quiet=quiet, file=stdout)
 
 
 def new_bar(console: Console, *columns: ProgressColumn) -> Progress:

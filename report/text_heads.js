@@ -143,13 +143,7 @@ const meaningsOfRelations = (found) =>
       "ul",
       { class: "legend" },
       Object.entries(found.text.relations).map(([name, what]) =>
-        h(
-          "li",
-          {},
-          h("span", { class: "chip", "--role": relationColour(name, found) }),
-          h("b", {}, relationName(name, found)),
-          `: ${what}`,
-        ),
+        legendItem(relationColour(name, found), relationName(name, found), `: ${what}`),
       ),
       h("li", {}, "Each pair of tokens counts once, for the first of these that holds."),
     ),

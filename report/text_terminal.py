@@ -2,7 +2,7 @@
 head looks, what is lost without it, and the loss by kind of token.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -101,12 +101,7 @@ def kind_table(text: Mapping) -> Table:
     for heading in ("of all tokens", "loss", "without any head"):
         table.add_column(heading, justify="right", no_wrap=True)
     without = text["all_heads"]["effects"][text["shown"]]
-    for name in by_frequency(text["kinds"]):
-        kind = text["kinds"][name]
+    for name, kind in sorted(text["kinds"].items(), key=lambda item: -item[1]["tokens"]):
         loss = kind["loss"]["nats"]
         table.add_row(kind_in_words(name), percent(kind["share"]), nats(loss), nats(loss + without[name]["nats"]))
     return table
-
-
-def by_frequency(kinds: Mapping) -> Sequence[str]:
-    return sorted(kinds, key=lambda name: -kinds[name]["tokens"])

@@ -92,7 +92,7 @@ class Console:
     def end(self, trainer: Trainer) -> None:
         self.stop_bar()
         steps = saved_steps(trainer.run)
-        if trainer.stop_signal:
+        if trainer.stops.agreed:
             self.out.print(
                 f"stopped by signal at step {trainer.step:,} and saved; resume with: "
                 f"python train.py {shlex.quote(f'run={trainer.run}')} resume=true"

@@ -92,7 +92,7 @@ class TrainingPage:
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
-            self.write("stopped" if self.trainer.stop_signal else "ended")
+            self.write("stopped" if self.trainer.stops.agreed else "ended")
             return
         with suppress(OSError, InputError, *DAMAGED):  # what ended the run, perhaps a full disk, is reported first
             write_training_page(self.trainer.run, "failed")
@@ -219,8 +219,14 @@ def moment_of(row: Row, of: Literal["tasks", "heads"]) -> dict:
 
 
 def without_unknown(moment: dict) -> dict:
-    """A moment without the tasks of which something was not finite, as in a model that has diverged."""
-    known = {task: look for task, look in moment["tasks"].items() if None not in look.values()}
+    """A moment without the tasks of which something was not finite, as in a model that has diverged. A weight swap may
+    be missing by itself: of a head from whose site no path leads to the answer.
+    """
+    known = {
+        task: look
+        for task, look in moment["tasks"].items()
+        if all(value is not None for name, value in look.items() if name != "weight_swap_drop")
+    }
     return {**moment, "tasks": known}
 
 

@@ -38,11 +38,6 @@ def below_chance_since(rows: Sequence[Row], task: str) -> int | None:
     return since
 
 
-def fraction_of(config: TrainConfig, row: Row) -> float:
-    """The share of the budget that was used up at a row; the row of step 0 has no clock."""
-    return schedule.fraction_done(config, row["step"], row["tokens"], row.get("seconds", 0.0))
-
-
 def has_ended(config: TrainConfig, rows: Sequence[Row]) -> bool:
     """Whether the record says that the budget or the patience is used up."""
     steps, best = {row["step"] for row in evaluations_of(rows)}, best_evaluation(rows)
@@ -113,7 +108,8 @@ def progress(config: TrainConfig, row: Row, run: Path, state: State | None) -> s
     if row.get("train_seconds"):
         rate = row["tokens"] / row["train_seconds"]
         spent = f"{duration(row['seconds'])} and {spent}, {rate:,.0f} tokens a second"
-    share = f"{percent(fraction_of(config, row))} of the budget"
+    seconds = row.get("seconds", 0.0)  # the row of step 0 has no clock
+    share = f"{percent(schedule.fraction_done(config, row['step'], row['tokens'], seconds))} of the budget"
     if state == "ended":
         return f"Training ended at step {row['step']:,}, after {spent}."
     if state == "training":

@@ -153,9 +153,12 @@ def latest_state(run: Path) -> dict:
 
 def load(run: Path, which: str, names: tuple[str, ...] = FILES) -> tuple[dict, list[dict[str, Tensor]]]:
     """State and tensors of one checkpoint. A damaged one raises InputError that also names the newest good one."""
+    folder = find(run, which)
     try:
-        return load_folder(find(run, which), names)
+        return load_folder(folder, names)
     except DamagedError as error:
+        if not folder.exists():  # training goes on, and has discarded it meanwhile
+            return load(run, which, names)
         good = newest_good(run, names or FILES)
         remedy = f"the newest good one is {good}: delete the damaged folder to go on from there"
         raise InputError(f"{error}; {remedy if good else 'no other is left'}") from None

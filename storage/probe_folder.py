@@ -18,10 +18,11 @@ def asked_before(folder: Path) -> dict | None:
     """The settings of the probe whose heads.json is in ``folder``, by key; None where there is none that has them."""
     try:
         heads = json.loads((folder / "heads.json").read_bytes())
+        text = heads["text"] or {}
         return heads["model"]["asked"] | {
             "checkpoint": heads["model"]["checkpoint"],
-            "text_file": ((heads["text"] or {}).get("source") or {}).get("text_file"),
-            "dynamics": bool(heads["dynamics"]),
+            "text_file": (text.get("source") or {}).get("text_file"),
+            "dynamics": bool(heads["dynamics"] or text.get("dynamics")),
             "circuits": any(task["sufficient"] for task in heads["tasks"].values()),
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

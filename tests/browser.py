@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from common.browser import find
+
+expect.set_options(timeout=30_000)  # a busy machine is no failure
 
 ARGUMENTS = (
     "--disable-gpu",
@@ -120,7 +122,7 @@ def one_page(browser: Browser, path: Path) -> Iterator[Page]:
     """A local file that several tests share, and that answers soon; see quiet_pages."""
     with quiet_pages(browser) as open_page:
         page = open_page(path)
-        page.set_default_timeout(5_000)
+        page.set_default_timeout(30_000)
         yield page
 
 

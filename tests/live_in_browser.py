@@ -9,7 +9,7 @@ BEGINNING = "text=the+cat+left+the+mat+because+it+was+tired&head=1.1&for=cat&aga
 
 def ready(page: Page) -> Page:
     """The page once the model has answered."""
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     expect(page.locator(".livewords .from").first).to_be_visible()
     return page
 

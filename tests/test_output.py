@@ -17,6 +17,7 @@ from common.atomic import parents_made, replace_durably, require_writable
 from common.errors import InputError
 from common.piped import BestEffortOutput
 from model import generate
+from report.terminal import open_console
 from storage import checkpoint
 
 TEXT = ("data=files", "data.path=a.txt", "tokenizer=bytes", "tokens_per_step=128", QUICK[0], *SMALL)
@@ -281,3 +282,8 @@ def test_what_goes_to_a_stream_that_works_arrives(capsys):
     stream.flush()
     assert not stream.isatty()
     assert capsys.readouterr().out == "text"
+
+
+def test_text_is_printed_as_it_is(capsys):
+    open_console().print("[b]runs/a:x:b[/b] :dog:")
+    assert capsys.readouterr().out == "[b]runs/a:x:b[/b] :dog:\n"

@@ -156,22 +156,28 @@ def test_a_task_of_few_cases_or_templates_says_how_many_it_has(script, finished_
 def test_cases_of_which_no_task_can_be_measured_end_at_once_and_leave_what_was_found(
     script, error_of, finished_run, case_file
 ):
+    """Also where there are enough of them to make random lists of."""
     script("probe", f"run={finished_run}", *FEW)
     before = (finished_run / "probe" / "heads.json").read_bytes()
-    few = Path("few.jsonl")
-    few.write_text("".join(case_file.read_text().splitlines(keepends=True)[:8]))
-    message = error_of("probe", f"run={finished_run}", f"cases={few}")
-    assert "cases=few.jsonl: " in message
-    assert (finished_run / "probe" / "heads.json").read_bytes() == before
+    few, same = case_file.read_text().splitlines(keepends=True)[:8], []
+    for split in ("select", "report"):
+        same += [json.dumps(case.to_json() | {"template": "one"}) for case in cases(split, 100, 0, ("agreement",))]
+    for text in ("".join(few), "\n".join(same)):
+        Path("few.jsonl").write_text(text)
+        message = error_of("probe", f"run={finished_run}", "cases=few.jsonl")
+        assert "cases=few.jsonl: " in message
+        assert (finished_run / "probe" / "heads.json").read_bytes() == before
 
 
 def test_another_probe_of_a_run_may_have_a_folder_of_its_own(script, finished_run, case_file, capsys):
     script("probe", f"run={finished_run}", *FEW)
     before = (finished_run / "probe" / "heads.json").read_bytes()
+    page = (finished_run / "report.html").stat().st_mtime_ns
     script("probe", f"run={finished_run}", f"cases={case_file}", "to=own/probe")
     assert "is replaced" not in capsys.readouterr().out
     assert (finished_run / "probe" / "heads.json").read_bytes() == before
     assert Path("own/probe/report.html").exists()
+    assert (finished_run / "report.html").stat().st_mtime_ns == page, "the run may be one that cannot be written"
     script("probe", f"run={finished_run}", f"cases={case_file}")
     assert (
         "has what a probe with n_cases=20, checkpoint=best found, which is replaced; to=FOLDER keeps both"

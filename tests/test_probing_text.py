@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from conftest import ROOT, SMALL
@@ -46,6 +47,24 @@ def test_a_run_on_plain_text_is_probed_in_its_own_validation_text(script, text_r
     assert len(rows) == 5
     assert rows[0].startswith("head,distance,effective_tokens,share_first_token,uniform_first_token")
     assert not Path("run/probe/role_map.png").exists(), "an empty map shows nothing"
+
+
+def test_a_probe_of_a_text_that_fails_leaves_the_earlier_one_and_dynamics_that_go_are_named(
+    script, text_run, monkeypatch, capsys
+):
+    text_run("snapshots=1")
+    monkeypatch.setattr("probe.read_cases_to_measure", lambda *_: ([], []))  # as in a text without names
+    script("probe", "run=run", TOKENS, "dynamics=true")
+    before = {path: path.read_bytes() for path in Path("run/probe").iterdir()}
+    assert Path("run/probe/report.html") in before
+    capsys.readouterr()
+    monkeypatch.setattr("cli.probed_text.measure_text", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(SystemExit, match="130"):
+        script("probe", "run=run", TOKENS)
+    assert {path: path.read_bytes() for path in Path("run/probe").iterdir()} == before
+    assert "has what a probe with n_cases=400, checkpoint=best, dynamics=true found" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_stories_are_asked_of_a_run_on_plain_text_by_name(script, text_run, capsys):

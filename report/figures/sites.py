@@ -39,10 +39,10 @@ def draw_sites(findings: Findings, path: Path) -> list[Path]:
     rows = math.ceil(len(resolved) / columns)
     with drawing(**{"font.size": 8}):
         figure = new_figure(max(5.0, 2.4 * columns + 0.4), 1.95 * rows + LEGEND[columns > 2], layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).flat
+        panels = [*figure.subplots(rows, columns, squeeze=False).flat]
         for axes, result in zip(panels, resolved, strict=False):
             draw_panel(axes, result, sites)
-        for axes in list(panels)[len(resolved) :]:
+        for axes in panels[len(resolved) :]:
             axes.remove()
         figure.supylabel("choice accuracy", fontsize=8)
         draw_legend(figure, sites, any(negative_control_at(result) for result in resolved), wide=columns > 2)

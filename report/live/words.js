@@ -49,10 +49,9 @@ const add = (sum, number) => sum + number;
 const largest = (numbers) => numbers.reduce((best, number, i) => (number > numbers[best] ? i : best), 0);
 
 function probabilities(logits) {
-  const most = logits[largest(logits)];
-  const p = Float64Array.from(logits, (logit) => Math.exp(logit - most));
-  const sum = p.reduce(add, 0);
-  return p.map((number) => number / sum);
+  const p = Float64Array.from(logits);
+  softmax(p, 0, p.length);
+  return p;
 }
 
 /** The indices of the n largest numbers, largest first. */

@@ -83,6 +83,14 @@ def test_a_panel_has_every_head_and_the_chosen_one_with_its_interval(result, mon
     assert any(set(np.ravel(line.get_ydata())) == {0.5} for line in axes.lines if len(line.get_ydata()) == 2)
 
 
+@pytest.mark.parametrize(("n", "shape"), [(1, (1, 1)), (5, (2, 4)), (8, (2, 4)), (11, (3, 4))])
+def test_there_are_as_many_panels_as_tasks(found, result, monkeypatch, tmp_path, n, shape):
+    monkeypatch.setattr("report.figures.sites.save", lambda figure, _: [figure])
+    (figure,) = draw_sites(replace(found, tasks=[result] * n), tmp_path / "sites.png")
+    assert len(figure.axes) == n
+    assert figure.axes[0].get_subplotspec().get_gridspec().get_geometry() == shape
+
+
 def test_the_negative_control_stands_at_the_pronoun_where_there_is_one(result, monkeypatch):
     def diamonds() -> list[tuple[list, list]]:
         axes = Figure().add_subplot()

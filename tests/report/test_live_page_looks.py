@@ -26,7 +26,7 @@ READ = (
 
 
 def ready(page: Page, fragment: str = "") -> Page:
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     if fragment:
         page.evaluate("fragment => { location.hash = fragment; }", fragment)
         expect(page.locator(".slots .from")).to_have_count(2)

@@ -24,7 +24,7 @@ SENTENCES = ["Tom met Anna. He said, my name is Tom.\n", "Grüße an Zoë, the c
 BLOCK = 32
 LISTED = 6  # next words
 NEAR = 1e-3  # of logits: a hundred times what two programs compute differently
-SCRIPTS = ("tokenizer", "words")
+SCRIPTS = ("tokenizer", "arithmetic", "words")
 NAMES = "Tokenizer, BEGUN, contextStart, sample, uniform"
 
 

@@ -27,7 +27,7 @@ def page(request, open_page, tmp_path, folder, file) -> Page:
         write_text_report(tmp_path, toy_text())
     path = {"probe": folder / "report.html", "text": tmp_path / "report.html", "live": file}[request.param]
     page = open_page(path)
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     expect(page.locator(".from:visible").first).to_be_visible()
     return page
 

@@ -24,7 +24,7 @@ def found(folder: Path) -> dict:
 @pytest.fixture
 def page(open_page, folder: Path) -> Page:
     page = open_page(folder / "report.html")
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     choose_text(page, "agreement, typical")
     expect(page.locator(".tinted .gold[style*=weight]").first).to_be_visible()
     return page
@@ -252,6 +252,16 @@ def test_of_a_task_that_is_not_resolved_no_head_is_interpreted(open_page, findin
     assert "picks what is meant" in page.locator("#dynamics .status").inner_text()
 
 
+def test_a_moment_that_was_not_finite_is_called_so_and_the_page_is_whole(open_page, findings, tmp_path):
+    last = findings.dynamics[-1]
+    broken = {task: look | {"mass": None, "resample_ablation_drop": None} for task, look in last["tasks"].items()}
+    findings = replace(findings, dynamics=[*findings.dynamics[:-1], last | {"tasks": broken}])
+    write_files(findings, tmp_path)
+    write_probe_page(findings, TOKENIZER, tmp_path)
+    page = open_page(tmp_path / "report.html")
+    assert "agreement was not measured" in page.locator("#dynamics .status").inner_text()
+
+
 def test_an_axis_of_moments_has_a_zero_only_where_the_first_is_there(open_page, findings, tmp_path):
     for first, texts in ((0, ["0", "100", "200", "500"]), (1, ["100", "200", "500"])):
         folder = tmp_path / f"{first}"
@@ -348,7 +358,7 @@ def test_training_dynamics_are_moved_by_slider_and_by_play(page, found):
 
 def test_the_head_of_the_role_map_is_the_head_of_the_model_that_runs(open_page, findings, tmp_path):
     page = open_page(write_probe_that_runs(findings, tmp_path))
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     live = page.locator(f'[data-live="{MATTERS}"]')
     assert live.get_attribute("aria-selected") == "true"
     page.click('.cell[data-head="0.1"]')

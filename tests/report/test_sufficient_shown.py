@@ -26,7 +26,7 @@ def found(folder: Path) -> dict:
 @pytest.fixture
 def page(open_page, folder: Path) -> Page:
     page = open_page(folder / "report.html")
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     page.wait_for_selector("#sufficient .chart svg")
     return page
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from toy_text import HEAD, HOSTILE, ROLE, findings_of, toy_text, write_text_report
 from toys import TOKENIZER
 
+from data.cases.mine import TASKS
 from model import GPT, GPTConfig
 from probing.in_text.ablation import PER_POSITION
 from report import text_summary
@@ -38,7 +39,7 @@ def folder(text: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(open_page, folder: Path) -> Page:
     page = open_page(folder / "report.html")
     page.wait_for_selector(".strip canvas")
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(30_000)
     return page
 
 
@@ -68,6 +69,15 @@ def test_unresolved_tasks_made_of_the_text_do_not_fill_the_page(open_page, tmp_p
     page.wait_for_selector(".strip canvas")
     assert "roles" not in sections(page)
     assert "repeated word" not in page.locator("body").inner_text()
+
+
+def test_where_the_text_leads_the_tasks_are_counted_that_were_measured(open_page, tmp_path, findings, text):
+    assert {result.resolved for result in findings.tasks} == {True, False}
+    mined = [replace(result, name=name) for result, name in zip(findings.tasks, TASKS, strict=False)]
+    write_text_report(tmp_path, text, findings_of(findings.model, mined))
+    n = sum(result.resolved for result in findings.tasks)
+    lead = open_page(tmp_path / "report.html").locator(".lead").inner_text()
+    assert f"Of {len(mined)} tasks the model resolves {n};" in lead.replace("\xa0", " ")
 
 
 def test_on_stories_the_text_comes_after_them(open_page, tmp_path, text, findings):

@@ -202,6 +202,11 @@ def test_training_dynamics_are_what_training_saw_or_else_what_probing_saw(tmp_pa
     assert seen["moments"][2]["tasks"]["cue"]["resample_ablation_drop"] == 2
     for one in (found, seen):
         assert one["text"] | {"kinds": None} == {"live": False, "file": "a.txt", "kinds": None, "moments": costs}
+    look = {"model_accuracy": 0.5, "weight_swap_drop": None, "resample_ablation_drop": 0.1}
+    moment = moments[0] | {"tasks": {"cue": look, "roles": look | {"resample_ablation_drop": None}}}
+    heads.write_text(json.dumps({"dynamics": [moment], "text": None}))
+    found = page.dynamics_json(record(), heads)["moments"]
+    assert found == [moment | {"tasks": {"cue": look}}], "a swap that nothing reads is none that is not finite"
     heads.write_text('{"dynamics": [')
     assert page.dynamics_json(record(), heads)["moments"] == []
 
@@ -226,7 +231,7 @@ def clock(monkeypatch) -> Clock:
 
 
 def trainer(stop_signal: int = 0) -> SimpleNamespace:
-    return SimpleNamespace(run=Path("run"), stop_signal=stop_signal)
+    return SimpleNamespace(run=Path("run"), stops=SimpleNamespace(agreed=stop_signal))
 
 
 def test_writing_takes_a_fiftieth_of_the_time_at_most(clock):
@@ -264,7 +269,7 @@ def test_a_run_that_fails_says_so(clock):
 def test_training_goes_on_where_its_page_cannot_be_made_and_a_note_says_so_once(tmp_path, capsys, content, reason):
     run = write_run(tmp_path, record())
     (run / "config.yaml").unlink() if content is None else (run / "config.yaml").write_text(content)
-    with page.TrainingPage(SimpleNamespace(run=run, stop_signal=0)) as sink:
+    with page.TrainingPage(SimpleNamespace(run=run, stops=SimpleNamespace(agreed=0))) as sink:
         sink({"step": 0, "val_loss": 1.0})
         sink.next = 0
         sink({"step": 1, "val_loss": 1.0})

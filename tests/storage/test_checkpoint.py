@@ -60,6 +60,23 @@ def test_a_damaged_checkpoint_is_named_with_the_newest_good_one(tmp_path, name, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_checkpoint_that_training_discards_meanwhile_is_not_called_damaged(tmp_path, monkeypatch):
+    for step in (1, 2):
+        save(tmp_path, step, best_step=step)
+    read, steps = checkpoint.read_tensors, []
+
+    def read_late(folder, *about):
+        steps.append(int(folder.name[-6:]))
+        if len(steps) == 1:
+            for step in (3, 4):
+                save(tmp_path, step, best_step=step)
+        return read(folder, *about)
+
+    monkeypatch.setattr(checkpoint, "read_tensors", read_late)
+    assert checkpoint.load(tmp_path, "best")[0]["step"] == 4
+    assert steps[:2] == [2, 4]
+
+
 @pytest.mark.parametrize("look", [checkpoint.has_best, lambda run: checkpoint.find(run, "best")])
 def test_a_damaged_latest_state_is_named_with_what_to_do_whoever_looks(tmp_path, look):
     for step in range(1, 4):
