@@ -30,7 +30,7 @@ from probing.in_text.budget import Plan, affordable
 from probing.in_text.quick import quick_cost_metrics, quick_costs, quick_text
 from probing.scoring import referential_metrics
 from probing.splits import Tasks
-from report.live_page import LivePage
+from report.live_page import live_page_at_the_end
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
@@ -78,7 +78,7 @@ def main(command: TrainCommand) -> None:
             if command.resume:
                 trainer.restore()
             start.train(trainer)
-    if number := trainer.stop_signal or trainer.signal_received:  # after the last step, too: a sweep must end then
+    if number := trainer.stops.agreed or trainer.stops.received:  # after the last step, too: a sweep must end then
         sys.exit(128 + number)
 
 
@@ -136,7 +136,7 @@ class Start:
                     f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be "
                     f"trained on data={command.data.name}; give data=tokens data.path=FILE"
                 )
-            if has_text and command.max_steps != 0:  # documents begin as in the text that it is trained on from now on
+            if has_text:  # documents begin as in the text that it is trained on from now on
                 tokenizer.start = start_of(command.corpora)
         dataset = self.prepare(tokenizer)
         if model is None:
@@ -172,7 +172,7 @@ class Start:
                     trainer.sinks.append(while_training.enter_context(wandb_sink(command, folder)))
                 pages = (Curves(folder), TrainingPage(trainer))
                 trainer.sinks += [SampleFiles(folder), *map(while_training.enter_context, pages)]
-                while_training.enter_context(LivePage(trainer, stories_of(command.corpora)))
+                while_training.enter_context(live_page_at_the_end(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.renew(folder, config, tokenizer)
                 trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)

@@ -125,7 +125,7 @@ def test_a_mixture_resumes_as_if_it_had_never_stopped(dataset, tmp_path):
 
     def step_and_stop() -> dict:
         if stopped.step == 4:
-            stopped.request_stop(signal.SIGTERM, None)
+            stopped.stops.request(signal.SIGTERM)
         return step()
 
     stopped.train_step = step_and_stop

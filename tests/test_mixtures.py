@@ -8,11 +8,10 @@ import pytest
 import torch
 import toys
 from networks import loud_model
-from uncached import generate_uncached
 
 from data import Dataset, TokenizerConfig, prepare
 from data.stories import Stories
-from model import GPT, GPTConfig, Sampling, generate
+from model import GPT, GPTConfig
 from probing import dynamics_at, encode_tasks, probe, quick_probe
 from probing.dynamics import quick_probe_metrics
 from storage import run
@@ -53,7 +52,7 @@ def stop_after_a_step(trainer: Trainer) -> Trainer:
     train_step = trainer.train_step
 
     def step() -> dict:
-        trainer.request_stop(signal.SIGTERM, None)
+        trainer.stops.request(signal.SIGTERM)
         return train_step()
 
     trainer.train_step = step
@@ -73,16 +72,6 @@ def test_a_mixture_trains_and_goes_on_where_it_stopped(tmp_path, text, types):
     straight = trainer_of(types, text, tmp_path / "straight")
     straight.train()
     assert all(torch.equal(weight, weights[name]) for name, weight in straight.model.state_dict().items())
-
-
-@pytest.mark.parametrize("types", MIXTURES)
-def test_a_mixture_writes_with_a_cache_what_it_writes_without(types):
-    prompt = torch.arange(SHAPE["block_size"] - 2)
-    with_cache, without = (
-        list(write(loud_model(config_of(types)), [prompt], 2, 4, Sampling(), seed=0))
-        for write in (generate, generate_uncached)
-    )
-    assert torch.equal(torch.stack(with_cache), torch.stack(without))
 
 
 @pytest.mark.parametrize("types", WITH_HEADS)

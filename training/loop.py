@@ -1,14 +1,10 @@
 """The training loop, top to bottom: step, evaluate, save, until the budget is used up or somebody says stop."""
 
 import math
-import shlex
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import numpy as np
@@ -32,10 +28,10 @@ from training.gradients import GradientSum
 from training.loader import Loader
 from training.optimizer import Optimizers
 from training.schedule import fraction_done, has_ended
+from training.stopping import StopRequests, kept, readable_write_errors
 from training.world import ALONE, World
 
 BAD_STEPS_IN_A_ROW = 5
-CANNOT_WRITE = (ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO, ENOENT)
 WEIGHTS = "weights"  # of the optimizer's tensors NAME/..., the weights themselves where a checkpoint's are means
 CHECK_EVERY = 10  # steps after which the host waits for a GPU, to see whether its losses are numbers
 
@@ -92,8 +88,7 @@ class Trainer:
         self.evaluated_as_last = False  # whether that evaluation knew that the budget was used up
         self.skipped, self.bad_in_a_row = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
         self.saved_step: int | None = None
-        self.stopping: Sequence[int] = ()  # the signals that end the run
-        self.signal_received = self.stop_signal = 0
+        self.stops = StopRequests(world)
         self.started = time.perf_counter()
         self.metrics: Metrics | None = None  # open while training, in the first process
 
@@ -117,33 +112,15 @@ class Trainer:
         return fraction_done(self.config, self.step, self.tokens, self.seconds, self.evaluations_since_best)
 
     def train(self) -> None:
-        """Trains until the budget is used up, or until SIGINT, SIGTERM or SIGHUP (a terminal that is gone; not under
-        nohup); saves at the end either way.
-        """
-        hangs_up = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-        self.stopping = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
-        before = {number: signal.signal(number, self.request_stop) for number in self.stopping}
-        try:
-            if self.world.first:
-                self.metrics = Metrics(self.run / METRICS, self.sinks)
-            self.train_and_evaluate()
-        except OSError as error:
-            if error.errno not in CANNOT_WRITE:
-                raise
-            again = "give the same command again"
-            if checkpoint.saved_steps(self.run) or any("train_loss" in row for row in read_rows(self.run / METRICS)):
-                again = f"continue with the same command and {shlex.quote(f'run={self.run}')} resume=auto "
-                again += "(in place of overwrite=true, if that was given)"
-            raise InputError(
-                f"{error.filename or self.run} cannot be written ({error.strerror}); {self.kept()}. "
-                f"Put that right, then {again}"
-            ) from None
-        finally:
-            if self.metrics:
-                self.metrics.close()
-            was_sent = self.stop_signal or self.signal_received
-            for number, handler in before.items():  # torchrun may pass a signal on a second time
-                signal.signal(number, signal.SIG_IGN if was_sent and self.world.size > 1 else handler)
+        """Trains until the budget is used up, or until a signal of ``StopRequests``; saves at the end either way."""
+        with self.stops, readable_write_errors(self.run):
+            try:
+                if self.world.first:
+                    self.metrics = Metrics(self.run / METRICS, self.sinks)
+                self.train_and_evaluate()
+            finally:
+                if self.metrics:
+                    self.metrics.close()
 
     def train_and_evaluate(self) -> None:
         self.started = time.perf_counter() - self.seconds
@@ -151,17 +128,17 @@ class Trainer:
             self.log({"step": 0, "tokens": 0, **self.evaluate(), **self.probe()})
             self.snapshot()
         while True:
-            self.seconds, self.stop_signal = self.world.agree(self.elapsed(), self.signal_received)
+            self.seconds, self.stops.agreed = self.world.agree(self.elapsed(), self.stops.received)
             if self.fraction() >= 1:
                 if self.evaluated_as_last and self.evaluated_step == self.step:
-                    self.stop_signal = 0  # there is nothing left to stop
+                    self.stops.agreed = 0  # there is nothing left to stop
                     break
-                if not self.stop_signal:  # the time was up between two evaluations, or during one
+                if not self.stops.agreed:  # the time was up between two evaluations, or during one
                     row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
                     self.log(row | self.clock())
                     self.save(again=True)  # which step is the best may have changed
                     continue  # a better loss may be what ``patience`` had waited for
-            if self.stop_signal:
+            if self.stops.agreed:
                 break
             step_started = time.perf_counter()
             with readable_out_of_memory(self.micro, self.model.config.block_size):
@@ -184,16 +161,6 @@ class Trainer:
             if saves or self.step == self.best_step:
                 self.save()
         self.save()
-
-    def request_stop(self, number: int, frame: FrameType | None) -> None:
-        """The first signal ends the run after its step; the second one ends it immediately.
-
-        Not so under torchrun, which hands on to each process what they all may have been sent already.
-        """
-        self.signal_received = number
-        if self.world.size == 1:
-            for stopping in self.stopping:
-                signal.signal(stopping, signal.SIG_DFL)
 
     def elapsed(self) -> float:
         """Seconds of this run, before it was resumed and since, evaluation included."""
@@ -254,13 +221,9 @@ class Trainer:
 
     def diverged(self, what: str) -> NoReturn:
         raise InputError(
-            f"{what} step {self.step}; {self.kept()}. Begin another run with lower rates (optimizer.matrix_lr, "
+            f"{what} step {self.step}; {kept(self.run)}. Begin another run with lower rates (optimizer.matrix_lr, "
             "optimizer.embedding_lr, optimizer.head_lr)"
         )
-
-    def kept(self) -> str:
-        steps = checkpoint.saved_steps(self.run)
-        return f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
 
     def evaluate(self) -> Row:
         """Loss over the whole validation set, of text also per byte, and what ``evaluations`` say; all of them once the

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import QUICK, SMALL
+from trainers import make_trainer
 
 from storage.metrics import read_rows
 from training.device import why_not_compiled
@@ -30,6 +31,13 @@ def test_whatever_compiling_lacks_is_said_in_a_line(monkeypatch, error):
 
     monkeypatch.setattr(torch, "compile", fail)
     assert why_not_compiled(CPU) == "Triton"
+
+
+def test_the_step_goes_through_what_was_compiled(tmp_path, stories, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda model: lambda *ids, **more: compiled.append(1) or model(*ids, **more))
+    make_trainer(tmp_path, stories, compile=True).train_step()
+    assert compiled
 
 
 def test_a_run_goes_on_uncompiled_with_a_note_and_remembers_what_was_asked(script, monkeypatch, capsys):

@@ -18,6 +18,7 @@ from storage.metrics import read_rows
 from storage.weights import set_parameters
 from training import Trainer
 from training.device import peak_flops
+from training.world import World
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
@@ -129,7 +130,7 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path, stories):
 def test_a_smaller_patience_ends_a_resumed_run_only_if_its_next_evaluation_is_not_better(tmp_path, stories, late, ends):
     stopped = new_run(tmp_path / "run", stories, max_steps=12, eval_every=2)
     give_losses(stopped, [3.0, 3.5, 3.5])
-    stopped.sinks = [lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == 5 else None]
+    stopped.sinks = [lambda row: stopped.stops.request(signal.SIGTERM) if row["step"] == 5 else None]
     stopped.train()
     assert (stopped.step, stopped.evaluations_since_best) == (5, 1)
     resumed = make_trainer(tmp_path / "run", stories, max_steps=12, eval_every=2, patience=1)
@@ -179,3 +180,7 @@ def test_mfu_is_reported_where_the_peak_is_known(tmp_path, stories):
     assert len(rows) == 4
     for row in rows:
         assert row["mfu"] == pytest.approx(row["tokens_per_second"] * trainer.model.flops_per_token() / 1e12, rel=1e-3)
+    trainer.world, trainer.logged = World(0, 2), (0, 0.0)
+    row = trainer.clock()
+    expected = row["tokens_per_second"] * trainer.model.flops_per_token() / 2e12
+    assert row["mfu"] == pytest.approx(expected, rel=1e-3), "of all devices"

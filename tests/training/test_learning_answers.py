@@ -70,7 +70,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, answers):
     straight = new_run(tmp_path / "straight", answers, **settings)
     straight.train()
     stopped = new_run(tmp_path / "stopped", answers, **settings)
-    stopped.sinks = (lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == 6 else None,)
+    stopped.sinks = (lambda row: stopped.stops.request(signal.SIGTERM) if row["step"] == 6 else None,)
     stopped.train()
     resumed = make_trainer(tmp_path / "stopped", answers, **settings)
     resumed.restore()

@@ -1,6 +1,5 @@
 """The loop: exact resume, budgets, signals, and numbers that are none."""
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from storage import checkpoint, run
 from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
 from training.device import micro_batch_size
+from training.stopping import StopRequests
 from training.world import World
 
 EMA = {"average": "ema", "clip": 0.5}
@@ -38,7 +38,7 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, op
     assert straight.micro == 2, "the steps are accumulated"
 
     stopped = new_run(tmp_path / "resumed", stories, **settings)
-    stopped.sinks = (lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == stop_at else None,)
+    stopped.sinks = (lambda row: stopped.stops.request(signal.SIGTERM) if row["step"] == stop_at else None,)
     stopped.train()
     assert stopped.step == stop_at
     torch.manual_seed(99)
@@ -92,9 +92,9 @@ def test_a_budget_that_is_used_up_during_an_evaluation_has_its_last_evaluations_
 
 def test_a_signal_when_all_is_done_stops_nothing(tmp_path, stories):
     trainer = new_run(tmp_path / "run", stories, max_steps=2)
-    trainer.last_evaluations = [lambda model: trainer.request_stop(signal.SIGTERM, None) or {}]
+    trainer.last_evaluations = [lambda model: trainer.stops.request(signal.SIGTERM) or {}]
     trainer.train()
-    assert (trainer.stop_signal, trainer.signal_received) == (0, signal.SIGTERM)
+    assert (trainer.stops.agreed, trainer.stops.received) == (0, signal.SIGTERM)
     assert checkpoint.saved_steps(tmp_path / "run")[-1] == 2
 
 
@@ -154,7 +154,7 @@ def test_the_best_step_of_a_late_last_evaluation_is_saved(tmp_path, stories):
     """The run was stopped by a signal at the very end of what became its budget, between two evaluations."""
     settings = {"eval_every": 4, "checkpoint_every": 4}
     trainer = new_run(tmp_path / "run", stories, max_steps=12, **settings)
-    trainer.sinks = (lambda row: trainer.request_stop(signal.SIGTERM, None) if row["step"] == 6 else None,)
+    trainer.sinks = (lambda row: trainer.stops.request(signal.SIGTERM) if row["step"] == 6 else None,)
     trainer.train()
     assert checkpoint.load(trainer.run, "best")[0]["step"] == 4
     resumed = make_trainer(trainer.run, stories, max_steps=6, **settings)
@@ -176,32 +176,13 @@ def test_micro_batches_fit(sequences, block, at_once, expected):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_both_precisions_learn(tmp_path, stories, precision):
     trainer = new_run(tmp_path / "run", stories, max_steps=15, eval_every=15, precision=precision)
+    loss, used = trainer.loss, set()
+    trainer.loss = lambda *ids, **more: used.add(torch.is_autocast_enabled("cpu")) or loss(*ids, **more)
     trainer.train()
+    assert used == {precision == "bf16"}
     first, last = (row["val_loss"] for row in read_rows(trainer.run / "metrics.jsonl") if "val_loss" in row)
     assert last < first - 0.5
     assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
-
-
-def test_a_run_that_cannot_start_leaves_the_earlier_one_as_it_was(tmp_path, stories):
-    trainer = new_run(tmp_path / "run", stories, max_steps=4)
-    trainer.train()
-    before = {path: path.read_bytes() for path in trainer.run.rglob("*") if path.is_file()}
-    with pytest.raises(InputError), run.begin(trainer.run, True, "", stories.tokenizer):
-        raise InputError("no key")
-    assert {path: path.read_bytes() for path in trainer.run.rglob("*") if path.is_file()} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def test_a_run_that_was_killed_while_starting_over_gives_the_earlier_one_back(tmp_path, stories):
-    trainer = new_run(tmp_path / "run", stories, max_steps=4)
-    trainer.train()
-    start_over = run.begin(trainer.run, True, "", stories.tokenizer)
-    start_over.__enter__()  # and never leaves: a kill runs no clean-up
-    assert checkpoint.saved_steps(trainer.run) == []
-    with pytest.raises(InputError, match="resume=true continues it"):
-        run.check_free(trainer.run, overwrite=False)
-    assert checkpoint.saved_steps(trainer.run) == [4]
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_leftovers_and_hidden_files_do_not_stop_overwriting_but_foreign_ones_do(tmp_path, stories):
@@ -216,7 +197,7 @@ def test_leftovers_and_hidden_files_do_not_stop_overwriting_but_foreign_ones_do(
 
 def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
     trainer = new_run(tmp_path / "run", stories, max_steps=4)
-    trainer.sinks = [lambda row: trainer.request_stop(signal.SIGTERM, None)]
+    trainer.sinks = [lambda row: trainer.stops.request(signal.SIGTERM)]
     trainer.train()
     resumed = make_trainer(tmp_path / "run", stories, max_steps=4)
     resumed.restore()
@@ -226,24 +207,22 @@ def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(tmp_path, stories, size):
+def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(size):
     """torchrun may pass the same signal on twice. The second one may be another."""
-    trainer, after = new_run(tmp_path / "run", stories, max_steps=4), []
-    trainer.world = World(0, size)
-
-    def stop() -> None:
-        signal.raise_signal(signal.SIGINT)
-        after.extend(map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)))
-
-    trainer.train_and_evaluate = stop
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stops, after = StopRequests(World(0, size)), []
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = [signal.getsignal(number) for number in numbers]
     try:
-        trainer.train()
+        with stops:
+            signal.raise_signal(signal.SIGINT)
+            after += map(signal.getsignal, (signal.SIGINT, signal.SIGTERM))
+        at_the_end = [signal.getsignal(number) for number in numbers[:2]]
     finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-    assert trainer.signal_received == signal.SIGINT
-    assert after == 2 * [signal.SIG_DFL if size == 1 else trainer.request_stop]
+    assert stops.received == signal.SIGINT
+    assert after == 2 * [signal.SIG_DFL if size == 1 else stops.request]
+    assert at_the_end == (before[:2] if size == 1 else 2 * [signal.SIG_IGN])
 
 
 def test_a_lost_best_checkpoint_is_said_and_replaced(tmp_path, stories):
@@ -299,18 +278,3 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     steps = checkpoint.saved_steps(tmp_path / "run")
     assert "saved; resume with: python train.py run=run resume=true" in out.replace("\n", " ")
     assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == steps[-1]
-
-
-def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
-    process = Training(tmp_path, "run=run", *QUICK, *SMALL, *ENDLESS)
-    wait_for_checkpoint(tmp_path, process, 40)
-    process.kill()
-    process.communicate()
-    last = checkpoint.saved_steps(tmp_path / "run")[-1]
-    resumed = Training(tmp_path, "run=run", "resume=true", f"max_steps={last + 5}")
-    _, err = resumed.communicate(timeout=300)
-    assert resumed.returncode == 0, err
-    rows = [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")]
-    assert rows == list(range(last + 6))
-    state = json.loads((checkpoint.folder_of(tmp_path / "run", last + 5) / "state.json").read_text())
-    assert state["tokens"] == 256 * (last + 5)

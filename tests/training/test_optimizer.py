@@ -142,6 +142,15 @@ def test_groups_cover_every_parameter(shape, matrices, scalars):
     assert sum(len(group) for group in groups.values()) == len(list(model.parameters()))
 
 
+def test_each_group_has_its_own_rate():
+    shape = GPT2_SHAPE | {"tie_embeddings": False}
+    model = GPT(GPTConfig(50, n_layer=1, n_head=2, n_embd=16, **shape), seed=1)
+    embeddings = {id(parameter) for parameter in parameter_groups(model)["embeddings"]}
+    assert embeddings == {id(model.embed.weight), id(model.position.weight)}
+    config = OptimizerConfig(matrix_lr=1.0, embedding_lr=2.0, head_lr=3.0, scalar_lr=4.0)
+    assert Optimizers(model, config).rates() == {"lr/matrices": 1, "lr/embeddings": 2, "lr/head": 3, "lr/scalars": 4}
+
+
 @pytest.mark.parametrize("name", ["muon", "adamw"])
 def test_state_survives_as_tensors(name):
     def make():

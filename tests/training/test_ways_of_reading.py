@@ -52,7 +52,7 @@ def test_resuming_is_exact_over_epochs_of_shuffled_documents(tmp_path, stories):
     whole.train()
     assert whole.loader.state()["epoch"] > 1
     stopped = new_run(tmp_path / "stopped", few, **settings)
-    stopped.sinks = [lambda row: stopped.request_stop(signal.SIGTERM, None) if row["step"] == 5 else None]
+    stopped.sinks = [lambda row: stopped.stops.request(signal.SIGTERM) if row["step"] == 5 else None]
     stopped.train()
     resumed = make_trainer(tmp_path / "stopped", few, **settings)
     resumed.restore()
