@@ -7,8 +7,8 @@ from data.cases.case import Case, EncodedCase, encode_case
 from data.cases.files import read_cases
 from data.cases.splits import split_cases
 from data.text.answers import AnsweredPrompts, Answers
-from data.text.batches import AnswerBatches, Batches
-from data.text.corpora import PLAIN, Corpus, Files, ReadingOptions
+from data.text.batches import Batches
+from data.text.corpora import PLAIN, Files, ReadingOptions
 from data.text.dataset import Dataset, prepare
 from data.text.named import Named
 from data.text.token_files import TokenFiles
@@ -16,12 +16,10 @@ from data.text.tokenizers import Tokenizer, TokenizerConfig
 
 __all__ = [
     "PLAIN",
-    "AnswerBatches",
     "AnsweredPrompts",
     "Answers",
     "Batches",
     "Case",
-    "Corpus",
     "Dataset",
     "EncodedCase",
     "Files",

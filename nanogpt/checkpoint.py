@@ -143,6 +143,7 @@ def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tup
     """
     dataset = config.get("dataset") if isinstance(config, dict) else None
     dataset = Path(dataset).name if isinstance(dataset, str) else "NAME"
+    misfits = []
     for folder in (path.parent, path.absolute().parent.parent / "data" / dataset):
         for file, read_from in ((META, read_characters), (TEXT, characters_of_text)):
             if not os.path.isfile(folder / file) or (file == TEXT and shape.vocab_size >= N_GPT2):
@@ -150,11 +151,11 @@ def find_characters(path: Path, config: Any, shape: GPTConfig, name: str) -> tup
             characters = read_from(folder / file)
             n = len(characters)
             padded = file == META and shape.vocab_size % PADDED_TO == 0 and 0 < shape.vocab_size - n < MOST_PADDING
-            if n != shape.vocab_size and not padded:
-                raise InputError(
-                    f"{folder / file}: has {n} characters; {name} knows {shape.vocab_size}: give the file of its data"
-                )
-            return characters, [f"characters from {folder / file}"]
+            if n == shape.vocab_size or padded:
+                return characters, [f"characters from {folder / file}"]
+            misfits.append(f"{folder / file}: has {n} characters; {name} knows {shape.vocab_size}")
+    if misfits:
+        raise InputError(f"{misfits[0]}: give the file of its data")
     if N_GPT2 <= shape.vocab_size <= MOST_ROWS:
         return None, []
     raise InputError(

@@ -98,7 +98,10 @@ class Answers(ReadingOptions):
     def read(self, path: Path) -> Iterator[Answered]:
         """The records of one file; raises InputError for one without a prompt or without an answer."""
         if kind(path) != LINES_SUFFIX:
-            raise InputError(f"{path}: prompts with answers are read from {LINES_SUFFIX} files alone, a record a line")
+            raise InputError(
+                f"{path}: prompts with answers are read from {LINES_SUFFIX} files alone, a record a line; "
+                f"FOLDER/*{LINES_SUFFIX} names those of a folder"
+            )
         with readable(path) as file:
             for number, record in read_records(file, path):
                 where = f"{path}, line {number}"

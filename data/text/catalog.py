@@ -1,8 +1,8 @@
 """The corpora that have a name: where their files are, which files these must be, and what is held out of them.
 
 Adding one is a name and an entry at the end, and a file in ``configs/data``. Sizes and sha256 were taken from what
-others measured or from what Hugging Face lists (docs/corpora.md says which); addresses on Hugging Face name a revision,
-so that the files after them cannot change.
+others measured or from what Hugging Face lists; addresses on Hugging Face name a revision, so that their files cannot
+change.
 """
 
 from dataclasses import dataclass

@@ -101,6 +101,8 @@ def find_files(path: str, key: str = "data.path", cache: Path | None = None) -> 
             found.files.append(file)
         else:
             found.left_out[suffix_of(file) if what == FILE else what] += 1
+    if "**" not in parts and (folders := sum(map(os.path.isdir, glob.iglob(path)))):
+        found.left_out["folders (** reads what is in them)"] += folders
     found.files.sort()
     if not found.files:
         rest = f"; {found.left_out_note()}" if found.left_out else ""

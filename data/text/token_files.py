@@ -66,15 +66,20 @@ class TokenFiles(ReadingOptions):
         if self.end is not None and not 0 <= self.end < MOST_IDS:
             raise ValueError(f"end={self.end}: must be an id, 0 to {MOST_IDS - 1:,}")
 
+    def open(self, path: str, key: str) -> np.ndarray:
+        """The ids of one of its files, the value of ``key``. ``dtype`` is for raw files; without any, it is refused."""
+        any_raw = is_raw(self.path) or is_raw(self.val_path or "")
+        return open_ids(path, key, self.dtype if is_raw(path) or not any_raw else None)
+
     def read(self, progress: Progress = silent, check: bool = True) -> dict[str, Ids]:
         """The ids of "train" and of "val". Raises InputError for what is no file of ids, and for an end token that is
         nowhere.
         """
-        train, named = open_ids(self.path, "data.path", self.dtype), f"data.path={self.path}"
+        train, named = self.open(self.path, "data.path"), f"data.path={self.path}"
         if self.val_path is not None:
             if os.path.exists(self.val_path) and os.path.samefile(self.path, self.val_path):
                 raise InputError(f"data.val_path={self.val_path}: is the file that is trained on; give another one")
-            val, named = open_ids(self.val_path, "data.val_path", self.dtype), f"data.val_path={self.val_path}"
+            val, named = self.open(self.val_path, "data.val_path"), f"data.val_path={self.val_path}"
         else:
             n_train = int(len(train) * (1 - (self.val_fraction or 0)))
             train, val = train[:n_train], train[n_train:]

@@ -193,6 +193,9 @@ def test_a_text_of_more_or_fewer_characters_than_rows_is_refused(path, letters):
     (path.parent / "input.txt").write_text(letters, encoding="utf-8")
     args = ARGS | {"bias": False}
     write_checkpoint(path, args, random_tensors(args))
+    (note,) = nanogpt.read(f"nanogpt:{path}").notes
+    assert note.endswith("data/letters/input.txt"), "which may be another text than this"
+    (path.parent.parent / "data" / "letters" / "input.txt").unlink()
     with pytest.raises(InputError, match=rf"out/input.txt: has {len(letters)} characters; .* knows 11: give the file"):
         nanogpt.read(f"nanogpt:{path}")
 

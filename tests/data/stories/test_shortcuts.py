@@ -76,6 +76,12 @@ def trigrams(story_tokenizer) -> Counter:
     return count_trigrams(story_tokenizer, 20_000)
 
 
+def test_only_these_tasks_lack_a_split():
+    missing = {(task, split) for task in TASKS for split in SPLITS} - {*TASK_AND_SPLIT}
+    without_names = {(task, "unseen_names") for task in ("cue", "subject_verb", "sense", "translation")}
+    assert missing == without_names | {("translation", "gaps")}
+
+
 @pytest.mark.parametrize(("task", "split"), TASK_AND_SPLIT)
 def test_no_rule_about_places_finds_the_antecedent(right, task, split):
     """Nearest, first, subject, most frequent and every fixed offset, from every site before the answer.

@@ -82,6 +82,8 @@ def test_the_task_that_the_docs_add_is_one(monkeypatch):
 
 def test_every_kind_of_counterfactual_is_drawn():
     assert {kind for _, kind in TASK_AND_KIND} == set(COUNTERFACTUAL_KINDS)
+    tasks = {kind: {task for task, own in TASK_AND_KIND if own == kind} for kind in ("order", "null", "attribute")}
+    assert tasks == {"order": {*TASKS}, "null": {*TASKS}, "attribute": {"subject_verb", "sense"}}
 
 
 @pytest.mark.parametrize("task", TASKS)

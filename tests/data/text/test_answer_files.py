@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from data import AnswerBatches, Answers, Dataset, TokenizerConfig, prepare
+from data import Answers, Dataset, TokenizerConfig, prepare
+from data.text.batches import AnswerBatches
 from data.text.pieces import END
 from data.text.tokenizers import CharacterTokenizer
 

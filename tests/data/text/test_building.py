@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import signal
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from common.atomic import locked
 from common.errors import InputError
 from data import Dataset, Files, TokenizerConfig, prepare
 from data.text import building, dataset, shards
+from data.text.pieces import Piece
+from data.text.tokenizers import byte_tokenizer
 
 BYTES = TokenizerConfig("bytes")
 BPE = TokenizerConfig("bpe", 300)
@@ -43,7 +45,7 @@ def separated(tmp_path) -> Files:
     """A text with separators, and a validation file of its own."""
     text = "\n<|endoftext|>\n".join(f"document {i}: {'ab cdé ' * (i % 40)}" for i in range(150))
     for name in ("a", "val"):
-        (tmp_path / f"{name}.txt").write_text(text)
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     return Files(str(tmp_path / "a.txt"), val_path=str(tmp_path / "val.txt"))
 
 
@@ -224,6 +226,20 @@ def test_tokens_that_are_whole_but_not_at_their_path_are_only_moved_there(tmp_pa
         assert len(prepare(corpus, BYTES, tmp_path).train) > 0
 
 
+def test_few_items_are_in_memory_together(monkeypatch):
+    monkeypatch.setattr(building, "usable_cores", lambda: 2)
+    read = []
+
+    def items() -> Iterator[building.WorkItem]:
+        for i in range(100):
+            read.append(i)
+            yield building.WorkItem("train", [Piece("a", True)])
+
+    for done, _ in enumerate(building.encode_in_order(items(), byte_tokenizer()), 1):
+        assert len(read) <= done + 5
+    assert done == 100
+
+
 def test_a_corpus_that_changes_while_it_is_read_is_refused(tmp_path, corpus):
     def touch(text: str, *_: object) -> None:
         if text == "tokenizing":
@@ -234,21 +250,24 @@ def test_a_corpus_that_changes_while_it_is_read_is_refused(tmp_path, corpus):
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []
 
 
-def prepare_counting(corpus: Files, cache: Path, start: object, answers: object) -> None:
+def prepare_counting(corpus: Files, cache: Path, waits: object, answers: object) -> None:
+    """Who makes the tokens goes on as soon as the other waits."""
     reports = []
-    start.wait()
 
     def progress(text: str, *_: object) -> None:
-        time.sleep(0.002)
         reports.append(text)
+        if "waiting for another process" in text:
+            waits.set()
+        elif text == "tokenizing":
+            waits.wait(60)
 
     made: Dataset = prepare(corpus, BYTES, cache, progress)
     answers.put((made.key, "tokenizing" in reports, any("waiting for another process" in text for text in reports)))
 
 
 def test_of_two_processes_one_makes_the_tokens_and_the_other_waits(tmp_path, corpus):
-    start, answers = FORK.Barrier(2), FORK.Queue()
-    both = [FORK.Process(target=prepare_counting, args=(corpus, tmp_path, start, answers)) for _ in range(2)]
+    waits, answers = FORK.Event(), FORK.Queue()
+    both = [FORK.Process(target=prepare_counting, args=(corpus, tmp_path, waits, answers)) for _ in range(2)]
     for process in both:
         process.start()
     one, other = sorted((answers.get() for _ in both), key=lambda answer: answer[1])

@@ -96,6 +96,18 @@ def test_where_nothing_can_be_read_what_is_there_is_counted(tmp_path):
         find_files(str(tmp_path))
 
 
+def test_folders_that_a_glob_matches_are_not_read_and_counted(tmp_path):
+    make(tmp_path, "a.txt", "2019/b.txt", "2020/c.txt", "2020/deep/d.txt")
+    found = find_files(str(tmp_path / "*"))
+    assert [path.name for path in found.files] == ["a.txt"]
+    assert found.left_out_note() == "2 are left out (2 folders (** reads what is in them))"
+    with pytest.raises(InputError, match=r"no files to read there; 2 are left out \(2 folders \(\*\* reads"):
+        find_files(str(tmp_path / "20*"))
+    for all_below in (tmp_path, tmp_path / "**", tmp_path / "**" / "*"):
+        assert len(find_files(str(all_below)).files) == 4
+        assert not find_files(str(all_below)).left_out
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
 def test_json_is_refused_with_what_makes_it_lines(tmp_path, name):
     make(tmp_path, name)

@@ -82,7 +82,7 @@ def test_a_separating_line_is_a_boundary_and_no_text(here, tmp_path):
 def test_a_separator_between_two_chunks_is_one(tmp_path, monkeypatch, chunk):
     for module in ("files", "pieces"):
         monkeypatch.setattr(f"data.text.{module}.CHUNK", chunk)
-    (tmp_path / "a").write_text("One, é.\n<|endoftext|>\nTwo < | end\n<|endoftext|>\nThree")
+    (tmp_path / "a").write_text("One, é.\n<|endoftext|>\nTwo < | end\n<|endoftext|>\nThree", encoding="utf-8")
     pieces = list(read_separated([tmp_path / "a"], Counts()))
     text = "".join(piece.text + "|" * piece.ends_document for piece in pieces)
     assert text == "One, é.|Two < | end|Three|"

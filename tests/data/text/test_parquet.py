@@ -74,7 +74,7 @@ def test_bytes_that_are_no_utf8_are_replaced_and_counted(tmp_path):
 
 def test_parquet_trains_like_the_same_text_in_lines(path, tmp_path):
     lines = tmp_path / "a.jsonl"
-    lines.write_text("".join(f'{{"text": "{text}"}}\n' for text in TEXTS))
+    lines.write_text("".join(f'{{"text": "{text}"}}\n' for text in TEXTS), encoding="utf-8")
     one, other = (prepare(Files(str(file)), TokenizerConfig("bytes"), tmp_path / "cache") for file in (path, lines))
     assert one.key == other.key
 

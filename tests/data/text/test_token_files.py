@@ -45,6 +45,13 @@ def test_the_same_ids_come_out_of_every_type(dtype):
     assert (len(read.train), len(read.val), read.tokenizer.vocab_size, read.val_bytes) == (7, 3, 5, None)
 
 
+def test_the_type_of_raw_ids_says_nothing_of_npy_files_beside_them():
+    save("ids.bin", IDS, "<u4")
+    np.save("val.npy", np.array(IDS[:3], dtype="uint8"))
+    read = dataset("ids.bin", val_path="val.npy", dtype="uint32")
+    assert (len(read.train), read.val.read(0, 3).tolist()) == (10, IDS[:3])
+
+
 def test_raw_files_are_uint16_unless_said_otherwise_and_nothing_is_copied():
     save()
     save("wide.bin", IDS, "<u4")

@@ -1,6 +1,5 @@
 """Any text survives any tokenizer, and ours agree with those they come from."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import inputs
@@ -14,7 +13,7 @@ from tiktoken_ext.openai_public import r50k_pat_str
 
 from common.errors import InputError
 from data import Tokenizer, TokenizerConfig
-from data.text.tokenizers import END, GPT2_VOCABULARY, N_BYTES, byte_tokenizer, gpt2_tokenizer, train_bpe
+from data.text.tokenizers import END, N_BYTES, byte_tokenizer, gpt2_tokenizer, train_bpe
 
 TEXTS = [
     "Tom met Anna. ",
@@ -127,15 +126,6 @@ def test_gpt2_ids_are_tiktokens(gpt2, input_folder):
     assert len(gpt2.encode(play)) < len(play) / 2, "it merges"
     for text in [*TEXTS, play]:
         assert gpt2.encode(text).tolist() == reference.encode_ordinary(text)
-
-
-def test_gpt2_without_its_file_and_without_a_network_says_where_to_put_it(tmp_path, monkeypatch):
-    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
-    nowhere = replace(GPT2_VOCABULARY, url="http://127.0.0.1:9/encoder.json")
-    monkeypatch.setattr("data.text.tokenizers.GPT2_VOCABULARY", nowhere)
-    monkeypatch.setattr("data.text.download.TRIES_AGAIN", 0)
-    with pytest.raises(InputError, match=r"could not download .* put the right file at"):
-        gpt2_tokenizer(tmp_path)
 
 
 def test_a_vocabulary_without_room_for_all_bytes_is_refused():
