@@ -7,6 +7,7 @@ import pytest
 from conftest import SMALL
 from trainers import rows_without_clock
 
+from data import Tokenizer
 from storage.metrics import read_rows
 
 RECORDS = [{"q": f"{i} + 1?", "a": f"{i + 1}!"} for i in range(60)]
@@ -70,8 +71,16 @@ def test_answers_are_learned_by_the_weights_of_a_run_on_text(script, finished_ru
     """With its tokenizer and its block; `probe.py text=` then reads it."""
     Path("qa.jsonl").write_text("\n".join(map(json.dumps, RECORDS)))
     script("train", f"init_from={finished_run}", "run=tuned", "optimizer=finetune", *QA, *QUICK)
-    assert Path("tuned/tokenizer.json").is_file()
+    assert Tokenizer.load(Path("tuned/tokenizer.json")).start == "", "no prompt begins with a space, as stories do"
     script("probe", "run=tuned", "text=Q: 1 + 1? A: 2!")
+
+
+def test_a_run_that_was_only_evaluated_goes_on_as_one_that_begins_with_steps(script, finished_run):
+    Path("qa.jsonl").write_text("\n".join(map(json.dumps, RECORDS)))
+    script("train", f"init_from={finished_run}", "run=tuned", "optimizer=finetune", *QA, *QUICK, "max_steps=0")
+    script("train", "run=tuned", "resume=true", "max_steps=2")
+    assert Tokenizer.load(Path("tuned/tokenizer.json")).start == ""
+    assert read_rows(Path("tuned/metrics.jsonl"))[-1]["step"] == 2
 
 
 @pytest.mark.parametrize(

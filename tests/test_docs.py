@@ -12,20 +12,28 @@ from omegaconf import OmegaConf
 
 import cli
 from cli import sweeps
-from cli.paths import FREE_TEXT, PATHS, decode_text, encode_text
+from cli.paths import FREE_TEXT, PATHS, SCHEMES, decode_text, encode_text
 from common.errors import InputError
+from data.text.tokenizers import byte_tokenizer
+from model import GPT, GPTConfig
+from storage.weights import save_run
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAKEFILE = ROOT / "Makefile"
 SCRIPT = re.compile(rf"({'|'.join(SCRIPTS)})\.py")
 NOT_HERE = re.compile("there is no such (run|file)")  # what a reader has and a test has not
 ENDS = (";", "|", "<", ">", ">>", "&&")
 ANY_VALUE = {*PATHS, *FREE_TEXT} - {"init_from"}
 NOT_INSTALLED = "hydra/launcher=submitit_slurm"
+KEPT = "kept"  # a run that is there
+MODULE = re.compile(r"python3? -m ((?:data|experiments|benchmarks)(?:\.[a-z_]+)+)")
 
 
 def snippets(page: Path) -> Iterator[str]:
     """Each indented line, those that end in a backslash with the next, and each piece of code within a sentence."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    if page == MAKEFILE:
+        text = text.replace("$(BIN)/", "").replace("$(RUN)", "runs/demo").expandtabs(4)
     yield from (line for line in text.splitlines() if line.startswith("    "))
     prose = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
     yield from (code.replace("\n", " ") for code in re.findall(r"`([^`]+)`", prose))
@@ -48,13 +56,16 @@ def commands_in(snippet: str) -> Iterator[tuple[str, ...]]:
 
 def plain(argument: str) -> str:
     """With another value where any would do, so that commands which differ in such values are read once."""
-    key, sign, _ = argument.partition("=")
+    key, sign, value = argument.partition("=")
+    if key == "init_from" and not value.startswith(SCHEMES):
+        return f"{key}={KEPT}"
     return "seed=0" if argument == "seed=S" else f"{key}=x" if sign and key in ANY_VALUE else argument
 
 
 def commands() -> dict[tuple[str, ...], str]:
     """Each command once, with the page that has it; not the names of scripts that need a run, nor how to get help."""
-    found = {command: page.name for page in PAGES for snippet in snippets(page) for command in commands_in(snippet)}
+    pages = (*PAGES, MAKEFILE)
+    found = {command: page.name for page in pages for snippet in snippets(page) for command in commands_in(snippet)}
     names = {(name,) for name in SCRIPTS if name != "train"}
     return {command: page for command, page in found.items() if command not in names and "--help" not in command}
 
@@ -76,10 +87,20 @@ def problem(name: str, *arguments: str) -> str | None:
 def test_every_command_is_understood(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     OmegaConf.register_new_resolver("text", decode_text, replace=True)  # as cli.launch does
+    save_run(tmp_path / KEPT, GPT(GPTConfig(257, block_size=8, n_layer=1, n_head=1, n_embd=8)), byte_tokenizer())
     found = commands()
     assert len(found) > 50
     problems = {command: problem(*command) for command in found}
     assert {(found[command], command): why for command, why in problems.items() if why} == {}
+
+
+def test_every_module_that_is_started_is_there():
+    names = {name for page in PAGES for name in MODULE.findall(page.read_text(encoding="utf-8"))}
+    assert len(names) > 20
+    for name in names:
+        path = ROOT / name.replace(".", "/")
+        path = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert "__main__" in path.read_text(encoding="utf-8"), name
 
 
 def prose_of(page: Path) -> str:

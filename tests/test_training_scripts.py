@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import inputs
 import pytest
 from conftest import QUICK, SMALL, start_training
 from kills import run_in_peace, run_through_kills, what_a_run_became
@@ -170,12 +169,10 @@ def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys,
         assert len(list(Path(run).glob("wandb/offline-run-*/*.wandb"))) == 1
 
 
-@pytest.mark.parametrize("kind", ["bytes", "bpe", "gpt2"])
-def test_half_and_half_is_the_whole_with_any_tokenizer(script, texts, made_inputs, kind):
-    settings = (*PLAIN, "data.path=one.txt", f"tokenizer={kind}", "model.dropout=0.1", "micro_batch=64")
-    with inputs.gpt2_from(made_inputs):
-        script("train", *settings, "run=whole", "max_steps=4", "eval_every=2")
-        script("train", *settings, "run=half", "max_steps=4", "eval_every=2", "checkpoint_every=2")
+def test_half_and_half_is_the_whole(script, texts):
+    settings = (*PLAIN, "data.path=one.txt", "tokenizer=bpe", "model.dropout=0.1", "micro_batch=64")
+    script("train", *settings, "run=whole", "max_steps=4", "eval_every=2")
+    script("train", *settings, "run=half", "max_steps=4", "eval_every=2", "checkpoint_every=2")
     for path in (Path("half/checkpoints/step_000004")).iterdir():  # as if it had been killed after step 2
         path.unlink()
     Path("half/checkpoints/step_000004").rmdir()

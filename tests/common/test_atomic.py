@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def replace(folder: Path, content: str, overwrite: bool = True) -> None:
         fill(building, content)
         with replacing(folder, building, "test", overwrite):
             (folder.parent / "started").touch()
+
+
+def test_content_is_on_the_disk_before_the_move_and_the_name_after(tmp_path, monkeypatch):
+    done, fsync, moved = [], os.fsync, os.replace
+
+    def flush(file: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("moved"), moved(*paths)))
+    replace_durably(tmp_path / "file", b"x")
+    assert done.index("file") < done.index("moved") < len(done) - 1
+    assert done[-1] == "folder"
 
 
 @pytest.mark.parametrize("shared", [False, True])

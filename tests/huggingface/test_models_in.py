@@ -379,7 +379,9 @@ def test_a_folder_becomes_a_run_that_samples_is_probed_trains_on_and_stands_alon
     assert [row["step"] for row in read_rows(Path("run/metrics.jsonl"))] == [0]
     assert [path.name for path in Path("run/checkpoints").iterdir()] == ["step_000000"]
     ours, tokenizer, state = load_model(Path("run"), "best", CPU)
-    assert (tokenizer.to_json(), state["model"]["dropout"]) == (TOKENIZER.to_json(), 0.1)
+    assert (tokenizer.start, state["model"]["dropout"]) == (" ", 0.1), "as stories begin, which it may be trained on"
+    tokenizer.start = TOKENIZER.start
+    assert tokenizer.to_json() == TOKENIZER.to_json()
     assert_same_logits(ours, theirs)
     script("sample", "run=run", "prompt=Tom", "max_new_tokens=5")
     script("probe", "run=run", "n_cases=20")
