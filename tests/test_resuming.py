@@ -308,9 +308,7 @@ def test_runs_may_lie_inside_the_folder_that_they_train_on(script, text, capsys)
     script("export", "run=runs/x", "to=out")
     capsys.readouterr()
     script("train", "run=runs/y", *here)
-    assert re.search(
-        r"1 files are read \(1 \.txt\); .* of runs, .* of exports, .* of the cache", capsys.readouterr().out
-    )
+    assert re.search(r"1 file is read \(1 \.txt\); .* of runs, .* of exports, .* of the cache", capsys.readouterr().out)
     assert len(list(Path("cache/tokens").iterdir())) == 1
 
 

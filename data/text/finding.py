@@ -40,7 +40,8 @@ class Found(NamedTuple):
 
     def note(self) -> str:
         """How many files are read and how many are left out, by suffix."""
-        read = f"{len(self.files):,} files are read ({counted(Counter(map(suffix_of, self.files)))})"
+        files = f"{len(self.files):,} files are" if len(self.files) > 1 else "1 file is"
+        read = f"{files} read ({counted(Counter(map(suffix_of, self.files)))})"
         return f"{read}; {self.left_out_note()}" if self.left_out else read
 
     def left_out_note(self) -> str:
