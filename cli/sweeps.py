@@ -192,8 +192,8 @@ def require_own_folders(keys: Sequence[str], jobs: list[list[str]], swept: list[
     both = sharing(folders(keys, jobs, swept, configs))
     if both is None:
         return
-    given = {parsed(setting).key_or_group: readable(setting) for setting in jobs[both[0]]}
-    given = {key: setting for key, setting in given.items() if setting != f"{key}=null"}
+    settings = {parsed(setting).key_or_group: readable(setting) for setting in jobs[both[0]]}
+    given = {key: setting for key, setting in settings.items() if setting != f"{key}=null"}
     key, written = keys[0], next(given[key] for key in keys if key in given)
     value = written.partition("=")[2] if key in given else "probes/job"
     own = f"{value}-${{hydra:job.num}}"

@@ -14,7 +14,7 @@ from probing.interventions.at_sites import (
     paths_to_answer,
     replay_row,
 )
-from probing.interventions.batch import Batch, Job, Read
+from probing.interventions.batch import Batch, Job
 from probing.interventions.measuring import measure
 from probing.interventions.whole_heads import MeanOutputs, mean_outputs, resampled, single_heads, without_sets
 
@@ -25,7 +25,6 @@ __all__ = [
     "Batch",
     "Job",
     "MeanOutputs",
-    "Read",
     "changed_row",
     "mean_outputs",
     "measure",

@@ -86,7 +86,7 @@ def resampled(sets: Tensor, seed: int, read: Read = Batch.log_odds) -> Job:
 
 def donors(cases: Sequence[EncodedCase], generator: torch.Generator) -> Tensor:
     """For each case another one [N], drawn from all but its counterfactual; where there is none, that one or itself."""
-    group = torch.tensor([i for i, alike in enumerate(counterfactual_groups(cases)) for _ in alike])
+    group = torch.tensor([i for i, members in enumerate(counterfactual_groups(cases)) for _ in members])
     allowed = group[:, None] != group
     if not allowed.any():
         allowed = ~torch.eye(len(group), dtype=torch.bool) if len(group) > 1 else ~allowed

@@ -263,25 +263,23 @@ def test_text_is_generated_word_by_word_and_a_seed_repeats_it(page):
     assert generated(1) == first
 
 
-TYPED_INTO_GENERATED = """async () => {
-  const box = document.querySelector(".live textarea");
-  const before = box.value;
-  [...document.querySelectorAll(".slot button")].find(({ textContent }) => textContent === "Generate").click();
-  while (box.value === before) await new Promise(resolve => setTimeout(resolve));
-  box.value = "a dog";
-  box.dispatchEvent(new Event("input"));
-}"""
+def while_generating(action: str) -> str:
+    """A script, a function of ``name``, that begins to generate and does this once there is more text in ``box``."""
+    return f"""async name => {{
+      const box = document.querySelector(".live textarea");
+      const before = box.value;
+      const button = [...document.querySelectorAll(".slot button")].find(own => own.textContent === "Generate");
+      button.click();
+      while (box.value === before) await new Promise(resolve => setTimeout(resolve));
+      {action}
+    }}"""
 
 
-STOPPED_MEANWHILE = """async () => {
-  const box = document.querySelector(".live textarea");
-  const before = box.value;
-  const button = [...document.querySelectorAll(".slot button")].find(({ textContent }) => textContent === "Generate");
-  button.click();
-  while (box.value === before) await new Promise(resolve => setTimeout(resolve));
+TYPED_INTO_GENERATED = while_generating("box.value = 'a dog'; box.dispatchEvent(new Event('input'));")
+STOPPED_MEANWHILE = while_generating("""
   if (button.textContent !== "Stop") throw Error(button.textContent);
   button.click();
-}"""
+""")
 
 
 def test_generating_stops_at_a_button_and_at_a_key(page):
@@ -294,15 +292,11 @@ def test_generating_stops_at_a_button_and_at_a_key(page):
     expect(button).to_be_visible()
 
 
-SWITCHED_OFF_MEANWHILE = """async name => {
-  const box = document.querySelector(".live textarea");
-  const before = box.value;
-  [...document.querySelectorAll(".slot button")].find(({ textContent }) => textContent === "Generate").click();
-  while (box.value === before) await new Promise(resolve => setTimeout(resolve));
+SWITCHED_OFF_MEANWHILE = while_generating("""
   const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true });
   document.querySelector(`[data-live="${name}"]`).dispatchEvent(enter);
   return box.value;
-}"""
+""")
 
 
 def test_generating_stops_when_a_head_is_switched_off(page):

@@ -143,7 +143,7 @@ def failing_second() -> None:
     if processes()[0]:
         Trainer.train_step = lambda trainer: pytest.fail("the second cannot")
     else:
-        world.time = SimpleNamespace(sleep=lambda _: wait_for(Path("told").exists))
+        world.time = SimpleNamespace(sleep=lambda _: wait_for(Path("reported").exists))
 
 
 LOST = "error: another of the 2 processes has ended or does not answer; its own error says why, unless it was killed"
@@ -163,7 +163,7 @@ def test_an_error_of_another_process_comes_before_the_one_that_it_is_lost(tmp_pa
     first, second = start(tmp_path, 2, "run=run", "max_steps=3", *SETTINGS, prepare=failing_second)
     assert "the second cannot" in second.communicate(timeout=300)[1]
     assert first.poll() is None, "torchrun would have ended the second before it reported its error"
-    (tmp_path / "told").touch()
+    (tmp_path / "reported").touch()
     assert first.communicate(timeout=60)[1].startswith(LOST)
 
 
