@@ -48,6 +48,13 @@ async function unpack(name) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+/** Where drawing the page fails, the line that waits there says why. */
+const sayWhyNot = (drawing) =>
+  drawing.catch((error) => {
+    document.querySelector(".waiting").append(` (${error.message})`);
+    throw error;
+  });
+
 const unpackJson = async (name) => JSON.parse(new TextDecoder().decode(await unpack(name)));
 
 /** Saves a part of the page as a file. */
@@ -138,8 +145,10 @@ function lazyDetails(summary, make) {
 /** A value of a map by a name that anybody may have given: a task may be called "constructor". */
 const lookup = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined);
 
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
-const interval = ([low, high]) => `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}\u00a0%`;
+/** A share in per cent; halves up, also those that a binary fraction misses by a hair, as Python's sentences round. */
+const hundredths = (share, digits) => (100 * share + 1e-9).toFixed(digits);
+const percent = (share, digits = 0) => `${hundredths(share, digits)}\u00a0%`;
+const interval = ([low, high]) => `${hundredths(low, 1)}–${hundredths(high, 1)}\u00a0%`;
 /** A number of nats as text; what rounds to nothing has no sign. */
 const nats = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
 /** The same with its sign, of which one that rounds to nothing has none. */

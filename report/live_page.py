@@ -4,6 +4,7 @@ Of a probe it is a part of report.html, where that stays small, else live.html b
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from common.atomic import json_text
-from common.errors import InputError
+from common.errors import InputError, first_line
 from common.progress import silent
 from common.visible import visible_name, visible_text
 from data import Case, Tokenizer
@@ -33,7 +34,9 @@ from report.pages import Heading, in_words, script_of, write_page
 from report.text_summary import role_in_words
 from report.tour import tour
 from report.typed_text import as_typed, box_text
+from storage import checkpoint
 from storage.run import LIVE_PAGE
+from storage.weights import load_model
 from training import Trainer
 
 BEGINNINGS, BEGINNING_TOKENS = 3, 60  # of held-out text
@@ -201,11 +204,24 @@ def roles_in_words(findings: Findings) -> dict[str, dict]:
 
 @contextmanager
 def live_page_at_the_end(trainer: Trainer, stories: Stories | None) -> Iterator[None]:
-    """Writes RUN/live.html when training has ended; ``stories``: those that were trained on, if any were."""
+    """Writes RUN/live.html when training has ended; ``stories``: those that were trained on, if any were. Where it
+    cannot be written, a note says so: the run itself is saved.
+    """
     yield
     if trainer.stops.agreed:  # then there is little time left
         return
-    model, dataset, starts = trainer.evaluated.eval(), trainer.dataset, []
+    try:
+        write_run_live_page(trainer, stories)
+    except (InputError, OSError, MemoryError) as error:
+        print(f"note   {LIVE_PAGE} was not written ({visible_text(first_line(error))})", file=sys.stderr)
+
+
+def write_run_live_page(trainer: Trainer, stories: Stories | None) -> None:
+    """RUN/live.html, with the weights that sample.py and probe.py take: the best, where they are not the last."""
+    model, step, dataset, starts = trainer.evaluated.eval(), trainer.step, trainer.dataset, []
+    if trainer.best_step != step and checkpoint.has_best(trainer.run):
+        model, _, state = load_model(trainer.run, "best", trainer.device)
+        step = state["step"]
     if stories:
         cases = draw("report", 2, trainer.config.seed, stories.posed)
         starts = starts_of_articles() + starts_of_cases(cases, dataset.tokenizer, "Stories")
@@ -214,7 +230,7 @@ def live_page_at_the_end(trainer: Trainer, stories: Stories | None) -> Iterator[
         windows = cut_windows(text, dataset.tokenizer, model.config.block_size, MEAN_TOKENS)
     except InputError:  # of less than two blocks
         windows = None
-    about = f"run {trainer.run.resolve().name}, step {trainer.step:,} · {in_words(model)}"
+    about = f"run {trainer.run.resolve().name}, step {step:,} · {in_words(model)}"
     write_live_page(trainer.run, about, live_parts(model, dataset.tokenizer, starts, windows))
 
 

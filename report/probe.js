@@ -82,4 +82,4 @@ function keepTogether(view, { heads, page }) {
   });
 }
 
-drawProbe();
+sayWhyNot(drawProbe());

@@ -39,4 +39,4 @@ function settingsSection({ config }) {
   );
 }
 
-drawTraining();
+sayWhyNot(drawTraining());

@@ -102,7 +102,7 @@ def complete(run: Path) -> None:
     """Writes the curves and the page of a run that has ended, where they are older than its last checkpoint: it was
     killed between the two.
     """
-    saved = (checkpoint.find(run, "latest") / "state.json").stat().st_mtime_ns
+    saved = (checkpoint.find(run, "latest") / checkpoint.STATE).stat().st_mtime_ns
     wanted = [run / PAGE]
     if len(evaluations_of(read_rows(run / METRICS))) > 1:  # which curves need
         wanted.append(run / "curves.png")
@@ -129,11 +129,19 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
     )
     data = {
         **page_json(rows),
-        "live": LIVE_PAGE if (run / LIVE_PAGE).exists() else None,
+        "live": LIVE_PAGE if live_page_is_current(run) else None,
         "dynamics": dynamics_json(rows, run / "probe" / "heads.json"),
         "config": (run / CONFIG).read_text(encoding="utf-8"),
     }
     return write_page(run / PAGE, "training", heading, {"page.json": json_text(data).encode()})
+
+
+def live_page_is_current(run: Path) -> bool:
+    """Whether RUN/live.html is there and has the best weights so far: those of a run that goes on may be newer."""
+    page = run / LIVE_PAGE
+    if not (page.exists() and checkpoint.saved_steps(run) and checkpoint.has_best(run)):
+        return page.exists()
+    return page.stat().st_mtime_ns >= (checkpoint.find(run, "best") / checkpoint.STATE).stat().st_mtime_ns
 
 
 def page_json(rows: Sequence[Row]) -> dict:

@@ -99,7 +99,8 @@ def sentences(config: TrainConfig, rows: Sequence[Row], run: Path, state: State 
     ]
     skipped = rows[-1].get("skipped", 0)
     if skipped:
-        lines.append(f"{skipped:,} steps were skipped: their loss or gradient was not finite.")
+        were = "step was skipped: its" if skipped == 1 else "steps were skipped: their"
+        lines.append(f"{skipped:,} {were} loss or gradient was not finite.")
     return lines
 
 

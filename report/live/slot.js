@@ -1,6 +1,5 @@
 /* One sentence: the box to type it in, its words, the next ones, and the buttons that belong to it. */
 
-const MOST_TYPED = 20_000; // characters
 const GENERATED = 60; // tokens at a time
 
 class Slot {
@@ -11,7 +10,6 @@ class Slot {
     this.box = h("textarea", {
       "aria-label": label,
       rows: 2,
-      maxlength: MOST_TYPED,
       spellcheck: "false",
       dir: "auto",
       placeholder: typed,
