@@ -24,8 +24,9 @@ from common.visible import visible_text
 from data import Tokenizer
 from data.text.tokenizers import IDS
 from model import GPT, generate
-from model.generate import contexts_per_pass, require_speculation
+from model.generate import contexts_per_pass
 from model.int8 import to_int8
+from model.speculation import require_speculation
 from probing.sentence import require_head
 from report.terminal import open_console
 from report.tinted_text import legend, show_choice
