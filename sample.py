@@ -23,7 +23,6 @@ from cli.schema import SampleCommand
 from common.errors import InputError
 from common.visible import visible_text
 from data import Tokenizer
-from data.text.tokenizers import IDS
 from model import GPT, generate
 from model.generate import contexts_per_pass
 from model.int8 import to_int8
@@ -76,7 +75,7 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
     if not ids:
         raise InputError(f"run={run}: it has no end token to begin a text with; give prompt=...")
     require_memory_for_texts(model, len(ids), command, device)
-    if tokenizer.kind == IDS:  # by their names, also where ids were given
+    if not tokenizer.has_text:  # by their names, also where ids were given
         prompt = tokenizer.decode(ids).removeprefix(tokenizer.start)
     samples: list[list[int]] = [[] for _ in range(command.n)]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens

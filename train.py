@@ -22,7 +22,6 @@ from data.mixture import only_stories, start_of, stories_of
 from data.preparing import prepare_mixed
 from data.stories import GENERALISATION, cases
 from data.text.held_out import first_tokens
-from data.text.tokenizers import IDS
 from model import GPT
 from probing import encode_tasks, quick_probe
 from probing.dynamics import quick_probe_metrics
@@ -131,7 +130,7 @@ class Start:
             tokenizer = Tokenizer.load(self.folder / TOKENIZER)
         elif command.init_from:
             model, tokenizer = self.load_weights(command.init_from)
-            if tokenizer.kind == IDS and has_text:
+            if has_text and not tokenizer.has_text:
                 raise InputError(
                     f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be "
                     f"trained on data={command.data.name}; give data=tokens data.path=FILE"

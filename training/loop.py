@@ -13,7 +13,6 @@ import torch
 from common.errors import InputError
 from data import PLAIN, Dataset, ReadingOptions
 from data.text.batches import batches_of
-from data.text.tokenizers import IDS
 from model import GPT, documents_of
 from model.loss import count_targets, inputs_and_targets
 from storage import checkpoint, snapshots
@@ -356,7 +355,7 @@ def end_token(dataset: Dataset, key: str) -> int:
             f"data.{key}=true: with data=answers no prompt sees another, and every epoch has a new order; leave it out"
         )
     if dataset.tokenizer.end is None:
-        instead = ", or give data.end, in a run without init_from" if dataset.tokenizer.kind == IDS else ""
+        instead = "" if dataset.tokenizer.has_text else ", or give data.end, in a run without init_from"
         raise InputError(f"data.{key}=true: these tokens have no end token between documents; leave it out{instead}")
     return dataset.tokenizer.end
 
