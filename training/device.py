@@ -56,7 +56,7 @@ def why_not_compiled(device: torch.device) -> str | None:
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
     except Exception as error:  # a trial: whatever a compiler, a linker or a cache raises, the run goes on without
-        return first_line(error) or type(error).__name__
+        return first_line(error)
     return None
 
 
