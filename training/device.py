@@ -82,11 +82,6 @@ def sequences_per_batch(block_size: int, micro_batch: int | None, device: torch.
     return max(1, (micro_batch or MICRO_BATCH_TOKENS[device.type]) // block_size)
 
 
-def micro_batch_size(sequences: int, block_size: int, micro_batch: int | None, device: torch.device) -> int:
-    """How many of a batch of ``sequences`` go through the model together; the last part may be smaller."""
-    return min(sequences, sequences_per_batch(block_size, micro_batch, device))
-
-
 def require_memory(needed: int, device: torch.device, what: str) -> None:
     """Raises InputError where the device has less memory than the ``needed`` bytes; ``what`` names their use."""
     if device.type == "cuda":

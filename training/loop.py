@@ -21,7 +21,7 @@ from storage.run import METRICS
 from storage.weights import get_parameters, set_parameters
 from training.average import Average
 from training.config import TrainConfig
-from training.device import autocast, micro_batch_size, peak_flops, readable_out_of_memory
+from training.device import autocast, peak_flops, readable_out_of_memory, sequences_per_batch
 from training.evaluation import validation_loss, validation_row
 from training.gradients import GradientSum
 from training.loader import Loader
@@ -72,7 +72,7 @@ class Trainer:
         self.sequences = sequences_per_step(config.tokens_per_step, block_size, size)
         if config.micro_batch and config.micro_batch < block_size:
             raise InputError(f"micro_batch={config.micro_batch}: must be at least model.block_size={block_size}")
-        self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
+        self.micro = min(self.sequences // size, sequences_per_batch(block_size, config.micro_batch, self.device))
         batches = batches_of(dataset, block_size, self.sequences, config.seed, rank, size, shuffled)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.gradient_sum = Optimizers(model, config.optimizer, world), GradientSum(model, world)
