@@ -39,7 +39,7 @@ from training import Trainer, pick_device
 from training.answers import measure_answers
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation, is_finished
-from training.samples import SampleFiles, write_sample
+from training.samples import save_sample, write_sample
 from training.world import World, join
 
 # Annotated stories a task: at every evaluation, and of each split at the end.
@@ -170,7 +170,7 @@ class Start:
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left
                     trainer.sinks.append(while_training.enter_context(wandb_sink(command, folder)))
                 pages = (Curves(folder), TrainingPage(trainer))
-                trainer.sinks += [SampleFiles(folder), *map(while_training.enter_context, pages)]
+                trainer.sinks += [partial(save_sample, folder), *map(while_training.enter_context, pages)]
                 while_training.enter_context(live_page_at_the_end(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.renew(folder, config, tokenizer)
