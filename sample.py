@@ -14,6 +14,7 @@ from errno import ENOSPC
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import cli
 from cli.lines import for_each_text
@@ -22,10 +23,10 @@ from cli.schema import SampleCommand
 from common.errors import InputError
 from common.visible import visible_text
 from data import Tokenizer
-from data.text.tokenizers import IDS
 from model import GPT, generate
-from model.generate import contexts_per_pass, require_speculation
+from model.generate import contexts_per_pass
 from model.int8 import to_int8
+from model.speculation import require_speculation
 from probing.sentence import require_head
 from report.terminal import open_console
 from report.tinted_text import legend, show_choice
@@ -74,25 +75,29 @@ def continue_prompt(model: GPT, tokenizer: Tokenizer, step: int, command: Sample
     if not ids:
         raise InputError(f"run={run}: it has no end token to begin a text with; give prompt=...")
     require_memory_for_texts(model, len(ids), command, device)
-    if tokenizer.kind == IDS:  # by their names, also where ids were given
+    if not tokenizer.has_text:  # by their names, also where ids were given
         prompt = tokenizer.decode(ids).removeprefix(tokenizer.start)
-    samples = [[] for _ in range(command.n)]
-    live = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
+    samples: list[list[int]] = [[] for _ in range(command.n)]
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be spread over several tokens
     say(prompt)
     try:
-        write(model, tokenizer, torch.tensor(ids, device=device), command, samples, live)
+        for i, token in new_tokens(model, torch.tensor(ids, device=device), command, tokenizer.end):
+            samples[i].append(token)
+            if i == 0:  # printed as it grows
+                begins_document = command.prompt is None and len(samples[0]) == 1
+                say(decoder.decode(tokenizer.pieces[token]).removeprefix(tokenizer.start if begins_document else ""))
     except FloatingPointError as error:
         raise InputError(f"run={run}, step {step}: {error}; give another checkpoint=STEP") from None
     finally:  # also what was written before Ctrl-C is kept
         texts = [tokenizer.decode(sample).removeprefix("" if prompt else tokenizer.start) for sample in samples]
         try:
-            say(live.decode(b"", final=True) + "\n")
+            say(decoder.decode(b"", final=True) + "\n")
             for text in texts[1:]:
                 say(f"---\n{prompt}{text}\n")
         finally:
             if any(texts):
                 about = {"step": step, **asdict(command), "run": run.resolve().name}
-                keep(run / "samples", [{**about, "text": text} for text in texts])
+                append_records(run / "samples", [{**about, "text": text} for text in texts])
     if command.show is not None:
         show_choices(model, tokenizer, command.show, ids, samples)
 
@@ -108,25 +113,17 @@ def require_memory_for_texts(model: GPT, n_prompt: int, command: SampleCommand, 
     require_memory(texts + together, device, f"n={command.n}: writing so many texts")
 
 
-def write(
-    model: GPT,
-    tokenizer: Tokenizer,
-    prompt: torch.Tensor,
-    command: SampleCommand,
-    samples: list[list[int]],
-    live: codecs.IncrementalDecoder,
-) -> None:
-    """Adds tokens to ``samples``, to each up to the end token, and prints the first one as it grows."""
-    ended = [False] * command.n
-    n, most = command.n, command.max_new_tokens
-    for new in generate(model, prompt, n, most, command, command.seed, speculate=command.speculate, end=tokenizer.end):
-        for i, token in enumerate(new.tolist()):
-            ended[i] = ended[i] or token == tokenizer.end
-            if not ended[i]:
-                samples[i].append(token)
-                if i == 0:
-                    begins_document = command.prompt is None and len(samples[0]) == 1
-                    say(live.decode(tokenizer.pieces[token]).removeprefix(tokenizer.start if begins_document else ""))
+def new_tokens(model: GPT, prompt: Tensor, command: SampleCommand, end: int | None) -> Iterator[tuple[int, int]]:
+    """The number of a sample and its next token, step by step; of each sample up to its ``end`` token."""
+    n, most, ended = command.n, command.max_new_tokens, set()
+    for step in generate(
+        model, prompt, n, most, sampling=command, seed=command.seed, speculate=command.speculate, end=end
+    ):
+        for i, token in enumerate(step.tolist()):
+            if token == end:
+                ended.add(i)
+            elif i not in ended:
+                yield i, token
 
 
 def say(text: str) -> None:
@@ -151,7 +148,7 @@ def show_choices(model: GPT, tokenizer: Tokenizer, head: str, prompt: list[int],
             console.print("  the text ended immediately: no word was chosen")
 
 
-def keep(folder: Path, records: list[dict]) -> None:
+def append_records(folder: Path, records: list[dict]) -> None:
     """Adds the records to FOLDER/samples.jsonl, all of them or, with a line on stderr, none: they have been printed."""
     path = folder / "samples.jsonl"
     try:

@@ -22,7 +22,6 @@ from data.mixture import only_stories, start_of, stories_of
 from data.preparing import prepare_mixed
 from data.stories import GENERALISATION, cases
 from data.text.held_out import first_tokens
-from data.text.tokenizers import IDS
 from model import GPT
 from probing import encode_tasks, quick_probe
 from probing.dynamics import quick_probe_metrics
@@ -40,7 +39,7 @@ from training import Trainer, pick_device
 from training.answers import measure_answers
 from training.device import require_memory, why_not_compiled
 from training.loop import Evaluation, is_finished
-from training.samples import SampleFiles, write_sample
+from training.samples import save_sample, write_sample
 from training.world import World, join
 
 # Annotated stories a task: at every evaluation, and of each split at the end.
@@ -131,7 +130,7 @@ class Start:
             tokenizer = Tokenizer.load(self.folder / TOKENIZER)
         elif command.init_from:
             model, tokenizer = self.load_weights(command.init_from)
-            if tokenizer.kind == IDS and has_text:
+            if has_text and not tokenizer.has_text:
                 raise InputError(
                     f"init_from={command.init_from}: its tokens are ids that stand for no text, so it cannot be "
                     f"trained on data={command.data.name}; give data=tokens data.path=FILE"
@@ -171,7 +170,7 @@ class Start:
                 if command.wandb.mode != "disabled":  # the last to leave, with what the others left
                     trainer.sinks.append(while_training.enter_context(wandb_sink(command, folder)))
                 pages = (Curves(folder), TrainingPage(trainer))
-                trainer.sinks += [SampleFiles(folder), *map(while_training.enter_context, pages)]
+                trainer.sinks += [partial(save_sample, folder), *map(while_training.enter_context, pages)]
                 while_training.enter_context(live_page_at_the_end(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.renew(folder, config, tokenizer)

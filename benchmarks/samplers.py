@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers import BLOCK, Shape
-from model import GPT
-from model.generate import Sampling, generate
+from model import GPT, Sampling, generate
 
 GREEDY = Sampling(temperature=0)
 

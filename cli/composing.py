@@ -154,8 +154,8 @@ def compose(name: str, overrides: list[str], with_hydra: bool = False) -> DictCo
         with hydra.initialize_config_dir(str(FOLDER), version_base="1.3"):
             return hydra.compose(name, overrides, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        first_line = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
-        raise InputError(first_line) from None
+        reason = re.sub(r"\s+", " ", str(error).strip()).split(" See https")[0]
+        raise InputError(reason) from None
 
 
 def nested_keys(config: Mapping, prefix: str = "") -> Iterator[str]:

@@ -16,7 +16,6 @@ from data.cases.splits import OWN_SPLITS
 from data.languages import load_language
 from data.mixture import only_stories, stories_of
 from data.stories import TASKS, cases
-from data.text.tokenizers import IDS
 from model import GPT
 from probing import resolved_tasks
 from report.probe_terminal import progress_bar
@@ -41,7 +40,7 @@ def read_cases_to_measure(
             return split_cases(own)
         except InputError as error:
             raise InputError(f"cases={command.cases}: {error}") from None
-    if tokenizer.kind == IDS:
+    if not tokenizer.has_text:
         if command.tasks:
             raise InputError(
                 f"tasks=[{','.join(command.tasks)}]: are of text, and the tokens of this model stand for none"

@@ -132,7 +132,7 @@ def text_of_file(run: Path, path: str, tokenizer: Tokenizer, progress: Progress,
     """
     corpora = corpora_of_run(run)
     corpus = corpora[text_of(corpora)].corpus if corpora else None
-    if tokenizer.kind == IDS:
+    if not tokenizer.has_text:
         dtype = corpus.dtype if isinstance(corpus, TokenFiles) and is_raw(path) else None
         return HeldOut(read_ids(path, key, tokenizer, dtype), path, [])
     files = replace(corpus, path=path) if isinstance(corpus, Files) else Files(path)

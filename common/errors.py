@@ -36,8 +36,8 @@ def first_few(reasons: Sequence[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says, in one line."""
-    return str(error).partition("\n")[0]
+    """What a library's error says, in one line; the kind of error where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def reason_of(error: Exception) -> str:

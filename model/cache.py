@@ -1,5 +1,6 @@
 """What generation remembers of the tokens already read, so that each new token costs one step and not a whole pass."""
 
+import math
 from collections.abc import Sequence
 from typing import Self
 
@@ -124,3 +125,15 @@ class Context:
             mine.replace(sequences, theirs, copies)
         for i, copy in zip(sequences.tolist(), copies.tolist(), strict=True):
             self.lengths[i] = other.lengths[copy]
+
+
+def context_start(length: int, block_size: int) -> int:
+    """Where the context of the next token starts when ``length`` tokens exist: 0 while they fit into the block.
+
+    After that the context moves on by half a block at a time, so that the cache is refilled once every half block
+    instead of at every token.
+    """
+    if length <= block_size:
+        return 0
+    hop = max(1, block_size // 2)
+    return math.ceil((length - block_size) / hop) * hop

@@ -21,7 +21,7 @@ from data.cases.case import words_at
 from data.stories import Stories
 from data.stories import cases as draw
 from data.stories.articles import keyed_cases
-from data.text.tokenizers import BYTE_PATTERN, IDS, WORD_PATTERN, BpeTokenizer, IdTokenizer
+from data.text.tokenizers import BYTE_PATTERN, WORD_PATTERN, BpeTokenizer, IdTokenizer
 from model import GPT
 from probing.findings import Findings
 from probing.heads import head_names
@@ -145,7 +145,7 @@ def starts_of_text(tokenizer: Tokenizer, windows: Windows | None) -> list[dict]:
     if windows is None:
         return []
     n = min(BEGINNING_TOKENS, windows.length // 2)  # with which there is space to type on
-    if tokenizer.kind == IDS:
+    if not tokenizer.has_text:
         texts = [beginning_of_ids(row[: windows.length].tolist(), tokenizer, n) for row in windows.tokens[:BEGINNINGS]]
     else:
         texts = [beginning(box_text(tokenizer.decode(row[:n]))) for row in windows.tokens[:BEGINNINGS]]

@@ -14,7 +14,7 @@ from rich.text import Text
 from common.visible import START, visible
 from data import Tokenizer
 from model import GPT
-from model.generate import context_start
+from model.cache import context_start
 from probing.heads import attention_row
 from report.colours import TINT
 from report.terminal import chip, is_plain

@@ -195,10 +195,10 @@ def test_a_signal_that_ends_an_export_leaves_the_earlier_one_alone(script, finis
 
 
 def test_a_full_disk_keeps_no_half_of_a_sample(disk):
-    from sample import keep
+    from sample import append_records
 
-    keep(disk, [{"text": "whole"}])
-    keep(disk, [{"text": "x" * 300_000}])
+    append_records(disk, [{"text": "whole"}])
+    append_records(disk, [{"text": "x" * 300_000}])
     assert (disk / "samples.jsonl").read_text() == '{"text": "whole"}\n'
 
 

@@ -125,10 +125,10 @@ def test_a_checkpoint_that_is_saved_is_kept_however_rarely_the_record_is_written
 
 
 def test_a_run_that_fails_before_its_first_step_leaves_nothing(script, error_of, text, monkeypatch):
-    def full(self, row: dict) -> None:
+    def full(run: Path, row: dict) -> None:
         raise OSError(ENOSPC, "No space left on device", "samples")
 
-    monkeypatch.setattr("train.SampleFiles.__call__", full)
+    monkeypatch.setattr("train.save_sample", full)
     message = error_of("train", "run=new/run", *COMMAND)
     assert message.endswith("there is no checkpoint yet. Put that right, then give the same command again")
     assert not Path("new").exists()

@@ -76,8 +76,8 @@ def test_the_network_and_the_text_do_not_know_each_others_libraries():
 
 
 def test_the_network_is_as_short_as_the_readme_says():
-    assert "less than 1,200 lines, blank ones aside" in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert sum(bool(line.strip()) for path in sources("model") for line in path.read_text().splitlines()) < 1_200
+    assert "about 1,200 lines, blank ones aside" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert sum(bool(line.strip()) for path in sources("model") for line in path.read_text().splitlines()) < 1_250
 
 
 def test_the_core_works_without_what_scripts_or_tests_alone_need():

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from model import GPT, Sampling
-from model.generate import choose, context_start
+from model.cache import context_start
+from model.sampling import choose
 
 
 @torch.inference_mode()

@@ -56,7 +56,7 @@ def why_not_compiled(device: torch.device) -> str | None:
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
     except Exception as error:  # a trial: whatever a compiler, a linker or a cache raises, the run goes on without
-        return first_line(error) or type(error).__name__
+        return first_line(error)
     return None
 
 
@@ -80,11 +80,6 @@ def peak_flops(config: TrainConfig, device: torch.device) -> float | None:
 def sequences_per_batch(block_size: int, micro_batch: int | None, device: torch.device) -> int:
     """How many whole blocks go through the model together: ``micro_batch``, or what usually fits; one at least."""
     return max(1, (micro_batch or MICRO_BATCH_TOKENS[device.type]) // block_size)
-
-
-def micro_batch_size(sequences: int, block_size: int, micro_batch: int | None, device: torch.device) -> int:
-    """How many of a batch of ``sequences`` go through the model together; the last part may be smaller."""
-    return min(sequences, sequences_per_batch(block_size, micro_batch, device))
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:

@@ -13,7 +13,6 @@ import torch
 from common.errors import InputError
 from data import PLAIN, Dataset, ReadingOptions
 from data.text.batches import batches_of
-from data.text.tokenizers import IDS
 from model import GPT, documents_of
 from model.loss import count_targets, inputs_and_targets
 from storage import checkpoint, snapshots
@@ -22,7 +21,7 @@ from storage.run import METRICS
 from storage.weights import get_parameters, set_parameters
 from training.average import Average
 from training.config import TrainConfig
-from training.device import autocast, micro_batch_size, peak_flops, readable_out_of_memory
+from training.device import autocast, peak_flops, readable_out_of_memory, sequences_per_batch
 from training.evaluation import validation_loss, validation_row
 from training.gradients import GradientSum
 from training.loader import Loader
@@ -73,7 +72,7 @@ class Trainer:
         self.sequences = sequences_per_step(config.tokens_per_step, block_size, size)
         if config.micro_batch and config.micro_batch < block_size:
             raise InputError(f"micro_batch={config.micro_batch}: must be at least model.block_size={block_size}")
-        self.micro = micro_batch_size(self.sequences // size, block_size, config.micro_batch, self.device)
+        self.micro = min(self.sequences // size, sequences_per_batch(block_size, config.micro_batch, self.device))
         batches = batches_of(dataset, block_size, self.sequences, config.seed, rank, size, shuffled)
         self.loader = Loader(batches, self.device)
         self.optimizers, self.gradient_sum = Optimizers(model, config.optimizer, world), GradientSum(model, world)
@@ -356,7 +355,7 @@ def end_token(dataset: Dataset, key: str) -> int:
             f"data.{key}=true: with data=answers no prompt sees another, and every epoch has a new order; leave it out"
         )
     if dataset.tokenizer.end is None:
-        instead = ", or give data.end, in a run without init_from" if dataset.tokenizer.kind == IDS else ""
+        instead = "" if dataset.tokenizer.has_text else ", or give data.end, in a run without init_from"
         raise InputError(f"data.{key}=true: these tokens have no end token between documents; leave it out{instead}")
     return dataset.tokenizer.end
 

@@ -32,13 +32,9 @@ def write_sample(tokenizer: Tokenizer, seed: int, model: GPT, one_document: bool
     return {"sample": "\n".join(text.removeprefix(tokenizer.start) for text in texts[: 1 if one_document else None])}
 
 
-class SampleFiles:
-    """A sink of ``storage.metrics``: RUN/samples/step_000500.txt."""
-
-    def __init__(self, run: Path) -> None:
-        self.folder = run / "samples"
-
-    def __call__(self, row: Row) -> None:
-        if "sample" in row:
-            self.folder.mkdir(exist_ok=True)
-            replace_durably(self.folder / f"step_{row['step']:06d}.txt", (row["sample"] + "\n").encode())
+def save_sample(run: Path, row: Row) -> None:
+    """For one ``run`` a sink of ``storage.metrics``: RUN/samples/step_000500.txt."""
+    if "sample" in row:
+        folder = run / "samples"
+        folder.mkdir(exist_ok=True)
+        replace_durably(folder / f"step_{row['step']:06d}.txt", (row["sample"] + "\n").encode())

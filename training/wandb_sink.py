@@ -72,8 +72,7 @@ class WandbSink:
             self.run.log(row | pages, step=self.step)
         except Exception as error:  # the library's, or of the socket to its service
             self.lost = True
-            reason = first_line(error) or type(error).__name__
-            print(f"note   wandb takes no more rows ({reason}); metrics.jsonl has them", file=sys.stderr)
+            print(f"note   wandb takes no more rows ({first_line(error)}); metrics.jsonl has them", file=sys.stderr)
 
     def __enter__(self) -> "WandbSink":
         return self

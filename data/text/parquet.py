@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from common.errors import InputError, NoTextError
+from common.errors import InputError, NoTextError, first_line
 
 ROWS = 64  # at a time: documents may be long
 BUFFER = 1 << 20  # bytes of the file at a time, instead of a whole column of a row group
@@ -55,8 +55,7 @@ def measure(path: Path, field: str) -> tuple[int, int]:
 
 def damaged(path: Path, error: Exception) -> InputError:
     """Of what pyarrow says, the first line."""
-    first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return InputError(f"{path}: damaged, or no Parquet file ({first_line.rstrip('.')})")
+    return InputError(f"{path}: damaged, or no Parquet file ({first_line(error).rstrip('.')})")
 
 
 def pyarrow() -> tuple[ModuleType, ModuleType]:

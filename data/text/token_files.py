@@ -18,7 +18,7 @@ from common.progress import Progress, silent
 from common.visible import visible_text
 from data.text.characters import LARGEST, read_characters
 from data.text.corpora import ReadingOptions, fraction_to_validate
-from data.text.tokenizers import ID, IDS, MOST_IDS, CharacterTokenizer, IdTokenizer, Tokenizer
+from data.text.tokenizers import ID, MOST_IDS, CharacterTokenizer, IdTokenizer, Tokenizer
 
 RAW, NPY = ".bin", ".npy"
 RAW_TYPES = {"uint16": "<u2", "uint32": "<u4"}
@@ -236,7 +236,7 @@ def look_over(ids: np.ndarray, named: str, end: int | None, progress: Progress, 
 
 def bytes_of_text(ids: np.ndarray, tokenizer: Tokenizer) -> int | None:
     """The bytes of the text that ids [n] stand for; None where they stand for none."""
-    if tokenizer.kind == IDS:
+    if not tokenizer.has_text:
         return None
     return sum(int(tokenizer.lengths[ids[start : start + CHUNK]].sum()) for start in range(0, len(ids), CHUNK))
 

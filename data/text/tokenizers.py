@@ -67,6 +67,8 @@ class Tokenizer(ABC):
     begins with: a space in stories, so that the first word of a document is the same token as elsewhere.
     """
 
+    has_text: bool = True  # whether its tokens stand for text
+
     def __init__(self, kind: Kind, pieces: Sequence[bytes], end: int | None, start: str) -> None:
         self.kind, self.pieces, self.end, self.start = kind, [*pieces], end, start
         self.vocab_size = len(self.pieces)
@@ -187,6 +189,8 @@ class IdTokenizer(Tokenizer):
     name: the token that every sequence begins with, if any does. Names that have spaces themselves can be shown, and
     ids alone be read.
     """
+
+    has_text = False
 
     def __init__(self, names: Sequence[str] | int, end: str | None = None) -> None:
         self.names = names = checked_names([*map(str, range(names))] if isinstance(names, int) else names)

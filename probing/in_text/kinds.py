@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from data import Tokenizer
 from data.languages import Language
-from data.text.tokenizers import IDS
 
 # Exclusive kinds of the token to be predicted; the first that holds counts.
 KINDS = {
@@ -91,12 +90,12 @@ class TokenKinds:
 
 def kinds_for(tokenizer: Tokenizer, language: Language | None) -> dict[str, str]:
     """The kinds that can be known, and what each is: those that need word lists only with a language."""
-    return known(ID_KINDS if tokenizer.kind == IDS else KINDS, tokenizer, language)
+    return known(KINDS if tokenizer.has_text else ID_KINDS, tokenizer, language)
 
 
 def relations_for(tokenizer: Tokenizer, language: Language | None) -> dict[str, str]:
     """The same of relations."""
-    return known(ID_RELATIONS if tokenizer.kind == IDS else RELATIONS, tokenizer, language)
+    return known(RELATIONS if tokenizer.has_text else ID_RELATIONS, tokenizer, language)
 
 
 def known(table: dict[str, str], tokenizer: Tokenizer, language: Language | None) -> dict[str, str]:
@@ -106,7 +105,7 @@ def known(table: dict[str, str], tokenizer: Tokenizer, language: Language | None
 
 def token_kinds(tokens: np.ndarray, tokenizer: Tokenizer, language: Language | None) -> TokenKinds:
     """The kinds of windows ``tokens`` [N, T + 1]."""
-    if tokenizer.kind == IDS:
+    if not tokenizer.has_text:
         ends = tokens == (-1 if tokenizer.end is None else tokenizer.end)
         return TokenKinds(
             np.array([kinds_of_ids(*window) for window in zip(tokens.tolist(), ends.tolist(), strict=True)]),

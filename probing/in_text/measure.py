@@ -7,7 +7,6 @@ import numpy as np
 from common.progress import Count, Progress, Say, silent
 from data import Tokenizer
 from data.languages import load_language
-from data.text.tokenizers import IDS
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import ABLATIONS, AblatedLosses, ablate, means_over_windows
@@ -51,7 +50,7 @@ def measure_text(
     Raises InputError for an unknown language and for a model whose losses are not finite; ValueError for one without
     heads.
     """
-    known = load_language(language) if language and tokenizer.kind != IDS else None
+    known = load_language(language) if language and tokenizer.has_text else None
     kinds = token_kinds(windows.tokens, tokenizer, known)
     names, relations = kinds_for(tokenizer, known), relations_for(tokenizer, known)
     (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
@@ -121,7 +120,7 @@ def why_left_out(
 ) -> list[str]:
     """A sentence on each of the kinds, relations and roles that are not measured."""
     found = []
-    if tokenizer.kind == IDS:
+    if not tokenizer.has_text:
         found.append("The tokens stand for no text: words, names, pronouns, punctuation and line ends are left out.")
     elif language is None:
         missing = " and ".join(name.replace("_", " ") + "s" for name in NEED_LANGUAGE)

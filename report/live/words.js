@@ -4,7 +4,7 @@ const BEGUN = /^ ?[\p{L}\p{Nl}\p{No}]*$/u; // of a word: what may be so far
 const MOST_PIECES = 32; // of a word; with bytes, each is a letter
 const SMALLEST_TEMPERATURE = 1e-30;
 
-/** Where the context of the next token starts when `length` tokens exist: context_start of model/generate.py. */
+/** Where the context of the next token starts when `length` tokens exist: context_start of model/cache.py. */
 function contextStart(length, block) {
   if (length <= block) return 0;
   const hop = Math.max(1, Math.floor(block / 2));

@@ -10,7 +10,7 @@ from tolerance import additions, assert_near, largest
 from torch import Tensor
 
 from model import GPT, GPTConfig, Hooks, Sampling, generate
-from model.generate import context_start
+from model.cache import context_start
 from model.linear import CHUNK, features
 from probing.patterns import PatternRecorder, show_patterns
 

@@ -11,7 +11,9 @@ from torch.utils._pytree import tree_leaves
 from uncached import generate_uncached
 
 from model import GPT, GPTConfig, Sampling, generate
-from model.generate import RepeatingText, choose, context_start, filter_logits
+from model.cache import context_start
+from model.sampling import choose, filter_logits
+from model.speculation import RepeatingText
 
 GREEDY = Sampling(temperature=0)
 SAMPLED = Sampling(temperature=0.9, top_k=30, top_p=0.95, min_p=0.01)

@@ -15,8 +15,8 @@ from playwright.sync_api import Page
 from common.visible import END, visible, visible_tokens
 from data import Tokenizer
 from data.text.tokenizers import CharacterTokenizer, train_bpe
-from model import GPT, GPTConfig
-from model.generate import Sampling, context_start, generate
+from model import GPT, GPTConfig, Sampling, generate
+from model.cache import context_start
 from probing.sentence import BEGUN, encode_sentence, next_words
 from report.live_model import rounded
 

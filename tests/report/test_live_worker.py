@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from data.text.tokenizers import CharacterTokenizer
 from model import GPT, GPTConfig
-from model.generate import context_start
+from model.cache import context_start
 from probing.heads import attention_row
 from report.live_model import packed_model, rounded
 from report.pages import SCRIPTS
