@@ -1,10 +1,10 @@
 """Train a small GPT: ``python train.py [data=files data.path=my_texts/] ...``; configs/train.yaml has the keys."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,23 +12,16 @@ import torch
 import cli
 import huggingface
 import nanogpt
-from cli.run_text import read_otherwise, template_of
+from cli.evaluations import Evaluations
+from cli.run_text import template_of
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
 from common.folders import TOKENIZER
-from data import Answers, Dataset, EncodedCase, TokenFiles, Tokenizer, TokenizerConfig, encode_case
-from data.mixture import only_stories, start_of, stories_of
+from data import Answers, Dataset, TokenFiles, Tokenizer, TokenizerConfig
+from data.mixture import start_of, stories_of
 from data.preparing import prepare_mixed
-from data.stories import GENERALISATION, cases
-from data.text.held_out import first_tokens
 from model import GPT
-from probing import encode_tasks, quick_probe
-from probing.dynamics import quick_probe_metrics
-from probing.in_text.budget import Plan, affordable
-from probing.in_text.quick import quick_cost_metrics, quick_costs, quick_text
-from probing.scoring import referential_metrics
-from probing.splits import Tasks
 from report.live_page import live_page_at_the_end
 from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
@@ -36,18 +29,14 @@ from storage import checkpoint, run
 from storage.metrics import Sink
 from storage.weights import fit_block, load_model, save_run
 from training import Trainer, pick_device
-from training.answers import measure_answers
 from training.device import require_memory, why_not_compiled
-from training.loop import Evaluation, is_finished
-from training.samples import save_sample, write_sample
+from training.loop import is_finished
+from training.samples import save_sample
 from training.world import World, join
 
-# Annotated stories a task: at every evaluation, and of each split at the end.
-CASES, LAST_CASES = 100, 200
 BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32; 4 more where there is a mean over steps
 Origin = huggingface.TransformersModel | nanogpt.NanoGPTModel
 READERS = {huggingface.SCHEME: huggingface.read, nanogpt.SCHEME: nanogpt.read}
-PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the heads
 
 
 def main(command: TrainCommand) -> None:
@@ -140,11 +129,18 @@ class Start:
         dataset = self.prepare(tokenizer)
         if model is None:
             model = new_model(command, dataset, self.device)
-        evaluations, last_evaluations = make_evaluations(command, dataset, self.console)
-        probes = look_at_heads(command, dataset, affordable(model), self.console) if command.probe_every else []
-        sinks, folder, world = [self.console.training], self.folder, self.world
+        evaluations = Evaluations(command, dataset, self.console)
         return Trainer(
-            command, model, dataset, folder, sinks, evaluations, last_evaluations, probes, world, reading=command.data
+            command,
+            model,
+            dataset,
+            self.folder,
+            [self.console.training],
+            evaluations.always(),
+            evaluations.last(),
+            evaluations.probes(model),
+            self.world,
+            reading=command.data,
         )
 
     def prepare(self, tokenizer: TokenizerConfig | Tokenizer) -> Dataset:
@@ -208,24 +204,6 @@ def with_origin(command: TrainCommand, world: World) -> tuple[TrainCommand, Orig
     return replace(command, model=model, tokenizer=origin.tokenizer_config), origin
 
 
-def make_evaluations(
-    command: TrainCommand, dataset: Dataset, console: Console
-) -> tuple[list[Evaluation], list[Evaluation]]:
-    """What is measured, beside the loss, at every evaluation and, after that, at the last one."""
-    sample: Evaluation = partial(write_sample, dataset.tokenizer, command.seed, one_document=command.data.document_mask)
-    if dataset.answers:
-        sample = partial(measure_answers, dataset.answers[1], dataset.tokenizer, command.seed)
-    stories = stories_of(command.corpora)
-    if not stories:
-        return [sample], []
-    of_split = partial(referential_evaluation, command, stories.posed, dataset.tokenizer, console)
-    always = [sample, of_split("select", CASES, "referential")]
-    if command.max_steps == 0:
-        return always, []
-    # They say what training has come to.
-    return always, [of_split(split, LAST_CASES, split) for split in ("report", *GENERALISATION)]
-
-
 def fit_answers(dataset: Dataset, answers: Answers, block_size: int, console: Console) -> Dataset:
     """``dataset`` without what is longer than a block, if that may be left out; notes how many there are."""
     every = dataset.answers or ()
@@ -256,53 +234,6 @@ def advice_on_moved_text(command: TrainCommand) -> Iterator[None]:
         if command.resume:
             raise InputError(f"{error}; if it has moved, give {error.key}=... as well") from None
         raise
-
-
-def referential_evaluation(
-    command: TrainCommand, posed: Sequence[str], tokenizer: Tokenizer, console: Console, split: str, n: int, prefix: str
-) -> Evaluation:
-    """Referential loss and accuracy on those annotated stories of a split, of the tasks ``posed``, that fit into the
-    block.
-    """
-
-    @cache
-    def fitting() -> list[EncodedCase]:
-        encoded = [encode_case(case, tokenizer) for case in cases(split, n, command.seed, posed)]
-        short = [case for case in encoded if len(case.tokens) <= command.model.block_size]
-        if len(short) < len(encoded):
-            console.note(f"{len(encoded) - len(short)} of {len(encoded)} {split} stories exceed model.block_size")
-        return short
-
-    return lambda model: referential_metrics(model, fitting(), prefix)
-
-
-def look_at_heads(command: TrainCommand, dataset: Dataset, plan: Plan, console: Console) -> list[Evaluation]:
-    """On stories: which head of each task looks best at this moment, and what it costs to change it. On other text:
-    what each head costs in some of the validation text; raises InputError where that is too short. Notes say which
-    tasks are not measured, and where the text is read in another way than in training.
-    """
-    tokenizer, block_size, looks = dataset.tokenizer, command.model.block_size, []
-    if stories := stories_of(command.corpora):
-        posed = stories.posed
-
-        @cache
-        def tasks() -> Tasks:
-            select, report = (cases(split, PROBE_CASES, command.seed, posed) for split in ("select", "report"))
-            found, too_few = encode_tasks(tokenizer, select, report, block_size, command.seed)
-            for sentence in too_few:
-                console.note(f"probe_every={command.probe_every}: {sentence}")
-            return found
-
-        looks.append(lambda model: quick_probe_metrics(quick_probe(model, tasks())))
-    if not only_stories(command.corpora):
-        try:
-            text = quick_text(plan, first_tokens(dataset.val), tokenizer)
-        except InputError as error:
-            raise InputError(f"probe_every={command.probe_every}: of the validation text, {error}") from None
-        for sentence in read_otherwise(command.corpora):
-            console.note(f"probe_every={command.probe_every}: {sentence}")
-        looks.append(lambda model: quick_cost_metrics(quick_costs(model, text)))
-    return looks
 
 
 def wandb_sink(command: TrainCommand, folder: Path) -> AbstractContextManager[Sink]:

@@ -107,8 +107,8 @@ def run_script(name: str, *arguments: str) -> None:
     GlobalHydra.instance().clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [f"{name}.py", *arguments])
-        patch.setattr(train, "CASES", 20)
-        patch.setattr(train, "LAST_CASES", 20)
+        patch.setattr("cli.evaluations.CASES", 20)
+        patch.setattr("cli.evaluations.LAST_CASES", 20)
         cli.launch(SCRIPTS[name][0], name, SCRIPTS[name][1])
 
 

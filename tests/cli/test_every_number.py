@@ -139,7 +139,7 @@ def trained(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(("command", "key", "owner", "is_list"), KEYS)
 def test_a_number_is_refused_in_one_line_or_works(command, key, owner, is_list, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "PROBE_CASES", 20)
+    monkeypatch.setattr("cli.evaluations.PROBE_CASES", 20)
     accepted = {}
     for text in LISTS if is_list else NUMBERS:
         try:
