@@ -1,0 +1,31 @@
+"""A run that is probed, as all parts of the command see it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.schema import ProbeCommand
+from data import Tokenizer
+from model import GPT
+from storage.weights import source_of
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The model that a probe measures, its tokenizer and its ``state``, with what was asked and where to print."""
+
+    command: ProbeCommand
+    model: GPT
+    tokenizer: Tokenizer
+    state: dict
+    console: Console
+
+    @property
+    def run(self) -> Path:
+        return Path(self.command.run)
+
+    @property
+    def source(self) -> dict:
+        """Where the model is from, for what is written of it."""
+        return source_of(self.run, self.command.checkpoint, self.state)
