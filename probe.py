@@ -16,7 +16,6 @@ from cli.probed import Probed
 from cli.probed_cases import about_cases, read_cases_to_measure
 from cli.probed_dynamics import with_dynamics
 from cli.probed_text import TextToRead, read_text
-from cli.run_text import corpora_of_run, trained_stories
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
@@ -48,7 +47,7 @@ def main(command: ProbeCommand) -> None:
     model, tokenizer, state = load_model(run, command.checkpoint, pick_device(command.device))
     probed = Probed(command, model, tokenizer, state, console)
     if command.text is not None:
-        trained = trained_stories(run, state["dataset"])
+        trained = probed.run_text.trained_stories(state["dataset"])
         for_each_text("text", command.text, new_printer(run, state["step"], model, tokenizer, trained, console).show)
         return
     from report.figures import draw_figures  # slow to import, and a sentence does without
@@ -156,7 +155,7 @@ def measure_cases(probed: Probed, select: list[Case], report: list[Case], source
     """The findings on the cases and, of a run on stories, on the sentences that articles use."""
     command, model, tokenizer = probed.command, probed.model, probed.tokenizer
     findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
-    if command.cases is None and stories_of(corpora_of_run(probed.run)):
+    if command.cases is None and stories_of(probed.run_text.corpora):
         sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
         findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
     if command.cases is not None and {result.name for result in findings.tasks} <= {LISTS}:

@@ -17,7 +17,7 @@ import torch
 
 import cli
 from cli.lines import for_each_text
-from cli.run_text import as_prompt
+from cli.run_text import RunText
 from cli.schema import SampleCommand
 from common.errors import InputError
 from common.visible import visible_text
@@ -48,9 +48,10 @@ def main(command: SampleCommand) -> None:
     if command.weights == "int8":
         with refusing("weights=int8"):
             to_int8(model)
+    run_text = RunText(run)
 
     def go_on(prompt: str) -> None:
-        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=as_prompt(run, prompt)))
+        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=run_text.as_prompt(prompt)))
 
     if command.prompt is None:
         continue_prompt(model, tokenizer, state["step"], command)

@@ -1,10 +1,12 @@
 """A run that is probed, as all parts of the command see it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
 
+from cli.run_text import RunText
 from cli.schema import ProbeCommand
 from data import Tokenizer
 from model import GPT
@@ -24,6 +26,10 @@ class Probed:
     @property
     def run(self) -> Path:
         return Path(self.command.run)
+
+    @cached_property
+    def run_text(self) -> RunText:
+        return RunText(self.run)
 
     @property
     def source(self) -> dict:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from cli.probed import Probed
 from cli.probed_text import TextToRead
-from cli.run_text import corpora_of_run
 from cli.schema import ProbeCommand
 from common.errors import InputError
 from common.progress import Progress
@@ -44,7 +43,7 @@ def read_cases_to_measure(probed: Probed, text: TextToRead | None) -> tuple[list
                 f"tasks=[{','.join(command.tasks)}]: are of text, and the tokens of this model stand for none"
             )
         return [], []
-    corpora, tasks, mined = corpora_of_run(probed.run), command.tasks, []
+    corpora, tasks, mined = probed.run_text.corpora, command.tasks, []
     if tasks is None:
         with progress_bar(probed.console) as progress:
             if stories_of(corpora):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from cli.probed import Probed
-from cli.run_text import HeldOut, corpora_of_run, read_otherwise, text_of_file, validation_text
+from cli.run_text import HeldOut, read_otherwise
 from common.errors import InputError
 from common.progress import Progress
 from data.cases import mine
@@ -44,13 +44,13 @@ def read_text(probed: Probed) -> TextToRead | None:
     """The text to measure heads in: ``text_file``, or else the run's own validation text; if that cannot be had, None,
     and a note says why.
     """
-    command, run, tokenizer, console = probed.command, probed.run, probed.tokenizer, probed.console
-    plan = affordable(probed.model)
+    command, tokenizer, console = probed.command, probed.tokenizer, probed.console
+    run_text, plan = probed.run_text, affordable(probed.model)
     if command.language is not None:
         load_language(command.language)  # which raises InputError for one that is unknown, before anything is read
     if command.text_file is not None:
         with progress_bar(console) as progress:
-            text = text_of_file(run, command.text_file, tokenizer, progress)
+            text = run_text.of_file(command.text_file, tokenizer, progress)
         try:
             windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
         except InputError as error:
@@ -58,8 +58,8 @@ def read_text(probed: Probed) -> TextToRead | None:
     else:
         try:
             with progress_bar(console) as progress:
-                text = validation_text(run, probed.state["dataset"], progress)
-            if only_stories(corpora_of_run(run)):
+                text = run_text.validation(probed.state["dataset"], progress)
+            if only_stories(run_text.corpora):
                 plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
             windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
         except InputError as error:
@@ -67,6 +67,6 @@ def read_text(probed: Probed) -> TextToRead | None:
             return None
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
-    for sentence in read_otherwise(corpora_of_run(run), own=text.file is None):
+    for sentence in read_otherwise(run_text.corpora, own=text.file is None):
         console.print(f"note   {sentence}")
     return TextToRead(text, plan, windows)
