@@ -7,8 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 import cli
 from cli.composing import written
 from cli.lines import for_each_text
@@ -33,7 +31,7 @@ from report.live_page import live_parts_of
 from report.probe_page import PAGE, write_probe_page
 from report.probe_terminal import print_findings, print_pairs, progress_bar
 from report.sentence import new_printer
-from report.terminal import open_console
+from report.terminal import Output, open_console
 from report.training_page import write_training_page
 from storage import snapshots
 from storage.probe_folder import asked_before, require_own
@@ -74,7 +72,7 @@ def main(command: ProbeCommand) -> None:
         files = write_anew(findings, folder)
     print_findings(findings, console)
     if command.circuits and not any(result.resolved for result in findings.tasks):
-        console.print("note   circuits=true: the model resolves no task, so no sets of heads are measured")
+        console.note("circuits=true: the model resolves no task, so no sets of heads are measured")
     windows = None if text is None else text.windows
     window = None if windows is None else windows.tokens[0, :-1].tolist()
     live = live_parts_of(findings, tokenizer, report, windows)
@@ -144,11 +142,7 @@ def note_what_is_replaced(probed: Probed, folder: Path, asked: dict) -> None:
     now = asked | {key: vars(probed.command)[key] for key in ("checkpoint", "text_file", "dynamics", "circuits")}
     if before is not None and before != json.loads(json.dumps(now)):
         given = ", ".join(f"{key}={written(value)}" for key, value in before.items() if value not in (None, False))
-        probed.console.print(
-            visible_text(
-                f"note   {folder} has what a probe with {given} found, which is replaced; to=FOLDER keeps both"
-            )
-        )
+        probed.console.note(f"{folder} has what a probe with {given} found, which is replaced; to=FOLDER keeps both")
 
 
 def measure_cases(probed: Probed, select: list[Case], report: list[Case], source: dict, progress: Progress) -> Findings:
@@ -164,7 +158,7 @@ def measure_cases(probed: Probed, select: list[Case], report: list[Case], source
     return findings
 
 
-def print_written(files: list[Path], console: Console) -> None:
+def print_written(files: list[Path], console: Output) -> None:
     console.print(visible_text(f"written: {', '.join(map(str, files))}"))
 
 

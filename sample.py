@@ -20,6 +20,7 @@ from cli.lines import for_each_text
 from cli.run_text import RunText
 from cli.schema import SampleCommand
 from common.errors import InputError
+from common.notes import print_note
 from common.visible import visible_text
 from data import Tokenizer
 from data.text.tokenizers import IDS
@@ -164,7 +165,7 @@ def keep(folder: Path, records: list[dict]) -> None:
                 file.truncate(before)
                 raise OSError(ENOSPC, os.strerror(ENOSPC))
     except OSError as error:
-        print(f"note   no copy was kept: {path} cannot be written ({error.strerror})", file=sys.stderr)
+        print_note(f"no copy was kept: {path} cannot be written ({error.strerror})")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rich.console import Console
-
 from cli.run_text import RunText
 from cli.schema import ProbeCommand
 from data import Tokenizer
 from model import GPT
+from report.terminal import Output
 from storage.weights import source_of
 
 
@@ -21,7 +20,7 @@ class Probed:
     model: GPT
     tokenizer: Tokenizer
     state: dict
-    console: Console
+    console: Output
 
     @property
     def run(self) -> Path:

@@ -32,7 +32,7 @@ def read_cases_to_measure(probed: Probed, text: TextToRead | None) -> tuple[list
     if command.cases is not None:
         own = read_cases(Path(command.cases))
         for sentence in explain_fit(own, tokenizer, probed.model.config.block_size):
-            probed.console.print(f"note   {sentence}")
+            probed.console.note(sentence)
         try:
             return split_cases(own)
         except InputError as error:
@@ -64,10 +64,10 @@ def mined_cases(probed: Probed, text: TextToRead, progress: Progress) -> list[Ca
     """References in the text that heads are measured in."""
     command, tokenizer = probed.command, probed.tokenizer
     if len(text.text.ids) > mine.MOST_TOKENS:
-        probed.console.print(f"note   references in the text are mined in {text.mined_in}")
+        probed.console.note(f"references in the text are mined in {text.mined_in}")
     if command.language is not None and not load_language(command.language).people.foils:
-        probed.console.print(
-            f"note   language={command.language}: it has no pronouns under she and he, so the only references that are "
+        probed.console.note(
+            f"language={command.language}: it has no pronouns under she and he, so the only references that are "
             "mined are names and words that come again"
         )
     progress(f"references in {min(len(text.text.ids), mine.MOST_TOKENS):,} tokens", 0, None)

@@ -63,10 +63,10 @@ def read_text(probed: Probed) -> TextToRead | None:
                 plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
             windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
         except InputError as error:
-            console.print(f"note   heads are not measured in the run's validation text: {error}")
+            console.note(f"heads are not measured in the run's validation text: {error}")
             return None
     for sentence in text.notes:
-        console.print(f"note   text_file: {sentence}")
+        console.note(f"text_file: {sentence}")
     for sentence in read_otherwise(run_text.corpora, own=text.file is None):
-        console.print(f"note   {sentence}")
+        console.note(sentence)
     return TextToRead(text, plan, windows)

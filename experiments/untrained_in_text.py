@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cli.run_text import RunText
+from common.notes import note_line
 from common.one_line import run
 from common.options import require_at_least
 from common.progress import silent
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = replace(config, norm=options.norm)
     text = RunText(options.run).of_file(options.text, tokenizer, silent, "TEXT")
     for sentence in text.notes:
-        print(f"note   TEXT: {sentence}")
+        print(note_line(f"TEXT: {sentence}"))
     windows = cut_windows(text.ids, tokenizer, config.block_size, options.tokens)
     counts, most = Counter(), 0.0
     for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
