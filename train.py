@@ -13,7 +13,7 @@ import cli
 import huggingface
 import nanogpt
 from cli.evaluations import Evaluations
-from cli.run_text import template_of
+from cli.run_text import RunText
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
@@ -86,7 +86,7 @@ class Start:
         name, overwrite = self.command.init_from or "", self.command.overwrite
         model, tokenizer = self.load_weights(name)
         if self.world.first:
-            template = None if self.origin else template_of(Path(name))
+            template = None if self.origin else RunText(Path(name)).template
             save_run(self.folder, model, tokenizer, overwrite, self.command.init_from, template)
         self.console.note(f"run {self.folder}: nothing was trained, and it has no corpus")
 

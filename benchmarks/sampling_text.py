@@ -24,7 +24,7 @@ import huggingface
 from benchmarks.measuring import cell, log, print_table, ratios
 from benchmarks.samplers import GREEDY, Lookback, Transformers, count_reading
 from benchmarks.sampling import Part, fastest, measure
-from cli.run_text import validation_text
+from cli.run_text import RunText
 from common.errors import InputError
 from common.one_line import run
 from common.options import require_at_least
@@ -44,7 +44,7 @@ def text_of(run: Path, key: str | None) -> np.ndarray:
     """The ids of the run's validation text [N]; raises InputError where it cannot be had."""
     try:
         with redirect_stdout(sys.stderr):
-            return validation_text(run, key, silent).ids
+            return RunText(run).validation(key, silent).ids
     except InputError as error:
         raise InputError(
             f"run={run}: no prompts can be taken from its validation text: {error}; give a run whose text is there"

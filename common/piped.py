@@ -1,10 +1,11 @@
 """Output whose reader is gone: ``head`` has read enough, or a terminal was closed."""
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
+
+from common.notes import print_note
 
 
 def discard_rest(stream: IO[str]) -> None:
@@ -38,5 +39,5 @@ class BestEffortOutput:
             discard_rest(self.stream)
             if not isinstance(error, BrokenPipeError):
                 with suppress(OSError):
-                    print(f"note   stdout cannot be written ({error.strerror}); going on without it", file=sys.stderr)
+                    print_note(f"stdout cannot be written ({error.strerror}); going on without it")
             return None

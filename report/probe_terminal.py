@@ -27,7 +27,7 @@ from report import probe_summary as summary
 from report.circuits_terminal import sufficiency_lines
 from report.pages import NBSP
 from report.role_table import role_table
-from report.terminal import new_bar
+from report.terminal import Output, new_bar
 from report.text_summary import leads
 from report.text_terminal import print_text, print_text_briefly
 
@@ -169,7 +169,7 @@ def pattern_notes(findings: Findings) -> list[str]:
     return notes
 
 
-def print_findings(findings: Findings, console: Console) -> None:
+def print_findings(findings: Findings, console: Output) -> None:
     """Prints what was measured: the tasks, then a short block on the run's text; or the text first, where there are no
     tasks but those that any text has. Then what could not be measured, and for GPT-2 small what is known of its heads.
     """
@@ -205,7 +205,7 @@ def too_few_groups(groups: int, n_tasks: int) -> str | None:
     return None
 
 
-def print_tasks(findings: Findings, console: Console, n_tasks: int) -> None:
+def print_tasks(findings: Findings, console: Output, n_tasks: int) -> None:
     """Prints the one sentence, the tasks, the negative control and the role map; ``n_tasks``: that were measured."""
     console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
     for line in sentence_lines(findings.sentences):
@@ -217,7 +217,7 @@ def print_tasks(findings: Findings, console: Console, n_tasks: int) -> None:
         console.print(line)
     for result in findings.tasks:
         if few := too_few_groups(Split(result.cases).groups.max() + 1, n_tasks):
-            console.print(f"note   {visible_name(result.name)} has {few}")
+            console.note(f"{visible_name(result.name)} has {few}")
     control = negative_control(findings.tasks)
     if control is not None:
         bug = "" if control == 0.5 else ": A BUG; do not trust any of these numbers"
@@ -306,7 +306,7 @@ def known_head_table(findings: Findings) -> Table | None:
     return table
 
 
-def print_pairs(scored: ScoredPairs, console: Console) -> None:
+def print_pairs(scored: ScoredPairs, console: Output) -> None:
     """One line a phenomenon, then all of them."""
     table = Table(title="which sentence is likelier", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("phenomenon", no_wrap=True)
@@ -323,6 +323,6 @@ def print_pairs(scored: ScoredPairs, console: Console) -> None:
     if len(paradigms) > 1:
         console.print(f"mean over {len(paradigms)} paradigms: {scored.over_paradigms:.1%}; a coin would have 50 %")
     if same := sum(pair.good == pair.bad for pair in scored.pairs):
-        console.print(f"note   in {same} pairs both sentences are the same; each counts one half")
+        console.note(f"in {same} pairs both sentences are the same; each counts one half")
     if scored.too_long:
-        console.print(f"note   {scored.too_long:,} pairs are left out: they do not fit into the model's block")
+        console.note(f"{scored.too_long:,} pairs are left out: they do not fit into the model's block")

@@ -1,6 +1,5 @@
 """The page of a run, RUN/report.html, and its curves, during training and afterwards."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from typing import Any, Literal
 from common.atomic import json_text, read_json
 from common.errors import InputError
 from common.folders import CONFIG
-from common.visible import visible_text
+from common.notes import print_note
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page
@@ -84,7 +83,7 @@ class TrainingPage:
             if not self.noted:
                 plain = isinstance(error, InputError | FileNotFoundError)
                 reason = error if plain else f"{CONFIG} is not as it was: {error!r}"
-                print(f"note   {PAGE} was not written ({visible_text(str(reason))})", file=sys.stderr)
+                print_note(f"{PAGE} was not written ({reason})")
             self.noted = True
 
     def __enter__(self) -> "TrainingPage":

@@ -15,6 +15,7 @@ from conftest import QUICK, ROOT, SMALL, small_disk
 
 from common.atomic import parents_made, replace_durably, require_writable
 from common.errors import InputError
+from common.notes import print_note
 from common.piped import BestEffortOutput
 from model import generate
 from report.terminal import open_console
@@ -287,3 +288,10 @@ def test_what_goes_to_a_stream_that_works_arrives(capsys):
 def test_text_is_printed_as_it_is(capsys):
     open_console().print("[b]runs/a:x:b[/b] :dog:")
     assert capsys.readouterr().out == "[b]runs/a:x:b[/b] :dog:\n"
+
+
+def test_a_note_is_one_line_and_does_not_act_on_the_terminal(capsys):
+    open_console().note("a\x1b[31m\n[b]b")
+    print_note("a\x1b[31m\n[b]b")
+    out, err = capsys.readouterr()
+    assert out == err == "note   a␛[31m↵[b]b\n"

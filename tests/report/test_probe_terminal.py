@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import toys
-from rich.console import Console
 
 from probing import probe
 from probing.alignment import Alignment
@@ -24,6 +23,7 @@ from report.probe_terminal import (
     progress_bar,
     too_few_groups,
 )
+from report.terminal import Output
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def found() -> Findings:
 
 
 def test_the_task_and_the_roles_are_printed(found):
-    console = Console(file=io.StringIO(), width=200)
+    console = Output(file=io.StringIO(), width=200)
     print_findings(found, console)
     text = console.file.getvalue()
     assert re.search(
@@ -50,7 +50,7 @@ def test_known_heads_are_printed_with_what_they_check(found, monkeypatch):
     ]
     for known, shown in ((rows, True), ([], False)):
         monkeypatch.setattr(probe_terminal, "known_heads", lambda _, known=known: known)
-        console = Console(width=100, record=True, file=io.StringIO())
+        console = Output(width=100, record=True, file=io.StringIO())
         print_findings(replace(found, tasks=[]), console)
         text = " ".join(console.export_text().split())
         assert ("4.11 previous token 0.41 86 previous_token 5.5 induction - - ·" in text) == shown
@@ -61,7 +61,7 @@ def test_known_heads_are_printed_with_what_they_check(found, monkeypatch):
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_terminal_shows_a_bar_and_a_file_none(terminal):
     shown = io.StringIO()
-    with progress_bar(Console(file=shown, force_terminal=terminal, width=120)) as tell:
+    with progress_bar(Output(file=shown, force_terminal=terminal, width=120)) as tell:
         tell("bad\x1b[2J_task: where heads look", 1, 2)
     assert ("bad␛[2J task: where heads look" in shown.getvalue()) == terminal
     assert ("1/2" in shown.getvalue()) == terminal
