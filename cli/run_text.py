@@ -13,14 +13,12 @@ from cli.stored import stored_config, usable_cache
 from common.errors import InputError
 from common.folders import TOKENIZER
 from common.progress import Progress
-from data import Files, TokenFiles, Tokenizer, TokenizerConfig
+from data import Dataset, Files, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import Corpora, corpora_of, stories_of, text_of
-from data.preparing import prepare_mixed
+from data.preparing import prepare_mixed, prepared_as
 from data.text.answers import Answers, before_answer
-from data.text.dataset import kept
 from data.text.held_out import MOST_TOKENS, encode_files, first_tokens, read_ids
 from data.text.token_files import is_raw
-from data.text.tokenizers import IDS
 from storage.run import read_config
 
 
@@ -93,13 +91,18 @@ class RunText:
         """
         if not self.corpora:
             raise InputError("there is none, because the run has no corpus")
-        cache, tokenizer = self.cache, self.tokenizer_config
-        if self.stored.get("init_from") or tokenizer.kind == IDS:
-            tokenizer = Tokenizer.load(self.run / TOKENIZER)
-        dataset = prepare_mixed(self.corpora, tokenizer, cache, progress)
+        dataset = self.prepared(key)
+        if dataset is None:
+            own = self.stored.get("init_from") or len(self.corpora) == 1
+            tokenizer = Tokenizer.load(self.run / TOKENIZER) if own else self.tokenizer_config
+            dataset = prepare_mixed(self.corpora, tokenizer, self.cache, progress)
         if dataset.key != key:
             raise InputError("it is not the text that the run was trained on any more")
         return HeldOut(first_tokens(dataset.val), None, [])
+
+    def prepared(self, key: str | None) -> Dataset | None:
+        """The tokens that the run was trained on, if the cache still has them, whatever has become of the text."""
+        return prepared_as(key, self.corpora, self.run / TOKENIZER, self.cache) if key else None
 
     def trained_stories(self, key: str | None) -> np.ndarray | None:
         """All tokens that the run was trained on, int64 [n], if all are stories, at most MOST_TOKENS, its cache still
@@ -108,9 +111,8 @@ class RunText:
         corpus = stories_of(self.corpora)
         if corpus is None or len(self.corpora) > 1 or self.stored.get("init_from"):
             return None
-        cache, tokenizer = self.cache, self.tokenizer_config
-        dataset = kept(corpus, tokenizer, cache)
-        if dataset is None or dataset.key != key or len(dataset.train) > MOST_TOKENS:
+        dataset = self.prepared(key)
+        if dataset is None or len(dataset.train) > MOST_TOKENS:
             return None
         return dataset.train.read(0, len(dataset.train))
 
