@@ -1,12 +1,15 @@
-"""What a probe prints of heads in sets: one line a task."""
+"""What a probe prints of heads in sets and of edges between heads: one line a task."""
 
 from collections.abc import Iterator, Sequence
 
 from common.visible import visible_name
-from probing.circuits import Sufficiency
+from probing.circuits import Edges, NotMeasured, Sufficiency
 from probing.circuits.hypotheses import Equivalence
 from probing.circuits.sufficient import ENOUGH
 from probing.tasks import TaskResult
+
+INPUTS_IN_WORDS = {"q": "query", "k": "key", "v": "value"}
+SENDERS = 5  # that a line has of one head, the strongest
 
 
 def sufficiency_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
@@ -42,3 +45,24 @@ def verdict(found: Equivalence) -> str:
 def p_text(p: float) -> str:
     """p .02; no more digits than mean something."""
     return "p < .001" if p < 0.001 else f"p {p:.2g}".replace("0.", ".")
+
+
+def edge_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
+    """Which head feeds which, a line a task; nothing where that was not measured in any."""
+    known = [(result.name, result.edges) for result in tasks if result.edges is not None]
+    if known:
+        yield "\nwhich head feeds which; nats: how far log-odds fall with what it writes there in the counterfactual"
+    for name, found in known:
+        yield f"{visible_name(name)}: {edges_in_words(found)}"
+
+
+def edges_in_words(found: Edges | NotMeasured) -> str:
+    """The edges that count, by the head that is fed, the strongest first."""
+    if isinstance(found, NotMeasured):
+        return f"not measured, {found.reason}"
+    fed: dict[str, list[str]] = {}
+    for edge in found.counting:
+        into = f"{edge.sender} ({INPUTS_IN_WORDS[edge.input]}, {edge.drop:.1f} nats)"
+        fed.setdefault(edge.receiver, []).append(into)
+    parts = [f"{receiver} is fed by {', '.join(senders[:SENDERS])}" for receiver, senders in fed.items()]
+    return "; ".join(parts) or f"none of {len(found.edges)} edges counts"
