@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for task in TASKS:
         for half in HALVES:
-            found = [counts[task, half, verdict] for verdict in VERDICTS]
-            judged = sum(found[:-1])
+            by_verdict = [counts[task, half, verdict] for verdict in VERDICTS]
+            judged = sum(by_verdict[:-1])
             if judged:
-                rows.append((task, half, sum(found), f"{found[0] / judged:.0%}", *found))
+                rows.append((task, half, sum(by_verdict), f"{by_verdict[0] / judged:.0%}", *by_verdict))
     print(Table(("task", "documents", "cases", "right of the annotated", *VERDICTS), rows).markdown())
 
 

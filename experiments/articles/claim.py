@@ -49,6 +49,18 @@ class Claim:
     run: Callable[[Setup], Result]
 
 
+def judge(outcomes: Sequence[bool]) -> Verdict:
+    """All of them: it holds. None: it does not."""
+    if all(outcomes):
+        return "holds"
+    return "holds in part" if any(outcomes) else "does not hold"
+
+
+def listed(values: Sequence[float | None], digits: int = 1) -> str:
+    """One number a seed; "none" where there is no such number."""
+    return ", ".join("none" if value is None else f"{value:.{digits}f}" for value in values)
+
+
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval for the mean of what ``values`` were drawn from (Student 1908); of one value, that value."""
     if len(values) < 2:

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from data import Tokenizer
 from data.stories import write
-from experiments.articles.claim import Claim, Result, over_seeds, t_interval
-from experiments.articles.found import judge, listed
+from experiments.articles.claim import Claim, Result, judge, listed, over_seeds, t_interval
 from experiments.runs import Setup, best_loss, train_seeds
 from experiments.tables import Table
 from model import GPT
