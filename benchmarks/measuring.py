@@ -57,10 +57,10 @@ def resident_memory(key: str = "VmHWM") -> int:
 
 def bytes_of(key: str, file: Path) -> int:
     """What a file of /proc says of ``key`` in kB. Raises ValueError where it says nothing."""
-    found = re.search(rf"{key}:\s+(\d+) kB", file.read_text(encoding="utf-8"))
-    if found is None:
+    match = re.search(rf"{key}:\s+(\d+) kB", file.read_text(encoding="utf-8"))
+    if match is None:
         raise ValueError(f"{file} has no {key}")
-    return int(found[1]) * 1024
+    return int(match[1]) * 1024
 
 
 def forget_peak() -> None:

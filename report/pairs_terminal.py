@@ -15,10 +15,10 @@ def print_pairs(scored: ScoredPairs, console: Console) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     phenomena = scored.by("phenomenon")
     whole = {"all": scored.accuracy()} if len(phenomena) > 1 else {}
-    for name, found in (phenomena | whole).items():
-        low, high = found.ci
-        interval, shorter = f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * found.shorter:.1f}"
-        table.add_row(visible_name(name), f"{found.pairs:,}", f"{100 * found.right:.1f}", interval, shorter)
+    for name, accuracy in (phenomena | whole).items():
+        low, high = accuracy.ci
+        interval, shorter = f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * accuracy.shorter:.1f}"
+        table.add_row(visible_name(name), f"{accuracy.pairs:,}", f"{100 * accuracy.right:.1f}", interval, shorter)
     console.print(table)
     paradigms = scored.by("paradigm")
     if len(paradigms) > 1:

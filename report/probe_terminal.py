@@ -106,8 +106,8 @@ def choice_notes(tasks: Sequence[TaskResult]) -> Iterator[str]:
             others = ", ".join(f"{head} in {n}" for head, n in stability.heads.items() if head != stability.head)
             again = f"head {stability.head} in {stability.same_head} of {stability.resamples} resamples of the cases"
             yield f"chosen again {name}: {again}, {others}"
-        if found := summary.not_shown(result):
-            what, would_show = found
+        if missing := summary.not_shown(result):
+            what, would_show = missing
             yield f"not shown    {name}: that head {result.best} {what}; {would_show.replace(NBSP, ' ')}"
 
 
@@ -117,29 +117,31 @@ def verdict(looks: bool, matters: bool) -> str:
     return "looks, matters" if matters else "looks"
 
 
-def needed(found: NecessaryHeads) -> str:
+def needed(necessary: NecessaryHeads) -> str:
     """The set of heads without which the answer is not known, and how often it is then preferred to the foil."""
-    heads, preference = ", ".join(found.heads), found.preference[-1]
-    return f"{heads} ({preference:.0%})" if found.complete else f"none small: still {preference:.0%} without {heads}"
+    heads, preference = ", ".join(necessary.heads), necessary.preference[-1]
+    if necessary.complete:
+        return f"{heads} ({preference:.0%})"
+    return f"none small: still {preference:.0%} without {heads}"
 
 
 def behaviour_notes(tasks: Sequence[TaskResult]) -> list[str]:
     """What *right* means in tasks in which it is not that the answer is the likeliest of all tokens."""
     return [
-        f"model right  in {visible_name(result.name)}: {MEANINGS[found.judged_by]}, {found.accuracy:.1%} "
-        f"({100 * found.ci[0]:.0f}-{100 * found.ci[1]:.0f}); the answer is likelier than the foil in "
-        f"{found.preference:.1%} of {len(result.cases)} cases"
+        f"model right  in {visible_name(result.name)}: {MEANINGS[behaviour.judged_by]}, {behaviour.accuracy:.1%} "
+        f"({100 * behaviour.ci[0]:.0f}-{100 * behaviour.ci[1]:.0f}); the answer is likelier than the foil in "
+        f"{behaviour.preference:.1%} of {len(result.cases)} cases"
         for result in tasks
-        if (found := result.behaviour).judged_by != LIKELIEST
+        if (behaviour := result.behaviour).judged_by != LIKELIEST
     ]
 
 
 def unresolved_note(result: TaskResult) -> str:
     """What there is to say of references in a text that the model does not resolve: no head is interpreted."""
-    found, (name, baseline) = result.behaviour, result.best_baseline
-    low, high = (100 * end for end in found.ci)
+    behaviour, (name, baseline) = result.behaviour, result.best_baseline
+    low, high = (100 * end for end in behaviour.ci)
     return (
-        f"not resolved  {visible_name(result.name)}: {MEANINGS[found.judged_by]} in {found.accuracy:.1%} "
+        f"not resolved  {visible_name(result.name)}: {MEANINGS[behaviour.judged_by]} in {behaviour.accuracy:.1%} "
         f"({low:.0f}-{high:.0f}) of {summary.judged_cases(result)}; the best baseline, "
         f"{summary.BASELINES.get(name, name)}, finds the right candidate in {baseline.accuracy:.1%}"
     )
@@ -148,13 +150,13 @@ def unresolved_note(result: TaskResult) -> str:
 def pattern_notes(findings: Findings) -> list[str]:
     """What the role map leaves out: distances, sinks, and the error of the best aligner."""
     notes = []
-    if found := findings.attention_patterns:
-        for k, name in enumerate(found.names):
-            if found.has("fixed_offset", k):
-                notes.append(f"head {name} looks {int(found.offset[k])} tokens back")
-            if found.has("first_token", k):
+    if patterns := findings.attention_patterns:
+        for k, name in enumerate(patterns.names):
+            if patterns.has("fixed_offset", k):
+                notes.append(f"head {name} looks {int(patterns.offset[k])} tokens back")
+            if patterns.has("first_token", k):
                 notes.append(
-                    f"head {name} rests on the first token, whose value is {found.sink_norm[k]:.2f} times as large "
+                    f"head {name} rests on the first token, whose value is {patterns.sink_norm[k]:.2f} times as large "
                     "as the others'"
                 )
     resolved = any(result.resolved and any(case.case.spans.links for case in result.cases) for result in findings.tasks)

@@ -209,13 +209,13 @@ def dynamics_json(rows: Sequence[Row], heads: Path) -> dict:
 
 def moment_of(row: Row, of: Literal["tasks", "heads"]) -> dict:
     """A row as one moment of training dynamics: probe/TASK/NAME by task, or probe/text/HEAD/NAME by head."""
-    found: dict[str, dict] = {}
+    by_name: dict[str, dict] = {}
     for key, value in row.items():
         group, _, rest = key.partition("/")
         name, _, measure = rest.rpartition("/")
         if group == "probe" and name.startswith(TEXT) == (of == "heads"):
-            found.setdefault(name.removeprefix(TEXT), {})[measure] = rounded(value)
-    return {"step": row["step"], "tokens": row["tokens"], of: found}
+            by_name.setdefault(name.removeprefix(TEXT), {})[measure] = rounded(value)
+    return {"step": row["step"], "tokens": row["tokens"], of: by_name}
 
 
 def without_unknown(moment: dict) -> dict:
