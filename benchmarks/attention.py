@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
-from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory, synchronized
+from benchmarks.measuring import forget_peak, log, median_and_range, print_table, resident_memory, synchronized
 from common.atomic import require_writable
 from common.errors import InputError
 from common.one_line import OUT_OF_MEMORY, run
@@ -229,7 +229,9 @@ def report(
     times = {name: fit(column) for name, column in seconds.items()}
     sizes = {name: fit({n: [size] for n, size in column.items()}) for name, column in memory.items()}
     shown = {
-        name: {n: cell([1e3 * s for s in runs], 1 if median(runs) < 0.1 else 0) for n, runs in column.items()}
+        name: {
+            n: median_and_range([1e3 * s for s in runs], 1 if median(runs) < 0.1 else 0) for n, runs in column.items()
+        }
         for name, column in seconds.items()
     }
     table("ms, forward and backward", shown, times)

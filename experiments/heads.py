@@ -7,9 +7,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.markdown import Table
 from common.one_line import run
 from experiments.runs import best_baseline, read_heads
-from experiments.tables import Table
 
 COLUMNS = (
     "task",

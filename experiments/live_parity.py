@@ -17,8 +17,8 @@ import torch
 
 from common import one_line
 from common.browser import HELP, launched
+from common.markdown import Table
 from data import Tokenizer
-from experiments.tables import Table
 from model import GPT, Sampling, generate
 from probing.patterns import patterns_of
 from report.live_model import packed_model, rounded

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.markdown import Table
 from common.one_line import run
 from data.cases.annotated import Document
 from data.cases.exchanged import GOLD, Find
 from data.cases.litbank import annotated_files, read_annotated
 from data.cases.mine import TASKS, Miner
-from experiments.tables import Table
 
 VERDICTS = ("right", "other name", "neither", "not annotated")
 HALVES = ("tried on", "kept aside")

@@ -13,8 +13,8 @@ from pathlib import Path
 from common import one_line
 from common.errors import InputError
 from common.folders import CONFIG
+from common.markdown import Table
 from experiments.runs import read_heads
-from experiments.tables import Table
 from model import GPTConfig
 from storage.run import read_config
 
@@ -81,12 +81,12 @@ def role_rows(heads_by_run: Mapping[str, Mapping]) -> list[list[str]]:
     maps = [heads["all_roles"] for heads in heads_by_run.values()]
     names = dict.fromkeys(role["role"] for layers in maps for layer in layers for head in layer for role in head)
 
-    def cell(name: str, layer: int) -> str:
+    def runs_with_role(name: str, layer: int) -> str:
         own = [[role for head in layers[layer] for role in head if role["role"] == name] for layers in maps]
         has, matters = sum(map(bool, own)), sum(any(role["matters"] for role in roles) for roles in own)
         return f"{has} (matters in {matters})" if matters else str(has)
 
-    return [[name, *(cell(name, layer) for layer in range(len(maps[0])))] for name in names]
+    return [[name, *(runs_with_role(name, layer) for layer in range(len(maps[0])))] for name in names]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+from common.markdown import Table
 from common.one_line import run
 from common.options import require_at_least
 from data import Case
 from data.stories import cases
 from experiments.articles.heads_json import PRONOUNS as TASKS
 from experiments.runs import Setup, probe_seeds, train_seeds
-from experiments.tables import Table
 
 N_STORIES = 12_000  # of each task
 KINDS = ("as_they_are", "shuffled")

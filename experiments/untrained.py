@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
+from common.markdown import Table
 from common.one_line import run
 from common.options import require_at_least
 from data import EncodedCase
 from data.stories import cases
 from experiments.measurable import print_too_few, require_pairs, shape_of
-from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks, pattern_texts
 from probing.attention_patterns import ATTENTION_PATTERNS, attention_patterns

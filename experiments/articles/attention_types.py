@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+from common.markdown import Table
 from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, judge, listed, share_over_seeds
 from experiments.articles.heads_json import HeadsJson, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_seeds, train_seeds
-from experiments.tables import Table
 from report.colours import ROLE_COLOURS
 from storage.run import read_config
 

@@ -13,6 +13,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from common.markdown import Table
 from common.visible import visible_name
 from data import EncodedCase, encode_case
 from data.cases.case import SITES
@@ -20,7 +21,6 @@ from data.stories import cases
 from experiments.articles.claim import Claim, Result, listed, share_over_seeds
 from experiments.articles.heads_json import HeadsJson, at_site, default_heads, default_runs, every_head, lowest_end
 from experiments.runs import Setup
-from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
 from report.figures.canvas import OTHERS, LineStyle, drawing, new_figure, save

@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
 from common.errors import InputError
+from common.markdown import Table
 from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, Verdict
 from experiments.articles.heads_json import HeadsJson, default_heads, resolved
 from experiments.runs import Setup
-from experiments.tables import Table
 from probing.heads import parse_head
 from probing.statistics import Clusters
 from report.colours import GREY, INK, TINT

@@ -5,13 +5,13 @@ from itertools import chain
 from pathlib import Path
 from statistics import mean
 
+from common.markdown import Table
 from common.visible import visible_name
 from data.stories import TASKS
 from experiments.articles.claim import Claim, Result, Verdict, judge, listed, over_seeds
 from experiments.articles.heads_json import HeadsJson, default_heads, default_runs, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_all, train_seeds
-from experiments.tables import Table
 from probing.attention_patterns import ATTENTION_PATTERNS
 
 ROWS = {

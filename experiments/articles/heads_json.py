@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common.markdown import Table
 from common.visible import visible_name
 from data.stories import TASKS
 from experiments.articles.claim import listed
 from experiments.runs import Setup, best_baseline, probe_all, train_seeds
-from experiments.tables import Table
 from probing.findings import Role
 
 HeadsJson = Mapping  # what probe.py writes of one run

@@ -6,6 +6,7 @@ from statistics import mean
 
 from matplotlib.lines import Line2D
 
+from common.markdown import Table
 from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, judge, listed, share_over_seeds
 from experiments.articles.heads_json import (
@@ -20,7 +21,6 @@ from experiments.articles.heads_json import (
     task_table,
 )
 from experiments.runs import Setup, best_baseline
-from experiments.tables import Table
 from report.colours import GREY, INK, TINT
 from report.figures.canvas import LineStyle, drawing, new_figure, save
 

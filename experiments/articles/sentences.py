@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from common.errors import InputError
+from common.markdown import Table
 from experiments.articles.claim import Claim, Result, judge, listed
 from experiments.articles.heads_json import HeadsJson, default_heads
 from experiments.runs import Setup
-from experiments.tables import Table
 
 COLUMNS = (
     "sentence → answer",

@@ -10,12 +10,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from common.markdown import Table
 from common.visible import visible
 from data.stories import cases
 from experiments.articles.claim import Claim, Result, Verdict, share_over_seeds
 from experiments.articles.heads_json import default_heads, default_runs
 from experiments.runs import Setup, best_baseline
-from experiments.tables import Table
 from model import GPT
 from probing.alignment import SITES, LinkedText, linked_texts
 from probing.heads import head_names

@@ -12,8 +12,9 @@ from networks import loud_model
 from toy_report import toy_sentences
 
 from common.errors import InputError
+from common.markdown import Table
 from data.stories import TASKS
-from experiments import runs, tables
+from experiments import runs
 from experiments.articles import __main__ as command
 from experiments.articles import (
     attention_types,
@@ -53,7 +54,7 @@ def toy_heads() -> dict:
 
 
 def test_a_table_is_markdown_whatever_stands_in_it():
-    assert tables.Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
+    assert Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
 
 
 def test_pairs_of_senses_are_drawn(story_tokenizer, tmp_path, monkeypatch):
@@ -177,7 +178,7 @@ def test_without_a_claim_all_are_listed(capsys):
 @pytest.mark.parametrize("name", CLAIMS)
 def test_every_claim_has_its_place_in_the_document(name):
     text = (runs.ROOT / "docs" / "articles.md").read_text()
-    result = claim.Result("holds", "of this", "7", [tables.Table(("n",), [["7"]])], {})
+    result = claim.Result("holds", "of this", "7", [Table(("n",), [["7"]])], {})
     after = doc.filled(text, CLAIMS[name], result)
     assert "**Holds, because of this.**" in after
     assert f"| [{name}](#{name}) | {CLAIMS[name].says} | holds | 7 |" in after
@@ -190,7 +191,7 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
 
     def run(setup: runs.Setup) -> claim.Result:
         assert setup.seeds == (0, 5)
-        return claim.Result("holds", "1 > 0", "1", [tables.Table(("n",), [["1"]])], {"n": 1}, [picture])
+        return claim.Result("holds", "1 > 0", "1", [Table(("n",), [["1"]])], {"n": 1}, [picture])
 
     monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, run))
     document = tmp_path / "articles.md"
