@@ -28,8 +28,9 @@ from probing.known_sentences import read_known_sentences
 from probing.lists import TASK as LISTS
 from probing.pairs import score_pairs, write_pairs
 from report.live_page import live_parts_of
+from report.pairs_terminal import print_pairs
 from report.probe_page import PAGE, write_probe_page
-from report.probe_terminal import print_findings, print_pairs, progress_bar
+from report.probe_terminal import print_findings, progress_bar
 from report.sentence import new_printer
 from report.terminal import Output, open_console
 from report.training_page import write_training_page

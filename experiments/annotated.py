@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.markdown import Table
 from common.one_line import run
 from data import EncodedCase, split_cases
 from data.cases.annotated import WINDOW
 from data.cases.converters import LAST, add_window
 from data.cases.coreference import READ, cases_of
 from data.cases.litbank import read_folder
-from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks
 from probing.behaviour import judge, verdicts

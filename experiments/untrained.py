@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
+from common.markdown import Table
 from common.one_line import run
 from common.options import require_at_least
 from data import EncodedCase
 from data.stories import cases
 from experiments.measurable import print_too_few, require_pairs, shape_of
-from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks, pattern_texts
 from probing.attention_patterns import ATTENTION_PATTERNS, attention_patterns
@@ -56,14 +56,14 @@ class Bar:
 
 def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]]) -> set[tuple[str, str]]:
     """(task or attention pattern, rule) wherever some head passes."""
-    found = {
+    passing = {
         (name, rule) for name, bar in bars.items() for rule, one in zip(RULES, bar.passed(model), strict=True) if one
     }
     own = attention_patterns(model, *texts)
     for pattern in ATTENTION_PATTERNS:
         if any(own.has(pattern, k) for k in range(len(own.names))):
-            found |= {(pattern, rule) for rule in RULES}
-    return found
+            passing |= {(pattern, rule) for rule in RULES}
+    return passing
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,14 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     counts, any_role = Counter(), Counter()
     with torch.inference_mode():
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
-            found = passed(GPT(config, seed=seed).eval(), bars, texts)
-            counts.update(found)
-            any_role.update({rule for _, rule in found})
+            passing = passed(GPT(config, seed=seed).eval(), bars, texts)
+            counts.update(passing)
+            any_role.update({rule for _, rule in passing})
             if (seed - FIRST_SEED + 1) % 10 == 0:
                 print(f"{seed - FIRST_SEED + 1} seeds: {dict(any_role)}", flush=True)
     print(f"\n{options.seeds} untrained models, {options.cases} cases a task and split: how many have such a head\n")
     names = sorted({name for name, _ in counts} | tasks.keys(), key=lambda name: (name not in tasks, name))
-    bars = {name: f"{found.quoted.accuracy:.1%}" for name, found in untrained.items()}
+    bars = {name: f"{baseline.quoted.accuracy:.1%}" for name, baseline in untrained.items()}
     rows = [[name, bars.get(name, "-"), *(counts[name, rule] for rule in RULES)] for name in names]
     rows.append(["any of these", "", *(any_role[rule] for rule in RULES)])
     print(Table(("", "luckiest of the eight", *RULES), rows).markdown())

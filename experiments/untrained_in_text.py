@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cli.run_text import RunText
+from common.markdown import Table
 from common.notes import note_line
 from common.one_line import run
 from common.options import require_at_least
 from common.progress import silent
 from experiments.measurable import shape_of
-from experiments.tables import Table
 from experiments.untrained import FIRST_SEED
 from model import GPT
 from probing.in_text import TextProfile, cut_windows, measure_text

@@ -67,8 +67,8 @@ def draw_panel(axes: Axes, result: TaskResult, sites: list[str]) -> None:
         axes.plot([sites.index("P")], [control.accuracy], zorder=4, **CONTROL)
     axes.text(0.03, 0.05, f"baseline: {name}, {percent(baseline.accuracy, 1)}", fontsize=7, transform=axes.transAxes)
     title = textwrap.fill(visible_name(result.name), TITLE_WIDTH)
-    found = f"head {quoted.name}, {percent(quoted.accuracy, 1)} at {quoted.site}"
-    axes.set_title(f"{title}\n{found}", loc="left", fontsize=8)
+    subtitle = f"head {quoted.name}, {percent(quoted.accuracy, 1)} at {quoted.site}"
+    axes.set_title(f"{title}\n{subtitle}", loc="left", fontsize=8)
     axes.set_xticks(range(len(sites)), sites)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set(xlim=(-0.5, len(sites) - 0.5), ylim=(-0.04, 1.06))

@@ -14,9 +14,9 @@ from probing.circuits import Edge, Edges, NotMeasured
 from probing.findings import Findings
 from probing.known_heads import KnownHead
 from report import probe_terminal
+from report.circuits_terminal import edge_lines
 from report.probe_terminal import (
     choice_notes,
-    edge_lines,
     known_head_table,
     pattern_notes,
     print_findings,
