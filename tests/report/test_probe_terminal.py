@@ -10,17 +10,20 @@ import toys
 
 from probing import probe
 from probing.alignment import Alignment
+from probing.behaviour import PAIRS, PREFERRED
 from probing.circuits import Edge, Edges, NotMeasured
 from probing.findings import Findings
 from probing.known_heads import KnownHead
 from report import probe_terminal
 from report.circuits_terminal import edge_lines
 from report.probe_terminal import (
+    behaviour_notes,
     choice_notes,
     known_head_table,
     pattern_notes,
     print_findings,
     progress_bar,
+    task_table,
     too_few_groups,
 )
 from report.terminal import Output
@@ -107,6 +110,31 @@ def test_what_is_not_shown_stands_beside_what_would_have_been_found(found):
         other = replace(result, power=replace(power, choice_accuracy=least), quotes=blind)
         (note,) = choice_notes([other])
         assert note.endswith(f"that head 1.0 looks; {words}")
+
+
+@pytest.mark.parametrize("width", [80, 110, 126])
+def test_no_number_of_the_table_is_cut_however_long_names_and_sets_of_heads_are(found, width):
+    (result,) = found.tasks
+    heads = tuple(f"10.{i}" for i in range(8))
+    necessary = replace(result.necessary, heads=heads, complete=False)
+    console = Output(file=io.StringIO(), width=width)
+    console.print(task_table([replace(result, name="winobias_anti_stereotyped_type1", necessary=necessary)], width))
+    text = console.file.getvalue()
+    assert "…" not in text
+    for cell in ("100%", "1.0 A-1", "100.0% (93-100)", "looks, matters"):
+        assert cell in text
+    assert ("10.7" in text) == (width >= 110)
+
+
+def test_a_share_that_stands_for_two_things_is_printed_once(found):
+    (result,) = found.tasks
+    preferred = replace(result.behaviour, judged_by=PREFERRED, accuracy=0.519, ci=(0.46, 0.58), preference=0.519)
+    assert behaviour_notes([replace(result, behaviour=preferred)]) == [
+        "model right  in agreement: the answer is likelier than the foil, 51.9% (46-58) of 100 cases"
+    ]
+    pairs = replace(preferred, judged_by=PAIRS, preference=0.6)
+    (note,) = behaviour_notes([replace(result, behaviour=pairs)])
+    assert note.endswith("51.9% (46-58); the answer is likelier than the foil in 60.0% of 100 cases")
 
 
 @pytest.mark.parametrize(
