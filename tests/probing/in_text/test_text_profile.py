@@ -72,21 +72,22 @@ def test_what_is_not_measured_is_said(windows):
     assert found.how_far_back is None
     assert found.left_out[0].startswith("Without a language, pronouns and function words")
     assert "a recurrent layer cannot be limited" in found.left_out[-1]
-    assert "pronoun" not in found.columns
+    assert "pronoun" not in found.columns.names
     assert "function_word" not in found.looks.names
     assert found.heads == ("0.0", "0.1")
 
 
 def test_kinds_of_too_few_tokens_are_named_in_words():
     assert KINDS_IN_WORDS.keys() == {*KIND_CODES, "all"}
-    few = SimpleNamespace(too_few=["inside_word", "pair_again"], n_flipped=7)
-    assert why_left_out(few, TOKENIZER, "en", "documents", "windows") == [
+    few = SimpleNamespace(too_few=["inside_word", "pair_again"], n_flipped=7, unit="documents")
+    assert why_left_out(few, TOKENIZER, "en") == [
         "Too few to measure, of tokens or of documents that have them: insides of words, pairs seen before."
     ]
 
 
 def test_too_few_units_for_any_role_are_named():
-    assert why_left_out(SimpleNamespace(too_few=[], n_flipped=6), TOKENIZER, "en", "documents", "windows") == [
+    few = SimpleNamespace(too_few=[], n_flipped=6, flipped_unit="windows")
+    assert why_left_out(few, TOKENIZER, "en") == [
         "Only 6 windows: p cannot fall below 0.01, so no head has a role by what it costs; a longer text is needed."
     ]
 
