@@ -3,6 +3,7 @@
 All are chosen by the same rule and quoted on the same cases, or a head would win merely by being the best of many.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,7 +73,7 @@ def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dic
     return {name: quote(make(select.cases, sites), make(report.cases, sites), report) for name, make in makers.items()}
 
 
-def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
+def shuffled(scores: HeadScores, split: Split, seed: Sequence[int]) -> Predictions:
     """The same heads with labels that mean nothing: in whole groups of cases, gold and distractor are exchanged."""
     coins = np.random.default_rng(seed).integers(2, size=split.groups.max() + 1).astype(bool)
     flip = coins[split.groups][:, None, None]
@@ -84,9 +85,13 @@ def quote_shuffled(select: Split, report: Split, heads: tuple[HeadScores, HeadSc
     """What choosing the best of as many heads and sites yields by itself: the mean over SHUFFLES, with 95 % of them."""
     accuracies = []
     for i in range(SHUFFLES):
-        labelled = [shuffled(scores, split, seed + i) for scores, split in zip(heads, (select, report), strict=True)]
-        site, k = best_predictor(labelled[0])
-        accuracies.append(labelled[1].choice()[:, site, k].mean())
+        # Coins of its own for each split: with the same ones, what *select* happens to favour *report* would, too.
+        chosen_on, quoted_on = (
+            shuffled(scores, split, (seed, i, which))
+            for which, (scores, split) in enumerate(zip(heads, (select, report), strict=True))
+        )
+        site, k = best_predictor(chosen_on)
+        accuracies.append(quoted_on.choice()[:, site, k].mean())
     low, high = np.quantile(accuracies, (0.025, 0.975))
     # pyrefly: ignore [unbound-name] SHUFFLES is above 0
     return Quoted(f"{SHUFFLES} shuffles", heads[1].sites[site], float(np.mean(accuracies)), (float(low), float(high)))
