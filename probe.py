@@ -35,7 +35,7 @@ from report.sentence import new_printer
 from report.terminal import Output, open_console
 from report.training_page import write_training_page
 from storage import snapshots
-from storage.probe_folder import asked_before, require_own
+from storage.probe_folder import HEADS, asked_before, pairs_before, require_own
 from storage.weights import load_model
 from training import pick_device
 
@@ -67,7 +67,7 @@ def main(command: ProbeCommand) -> None:
     with progress_bar(console) as progress:
         findings = measure_cases(probed, select, report, source, progress)
         if text is not None:
-            if report:  # first, so that whatever comes after costs nothing
+            if report and not (folder / HEADS).exists():  # first, so that whatever comes after costs nothing
                 write_anew(findings, folder)
             findings = replace(findings, text=text.measure(probed, progress))
         files = write_anew(findings, folder)
@@ -114,12 +114,16 @@ def write_anew(findings: Findings, folder: Path) -> list[Path]:
 def compare(probed: Probed, path: str, folder: Path) -> None:
     """Minimal pairs instead of heads."""
     console, source = probed.console, probed.source
-    pairs = read_pairs(Path(path))
+    pairs, asked = read_pairs(Path(path)), source | {"pairs": path}
+    before = pairs_before(folder)
+    if before is not None and before != asked:
+        given = ", ".join(f"{key}={written(before.get(key))}" for key in ("pairs", "step"))
+        console.note(f"{folder} has what a comparison with {given} found, which is replaced; to=FOLDER keeps both")
     console.print(f"run {visible_text(source['run'])}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
     scored = score_pairs(probed.model, probed.tokenizer, pairs)
     print_pairs(scored, console)
     folder.mkdir(parents=True, exist_ok=True)
-    print_written(write_pairs(scored, folder, source | {"pairs": path}), console)
+    print_written(write_pairs(scored, folder, asked), console)
 
 
 def require_measurable(probed: Probed) -> None:
