@@ -73,9 +73,10 @@ def test_a_probe_again_that_is_interrupted_in_the_text_leaves_the_earlier_one(
     shutil.copytree(finished_run, "run", ignore=shutil.ignore_patterns("probe"))
     asked = ("run=run", "n_cases=20", "tasks=[cue]", TOKENS)
     interrupted = Mock(side_effect=KeyboardInterrupt)
-    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
+    with monkeypatch.context() as patch:
         patch.setattr("cli.probed_text.measure_text", interrupted)
-        script("probe", *asked)
+        with pytest.raises(SystemExit, match="130"):
+            script("probe", *asked)
     assert (heads_of()["tasks"].keys(), heads_of()["text"]) == ({"cue", "random_lists"}, None), "what there was"
     script("probe", *asked)
     before = {path: path.read_bytes() for path in Path("run/probe").iterdir()}
