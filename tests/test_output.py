@@ -89,6 +89,10 @@ def test_a_reader_that_has_had_enough_ends_what_reads_lines_without_end(finished
     assert done.stderr == "status 0\n"
 
 
+FULL_DEVICE = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+
+
+@FULL_DEVICE
 @pytest.mark.parametrize("arguments", [("sample.py", "prompt=Tom", "max_new_tokens=5"), ("probe.py", "text=Tom")])
 def test_writing_and_reading_onto_a_full_disk_is_one_line(finished_run, monkeypatch, arguments):
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
@@ -110,6 +114,7 @@ def printing(folder: Path, arguments: tuple[str, ...], redirection: str) -> subp
     return subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
 
 
+@FULL_DEVICE
 @pytest.mark.parametrize("arguments", PRINTING)
 def test_printing_onto_a_full_disk_is_one_line(tmp_path, arguments):
     done = printing(tmp_path, arguments, " >/dev/full")

@@ -184,12 +184,15 @@ def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys,
         script("train", "-m", "optimizer.matrix_lr=0.5,0.004", "optimizer=adamw", *settings)
     assert caught.value.code == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    assert not [link for link in Path("/proc/self/fd").glob("*") if str(Path.cwd()) in os.path.realpath(link)]
+    links = [*Path("/proc/self/fd").glob("*")]
+    assert not [link for link in links if str(Path.cwd()) in os.path.realpath(link)]
     bad, good = capsys.readouterr().out.splitlines()[-2:]
     assert "  error: " in bad
     assert good.endswith(f"{rows_without_clock(Path('r0.004'))[-1]['val_loss']:.4f}")
     for run in ("r0.5", "r0.004"):
         assert len(list(Path(run).glob("wandb/offline-run-*/*.wandb"))) == 1
+    if not links:
+        pytest.skip("this system lists no open files; all else was as it should be")
 
 
 def test_half_and_half_is_the_whole(script, texts):

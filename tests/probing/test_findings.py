@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 import torch
 import toys
+from tolerance import additions, tolerance
 
 from data.cases.case import encode_case
 from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
 from probing.effects import Effect, measure_effects
+from probing.heads import score_heads
 from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
 from probing.negative_control import negative_control
+from probing.predictions import sites_of
 from probing.quotes import HeadQuote, Quoted
 from probing.splits import Split
 from probing.tasks import measure_task
-from probing.untrained import measure_untrained
+from probing.untrained import measure_untrained, untrained_models
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -200,6 +203,23 @@ def test_lift_over_untrained_heads_is_one_for_such_a_head(monkeypatch):
     quoted = result.quotes["1.1"]
     assert quoted.lift_untrained == pytest.approx(lift[result.heads.sites.index(quoted.site), 3])
     assert quoted.lift_untrained != pytest.approx(quoted.lift), "untrained attention is not uniform"
+
+
+def test_lift_over_untrained_heads_is_on_the_cases_that_these_were_measured_on(monkeypatch):
+    """A third of all; on these, the one untrained network is the measured one itself."""
+    monkeypatch.setattr("probing.untrained.UNTRAINED", 1)
+    cases = toys.encoded("report", 300)
+    model = GPT(toys.hand_set_model().config, seed=1).eval()
+    untrained = measure_untrained(model, {"agreement": (cases, cases)}, seed=0)["agreement"]
+    assert untrained.cases.sum() == 100
+    lift = untrained.lift(score_heads(model, cases, sites_of(cases)))  # [S, K]
+    rounding = tolerance(n_terms=additions(model.config, toys.BLOCK))
+    assert lift.reshape(-1, 2, 2).mean(-1) == pytest.approx(1, abs=rounding)
+
+
+def test_untrained_networks_are_eight_and_all_different():
+    weights = {other.embed.weight[0, 0].item() for other in untrained_models(toys.hand_set_model(), seed=0)}
+    assert len(weights) == 8
 
 
 def test_a_choice_and_what_would_have_been_found_are_in_the_file(found):

@@ -1,5 +1,6 @@
 """Scores of heads, against a model whose pattern is known, and against the explicit definition."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -179,6 +180,22 @@ def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, sto
     torch.nn.init.zeros_(even.blocks[0].attention.q.weight)
     scores = score_heads(even, cases, ("A-1",))
     assert (scores.choice()[:, 0] == [[1], [0]]).all()
+
+
+def test_the_rival_is_the_one_other_candidate_with_the_most_attention(model, stories):
+    """Of three candidates, one of which is named twice."""
+    text = "The dog saw a road, and the cat liked the road. So we saw the dog."
+    dogs, roads, cats = ([found.span() for found in re.finditer(word, text)] for word in ("dog", "road", "cat"))
+    spans = Spans(gold=(dogs[0],), distractors=(*roads, *cats), answer=dogs[1])
+    case = encode_case(Case("one", text, "toy", "one", "report", spans, foil="cat"), stories.tokenizer)
+    scores = score_heads(model, [case], ("A-1",))
+    recorder = PatternRecorder()
+    model(torch.tensor([case.tokens]), hooks=recorder)
+    for k, name in enumerate(scores.names):
+        layer, head = map(int, name.split("."))
+        row = recorder.patterns[layer][0, head, case.sites["A-1"]]
+        first, second, cat = (row[slice(*span)].sum().item() for span in case.distractors)
+        assert scores.rival[0, 0, k] == near(model, max(first + second, cat))
 
 
 def test_counterfactuals_are_in_one_group_whatever_their_words(encoded):

@@ -153,12 +153,13 @@ def test_a_head_that_looks_mostly_at_one_relation_has_its_role(share, uniform, r
     assert roles_by_attention(looks(share, uniform, rows=FEWEST_TOKENS - 1), 0) == []
 
 
-@pytest.mark.parametrize("shape", [{}, GPT2_SHAPE])
-def test_untrained_networks_have_no_role(shape, windows):
+@pytest.mark.parametrize(("shape", "n"), [({}, 2), (GPT2_SHAPE, 10)], ids=["modern", "gpt2"])
+def test_untrained_networks_have_no_role(shape, n, windows):
+    """Modern ones begin with W_O = 0: two are enough to see that no head of theirs costs anything."""
     config = GPTConfig(TOKENIZER.vocab_size, **TINY | shape)
     profiles = [
         measure_text(GPT(config, seed).eval(), TOKENIZER, windows, seed=100 * seed, ablations=[PER_POSITION])
-        for seed in range(1, 11)
+        for seed in range(1, n + 1)
     ]
     assert sum(any(own.roles) for own in profiles) <= 1
     bars = [own.ablations[PER_POSITION].untrained for own in profiles]
