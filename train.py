@@ -18,7 +18,7 @@ from cli.run_text import RunText
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
-from common.folders import TOKENIZER
+from common.folders import HF_SCHEME, NANOGPT_SCHEME, TOKENIZER
 from data import Answers, Dataset, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import start_of, stories_of
 from data.preparing import is_of_its_text, prepare_mixed, prepared_as
@@ -28,6 +28,7 @@ from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
 from storage.metrics import Sink
+from storage.origin import Origin
 from storage.weights import fit_block, load_model, save_run
 from training import Trainer, pick_device
 from training.device import require_memory, why_not_compiled
@@ -36,8 +37,7 @@ from training.samples import save_sample
 from training.world import World, join
 
 BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32; 4 more where there is a mean over steps
-Origin = huggingface.TransformersModel | nanogpt.NanoGPTModel
-READERS = {huggingface.SCHEME: huggingface.read, nanogpt.SCHEME: nanogpt.read}
+READERS = {HF_SCHEME: huggingface.read, NANOGPT_SCHEME: nanogpt.read}
 
 
 def main(command: TrainCommand) -> None:
