@@ -11,7 +11,7 @@ from data import Case
 from model import GPT
 from probing import Findings, dynamics_at, encode_tasks
 from probing.in_text.quick import costs_at, quick_text
-from probing.splits import Split
+from probing.splits import TaskCases
 from report.probe_terminal import progress_bar
 from storage import snapshots
 
@@ -27,10 +27,7 @@ def with_dynamics(
     with progress_bar(probed.console) as progress:
         if findings.tasks:
             both, _ = encode_tasks(tokenizer, select, report, probed.model.config.block_size, command.seed)
-            tasks = {
-                name: (Split(own[0]).part(DYNAMICS_CASES).cases, Split(own[1]).part(DYNAMICS_CASES).cases)
-                for name, own in both.items()
-            }
+            tasks = {name: TaskCases(*(split.part(DYNAMICS_CASES) for split in own)) for name, own in both.items()}
         if text is not None:
             plan = replace(text.plan, length=text.windows.length)
             quick = quick_text(plan, text.text.ids, tokenizer, command.language)

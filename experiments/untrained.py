@@ -15,7 +15,6 @@ import torch
 from common.markdown import Table
 from common.one_line import run
 from common.options import require_at_least
-from data import EncodedCase
 from data.stories import cases
 from experiments.measurable import print_too_few, require_pairs, shape_of
 from model import GPT
@@ -36,21 +35,23 @@ RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
 class Bar:
     """One task's cases, with the baselines that all models share."""
 
-    def __init__(self, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Untrained) -> None:
-        self.select, self.report, self.untrained = Split(select), Split(report), untrained
-        self.sites = sites_of((*select, *report))
-        self.baselines = plain_baselines(self.select, self.report, self.sites) | {"untrained": untrained.quoted}
+    def __init__(self, select: Split, report: Split, untrained: Untrained) -> None:
+        self.select, self.report, self.untrained = select, report, untrained
+        self.sites = sites_of((*select.cases, *report.cases))
+        self.baselines = plain_baselines(select, report, self.sites) | {"untrained": untrained.quoted}
 
     def passed(self, model: GPT) -> tuple[bool, ...]:
         """Whether some head passes each of RULES."""
-        select, report = (score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
-        baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, (select, report), seed=0)}
-        bar = strongest(baselines)[1].accuracy
-        lift, flips = self.untrained.lift(report), choice_flips(report, self.report)
-        quotes = quote_heads(select, report, self.report, flips, bar, resolved=True, lift_untrained=lift).values()
+        select, report = self.select, self.report
+        select_scores, report_scores = (score_heads(model, split.cases, self.sites) for split in (select, report))
+        shuffled = quote_shuffled(select_scores, report_scores, select, report, seed=0)
+        bar = strongest(self.baselines | {"shuffled": shuffled})[1].accuracy
+        lift, flips = self.untrained.lift(report_scores), choice_flips(report_scores, report)
+        heads = quote_heads(select_scores, report_scores, report, flips, bar, resolved=True, lift_untrained=lift)
+        quotes = heads.values()
         looks = any(quoted.looks for quoted in quotes)
-        right = score_answers(model, self.report.cases).right.double().numpy()
-        resolved = is_resolved(self.report.interval(right))
+        right = score_answers(model, report.cases).right.double().numpy()
+        resolved = is_resolved(report.interval(right))
         return any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and resolved
 
 

@@ -19,7 +19,6 @@ from probing.known_heads import known_heads
 from probing.lists import TASK as LISTS
 from probing.negative_control import negative_control
 from probing.quotes import LOOKS_P
-from probing.splits import Split
 from probing.stability import Stability
 from probing.tasks import TaskResult
 from report import probe_summary as summary
@@ -244,7 +243,7 @@ def print_tasks(findings: Findings, console: Output, n_tasks: int) -> None:
     for line in sufficiency_lines(findings.tasks):
         console.print(line)
     for result in findings.tasks:
-        if few := too_few_groups(Split(result.cases).groups.max() + 1, n_tasks):
+        if few := too_few_groups(result.split.groups.max() + 1, n_tasks):
             console.note(f"{visible_name(result.name)} has {few}")
     control = negative_control(findings.tasks)
     if control is not None:

@@ -13,7 +13,6 @@ from common.visible import visible_name
 from data.cases.case import SITES
 from probing.findings import Findings
 from probing.negative_control import negative_control_at
-from probing.splits import Split
 from probing.stability import NEVER_CHOSEN
 from probing.tasks import TaskResult
 from report.colours import FAINT, INK, TINT
@@ -60,7 +59,7 @@ def draw_panel(axes: Axes, result: TaskResult, sites: list[str]) -> None:
     axes.plot(x, accuracy, zorder=1, **OTHERS)
     axes.axhline(0.5, zorder=1.5, **CHANCE_LINE)
     axes.axhline(baseline.accuracy, zorder=1.5, **BASELINE)
-    low, high = Split(result.cases).intervals(heads.choice()[:, :, chosen]).T
+    low, high = result.split.intervals(heads.choice()[:, :, chosen]).T
     axes.vlines(x, low, high, color=TINT, linewidth=1.2, zorder=2)
     axes.plot(x, accuracy[:, chosen], zorder=3, **CHOSEN)
     if control := negative_control_at(result):

@@ -20,7 +20,7 @@ from probing.heads import HeadScores, score_heads
 from probing.negative_control import negative_control
 from probing.patterns import PatternRecorder
 from probing.predictions import sites_of
-from probing.splits import Split
+from probing.splits import Split, TaskCases
 from probing.stability import best_predictor
 from probing.tasks import measure_task
 from probing.untrained import measure_untrained
@@ -86,9 +86,9 @@ def test_lift_is_over_what_a_head_has_in_sight(encoded, stories):
 
 
 def control_of(model, encoded, task) -> float | None:
-    cases = encoded[task]
-    untrained = measure_untrained(model, {task: (cases, cases)}, seed=0)[task]
-    return negative_control([measure_task(model, cases, cases, untrained, seed=0)])
+    split = Split(encoded[task])
+    untrained = measure_untrained(model, {task: TaskCases(split, split)}, seed=0)[task]
+    return negative_control([measure_task(model, split, split, untrained, seed=0)])
 
 
 def test_the_negative_control_is_exactly_one_half_for_any_model(model, encoded):
@@ -151,7 +151,7 @@ def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess
     # One head to choose beside a head that guesses: what *select* favours by luck must not help on *report*.
     none, one = np.zeros((n, 1, 1)), np.ones((n, 1, 1))
     two = replace(perfect, names=("0.0", "0.1"), gold=np.dstack([one, one]), rival=np.dstack([none, one]))
-    quoted = [quotes.quote_shuffled(split, split, (two, two), seed).accuracy for seed in range(20)]
+    quoted = [quotes.quote_shuffled(two, two, split, split, seed).accuracy for seed in range(20)]
     assert np.mean(quoted) == pytest.approx(0.5, abs=0.01)
 
 
