@@ -141,6 +141,11 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"spans_chain": [[34, 37]]}, "spans.chain [34, 37] does not end before spans.answer [34, 37] begins"),
         ({"spans_subject": [0, 2]}, "spans.subject [0, 2] must be a candidate, one of spans.gold or spans.distractors"),
         ({"spans_last_pronoun": [14, 16]}, "spans.last_pronoun [14, 16] must be a candidate"),
+        (
+            {"spans_gold": [[0, 3], [14, 16]]},
+            "spans.pronoun [14, 16] and spans.gold [14, 16] overlap; leave the pronoun out of spans.gold",
+        ),
+        ({"spans_chain": [[7, 9]]}, "spans.chain [7, 9] and spans.distractors [8, 12] overlap; leave the pronoun out"),
         ({"counterfactual": "b"}, "counterfactual 'b' is not there"),
         ({"id": "a", "counterfactual": "a"}, "counterfactual 'a' is the case itself"),
     ],
