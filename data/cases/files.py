@@ -256,3 +256,9 @@ def check_positions(spans: Spans) -> None:
             raise InputError(
                 f"{name} {list(span)} and {candidate} {list(mention)} overlap; leave the pronoun out of {candidate}"
             )
+    for word, original in spans.links:
+        if original[1] > word[0]:
+            raise InputError(
+                f"spans.links {[list(word), list(original)]}: the original does not end before its translation begins; "
+                "give [word of the translation, word of its original]"
+            )

@@ -146,6 +146,10 @@ def test_a_line_separator_inside_a_string_ends_no_line():
             "spans.pronoun [14, 16] and spans.gold [14, 16] overlap; leave the pronoun out of spans.gold",
         ),
         ({"spans_chain": [[7, 9]]}, "spans.chain [7, 9] and spans.distractors [8, 12] overlap; leave the pronoun out"),
+        (
+            {"spans_links": [[[14, 16], [0, 3]], [[8, 12], [34, 37]]]},
+            "spans.links [[8, 12], [34, 37]]: the original does not end before its translation begins; give [word of",
+        ),
         ({"counterfactual": "b"}, "counterfactual 'b' is not there"),
         ({"id": "a", "counterfactual": "a"}, "counterfactual 'a' is the case itself"),
     ],
