@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from common.visible import JOINERS
 from data import Tokenizer
 from data.languages import Language
+from data.text.words import IDEOGRAPHS
 
 # Exclusive kinds of the token to be predicted; the first that holds counts.
 KINDS = {
@@ -76,7 +77,7 @@ RELATION_CODES = {name: i for i, name in enumerate(RELATIONS | ID_RELATIONS)}
 NEED_LANGUAGE = ("pronoun", "function_word")
 SOFT_HYPHEN = "\u00ad"
 WORD, MARK, SPACE, LINE_END = "wps\n"  # classes of characters; an ideograph is "i", a joiner or a soft hyphen "j"
-IDEOGRAPHS = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
+IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")
 WORDS = re.compile("w[wj]*|i")  # emoji have joiners, too, and are no words
 
 
@@ -138,7 +139,7 @@ def character_class(character: str) -> str:
         return LINE_END
     if character in JOINERS + SOFT_HYPHEN:
         return "j"
-    if any(first <= ord(character) <= last for first, last in IDEOGRAPHS):
+    if IDEOGRAPH.match(character):
         return "i"
     if category(character)[0] in "LNM":
         return WORD
