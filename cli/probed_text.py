@@ -17,6 +17,7 @@ from model import GPT
 from probing import in_text
 from probing.in_text import Windows, affordable, measure_text, windows_within
 from probing.in_text.budget import Plan
+from probing.in_text.language import about_language
 from report.probe_terminal import progress_bar
 
 STORY_TOKENS = 20_000  # of stories, that heads are measured in: their tasks say more of them, and come first
@@ -73,5 +74,7 @@ def read_text(
     for sentence in text.notes:
         console.print(f"note   text_file: {sentence}")
     for sentence in read_otherwise(corpora_of_run(run), own=text.file is None):
+        console.print(f"note   {sentence}")
+    for sentence in about_language(windows.tokens, tokenizer, command.language):
         console.print(f"note   {sentence}")
     return TextToRead(text, plan, windows)
