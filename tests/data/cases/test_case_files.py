@@ -87,6 +87,8 @@ def test_the_snippet_in_the_documentation_counts_bytes():
     place: dict = {"re": re}
     exec(re.search(r"```python\n(.*?)```", page, re.S)[1], place)
     assert place["span"]("Zoë saw Zoë.", "Zoë", n=1) == [9, 13]
+    assert place["span"]("Robert Jr. met Roberta.", "Robert Jr.") == [0, 10]
+    assert place["span"]("Tommy met Tom.", "Tom") == [10, 13]
 
 
 def test_byte_order_marks_windows_line_ends_and_blank_lines_do_no_harm():
