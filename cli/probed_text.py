@@ -12,6 +12,7 @@ from data.mixture import only_stories
 from probing import in_text
 from probing.in_text import Windows, affordable, measure_text, windows_within
 from probing.in_text.budget import Plan
+from probing.in_text.language import about_language
 from report.probe_terminal import progress_bar
 
 STORY_TOKENS = 20_000  # of stories, that heads are measured in: their tasks say more of them, and come first
@@ -68,5 +69,7 @@ def read_text(probed: Probed) -> TextToRead | None:
     for sentence in text.notes:
         console.note(f"text_file: {sentence}")
     for sentence in read_otherwise(run_text.corpora, own=text.file is None):
+        console.note(sentence)
+    for sentence in about_language(windows.tokens, tokenizer, command.language):
         console.note(sentence)
     return TextToRead(text, plan, windows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from common.errors import InputError
 from data import Tokenizer
+from data.text.words import LETTER
 from model import GPT
 from model.generate import Batch, Decoder
 from probing.heads import head_names
@@ -18,7 +19,8 @@ from probing.interventions.batch import NUMBERS_PER_BATCH
 from probing.lists import is_text
 from probing.replay import Edit, Replay
 
-BEGUN = re.compile(r" ?[^\W\d_]*")  # of a word: what may be so far
+BEGUN = re.compile(rf" ?(?:{LETTER}*|([^\W\d_]))")  # of a word: what may be so far, or else the ideograph that it is
+INSIDE = re.compile(r"[^\W\d_]|\ufffd")  # a letter, or a part of a character
 MOST_PIECES = 32  # of a word; with bytes, each is a letter
 
 
@@ -62,7 +64,7 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
     first = logits.softmax(-1).topk(min(n, len(logits)))
     words = [[pair] for pair in zip(first.indices.tolist(), first.values.tolist(), strict=True)]
     batch = Batch([torch.cat((prompt, token[None])) for token in first.indices])
-    inside = torch.tensor([piece[:1].isalpha() or piece >= b"\x80" for piece in tokenizer.pieces], device=prompt.device)
+    inside = torch.tensor([may_stand_inside(piece) for piece in tokenizer.pieces], device=prompt.device)
     decoder = Decoder(model, batch, len(tokens) + MOST_PIECES)
     growing = [i for i, word in enumerate(words) if may_go_on(word, tokenizer)]
     while growing and batch.n < len(tokens) + MOST_PIECES:
@@ -71,9 +73,10 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
         batch.add(likeliest.indices)
         longer = {i: [*words[i], (int(likeliest.indices[i]), float(likeliest.values[i]))] for i in growing}
         goes_on = (going_on.sum(-1) > 0.5).tolist()
-        growing = [i for i, word in longer.items() if goes_on[i] and may_go_on(word, tokenizer)]
-        for i in growing:
+        grown = [i for i, word in longer.items() if goes_on[i] and word_so_far(word, tokenizer)]
+        for i in grown:
             words[i] = longer[i]
+        growing = [i for i in grown if may_go_on(words[i], tokenizer)]
     for word in words:
         while len(word) > 1 and not is_text(tokenizer.decode_bytes(i for i, _ in word)):
             word.pop()  # a part of a character that turned out to be no letter
@@ -81,11 +84,22 @@ def next_words(model: GPT, tokenizer: Tokenizer, tokens: Sequence[int], n: int) 
     return sorted(found, key=lambda word: word.probability, reverse=True)
 
 
-def may_go_on(word: Sequence[tuple[int, float]], tokenizer: Tokenizer) -> bool:
-    """Whether pieces are letters so far, a space before them and half a character after them included."""
+def may_stand_inside(piece: bytes) -> bool:
+    """Whether a token may stand inside a word: it begins with a letter, or with a part of a character."""
+    return INSIDE.match(piece.decode(errors="replace")) is not None
+
+
+def word_so_far(word: Sequence[tuple[int, float]], tokenizer: Tokenizer) -> re.Match[str] | None:
+    """BEGUN in the text of pieces, of which half a character at the end is left out; None: they are no word so far."""
     ids = [i for i, _ in word]
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(tokenizer.decode_bytes(ids))
-    return ids[-1] != tokenizer.end and BEGUN.fullmatch(text) is not None
+    return None if ids[-1] == tokenizer.end else BEGUN.fullmatch(text)
+
+
+def may_go_on(word: Sequence[tuple[int, float]], tokenizer: Tokenizer) -> bool:
+    """Whether pieces are a word so far that another letter may follow."""
+    begun = word_so_far(word, tokenizer)
+    return begun is not None and begun[1] is None
 
 
 @torch.inference_mode()

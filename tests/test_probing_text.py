@@ -152,11 +152,13 @@ def test_an_unknown_language_is_refused_before_anything_is_measured(error_of, fi
 
 def test_a_language_without_words_about_people_is_probed_with_a_note(script, text_run, monkeypatch, tmp_path, capsys):
     shutil.copy(ROOT / "data/languages/en.toml", tmp_path)
-    (tmp_path / "xx.toml").write_text('pronouns = "she"\nfunction_words = "the"')
+    (tmp_path / "xx.toml").write_text('pronouns = "she"\nfunction_words = "ein"')
     monkeypatch.setattr("data.languages.FOLDER", tmp_path)
     text_run()
     script("probe", "run=run", "n_cases=20", "language=xx", TOKENS)
-    assert "note   language=xx: it has no pronouns under she and he" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "note   language=xx: it has no pronouns under she and he" in out
+    assert "note   language=xx: only " in out
     assert heads_of()["text"]["text"]["language"] == "xx"
 
 

@@ -8,6 +8,7 @@ each part. The fourth column has the word, the fifth its part of speech, the ele
 
 import argparse
 import re
+import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -173,6 +174,10 @@ def main() -> None:
     people = load_language("en").people
     documents = [document for path in arguments.files for document in read_file(path, people)]
     write_cases(cases_of(documents, window=arguments.window))
+    found = {mention.kind for document in documents for mention in document.mentions}
+    if missing := [word for kind, word in ((PROP, "name"), (PRON, "pronoun")) if kind not in found]:
+        known = "only English words and parts of speech (NNP, PRP) are known"
+        print(f"note: no mention is a {' or a '.join(missing)}; {known}", file=sys.stderr)
 
 
 if __name__ == "__main__":

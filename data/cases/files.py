@@ -8,7 +8,7 @@ import json
 import reprlib
 from collections.abc import Sequence
 from dataclasses import fields
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +250,15 @@ def check_positions(spans: Spans) -> None:
     for span, name in clues:
         if span and span[1] > spans.answer[0]:
             raise InputError(f"{name} {list(span)} does not end before {answer} begins")
+    for (span, name), (mention, candidate) in product(clues, mentions):
+        overlaps = span and span[0] < mention[1] and mention[0] < span[1]
+        if overlaps and name != "spans.cue":  # which may be a candidate: *the man* decides that *he* follows
+            raise InputError(
+                f"{name} {list(span)} and {candidate} {list(mention)} overlap; leave the pronoun out of {candidate}"
+            )
+    for word, original in spans.links:
+        if original[1] > word[0]:
+            raise InputError(
+                f"spans.links {[list(word), list(original)]}: the original does not end before its translation begins; "
+                "give [word of the translation, word of its original]"
+            )

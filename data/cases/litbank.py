@@ -22,6 +22,7 @@ from data.cases.coreference import cases_of
 
 SUFFIX = "_brat"
 TEXTS = "[!.]*.txt"  # not what macOS hides beside each file
+MENTION_FIELDS = "MENTION, id, sentence, first token, sentence, last token, text, type and kind"
 
 
 def read_annotated(path: Path) -> Document:
@@ -40,7 +41,8 @@ def read_annotated(path: Path) -> Document:
     annotation = path.with_suffix(".ann")
     mentions: dict[str, Mention] = {}
     entities: dict[str, str] = {}
-    for number, line in enumerate(read(annotation).split("\n"), start=1):
+    lines = read(annotation).split("\n")
+    for number, line in enumerate(lines, start=1):
         kind, *fields = line.split("\t")
         try:
             if kind == "MENTION":
@@ -55,12 +57,17 @@ def read_annotated(path: Path) -> Document:
                 name, entities[name] = fields
         except (ValueError, IndexError):
             raise InputError(
-                f"{annotation}, line {number}: needs MENTION, id, sentence, first token, sentence, last token, text, "
-                f"type and kind, with tokens of {path.name}, or COREF, id and entity; give LitBank's files as they are"
+                f"{annotation}, line {number}: needs {MENTION_FIELDS}, with tokens of {path.name}, or COREF, id and "
+                "entity; give LitBank's files as they are"
             ) from None
     # A mention without entity says of another what it is: *a boy* in *he was a boy*.
     if unknown := entities.keys() - mentions.keys():
         raise InputError(f"{annotation}: COREF {min(unknown)} has no MENTION; give LitBank's files as they are")
+    if not mentions and any(map(str.strip, lines)):
+        raise InputError(
+            f"{annotation}: has no MENTION; its lines must be {MENTION_FIELDS}, parted by tabs; BRAT's own form is "
+            "not read; give LitBank's files as they are"
+        )
     known = [mentions[name]._replace(entity=whom) for name, whom in entities.items()]
     return Document(path.stem.removesuffix(SUFFIX), text, sentences, sorted(known))
 

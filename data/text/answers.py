@@ -7,6 +7,7 @@ after that.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +37,21 @@ class Answered(NamedTuple):
     answer: str
 
 
-def text_in(record: object, where: str, key: str, field: str) -> str:
-    """The text under ``field``, the value of data.``key``, of the record at ``where``; raises InputError where there is
-    none.
+def text_in(record: object, path: Path, number: int, key: str, field: str) -> str:
+    """The text under ``field``, the value of data.``key``, of the record in a line of ``path``; raises InputError where
+    there is none, with another remedy where other lines have it.
     """
     value = value_in(record, field)
-    if not isinstance(value, str):
-        require_quoted(value, where, field)
-        raise InputError(f"{where}: has no text under {field!r}; name the key with data.{key}=...")
-    return value
+    if isinstance(value, str):
+        return value
+    where = f"{path}, line {number}"
+    require_quoted(value, where, field)
+    with readable(path) as file:
+        have = Counter(isinstance(value_in(other, field), str) for _, other in read_records(file, path))
+    remedy = f"name the key with data.{key}=..."
+    if have[True]:
+        remedy = f"{have[False]:,} of {have.total():,} lines have none: complete or delete them"
+    raise InputError(f"{where}: has no text under {field!r}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,12 @@ class Answers(ReadingOptions):
             )
         with readable(path) as file:
             for number, record in read_records(file, path):
-                where = f"{path}, line {number}"
-                prompt = text_in(record, where, "prompt", self.prompt)
-                answer = text_in(record, where, "answer", self.answer)
+                prompt = text_in(record, path, number, "prompt", self.prompt)
+                answer = text_in(record, path, number, "answer", self.answer)
                 if not answer:
                     raise InputError(
-                        f"{where}: its {self.answer!r} is empty, so there is nothing to learn; leave it out"
+                        f"{path}, line {number}: its {self.answer!r} is empty, so there is nothing to learn; "
+                        "leave it out"
                     )
                 yield Answered(prompt, answer)
 

@@ -120,7 +120,9 @@ class Files(ReadingOptions):
         if self.separator != END:
             counts.separator = self.separator
         for path in paths:
+            before = counts.replaced
             yield from read_pieces(path, self.field, counts, self.separator, self.skip_without_text)
+            counts.count_file(path, before)
 
     def total_bytes(self, cache: Path, progress: Progress) -> int | None:
         """Counted where the split needs them; else the sizes of the files, if none is compressed. Raises InputError

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 from common.visible import visible_text
@@ -30,12 +31,15 @@ class Counts:
     """What reading a corpus came upon.
 
     ``replaced``: bytes and half characters that became U+FFFD. Bytes that are no UTF-8 arrive as lone surrogates
-    (PEP 383), and so does half of a UTF-16 pair spelled in JSON. ``separators``: between documents, and no text.
+    (PEP 383), and so does half of a UTF-16 pair spelled in JSON. ``replaced_in``: the first file with some, and
+    ``files_replaced``: how many have; of the user's own files alone. ``separators``: between documents, and no text.
     ``ends_in_text``: how often ``<|endoftext|>`` is text. ``without_text``: records that were left out.
     ``separator``: the one of the user's own, if any, which was looked for.
     """
 
     replaced: int = 0
+    replaced_in: str | None = None
+    files_replaced: int = 0
     separators: int = 0
     ends_in_text: int = 0
     without_text: int = 0
@@ -49,10 +53,18 @@ class Counts:
         self.replaced += n
         return text
 
+    def count_file(self, path: Path, before: int) -> None:
+        """Notes the file that was read after ``before`` bytes had been replaced, if it had some, too."""
+        if self.replaced > before:
+            self.replaced_in = self.replaced_in or str(path)
+            self.files_replaced += 1
+
     def notes(self) -> list[str]:
         """What the user should know, a sentence each."""
+        more = f" and {self.files_replaced - 1:,} more" if self.files_replaced > 1 else ""
+        where = f", in {visible_text(self.replaced_in)}{more}" if self.replaced_in else ""
         sentences = {
-            "bytes or half characters were no UTF-8 and became U+FFFD": self.replaced,
+            f"bytes or half characters were no UTF-8 and became U+FFFD{where}": self.replaced,
             f"separators (data.separator, by default {END}) ended documents and are no text": self.separators,
             f"times {END} is text and ends no document (docs/corpora.md)": self.ends_in_text,
             "records without text were left out (data.skip_without_text)": self.without_text,

@@ -6,8 +6,10 @@ import numpy as np
 
 from data.text.tokenizers import CHARACTERS, IDS, Tokenizer
 
+IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # and kana: words of their own
+LETTER = rf"[^\W\d_{IDEOGRAPHS}]"  # of longer words
 # With the space that tokenizers put before it; the t in didn't is none.
-WORD = re.compile(r" ?(?<![^\W\d_])(?<![^\W\d_]['’])[^\W\d_]+")
+WORD = re.compile(rf" ?(?:(?<!{LETTER})(?<!{LETTER}['’]){LETTER}+|(?=[{IDEOGRAPHS}])[^\W\d_])")
 
 
 def words_in_pieces(text: str, tokenizer: Tokenizer) -> dict[str, list[bytes]]:

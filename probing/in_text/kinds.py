@@ -1,9 +1,9 @@
 """What kind of token a model has to predict, and what kind of token a head looks at, in any text and language.
 
 Everything is decided on the characters of a window, so that bytes, BPE and GPT-2's vocabulary have the same kinds. A
-word is a run of letters, digits and their accents; an apostrophe ends one. An ideograph or kana is a word of its own;
-other scripts without spaces, such as Thai, have words as long as their runs. Tokens that stand for no text have kinds
-of their own, which need no characters.
+word is a run of letters, digits and their accents, and joiners and soft hyphens after these; an apostrophe ends one. An
+ideograph or kana is a word of its own; other scripts without spaces, such as Thai, have words as long as their runs.
+Tokens that stand for no text have kinds of their own, which need no characters.
 """
 
 import re
@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.visible import JOINERS
 from data import Tokenizer
 from data.languages import Language
+from data.text.words import IDEOGRAPHS
 
 # Exclusive kinds of the token to be predicted; the first that holds counts.
 KINDS = {
@@ -73,9 +75,10 @@ ID_RELATIONS = {
 KIND_CODES = {name: i for i, name in enumerate(KINDS | ID_KINDS)}
 RELATION_CODES = {name: i for i, name in enumerate(RELATIONS | ID_RELATIONS)}
 NEED_LANGUAGE = ("pronoun", "function_word")
-WORD, MARK, SPACE, LINE_END = "wps\n"  # classes of characters; an ideograph is "i"
-IDEOGRAPHS = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
-WORDS = re.compile("w+|i")
+SOFT_HYPHEN = "\u00ad"
+WORD, MARK, SPACE, LINE_END = "wps\n"  # classes of characters; an ideograph is "i", a joiner or a soft hyphen "j"
+IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")
+WORDS = re.compile("w[wj]*|i")  # emoji have joiners, too, and are no words
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,12 @@ def kinds_of_ids(ids: list[int], ends: list[bool]) -> list[int]:
 
 @cache
 def character_class(character: str) -> str:
-    """One of WORD, MARK, SPACE, LINE_END, or "i" for an ideograph; bytes that are no UTF-8 are marks."""
+    """One of WORD, MARK, SPACE, LINE_END, "i" or "j"; bytes that are no UTF-8 are marks."""
     if character in "\n\r\u2028\u2029":
         return LINE_END
-    if any(first <= ord(character) <= last for first, last in IDEOGRAPHS):
+    if character in JOINERS + SOFT_HYPHEN:
+        return "j"
+    if IDEOGRAPH.match(character):
         return "i"
     if category(character)[0] in "LNM":
         return WORD

@@ -21,7 +21,7 @@ function fromBinary(characters) {
   return bytes;
 }
 
-const isLetter = (byte) => /[a-z]/i.test(String.fromCharCode(byte));
+const INSIDE = /^[\p{L}\p{Nl}\p{No}\ufffd]/u; // what begins with a letter, or with a part of a character
 
 /** Numbers, of which the smallest comes out first. */
 class Heap {
@@ -108,7 +108,7 @@ class Tokenizer {
     this.shown = this.pieces.map((piece, id) => (id === end ? END : visible(piece)));
     this.byShown = new Map(this.shown.map((text, id) => [text, id]).filter(([text, id]) => text !== toText(this.pieces[id])));
     this.readsIds = kind === "ids" && readsIds(raw, end);
-    this.inside = Uint8Array.from(this.pieces, ([first]) => first >= 0x80 || isLetter(first)); // 1: may stand inside a word
+    this.inside = Uint8Array.from(this.pieces, (piece) => INSIDE.test(toText(piece))); // 1: may stand inside a word
   }
 
   /** Ids of `text`; what is no character, half of a surrogate pair, becomes U+FFFD. */

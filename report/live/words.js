@@ -1,6 +1,10 @@
 /* What comes next: words as probing/sentence.py finds them, the log-odds of two words, and tokens that are drawn. */
 
-const BEGUN = /^ ?[\p{L}\p{Nl}\p{No}]*$/u; // of a word: what may be so far
+const LETTER = "[\\p{L}\\p{Nl}\\p{No}]";
+// And kana: IDEOGRAPHS of data/text/words.py.
+const IDEOGRAPH = "[\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\u{20000}-\\u{323af}]";
+// Of a word: what may be so far, or else the ideograph that it is.
+const BEGUN = new RegExp(`^ ?(?:(?:(?!${IDEOGRAPH})${LETTER})*|(${LETTER}))$`, "u");
 const MOST_PIECES = 32; // of a word; with bytes, each is a letter
 const SMALLEST_TEMPERATURE = 1e-30;
 
@@ -67,10 +71,16 @@ function largestOf(numbers, n) {
   return best;
 }
 
-/** Whether tokens are letters so far, a space before them and half a character after them included. */
-function mayGoOn(ids, tokenizer) {
+/** BEGUN in the text of tokens, of which half a character at the end is left out; null: they are no word so far. */
+function wordSoFar(ids, tokenizer) {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(tokenizer.decodeBytes(ids), { stream: true });
-  return ids.at(-1) !== tokenizer.end && BEGUN.test(text);
+  return ids.at(-1) === tokenizer.end ? null : BEGUN.exec(text);
+}
+
+/** Whether tokens are a word so far that another letter may follow. */
+function mayGoOn(ids, tokenizer) {
+  const begun = wordSoFar(ids, tokenizer);
+  return begun !== null && begun[1] === undefined;
 }
 
 const isText = (bytes) => utf8.encode(toText(bytes)).join() === bytes.join();
@@ -98,14 +108,13 @@ function nextWords(reading, tokens, edits, tokenizer, n) {
 }
 
 function continued(word, reading, tokens, edits, tokenizer) {
-  let goesOn = mayGoOn(word.ids, tokenizer);
-  while (goesOn && word.ids.length < MOST_PIECES) {
+  while (mayGoOn(word.ids, tokenizer) && word.ids.length < MOST_PIECES) {
     const further = readOn(reading, tokens, word.ids, edits);
     const p = probabilities(further.logits(further.tokens.length - 1)).map((of, id) => of * tokenizer.inside[id]);
     const likeliest = largest(p);
     const longer = { ids: [...word.ids, likeliest], p: [...word.p, p[likeliest]] };
-    goesOn = p.reduce(add, 0) > 0.5 && mayGoOn(longer.ids, tokenizer);
-    if (goesOn) word = longer;
+    if (!(p.reduce(add, 0) > 0.5 && wordSoFar(longer.ids, tokenizer))) break;
+    word = longer;
   }
   let length = word.ids.length;
   while (length > 1 && !isText(tokenizer.decodeBytes(word.ids.slice(0, length)))) length--; // no letter, after all

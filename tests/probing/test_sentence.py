@@ -1,6 +1,7 @@
 """A sentence of the user's own: how words of several pieces are continued, and what changes without a head."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from common.errors import InputError
 from data.text.tokenizers import IdTokenizer
 from model import GPTConfig, Hooks
 from probing.heads import head_names, parse_head
-from probing.sentence import changes_without_heads, encode_sentence, next_words
+from probing.sentence import changes_without_heads, encode_sentence, may_stand_inside, next_words
 
 EXPECTED = [
     ("Aé".encode(), (0.3, 0.7, 0.9)),
@@ -37,6 +38,17 @@ def test_a_word_without_an_end_is_cut():
     with torch.no_grad():
         model.head.weight[ord("A"), ord("A")] = 1
     assert BYTES.decode_bytes(next_words(model, BYTES, [BYTES.end], 1)[0].pieces) == b"A" * 32
+
+
+def test_a_word_ends_after_an_ideograph_and_before_punctuation():
+    model = bigram_model(16)
+    with torch.no_grad():
+        for before, after in pairwise("日日".encode()):
+            model.head.weight[after, before] = 1
+    (word,) = next_words(model, BYTES, encode_sentence("日", model, BYTES), 1)
+    assert BYTES.decode_bytes(word.pieces) == "日".encode()
+    assert may_stand_inside("日".encode()[:2])
+    assert [text for text in ("é", "日", "。", "”", " a") if may_stand_inside(text.encode())] == ["é", "日"]
 
 
 def test_a_sentence_begins_as_documents_do_and_has_to_fit():

@@ -1,5 +1,6 @@
 """What comes next in the live page: words as probing.sentence finds them, log-odds, and tokens that are drawn."""
 
+import base64
 import math
 import sys
 import unicodedata
@@ -17,14 +18,14 @@ from data import Tokenizer
 from data.text.tokenizers import CharacterTokenizer, train_bpe
 from model import GPT, GPTConfig, Sampling, generate
 from model.cache import context_start
-from probing.sentence import BEGUN, encode_sentence, next_words
+from probing.sentence import BEGUN, encode_sentence, may_stand_inside, next_words
 from report.live_model import rounded
 
 SENTENCES = ["Tom met Anna. He said, my name is Tom.\n", "Grüße an Zoë, the cat is here. It has a hat.\n"]
 BLOCK = 32
 LISTED = 6  # next words
 NEAR = 1e-3  # of logits: a hundred times what two programs compute differently
-SCRIPTS = ("tokenizer", "arithmetic", "words")
+SCRIPTS = ("visible", "tokenizer", "arithmetic", "words")
 NAMES = "Tokenizer, BEGUN, contextStart, sample, uniform"
 
 
@@ -233,6 +234,16 @@ def test_the_context_moves_on_as_in_python(scripts):
 def test_a_word_may_go_on_with_the_same_characters_as_in_python(scripts):
     """Those that are assigned in this Python's Unicode."""
     characters = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) not in ("Cn", "Cs", "Co")]
-    found = scripts.evaluate("text => Array.from(text, c => +BEGUN.test(c)).join('')", "".join(characters))
-    differing = [c for c, fits in zip(characters, found, strict=True) if bool(BEGUN.fullmatch(c)) != (fits == "1")]
-    assert differing == []
+    sort = "(match => match ? (match[1] ? 2 : 1) : 0)(BEGUN.exec(c))"  # 2: an ideograph, after which none may follow
+    found = scripts.evaluate(f"text => Array.from(text, c => {sort}).join('')", "".join(characters))
+    expected = [0 if not (match := BEGUN.fullmatch(c)) else 2 if match[1] else 1 for c in characters]
+    assert [c for c, one, other in zip(characters, found, expected, strict=True) if int(one) != other] == []
+
+
+def test_the_same_tokens_may_stand_inside_a_word_as_in_python(scripts):
+    pieces = [bytes([byte]) for byte in range(256)] + [b"", b"\xe6\x97", b"\x97\xa5", b" a"]
+    pieces += [text.encode() for text in ("é", "日本", "。", "”", "’s", "²", "٣", "\ufeffa", "\ufffd", "\u0301")]
+    tokens = [base64.b64encode(piece).decode() for piece in pieces]
+    made = "new Tokenizer({ kind: 'bpe', start: '', end: null, tokens })"
+    found = scripts.evaluate(f"tokens => Array.from({made}.inside)", tokens)
+    assert [piece for piece, inside in zip(pieces, found, strict=True) if inside != may_stand_inside(piece)] == []

@@ -87,6 +87,8 @@ def test_the_snippet_in_the_documentation_counts_bytes():
     place: dict = {"re": re}
     exec(re.search(r"```python\n(.*?)```", page, re.S)[1], place)
     assert place["span"]("Zoë saw Zoë.", "Zoë", n=1) == [9, 13]
+    assert place["span"]("Robert Jr. met Roberta.", "Robert Jr.") == [0, 10]
+    assert place["span"]("Tommy met Tom.", "Tom") == [10, 13]
 
 
 def test_byte_order_marks_windows_line_ends_and_blank_lines_do_no_harm():
@@ -141,6 +143,15 @@ def test_a_line_separator_inside_a_string_ends_no_line():
         ({"spans_chain": [[34, 37]]}, "spans.chain [34, 37] does not end before spans.answer [34, 37] begins"),
         ({"spans_subject": [0, 2]}, "spans.subject [0, 2] must be a candidate, one of spans.gold or spans.distractors"),
         ({"spans_last_pronoun": [14, 16]}, "spans.last_pronoun [14, 16] must be a candidate"),
+        (
+            {"spans_gold": [[0, 3], [14, 16]]},
+            "spans.pronoun [14, 16] and spans.gold [14, 16] overlap; leave the pronoun out of spans.gold",
+        ),
+        ({"spans_chain": [[7, 9]]}, "spans.chain [7, 9] and spans.distractors [8, 12] overlap; leave the pronoun out"),
+        (
+            {"spans_links": [[[14, 16], [0, 3]], [[8, 12], [34, 37]]]},
+            "spans.links [[8, 12], [34, 37]]: the original does not end before its translation begins; give [word of",
+        ),
         ({"counterfactual": "b"}, "counterfactual 'b' is not there"),
         ({"id": "a", "counterfactual": "a"}, "counterfactual 'a' is the case itself"),
     ],

@@ -276,6 +276,14 @@ def test_what_a_converter_prints_are_cases(tmp_path: Path, monkeypatch, capsys, 
     assert f": {len([case for case in cases if case.task == cases[0].task])} cases of " in written.err
 
 
+def test_conll_of_another_language_is_noted(tmp_path: Path, monkeypatch, capsys) -> None:
+    german = CONLL.replace("NNP", "NE").replace("her PRP$", "ihr PPOSAT").replace("He PRP", "Er PPER")
+    for text, n in ((CONLL, 0), (german, 1)):
+        monkeypatch.setattr("sys.argv", ["conll", str(conll_file(tmp_path, text))])
+        run(conll.main)
+        assert capsys.readouterr().err.count("note: no mention is a name or a pronoun; only English words") == n
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

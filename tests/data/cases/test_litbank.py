@@ -110,6 +110,13 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, line: str, reason: 
         read_annotated(path.with_suffix(".txt"))
 
 
+def test_annotation_as_brat_itself_writes_it_is_refused(tmp_path: Path) -> None:
+    path = write_book(tmp_path) / "coref/1_forge_brat.ann"
+    path.write_text("T1\tPER 0 4\tAnna\nT2\tPER 10 19\tthe smith\n*\tEquiv T1 T2\n")
+    with pytest.raises(InputError, match=r"1_forge_brat\.ann: has no MENTION; its lines must be MENTION, id, sentence"):
+        read_folder(tmp_path)
+
+
 def test_a_folder_without_litbank_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "data.cases.litbank", str(tmp_path)], cwd=ROOT, capture_output=True, text=True

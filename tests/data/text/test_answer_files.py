@@ -100,11 +100,14 @@ def test_answers_of_their_own_file_are_validated(read, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"prompt": "Who?"}, "line 2: has no text under 'answer'; name the key with data.answer=..."),
-        ({"answer": "Me"}, "line 2: has no text under 'prompt'; name the key with data.prompt=..."),
+        ({"prompt": "Who?"}, "line 2: has no text under 'answer'; 1 of 3 lines have none: complete or delete them"),
+        ({"answer": "Me"}, "line 2: has no text under 'prompt'; 1 of 3 lines have none: complete or delete them"),
         ({"prompt": "2+2=", "answer": 4}, "line 2: has 4 under 'answer', which is no text; quote it"),
         ({"prompt": True, "answer": "yes"}, "line 2: has true under 'prompt', which is no text; quote it"),
-        ({"prompt": "Who?", "answer": None}, "line 2: has no text under 'answer'; name the key with data.answer=..."),
+        (
+            {"prompt": "Who?", "answer": None},
+            "line 2: has no text under 'answer'; 1 of 3 lines have none: complete or delete them",
+        ),
         (["Who?", "Me"], "line 2: has no text under 'prompt'"),
         ({"prompt": "Who?", "answer": ""}, "line 2: its 'answer' is empty, so there is nothing to learn; leave it out"),
         ('{"prompt": "Who?"', "line 2: not JSON"),
@@ -115,6 +118,11 @@ def test_a_line_that_cannot_be_used_is_named(read, line, message):
         read(GOOD, line, GOOD)
     assert f"qa.jsonl, {message}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_no_line_has_is_asked_for(read):
+    with pytest.raises(InputError, match=r"line 1: has no text under 'answer'; name the key with data\.answer=...$"):
+        read({"prompt": "Who?"}, {"prompt": "When?"})
 
 
 def test_other_files_and_a_single_prompt_are_refused(read, tmp_path):

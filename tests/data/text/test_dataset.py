@@ -152,6 +152,17 @@ def test_invalid_bytes_are_counted_also_when_the_tokens_are_reused(tmp_path):
         assert prepare(Files(str(path)), BYTES, tmp_path / "cache").counts.replaced == 2
 
 
+def test_the_first_file_with_invalid_bytes_is_named(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name, content in (("a", b"clean"), ("b", b"ab\xff" * 2), ("c", b"cd\xff")):
+        (folder / f"{name}.txt").write_bytes(content)
+    for _ in range(2):
+        (note,) = prepare(Files(str(folder)), BYTES, tmp_path / "cache").counts.notes()
+        assert note.startswith("3 bytes or half characters were no UTF-8 and became U+FFFD, in ")
+        assert note.endswith("texts/b.txt and 1 more")
+
+
 def test_stories_give_every_word_one_token(story_tokenizer):
     """Every word that a story is about, unless it is spelled anew."""
     known = set(story_tokenizer.pieces)

@@ -27,6 +27,11 @@ def test_words_of_several_tokens_are_shown_with_their_pieces():
     assert words_in_pieces("Tom met Tom", tokenizer) == {}, "the first word is read after a space"
 
 
+def test_an_ideograph_is_a_word_of_its_own():
+    tokenizer = train_bpe([" met Tom Tom"] * 3, 262)
+    assert list(words_in_pieces("日本。Tomé日", tokenizer)) == ["日", "本", "Tomé"]
+
+
 @pytest.mark.parametrize("tokenizer", [byte_tokenizer(), train_bpe(STORIES, 270), train_bpe(STORIES * 3, 300)])
 def test_words_are_missing_where_they_are_only_parts_of_others(tokenizer):
     tokens = ids_of(tokenizer)

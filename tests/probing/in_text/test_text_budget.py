@@ -73,6 +73,15 @@ def test_a_quick_probe_reads_no_more_than_a_whole_one():
     assert len(quick.part) * quick.windows.length <= plan.n_tokens
 
 
+def test_a_quick_probe_counts_no_pronouns_in_another_language():
+    _, plan = plan_for(vocab_size=4096, block_size=256, n_layer=3, n_head=4, n_embd=128)
+    english, italian = "the cat saw him and he saw the dog. ", "quando i cani videro il gatto nel giardino. "
+    for text, known in ((english, True), (italian, False)):
+        quick = quick_text(plan, byte_tokenizer().encode(text * 500), byte_tokenizer())
+        assert ("pronoun" in quick.of_kind) == known
+        assert "first_mention" in quick.of_kind
+
+
 @pytest.mark.parametrize("block_size", [8, 40])
 def test_windows_are_never_longer_than_the_block(block_size):
     _, plan = plan_for(vocab_size=50257, block_size=block_size, n_layer=12, n_head=12, n_embd=768)

@@ -132,6 +132,13 @@ def test_letters_of_several_bytes_and_accents_are_parts_of_words_and_ideographs_
     assert kinds[:2] == kinds[3:5] == ["inside_word"] * 2
 
 
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d", "\u00ad"])
+def test_a_joiner_and_a_soft_hyphen_go_on_with_a_word_and_are_none_by_themselves(joiner):
+    kinds = sort_tokens(f"a{joiner}b.", BYTES)[1]
+    assert kinds == ["inside_word"] * (len(kinds) - 1) + ["punctuation"]
+    assert set(sort_tokens(f".{joiner}.", BYTES)[1]) == {"punctuation"}
+
+
 def test_bytes_that_are_no_text_are_marks_and_nothing_fails():
     ids = np.array([[0x80, 0xFF, ord("a"), 0xE6, 0x97]])
     kinds = [list(KINDS)[code] for code in token_kinds(ids, BYTES, ENGLISH).kind[0]]
