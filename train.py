@@ -53,7 +53,9 @@ def main(command: TrainCommand) -> None:
             console.already_ended(folder, command.patience)
             return
         if world.first:
-            require_writable(folder if command.resume else folder.parent)
+            written = [folder, *(folder / name for name in run.FILLED)] if command.resume else [folder.parent]
+            for path in written:
+                require_writable(path)
         with run.held(folder) if world.first else nullcontext():
             if world.first and not command.resume:
                 run.check_free(folder, command.overwrite, command.found_nothing)

@@ -36,7 +36,8 @@ from storage.renamed import as_of_today
 METRICS = "metrics.jsonl"
 PAGE, LIVE_PAGE = "report.html", "live.html"
 KIND = "run"
-OWN = {*RUN, METRICS, "curves.png", PAGE, LIVE_PAGE, "samples", "snapshots", "probe", "wandb"}  # what a run may hold
+FILLED = CHECKPOINTS, "samples", "snapshots"  # folders that training fills
+OWN = {*RUN, METRICS, "curves.png", PAGE, LIVE_PAGE, *FILLED, "probe", "wandb"}  # what a run may hold
 
 
 def is_run(folder: Path) -> bool:

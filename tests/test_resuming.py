@@ -134,6 +134,16 @@ def test_a_run_that_fails_before_its_first_step_leaves_nothing(script, error_of,
     assert not Path("new").exists()
 
 
+@pytest.mark.parametrize("name", run.FILLED[1:])
+def test_a_run_whose_folders_cannot_be_written_is_not_trained(script, error_of, text, name):
+    script("train", "run=run", *COMMAND, "snapshots=1")
+    shutil.rmtree(f"run/{name}")
+    Path("run", name).touch()
+    message = error_of("train", "run=run", "resume=true", "max_steps=4")
+    assert message.startswith(f"error: run/{name} cannot be written (Not a directory)")
+    assert read_rows(Path("run/metrics.jsonl"))[-1]["step"] == 2
+
+
 def test_a_run_whose_budget_is_not_evaluated_yet_is_not_finished(script, text):
     script("train", "run=run", *COMMAND)
     lines = Path("run/metrics.jsonl").read_text().splitlines()

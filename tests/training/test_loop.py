@@ -18,6 +18,7 @@ from storage import checkpoint, run
 from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
 from training.device import sequences_per_batch
+from training.loop import is_finished
 from training.stopping import StopRequests
 from training.world import World
 
@@ -117,6 +118,28 @@ def test_max_minutes_ends_the_run(tmp_path, stories):
     trainer.train()
     assert trainer.step == 3
     assert trainer.fraction() == 1
+
+
+def test_when_the_time_is_up_the_last_step_is_saved_before_it_is_evaluated(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_minutes=1)
+    trainer.elapsed = lambda: 25.0 * trainer.step  # as if a step took that long
+    losses_of = trainer.losses_of
+
+    def interrupted(model: GPT) -> dict:
+        if trainer.step:
+            raise KeyboardInterrupt
+        return losses_of(model)
+
+    trainer.losses_of = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert checkpoint.saved_steps(tmp_path / "run") == [3]
+    assert not is_finished(tmp_path / "run", trainer.config)
+    resumed = make_trainer(tmp_path / "run", stories, max_minutes=1)
+    resumed.restore()
+    resumed.train()
+    assert is_finished(tmp_path / "run", trainer.config)
+    assert [row["step"] for row in read_rows(tmp_path / "run/metrics.jsonl") if "val_loss" in row] == [0, 3]
 
 
 def poison(trainer: Trainer, steps: set[int]) -> None:
