@@ -1,9 +1,11 @@
 """How training ends before its budget is used up: a signal, or a disk that takes no more."""
 
+import os
 import shlex
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from types import FrameType
@@ -40,10 +42,20 @@ class StopRequests:
 
     def request(self, number: int, frame: FrameType | None = None) -> None:
         """The handler of these signals."""
-        self.received = number
+        again, self.received = self.received, number
         if self.world.size == 1:
             for stopping in self.handlers:
                 signal.signal(stopping, signal.SIG_DFL)
+        if self.world.first and not again:
+            self.note()
+
+    def note(self) -> None:
+        """Says what happens now, past the buffer of stderr, in the middle of which a signal may have come."""
+        second = "; a second signal ends it immediately and saves nothing" if self.world.size == 1 else ""
+        note = f"note   the run is saved and stops after this step or evaluation{second}\n"
+        with suppress(OSError, ValueError):
+            stderr = sys.stderr.fileno()
+            os.write(stderr, f"\n{note}".encode() if os.isatty(stderr) else note.encode())  # ^C and a bar stand there
 
     def __exit__(self, *_: object) -> None:
         ignored = self.world.size > 1 and (self.agreed or self.received)  # torchrun may pass it on a second time

@@ -229,7 +229,7 @@ def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(size):
+def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(size, capfd):
     """torchrun may pass the same signal on twice. The second one may be another."""
     stops, after = StopRequests(World(0, size)), []
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -245,6 +245,9 @@ def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes
     assert stops.received == signal.SIGINT
     assert after == 2 * [signal.SIG_DFL if size == 1 else stops.request]
     assert at_the_end == (before[:2] if size == 1 else 2 * [signal.SIG_IGN])
+    said = capfd.readouterr().err
+    assert said.startswith("note   the run is saved and stops after this step or evaluation")
+    assert ("a second signal ends it immediately and saves nothing" in said) == (size == 1)
 
 
 def test_a_lost_best_checkpoint_is_said_and_replaced(tmp_path, stories):
