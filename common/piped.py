@@ -13,6 +13,14 @@ def discard_rest(stream: IO[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def note(text: str) -> None:
+    """A line on stderr about work that goes on, also where nobody can read the line."""
+    try:
+        print(f"note   {text}", file=sys.stderr)
+    except OSError:
+        discard_rest(sys.stderr)
+
+
 class BestEffortOutput:
     """stdout for work that is worth more than what it prints: once it cannot be written, the work goes on silently.
 
@@ -37,6 +45,5 @@ class BestEffortOutput:
         except OSError as error:
             discard_rest(self.stream)
             if not isinstance(error, BrokenPipeError):
-                with suppress(OSError):
-                    print(f"note   stdout cannot be written ({error.strerror}); going on without it", file=sys.stderr)
+                note(f"stdout cannot be written ({error.strerror}); going on without it")
             return None

@@ -1,6 +1,5 @@
 """The page of a run, RUN/report.html, and its curves, during training and afterwards."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from common.atomic import json_text, read_json
 from common.errors import InputError
 from common.folders import CONFIG
+from common.piped import note
 from common.visible import visible_text
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
@@ -84,7 +84,7 @@ class TrainingPage:
             if not self.noted:
                 plain = isinstance(error, InputError | FileNotFoundError)
                 reason = error if plain else f"{CONFIG} is not as it was: {error!r}"
-                print(f"note   {PAGE} was not written ({visible_text(str(reason))})", file=sys.stderr)
+                note(f"{PAGE} was not written ({visible_text(str(reason))})")
             self.noted = True
 
     def __enter__(self) -> "TrainingPage":

@@ -15,7 +15,7 @@ from conftest import QUICK, ROOT, SMALL, small_disk
 
 from common.atomic import parents_made, replace_durably, require_writable
 from common.errors import InputError
-from common.piped import BestEffortOutput
+from common.piped import BestEffortOutput, note
 from model import generate
 from report.terminal import open_console
 from storage import checkpoint
@@ -70,6 +70,15 @@ def test_training_goes_on_when_its_output_cannot_be_written(script, failing_stdo
         script("train", "run=run", "max_steps=2", *TEXT)
     assert checkpoint.saved_steps(Path("run")) == [2]
     assert capsys.readouterr().err == said
+
+
+def test_a_note_that_nobody_can_read_is_no_reason_to_stop(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", buffering=1) as closed, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", closed)
+        note("lost")
+        note("lost, too")
 
 
 def test_a_reader_that_has_had_enough_ends_sampling_quietly(finished_run, monkeypatch):
