@@ -17,10 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from filelock import FileLock
+from filelock import FileLock, SoftFileLock
 from filelock import Timeout as Held
 
 from common.errors import InputError
+from common.piped import note
 
 ABANDONED_SECONDS = 3600
 TRIED_BYTES = 1 << 14
@@ -254,15 +255,26 @@ def lock_of(path: Path) -> Path:
 def locked(path: Path, waiting: Callable[[], None] | None) -> Iterator[None]:
     """Holds the lock of which ``path`` is the name. Where another process has it, calls ``waiting`` and waits, or
     raises Held if there is nothing to call. The lock ends with the process that holds it, however that ends.
+
+    Not so where the file itself has to stand for a lock, as the file system has none: Held and a note say what to do.
+    Raises InputError where there can be no lock at all.
     """
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
-    except Held:
+    except Held as error:
+        if isinstance(lock, SoftFileLock):
+            error.add_note(f"if that process was killed, delete {path}")
         if waiting is None:
             raise
         waiting()
+        for remedy in getattr(error, "__notes__", ()):
+            note(remedy)
         lock.acquire()
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        raise InputError(f"{path} cannot be locked ({error.strerror}); use a folder on another file system") from None
     try:
         yield
     finally:

@@ -86,10 +86,11 @@ def held(folder: Path) -> Iterator[None]:
         lock = lock_of(whole) if beside else whole / ".lock"
         try:
             until_the_end.enter_context(locked(lock, None))
-        except Held:
+        except Held as error:
+            remedies = "".join(f"; {remedy}" for remedy in getattr(error, "__notes__", ()))
             raise InputError(
                 f"run={folder}: is being trained by another process, which holds {lock}; wait until it has ended, or "
-                "give another name"
+                f"give another name{remedies}"
             ) from None
         yield
 

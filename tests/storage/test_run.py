@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import SoftFileLock
 from kills import kill_at_every_moment
 
 from common.atomic import waiting_path
@@ -61,6 +62,15 @@ def test_a_folder_is_held_by_one_alone_and_folders_made_for_it_are_gone_if_that_
     with pytest.raises(InputError, match="is being trained by another process"):
         hold(folder, lambda: hold(folder, lambda: None))
     assert not any(tmp_path.iterdir())
+
+
+def test_a_run_that_a_killed_process_holds_where_a_file_stands_for_a_lock_is_named_with_that_file(
+    tmp_path, monkeypatch
+):
+    (tmp_path / ".run.lock").write_text("1\nelsewhere\n")
+    monkeypatch.setattr("common.atomic.FileLock", SoftFileLock)
+    with pytest.raises(InputError, match=r"give another name; if that process was killed, delete .*/\.run\.lock$"):
+        hold(tmp_path / "run", lambda: None)
 
 
 @pytest.mark.parametrize("above", ["cannot be written", "is the container's own"])
