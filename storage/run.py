@@ -57,6 +57,8 @@ def check_free(folder: Path, overwrite: bool, found_nothing: bool = False) -> No
     """
     require_outside(folder, "run", "run=runs/NAME")
     bring_back(folder)
+    if folder.resolve().is_mount() and (overwrite or not is_run(folder)):  # nothing can be moved to its path
+        raise InputError(f"run={folder}: is a mounted folder; give run={folder / 'NAME'}")
     if is_free(folder) or is_left_over(folder):
         return
     if not is_run(folder):

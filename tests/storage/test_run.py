@@ -86,6 +86,17 @@ def test_a_mounted_folder_is_held_by_a_lock_inside(tmp_path, monkeypatch, above)
     assert [path.name for path in tmp_path.iterdir()] == ["mounted"]
 
 
+def test_a_mounted_folder_is_no_run_and_may_hold_runs(tmp_path, monkeypatch):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder)
+    with pytest.raises(InputError, match=r"mounted: is a mounted folder; give run=.*/mounted/NAME$"):
+        hold(folder, lambda: run.check_free(folder, overwrite=False))
+    with run.held(folder / "one"):
+        begin(folder / "one", "one", overwrite=False)
+    assert run.is_run(folder / "one")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
