@@ -88,11 +88,12 @@ def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
     it was not.
 
     Deletes first what killed processes left for the same ``folder``, if no file was begun in it for an hour; of a
-    process that only slept so long, the ``move`` fails. ``alone``: no other process writes into ``folder.parent``, so
-    that all that was left there goes immediately.
+    process that only slept so long, the ``move`` fails. ``alone``: ``folder`` is part of something in which no other
+    process writes, so that all that was left there goes immediately, and ``folder.parent`` alone is made where it is
+    missing: what it belongs to may have been moved.
     """
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=not alone, exist_ok=True)
     building = hidden_folder(folder)
     name, seconds = (".+", 0) if alone else (re.escape(folder.name), ABANDONED_SECONDS)
     abandoned = re.compile(rf"\.{name}\.unfinished-[a-z0-9_]{{8}}")

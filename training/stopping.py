@@ -71,6 +71,10 @@ def readable_write_errors(run: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
+        if error.errno == ENOENT and not os.path.exists(run):
+            raise InputError(
+                f"run={run}: was moved or deleted while it was trained; continue with run=NEW_NAME resume=true"
+            ) from None
         again = "give the same command again"
         if checkpoint.saved_steps(run) or any("train_loss" in row for row in read_rows(run / METRICS)):
             again = f"continue with the same command and {shlex.quote(f'run={run}')} resume=auto "
