@@ -1,5 +1,6 @@
 """Train a small GPT: ``python train.py [data=files data.path=my_texts/] ...``; configs/train.yaml has the keys."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -21,6 +22,7 @@ from common.folders import TOKENIZER
 from data import Answers, Dataset, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import start_of, stories_of
 from data.preparing import prepare_mixed
+from data.text.download import megabytes
 from model import GPT
 from report.live_page import live_page_at_the_end
 from report.training_console import Console
@@ -173,10 +175,21 @@ class Start:
                 if command.resume:
                     run.renew(folder, config, tokenizer)
                 trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)
+                self.note_space(trainer)
             self.console.begin(trainer)
             trainer.train()
             starting.close()  # saved, also where a signal came before the first row
             self.console.end(trainer)
+
+    def note_space(self, trainer: Trainer) -> None:
+        """Where the disk has too little space for all checkpoints that are there at the same time, a note says so."""
+        missing = checkpoint.MOST - len(checkpoint.saved_steps(self.folder))
+        needed, free = missing * trainer.checkpoint_bytes(), shutil.disk_usage(self.folder).free
+        if needed > free:
+            self.console.note(
+                f"checkpoints take up to {megabytes(needed)} more, and {megabytes(free)} are free in {self.folder}; "
+                "make room there before it is full"
+            )
 
 
 def compiled_if_possible(command: TrainCommand, console: Console, device: torch.device) -> TrainCommand:

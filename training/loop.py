@@ -307,6 +307,18 @@ class Trainer:
             "model": asdict(self.model.config),
         }
 
+    def tensors_beside(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint has beside the network that is evaluated: the optimizer's state, and where that network is
+        a mean, the weights themselves, from which training goes on.
+        """
+        weights = get_parameters(self.model) if self.average else {}
+        return self.optimizers.state_tensors() | {f"{name}/{WEIGHTS}": tensor for name, tensor in weights.items()}
+
+    def checkpoint_bytes(self) -> int:
+        """The size of all tensors of one checkpoint."""
+        tensors = (*get_parameters(self.evaluated).values(), *self.tensors_beside().values())
+        return sum(tensor.nbytes for tensor in tensors)
+
     def save(self, again: bool = False) -> None:
         """Writes a checkpoint, unless this step has one already and is not to be saved ``again``."""
         if self.metrics:
@@ -315,10 +327,7 @@ class Trainer:
             return
         parameters = self.finite_parameters()
         if self.world.first:
-            tensors = self.optimizers.state_tensors()
-            if self.average:  # ``parameters`` are the means, and training goes on from these
-                tensors |= {f"{name}/{WEIGHTS}": tensor for name, tensor in get_parameters(self.model).items()}
-            checkpoint.save(self.run, parameters, tensors, self.state())
+            checkpoint.save(self.run, parameters, self.tensors_beside(), self.state())
         self.saved_step = self.step
 
     def restore(self) -> None:
