@@ -122,12 +122,17 @@ def hidden_folder(folder: Path) -> Path:
 
 def discard(path: Path, folder: Path) -> None:
     """Deletes ``path``, which is ``folder`` or stands beside it for it: under another name first, so that no half of
-    it is ever taken for a whole.
+    it is ever taken for a whole. What a container's image brought along cannot be renamed, and goes where it is.
     """
     if path.exists():
         aside = hidden_folder(folder)
         try:
-            path.rename(aside / "discarded")
+            try:
+                path.rename(aside / "discarded")
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                shutil.rmtree(path)
             shutil.rmtree(aside, ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)  # what an interruption has left of it

@@ -197,6 +197,18 @@ def test_clearing_up_that_is_killed_at_any_moment_is_finished_later(tmp_path):
         left_over(left)
 
 
+def test_a_folder_of_a_containers_image_which_cannot_be_renamed_is_deleted(tmp_path, monkeypatch):
+    """The overlay file system has no rename for folders of a lower layer."""
+    folder = left_over(tmp_path / "folder")
+
+    def rename(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(Path, "rename", rename)
+    discard(folder, folder)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interruption_leaves_nothing_of_what_is_discarded(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()
