@@ -47,15 +47,28 @@ def write_durably(path: Path, data: bytes) -> None:
 def replace_durably(path: Path, data: bytes, shared: bool = False) -> None:
     """Writes a file in one step: at any moment it is the earlier one, if any, or this one, and whole.
 
-    ``shared``: other processes may be writing the same file.
+    ``shared``: other processes may be writing the same file; what they left an hour ago or more is deleted, since they
+    were killed.
     """
     beside = path.with_name(f".{path.name}.{os.getpid() if shared else 'tmp'}")
     try:
         write_durably(beside, data)
+        if shared:
+            delete_abandoned(path, now=beside.stat().st_mtime)
         move(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def delete_abandoned(path: Path, now: float) -> None:
+    """Deletes what processes began to write beside the shared file ``path`` an hour before ``now`` and did not move."""
+    of_a_process = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+")
+    for left in path.parent.iterdir():
+        if of_a_process.fullmatch(left.name):
+            with suppress(OSError):  # another process was quicker, or another user owns it
+                if now - left.stat().st_mtime >= ABANDONED_SECONDS:
+                    left.unlink()
 
 
 def move(whole: Path, path: Path) -> None:

@@ -76,6 +76,16 @@ def test_a_file_that_is_replaced_is_the_earlier_or_the_new_one_after_a_kill_at_a
     assert shared or [*tmp_path.iterdir()] == [path]
 
 
+def test_what_killed_processes_left_of_a_shared_file_goes_after_an_hour(tmp_path):
+    left, fresh, other = (tmp_path / f".page.html.{end}" for end in ("1", "2", "tmp"))
+    for path in (left, fresh, other):
+        path.touch()
+    for path in (left, other):
+        os.utime(path, LONG_AGO)
+    replace_durably(tmp_path / "page.html", b"x", shared=True)
+    assert set(tmp_path.iterdir()) == {fresh, other, tmp_path / "page.html"}
+
+
 def test_a_folder_is_whole_or_not_there_after_a_kill_at_any_moment(tmp_path):
     folder, seen = tmp_path / "folder", set()
     for _ in kill_at_every_moment(lambda: make(folder, "new")):
