@@ -7,83 +7,79 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 import cli
 from cli.composing import written
 from cli.lines import for_each_text
+from cli.probed import Probed
 from cli.probed_cases import about_cases, read_cases_to_measure
-from cli.probed_dynamics import saved_moments, with_dynamics
+from cli.probed_dynamics import with_dynamics
 from cli.probed_text import TextToRead, read_text
-from cli.run_text import corpora_of_run, trained_stories
 from cli.schema import ProbeCommand
 from common.atomic import require_writable
 from common.errors import InputError
 from common.progress import Progress
 from common.visible import visible_text
-from data import Case, Tokenizer
+from data import Case
 from data.cases.minimal_pairs import read_pairs
 from data.mixture import stories_of
-from model import GPT
 from probing import Findings, probe, write_files
 from probing.heads import require_heads
 from probing.known_sentences import read_known_sentences
 from probing.lists import TASK as LISTS
 from probing.pairs import score_pairs, write_pairs
 from report.live_page import live_parts_of
+from report.pairs_terminal import print_pairs
 from report.probe_page import PAGE, write_probe_page
-from report.probe_terminal import print_findings, print_pairs, progress_bar
+from report.probe_terminal import print_findings, progress_bar
 from report.sentence import new_printer
-from report.terminal import open_console
+from report.terminal import Output, open_console
 from report.training_page import write_training_page
 from storage import snapshots
-from storage.probe_folder import asked_before, require_own
-from storage.weights import load_model, source_of
+from storage.probe_folder import HEADS, asked_before, pairs_before, require_own
+from storage.weights import load_model
 from training import pick_device
 
 
 def main(command: ProbeCommand) -> None:
     console = open_console(only_output=command.text is not None)
-    run, device = Path(command.run), pick_device(command.device)
-    model, tokenizer, state = load_model(run, command.checkpoint, device)
+    run = Path(command.run)
+    model, tokenizer, state = load_model(run, command.checkpoint, pick_device(command.device))
+    probed = Probed(command, model, tokenizer, state, console)
     if command.text is not None:
-        trained = trained_stories(run, state["dataset"])
+        trained = probed.run_text.trained_stories(state["dataset"])
         for_each_text("text", command.text, new_printer(run, state["step"], model, tokenizer, trained, console).show)
         return
     from report.figures import draw_figures  # slow to import, and a sentence does without
 
     folder = folder_to_write(run, command.to)
-    source = source_of(run, command.checkpoint, state)
     if command.pairs is not None:
-        compare(command.pairs, model, tokenizer, source, folder, console)
+        compare(probed, command.pairs, folder)
         return
-    require_measurable(run, model, command.dynamics)
-    text = read_text(command, model, tokenizer, state, console)
-    select, report = read_cases_to_measure(command, model, tokenizer, text, console)
+    require_measurable(probed)
+    text = read_text(probed)
+    select, report = read_cases_to_measure(probed, text)
     if not report and text is None:
         raise InputError(f"run={run}: there is nothing to measure its heads on; give cases=FILE or text_file=PATH")
     console.print(f"run {visible_text(str(run))}, step {state['step']:,}; {what_is_measured(select, report, text)}")
     asked = {"cases": command.cases, "tasks": command.tasks, "n_cases": command.n_cases}
-    note_what_is_replaced(folder, command, asked, console)
-    source |= about_cases(command, report, text) | {"seed": command.seed, "asked": asked}
+    note_what_is_replaced(probed, folder, asked)
+    source = probed.source | about_cases(command, report, text) | {"seed": command.seed, "asked": asked}
     with progress_bar(console) as progress:
-        findings = measure_cases(command, model, tokenizer, select, report, source, progress)
+        findings = measure_cases(probed, select, report, source, progress)
         if text is not None:
-            if report:  # first, so that whatever comes after costs nothing
+            if report and not (folder / HEADS).exists():  # first, so that whatever comes after costs nothing
                 write_anew(findings, folder)
-            findings = replace(findings, text=text.measure(model, tokenizer, command, progress))
+            findings = replace(findings, text=text.measure(probed, progress))
         files = write_anew(findings, folder)
     print_findings(findings, console)
     if command.circuits and not any(result.resolved for result in findings.tasks):
-        console.print("note   circuits=true: the model resolves no task, so no sets of heads are measured")
+        console.note("circuits=true: the model resolves no task, so no sets of heads are measured")
     windows = None if text is None else text.windows
     window = None if windows is None else windows.tokens[0, :-1].tolist()
     live = live_parts_of(findings, tokenizer, report, windows)
     if command.dynamics:
         write_probe_page(findings, tokenizer, folder, window, live)
-        with progress_bar(console) as progress:
-            moments = saved_moments(findings, run, device, progress)
-            findings = with_dynamics(findings, moments, tokenizer, select, report, text, command)
+        findings = with_dynamics(probed, findings, select, report, text)
         files = write_files(findings, folder)
     files += [
         *write_probe_page(findings, tokenizer, folder, window, live),
@@ -115,21 +111,26 @@ def write_anew(findings: Findings, folder: Path) -> list[Path]:
     return write_files(findings, folder)
 
 
-def compare(path: str, model: GPT, tokenizer: Tokenizer, source: dict, folder: Path, console: Console) -> None:
+def compare(probed: Probed, path: str, folder: Path) -> None:
     """Minimal pairs instead of heads."""
-    pairs = read_pairs(Path(path))
+    console, source = probed.console, probed.source
+    pairs, asked = read_pairs(Path(path)), source | {"pairs": path}
+    before = pairs_before(folder)
+    if before is not None and before != asked:
+        given = ", ".join(f"{key}={written(before.get(key))}" for key in ("pairs", "step"))
+        console.note(f"{folder} has what a comparison with {given} found, which is replaced; to=FOLDER keeps both")
     console.print(f"run {visible_text(source['run'])}, step {source['step']:,}; {len(pairs):,} pairs of sentences")
-    scored = score_pairs(model, tokenizer, pairs)
+    scored = score_pairs(probed.model, probed.tokenizer, pairs)
     print_pairs(scored, console)
     folder.mkdir(parents=True, exist_ok=True)
-    print_written(write_pairs(scored, folder, source | {"pairs": path}), console)
+    print_written(write_pairs(scored, folder, asked), console)
 
 
-def require_measurable(run: Path, model: GPT, dynamics: bool) -> None:
-    """Raises InputError for a model without heads, and where there are no snapshots for their ``dynamics``."""
-    require_heads(model.config, run)
-    if dynamics and not snapshots.saved(run):
-        raise InputError(f"dynamics=true: {run} has no snapshots; train with snapshots=2")
+def require_measurable(probed: Probed) -> None:
+    """Raises InputError for a model without heads, and where there are no snapshots for ``dynamics``."""
+    require_heads(probed.model.config, probed.run)
+    if probed.command.dynamics and not snapshots.saved(probed.run):
+        raise InputError(f"dynamics=true: {probed.run} has no snapshots; train with snapshots=2")
 
 
 def what_is_measured(select: list[Case], report: list[Case], text: TextToRead | None) -> str:
@@ -140,31 +141,20 @@ def what_is_measured(select: list[Case], report: list[Case], text: TextToRead | 
     return "; ".join(parts)
 
 
-def note_what_is_replaced(folder: Path, command: ProbeCommand, asked: dict, console: Console) -> None:
+def note_what_is_replaced(probed: Probed, folder: Path, asked: dict) -> None:
     """Says so where the folder has what another probe found: of other cases or text, or with more."""
     before = asked_before(folder)
-    now = asked | {key: vars(command)[key] for key in ("checkpoint", "text_file", "dynamics", "circuits")}
+    now = asked | {key: vars(probed.command)[key] for key in ("checkpoint", "text_file", "dynamics", "circuits")}
     if before is not None and before != json.loads(json.dumps(now)):
         given = ", ".join(f"{key}={written(value)}" for key, value in before.items() if value not in (None, False))
-        console.print(
-            visible_text(
-                f"note   {folder} has what a probe with {given} found, which is replaced; to=FOLDER keeps both"
-            )
-        )
+        probed.console.note(f"{folder} has what a probe with {given} found, which is replaced; to=FOLDER keeps both")
 
 
-def measure_cases(
-    command: ProbeCommand,
-    model: GPT,
-    tokenizer: Tokenizer,
-    select: list[Case],
-    report: list[Case],
-    source: dict,
-    progress: Progress,
-) -> Findings:
+def measure_cases(probed: Probed, select: list[Case], report: list[Case], source: dict, progress: Progress) -> Findings:
     """The findings on the cases and, of a run on stories, on the sentences that articles use."""
+    command, model, tokenizer = probed.command, probed.model, probed.tokenizer
     findings = probe(model, tokenizer, select, report, command.seed, source, progress, command.circuits)
-    if command.cases is None and stories_of(corpora_of_run(Path(command.run))):
+    if command.cases is None and stories_of(probed.run_text.corpora):
         sentences, left_out = read_known_sentences(model, tokenizer, findings.tasks)
         findings = replace(findings, sentences=sentences, too_few=[*findings.too_few, *left_out])
     if command.cases is not None and {result.name for result in findings.tasks} <= {LISTS}:
@@ -173,7 +163,7 @@ def measure_cases(
     return findings
 
 
-def print_written(files: list[Path], console: Console) -> None:
+def print_written(files: list[Path], console: Output) -> None:
     console.print(visible_text(f"written: {', '.join(map(str, files))}"))
 
 

@@ -18,9 +18,10 @@ from torch import Tensor
 
 import cli
 from cli.lines import for_each_text
-from cli.run_text import as_prompt
+from cli.run_text import RunText
 from cli.schema import SampleCommand
 from common.errors import InputError
+from common.notes import print_note
 from common.visible import visible_text
 from data import Tokenizer
 from model import GPT, generate
@@ -49,9 +50,10 @@ def main(command: SampleCommand) -> None:
     if command.weights == "int8":
         with refusing("weights=int8"):
             to_int8(model)
+    run_text = RunText(run)
 
     def go_on(prompt: str) -> None:
-        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=as_prompt(run, prompt)))
+        continue_prompt(model, tokenizer, state["step"], replace(command, prompt=run_text.as_prompt(prompt)))
 
     if command.prompt is None:
         continue_prompt(model, tokenizer, state["step"], command)
@@ -160,7 +162,7 @@ def append_records(folder: Path, records: list[dict]) -> None:
                 file.truncate(before)
                 raise OSError(ENOSPC, os.strerror(ENOSPC))
     except OSError as error:
-        print(f"note   no copy was kept: {path} cannot be written ({error.strerror})", file=sys.stderr)
+        print_note(f"no copy was kept: {path} cannot be written ({error.strerror})")
 
 
 if __name__ == "__main__":

@@ -9,19 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import yaml
 
 import cli
 import huggingface
 import nanogpt
 from cli.evaluations import Evaluations
-from cli.run_text import template_of
+from cli.run_text import RunText
 from cli.schema import TrainCommand
 from common.atomic import require_writable
 from common.errors import InputError, NothingFoundError
-from common.folders import TOKENIZER
+from common.folders import HF_SCHEME, NANOGPT_SCHEME, TOKENIZER
 from data import Answers, Dataset, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import start_of, stories_of
-from data.preparing import prepare_mixed
+from data.preparing import is_of_its_text, prepare_mixed, prepared_as
 from data.text.download import megabytes
 from model import GPT
 from report.live_page import live_page_at_the_end
@@ -29,6 +30,7 @@ from report.training_console import Console
 from report.training_page import Curves, TrainingPage, complete
 from storage import checkpoint, run
 from storage.metrics import Sink
+from storage.origin import Origin
 from storage.weights import fit_block, load_model, save_run
 from training import Trainer, pick_device
 from training.device import require_memory, why_not_compiled
@@ -37,8 +39,7 @@ from training.samples import save_sample
 from training.world import World, join
 
 BYTES_PER_WEIGHT = 12  # itself, its gradient and its momentum, in float32; 4 more where there is a mean over steps
-Origin = huggingface.TransformersModel | nanogpt.NanoGPTModel
-READERS = {huggingface.SCHEME: huggingface.read, nanogpt.SCHEME: nanogpt.read}
+READERS = {HF_SCHEME: huggingface.read, NANOGPT_SCHEME: nanogpt.read}
 
 
 def main(command: TrainCommand) -> None:
@@ -90,7 +91,7 @@ class Start:
         name, overwrite = self.command.init_from or "", self.command.overwrite
         model, tokenizer = self.load_weights(name)
         if self.world.first:
-            template = None if self.origin else template_of(Path(name))
+            template = None if self.origin else RunText(Path(name)).template
             save_run(self.folder, model, tokenizer, overwrite, self.command.init_from, template)
         self.console.note(f"run {self.folder}: nothing was trained, and it has no corpus")
 
@@ -119,7 +120,7 @@ class Start:
         command = compiled_if_possible(self.command, self.console, self.device)
         tokenizer, model = command.tokenizer, None
         has_text = not isinstance(command.data, TokenFiles)
-        if command.resume and (command.init_from or not has_text):
+        if command.resume and (command.init_from or len(command.corpora) == 1) and (self.folder / TOKENIZER).exists():
             tokenizer = Tokenizer.load(self.folder / TOKENIZER)
         elif command.init_from:
             model, tokenizer = self.load_weights(command.init_from)
@@ -151,10 +152,29 @@ class Start:
         """The tokens of all corpora, the same in all processes."""
         command, world, cache = self.command, self.world, Path(self.command.cache)
         with world.in_turn(), advice_on_moved_text(command):
-            dataset = prepare_mixed(command.corpora, tokenizer, cache, self.console.preparing, world.first_here)
+            dataset = self.prepared_earlier() if command.resume else None
+            if dataset is None:
+                dataset = prepare_mixed(command.corpora, tokenizer, cache, self.console.preparing, world.first_here)
         dataset = replace(dataset, key=world.broadcast(dataset.key))
         if isinstance(command.data, Answers):
             dataset = fit_answers(dataset, command.data, command.model.block_size, self.console)
+        return dataset
+
+    def prepared_earlier(self) -> Dataset | None:
+        """The tokens that a run has been trained on, if the cache still has them, and no other text was asked for; a
+        note says where the text itself has changed.
+        """
+        command, cache = self.command, Path(self.command.cache)
+        stored, asked = run.read_config(self.folder), yaml.safe_load(cli.to_yaml(command))
+        if any(asked[key] != stored.get(key) for key in ("data", "mix")):
+            return None
+        key = checkpoint.latest_state(self.folder)["dataset"]
+        dataset = prepared_as(key, command.corpora, self.folder / TOKENIZER, cache, self.world.first_here)
+        if dataset and not is_of_its_text(dataset, command.corpora, cache):
+            self.console.note(
+                f"the text in data.path has changed since, or is gone: the run goes on with its tokens in {cache}; "
+                f"init_from={self.folder} begins another run on the text as it is now"
+            )
         return dataset
 
     def train(self, trainer: Trainer) -> None:

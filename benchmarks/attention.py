@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks import measuring
 from benchmarks.attention_figure import draw_scaling
-from benchmarks.measuring import cell, forget_peak, log, print_table, resident_memory, synchronized
+from benchmarks.measuring import forget_peak, log, median_and_range, print_table, resident_memory, synchronized
 from common.atomic import require_writable
 from common.errors import InputError
 from common.one_line import OUT_OF_MEMORY, run
@@ -79,12 +79,12 @@ class Variant:
 
 def variants(types: str) -> list[Variant]:
     """The definition first, then every type; S twice."""
-    found = [Variant("explicit", "explicit T × T matrix", "F")]
+    listed = [Variant("explicit", "explicit T × T matrix", "F")]
     for attention_type in types:
-        found += [Variant(attention_type, WORDS[attention_type], attention_type)]
+        listed += [Variant(attention_type, WORDS[attention_type], attention_type)]
         if attention_type == "S":
-            found += [Variant("S, √T", "S, every √T-th", "S", stride=None)]
-    return found
+            listed += [Variant("S, √T", "S, every √T-th", "S", stride=None)]
+    return listed
 
 
 def make_step(variant: Variant, length: int, device: torch.device) -> Callable[[], None]:
@@ -183,10 +183,10 @@ def measure_memory(
     chosen: Sequence[Variant], lengths: Sequence[int], device: torch.device
 ) -> dict[str, dict[int, int]]:
     """Bytes by variant and length. A length is left out, with a note, where it would not fit."""
-    found = {variant.name: {} for variant in chosen}
+    sizes = {variant.name: {} for variant in chosen}
     for length in sorted(lengths):
         for variant in chosen:
-            name, known = variant.name, found[variant.name]
+            name, known = variant.name, sizes[variant.name]
             available = available_memory(device)
             needed = max((size * (length / shorter) ** 2 for shorter, size in known.items()), default=0)
             if known and max(known) < length and needed > available:
@@ -196,20 +196,20 @@ def measure_memory(
             else:
                 known[length] = added
                 log(variant=name, length=length, bytes=added)
-    return found
+    return sizes
 
 
 def measure_time(
     chosen: Sequence[Variant], fitting: dict[str, dict[int, int]], rounds: int, device: torch.device
 ) -> dict[str, dict[int, list[float]]]:
     """Seconds by variant and length, one number a round, for what fits into memory."""
-    found = {variant.name: {} for variant in chosen}
+    times = {variant.name: {} for variant in chosen}
     for length in sorted(set().union(*fitting.values())):
         taking_turns = [variant for variant in chosen if length in fitting[variant.name]]
         for name, seconds in race(taking_turns, length, rounds, device).items():
-            found[name][length] = seconds
+            times[name][length] = seconds
             log(variant=name, length=length, seconds=seconds)
-    return found
+    return times
 
 
 def table(title: str, cells: dict[str, dict[int, str]], fits: dict[str, Fit | None]) -> None:
@@ -229,7 +229,9 @@ def report(
     times = {name: fit(column) for name, column in seconds.items()}
     sizes = {name: fit({n: [size] for n, size in column.items()}) for name, column in memory.items()}
     shown = {
-        name: {n: cell([1e3 * s for s in runs], 1 if median(runs) < 0.1 else 0) for n, runs in column.items()}
+        name: {
+            n: median_and_range([1e3 * s for s in runs], 1 if median(runs) < 0.1 else 0) for n, runs in column.items()
+        }
         for name, column in seconds.items()
     }
     table("ms, forward and backward", shown, times)

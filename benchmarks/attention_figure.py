@@ -59,7 +59,7 @@ def label_ends(axes: Axes, columns: Columns) -> None:
     for length in {max(column) for column in columns.values()}:  # lines may end at different ones
         ends = {name: column[length] for name, column in columns.items() if max(column) == length}
         names = sorted(ends, key=ends.__getitem__)
-        heights = spread([(math.log(ends[name]) - low) / (high - low) for name in names])
+        heights = moved_apart([(math.log(ends[name]) - low) / (high - low) for name in names])
         for name, height in zip(names, heights, strict=True):
             colour = COLOURS[name]
             points = (
@@ -77,7 +77,7 @@ def label_ends(axes: Axes, columns: Columns) -> None:
             )
 
 
-def spread(heights: Sequence[float]) -> list[float]:
+def moved_apart(heights: Sequence[float]) -> list[float]:
     """Rising heights, moved as little as possible until neighbours are APART."""
     steps = APART * np.arange(len(heights))
     return list(isotonic_regression(np.array(heights) - steps).x + steps)

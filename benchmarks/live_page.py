@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import cell, print_table
+from benchmarks.measuring import median_and_range, print_table
 from common.browser import HELP, launched
 from common.one_line import run
 from common.options import require_at_least
@@ -94,14 +94,14 @@ def key(case: str, n: int, turn: int, n_head: int) -> dict:
 
 
 def measure(page: "Page", n: int, turns: int, n_head: int) -> list[str]:
-    """The cell of each case, in milliseconds; cases in turns."""
+    """Milliseconds of each case; cases in turns."""
     times: dict[str, list[float]] = {case: [] for case in CASES}
     for turn in range(-1, turns):  # once to warm up
         for case in CASES:
             milliseconds = page.evaluate(TIME, key(case, n, turn, n_head))
             if turn >= 0:
                 times[case].append(milliseconds)
-    return [cell(times[case], 1) for case in CASES]
+    return [median_and_range(times[case], 1) for case in CASES]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,13 +13,13 @@ from statistics import median
 import torch
 
 from common.errors import InputError
+from common.markdown import table_row
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def cell(numbers: Sequence[float], digits: int) -> str:
-    """The median, with the lowest and the highest."""
+def median_and_range(numbers: Sequence[float], digits: int) -> str:
     return f"{median(numbers):.{digits}f} ({min(numbers):.{digits}f}-{max(numbers):.{digits}f})"
 
 
@@ -33,16 +33,16 @@ def synchronized(device: torch.device) -> float:
 
 
 def ratios(numbers: Sequence[float], others: Sequence[float]) -> str:
-    """The cell of quotients, round by round."""
+    """``median_and_range`` of quotients, round by round."""
     quotients = [one / other for one, other in zip(numbers, others, strict=True)]
-    return cell(quotients, 2 if max(quotients) < 10 else 1)
+    return median_and_range(quotients, 2 if max(quotients) < 10 else 1)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """In Markdown; a row appears as soon as it is there."""
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    print(f"{table_row(columns)}\n{'|---' * len(columns)}|")
     for row in rows:
-        print(f"| {' | '.join(map(str, row))} |", flush=True)
+        print(table_row(row), flush=True)
 
 
 def log(**values: object) -> None:
@@ -57,10 +57,10 @@ def resident_memory(key: str = "VmHWM") -> int:
 
 def bytes_of(key: str, file: Path) -> int:
     """What a file of /proc says of ``key`` in kB. Raises ValueError where it says nothing."""
-    found = re.search(rf"{key}:\s+(\d+) kB", file.read_text(encoding="utf-8"))
-    if found is None:
+    match = re.search(rf"{key}:\s+(\d+) kB", file.read_text(encoding="utf-8"))
+    if match is None:
         raise ValueError(f"{file} has no {key}")
-    return int(found[1]) * 1024
+    return int(match[1]) * 1024
 
 
 def forget_peak() -> None:

@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks import measuring
-from benchmarks.measuring import cell
+from benchmarks.measuring import median_and_range
 from benchmarks.peers import BLOCK, Lens, Lookback, Shape, TunedLens, random_gpt2, save_for_transformers
 from common import one_line
 from common.errors import InputError
@@ -194,8 +194,9 @@ def table(results: dict[Job, list[Result]]) -> None:
                 *((reference, key) for key in ("seconds", "added")),
             )
         )
-        times = [cell(seconds, 2), measuring.ratios(seconds, our_seconds)]
-        memory = [cell(added, 0), measuring.ratios(added, our_added) if all(our_added) else "-", cell(peak, 0)]
+        times = [median_and_range(seconds, 2), measuring.ratios(seconds, our_seconds)]
+        added_times = measuring.ratios(added, our_added) if all(our_added) else "-"
+        memory = [median_and_range(added, 0), added_times, median_and_range(peak, 0)]
         rows.append([job.task, SIDES[job.side], job.batch, *times, *memory])
     columns = ("job", "", "batch", "seconds", "times ours", "added, MiB", "times ours", "whole process, MiB")
     measuring.print_table(columns, rows)

@@ -22,7 +22,7 @@ from statistics import median
 import torch
 
 import cli
-from benchmarks.measuring import ROOT, cell, print_table, ratios
+from benchmarks.measuring import ROOT, median_and_range, print_table, ratios
 from benchmarks.step import make_trainer
 from cli.schema import TrainCommand
 from common.one_line import run
@@ -112,7 +112,7 @@ def race(settings: Sequence[str], options: argparse.Namespace) -> Iterator[list[
             taken[name].append(measure(settings, processes, threads, options.steps) * 1e3)
     one, *_ = taken.values()
     for name, times in taken.items():
-        yield [" ".join(settings), name, cell(times, 1), "" if times is one else ratios(one, times)]
+        yield [" ".join(settings), name, median_and_range(times, 1), "" if times is one else ratios(one, times)]
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ import numpy as np
 import torch
 
 import cli
-from benchmarks.measuring import ROOT, cell, log, print_table
+from benchmarks.measuring import ROOT, log, median_and_range, print_table
 from cli.schema import TrainCommand
 from common.errors import InputError
 from common.one_line import run
@@ -234,7 +234,8 @@ def race_to_loss(clone: Path, own: Path, text: bytes, options: argparse.Namespac
     print()
     digits = {"training": 1, "process": 1, "loss": 4}
     rows = (
-        [name, f"{runs[0].parameters:,}", *(cell([getattr(run, key) for run in runs], n) for key, n in digits.items())]
+        [name, f"{runs[0].parameters:,}"]
+        + [median_and_range([getattr(run, key) for run in runs], n) for key, n in digits.items()]
         for name, runs in results.items()
     )
     print_table(("", "parameters", "training, s", "whole process, s", "validation loss"), rows)
@@ -263,9 +264,10 @@ def race_for_minutes(clone: Path, own: Path, text: bytes, options: argparse.Name
             ),
         }
         for name, runs in take_turns(sides, options.repeats, options.keep, minutes=minutes).items():
-            spent = cell([run.training / 60 for run in runs], 1)
-            losses = cell([run.loss for run in runs], 4)
-            rows.append([minutes, name, f"{runs[0].parameters:,}", cell([run.steps for run in runs], 0), spent, losses])
+            steps = median_and_range([run.steps for run in runs], 0)
+            spent = median_and_range([run.training / 60 for run in runs], 1)
+            losses = median_and_range([run.loss for run in runs], 4)
+            rows.append([minutes, name, f"{runs[0].parameters:,}", steps, spent, losses])
     print()
     print_table(("minutes", "", "parameters", "steps", "minutes spent", "validation loss"), rows)
 

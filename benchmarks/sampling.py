@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.measuring import cell, log, print_table, ratios
+from benchmarks.measuring import log, median_and_range, print_table, ratios
 from benchmarks.peers import BLOCK, Shape, random_gpt2, save_for_transformers, their_tensors
 from benchmarks.samplers import Lookback, NanoGPT, Sampler, Transformers, Written, count_reading
 from common.errors import InputError
@@ -119,7 +119,7 @@ def rate_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Result
         cells = [f"{job.task}: {job.prompt} + {job.new}", str(job.batch), part.sampler.name]
         for key in ("whole", "after_first"):
             ours, rates = ([vars(run)[key] for run in each] for each in (results[-1], runs))
-            cells += [cell(rates, 1), "" if part is parts[-1] else ratios(ours, rates)]
+            cells += [median_and_range(rates, 1), "" if part is parts[-1] else ratios(ours, rates)]
         rows.append(cells)
     return rows
 
@@ -132,7 +132,7 @@ def first_rows(job: Job, parts: Sequence[Part], results: Sequence[Sequence[Resul
         ours, seconds = ([run.first for run in each] for each in (results[-1], runs))
         times = "" if part is parts[-1] else ratios(seconds, ours)
         reads = ", ".join(f"{length:,}" for length in lengths)
-        rows.append([part.sampler.name, cell([1e3 * each for each in seconds], 0), times, reads])
+        rows.append([part.sampler.name, median_and_range([1e3 * each for each in seconds], 0), times, reads])
     return rows
 
 

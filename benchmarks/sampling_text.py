@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 import huggingface
-from benchmarks.measuring import cell, log, print_table, ratios
+from benchmarks.measuring import log, median_and_range, print_table, ratios
 from benchmarks.samplers import GREEDY, Lookback, Transformers, count_reading
 from benchmarks.sampling import Part, fastest, measure
-from cli.run_text import validation_text
+from cli.run_text import RunText
 from common.errors import InputError
 from common.one_line import run
 from common.options import require_at_least
@@ -44,7 +44,7 @@ def text_of(run: Path, key: str | None) -> np.ndarray:
     """The ids of the run's validation text [N]; raises InputError where it cannot be had."""
     try:
         with redirect_stdout(sys.stderr):
-            return validation_text(run, key, silent).ids
+            return RunText(run).validation(key, silent).ids
     except InputError as error:
         raise InputError(
             f"run={run}: no prompts can be taken from its validation text: {error}; give a run whose text is there"
@@ -54,6 +54,7 @@ def text_of(run: Path, key: str | None) -> np.ndarray:
 def race(sides: Sequence[Lookback | Transformers], prompts: Sequence[Tensor], new: int, rounds: int) -> list[list]:
     """A row of the table for each of ``sides``; they must write the tokens of the one of ours that guesses nothing."""
     plain = next(side for side in sides if isinstance(side, Lookback) and not side.speculate)
+    temperature = plain.sampling.temperature
     rates, steps = {side: [] for side in sides}, dict.fromkeys(sides, 0)
     for i, prompt in enumerate(prompts):
         expected = plain.write(prompt, new).tokens
@@ -64,12 +65,10 @@ def race(sides: Sequence[Lookback | Transformers], prompts: Sequence[Tensor], ne
         for number in range(rounds):
             for side in sides:
                 rates[side].append(measure(Part(side, prompt, expected)).whole)
-                log(
-                    prompt=i, round=number, side=side.name, temperature=plain.sampling.temperature, rate=rates[side][-1]
-                )
+                log(prompt=i, round=number, side=side.name, temperature=temperature, rate=rates[side][-1])
     first, written = rates[sides[0]], new * len(prompts)
     return [
-        [plain.sampling.temperature, side.name, cell(rate, 1), ratios(rate, first), f"{written / steps[side]:.2f}"]
+        [temperature, side.name, median_and_range(rate, 1), ratios(rate, first), f"{written / steps[side]:.2f}"]
         for side, rate in rates.items()
     ]
 

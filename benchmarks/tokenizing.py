@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import cell, ratios, resident_memory
+from benchmarks.measuring import median_and_range, ratios, resident_memory
 from common.errors import InputError
 from common.one_line import run
 from common.options import require_at_least
@@ -109,7 +109,7 @@ def race(path: Path, made: BpeTokenizer, rounds: int) -> None:
             rates[name].append(n_bytes / 1e6 / (time.perf_counter() - started))
             shutil.rmtree(cache, ignore_errors=True)
     for name, values in rates.items():
-        print(f"{name}: {cell(values, 1)} MB/s")
+        print(f"{name}: {median_and_range(values, 1)} MB/s")
     mine = rates.pop("ours, all of prepare")
     print(f"{path.suffix} of {n_bytes / 1e6:.0f} MB, {made.kind}, {threads} cores, {rounds} rounds")
     for name, values in rates.items():

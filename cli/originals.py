@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.composing import leaves, single_keys, written
-from cli.paths import SCHEMES
 from cli.stored import stored_config
 from common.errors import InputError
-from common.folders import CONFIG
+from common.folders import CONFIG, SCHEMES
 from data.text.tokenizers import IDS
 from storage.not_a_run import no_such_run
 

@@ -9,11 +9,9 @@ import os
 import re
 from collections.abc import Mapping
 
-import huggingface
-import nanogpt
 from common.errors import InputError
+from common.folders import HF_SCHEME, SCHEMES
 
-SCHEMES = (huggingface.SCHEME, nanogpt.SCHEME)  # of what init_from names, other than runs
 STORED_PATHS = (
     "cache",
     "init_from",
@@ -133,4 +131,4 @@ def absolute(name: str) -> str:
     ``..`` stays in it: after a symbolic link it is not the folder before.
     """
     scheme, path = split_scheme(name)
-    return name if scheme == huggingface.SCHEME and not os.path.isdir(path) else scheme + joined(os.getcwd(), path)
+    return name if scheme == HF_SCHEME and not os.path.isdir(path) else scheme + joined(os.getcwd(), path)

@@ -1,66 +1,56 @@
 """What the heads that a probe has found did at each snapshot of the run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
-import torch
-
+from cli.probed import Probed
 from cli.probed_text import TextToRead
-from cli.schema import ProbeCommand
 from common.progress import Progress
-from data import Case, Tokenizer
+from data import Case
 from model import GPT
 from probing import Findings, dynamics_at, encode_tasks
 from probing.in_text.quick import costs_at, quick_text
-from probing.splits import Split
+from probing.splits import TaskCases
+from report.probe_terminal import progress_bar
 from storage import snapshots
 
 DYNAMICS_CASES = 100  # of each task and split
 
 
-def saved_moments(
-    findings: Findings, run: Path, device: torch.device, progress: Progress
-) -> Iterator[tuple[dict, GPT]]:
-    """The model at each snapshot of the run, and as it is probed; with its step and tokens."""
-    now = {key: findings.source[key] for key in ("step", "tokens")}
-    n = len(snapshots.saved(run)) + 1
-    for i, (moment, model) in enumerate(chain(snapshots.load_all(run, device), [(now, findings.model)])):
-        progress(f"training dynamics, step {moment['step']:,}", i, n)
-        yield moment, model
-
-
 def with_dynamics(
-    findings: Findings,
-    moments: Iterable[tuple[dict, GPT]],
-    tokenizer: Tokenizer,
-    select: list[Case],
-    report: list[Case],
-    text: TextToRead | None,
-    command: ProbeCommand,
+    probed: Probed, findings: Findings, select: list[Case], report: list[Case], text: TextToRead | None
 ) -> Findings:
-    """The findings with what their best heads did at each of some moments, and what each head costs in the text."""
+    """The findings with what their best heads did at each snapshot, and what each head costs in the text."""
+    command, tokenizer = probed.command, probed.tokenizer
     tasks, of_tasks, of_text, quick = {}, [], [], None
-    if findings.tasks:
-        both, _ = encode_tasks(tokenizer, select, report, findings.model.config.block_size, command.seed)
-        tasks = {
-            name: (Split(own[0]).part(DYNAMICS_CASES).cases, Split(own[1]).part(DYNAMICS_CASES).cases)
-            for name, own in both.items()
-        }
-    if text is not None:
-        quick = quick_text(replace(text.plan, length=text.windows.length), text.text.ids, tokenizer, command.language)
-    chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
-    for moment, model in moments:
-        if tasks:
-            of_tasks.append(dynamics_at(moment, model, tasks, chosen))
-        if quick is not None:
-            of_text.append(costs_at(moment, model, quick))
+    with progress_bar(probed.console) as progress:
+        if findings.tasks:
+            both, _ = encode_tasks(tokenizer, select, report, probed.model.config.block_size, command.seed)
+            tasks = {name: TaskCases(*(split.part(DYNAMICS_CASES) for split in own)) for name, own in both.items()}
+        if text is not None:
+            plan = replace(text.plan, length=text.windows.length)
+            quick = quick_text(plan, text.text.ids, tokenizer, command.language)
+        chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
+        for moment, model in saved_moments(probed, progress):
+            if tasks:
+                of_tasks.append(dynamics_at(moment, model, tasks, chosen))
+            if quick is not None:
+                of_text.append(costs_at(moment, model, quick))
     if tasks:
         findings = replace(findings, dynamics=ordered_by_step(of_tasks))
     if findings.text is not None:
         findings = replace(findings, text={**findings.text, "dynamics": ordered_by_step(of_text)})
     return findings
+
+
+def saved_moments(probed: Probed, progress: Progress) -> Iterator[tuple[dict, GPT]]:
+    """The model at each snapshot of the run, and as it is probed; with its step and tokens."""
+    now = {key: probed.state[key] for key in ("step", "tokens")}
+    n, device = len(snapshots.saved(probed.run)) + 1, probed.model.embed.weight.device
+    for i, (moment, model) in enumerate(chain(snapshots.load_all(probed.run, device), [(now, probed.model)])):
+        progress(f"training dynamics, step {moment['step']:,}", i, n)
+        yield moment, model
 
 
 def ordered_by_step(moments: list[dict]) -> list[dict]:

@@ -1,19 +1,14 @@
 """The text that a probe measures heads in: the run's own validation text, or files that the user names."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from rich.console import Console
-
-from cli.run_text import HeldOut, corpora_of_run, read_otherwise, text_of_file, validation_text
-from cli.schema import ProbeCommand
+from cli.probed import Probed
+from cli.run_text import HeldOut, read_otherwise
 from common.errors import InputError
 from common.progress import Progress
-from data import Tokenizer
 from data.cases import mine
 from data.languages import load_language
 from data.mixture import only_stories
-from model import GPT
 from probing import in_text
 from probing.in_text import Windows, affordable, measure_text, windows_within
 from probing.in_text.budget import Plan
@@ -36,26 +31,26 @@ class TextToRead:
         n = len(self.text.ids)
         return f"its first {mine.MOST_TOKENS:,} tokens" if n > mine.MOST_TOKENS else f"all of its {n:,} tokens"
 
-    def measure(self, model: GPT, tokenizer: Tokenizer, command: ProbeCommand, progress: Progress) -> dict:
+    def measure(self, probed: Probed, progress: Progress) -> dict:
         """The profile of the heads in it, as heads.json has it."""
+        model, tokenizer, command = probed.model, probed.tokenizer, probed.command
         profile = measure_text(
             model, tokenizer, self.windows, command.language, command.seed, progress, self.plan.ablations
         )
         return in_text.to_json(profile) | {"source": {"text_file": self.text.file}}
 
 
-def read_text(
-    command: ProbeCommand, model: GPT, tokenizer: Tokenizer, state: dict, console: Console
-) -> TextToRead | None:
+def read_text(probed: Probed) -> TextToRead | None:
     """The text to measure heads in: ``text_file``, or else the run's own validation text; if that cannot be had, None,
     and a note says why.
     """
-    run, plan = Path(command.run), affordable(model)
+    command, tokenizer, console = probed.command, probed.tokenizer, probed.console
+    run_text, plan = probed.run_text, affordable(probed.model)
     if command.language is not None:
         load_language(command.language)  # which raises InputError for one that is unknown, before anything is read
     if command.text_file is not None:
         with progress_bar(console) as progress:
-            text = text_of_file(run, command.text_file, tokenizer, progress)
+            text = run_text.of_file(command.text_file, tokenizer, progress)
         try:
             windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
         except InputError as error:
@@ -63,15 +58,15 @@ def read_text(
     else:
         try:
             with progress_bar(console) as progress:
-                text = validation_text(run, state["dataset"], progress)
-            if only_stories(corpora_of_run(run)):
+                text = run_text.validation(probed.state["dataset"], progress)
+            if only_stories(run_text.corpora):
                 plan = replace(plan, n_tokens=min(plan.n_tokens, STORY_TOKENS))
             windows = windows_within(plan, text.ids, tokenizer, command.n_tokens)
         except InputError as error:
-            console.print(f"note   heads are not measured in the run's validation text: {error}")
+            console.note(f"heads are not measured in the run's validation text: {error}")
             return None
     for sentence in text.notes:
-        console.print(f"note   text_file: {sentence}")
-    for sentence in read_otherwise(corpora_of_run(run), own=text.file is None):
-        console.print(f"note   {sentence}")
+        console.note(f"text_file: {sentence}")
+    for sentence in read_otherwise(run_text.corpora, own=text.file is None):
+        console.note(sentence)
     return TextToRead(text, plan, windows)

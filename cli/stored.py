@@ -12,7 +12,7 @@ from cli.composing import leaves, written
 from cli.paths import STORED_PATHS, absolute, as_of_data, same_path
 from common.errors import InputError
 from common.folders import CONFIG
-from common.piped import note
+from common.notes import print_note
 from storage.not_a_run import no_such_run
 from storage.run import read_config
 from training.world import processes
@@ -65,5 +65,5 @@ def usable_cache(stored: str, default: str) -> str:
     if os.path.isdir(stored) or os.access(os.path.dirname(stored) or ".", os.W_OK) or same_path(stored, default):
         return stored
     if processes()[0] == 0:
-        note(f"cache={stored} is gone; cache={default} is used instead")
+        print_note(f"cache={stored} is gone; cache={default} is used instead")
     return absolute(default)

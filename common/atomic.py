@@ -21,7 +21,7 @@ from filelock import FileLock, SoftFileLock
 from filelock import Timeout as Held
 
 from common.errors import InputError
-from common.piped import note
+from common.notes import print_note
 
 ABANDONED_SECONDS = 3600
 TRIED_BYTES = 1 << 14
@@ -288,7 +288,7 @@ def locked(path: Path, waiting: Callable[[], None] | None) -> Iterator[None]:
             raise
         waiting()
         for remedy in getattr(error, "__notes__", ()):
-            note(remedy)
+            print_note(remedy)
         lock.acquire()
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):

@@ -1,24 +1,17 @@
 """Output whose reader is gone: ``head`` has read enough, or a terminal was closed."""
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
+
+from common.notes import print_note
 
 
 def discard_rest(stream: IO[str]) -> None:
     """Discards what a stream still holds and all that follows: else the interpreter's last flush fails, too."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def note(text: str) -> None:
-    """A line on stderr about work that goes on, also where nobody can read the line."""
-    try:
-        print(f"note   {text}", file=sys.stderr)
-    except OSError:
-        discard_rest(sys.stderr)
 
 
 class BestEffortOutput:
@@ -45,5 +38,5 @@ class BestEffortOutput:
         except OSError as error:
             discard_rest(self.stream)
             if not isinstance(error, BrokenPipeError):
-                note(f"stdout cannot be written ({error.strerror}); going on without it")
+                print_note(f"stdout cannot be written ({error.strerror}); going on without it")
             return None

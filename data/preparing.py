@@ -1,23 +1,25 @@
 """The tokens of a run's corpora: of one alone, or of several, for which one tokenizer is learned from all."""
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 from common.atomic import lock_of, locked, replace_durably, require_writable
 from common.errors import InputError, NothingFoundError
 from common.progress import Progress, silent
 from data.mixture import Corpora, Share, Texts, start_of, text_of
+from data.text.answers import Answers
 from data.text.corpora import Corpus, Files
-from data.text.dataset import Dataset, Part, prepare, short_hash
+from data.text.dataset import Dataset, Part, answered, key_of, made_earlier, open_dataset, prepare, short_hash
 from data.text.finding import identity
 from data.text.learning import make_tokenizer, sample_text
 from data.text.named import Named
 from data.text.pieces import Counts, Piece, utf8_length
-from data.text.shards import FORMAT
+from data.text.shards import FORMAT, read_manifest
 from data.text.token_files import TokenFiles
 from data.text.tokenizers import Tokenizer, TokenizerConfig
 
@@ -50,9 +52,48 @@ def prepare_mixed(
         with naming(name, corpus):
             own = prepare(corpus, tokenizer, cache, progress_of(name, corpus, progress), check)
         parts.append(Part(name, share, own))
+    return mixed(corpora, parts, shared)
+
+
+def mixed(corpora: Corpora, parts: Sequence[Part], tokenizer: Tokenizer) -> Dataset:
+    """The datasets of the corpora of a mixture as one."""
     text = next(part.dataset for part in parts if part.name == text_of(corpora))
-    key = short_hash([[part.share, part.dataset.key] for part in parts])
-    return replace(text, key=key, tokenizer=shared, parts=tuple(parts))
+    key = mixed_key((part.share, part.dataset.key) for part in parts)
+    return replace(text, key=key, tokenizer=tokenizer, parts=tuple(parts))
+
+
+def mixed_key(parts: Iterable[tuple[float, str]]) -> str:
+    """The key of a mixture, from the share and the key of each part."""
+    return short_hash([list(part) for part in parts])
+
+
+def prepared_as(key: str, corpora: Corpora, tokenizer: Path, cache: Path, check: bool = True) -> Dataset | None:
+    """What ``prepare_mixed`` made of ``corpora`` when the hash of all tokens was ``key``, if ``cache`` still has it:
+    their text may have changed since, or be gone. None of ids, which are read where they lie. ``tokenizer``: the file
+    of a mixture's.
+    """
+    shares = [share for share, _ in corpora.values()]
+    for made in product(*(made_earlier(corpus.name, cache) for _, corpus in corpora.values())):
+        keys = [key_of(manifest) for _, manifest in made]
+        if key == (keys[0] if len(keys) == 1 else mixed_key(zip(shares, keys, strict=True))):
+            own = [open_dataset(folder, check) for folder, _ in made]
+            if len(own) > 1:
+                return mixed(corpora, [*map(Part, corpora, shares, own)], Tokenizer.load(tokenizer))
+            return answered(own[0]) if any(isinstance(corpus, Answers) for _, corpus in corpora.values()) else own[0]
+    return None
+
+
+def is_of_its_text(dataset: Dataset, corpora: Corpora, cache: Path) -> bool:
+    """Whether the files that ``dataset`` was made of are as they were then."""
+    for (_, corpus), part in zip(corpora.values(), dataset.every_part, strict=True):
+        if isinstance(corpus, Files | Answers):
+            try:
+                now = json.dumps(corpus.fingerprint(cache, silent))
+            except InputError:  # they are gone
+                return False
+            if json.loads(now) != read_manifest(part.dataset.folder).get("description", {}).get("source"):
+                return False
+    return True
 
 
 def fingerprints_of(corpora: Texts, cache: Path, progress: Progress) -> dict[str, dict]:

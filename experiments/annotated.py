@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.markdown import Table
 from common.one_line import run
-from data import EncodedCase, split_cases
+from data import split_cases
 from data.cases.annotated import WINDOW
 from data.cases.converters import LAST, add_window
 from data.cases.coreference import READ, cases_of
 from data.cases.litbank import read_folder
-from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks
 from probing.behaviour import judge, verdicts
@@ -45,7 +45,7 @@ def behaviour_row(model: GPT, report: Split) -> list[str]:
     """How often the model is right, by how much that beats the last pronoun, and how often it is right where the last
     pronoun speaks for gold, and for a rival.
     """
-    whole = judge(model, report.cases)
+    whole = judge(model, report)
     if not any(case.last_pronoun for case in report.cases):
         return [measured(whole.accuracy, whole.ci), "-", "-", "-"]
     right = verdicts(score_answers(model, report.cases), whole.judged_by)
@@ -78,32 +78,32 @@ def swap_row(model: GPT, report: Split, head: str, site: str) -> list[str]:
     return [f"{own.mean():+.3f} ({low:+.3f} to {high:+.3f})", f"{max(sizes):.3f}"]
 
 
-def task_row(model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Quoted) -> list[str]:
+def task_row(model: GPT, select: Split, report: Split, untrained: Quoted) -> list[str]:
     """One task's row of the first table."""
-    sites = sites_of((*select, *report))
-    chosen, split = Split(select), Split(report)
-    best = quote(score_heads(model, select, sites), score_heads(model, report, sites), split)
-    rules = plain_baselines(chosen, split, sites)
+    sites = sites_of((*select.cases, *report.cases))
+    select_scores, report_scores = (score_heads(model, split.cases, sites) for split in (select, report))
+    best = quote(select_scores, report_scores, report)
+    rules = plain_baselines(select, report, sites)
     shown = [measured(rules[name].accuracy, rules[name].ci) if name in rules else "-" for name in RULES]
-    n = len({case.case.template for case in report})
+    size = f"{len(report.cases)} of {len({case.case.template for case in report.cases})}"
     head = [f"{best.name} at {best.site}", measured(best.accuracy, best.ci)]
     shown += [f"{untrained.accuracy:.1%}"]
-    swap = swap_row(model, split, best.name, best.site)
-    return [report[0].case.task, f"{len(report)} of {n}", *behaviour_row(model, split), *head, *shown, *swap]
+    swap = swap_row(model, report, best.name, best.site)
+    return [report.cases[0].case.task, size, *behaviour_row(model, report), *head, *shown, *swap]
 
 
-def looking_rows(model: GPT, report: Sequence[EncodedCase]) -> tuple[list[list[str]], int]:
+def looking_rows(model: GPT, report: Split) -> tuple[list[list[str]], int]:
     """Each head at P, and how many surely choose the antecedent more often than both rules do."""
-    split, scores = Split(report), score_heads(model, report, P)
-    rules: dict[str, Predictions] = {"nearest": nearest(report, P), LAST: last_pronoun(report, P)}
+    scores = score_heads(model, report.cases, P)
+    rules: dict[str, Predictions] = {"nearest": nearest(report.cases, P), LAST: last_pronoun(report.cases, P)}
     own = scores.choice()[:, 0]  # [N, K]
     more = [own - rule.choice()[:, 0] for rule in rules.values()]
-    above = np.all([split.clusters.intervals(gains)[:, 0] > 0 for gains in more], axis=0)
+    above = np.all([report.clusters.intervals(gains)[:, 0] > 0 for gains in more], axis=0)
     rows = []
     for k, name in enumerate(scores.names):
-        looks = measured(own[:, k].mean(), split.interval(own[:, k]))
+        looks = measured(own[:, k].mean(), report.interval(own[:, k]))
         masses = [f"{scores.mass()[0, k]:.1%}", f"{scores.lift()[0, k]:.2f}", f"{scores.chain[:, 0, k].mean():.1%}"]
-        rows.append([name, looks, *(gain(split, gains[:, k]) for gains in more), *masses])
+        rows.append([name, looks, *(gain(report, gains[:, k]) for gains in more), *masses])
     rows += [[name, f"{rule.accuracy()[0, 0]:.1%}", *["-"] * 5] for name, rule in rules.items()]
     return rows, int(above.sum())
 
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(*too_few, sep="\n")
     if READ not in tasks:
         raise SystemExit(f"at the pronoun: too few cases of {READ} to measure heads there")
-    rows, above = looking_rows(model, tasks[READ][1])
+    rows, above = looking_rows(model, tasks[READ].report)
     print(
         f"\nat the pronoun: {above} of {len(head_names(model))} heads choose the antecedent more often than both rules"
         "\n"

@@ -7,9 +7,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.markdown import Table
 from common.one_line import run
 from experiments.runs import best_baseline, read_heads
-from experiments.tables import Table
 
 COLUMNS = (
     "task",
@@ -76,12 +76,12 @@ def row(name: str, run: str, task: dict) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.heads", description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    found = {run: read_heads(run) for run in parser.parse_args(arguments).runs}
-    names = dict.fromkeys(name for heads in found.values() for name in heads["tasks"])
+    heads_by_run = {run: read_heads(run) for run in parser.parse_args(arguments).runs}
+    names = dict.fromkeys(name for heads in heads_by_run.values() for name in heads["tasks"])
     rows = [
         row(name, Path(run).name, heads["tasks"][name])
         for name in names
-        for run, heads in found.items()
+        for run, heads in heads_by_run.items()
         if name in heads["tasks"]
     ]
     print(Table(COLUMNS, rows).markdown())

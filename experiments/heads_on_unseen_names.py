@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from common import one_line
+from common.markdown import Table
 from data.stories import TASKS, cases
 from experiments.heads import COLUMNS, row
 from experiments.measurable import print_too_few, require_pairs, shape_of
-from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks, probe, to_json
 from probing.heads import attention_row

@@ -17,8 +17,8 @@ import torch
 
 from common import one_line
 from common.browser import HELP, launched
+from common.markdown import Table
 from data import Tokenizer
-from experiments.tables import Table
 from model import GPT, Sampling, generate
 from probing.patterns import patterns_of
 from report.live_model import packed_model, rounded
@@ -83,12 +83,12 @@ def compare(page: "Page", model: GPT, tokenizer: Tokenizer) -> list[str]:
     same_ids = sum(one == other for one, other in zip(page.evaluate(ENCODE, TEXTS), encoded, strict=True))
     length = min(model.config.block_size, MOST_TOKENS)
     tokens = ([*chain.from_iterable(encoded)] * length)[:length]
-    found = page.evaluate(READ, tokens)
-    logits = (torch.tensor(found["logits"]) - model(torch.tensor([tokens]))[0]).abs().max()
+    in_page = page.evaluate(READ, tokens)
+    logits = (torch.tensor(in_page["logits"]) - model(torch.tensor([tokens]))[0]).abs().max()
     weights = "none"
     if model.config.layers_with_heads:
         expected = torch.cat([pattern[0] for pattern in patterns_of(model, torch.tensor([tokens]))])
-        weights = f"{float((torch.tensor(found['patterns']) - expected).abs().max()):.1e}"
+        weights = f"{float((torch.tensor(in_page['patterns']) - expected).abs().max()):.1e}"
     prompt = torch.tensor(encoded[0][-model.config.block_size :])
     likeliest = [int(token) for token in generate(model, prompt, 1, NEW, Sampling(temperature=0), 0)]
     generated = page.evaluate(GENERATE, [prompt.tolist(), NEW])

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.markdown import Table
 from common.one_line import run
 from data.cases.annotated import Document
 from data.cases.exchanged import GOLD, Find
 from data.cases.litbank import annotated_files, read_annotated
 from data.cases.mine import TASKS, Miner
-from experiments.tables import Table
 
 VERDICTS = ("right", "other name", "neither", "not annotated")
 HALVES = ("tried on", "kept aside")
@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for task in TASKS:
         for half in HALVES:
-            found = [counts[task, half, verdict] for verdict in VERDICTS]
-            judged = sum(found[:-1])
+            by_verdict = [counts[task, half, verdict] for verdict in VERDICTS]
+            judged = sum(by_verdict[:-1])
             if judged:
-                rows.append((task, half, sum(found), f"{found[0] / judged:.0%}", *found))
+                rows.append((task, half, sum(by_verdict), f"{by_verdict[0] / judged:.0%}", *by_verdict))
     print(Table(("task", "documents", "cases", "right of the annotated", *VERDICTS), rows).markdown())
 
 

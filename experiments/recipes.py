@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+from common.markdown import Table
 from common.one_line import run
 from experiments.runs import SEEDS, Setup, best_row, train_seeds
-from experiments.tables import Table
 
 SETTINGS = ("data=shakespeare", "tokenizer=bytes", "max_steps=1000", "eval_every=100", "checkpoint_every=100")
 VARIANTS = {
@@ -39,8 +39,7 @@ for one, other in (("decay_1.6", "ema_0.3"), ("decay_1.6", "last_0.3"), ("dropou
 DOCUMENTS = {"mask": ["data.document_mask=true"], "shuffle": ["data.shuffle_documents=true"]}  # if there are several
 
 
-def spread(numbers: Sequence[float], sign: str = "") -> str:
-    """The mean, with the lowest and the highest."""
+def mean_and_range(numbers: Sequence[float], sign: str = "") -> str:
     return f"{mean(numbers):{sign}.4f} ({min(numbers):{sign}.4f} to {max(numbers):{sign}.4f})"
 
 
@@ -54,8 +53,8 @@ def rows_of(runs: Mapping[str, Sequence[Path]]) -> list[list[str]]:
     return [
         [
             name,
-            spread(losses[name]),
-            spread([one - other for one, other in zip(losses[name], losses["base"], strict=True)], "+"),
+            mean_and_range(losses[name]),
+            mean_and_range([one - other for one, other in zip(losses[name], losses["base"], strict=True)], "+"),
             ", ".join(str(row["step"]) for row in best[name]),
         ]
         for name in sorted(losses, key=lambda name: mean(losses[name]))

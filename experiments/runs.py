@@ -149,8 +149,8 @@ def require_same(run: Path, command: TrainCommand) -> None:
     if config.get("data") is None:
         raise InputError(f"{run} has no corpus and was not trained; delete it, or give another folder")
     stored = cli.typed(TrainCommand, config)
-    if found := list(differences(remembered(stored), remembered(command))):
-        raise InputError(f"{run} was trained with {', '.join(found)}; delete it, or give another folder")
+    if differing := list(differences(remembered(stored), remembered(command))):
+        raise InputError(f"{run} was trained with {', '.join(differing)}; delete it, or give another folder")
 
 
 def seed_of(run: Path) -> int:

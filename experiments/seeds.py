@@ -13,8 +13,8 @@ from pathlib import Path
 from common import one_line
 from common.errors import InputError
 from common.folders import CONFIG
+from common.markdown import Table
 from experiments.runs import read_heads
-from experiments.tables import Table
 from model import GPTConfig
 from storage.run import read_config
 
@@ -25,18 +25,18 @@ def read_all(runs: Sequence[str]) -> dict[str, dict]:
     """heads.json by run; raises InputError for fewer than two, another shape than the first one's, or a seed twice."""
     if len(set(runs)) < 2:
         raise InputError(f"name at least two runs: {(__doc__ or '').splitlines()[0]}")
-    found = {run: read_heads(run) for run in runs}
+    heads_by_run = {run: read_heads(run) for run in runs}
     first, seeds = runs[0], {}
-    for run, heads in found.items():
+    for run, heads in heads_by_run.items():
         for name in SHAPE:
-            own, wanted = heads["model"].get(name), found[first]["model"].get(name)
+            own, wanted = heads["model"].get(name), heads_by_run[first]["model"].get(name)
             if own != wanted:
                 raise InputError(f"{run} has {name}={own}, {first} {wanted}: give runs of one shape")
         seed = read_config(Path(run)).get("seed") if (Path(run) / CONFIG).exists() else None
         if seed is not None and seed in seeds:
             raise InputError(f"{run} and {seeds[seed]} were both trained with seed={seed}: give runs of other seeds")
         seeds[seed] = run
-    return found
+    return heads_by_run
 
 
 def layer_of(head: str) -> int:
@@ -67,42 +67,41 @@ def same_layer(tasks: Sequence[Mapping | None]) -> str:
     return f"{layers[0]} in all" if len(set(layers)) == 1 else f"no: {', '.join(map(str, layers))}"
 
 
-def task_rows(found: Mapping[str, Mapping]) -> list[list[str]]:
-    names = dict.fromkeys(name for heads in found.values() for name in heads["tasks"])
+def task_rows(heads_by_run: Mapping[str, Mapping]) -> list[list[str]]:
+    names = dict.fromkeys(name for heads in heads_by_run.values() for name in heads["tasks"])
     rows = []
     for name in names:
-        tasks = [heads["tasks"].get(name) for heads in found.values()]
+        tasks = [heads["tasks"].get(name) for heads in heads_by_run.values()]
         rows.append([name, *map(chosen, tasks), same_layer(tasks)])
     return rows
 
 
-def role_rows(found: Mapping[str, Mapping]) -> list[list[str]]:
+def role_rows(heads_by_run: Mapping[str, Mapping]) -> list[list[str]]:
     """By role and layer: in how many runs some head has it, and in how many of these it matters."""
-    maps = [heads["all_roles"] for heads in found.values()]
+    maps = [heads["all_roles"] for heads in heads_by_run.values()]
     names = dict.fromkeys(role["role"] for layers in maps for layer in layers for head in layer for role in head)
 
-    def cell(name: str, layer: int) -> str:
+    def runs_with_role(name: str, layer: int) -> str:
         own = [[role for head in layers[layer] for role in head if role["role"] == name] for layers in maps]
         has, matters = sum(map(bool, own)), sum(any(role["matters"] for role in roles) for roles in own)
         return f"{has} (matters in {matters})" if matters else str(has)
 
-    return [[name, *(cell(name, layer) for layer in range(len(maps[0])))] for name in names]
+    return [[name, *(runs_with_role(name, layer) for layer in range(len(maps[0])))] for name in names]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.seeds", description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    found = read_all(parser.parse_args(arguments).runs)
-    rows, n_layer = task_rows(found), len(next(iter(found.values()))["all_roles"])
-    print(Table(("task", *(Path(run).name for run in found), "the same layer"), rows).markdown())
+    heads_by_run = read_all(parser.parse_args(arguments).runs)
+    rows, n_runs = task_rows(heads_by_run), len(heads_by_run)
+    n_layer = len(next(iter(heads_by_run.values()))["all_roles"])
+    print(Table(("task", *(Path(run).name for run in heads_by_run), "the same layer"), rows).markdown())
     asked = [row[-1] for row in rows if row[-1] != "-"]
     same = sum(layer.endswith("in all") for layer in asked)
-    print(
-        f"\nTasks in which the chosen head looks in all {len(found)} runs: {len(asked)}; from the same layer: {same}.\n"
-    )
-    print(f"In how many of {len(found)} runs some head of a layer has a role:\n")
+    print(f"\nTasks in which the chosen head looks in all {n_runs} runs: {len(asked)}; from the same layer: {same}.\n")
+    print(f"In how many of {n_runs} runs some head of a layer has a role:\n")
     columns = ("role", *(f"layer {layer}" for layer in range(n_layer)))
-    print(Table(columns, role_rows(found)).markdown())
+    print(Table(columns, role_rows(heads_by_run)).markdown())
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+from common.markdown import Table
 from common.one_line import run
 from common.options import require_at_least
 from data import Case
 from data.stories import cases
-from experiments.articles.found import PRONOUNS as TASKS
+from experiments.articles.heads_json import PRONOUNS as TASKS
 from experiments.runs import Setup, probe_seeds, train_seeds
-from experiments.tables import Table
 
 N_STORIES = 12_000  # of each task
 KINDS = ("as_they_are", "shuffled")
@@ -44,15 +44,15 @@ def write_texts(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def rows_of(kind: str, seed: int, found: dict) -> Iterator[list[object]]:
+def rows_of(kind: str, seed: int, heads: dict) -> Iterator[list[object]]:
     """A row for each task, and one for the role."""
     for name in TASKS:
-        task = found["tasks"][name]
+        task = heads["tasks"][name]
         best, bar = task["best"], max(task["baselines"].values())
         looking = sum(head["looks"] for head in task["heads"])
         shares = (f"{share:.1%}" for share in (best["choice_accuracy"], bar))
         yield [kind, seed, name, f"{task['model_accuracy']:.1%}", best["head"], *shares, f"{looking} heads"]
-    pronoun = sum(role["role"] == "pronoun" for layer in found["all_roles"] for head in layer for role in head)
+    pronoun = sum(role["role"] == "pronoun" for layer in heads["all_roles"] for head in layer for role in head)
     yield [kind, seed, "*the role pronoun*", *[""] * 4, f"{pronoun} heads"]
 
 
@@ -69,8 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = ["data=files", f"max_steps={options.steps}", f"eval_every={options.steps}"]
     settings.append(f"cache={setup.folder / 'cache'}")
     variants = {kind: [*settings, f"data.path={path}"] for kind, path in write_texts(setup.folder).items()}
-    found = probe_seeds(train_seeds(variants, setup), setup, TASKS)
-    rows = [row for i, seed in enumerate(setup.seeds) for kind in KINDS for row in rows_of(kind, seed, found[kind][i])]
+    heads_by_kind = probe_seeds(train_seeds(variants, setup), setup, TASKS)
+    rows = []
+    for i, seed in enumerate(setup.seeds):
+        for kind in KINDS:
+            rows += rows_of(kind, seed, heads_by_kind[kind][i])
     columns = ("antecedents", "seed", "task", "model right", "best head", "picks the right one", "best baseline")
     print(Table((*columns, "looks"), rows).markdown())
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from common import one_line
 from common.errors import InputError
-from experiments.tables import Table
+from common.markdown import Table
 from report.training_summary import STORY_COLUMNS
 from storage.metrics import read_rows
 from storage.not_a_run import no_such_run
@@ -30,7 +30,7 @@ def last_row(run: Path) -> dict:
     return rows[-1]
 
 
-def cell(name: str, values: Sequence[float]) -> str:
+def over_runs(name: str, values: Sequence[float]) -> str:
     if name == "chance":
         return f"{mean(values):.2f}"
     if name == "loss":
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         columns: dict[str, list[Any]] = {
             name: [row.get(key.format(task)) for row in rows] for name, key in STORY_COLUMNS.items()
         }
-        table.append([task, *("-" if None in values else cell(name, values) for name, values in columns.items())])
+        table.append([task, *("-" if None in values else over_runs(name, values) for name, values in columns.items())])
     print(Table(("task", *STORY_COLUMNS), table).markdown())
 
 

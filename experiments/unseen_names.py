@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from common import one_line
+from common.markdown import Table
 from data import Tokenizer
-from experiments.tables import Table
 from model import GPT
 from probing.sentence import encode_sentence, next_words
 from storage.weights import load_model

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import torch
 
+from common.markdown import Table
 from common.one_line import run
 from common.options import require_at_least
-from data import EncodedCase
 from data.stories import cases
 from experiments.measurable import print_too_few, require_pairs, shape_of
-from experiments.tables import Table
 from model import GPT
 from probing import encode_tasks, pattern_texts
 from probing.attention_patterns import ATTENTION_PATTERNS, attention_patterns
@@ -36,34 +35,36 @@ RULES = (f"p < {LOOKS_P} alone", "all but behaviour", "the whole rule")
 class Bar:
     """One task's cases, with the baselines that all models share."""
 
-    def __init__(self, select: Sequence[EncodedCase], report: Sequence[EncodedCase], untrained: Untrained) -> None:
-        self.select, self.report, self.untrained = Split(select), Split(report), untrained
-        self.sites = sites_of((*select, *report))
-        self.baselines = plain_baselines(self.select, self.report, self.sites) | {"untrained": untrained.quoted}
+    def __init__(self, select: Split, report: Split, untrained: Untrained) -> None:
+        self.select, self.report, self.untrained = select, report, untrained
+        self.sites = sites_of((*select.cases, *report.cases))
+        self.baselines = plain_baselines(select, report, self.sites) | {"untrained": untrained.quoted}
 
     def passed(self, model: GPT) -> tuple[bool, ...]:
         """Whether some head passes each of RULES."""
-        select, report = (score_heads(model, split.cases, self.sites) for split in (self.select, self.report))
-        baselines = self.baselines | {"shuffled": quote_shuffled(self.select, self.report, (select, report), seed=0)}
-        bar = strongest(baselines)[1].accuracy
-        lift, flips = self.untrained.lift(report), choice_flips(report, self.report)
-        quotes = quote_heads(select, report, self.report, flips, bar, resolved=True, lift_untrained=lift).values()
+        select, report = self.select, self.report
+        select_scores, report_scores = (score_heads(model, split.cases, self.sites) for split in (select, report))
+        shuffled = quote_shuffled(select_scores, report_scores, select, report, seed=0)
+        bar = strongest(self.baselines | {"shuffled": shuffled})[1].accuracy
+        lift, flips = self.untrained.lift(report_scores), choice_flips(report_scores, report)
+        heads = quote_heads(select_scores, report_scores, report, flips, bar, resolved=True, lift_untrained=lift)
+        quotes = heads.values()
         looks = any(quoted.looks for quoted in quotes)
-        right = score_answers(model, self.report.cases).right.double().numpy()
-        resolved = is_resolved(self.report.interval(right))
+        right = score_answers(model, report.cases).right.double().numpy()
+        resolved = is_resolved(report.interval(right))
         return any(quoted.p_adj < LOOKS_P for quoted in quotes), looks, looks and resolved
 
 
 def passed(model: GPT, bars: dict[str, Bar], texts: list[list[tuple[int, ...]]]) -> set[tuple[str, str]]:
     """(task or attention pattern, rule) wherever some head passes."""
-    found = {
+    passing = {
         (name, rule) for name, bar in bars.items() for rule, one in zip(RULES, bar.passed(model), strict=True) if one
     }
     own = attention_patterns(model, *texts)
     for pattern in ATTENTION_PATTERNS:
         if any(own.has(pattern, k) for k in range(len(own.names))):
-            found |= {(pattern, rule) for rule in RULES}
-    return found
+            passing |= {(pattern, rule) for rule in RULES}
+    return passing
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,14 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     counts, any_role = Counter(), Counter()
     with torch.inference_mode():
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
-            found = passed(GPT(config, seed=seed).eval(), bars, texts)
-            counts.update(found)
-            any_role.update({rule for _, rule in found})
+            passing = passed(GPT(config, seed=seed).eval(), bars, texts)
+            counts.update(passing)
+            any_role.update({rule for _, rule in passing})
             if (seed - FIRST_SEED + 1) % 10 == 0:
                 print(f"{seed - FIRST_SEED + 1} seeds: {dict(any_role)}", flush=True)
     print(f"\n{options.seeds} untrained models, {options.cases} cases a task and split: how many have such a head\n")
     names = sorted({name for name, _ in counts} | tasks.keys(), key=lambda name: (name not in tasks, name))
-    bars = {name: f"{found.quoted.accuracy:.1%}" for name, found in untrained.items()}
+    bars = {name: f"{baseline.quoted.accuracy:.1%}" for name, baseline in untrained.items()}
     rows = [[name, bars.get(name, "-"), *(counts[name, rule] for rule in RULES)] for name in names]
     rows.append(["any of these", "", *(any_role[rule] for rule in RULES)])
     print(Table(("", "luckiest of the eight", *RULES), rows).markdown())

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cli.run_text import text_of_file
+from cli.run_text import RunText
+from common.markdown import Table
+from common.notes import note_line
 from common.one_line import run
 from common.options import require_at_least
 from common.progress import silent
 from experiments.measurable import shape_of
-from experiments.tables import Table
 from experiments.untrained import FIRST_SEED
 from model import GPT
 from probing.in_text import TextProfile, cut_windows, measure_text
@@ -57,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config, tokenizer = shape_of(options.run)
     if options.norm:
         config = replace(config, norm=options.norm)
-    text = text_of_file(options.run, options.text, tokenizer, silent, "TEXT")
+    text = RunText(options.run).of_file(options.text, tokenizer, silent, "TEXT")
     for sentence in text.notes:
-        print(f"note   TEXT: {sentence}")
+        print(note_line(f"TEXT: {sentence}"))
     windows = cut_windows(text.ids, tokenizer, config.block_size, options.tokens)
     counts, most = Counter(), 0.0
     for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):

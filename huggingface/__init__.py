@@ -5,6 +5,6 @@
 here imports ``transformers``: these are only names, shapes and files.
 """
 
-from huggingface.folder import SCHEME, TransformersModel, export, read
+from huggingface.folder import export, read
 
-__all__ = ["SCHEME", "TransformersModel", "export", "read"]
+__all__ = ["export", "read"]

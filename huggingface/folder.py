@@ -4,11 +4,11 @@ Nothing is ever unpickled.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -23,19 +23,19 @@ from common.atomic import (
     write_durably,
 )
 from common.errors import InputError
-from common.folders import ABOUT, EXPORT, MODEL_CONFIG, WEIGHTS
-from data import Tokenizer, TokenizerConfig
-from data.text.tokenizers import CHARACTERS, N_GPT2, BpeTokenizer, gpt2_tokenizer
+from common.folders import ABOUT, EXPORT, HF_SCHEME, MODEL_CONFIG, WEIGHTS
+from data import Tokenizer
+from data.text.tokenizers import CHARACTERS, N_GPT2, BpeTokenizer
 from huggingface import tokenizer_json
 from huggingface.architecture import Architecture, rows_left_out
 from huggingface.gpt2 import GPT2
 from huggingface.hub import INDEX, locate
 from huggingface.nanochat import NANOCHAT
 from model import GPT, GPTConfig
+from storage.origin import Origin
 from storage.run import is_run
-from storage.weights import get_parameters, network_of
+from storage.weights import get_parameters
 
-SCHEME = "hf:"
 KIND = "export"
 ARCHITECTURES = (GPT2, NANOCHAT)
 OWN = {*EXPORT, "generation_config.json", tokenizer_json.FILE, tokenizer_json.CONFIG}
@@ -105,57 +105,16 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise InputError(f"to={folder}: exists; overwrite=true replaces it")
 
 
-@dataclass(frozen=True)
-class TransformersModel:
-    """What a folder of ``transformers`` is in our words, its weights still unread.
-
-    ``tokenizer``: None where the folder has none and its vocabulary is GPT-2's. ``rows``: of its vocabulary, of which
-    those that no token has are left out. ``notes``: what should be known.
+def read(name: str) -> Origin:
+    """The model called ``name``, "hf:" and a folder or a name on the Hub, its weights still unread. Raises InputError
+    for what ours cannot be.
     """
-
-    folder: Path
-    source: str
-    architecture: Architecture
-    config: GPTConfig
-    tokenizer: Tokenizer | None
-    rows: int
-    notes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.architecture.name
-
-    @property
-    def tokenizer_config(self) -> TokenizerConfig:
-        """The tokenizer as a run's configuration has it."""
-        return TokenizerConfig(self.tokenizer.kind if self.tokenizer else "gpt2", self.config.vocab_size)
-
-    def get_tokenizer(self, cache: Path) -> Tokenizer:
-        return self.tokenizer or gpt2_tokenizer(cache)
-
-    def load(self, device: torch.device, dropout: float) -> GPT:
-        """The network with the folder's weights."""
-        files = weight_files(self.folder, self.source)
-
-        def get(name: str) -> Tensor:
-            with safe_open(files[name], framework="pt") as file:
-                return file.get_tensor(name)
-
-        try:
-            parameters = self.architecture.from_tensors(self.config, self.rows, files, get, self.source)
-        except SafetensorError as error:
-            raise InputError(f"{self.source}: its weights cannot be read ({error})") from None
-        return network_of(replace(self.config, dropout=dropout), parameters, device)
-
-
-def read(name: str) -> TransformersModel:
-    """The model called ``name``, "hf:" and a folder or a name on the Hub. Raises InputError for what ours cannot be."""
-    path = name.removeprefix(SCHEME)
+    path = name.removeprefix(HF_SCHEME)
     given = Path(path)
     if given.is_file():
         raise InputError(f"{name}: is a file; give the folder that has config.json and model.safetensors")
     if is_run(given):
-        raise InputError(f"{name}: is a run of this project; give init_from={given}, without {SCHEME}")
+        raise InputError(f"{name}: is a run of this project; give init_from={given}, without {HF_SCHEME}")
     folder = locate(path)
     if not (folder / MODEL_CONFIG).is_file():
         raise InputError(f"{name}: has no config.json; give a folder as save_pretrained of transformers writes it")
@@ -177,9 +136,25 @@ def read(name: str) -> TransformersModel:
         raise InputError(f"{name}: vocab_size={rows}, but its tokenizer has {n_tokens} tokens")
     if rows > n_tokens:
         notes.append(rows_left_out(name, rows, n_tokens))
-    return TransformersModel(
-        folder, name, architecture, replace(config, vocab_size=n_tokens), tokenizer, rows, tuple(notes)
-    )
+    config = replace(config, vocab_size=n_tokens)
+    read_parameters = partial(parameters_of, architecture, config, rows, folder, name)
+    return Origin(architecture.name, config, tokenizer, tuple(notes), read_parameters)
+
+
+def parameters_of(
+    architecture: Architecture, config: GPTConfig, rows: int, folder: Path, source: str
+) -> dict[str, Tensor]:
+    """Our parameters out of the folder's weights; ``rows``: of its vocabulary, those without a token too."""
+    files = weight_files(folder, source)
+
+    def get(name: str) -> Tensor:
+        with safe_open(files[name], framework="pt") as file:
+            return file.get_tensor(name)
+
+    try:
+        return architecture.from_tensors(config, rows, files, get, source)
+    except SafetensorError as error:
+        raise InputError(f"{source}: its weights cannot be read ({error})") from None
 
 
 def weight_files(folder: Path, source: str) -> dict[str, Path]:

@@ -4,6 +4,6 @@
 ``data.text.characters``.
 """
 
-from nanogpt.checkpoint import SCHEME, NanoGPTModel, read
+from nanogpt.checkpoint import read
 
-__all__ = ["SCHEME", "NanoGPTModel", "read"]
+__all__ = ["read"]

@@ -6,8 +6,7 @@ PyTorch reads it with ``weights_only``, which builds tensors and plain values an
 import os
 import reprlib
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ import torch
 from torch import Tensor
 
 from common.errors import InputError
-from data import Tokenizer, TokenizerConfig
+from common.folders import NANOGPT_SCHEME
 from data.text.characters import META, TEXT, characters_of_text, read_characters
-from data.text.tokenizers import CHARACTERS, N_GPT2, CharacterTokenizer, gpt2_tokenizer
+from data.text.tokenizers import N_GPT2, CharacterTokenizer
 from huggingface import gpt2
 from huggingface.architecture import OTHER, Architecture, rows_left_out, without_prefix
-from model import GPT, GPTConfig
-from storage.weights import network_of
+from model import GPTConfig
+from storage.origin import Origin
 
-SCHEME = "nanogpt:"
 COMPILED = "_orig_mod."  # before every name where the model was compiled
 MOST_PADDING, PADDED_TO = 64, 8  # rows that no character has: fewer than so many, to a multiple of so many
 MOST_ROWS = 51200  # where those of GPT-2's tokens are padded, by 1024 at most
@@ -44,37 +42,9 @@ NANOGPT = Architecture(
 )
 
 
-@dataclass(frozen=True)
-class NanoGPTModel:
-    """What a checkpoint is in our words. ``parameters``: on disk until they are copied. ``characters``: None for a
-    model of GPT-2's tokens. ``notes``: what should be known.
-    """
-
-    config: GPTConfig
-    parameters: Mapping[str, Tensor]
-    characters: list[str] | None
-    notes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return NANOGPT.name
-
-    @property
-    def tokenizer_config(self) -> TokenizerConfig:
-        """The tokenizer as a run's configuration has it."""
-        return TokenizerConfig(CHARACTERS if self.characters else "gpt2", self.config.vocab_size)
-
-    def get_tokenizer(self, cache: Path) -> Tokenizer:
-        return CharacterTokenizer(self.characters) if self.characters else gpt2_tokenizer(cache)
-
-    def load(self, device: torch.device, dropout: float) -> GPT:
-        """The network with the checkpoint's weights."""
-        return network_of(replace(self.config, dropout=dropout), self.parameters, device)
-
-
-def read(name: str) -> NanoGPTModel:
+def read(name: str) -> Origin:
     """The checkpoint called ``name``, "nanogpt:" and its file. Raises InputError for what ours cannot be."""
-    path = Path(name.removeprefix(SCHEME))
+    path = Path(name.removeprefix(NANOGPT_SCHEME))
     stored = read_file(path, name)
     config = config_of(stored.get("model_args"), name)
     tensors = stored.get("model")
@@ -87,7 +57,8 @@ def read(name: str) -> NanoGPTModel:
         notes.append(rows_left_out(name, n_rows, n_tokens))
     config = replace(config, vocab_size=n_tokens)
     parameters = NANOGPT.from_tensors(config, n_rows, tensors, tensors.__getitem__, name)
-    return NanoGPTModel(config, parameters, characters, tuple(notes))
+    tokenizer = CharacterTokenizer(characters) if characters else None
+    return Origin(NANOGPT.name, config, tokenizer, tuple(notes), lambda: parameters)  # on disk until they are copied
 
 
 def read_file(path: Path, name: str) -> dict:

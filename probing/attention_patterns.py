@@ -14,7 +14,7 @@ from torch import Tensor
 from model import GPT, Hooks
 from model.attention import repeat_groups
 from probing.heads import head_names
-from probing.patterns import attention_of, show_patterns
+from probing.patterns import by_layer, show_patterns
 from probing.scoring import in_batches, pad
 
 OFFSETS = 16  # the distances that are tried
@@ -59,7 +59,7 @@ class AttentionPatternHooks(Hooks):
 
     def __init__(self, model: GPT, tokens: Tensor, lengths: Tensor) -> None:
         super().__init__()
-        self.types, n = model.config.attention_types, tokens.size(1)
+        n = tokens.size(1)
         position = torch.arange(n, device=tokens.device)
         row, key = position[:, None], position[None, :]
         self.real = (position < lengths[:, None]).float()  # [B, T]
@@ -70,16 +70,16 @@ class AttentionPatternHooks(Hooks):
         targets.append((tokens[:, :, None] == tokens[:, None, :]) & (distance > 0) & (key > 0) & (real > 0))
         stacked = torch.stack(targets)  # [P, B, T, T]
         self.sums, self.uniforms, self.eligible, self.sizes = [], [], [], []
-        self.by_type: dict[str, tuple[Tensor, Tensor, Tensor]] = {}  # all layers of a type see the same
-        for layer in model.config.layers_with_heads:
-            if self.types[layer] not in self.by_type:
-                visible = attention_of(model.blocks[layer]).visible(position[None], n)  # [1, T, T]
-                seen = stacked & visible
-                uniform = (seen * (visible / visible.sum(-1, keepdim=True))).sum((1, 2, 3))
-                self.by_type[self.types[layer]] = seen.flatten(1).float(), uniform, seen.any(-1).sum((1, 2))
+
+        def in_sight(visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            seen = stacked & visible  # [P, B, T, T]
+            uniform = (seen * (visible / visible.sum(-1, keepdim=True))).sum((1, 2, 3))
+            return seen.flatten(1).float(), uniform, seen.any(-1).sum((1, 2))
+
+        self.in_sight = by_layer(model, position[None], n, in_sight)
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        seen, uniform, eligible = self.by_type[self.types[layer]]
+        seen, uniform, eligible = self.in_sight[layer]
         self.sums.append(seen @ pattern.transpose(0, 1).flatten(1).mT)
         self.uniforms.append(uniform[:, None].expand(-1, pattern.size(1)))
         self.eligible.append(eligible[:, None].expand(-1, pattern.size(1)))

@@ -81,13 +81,13 @@ def verdicts(scores: AnswerScores, judged_by: str) -> np.ndarray:
     return preferred(scores.log_odds.cpu().double().numpy(), judged_by)
 
 
-def judge(model: GPT, cases: Sequence[EncodedCase]) -> Behaviour:
+def judge(model: GPT, split: Split) -> Behaviour:
     """How often the model is right on the cases of one task, pairs next to each other.
 
     Raises InputError where its log-probabilities are not finite.
     """
-    scores, judged_by, split = score_answers(model, cases), how_to_judge(cases), Split(cases)
-    require_finite(scores.answer.cpu().numpy(), f"task {cases[0].case.task}")
+    scores, judged_by = score_answers(model, split.cases), how_to_judge(split.cases)
+    require_finite(scores.answer.cpu().numpy(), f"task {split.cases[0].case.task}")
     right, preference = verdicts(scores, judged_by), verdicts(scores, PREFERRED)
     return Behaviour(
         judged_by,

@@ -4,19 +4,17 @@ A quick probe measures what ``probe`` measures, on fewer cases and without inter
 training down little. Heads are chosen on *select* and quoted on *report*.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 
-from data import EncodedCase
 from model import GPT
 from probing.behaviour import how_to_judge, verdicts
 from probing.heads import score_heads
 from probing.interventions import AtSites, measure, paths_to_answer, resampled, single_heads
 from probing.predictions import sites_of
 from probing.scoring import score_answers
-from probing.splits import Tasks
+from probing.splits import Split, Tasks
 from probing.stability import best_predictor
 
 HeadAtSite = tuple[str, str]  # head, site
@@ -46,31 +44,30 @@ def quick_probe(model: GPT, tasks: Tasks, chosen: dict[str, HeadAtSite] | None =
     return {name: quick_probe_task(model, *both, chosen[name] if chosen else None) for name, both in tasks.items()}
 
 
-def quick_probe_task(
-    model: GPT, select: Sequence[EncodedCase], report: Sequence[EncodedCase], chosen: HeadAtSite | None
-) -> QuickProbe:
+def quick_probe_task(model: GPT, select: Split, report: Split, chosen: HeadAtSite | None) -> QuickProbe:
     """A quick probe of one task, at the head and site ``chosen``, or at those that are best on *select*."""
-    sites = sites_of((*select, *report))
-    quoted = score_heads(model, report, sites)
+    cases = report.cases
+    sites = sites_of((*select.cases, *cases))
+    report_scores = score_heads(model, cases, sites)
     if chosen:
-        s, k = sites.index(chosen[1]), quoted.names.index(chosen[0])
+        s, k = sites.index(chosen[1]), report_scores.names.index(chosen[0])
     else:
-        s, k = best_predictor(score_heads(model, select, sites))
-    head, site = quoted.names[k], sites[s]
+        s, k = best_predictor(score_heads(model, select.cases, sites))
+    head, site = report_scores.names[k], sites[s]
     jobs = {"resample_ablation": resampled(single_heads(model)[[k]], seed=0)}
-    path = torch.tensor(paths_to_answer(model, report, head, site))
+    path = torch.tensor(paths_to_answer(model, cases, head, site))
     if path.any():
-        jobs["weight_swap"] = AtSites(model, report, [head], [site], "weight_swap")
-    odds = measure(model, report, jobs)
+        jobs["weight_swap"] = AtSites(model, cases, [head], [site], "weight_swap")
+    odds = measure(model, cases, jobs)
     drops = {name: (odds["clean"] - values)[0] for name, values in odds.items()}  # [N] each
-    behaviour = score_answers(model, report)
+    behaviour = score_answers(model, cases)
     return QuickProbe(
         model_loss=-float(behaviour.answer.mean()),
-        model_accuracy=float(verdicts(behaviour, how_to_judge(report)).mean()),
+        model_accuracy=float(verdicts(behaviour, how_to_judge(cases)).mean()),
         head=head,
         site=site,
-        choice_accuracy=float(quoted.accuracy()[s, k]),
-        mass=float(quoted.mass()[s, k]),
+        choice_accuracy=float(report_scores.accuracy()[s, k]),
+        mass=float(report_scores.mass()[s, k]),
         weight_swap_drop=drops["weight_swap"][path].mean().item() if path.any() else None,
         resample_ablation_drop=drops["resample_ablation"].mean().item(),
     )

@@ -16,7 +16,6 @@ from probing.circuits import edges_json, necessary_json, scores_json, sufficienc
 from probing.effects import Effect
 from probing.heads import head_names, parse_head
 from probing.negative_control import negative_control, negative_control_at
-from probing.splits import Split
 from probing.stability import Stability
 from probing.tasks import TaskResult
 
@@ -136,7 +135,7 @@ def stability_json(stability: Stability) -> dict:
 def by_site_json(result: TaskResult) -> dict:
     """Choice accuracy of every head at every site, with intervals: by head, in the order of ``sites``."""
     choice = result.heads.choice()  # [N, S, K]
-    intervals = Split(result.cases).intervals(choice.reshape(len(choice), -1)).reshape(*choice.shape[1:], 2)
+    intervals = result.split.intervals(choice.reshape(len(choice), -1)).reshape(*choice.shape[1:], 2)
     accuracy = result.heads.accuracy()
     return {
         "sites": result.heads.sites,

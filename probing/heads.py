@@ -12,7 +12,7 @@ from common.errors import InputError
 from data import EncodedCase
 from data.cases.case import Span
 from model import GPT, GPTConfig, Hooks
-from probing.patterns import PatternRecorder, attention_of, show_patterns
+from probing.patterns import PatternRecorder, by_layer, show_patterns
 from probing.predictions import Predictions
 from probing.scoring import in_batches, pad
 
@@ -107,15 +107,13 @@ def uniform_masses(model: GPT, rows: Tensor, marks: Tensor) -> Tensor:
     """The mass on marked tokens, ``marks`` [B, M, T], of attention spread evenly over what each head sees from the
     queries ``rows`` [B, S]: [B, S, K, M].
     """
-    by_type: dict[str, Tensor] = {}  # all layers of a type see the same
-    parts = []
-    for layer in model.config.layers_with_heads:
-        kind = model.config.attention_types[layer]
-        if kind not in by_type:
-            visible = attention_of(model.blocks[layer]).visible(rows, marks.size(2)).float()  # [B, S, T]
-            by_type[kind] = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
-        parts.append(by_type[kind][:, :, None].expand(-1, -1, model.config.n_head, -1))
-    return torch.cat(parts, dim=2)
+
+    def of_each_head(visible: Tensor) -> Tensor:
+        visible = visible.float()  # [B, S, T]
+        masses = (visible @ marks.mT) / visible.sum(-1, keepdim=True)  # [B, S, M]
+        return masses[:, :, None].expand(-1, -1, model.config.n_head, -1)
+
+    return torch.cat([*by_layer(model, rows, marks.size(2), of_each_head).values()], dim=2)
 
 
 class SpanHooks(Hooks):

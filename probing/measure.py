@@ -16,7 +16,7 @@ from probing.findings import Findings
 from probing.lists import TASK as LISTS
 from probing.lists import random_lists
 from probing.parallel import GoOn, side_by_side
-from probing.splits import Split, Tasks
+from probing.splits import Split, TaskCases, Tasks
 from probing.tasks import TaskResult, fitting, measure_task
 from probing.untrained import measure_untrained
 
@@ -84,7 +84,7 @@ def resolved_tasks(model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], prog
         with suppress(InputError):
             own = encode_cases([case for case in cases if case.task == name], tokenizer)
             encoded = fitting(own, model.config.block_size)
-        if len(encoded) >= FEWEST_CASES and judge(model, encoded).resolved:
+        if len(encoded) >= FEWEST_CASES and judge(model, Split(encoded)).resolved:
             found.append(name)
     return found
 
@@ -92,7 +92,7 @@ def resolved_tasks(model: GPT, tokenizer: Tokenizer, cases: Sequence[Case], prog
 def pattern_texts(tasks: Tasks) -> list[list[tuple[int, ...]]]:
     """Tokens of *select* and *report* to average attention patterns over: some of each task, no random lists."""
     known = [both for name, both in tasks.items() if name != LISTS]
-    return [[case.tokens for both in known for case in Split(both[i]).part(TEXTS).cases] for i in (0, 1)]
+    return [[case.tokens for both in known for case in both[i].part(TEXTS).cases] for i in (0, 1)]
 
 
 def encode_tasks(
@@ -116,7 +116,7 @@ def encode_tasks(
         both = tuple(fitting(cases.get(name, []), block_size) for cases in (chosen, quoted))
         templates = [len({case.case.template for case in cases}) for cases in both]
         if min(map(len, both)) >= FEWEST_CASES and min(templates) >= FEWEST_TEMPLATES:
-            tasks[name] = both
+            tasks[name] = TaskCases(*map(Split, both))
         elif name != LISTS:
             chosen_from, reported = (
                 f"{len(cases)} cases of {n} template{'s' * (n != 1)}" for cases, n in zip(both, templates, strict=True)

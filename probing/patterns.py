@@ -1,11 +1,16 @@
 """Attention patterns of texts, shown to hooks or kept."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
 from model import GPT, Hooks
 from model.attention import CausalSelfAttention
 from model.gpt import Block
+
+Made = TypeVar("Made")
 
 
 def show_patterns(model: GPT, tokens: Tensor, hooks: Hooks) -> None:
@@ -43,3 +48,13 @@ def patterns_of(model: GPT, tokens: Tensor, rows: Tensor | None = None) -> list[
 def attention_of(block: Block) -> CausalSelfAttention:
     """The attention of a block that has heads."""
     return block.attention  # pyrefly: ignore [bad-return] Recurrent has no heads
+
+
+def by_layer(model: GPT, rows: Tensor, n_keys: int, make: Callable[[Tensor], Made]) -> dict[int, Made]:
+    """For every layer that has heads what ``make`` makes of what its queries ``rows`` [B, R] see of ``n_keys`` keys,
+    [B, R, T]. All layers of an attention type see the same, so it is made once for each type.
+    """
+    types, layers = model.config.attention_types, model.config.layers_with_heads
+    one_of = {types[layer]: attention_of(model.blocks[layer]) for layer in layers}
+    made = {kind: make(attention.visible(rows, n_keys)) for kind, attention in one_of.items()}
+    return {layer: made[types[layer]] for layer in layers}

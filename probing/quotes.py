@@ -3,6 +3,7 @@
 All are chosen by the same rule and quoted on the same cases, or a head would win merely by being the best of many.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,11 +50,11 @@ def strongest(baselines: dict[str, Quoted]) -> tuple[str, Quoted]:
     return max(baselines.items(), key=lambda item: item[1].accuracy)
 
 
-def quote(select: Predictions, report: Predictions, split: Split) -> Quoted:
-    """The best of ``select``, quoted on ``report``, whose cases are those of ``split``."""
-    site, k = best_predictor(select)
-    values = report.choice()[:, site, k]
-    return Quoted(report.names[k], report.sites[site], float(values.mean()), split.interval(values))
+def quote(select_scores: Predictions, report_scores: Predictions, report: Split) -> Quoted:
+    """The predictor that is best on *select*, quoted on *report*."""
+    site, k = best_predictor(select_scores)
+    values = report_scores.choice()[:, site, k]
+    return Quoted(report_scores.names[k], report_scores.sites[site], float(values.mean()), report.interval(values))
 
 
 def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dict[str, Quoted]:
@@ -72,7 +73,7 @@ def plain_baselines(select: Split, report: Split, sites: tuple[str, ...]) -> dic
     return {name: quote(make(select.cases, sites), make(report.cases, sites), report) for name, make in makers.items()}
 
 
-def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
+def shuffled(scores: HeadScores, split: Split, seed: Sequence[int]) -> Predictions:
     """The same heads with labels that mean nothing: in whole groups of cases, gold and distractor are exchanged."""
     coins = np.random.default_rng(seed).integers(2, size=split.groups.max() + 1).astype(bool)
     flip = coins[split.groups][:, None, None]
@@ -80,16 +81,20 @@ def shuffled(scores: HeadScores, split: Split, seed: int) -> Predictions:
     return Predictions(scores.names, scores.sites, gold, rival)
 
 
-def quote_shuffled(select: Split, report: Split, heads: tuple[HeadScores, HeadScores], seed: int) -> Quoted:
+def quote_shuffled(
+    select_scores: HeadScores, report_scores: HeadScores, select: Split, report: Split, seed: int
+) -> Quoted:
     """What choosing the best of as many heads and sites yields by itself: the mean over SHUFFLES, with 95 % of them."""
     accuracies = []
     for i in range(SHUFFLES):
-        labelled = [shuffled(scores, split, seed + i) for scores, split in zip(heads, (select, report), strict=True)]
-        site, k = best_predictor(labelled[0])
-        accuracies.append(labelled[1].choice()[:, site, k].mean())
-    low, high = np.quantile(accuracies, (0.025, 0.975))
+        # Coins of its own for each split: with the same ones, what *select* happens to favour *report* would, too.
+        chosen_on = shuffled(select_scores, select, (seed, i, 0))
+        quoted_on = shuffled(report_scores, report, (seed, i, 1))
+        site, k = best_predictor(chosen_on)
+        accuracies.append(quoted_on.choice()[:, site, k].mean())
+    low, high = map(float, np.quantile(accuracies, (0.025, 0.975)))
     # pyrefly: ignore [unbound-name] SHUFFLES is above 0
-    return Quoted(f"{SHUFFLES} shuffles", heads[1].sites[site], float(np.mean(accuracies)), (float(low), float(high)))
+    return Quoted(f"{SHUFFLES} shuffles", report_scores.sites[site], float(np.mean(accuracies)), (low, high))
 
 
 def allowed_sites(scores: Predictions) -> list[int]:
@@ -97,7 +102,7 @@ def allowed_sites(scores: Predictions) -> list[int]:
     return [i for i, site in enumerate(scores.sites) if site not in NEVER_CHOSEN]
 
 
-def choice_flips(report: Predictions, split: Split) -> SignFlips:
+def choice_flips(report_scores: Predictions, report: Split) -> SignFlips:
     """A one-sided test of each predictor's accuracy against 1/2 at each site at which one may be chosen, adjusted for
     looking at all of them.
 
@@ -105,13 +110,13 @@ def choice_flips(report: Predictions, split: Split) -> SignFlips:
     counterfactuals, and all stories about the same two words, since whatever a head has against one of them it has in
     every story. Each flip turns choices c into 1 - c.
     """
-    return SignFlips(leans(report.choice()[:, allowed_sites(report)], split.groups), RESAMPLES)
+    return SignFlips(leans(report_scores.choice()[:, allowed_sites(report_scores)], report.groups), RESAMPLES)
 
 
 def quote_heads(
-    select: HeadScores,
-    report: HeadScores,
-    split: Split,
+    select_scores: HeadScores,
+    report_scores: HeadScores,
+    report: Split,
     flips: SignFlips,
     baseline: float,
     resolved: bool,
@@ -122,22 +127,22 @@ def quote_heads(
 
     It looks, if the model resolves the task and the head on *report* surely beats every baseline.
     """
-    choice = report.choice()
-    allowed = allowed_sites(report)
+    choice = report_scores.choice()
+    allowed = allowed_sites(report_scores)
     p_adj = np.ones(choice.shape[1:])
     p_adj[allowed] = flips.p().reshape(len(allowed), -1)
-    sites = best_sites(select)
-    intervals = split.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
-    chained = bool(report.chain_uniform.any())
-    mass, contrast, lift, accuracy = report.mass(), report.contrast(), report.lift(), report.accuracy()
-    chain_lift = report.chain_lift()
+    sites = best_sites(select_scores)
+    intervals = report.intervals(np.stack([choice[:, site, k] for k, site in enumerate(sites)], axis=1))
+    chained = bool(report_scores.chain_uniform.any())
+    accuracy, mass, contrast = report_scores.accuracy(), report_scores.mass(), report_scores.contrast()
+    lift, chain_lift = report_scores.lift(), report_scores.chain_lift()
     quotes = {}
-    for k, (name, site) in enumerate(zip(report.names, sites, strict=True)):
+    for k, (name, site) in enumerate(zip(report_scores.names, sites, strict=True)):
         low, high = map(float, intervals[k])
         sure = low > baseline and p_adj[site, k] < LOOKS_P and lift[site, k] >= 1
         quotes[name] = HeadQuote(
             name,
-            report.sites[site],
+            report_scores.sites[site],
             float(accuracy[site, k]),
             (low, high),
             mass=float(mass[site, k]),
@@ -145,7 +150,7 @@ def quote_heads(
             lift=float(lift[site, k]),
             p_adj=float(p_adj[site, k]),
             looks=bool(resolved and sure),
-            chain_mass=float(report.chain[:, site, k].mean()) if chained else None,
+            chain_mass=float(report_scores.chain[:, site, k].mean()) if chained else None,
             chain_lift=float(chain_lift[site, k]) if chained else None,
             lift_untrained=float(lift_untrained[site, k]),
         )

@@ -1,8 +1,9 @@
-"""The cases of one task that numbers are quoted on, and how sure a mean over them is."""
+"""The cases of a task that heads are chosen on and quoted on, and how sure a mean over them is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from data.cases.case import counterfactual_groups
 from probing.statistics import Clusters, binomial_intervals
 
 CLUSTERINGS = ("templates", "words")  # see Split.clusters
-Tasks = dict[str, tuple[Sequence[EncodedCase], Sequence[EncodedCase]]]  # name -> its select and its report cases
 
 
 @dataclass(frozen=True)
@@ -62,3 +62,13 @@ class Split:
     def where(self, wanted: np.ndarray) -> "Split":
         """The cases that are ``wanted`` [N]; this split, with what it has computed, where all are."""
         return self if wanted.all() else Split([case for case, own in zip(self.cases, wanted, strict=True) if own])
+
+
+class TaskCases(NamedTuple):
+    """The cases of one task: those that heads and baselines are chosen on, and those that they are quoted on."""
+
+    select: Split
+    report: Split
+
+
+Tasks = dict[str, TaskCases]  # by name

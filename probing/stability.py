@@ -21,33 +21,33 @@ RESAMPLES = 200
 FOR_A1, FOR_MASS, FOR_LITTLE_LIFT = 1e-5, 1e-6, -2.0
 
 
-def merit(select: Predictions, weights: np.ndarray) -> np.ndarray:
+def merit(select_scores: Predictions, weights: np.ndarray) -> np.ndarray:
     """What is maximised by a choice: [R, S, K] for each of R ways ``weights`` [R, N] to weight the *select* cases.
 
     Choice accuracy. Ties go to A-1, which leads to the answer from every layer, then to more mass. Heads of a lift
     below 1 come after all others; -inf where none is chosen.
     """
     total = weights.sum(1)[:, None, None]
-    mass = np.tensordot(weights, select.gold, 1) / total
-    value = np.tensordot(weights, select.choice(), 1) / total + FOR_MASS * mass
-    value += FOR_A1 * np.array([site == "A-1" for site in select.sites])[:, None]
-    if isinstance(select, HeadScores):
-        lift = lift_over(mass, np.tensordot(weights, select.uniform, 1) / total)
+    mass = np.tensordot(weights, select_scores.gold, 1) / total
+    value = np.tensordot(weights, select_scores.choice(), 1) / total + FOR_MASS * mass
+    value += FOR_A1 * np.array([site == "A-1" for site in select_scores.sites])[:, None]
+    if isinstance(select_scores, HeadScores):
+        lift = lift_over(mass, np.tensordot(weights, select_scores.uniform, 1) / total)
         value = np.where(lift < 1, value + FOR_LITTLE_LIFT, value)
-    allowed = np.array([site not in NEVER_CHOSEN for site in select.sites])
+    allowed = np.array([site not in NEVER_CHOSEN for site in select_scores.sites])
     return np.where(allowed[:, None], value, -np.inf)
 
 
-def best_predictor(select: Predictions) -> tuple[int, int]:
+def best_predictor(select_scores: Predictions) -> tuple[int, int]:
     """(site, predictor) of the greatest merit on *select*, the earlier one of equals."""
-    value = merit(select, np.ones((1, len(select.gold))))[0]
+    value = merit(select_scores, np.ones((1, len(select_scores.gold))))[0]
     site, predictor = np.unravel_index(value.argmax(), value.shape)
     return int(site), int(predictor)
 
 
-def best_sites(select: Predictions) -> list[int]:
+def best_sites(select_scores: Predictions) -> list[int]:
     """The site at which each predictor has the greatest merit on *select*: [K]."""
-    return merit(select, np.ones((1, len(select.gold))))[0].argmax(0).tolist()
+    return merit(select_scores, np.ones((1, len(select_scores.gold))))[0].argmax(0).tolist()
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,18 @@ class Stability:
         return next((name for name in self.heads if name != self.head), None)
 
 
-def measure_stability(select: HeadScores, split: Split) -> Stability:
-    """Repeats the choice of a head on resamples of ``select``, whose cases are those of ``split``.
+def measure_stability(select_scores: HeadScores, select: Split) -> Stability:
+    """Repeats the choice of a head on resamples of the *select* cases.
 
     Templates, and groups of counterfactuals and words, are each drawn for themselves, as for intervals; the way in
     which the choice is less stable counts, since either may have turned out otherwise.
     """
-    site, head = best_predictor(select)
+    site, head = best_predictor(select_scores)
     found = []
-    for clusters, weights in zip(CLUSTERINGS, split.clusters.resamples(RESAMPLES), strict=True):
-        values = merit(select, weights)
+    for clusters, weights in zip(CLUSTERINGS, select.clusters.resamples(RESAMPLES), strict=True):
+        values = merit(select_scores, weights)
         sites, heads = np.unravel_index(values.reshape(len(values), -1).argmax(1), values.shape[1:])
-        counts = Counter(select.names[k] for k in heads)
+        counts = Counter(select_scores.names[k] for k in heads).most_common()
         same_site = int(((heads == head) & (sites == site)).sum())
-        found.append(Stability(select.names[head], len(weights), clusters, same_site, dict(counts.most_common())))
+        found.append(Stability(select_scores.names[head], len(weights), clusters, same_site, dict(counts)))
     return min(found, key=lambda stability: (stability.same_head, stability.same_site))

@@ -47,7 +47,7 @@ from probing.untrained import Untrained
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """All that was measured on one task; ``heads``, ``cases`` and every number are of the *report* split.
+    """All that was measured on one task; ``heads`` and every number are of ``split``, the *report* cases.
 
     ``quotes`` has every head, each at its own best site; ``best`` is the one chosen on *select*. Where the model does
     not resolve the task, ``effects`` (by intervention and head) is empty, and ``necessary``, ``score_parts`` (of
@@ -55,7 +55,7 @@ class TaskResult:
     """
 
     name: str
-    cases: Sequence[EncodedCase]
+    split: Split
     behaviour: Behaviour
     heads: HeadScores
     baselines: dict[str, Quoted]
@@ -68,6 +68,10 @@ class TaskResult:
     sufficient: Sufficiency | None = None
     edges: Edges | NotMeasured | None = None
     score_parts: ScoreParts | NotMeasured | None = None
+
+    @property
+    def cases(self) -> Sequence[EncodedCase]:
+        return self.split.cases
 
     @property
     def resolved(self) -> bool:
@@ -91,8 +95,8 @@ def fitting(cases: Sequence[EncodedCase], block_size: int) -> list[EncodedCase]:
 
 def measure_task(
     model: GPT,
-    select: Sequence[EncodedCase],
-    report: Sequence[EncodedCase],
+    select: Split,
+    report: Split,
     untrained: Untrained,
     seed: int,
     say: Say = silent,
@@ -106,39 +110,38 @@ def measure_task(
     ``n_tasks``: of the probe, for all of which p of weight swaps are adjusted.
     """
     say("what heads attend to")
-    chosen, split = Split(select), Split(report)
     behaviour = judge(model, report)
-    sites = sites_of((*select, *report))
-    select_heads, report_heads = (score_heads(model, cases, sites) for cases in (select, report))
-    baselines = plain_baselines(chosen, split, sites) | {
-        "shuffled": quote_shuffled(chosen, split, (select_heads, report_heads), seed),
+    sites = sites_of((*select.cases, *report.cases))
+    select_scores, report_scores = (score_heads(model, split.cases, sites) for split in (select, report))
+    baselines = plain_baselines(select, report, sites) | {
+        "shuffled": quote_shuffled(select_scores, report_scores, select, report, seed),
         "untrained": untrained.quoted,
     }
     bar = strongest(baselines)[1].accuracy
-    lift_untrained, flips = untrained.lift(report_heads), choice_flips(report_heads, split)
-    quotes = quote_heads(select_heads, report_heads, split, flips, bar, behaviour.resolved, lift_untrained)
-    stability = measure_stability(select_heads, chosen)
+    lift_untrained, flips = untrained.lift(report_scores), choice_flips(report_scores, report)
+    quotes = quote_heads(select_scores, report_scores, report, flips, bar, behaviour.resolved, lift_untrained)
+    stability = measure_stability(select_scores, select)
     effects, necessary, sufficient, edges, score_parts = {}, None, None, None, None
     if behaviour.resolved:
-        means = mean_outputs(model, select)
+        means = mean_outputs(model, select.cases)
         own_sites = {name: quoted.site for name, quoted in quotes.items()}
         looking = [name for name, quoted in quotes.items() if quoted.looks]
-        effects = measure_effects(model, split, own_sites, looking, means, seed, say, n_tasks)
+        effects = measure_effects(model, report, own_sites, looking, means, seed, say, n_tasks)
         head_sets = HeadSets(model, means.over_rows)
-        necessary = find_necessary_heads(head_sets, chosen, split, behaviour.judged_by, seed, say)
-        score_parts = measure_scores(model, split, stability.head, quotes[stability.head].site, say)
+        necessary = find_necessary_heads(head_sets, select, report, behaviour.judged_by, seed, say)
+        score_parts = measure_scores(model, report, stability.head, quotes[stability.head].site, say)
         if circuits:
             sufficient = measure_sufficiency(
-                head_sets, chosen, split, own_sites, necessary, behaviour.judged_by, seed, say
+                head_sets, select, report, own_sites, necessary, behaviour.judged_by, seed, say
             )
             by_swap, by_ablation = (sufficient.curves[order].heads for order in ("effect", "necessary"))
             receivers = choose_receivers(model, looking, by_swap, by_ablation)
-            edges = measure_edges(model, split, looking, receivers, say)
+            edges = measure_edges(model, report, looking, receivers, say)
     return TaskResult(
-        name=report[0].case.task,
-        cases=report,
+        name=report.cases[0].case.task,
+        split=report,
         behaviour=behaviour,
-        heads=report_heads,
+        heads=report_scores,
         baselines=baselines,
         quotes=quotes,
         best=stability.head,
@@ -148,16 +151,16 @@ def measure_task(
         edges=edges,
         score_parts=score_parts,
         stability=stability,
-        power=power_of(quotes[stability.head], report_heads, split, flips, bar, effects),
+        power=power_of(quotes[stability.head], report_scores, report, flips, bar, effects),
     )
 
 
 def power_of(
-    chosen: HeadQuote, report: HeadScores, split: Split, flips: SignFlips, baseline: float, effects: Effects
+    chosen: HeadQuote, report_scores: HeadScores, report: Split, flips: SignFlips, baseline: float, effects: Effects
 ) -> Power:
     """What would have been found in the chosen head; ``flips``: ``choice_flips`` of *report*."""
-    choice = report.choice()
+    choice = report_scores.choice()
     critical = 0.5 + flips.critical(LOOKS_P) / len(choice)
-    own = choice[:, report.sites.index(chosen.site), report.names.index(chosen.name)]
+    own = choice[:, report_scores.sites.index(chosen.site), report_scores.names.index(chosen.name)]
     swap = effects.get("weight_swap", {}).get(chosen.name)
-    return Power(least_accuracy(own, split, baseline, critical), swap.detectable if swap else None)
+    return Power(least_accuracy(own, report, baseline, critical), swap.detectable if swap else None)

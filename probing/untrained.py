@@ -31,9 +31,9 @@ class Untrained:
     mass: np.ndarray
     cases: np.ndarray
 
-    def lift(self, report: HeadScores) -> np.ndarray:
+    def lift(self, report_scores: HeadScores) -> np.ndarray:
         """The mean mass on gold of each head over that of untrained ones [S, K], on the same cases."""
-        return lift_over(report.gold[self.cases].mean(0), self.mass)
+        return lift_over(report_scores.gold[self.cases].mean(0), self.mass)
 
 
 def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
@@ -43,31 +43,30 @@ def untrained_models(model: GPT, seed: int) -> Iterator[GPT]:
 
 
 def measure_untrained(model: GPT, tasks: Tasks, seed: int, say: Say = silent) -> dict[str, Untrained]:
-    """What untrained networks of this shape do on each task, given its *select* and *report* cases."""
-    splits = {name: [Split(cases) for cases in both] for name, both in tasks.items()}
+    """What untrained networks of this shape do on each task."""
 
     def measured(i: int, other: GPT, name: str, go_on: GoOn) -> tuple[Quoted, np.ndarray]:
         go_on()
         say(f"untrained network {i} of {UNTRAINED}, {name}")
-        return quote_untrained(other, *splits[name])
+        return quote_untrained(other, *tasks[name])
 
     networks = []  # of each, the tasks' results
     for i, other in enumerate(untrained_models(model, seed), start=1):
         results = side_by_side(partial(measured, i, other), [*tasks], other.embed.weight.device)
         networks.append(dict(zip(tasks, results, strict=True)))
     found = {}
-    for name, (_, report) in splits.items():
+    for name, task in tasks.items():
         quotes, masses = zip(*(network[name] for network in networks), strict=True)
         luckiest = max(quotes, key=lambda quoted: quoted.accuracy)
-        found[name] = Untrained(luckiest, np.mean(masses, axis=0), report.drawn(UNTRAINED_CASES))
+        found[name] = Untrained(luckiest, np.mean(masses, axis=0), task.report.drawn(UNTRAINED_CASES))
     return found
 
 
 def quote_untrained(other: GPT, select: Split, report: Split) -> tuple[Quoted, np.ndarray]:
     """The best head of an untrained network, and the mean mass on gold of the heads of each head's layer [S, K]."""
-    parts = [split.part(UNTRAINED_CASES) for split in (select, report)]
     sites = sites_of((*select.cases, *report.cases))
-    chosen, quotable = (score_heads(other, part.cases, sites) for part in parts)
+    select, report = select.part(UNTRAINED_CASES), report.part(UNTRAINED_CASES)
+    select_scores, report_scores = (score_heads(other, split.cases, sites) for split in (select, report))
     n_head = other.config.n_head
-    by_layer = quotable.mass().reshape(len(sites), -1, n_head).mean(-1)
-    return quote(chosen, quotable, parts[1]), by_layer.repeat(n_head, axis=1)
+    by_layer = report_scores.mass().reshape(len(sites), -1, n_head).mean(-1)
+    return quote(select_scores, report_scores, report), by_layer.repeat(n_head, axis=1)

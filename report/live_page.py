@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.atomic import json_text
 from common.errors import InputError, first_line
-from common.piped import note
+from common.notes import print_note
 from common.progress import silent
 from common.visible import visible_name, visible_text
 from data import Case, Tokenizer
@@ -213,7 +213,7 @@ def live_page_at_the_end(trainer: Trainer, stories: Stories | None) -> Iterator[
     try:
         write_run_live_page(trainer, stories)
     except (InputError, OSError, MemoryError) as error:
-        note(f"{LIVE_PAGE} was not written ({visible_text(first_line(error))})")
+        print_note(f"{LIVE_PAGE} was not written ({first_line(error)})")
 
 
 def write_run_live_page(trainer: Trainer, stories: Stories | None) -> None:

@@ -41,7 +41,7 @@ def page_json(
         "baselines": summary.BASELINES,
         "first": first,
         "too_few": list(findings.too_few),
-        "not_shown": {result.name: found for result in findings.tasks if (found := summary.not_shown(result))},
+        "not_shown": {result.name: missing for result in findings.tasks if (missing := summary.not_shown(result))},
         "text": text,
     }
 

@@ -81,7 +81,7 @@ def sentences(findings: Findings) -> list[str]:
 def about_head(result: TaskResult) -> list[str]:
     quoted, (name, baseline) = result.quotes[result.best], result.best_baseline
     site = f"the word that {SITES[quoted.site]}" if quoted.site in PREDICTING else SITES[quoted.site]
-    found = [
+    parts = [
         f"In {percent(quoted.accuracy, 1)} of {len(result.cases)} held-out cases of {describe(result.name)}, it gives "
         f"what is meant more attention than the other candidate, measured at {site} ({quoted.site}; 95{NBSP}% "
         f"interval {interval(quoted.ci)}). The best baseline, {BASELINES.get(name, name)}, picks the right one in "
@@ -92,25 +92,25 @@ def about_head(result: TaskResult) -> list[str]:
         others = "there is no head that does not look to compare it with"
         if swap.reference is not None:
             others = f"in any head that does not look, {swap.reference:.1f} at most on average"
-        found.append(
+        parts.append(
             f"Swapping its attention to the two, and nothing else, costs the answer {swap.drop:.1f} nats "
             f"({low:.1f} to {high:.1f}) and turns {percent(swap.flip)} of the answers; {others}."
         )
-    return found
+    return parts
 
 
 def about_nothing(tasks: Sequence[TaskResult]) -> list[str]:
     if not tasks:
         return ["No task could be measured."]
     best = max(tasks, key=lambda result: result.behaviour.accuracy)
-    found = [
+    parts = [
         f"The model is right most often in {describe(best.name)}: {percent(best.behaviour.accuracy, 1)} of "
         f"{judged_cases(best)}."
     ]
     others = sorted({name for result in tasks for name, quoted in result.quotes.items() if quoted.looks})
     if others:
-        found.append(f"Heads other than the chosen one do look: {', '.join(others)}.")
-    return found
+        parts.append(f"Heads other than the chosen one do look: {', '.join(others)}.")
+    return parts
 
 
 def judged_cases(result: TaskResult) -> str:
@@ -128,13 +128,13 @@ def about_tasks(tasks: Sequence[TaskResult], shown: TaskResult | None) -> list[s
         sum(result.resolved for result in tasks),
         sum(result.matters(result.best) for result in looking),
     )
-    found = (
+    counts = (
         f"Of {len(tasks)} tasks the model resolves {resolved}; the chosen head looks in {len(looking)} "
         f"and matters in {matter}."
     )
     same_kind = [result for result in looking if shown and is_pronoun(result) == is_pronoun(shown)]
     of_pronouns = " about pronouns" if shown and is_pronoun(shown) else ""
-    return [found + (f" The one above is among the clearest{of_pronouns}." if len(same_kind) > 1 else "")]
+    return [counts + (f" The one above is among the clearest{of_pronouns}." if len(same_kind) > 1 else "")]
 
 
 def about_negative_control(tasks: Sequence[TaskResult]) -> list[str]:

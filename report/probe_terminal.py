@@ -1,4 +1,4 @@
-"""What a probe prints: each task in words, the role map, the known heads of GPT-2 small; or minimal pairs."""
+"""What a probe prints: each task in words, the role map, the known heads of GPT-2 small."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,27 +10,27 @@ from rich.table import Table
 
 from common.progress import Progress
 from common.visible import visible_name, visible_text
-from probing.behaviour import LIKELIEST, MEANINGS
-from probing.circuits import Edges, NecessaryHeads, NotMeasured
+from probing.behaviour import LIKELIEST, MEANINGS, PREFERRED
+from probing.circuits import NecessaryHeads
 from probing.effects import MATTERS_P
 from probing.findings import Findings
 from probing.heads import head_names
 from probing.known_heads import known_heads
 from probing.lists import TASK as LISTS
 from probing.negative_control import negative_control
-from probing.pairs import ScoredPairs
 from probing.quotes import LOOKS_P
-from probing.splits import Split
 from probing.stability import Stability
 from probing.tasks import TaskResult
 from report import probe_summary as summary
-from report.circuits_terminal import sufficiency_lines
+from report.circuits_terminal import edge_lines, sufficiency_lines
 from report.pages import NBSP
 from report.role_table import role_table
-from report.terminal import new_bar
+from report.sentences_terminal import sentence_lines
+from report.terminal import Output, new_bar
 from report.text_summary import leads
 from report.text_terminal import print_text, print_text_briefly
 
+NECESSARY = "necessary\nheads"
 HEADINGS = (
     "task",
     "model\nright",
@@ -39,13 +39,11 @@ HEADINGS = (
     "best\nbaseline",
     "swap, nats\n(others)",
     "\nverdict",
-    "necessary\nheads",
+    NECESSARY,
     "chosen again,\nof 200",
 )
 WIDTHS = (110, 126)  # of a terminal, from which on one more column fits, and both
 UNSURE = 0.95  # a choice that fewer resamples repeat is named
-INPUTS_IN_WORDS = {"q": "query", "k": "key", "v": "value"}
-SENDERS = 5  # that a line has of one head, the strongest
 KNOWN_HEADS_CAPTION = (
     "Score: the share of attention that goes where the role says; of S-inhibition and gender heads, the nats that "
     "patching them costs. With GPT-2's own weights this checks the probe against the literature; with any others, "
@@ -68,7 +66,8 @@ def task_table(tasks: Sequence[TaskResult], width: int) -> Table:
     """
     table = Table(title="who looks back, and does it matter", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for heading in HEADINGS[: len(HEADINGS) - sum(width < least for least in WIDTHS)]:
-        table.add_column(heading, no_wrap=True)
+        shrinks = heading in (HEADINGS[0], NECESSARY)  # the others are numbers, of which no digit may go
+        table.add_column(heading, no_wrap=not shrinks, overflow="fold" if shrinks else "ellipsis")
     for result in tasks:
         cells = [visible_name(result.name), f"{result.behaviour.accuracy:.0%}", *head_cells(result)]
         table.add_row(*cells[: len(table.columns)])
@@ -108,8 +107,8 @@ def choice_notes(tasks: Sequence[TaskResult]) -> Iterator[str]:
             others = ", ".join(f"{head} in {n}" for head, n in stability.heads.items() if head != stability.head)
             again = f"head {stability.head} in {stability.same_head} of {stability.resamples} resamples of the cases"
             yield f"chosen again {name}: {again}, {others}"
-        if found := summary.not_shown(result):
-            what, would_show = found
+        if missing := summary.not_shown(result):
+            what, would_show = missing
             yield f"not shown    {name}: that head {result.best} {what}; {would_show.replace(NBSP, ' ')}"
 
 
@@ -119,29 +118,37 @@ def verdict(looks: bool, matters: bool) -> str:
     return "looks, matters" if matters else "looks"
 
 
-def needed(found: NecessaryHeads) -> str:
+def needed(necessary: NecessaryHeads) -> str:
     """The set of heads without which the answer is not known, and how often it is then preferred to the foil."""
-    heads, preference = ", ".join(found.heads), found.preference[-1]
-    return f"{heads} ({preference:.0%})" if found.complete else f"none small: still {preference:.0%} without {heads}"
+    heads, preference = ", ".join(necessary.heads), necessary.preference[-1]
+    if necessary.complete:
+        return f"{heads} ({preference:.0%})"
+    return f"none small: still {preference:.0%} without {heads}"
 
 
 def behaviour_notes(tasks: Sequence[TaskResult]) -> list[str]:
     """What *right* means in tasks in which it is not that the answer is the likeliest of all tokens."""
-    return [
-        f"model right  in {visible_name(result.name)}: {MEANINGS[found.judged_by]}, {found.accuracy:.1%} "
-        f"({100 * found.ci[0]:.0f}-{100 * found.ci[1]:.0f}); the answer is likelier than the foil in "
-        f"{found.preference:.1%} of {len(result.cases)} cases"
-        for result in tasks
-        if (found := result.behaviour).judged_by != LIKELIEST
-    ]
+    notes = []
+    for result in tasks:
+        behaviour = result.behaviour
+        if behaviour.judged_by == LIKELIEST:
+            continue
+        low, high = (100 * end for end in behaviour.ci)
+        right = f"{MEANINGS[behaviour.judged_by]}, {behaviour.accuracy:.1%} ({low:.0f}-{high:.0f})"
+        if behaviour.judged_by == PREFERRED:
+            right += f" of {len(result.cases)} cases"
+        else:
+            right += f"; {MEANINGS[PREFERRED]} in {behaviour.preference:.1%} of {len(result.cases)} cases"
+        notes.append(f"model right  in {visible_name(result.name)}: {right}")
+    return notes
 
 
 def unresolved_note(result: TaskResult) -> str:
     """What there is to say of references in a text that the model does not resolve: no head is interpreted."""
-    found, (name, baseline) = result.behaviour, result.best_baseline
-    low, high = (100 * end for end in found.ci)
+    behaviour, (name, baseline) = result.behaviour, result.best_baseline
+    low, high = (100 * end for end in behaviour.ci)
     return (
-        f"not resolved  {visible_name(result.name)}: {MEANINGS[found.judged_by]} in {found.accuracy:.1%} "
+        f"not resolved  {visible_name(result.name)}: {MEANINGS[behaviour.judged_by]} in {behaviour.accuracy:.1%} "
         f"({low:.0f}-{high:.0f}) of {summary.judged_cases(result)}; the best baseline, "
         f"{summary.BASELINES.get(name, name)}, finds the right candidate in {baseline.accuracy:.1%}"
     )
@@ -150,13 +157,13 @@ def unresolved_note(result: TaskResult) -> str:
 def pattern_notes(findings: Findings) -> list[str]:
     """What the role map leaves out: distances, sinks, and the error of the best aligner."""
     notes = []
-    if found := findings.attention_patterns:
-        for k, name in enumerate(found.names):
-            if found.has("fixed_offset", k):
-                notes.append(f"head {name} looks {int(found.offset[k])} tokens back")
-            if found.has("first_token", k):
+    if patterns := findings.attention_patterns:
+        for k, name in enumerate(patterns.names):
+            if patterns.has("fixed_offset", k):
+                notes.append(f"head {name} looks {int(patterns.offset[k])} tokens back")
+            if patterns.has("first_token", k):
                 notes.append(
-                    f"head {name} rests on the first token, whose value is {found.sink_norm[k]:.2f} times as large "
+                    f"head {name} rests on the first token, whose value is {patterns.sink_norm[k]:.2f} times as large "
                     "as the others'"
                 )
     resolved = any(result.resolved and any(case.case.spans.links for case in result.cases) for result in findings.tasks)
@@ -169,7 +176,7 @@ def pattern_notes(findings: Findings) -> list[str]:
     return notes
 
 
-def print_findings(findings: Findings, console: Console) -> None:
+def print_findings(findings: Findings, console: Output) -> None:
     """Prints what was measured: the tasks, then a short block on the run's text; or the text first, where there are no
     tasks but those that any text has. Then what could not be measured, and for GPT-2 small what is known of its heads.
     """
@@ -192,100 +199,6 @@ def print_findings(findings: Findings, console: Console) -> None:
         console.print(known)
 
 
-def too_few_groups(groups: int, n_tasks: int) -> str | None:
-    """Which verdict no head can get, because even the smallest p of sign flips of so many groups is too large."""
-    smallest = 0.5**groups
-    if smallest >= LOOKS_P:
-        return f"{groups} groups of words: too few for p to fall below {LOOKS_P}, so no head can look"
-    if n_tasks * smallest >= MATTERS_P:
-        return (
-            f"{groups} groups of words: too few for p, adjusted for {n_tasks} tasks, to fall below {MATTERS_P}, so no "
-            "head can matter"
-        )
-    return None
-
-
-def print_tasks(findings: Findings, console: Console, n_tasks: int) -> None:
-    """Prints the one sentence, the tasks, the negative control and the role map; ``n_tasks``: that were measured."""
-    console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
-    for line in sentence_lines(findings.sentences):
-        console.print(line)
-    console.print(task_table(findings.tasks, console.width))
-    for note in (*behaviour_notes(findings.tasks), *choice_notes(findings.tasks)):
-        console.print(note)
-    for line in sufficiency_lines(findings.tasks):
-        console.print(line)
-    for result in findings.tasks:
-        if few := too_few_groups(Split(result.cases).groups.max() + 1, n_tasks):
-            console.print(f"note   {visible_name(result.name)} has {few}")
-    control = negative_control(findings.tasks)
-    if control is not None:
-        bug = "" if control == 0.5 else ": A BUG; do not trust any of these numbers"
-        console.print(f"\nnegative control (counterfactuals still identical): {control:.2%}, must be 50.00%{bug}\n")
-    console.print(role_table(findings, console))
-    for note in pattern_notes(findings):
-        console.print(note)
-    for line in edge_lines(findings.tasks):
-        console.print(line)
-
-
-def edge_lines(tasks: Sequence[TaskResult]) -> Iterator[str]:
-    """Which head feeds which, a line a task; nothing where that was not measured in any."""
-    known = [(result.name, result.edges) for result in tasks if result.edges is not None]
-    if known:
-        yield "\nwhich head feeds which; nats: how far log-odds fall with what it writes there in the counterfactual"
-    for name, found in known:
-        yield f"{visible_name(name)}: {edges_in_words(found)}"
-
-
-def edges_in_words(found: Edges | NotMeasured) -> str:
-    """The edges that count, by the head that is fed, the strongest first."""
-    if isinstance(found, NotMeasured):
-        return f"not measured, {found.reason}"
-    fed: dict[str, list[str]] = {}
-    for edge in found.counting:
-        into = f"{edge.sender} ({INPUTS_IN_WORDS[edge.input]}, {edge.drop:.1f} nats)"
-        fed.setdefault(edge.receiver, []).append(into)
-    parts = [f"{receiver} is fed by {', '.join(senders[:SENDERS])}" for receiver, senders in fed.items()]
-    return "; ".join(parts) or f"none of {len(found.edges)} edges counts"
-
-
-def sentence_lines(sentences: Sequence[dict]) -> Iterator[str]:
-    """The sentences of articles: each pair as its first text, and beneath it a line for each word that it may have."""
-    if not sentences:
-        return
-    yield "sentences of articles, of which a pair differs in one word; log-odds of answer to foil, in nats"
-    yield f"  {'word':<7}{'says':<15}{'head: its attention':<31}log-odds, with the two swapped; says"
-    for i, sentence in enumerate(sentences):
-        if i % 2 == 0:
-            yield sentence["text"]
-        yield f"  {sentence['key']:<6} {word_and_share(sentence['next'][0]):<14} {look_of(sentence)}"
-    if has_it(sentences):
-        yield "at 'it' a causal model cannot know what is meant (50 % by construction)"
-    yield ""
-
-
-def has_it(sentences: Sequence[dict]) -> bool:
-    """Whether a sentence has *it*, which a later word decides."""
-    return any(" it " in sentence["text"] for sentence in sentences)
-
-
-def look_of(sentence: dict) -> str:
-    """What the head of a sentence looks at, and what a swap changes."""
-    if not (look := sentence["look"]):
-        return "the model does not resolve this task: no head is interpreted"
-    attention = (
-        f"{look['head']}: {sentence['gold']} {look['gold']:.0%}, {sentence['distractor']} {look['distractor']:.0%}"
-    )
-    if not (swap := look["swap"]):
-        return f"{attention} (nothing leads from there to the answer)"
-    return f"{attention:<30} {sentence['log_odds']:.1f} to {swap['log_odds']:.1f}, {word_and_share(swap)}"
-
-
-def word_and_share(said: dict) -> str:
-    return f"{said['word']} {said['probability']:.1%}"
-
-
 def known_head_table(findings: Findings) -> Table | None:
     """Heads that the literature knows, beside what was found of them; None where the model is no GPT-2 small."""
     if not (rows := known_heads(findings)):
@@ -306,23 +219,38 @@ def known_head_table(findings: Findings) -> Table | None:
     return table
 
 
-def print_pairs(scored: ScoredPairs, console: Console) -> None:
-    """One line a phenomenon, then all of them."""
-    table = Table(title="which sentence is likelier", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("phenomenon", no_wrap=True)
-    for heading in ("pairs", "right, %", "95 % interval", "the shorter one, %"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    phenomena = scored.by("phenomenon")
-    whole = {"all": scored.accuracy()} if len(phenomena) > 1 else {}
-    for name, found in (phenomena | whole).items():
-        low, high = found.ci
-        interval, shorter = f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * found.shorter:.1f}"
-        table.add_row(visible_name(name), f"{found.pairs:,}", f"{100 * found.right:.1f}", interval, shorter)
-    console.print(table)
-    paradigms = scored.by("paradigm")
-    if len(paradigms) > 1:
-        console.print(f"mean over {len(paradigms)} paradigms: {scored.over_paradigms:.1%}; a coin would have 50 %")
-    if same := sum(pair.good == pair.bad for pair in scored.pairs):
-        console.print(f"note   in {same} pairs both sentences are the same; each counts one half")
-    if scored.too_long:
-        console.print(f"note   {scored.too_long:,} pairs are left out: they do not fit into the model's block")
+def too_few_groups(groups: int, n_tasks: int) -> str | None:
+    """Which verdict no head can get, because even the smallest p of sign flips of so many groups is too large."""
+    smallest = 0.5**groups
+    if smallest >= LOOKS_P:
+        return f"{groups} groups of words: too few for p to fall below {LOOKS_P}, so no head can look"
+    if n_tasks * smallest >= MATTERS_P:
+        return (
+            f"{groups} groups of words: too few for p, adjusted for {n_tasks} tasks, to fall below {MATTERS_P}, so no "
+            "head can matter"
+        )
+    return None
+
+
+def print_tasks(findings: Findings, console: Output, n_tasks: int) -> None:
+    """Prints the one sentence, the tasks, the negative control and the role map; ``n_tasks``: that were measured."""
+    console.print(f"{visible_text(summary.title(findings))}\n", style="bold")
+    for line in sentence_lines(findings.sentences):
+        console.print(line)
+    console.print(task_table(findings.tasks, console.width))
+    for note in (*behaviour_notes(findings.tasks), *choice_notes(findings.tasks)):
+        console.print(note)
+    for line in sufficiency_lines(findings.tasks):
+        console.print(line)
+    for result in findings.tasks:
+        if few := too_few_groups(result.split.groups.max() + 1, n_tasks):
+            console.note(f"{visible_name(result.name)} has {few}")
+    control = negative_control(findings.tasks)
+    if control is not None:
+        bug = "" if control == 0.5 else ": A BUG; do not trust any of these numbers"
+        console.print(f"\nnegative control (counterfactuals still identical): {control:.2%}, must be 50.00%{bug}\n")
+    console.print(role_table(findings, console))
+    for note in pattern_notes(findings):
+        console.print(note)
+    for line in edge_lines(findings.tasks):
+        console.print(line)

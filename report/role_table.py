@@ -31,15 +31,15 @@ def role_table(findings: Findings, console: Console) -> RenderableType:
     words = grid([[word_cell(roles, console) for roles in layer] for layer in heads], layers, leading=1)
     if Measurement.get(console, console.options.update(max_width=WIDEST), words).maximum <= console.width:
         return Group(TITLE, words)
-    found = {name: roles for name, roles in zip(head_names(findings.model), chain(*heads), strict=True) if roles}
-    letters = abbreviations(role.role for roles in found.values() for role in roles)
+    roles_by_head = dict(zip(head_names(findings.model), chain(*heads), strict=True))
+    letters = abbreviations(role.role for roles in roles_by_head.values() for role in roles)
     margin = max(CELL, 1 + max(map(len, layers)))
     in_a_row = max(1, (console.width - margin) // CELL)
     n_head = max(map(len, heads))
     width = max(CELL, (console.width - margin) // min(n_head, in_a_row)) - 1
     cells = [[short_cell(roles, letters, width, console) for roles in layer] for layer in heads]
     parts = [grid([layer[i : i + in_a_row] for layer in cells], layers, first=i) for i in range(0, n_head, in_a_row)]
-    return Group(TITLE, *parts, *legend(found, letters, console))
+    return Group(TITLE, *parts, *legend(roles_by_head, letters, console))
 
 
 def grid(cells: Sequence[Sequence[Text]], layers: Sequence[str], first: int = 0, leading: int = 0) -> Table:
@@ -102,10 +102,10 @@ def candidates(role: str) -> Iterator[str]:
         yield from (start + other for other in digits + ascii_lowercase)
 
 
-def legend(found: dict[str, list[Role]], letters: dict[str, str], console: Console) -> Iterator[Text]:
+def legend(roles_by_head: dict[str, list[Role]], letters: dict[str, str], console: Console) -> Iterator[Text]:
     """One line a role: its letters, its name, and as many of its heads as fit, the strongest first."""
     for name, code in letters.items():
-        heads = [(head, role) for head, roles in found.items() for role in roles if role.role == name]
+        heads = [(head, role) for head, roles in roles_by_head.items() for role in roles if role.role == name]
         heads.sort(key=lambda item: -item[1].strength)
         shown = [f"{head} {decimals(role.score)}{MATTERS if role.matters else ''}" for head, role in heads]
         line, strongest = f" {visible_name(name)}: ", heads[0][1]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from common.errors import InputError
 from common.visible import END, visible, visible_name, visible_text, visible_tokens
@@ -18,6 +17,7 @@ from model import GPT
 from probing.findings import role_of
 from probing.heads import attention_row, head_names
 from probing.sentence import NextWord, changes_without_heads, encode_sentence, next_words
+from report.terminal import Output
 from report.text_summary import leads, role_in_words
 from report.tinted_text import few, legend, tinted
 
@@ -37,7 +37,7 @@ class SentencePrinter:
     tokenizer: Tokenizer
     heads: Mapping[str, str]
     trained: np.ndarray | None
-    console: Console
+    console: Output
 
     def show(self, text: str) -> None:
         """Prints all about one sentence; raises InputError where the model cannot read it."""
@@ -52,7 +52,7 @@ class SentencePrinter:
             weights = attention_row(self.model, tokens, len(tokens) - 1, head)
             self.console.print(tinted(tokens, weights, self.tokenizer, self.console))
         for note in self.notes(text):
-            self.console.print(f"note   {note}")
+            self.console.note(note)
 
     def next_line(self, word: NextWord) -> str:
         pieces = [self.tokenizer.pieces[i] for i in word.pieces]
@@ -80,7 +80,7 @@ class SentencePrinter:
 
 
 def new_printer(
-    run: Path, step: int, model: GPT, tokenizer: Tokenizer, trained: np.ndarray | None, console: Console
+    run: Path, step: int, model: GPT, tokenizer: Tokenizer, trained: np.ndarray | None, console: Output
 ) -> SentencePrinter:
     """For the model that ``run`` had at ``step``; prints which heads will be shown, and how to read the rest."""
     console.print(f"run {visible_text(str(run))}, step {step:,}")
@@ -91,7 +91,7 @@ def new_printer(
             console.print(f"heads with their roles, from {visible_text(str(path))}")
         except InputError as why:
             shown = f"the heads that each prediction depends on most, at most {MOST_CHANGING}"
-            console.print(f"note   {visible_text(str(why))}: shown are {shown}")
+            console.note(f"{why}: shown are {shown}")
         console.print(legend(console, chosen=False))
     console.print(
         f"from the {NEXT} likeliest tokens: if one begins a word, its likeliest continuation follows, and the "

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.style import Style
 
+from common.notes import note_line
 from common.piped import BestEffortOutput
 from report.colours import GREY, blend, ink_on
 
@@ -28,11 +29,14 @@ class Output(Console):
             error.filename = "stdout"
             raise
 
+    def note(self, sentence: str) -> None:
+        self.print(note_line(sentence))
+
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(EPIPE, os.strerror(EPIPE))
 
 
-def open_console(quiet: bool = False, only_output: bool = False) -> Console:
+def open_console(quiet: bool = False, only_output: bool = False) -> Output:
     """stdout, on which text is shown as it is. A reader that has gone away, or a full disk, ends nothing, except where
     what is printed is the ``only_output`` of the work: then printing raises OSError.
     """

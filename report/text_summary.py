@@ -50,19 +50,19 @@ def clearest(text: Mapping) -> tuple[Mapping, Mapping] | None:
     """The head and the role of it that are shown best: by what it costs at least, the lower end of the interval; if
     no head has such a role, by its share of attention beyond uniform. None if no head has a role.
     """
-    found = [(head, role) for head in text["heads"] for role in head["roles"]]
-    by_effect = [(head, role) for head, role in found if role["by"] == "effect"]
+    pairs = [(head, role) for head in text["heads"] for role in head["roles"]]
+    by_effect = [(head, role) for head, role in pairs if role["by"] == "effect"]
     if by_effect:
         return max(by_effect, key=lambda pair: pair[1]["ci"][0])
-    return max(found, key=lambda pair: pair[1]["share"] - pair[1]["uniform"], default=None)
+    return max(pairs, key=lambda pair: pair[1]["share"] - pair[1]["uniform"], default=None)
 
 
 def title(text: Mapping) -> str:
     """One sentence about the clearest head: where it is needed, what it attends to, and what it costs to lose it."""
-    found = clearest(text)
-    if found is None:
+    best = clearest(text)
+    if best is None:
         return "No head of this model is shown to do anything of its own in this text"
-    head, role = found
+    head, role = best
     name = head["head"]
     if role["by"] == "attention":
         return (
@@ -82,9 +82,9 @@ def title(text: Mapping) -> str:
 
 def sentences(text: Mapping) -> list[str]:
     """The numbers that support the title, and what was measured."""
-    found = clearest(text)
+    best = clearest(text)
     return [
-        *(about_effect(text, *found) if found and found[1]["by"] == "effect" else ()),
+        *(about_effect(text, *best) if best and best[1]["by"] == "effect" else ()),
         *about_roles(text),
         *about_reach(text["how_far_back"]),
         about_text(text),
@@ -105,8 +105,8 @@ def about_effect(text: Mapping, head: Mapping, role: Mapping) -> list[str]:
 def about_roles(text: Mapping) -> list[str]:
     """Which heads have which role, the strongest first."""
     by: dict[str, dict[str, list[str]]] = {"effect": {}, "attention": {}}
-    found = [(head["head"], role) for head in text["heads"] for role in head["roles"]]
-    for head, role in sorted(found, key=lambda pair: -(pair[1]["nats"] or pair[1]["share"])):
+    pairs = [(head["head"], role) for head in text["heads"] for role in head["roles"]]
+    for head, role in sorted(pairs, key=lambda pair: -(pair[1]["nats"] or pair[1]["share"])):
         by[role["by"]].setdefault(role["role"], []).append(head)
     n = sum(bool(head["roles"]) for head in text["heads"])
     parts = [f"{n} of {len(text['heads'])} heads have a role in this text."] if n else []

@@ -133,10 +133,10 @@ def step_of_idle_head(known: Known, findings: Findings, tokenizer: Tokenizer, ho
         if result.resolved and quote.looks and not result.matters(quote.name)
         if (swap := result.effects["weight_swap"].get(quote.name))
     ]
-    for quote, result, swap in sorted(looking, key=lambda found: abs(found[2].drop)):
-        if not (found := case_in_page(result, quote.site, tokenizer)):
+    for quote, result, swap in sorted(looking, key=lambda item: abs(item[2].drop)):
+        if not (in_page := case_in_page(result, quote.site, tokenizer)):
             continue
-        case, text = found
+        case, text = in_page
         row = case.sites[quote.site]
         shown = step(
             "A head that looks and is not shown to matter",
@@ -188,15 +188,15 @@ def site_before_key(case: EncodedCase) -> int:
 
 def tour_of_text(model: GPT, measured: Mapping, tokenizer: Tokenizer, text: str, tokens: Sequence[int]) -> list[dict]:
     """``measured``: heads in a text, as heads.json has it; ``text``: some of it, which has these tokens."""
-    found = text_summary.clearest(measured)
-    head = found[0]["head"] if found else measured["heads"][0]["head"]
+    best = text_summary.clearest(measured)
+    head = best[0]["head"] if best else measured["heads"][0]["head"]
     effects = {one["head"]: one["effects"] for one in measured["heads"]}
     needed = {one["head"] for one in measured["heads"] if one["roles"]}  # on some kind of token, if not on average
     costs = {name: abs(cost_in_page(own)) for name, own in effects.items() if name != head}
     idle = min(costs, key=lambda name: (name in needed, costs[name]), default=head)
     last = len(tokens) - 1
     row = {"text": text, "row": f"one:{last}"}
-    why = f"; its role in this text: {role_in_words(found[1])}" if found else ""
+    why = f"; its role in this text: {role_in_words(best[1])}" if best else ""
     little = step(
         "A head that costs little",
         f"Head {idle} attends to something, too. Here it is off.{cost_of(effects[idle], 3)} What a head attends to "

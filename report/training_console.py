@@ -32,7 +32,7 @@ class Console:
         self.stop_bar()
 
     def note(self, text: str) -> None:
-        self.out.print(f"note   {text}")
+        self.out.note(text)
 
     def start_bar(self, text: str, total: int | None) -> Progress:
         self.stop_bar()

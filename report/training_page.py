@@ -10,8 +10,7 @@ from typing import Any, Literal
 from common.atomic import json_text, read_json
 from common.errors import InputError
 from common.folders import CONFIG
-from common.piped import note
-from common.visible import visible_text
+from common.notes import print_note
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page
@@ -84,7 +83,7 @@ class TrainingPage:
             if not self.noted:
                 plain = isinstance(error, InputError | FileNotFoundError)
                 reason = error if plain else f"{CONFIG} is not as it was: {error!r}"
-                note(f"{PAGE} was not written ({visible_text(str(reason))})")
+                print_note(f"{PAGE} was not written ({reason})")
             self.noted = True
 
     def __enter__(self) -> "TrainingPage":
@@ -150,7 +149,7 @@ def page_json(rows: Sequence[Row]) -> dict:
     """
     every = evaluations_of(rows)
     best = best_evaluation(rows)
-    evaluations = spread(every, EVALUATIONS, keep=best)
+    evaluations = evenly_spaced(every, EVALUATIONS, keep=best)
     losses = [(row["step"], row["train_loss"]) for row in rows if row.get("train_loss") is not None]
     columns = ["step", "tokens", "seconds", "train_loss", "val_loss", "tokens_per_second"]
     if any("val_bpb" in row for row in every):  # tokens without text have no bytes
@@ -177,7 +176,7 @@ def page_json(rows: Sequence[Row]) -> dict:
         "generalisation": generalisation_json(every[-1]),
         "samples": [
             {"step": row["step"], "text": row["sample"][:SAMPLE_CHARACTERS], "length": len(row["sample"])}
-            for row in spread([row for row in rows if "sample" in row], SAMPLES)
+            for row in evenly_spaced([row for row in rows if "sample" in row], SAMPLES)
         ],
     }
 
@@ -205,25 +204,25 @@ def dynamics_json(rows: Sequence[Row], heads: Path) -> dict:
     moments = [without_unknown(moment) for moment in tasks or recorded.get("dynamics", [])]
     return {
         "live": bool(tasks),
-        "moments": spread(moments, MOST_MOMENTS),
+        "moments": evenly_spaced(moments, MOST_MOMENTS),
         "text": {
             "live": bool(costs),
             "file": None if costs else text["source"]["text_file"],
             "kinds": KINDS_IN_WORDS,
-            "moments": spread(costs or text.get("dynamics", []), MOST_MOMENTS),
+            "moments": evenly_spaced(costs or text.get("dynamics", []), MOST_MOMENTS),
         },
     }
 
 
 def moment_of(row: Row, of: Literal["tasks", "heads"]) -> dict:
     """A row as one moment of training dynamics: probe/TASK/NAME by task, or probe/text/HEAD/NAME by head."""
-    found: dict[str, dict] = {}
+    by_name: dict[str, dict] = {}
     for key, value in row.items():
         group, _, rest = key.partition("/")
         name, _, measure = rest.rpartition("/")
         if group == "probe" and name.startswith(TEXT) == (of == "heads"):
-            found.setdefault(name.removeprefix(TEXT), {})[measure] = rounded(value)
-    return {"step": row["step"], "tokens": row["tokens"], of: found}
+            by_name.setdefault(name.removeprefix(TEXT), {})[measure] = rounded(value)
+    return {"step": row["step"], "tokens": row["tokens"], of: by_name}
 
 
 def without_unknown(moment: dict) -> dict:
@@ -243,7 +242,7 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def spread(rows: Sequence[Mapping], n: int, keep: Mapping | None = None) -> list[Mapping]:
+def evenly_spaced(rows: Sequence[Mapping], n: int, keep: Mapping | None = None) -> list[Mapping]:
     """At most ``n`` rows, evenly spread, with the first, the last, and beyond that number the one to ``keep``."""
     if len(rows) <= n:
         return list(rows)

@@ -4,7 +4,7 @@ from pathlib import Path
 from shlex import quote
 
 from common.errors import InputError
-from common.folders import CHECKPOINTS, MODEL_CONFIG, RUN
+from common.folders import CHECKPOINTS, HF_SCHEME, MODEL_CONFIG, NANOGPT_SCHEME, RUN, SCHEMES
 from storage import checkpoint
 from storage.run import is_run
 
@@ -34,11 +34,11 @@ def explain_foreign(path: Path, key: str) -> str:
             f"write {setting}" if key == "init_from" else f"train.py {setting} run=NAME max_steps=0 makes a run of it"
         )
 
-    if str(path).startswith(("hf:", "nanogpt:")):
+    if str(path).startswith(SCHEMES):
         return f"is no run; {instead(str(path))}"
     if not path.exists():
         asked_for_a_model = key == "init_from" and len(path.parts) <= 2
-        hub = f"; a model of the Hugging Face Hub is written init_from=hf:{path}" if asked_for_a_model else ""
+        hub = f"; a model of the Hugging Face Hub is written init_from={HF_SCHEME}{path}" if asked_for_a_model else ""
         return f"there is no such run{hub}{runs_in(path.parent)}"
     if inside := runs_in(path):
         return f"is no run{inside}"
@@ -48,10 +48,10 @@ def explain_foreign(path: Path, key: str) -> str:
             return f"is a part of a run; write {quote(f'{key}={folder}')}{best}"
     folder = path if path.is_dir() else path.parent
     if path.suffix not in NANOGPT and (folder / MODEL_CONFIG).is_file():
-        return f"is a model of transformers; {instead(f'hf:{folder}')}"
+        return f"is a model of transformers; {instead(f'{HF_SCHEME}{folder}')}"
     files = filter(Path.is_file, sorted(path.iterdir()) if path.is_dir() else [path])
     if pickled := [file for file in files if file.suffix in PICKLED]:
-        theirs = f"if it is nanoGPT's, {instead(f'nanogpt:{pickled[0]}')}"
+        theirs = f"if it is nanoGPT's, {instead(f'{NANOGPT_SCHEME}{pickled[0]}')}"
         return f"is a pickled checkpoint; {theirs}; else save it with save_pretrained, and give init_from=hf:FOLDER"
     return f"is no run{runs_in(path.parent)}"
 

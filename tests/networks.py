@@ -38,6 +38,15 @@ def loud_model(config: GPTConfig, queries: float = 1.5, rest: float = 0.3) -> GP
     return model
 
 
+@torch.no_grad()
+def value_sizes(model: GPT) -> Tensor:
+    """How large the first layer's value vector of every token is, [V, H] in float64: of rmsnorm and no shared keys."""
+    x = model.embed.weight.double()
+    x = x / x.square().mean(-1, keepdim=True).sqrt()
+    v = x @ model.blocks[0].attention.v.weight.double().T
+    return v.unflatten(-1, (model.config.n_head, -1)).square().sum(-1).sqrt()
+
+
 class Heads(Hooks):
     """Keeps every layer's pattern [B, H, R, T] and outputs of heads [B, H, T, d], as they are before a change:
     ``pattern`` and ``z`` get a copy of what ``layer`` has, and return what takes its place.

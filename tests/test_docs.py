@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 
 import cli
 from cli import sweeps
-from cli.paths import FREE_TEXT, PATHS, SCHEMES, decode_text, encode_text
+from cli.paths import FREE_TEXT, PATHS, decode_text, encode_text
 from common.errors import InputError
+from common.folders import SCHEMES
 from data.text.tokenizers import byte_tokenizer
 from model import GPT, GPTConfig
 from storage.weights import save_run

@@ -11,7 +11,7 @@ import torch
 from conftest import SMALL, run_script
 from trainers import make_trainer, new_run, rows_without_clock
 
-from cli.run_text import trained_stories, validation_text
+from cli.run_text import RunText
 from common.progress import silent
 from data import Dataset, Files, TokenizerConfig, preparing
 from data.mixture import StoriesPart, corpora_of
@@ -94,9 +94,10 @@ def test_a_mixture_without_stories_moves_with_its_files(run, script, error_of):
 
 def test_the_text_that_heads_are_measured_in_is_the_book(run):
     _, tokenizer, state = load_model(run, "latest", torch.device("cpu"))
-    text = validation_text(run, state["dataset"], silent)
+    run_text = RunText(run)
+    text = run_text.validation(state["dataset"], silent)
     assert tokenizer.decode(text.ids[:-1]) == BOOK[-len(BOOK) // 10 :]
-    assert trained_stories(run, state["dataset"]) is None, "there are words that are in the book alone"
+    assert run_text.trained_stories(state["dataset"]) is None, "there are words that are in the book alone"
 
 
 def test_a_probe_asks_stories_and_measures_heads_in_the_book(run, script, capsys):

@@ -218,5 +218,11 @@ def test_minimal_pairs_are_compared_instead_of_heads(script, error_of, finished_
     found = json.loads((finished_run / "probe" / "pairs.json").read_text())
     assert found["all"]["pairs"] == 1
     assert (heads.read_bytes() if heads.exists() else None) == before, "what the heads do is left as it was"
-    message = error_of("probe", f"run={finished_run}", f"pairs={path}", "text_file=a.txt")
+    script("probe", f"run={finished_run}", f"pairs={path}")
+    assert "which is replaced" not in capsys.readouterr().out
+    other = path.rename(tmp_path / "other.jsonl")
+    script("probe", f"run={finished_run}", f"pairs={other}")
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"has what a comparison with pairs={path}, step=20 found, which is replaced; to=FOLDER keeps both" in out
+    message = error_of("probe", f"run={finished_run}", f"pairs={other}", "text_file=a.txt")
     assert "leave cases, text_file, dynamics and circuits out" in message

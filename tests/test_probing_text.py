@@ -67,6 +67,25 @@ def test_a_probe_of_a_text_that_fails_leaves_the_earlier_one_and_dynamics_that_g
     )
 
 
+def test_a_probe_again_that_is_interrupted_in_the_text_leaves_the_earlier_one(
+    script, finished_run, tmp_path, monkeypatch
+):
+    shutil.copytree(finished_run, "run", ignore=shutil.ignore_patterns("probe"))
+    asked = ("run=run", "n_cases=20", "tasks=[cue]", TOKENS)
+    interrupted = Mock(side_effect=KeyboardInterrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.probed_text.measure_text", interrupted)
+        with pytest.raises(SystemExit, match="130"):
+            script("probe", *asked)
+    assert (heads_of()["tasks"].keys(), heads_of()["text"]) == ({"cue", "random_lists"}, None), "what there was"
+    script("probe", *asked)
+    before = {path: path.read_bytes() for path in Path("run/probe").iterdir()}
+    monkeypatch.setattr("cli.probed_text.measure_text", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        script("probe", *asked)
+    assert {path: path.read_bytes() for path in Path("run/probe").iterdir()} == before
+
+
 def test_stories_are_asked_of_a_run_on_plain_text_by_name(script, text_run, capsys):
     text_run()
     script("probe", "run=run", "tasks=[cue]", "n_cases=20", TOKENS)

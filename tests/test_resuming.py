@@ -16,6 +16,8 @@ from conftest import SMALL
 from networks import loud_model
 
 import train
+from cli.run_text import RunText
+from common.progress import silent
 from data.text.tokenizers import byte_tokenizer
 from model import GPTConfig
 from report.training_page import write_training_page
@@ -196,6 +198,7 @@ def test_text_and_cache_may_move_and_another_text_is_refused(script, error_of, t
     script("train", "run=run", *COMMAND)
     rows = Path("run/metrics.jsonl").read_bytes()
     shutil.move(text, "moved.txt")
+    shutil.move("cache", "kept")
     longer = ("run=run", "resume=true", "max_steps=3")
     message = error_of("train", *longer)
     assert message.endswith("one.txt: there is no such file or folder; if it has moved, give data.path=... as well")
@@ -204,7 +207,6 @@ def test_text_and_cache_may_move_and_another_text_is_refused(script, error_of, t
     assert "run=run: this is not the text that it was trained on, or not its tokenizer (the hash" in message
     assert Path("run/metrics.jsonl").read_bytes() == rows
     assert f"path: {text}" in Path("run/config.yaml").read_text()
-    shutil.move("cache", "kept")
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     script("train", "run=../run", *longer[1:], "data.path=../moved.txt", "cache=../kept")
@@ -214,6 +216,37 @@ def test_text_and_cache_may_move_and_another_text_is_refused(script, error_of, t
     assert checkpoint.saved_steps(text.parent / "run")[-1] == 4
 
 
+@pytest.mark.parametrize("change", ["edited", "gone"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_text_that_has_changed_since_does_not_end_its_run(script, text, capsys, change, mixed):
+    parts = ("mix.stories.share=0.5", "mix.stories.n_train=50", "mix.stories.n_val=20") if mixed else ()
+    script("train", "run=run", *COMMAND, *parts)
+    tokens = sorted(Path("cache/tokens").iterdir())
+    if change == "edited":
+        text.write_text(TEXT + "A line that was not there before.")
+    else:
+        text.unlink()
+    capsys.readouterr()
+    script("train", "run=run", "resume=true", "max_steps=3")
+    assert checkpoint.saved_steps(Path("run"))[-1] == 3
+    assert "note   the text in data.path has changed since, or is gone: the run goes on" in capsys.readouterr().out
+    script("train", "run=run", *COMMAND, *parts, "resume=auto", "max_steps=4")
+    assert checkpoint.saved_steps(Path("run"))[-1] == 4
+    assert sorted(Path("cache/tokens").iterdir()) == tokens, "nothing was tokenized anew"
+    state, _ = checkpoint.load(Path("run"), "latest", names=())
+    assert len(RunText(Path("run")).validation(state["dataset"], silent).ids) > 100
+
+
+@pytest.mark.parametrize("tokenizer", ["bytes", "chars", "bpe"])
+def test_the_tokens_of_a_run_are_made_anew_with_its_own_tokenizer(script, text, monkeypatch, tokenizer):
+    kind = (f"tokenizer={tokenizer}", *(["tokenizer.vocab_size=280"] if tokenizer == "bpe" else []))
+    script("train", "run=run", *COMMAND, *kind)
+    shutil.rmtree("cache")
+    monkeypatch.setattr("data.text.building.make_tokenizer", None)
+    script("train", "run=run", "resume=true", "max_steps=3")
+    assert checkpoint.saved_steps(Path("run"))[-1] == 3
+
+
 @pytest.mark.parametrize("key", ["data.path", "data.val_path"])
 def test_only_text_of_which_nothing_is_found_may_have_moved(script, error_of, text, key):
     for folder in ("t", "v"):
@@ -221,6 +254,7 @@ def test_only_text_of_which_nothing_is_found_may_have_moved(script, error_of, te
         shutil.copy(text, f"{folder}/a.txt")
     begun = (*COMMAND, "data.path=t/*.txt", "data.val_path=v/*.txt")
     script("train", "run=run", *begun)
+    shutil.rmtree("cache")
     longer = ("run=run", "resume=true", "max_steps=3")
     path = Path("t" if key == "data.path" else "v", "a.txt")
     path.write_bytes(b"\xff" * 2_000)

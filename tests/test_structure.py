@@ -18,7 +18,7 @@ PACKAGES = {
     "report": {"common", "model", "data", "storage", "training", "probing"},
     "huggingface": {"common", "model", "data", "storage"},
     "nanogpt": {"common", "model", "data", "storage", "huggingface"},
-    "cli": {"common", "model", "data", "storage", "training", "probing", "report", "huggingface", "nanogpt"},
+    "cli": {"common", "model", "data", "storage", "training", "probing", "report"},
 }
 NO_PART_OF_IT = {"experiments", "benchmarks"}
 HEAVY = ("hydra", "omegaconf", "wandb", "transformers", "huggingface_hub", "pooch")

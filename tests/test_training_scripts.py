@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from processes import Training
 from trainers import rows_without_clock
 
 from common.errors import InputError
+from report import live_page
+from report.training_page import live_page_is_current
 from storage import checkpoint
 from storage.metrics import read_rows
 from training import Trainer
@@ -115,6 +118,26 @@ def test_a_run_leaves_text_and_curves_to_look_at(finished_run):
     assert expected | {"lr/matrices", "lr/head", "skipped"} <= rows[-1].keys()
 
 
+def test_the_model_in_the_page_is_the_best_and_one_that_cannot_be_written_is_a_note(script, monkeypatch, texts, capsys):
+    losses = {0: 4.0, 2: 1.0, 4: 3.0, 6: 0.5}
+    monkeypatch.setattr(
+        Trainer, "losses_of", lambda trainer, model: dict.fromkeys(("val_loss", "val_bpb"), losses[trainer.step])
+    )
+    script("train", *PLAIN, "run=run", "data.path=one.txt", "max_steps=4", "eval_every=2", "checkpoint_every=4")
+    run = Path("run")
+    assert "step 2 ·" in (run / "live.html").read_text(encoding="utf-8")
+    assert live_page_is_current(run)
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(live_page, "write_page", full)
+    script("train", "run=run", "resume=true", "max_steps=6")
+    assert "note   live.html was not written ([Errno 28] No space" in capsys.readouterr().err
+    assert checkpoint.saved_steps(run)[-1] == 6
+    assert not live_page_is_current(run), "it has the weights of step 2"
+
+
 def test_an_offline_record_of_wandb_holds_curves_samples_and_configuration(script, texts):
     script("train", *PLAIN, "run=run", "data.path=one.txt", "max_steps=4", "eval_every=2", "wandb.mode=offline")
     inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", "run/wandb/latest-run"]
@@ -171,12 +194,15 @@ def test_a_job_that_fails_in_training_leaves_nothing_to_the_next(script, capsys,
         script("train", "-m", "optimizer.matrix_lr=0.5,0.004", "optimizer=adamw", *settings)
     assert caught.value.code == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    assert not [link for link in Path("/proc/self/fd").glob("*") if str(Path.cwd()) in os.path.realpath(link)]
+    links = [*Path("/proc/self/fd").glob("*")]
+    assert not [link for link in links if str(Path.cwd()) in os.path.realpath(link)]
     bad, good = capsys.readouterr().out.splitlines()[-2:]
     assert "  error: " in bad
     assert good.endswith(f"{rows_without_clock(Path('r0.004'))[-1]['val_loss']:.4f}")
     for run in ("r0.5", "r0.004"):
         assert len(list(Path(run).glob("wandb/offline-run-*/*.wandb"))) == 1
+    if not links:
+        pytest.skip("this system lists no open files; all else was as it should be")
 
 
 def test_half_and_half_is_the_whole(script, texts):

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from common.errors import InputError
+from common.notes import note_line
 from storage import checkpoint
 from storage.metrics import read_rows
 from storage.run import METRICS
@@ -52,10 +53,11 @@ class StopRequests:
     def note(self) -> None:
         """Says what happens now, past the buffer of stderr, in the middle of which a signal may have come."""
         second = "; a second signal ends it immediately and saves nothing" if self.world.size == 1 else ""
-        note = f"note   the run is saved and stops after this step or evaluation{second}\n"
+        note = note_line(f"the run is saved and stops after this step or evaluation{second}")
         with suppress(OSError, ValueError):
             stderr = sys.stderr.fileno()
-            os.write(stderr, f"\n{note}".encode() if os.isatty(stderr) else note.encode())  # ^C and a bar stand there
+            start = "\n" if os.isatty(stderr) else ""  # where ^C and a bar stand
+            os.write(stderr, f"{start}{note}\n".encode())
 
     def __exit__(self, *_: object) -> None:
         ignored = self.world.size > 1 and (self.agreed or self.received)  # torchrun may pass it on a second time

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from common.atomic import replace_durably
 from common.errors import InputError, first_line
-from common.piped import note
+from common.notes import print_note
 from storage.metrics import Row
 from storage.run import PAGE
 
@@ -72,7 +72,7 @@ class WandbSink:
             self.run.log(row | pages, step=self.step)
         except Exception as error:  # the library's, or of the socket to its service
             self.lost = True
-            note(f"wandb takes no more rows ({first_line(error)}); metrics.jsonl has them")
+            print_note(f"wandb takes no more rows ({first_line(error)}); metrics.jsonl has them")
 
     def __enter__(self) -> "WandbSink":
         return self

@@ -42,6 +42,14 @@ class Find(NamedTuple):
     last_pronoun: int | None = None
 
     @property
+    def people(self) -> tuple[str, str]:
+        """Whom gold and whom the other candidate mean in the text as it stands, each by its last mention: a name may
+        have several forms, which are one candidate.
+        """
+        last = {one.role: SPACE.sub(" ", one.texts[0]).lower() for one in self.segments}
+        return last[GOLD], last[OTHER]
+
+    @property
     def nearest_is_right(self) -> bool:
         return self.segments[-2].role == GOLD
 
@@ -82,6 +90,7 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
         raw, at = raw + word, one.end
     raw += text[at : find.end].encode()
     (answer,) = spans[ANSWER]
+    meant = find.people if version == 0 else find.people[::-1]
     return Case(
         id=names[version],
         text=raw.decode(),
@@ -98,6 +107,7 @@ def write_case(text: str, find: Find, version: int, names: Sequence[str], cluste
         foil=find.segments[-1].texts[1 - version],
         counterfactual=names[1 - version],
         counterfactual_kind=EXCHANGED,
+        entities=(meant[GOLD], *(meant[OTHER] for _ in spans[OTHER])),
     )
 
 

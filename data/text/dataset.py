@@ -4,8 +4,10 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,10 +142,11 @@ def dataset_of_ids(corpus: TokenFiles, tokenizer: Tokenizer | None, progress: Pr
     )
 
 
-def kept(corpus: Corpus, tokenizer: TokenizerConfig, cache: Path) -> Dataset | None:
-    """What ``prepare`` has made of ``corpus``, if it is still in ``cache``."""
-    folder, _ = folder_of(corpus, tokenizer, cache, silent)
-    return open_dataset(folder) if folder.exists() else None
+def made_earlier(name: str, cache: Path) -> Iterator[tuple[Path, dict]]:
+    """The folders in ``cache`` with tokens of a corpus of this name, each with its manifest, if that can be read."""
+    for folder in sorted((cache / "tokens").glob(f"{escape(name)}-*")):
+        with suppress(InputError):
+            yield folder, read_manifest(folder)
 
 
 def folder_of(
@@ -162,9 +165,14 @@ def open_dataset(folder: Path, check: bool = True) -> Dataset:
     if file_sha256(folder / TOKENIZER) != manifest["tokenizer"]:
         raise InputError(f"{folder}/{TOKENIZER} is damaged; delete {folder} and the tokens are made anew")
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    content = [manifest["tokenizer"], *(shard["sha256"] for split in SPLITS for shard in manifest[split]["shards"])]
     counts = Counts(**{field.name: manifest.get(field.name, 0) for field in fields(Counts)})
-    return Dataset(short_hash(content), folder, tokenizer, train, val, manifest["val"]["bytes"], counts)
+    return Dataset(key_of(manifest), folder, tokenizer, train, val, manifest["val"]["bytes"], counts)
+
+
+def key_of(manifest: dict) -> str:
+    """The hash of all tokens and of the tokenizer."""
+    shards = (shard["sha256"] for split in SPLITS for shard in manifest[split]["shards"])
+    return short_hash([manifest["tokenizer"], *shards])
 
 
 def make(

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+from common.markdown import Table
 from common.visible import visible_name
-from experiments.articles.claim import Claim, Result, share_over_seeds
-from experiments.articles.found import Found, judge, listed, resolved, roles_of
+from experiments.articles.claim import Claim, Result, judge, listed, share_over_seeds
+from experiments.articles.heads_json import HeadsJson, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_seeds, train_seeds
-from experiments.tables import Table
 from report.colours import ROLE_COLOURS
 from storage.run import read_config
 
@@ -32,9 +32,9 @@ def run(setup: Setup) -> Result:
         {f"attention_types-{types}": ["experiment=attention_types", f"model.attention={types}"] for types in TYPES},
         setup,
     )
-    found = {name.removeprefix("attention_types-"): of for name, of in probe_seeds(runs, setup).items()}
-    measured = {types: list(map(measure, of, runs[f"attention_types-{types}"])) for types, of in found.items()}
-    maps = [(f"{types}: {meaning}", roles_of(found[types][0])) for types, meaning in TYPES.items()]
+    probed = {name.removeprefix("attention_types-"): of for name, of in probe_seeds(runs, setup).items()}
+    measured = {types: list(map(measure, of, runs[f"attention_types-{types}"])) for types, of in probed.items()}
+    maps = [(f"{types}: {meaning}", roles_of(probed[types][0])) for types, meaning in TYPES.items()]
     return Result(
         judge(keep_up({types: mean(one["right"] for one in of) for types, of in measured.items()})),
         explain(measured),
@@ -58,16 +58,16 @@ def right_of(measured: Sequence[Mapping]) -> str:
     return share_over_seeds([one["right"] / 100 for one in measured])
 
 
-def measure(found: Found, run: Path) -> dict:
+def measure(heads_json: HeadsJson, run: Path) -> dict:
     """``unseen``: tasks that the model resolves though no head looks at what is meant."""
     trained = tasks_of(run)
-    tasks = {name: found["tasks"][name] for name in resolved(found) if name in trained}
-    heads = [roles for layer in roles_of(found) for roles in layer]
+    tasks = {name: heads_json["tasks"][name] for name in resolved(heads_json) if name in trained}
+    heads = [roles for layer in roles_of(heads_json) for roles in layer]
     return {
         "trained": len(trained),
         "resolved": len(tasks),
         "names": list(tasks),
-        "right": 100 * mean(found["tasks"][name]["model_accuracy"] for name in trained),
+        "right": 100 * mean(heads_json["tasks"][name]["model_accuracy"] for name in trained),
         "val_loss": best_loss(run),
         "heads": sum(bool(roles) for roles in heads),
         "unseen": sum(not any(head["looks"] for head in task["heads"]) for task in tasks.values()),

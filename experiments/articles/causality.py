@@ -13,14 +13,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from common.markdown import Table
 from common.visible import visible_name
 from data import EncodedCase, encode_case
 from data.cases.case import SITES
 from data.stories import cases
-from experiments.articles.claim import Claim, Result, share_over_seeds
-from experiments.articles.found import Found, at_site, default_found, default_runs, every_head, listed, lowest_end
+from experiments.articles.claim import Claim, Result, listed, share_over_seeds
+from experiments.articles.heads_json import HeadsJson, at_site, default_heads, default_runs, every_head, lowest_end
 from experiments.runs import Setup
-from experiments.tables import Table
 from model import GPT
 from report.colours import FAINT, INK, TINT
 from report.figures.canvas import OTHERS, LineStyle, drawing, new_figure, save
@@ -33,15 +33,18 @@ CHOSEN: LineStyle = {"color": TINT, "linewidth": 1.8, "marker": "o", "markersize
 
 
 def run(setup: Setup) -> Result:
-    runs, found = default_runs(setup), default_found(setup)
+    runs, heads_by_seed = default_runs(setup), default_heads(setup)
     leaks = [leak_of(run, seed) for run, seed in zip(runs, setup.seeds, strict=True)]
-    at = {name: {site: at_site(found, name, site) for site in sites_of(found, name)} for name in (*AFTER, BEFORE)}
-    everywhere = [value for name in AFTER for one in found for value in every_head(one, name, "P")]
+    at = {
+        name: {site: at_site(heads_by_seed, name, site) for site in sites_of(heads_by_seed, name)}
+        for name in (*AFTER, BEFORE)
+    }
+    everywhere = [value for name in AFTER for heads in heads_by_seed for value in every_head(heads, name, "P")]
     exact, before = set(everywhere) == {0.5} and not any(leak for leak, _ in leaks), at[BEFORE]["P"]
     last, cue = (
         [mean(values) for values in zip(*(at[name][site] for name in AFTER), strict=True)] for site in ("A-1", "C")
     )
-    luckiest = max(value for name in AFTER for one in found for value in every_head(one, name, "C"))
+    luckiest = max(value for name in AFTER for heads in heads_by_seed for value in every_head(heads, name, "C"))
     known = f"{100 * min(everywhere):.1f} to {100 * max(everywhere):.1f} %, which cannot be and is a bug"
     known = "exactly 50 %" if exact else known
     because = (
@@ -54,26 +57,26 @@ def run(setup: Setup) -> Result:
         "does not hold" if exact else "holds in part",
         because,
         f"at “it” {known}, where the answer is predicted: {share_over_seeds(last)}; lowest end of an interval within a "
-        f"seed {lowest_end(found, AFTER):.1f} %",
-        [table(found), leak_table(leaks, setup.seeds)],
+        f"seed {lowest_end(heads_by_seed, AFTER):.1f} %",
+        [table(heads_by_seed), leak_table(leaks, setup.seeds)],
         {"by_site": at, "at_pronoun": everywhere, "counterfactuals": leaks},
-        draw(found, setup.picture("causality")),
+        draw(heads_by_seed, setup.picture("causality")),
     )
 
 
-def sites_of(found: Sequence[Found], name: str) -> list[str]:
-    sites = found[0]["tasks"][name]["by_site"]["sites"]
+def sites_of(heads_by_seed: Sequence[HeadsJson], name: str) -> list[str]:
+    sites = heads_by_seed[0]["tasks"][name]["by_site"]["sites"]
     return [site for site in SHOWN if site in sites]
 
 
-def table(found: Sequence[Found]) -> Table:
+def table(heads_by_seed: Sequence[HeadsJson]) -> Table:
     """One row a task and site."""
     rows = []
     for name in (*AFTER, BEFORE):
-        for site in sites_of(found, name):
-            others = [every_head(one, name, site) for one in found]
+        for site in sites_of(heads_by_seed, name):
+            others = [every_head(heads, name, site) for heads in heads_by_seed]
             extremes = f"{100 * min(map(min, others)):.1f} to {100 * max(map(max, others)):.1f}"
-            chosen = listed([100 * value for value in at_site(found, name, site)])
+            chosen = listed([100 * value for value in at_site(heads_by_seed, name, site)])
             rows.append([visible_name(name), f"{site}: {SITES[site]}", chosen, extremes])
     return Table(("task", "site", "chosen head, %, by seed", "all heads, %"), rows)
 
@@ -106,13 +109,13 @@ def leaks(model: GPT, one: EncodedCase, other: EncodedCase) -> tuple[float, floa
     return float(difference[:differ].max()), float(difference[differ:].max())
 
 
-def draw(found: Sequence[Found], path: Path) -> list[Path]:
+def draw(heads_by_seed: Sequence[HeadsJson], path: Path) -> list[Path]:
     """Accuracy against site: a panel a task, a line a seed."""
     names = (*AFTER, BEFORE)
     with drawing():
         figure = new_figure(8.5, 3.6, layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), sharey=True), names, strict=True):
-            draw_panel(axes, found, name)
+            draw_panel(axes, heads_by_seed, name)
         figure.supylabel("picks the right one", fontsize=10)
         entries = {
             "the chosen head of each seed, with 95 % intervals": Line2D([], [], **CHOSEN),
@@ -132,11 +135,11 @@ def draw(found: Sequence[Found], path: Path) -> list[Path]:
         return save(figure, path)
 
 
-def draw_panel(axes: Axes, found: Sequence[Found], name: str) -> None:
-    sites = sites_of(found, name)
+def draw_panel(axes: Axes, heads_by_seed: Sequence[HeadsJson], name: str) -> None:
+    sites = sites_of(heads_by_seed, name)
     title = {BEFORE: "a verb before it decides"}.get(name, "a word after it decides")
-    for one in found:
-        task = one["tasks"][name]
+    for heads in heads_by_seed:
+        task = heads["tasks"][name]
         by_site, best = task["by_site"], task["best"]["head"]
         columns = [by_site["sites"].index(site) for site in sites]
         for head, accuracy in by_site["choice_accuracy"].items():

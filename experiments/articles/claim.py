@@ -12,8 +12,8 @@ from typing import Literal
 
 from scipy.special import stdtrit
 
+from common.markdown import Table
 from experiments.runs import Setup
-from experiments.tables import Table
 
 CONFIDENCE = 0.95
 Verdict = Literal["holds", "holds in part", "does not hold"]
@@ -49,6 +49,18 @@ class Claim:
     run: Callable[[Setup], Result]
 
 
+def judge(outcomes: Sequence[bool]) -> Verdict:
+    """All of them: it holds. None: it does not."""
+    if all(outcomes):
+        return "holds"
+    return "holds in part" if any(outcomes) else "does not hold"
+
+
+def listed(values: Sequence[float | None], digits: int = 1) -> str:
+    """One number a seed; "none" where there is no such number."""
+    return ", ".join("none" if value is None else f"{value:.{digits}f}" for value in values)
+
+
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval for the mean of what ``values`` were drawn from (Student 1908); of one value, that value."""
     if len(values) < 2:
@@ -67,15 +79,10 @@ def over_seeds(values: Sequence[float], form: Callable[[float], str] = "{:.2f}".
     return f"{form(mean(values))} ({form(low)} to {form(high)}; {', '.join(map(form, values))})"
 
 
-def percent(share: float) -> str:
-    """0.9876 -> "98.8 %"."""
-    return f"{100 * share:.1f} %"
-
-
 def share_over_seeds(values: Sequence[float]) -> str:
-    """The same as ``over_seeds`` for shares; an interval ends at 0 and at 100 %."""
+    """The same as ``over_seeds`` for shares, in per cent; an interval ends at 0 and at 100 %."""
     if len(set(values)) == 1:
-        return over_seeds(values, percent)
+        return over_seeds([100 * value for value in values], "{:.1f} %".format)
     low, high = t_interval(values)
     ends = f"{100 * max(0.0, low):.1f} to {100 * min(1.0, high):.1f}"
-    return f"{percent(mean(values))} ({ends}; {', '.join(f'{100 * value:.1f}' for value in values)})"
+    return f"{100 * mean(values):.1f} % ({ends}; {', '.join(f'{100 * value:.1f}' for value in values)})"

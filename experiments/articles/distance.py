@@ -20,12 +20,11 @@ import torch
 from matplotlib.axes import Axes
 
 from common.errors import InputError
+from common.markdown import Table
 from data import Case, encode_case
 from data.stories import cases
-from experiments.articles.claim import Claim, Result, share_over_seeds
-from experiments.articles.found import judge
+from experiments.articles.claim import Claim, Result, judge, share_over_seeds
 from experiments.runs import Setup, train_seeds
-from experiments.tables import Table
 from probing.scoring import score_answers
 from probing.splits import Split
 from report.figures.canvas import drawing, new_figure, save

@@ -59,5 +59,5 @@ def filled(text: str, claim: Claim, result: Result, seeds: Sequence[int] = SEEDS
     """``text``, read from ``document`` by ``read_document``, with a claim's section and row filled anew."""
     section_of_claim, line = places(claim).values()
     made = section(claim, result, seeds, document)
-    text = section_of_claim.sub(lambda found: f"{found[1]}{made}\n{found[2]}", text)
+    text = section_of_claim.sub(lambda match: f"{match[1]}{made}\n{match[2]}", text)
     return line.sub(lambda _: row(claim, result, seeds), text)

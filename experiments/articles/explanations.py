@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
 from common.errors import InputError
+from common.markdown import Table
 from common.visible import visible_name
 from experiments.articles.claim import Claim, Result, Verdict
-from experiments.articles.found import Found, default_found, resolved
+from experiments.articles.heads_json import HeadsJson, default_heads, resolved
 from experiments.runs import Setup
-from experiments.tables import Table
 from probing.heads import parse_head
 from probing.statistics import Clusters
 from report.colours import GREY, INK, TINT
@@ -36,8 +36,8 @@ STRONG = 0.7  # a correlation that weights would need to stand for effects
 
 
 def run(setup: Setup) -> Result:
-    found = default_found(setup)
-    points = [point for seed, one in zip(setup.seeds, found, strict=True) for point in points_of(one, seed)]
+    by_seed = zip(setup.seeds, default_heads(setup), strict=True)
+    points = [point for seed, heads in by_seed for point in points_of(heads, seed)]
     if not points:
         raise InputError("no run resolves a task, so that no head can be compared; train longer")
     table = {which: {kind: correlate(points, kind, layer) for kind in EFFECTS} for which, layer in HEADS.items()}
@@ -48,7 +48,7 @@ def run(setup: Setup) -> Result:
         f"{rho(whole['edge_ablation'])} for edge ablation, but {rho(whole['resample_ablation'])} for resample ablation "
         f"and {rho(whole['mean_ablation'])} for mean ablation: {example(busy)} (b), while {example(idle)} (a)"
     )
-    rows = [[which, *(rho(found_here[kind]) for kind in EFFECTS)] for which, found_here in table.items()]
+    rows = [[which, *(rho(correlations[kind]) for kind in EFFECTS)] for which, correlations in table.items()]
     return Result(
         judge_weights({kind: value[0] for kind, value in whole.items()}),
         because,
@@ -60,15 +60,15 @@ def run(setup: Setup) -> Result:
     )
 
 
-def points_of(found: Found, seed: int) -> list[dict]:
+def points_of(heads_json: HeadsJson, seed: int) -> list[dict]:
     """One for each head of each resolved task. A site from which nothing leads to the answer has an effect of 0."""
-    last = max(parse_head(head["head"])[0] for head in next(iter(found["tasks"].values()))["heads"])
+    last = max(parse_head(head["head"])[0] for head in next(iter(heads_json["tasks"].values()))["heads"])
     return [
         {"seed": seed, "task": name, "head": head["head"], "site": head["site"], "mass": head["mass"]}
         | {"layer": parse_head(head["head"])[0] - last - 1, "looks": head["looks"]}
         | {kind: head["effects"].get(kind, {"drop": 0.0})["drop"] for kind in EFFECTS}
-        for name in resolved(found)
-        for head in found["tasks"][name]["heads"]
+        for name in resolved(heads_json)
+        for head in heads_json["tasks"][name]["heads"]
     ]
 
 

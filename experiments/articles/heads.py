@@ -5,13 +5,13 @@ from itertools import chain
 from pathlib import Path
 from statistics import mean
 
+from common.markdown import Table
 from common.visible import visible_name
 from data.stories import TASKS
-from experiments.articles.claim import Claim, Result, Verdict, over_seeds
-from experiments.articles.found import Found, default_found, default_runs, judge, listed, resolved, roles_of
+from experiments.articles.claim import Claim, Result, Verdict, judge, listed, over_seeds
+from experiments.articles.heads_json import HeadsJson, default_heads, default_runs, resolved, roles_of
 from experiments.articles.role_maps import draw_role_maps
 from experiments.runs import Setup, best_loss, probe_all, train_seeds
-from experiments.tables import Table
 from probing.attention_patterns import ATTENTION_PATTERNS
 
 ROWS = {
@@ -28,36 +28,36 @@ ROWS = {
 
 
 def run(setup: Setup) -> Result:
-    runs, found = default_runs(setup), default_found(setup)
+    runs, with_four = default_runs(setup), default_heads(setup)
     ones = train_seeds({"one_head": ["model.n_head=1"]}, setup)["one_head"]
-    found_one = probe_all(ones, setup.jobs)
-    four, one = (list(map(measure, *both)) for both in ((found, runs), (found_one, ones)))
+    with_one = probe_all(ones, setup.jobs)
+    four, one = (list(map(measure, *both)) for both in ((with_four, runs), (with_one, ones)))
     verdict = judge_heads(four, one)
     rows = [[text, listed_by_seed(four, key), listed_by_seed(one, key)] for key, text in ROWS.items()]
     maps = [
-        [(f"{name}, seed {seed}", roles_of(one_found)) for seed, one_found in zip(setup.seeds, of, strict=True)]
-        for name, of in (("four heads", found), ("one head", found_one))
+        [(f"{name}, seed {seed}", roles_of(heads)) for seed, heads in zip(setup.seeds, by_seed, strict=True)]
+        for name, by_seed in (("four heads", with_four), ("one head", with_one))
     ]
     return Result(
         verdict,
         explain(four, one),
         f"tasks resolved: {over_seeds(column(four, 'tasks resolved'), '{:.1f}'.format)} with four heads, "
         f"{over_seeds(column(one, 'tasks resolved'), '{:.1f}'.format)} with one",
-        [Table(("by seed", "four heads of 32", "one head of 128"), rows), jobs_table(found, setup.seeds)],
+        [Table(("by seed", "four heads of 32", "one head of 128"), rows), jobs_table(with_four, setup.seeds)],
         {"four heads": four, "one head": one},
         draw_role_maps(maps, "What heads do: four a layer, and one of equal width", setup.picture("heads")),
     )
 
 
-def measure(found: Found, run: Path) -> dict[str, float]:
+def measure(heads_json: HeadsJson, run: Path) -> dict[str, float]:
     """ROWS of one run."""
-    heads = [roles for layer in roles_of(found) for roles in layer]
-    tasks = [found["tasks"][name] for name in resolved(found)]
+    heads = [roles for layer in roles_of(heads_json) for roles in layer]
+    tasks = [heads_json["tasks"][name] for name in resolved(heads_json)]
     leaders = [task["best"]["head"] for task in tasks]
     having = [roles for roles in heads if roles]
     return {
         "tasks resolved": len(tasks),
-        "right": 100 * mean(found["tasks"][name]["model_accuracy"] for name in TASKS),
+        "right": 100 * mean(heads_json["tasks"][name]["model_accuracy"] for name in TASKS),
         "val loss": best_loss(run),
         "heads": len(having),
         "roles": len({role.role for role in chain(*heads)}),
@@ -94,15 +94,15 @@ def explain(four: Sequence[Mapping], one: Sequence[Mapping]) -> str:
     )
 
 
-def jobs_table(found: Sequence[Found], seeds: Sequence[int]) -> Table:
+def jobs_table(heads_by_seed: Sequence[HeadsJson], seeds: Sequence[int]) -> Table:
     """Which heads matter for which roles, one row a seed: what each head of the model with four does."""
     rows = []
-    for seed, one in zip(seeds, found, strict=True):
+    for seed, heads_json in zip(seeds, heads_by_seed, strict=True):
         jobs = {
             f"{layer}.{head}": [
                 visible_name(role.role) for role in roles if role.matters or role.role in ATTENTION_PATTERNS
             ]
-            for layer, heads in enumerate(roles_of(one))
+            for layer, heads in enumerate(roles_of(heads_json))
             for head, roles in enumerate(heads)
         }
         rows.append([str(seed), "; ".join(f"{head}: {', '.join(roles)}" for head, roles in jobs.items() if roles)])

@@ -6,23 +6,21 @@ from statistics import mean
 
 from matplotlib.lines import Line2D
 
+from common.markdown import Table
 from common.visible import visible_name
-from experiments.articles.claim import Claim, Result, share_over_seeds
-from experiments.articles.found import (
+from experiments.articles.claim import Claim, Result, judge, listed, share_over_seeds
+from experiments.articles.heads_json import (
     PRONOUNS,
-    Found,
+    HeadsJson,
     at_site,
     because,
-    default_found,
-    judge,
-    listed,
+    default_heads,
     lowest_end,
     shown,
     task_numbers,
     task_table,
 )
 from experiments.runs import Setup, best_baseline
-from experiments.tables import Table
 from report.colours import GREY, INK, TINT
 from report.figures.canvas import LineStyle, drawing, new_figure, save
 
@@ -32,41 +30,44 @@ MODEL: LineStyle = {"color": INK, "marker": "|", "markersize": 11, "linestyle": 
 
 
 def run(setup: Setup) -> Result:
-    found = default_found(setup)
-    accuracy = [mean(one["tasks"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for one in found]
-    at_pronoun = [value for name in PRONOUNS for value in at_site(found, name, "P")]
-    by_task = task_numbers(found, PRONOUNS)
-    sites = [one["tasks"][name]["best"]["site"] for one in found for name in PRONOUNS]
-    bar = max(best_baseline(one["tasks"][name])[1] for one in found for name in PRONOUNS)
+    heads_by_seed = default_heads(setup)
+    accuracy = [mean(heads["tasks"][name]["best"]["choice_accuracy"] for name in PRONOUNS) for heads in heads_by_seed]
+    at_pronoun = [value for name in PRONOUNS for value in at_site(heads_by_seed, name, "P")]
+    by_task = task_numbers(heads_by_seed, PRONOUNS)
+    sites = [heads["tasks"][name]["best"]["site"] for heads in heads_by_seed for name in PRONOUNS]
+    bar = max(best_baseline(heads["tasks"][name])[1] for heads in heads_by_seed for name in PRONOUNS)
     return Result(
-        judge([shown(one["tasks"][name]) for one in found for name in PRONOUNS]),
-        f"{because(found, PRONOUNS)}; {sites.count('A-1')} of these {len(sites)} heads look from the word before the "
-        f"answer, while at the pronoun itself they are right in only {100 * mean(at_pronoun):.1f} %",
+        judge([shown(heads["tasks"][name]) for heads in heads_by_seed for name in PRONOUNS]),
+        f"{because(heads_by_seed, PRONOUNS)}; {sites.count('A-1')} of these {len(sites)} heads look from the word "
+        f"before the answer, while at the pronoun itself they are right in only {100 * mean(at_pronoun):.1f} %",
         f"heads pick the antecedent: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
-        f"{lowest_end(found, PRONOUNS):.1f} %; best baseline {100 * bar:.1f} %",
-        [table(found)],
-        {name: {"tasks": numbers, "at the pronoun": at_site(found, name, "P")} for name, numbers in by_task.items()},
-        draw(found, PRONOUNS, setup.picture("pronouns")),
+        f"{lowest_end(heads_by_seed, PRONOUNS):.1f} %; best baseline {100 * bar:.1f} %",
+        [table(heads_by_seed)],
+        {
+            name: {"tasks": numbers, "at the pronoun": at_site(heads_by_seed, name, "P")}
+            for name, numbers in by_task.items()
+        },
+        draw(heads_by_seed, PRONOUNS, setup.picture("pronouns")),
     )
 
 
-def table(found: Sequence[Found]) -> Table:
+def table(heads_by_seed: Sequence[HeadsJson]) -> Table:
     """Beside what the table of any task has: the same heads, looked at from the pronoun."""
-    usual = task_table(found, PRONOUNS)
-    extra = [listed([100 * value for value in at_site(found, name, "P")]) for name in PRONOUNS]
+    usual = task_table(heads_by_seed, PRONOUNS)
+    extra = [listed([100 * value for value in at_site(heads_by_seed, name, "P")]) for name in PRONOUNS]
     rows = [[*row, more] for row, more in zip(usual.rows, extra, strict=True)]
     return Table((*usual.columns, "the same at the pronoun, %"), rows)
 
 
-def draw(found: Sequence[Found], names: Sequence[str], path: Path) -> list[Path]:
+def draw(heads_by_seed: Sequence[HeadsJson], names: Sequence[str], path: Path) -> list[Path]:
     """One line a task and seed: the chosen head with its interval, the best baseline, the model's own answers."""
     with drawing():
         figure = new_figure(8.0, 0.5 * len(names) + 1.5, layout="constrained")
         axes = figure.subplots()
         for i, name in enumerate(names):
-            for j, one in enumerate(found):
-                task = one["tasks"][name]
-                best, y = task["best"], i + 0.22 * (j - (len(found) - 1) / 2)
+            for j, heads in enumerate(heads_by_seed):
+                task = heads["tasks"][name]
+                best, y = task["best"], i + 0.22 * (j - (len(heads_by_seed) - 1) / 2)
                 axes.plot([100 * end for end in best["ci"]], [y, y], color=TINT, linewidth=1.4)
                 axes.plot(100 * best["choice_accuracy"], y, **HEAD)
                 axes.plot(100 * best_baseline(task)[1], y, **BASELINE)
@@ -75,7 +76,8 @@ def draw(found: Sequence[Found], names: Sequence[str], path: Path) -> list[Path]
         axes.set_yticks(range(len(names)), map(visible_name, names))
         axes.set_xticks(range(40, 101, 10), [f"{tick} %" for tick in range(40, 101, 10)])
         axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(40, 101.5))
-        axes.set_title(f"Who finds the antecedent? One line for each of {len(found)} seeds", loc="left", fontsize=10)
+        title = f"Who finds the antecedent? One line for each of {len(heads_by_seed)} seeds"
+        axes.set_title(title, loc="left", fontsize=10)
         entries = {
             "chosen head, with its 95 % interval": Line2D([], [], **HEAD),
             "best baseline": Line2D([], [], **BASELINE),

@@ -24,8 +24,8 @@ SIZE, NAME = 7, 9  # points
 
 def draw_role_maps(rows: Sequence[Sequence[tuple[str, RoleMap]]], title: str, path: Path) -> list[Path]:
     """Rows of (what model, its roles); the legend explains the two letters of each role."""
-    found = [role.role for row in rows for _, layers in row for heads in layers for roles in heads for role in roles]
-    names = [name for name in ROLE_COLOURS if name in found] + sorted({*found} - ROLE_COLOURS.keys())
+    present = {role.role for row in rows for _, layers in row for heads in layers for roles in heads for role in roles}
+    names = [name for name in ROLE_COLOURS if name in present] + sorted(present - ROLE_COLOURS.keys())
     letters = abbreviations(names)
     heights = [max(height_of(layers) for _, layers in row) for row in rows]
     legend = LEGEND * (math.ceil((len(names) + 1) / COLUMNS) + 1)

@@ -16,12 +16,11 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from common.markdown import Table
 from data import Tokenizer
 from data.stories import write
-from experiments.articles.claim import Claim, Result, over_seeds, t_interval
-from experiments.articles.found import judge, listed
+from experiments.articles.claim import Claim, Result, judge, listed, over_seeds, t_interval
 from experiments.runs import Setup, best_loss, train_seeds
-from experiments.tables import Table
 from model import GPT
 from probing.patterns import patterns_of
 from report.figures.canvas import LineStyle, drawing, new_figure, save

@@ -6,12 +6,11 @@ import torch
 
 from data import encode_case
 from data.stories import cases
-from experiments.articles.claim import Claim, Result, share_over_seeds
-from experiments.articles.found import (
+from experiments.articles.claim import Claim, Result, judge, share_over_seeds
+from experiments.articles.heads_json import (
     because,
-    default_found,
+    default_heads,
     default_runs,
-    judge,
     lowest_end,
     shown,
     task_numbers,
@@ -29,17 +28,17 @@ SHOWN = 3  # pairs
 
 
 def run(setup: Setup) -> Result:
-    found = default_found(setup)
-    tasks = [one["tasks"][TASK] for one in found]
+    heads_by_seed = default_heads(setup)
+    tasks = [heads["tasks"][TASK] for heads in heads_by_seed]
     accuracy = [task["best"]["choice_accuracy"] for task in tasks]
     bar = max(best_baseline(task)[1] for task in tasks)
     return Result(
         judge([shown(task) for task in tasks]),
-        because(found, (TASK,)),
+        because(heads_by_seed, (TASK,)),
         f"the head picks the sense: {share_over_seeds(accuracy)}; lowest end of an interval within a seed "
-        f"{lowest_end(found, (TASK,)):.1f} %; best baseline {100 * bar:.1f} %",
-        [task_table(found, (TASK,))],
-        task_numbers(found, (TASK,)),
+        f"{lowest_end(heads_by_seed, (TASK,)):.1f} %; best baseline {100 * bar:.1f} %",
+        [task_table(heads_by_seed, (TASK,))],
+        task_numbers(heads_by_seed, (TASK,)),
         draw(default_runs(setup)[0], tasks[0]["best"], setup.seeds[0], setup.picture("sense")),
     )
 

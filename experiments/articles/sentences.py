@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from common.errors import InputError
-from experiments.articles.claim import Claim, Result
-from experiments.articles.found import Found, default_found, judge, listed
+from common.markdown import Table
+from experiments.articles.claim import Claim, Result, judge, listed
+from experiments.articles.heads_json import HeadsJson, default_heads
 from experiments.runs import Setup
-from experiments.tables import Table
 
 COLUMNS = (
     "sentence → answer",
@@ -22,8 +22,8 @@ COLUMNS = (
 
 def run(setup: Setup) -> Result:
     by_text: dict[str, list[Mapping]] = {}  # one record a seed
-    for found in default_found(setup):
-        for sentence in sentences_of(found):
+    for heads in default_heads(setup):
+        for sentence in sentences_of(heads):
             by_text.setdefault(sentence["text"], []).append(sentence)
     every = [sentence for own in by_text.values() for sentence in own]
     looks = [sentence["look"] for sentence in every if sentence["look"]]
@@ -42,11 +42,11 @@ def run(setup: Setup) -> Result:
     )
 
 
-def sentences_of(found: Found) -> Sequence[Mapping]:
-    if not found.get("sentences"):
-        run = found["model"].get("run", "a run")
+def sentences_of(heads: HeadsJson) -> Sequence[Mapping]:
+    if not heads.get("sentences"):
+        run = heads["model"].get("run", "a run")
         raise InputError(f"heads.json of {run} has no sentences of articles; delete it, so that it is measured again")
-    return found["sentences"]
+    return heads["sentences"]
 
 
 def is_said(sentence: Mapping) -> bool:

@@ -10,12 +10,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from common.markdown import Table
 from common.visible import visible
 from data.stories import cases
 from experiments.articles.claim import Claim, Result, Verdict, share_over_seeds
-from experiments.articles.found import default_found, default_runs
+from experiments.articles.heads_json import default_heads, default_runs
 from experiments.runs import Setup, best_baseline
-from experiments.tables import Table
 from model import GPT
 from probing.alignment import SITES, LinkedText, linked_texts
 from probing.heads import head_names
@@ -43,14 +43,14 @@ class Matrix:
 
 
 def run(setup: Setup) -> Result:
-    runs, found = default_runs(setup), default_found(setup)
-    aligned = [one["alignment"] for one in found]
+    runs, heads_by_seed = default_runs(setup), default_heads(setup)
+    aligned = [heads["alignment"] for heads in heads_by_seed]
     errors = [one["errors"][one["best"]] for one in aligned]
     layers = [
         layer_error(run, one["sites"][one["best"]], seed)
         for run, one, seed in zip(runs, aligned, setup.seeds, strict=True)
     ]
-    diagonals, answers = [one["diagonal"] for one in aligned], [one["tasks"][TASK] for one in found]
+    diagonals, answers = [one["diagonal"] for one in aligned], [heads["tasks"][TASK] for heads in heads_by_seed]
     rows = [
         [
             str(seed),
@@ -76,7 +76,7 @@ def run(setup: Setup) -> Result:
         f"the best single head of each seed gets {share_over_seeds(errors)} of all words of a translation wrong, the "
         f"heads of the last layer together {share_over_seeds(layers)}, the diagonal {100 * mean(diagonals):.1f} %"
     )
-    first = found[0]["alignment"]
+    first = aligned[0]
     return Result(
         judge_alignment(errors, diagonals),
         because,
@@ -123,9 +123,9 @@ def draw(run: Path, head: str, site: str, setup: Setup) -> list[Path]:
     model, tokenizer, _ = load_model(run, "best", torch.device("cpu"))
     texts = linked_texts(cases("report", STORIES, setup.seeds[0], (TASK,)), tokenizer, model.config.block_size)
     k, n_head = head_names(model).index(head), model.config.n_head
-    found = [matrix(patterns(model, text, site)[k], text) for text in texts]
-    usual = float(np.mean([one.error_rate for one in found]))
-    i = min(range(len(texts)), key=lambda i: (abs(found[i].error_rate - usual), -len(texts[i].links), i))
+    matrices = [matrix(patterns(model, text, site)[k], text) for text in texts]
+    usual = float(np.mean([one.error_rate for one in matrices]))
+    i = min(range(len(texts)), key=lambda i: (abs(matrices[i].error_rate - usual), -len(texts[i].links), i))
     text, all_heads = texts[i], patterns(model, texts[i], site)[-n_head:].mean(0)
     words = [visible(tokenizer.pieces[token]).strip() for token in text.tokens]
     source, target = words[slice(*text.source)], [" ".join(words[s:e]) for (s, e), _ in sorted(text.links)]
@@ -133,7 +133,7 @@ def draw(run: Path, head: str, site: str, setup: Setup) -> list[Path]:
     with drawing():
         figure = new_figure(1.2 + 1.2 * len(source), 1.5 + 0.42 * len(target), layout="constrained")
         one, every = figure.subplots(1, 2, sharey=True)
-        draw_matrix(one, found[i], source, target, f"head {head}, looking from {where}")
+        draw_matrix(one, matrices[i], source, target, f"head {head}, looking from {where}")
         draw_matrix(every, matrix(all_heads, text), source, target, "all heads of the last layer, their mean")
         figure.supxlabel("the original (boxed: the right word)", fontsize=10)
         figure.supylabel("the translation", fontsize=10)

@@ -251,7 +251,8 @@ def edges_json(found: Edges | NotMeasured | None) -> dict | None:
     """``tasks.NAME.edges`` of heads.json: the strongest LISTED edges and all that count; null where not asked for."""
     if not isinstance(found, Edges):
         return not_measured_json(found)
-    listed = [edge for i, edge in enumerate(found.edges) if edge.counts or i < LISTED]
+    strongest = sorted(found.edges, key=lambda edge: -abs(edge.drop))[:LISTED]  # also one that raises the log-odds
+    listed = [edge for edge in found.edges if edge.counts or edge in strongest]
     return {
         "edges": [
             {

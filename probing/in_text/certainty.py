@@ -22,7 +22,8 @@ class Means:
 class Columns:
     """All tokens, and those of each kind that has enough: what every mean here is over.
 
-    ``names``: ALL and the kinds, in order; ``n_tokens`` of each; ``too_few``: the kinds that were left out.
+    ``names``: ALL and the kinds, in order; ``n_tokens`` of each; ``too_few``: the kinds that were left out. ``unit``:
+    what intervals are over, "documents" or "windows"; ``flipped_unit``: what flips its sign for p.
     """
 
     def __init__(
@@ -30,14 +31,16 @@ class Columns:
         kind: np.ndarray,
         names: Sequence[str],
         codes: Sequence[int],
-        clusters: np.ndarray,
-        flipped: np.ndarray,
+        clusters: tuple[str, np.ndarray],
+        flipped: tuple[str, np.ndarray],
     ) -> None:
-        """``kind`` [N, T] has ``codes[i]`` where a token is of the kind ``names[i]``; ``clusters`` [N] and ``flipped``
-        [N], numbers from 0 on: what intervals are over, and what flips its sign for p.
+        """``kind`` [N, T] has ``codes[i]`` where a token is of the kind ``names[i]``. ``clusters``, which intervals are
+        over, and ``flipped``, which flip their signs for p: the unit, and the number from 0 on of each row's [N], as
+        ``Windows.clusters`` gives them.
         """
-        cluster, self.flipped = (np.repeat(units, kind.shape[1]) for units in (clusters, flipped))
-        self.n_flipped = int(flipped.max()) + 1
+        (self.unit, cluster_of), (self.flipped_unit, flipped_of) = clusters, flipped
+        cluster, self.flipped = (np.repeat(of, kind.shape[1]) for of in (cluster_of, flipped_of))
+        self.n_flipped = int(flipped_of.max()) + 1
         self.names, self.tokens, self.too_few = [], [], []
         for name, code in ((ALL, None), *zip(names, codes, strict=True)):
             tokens = np.arange(kind.size) if code is None else np.flatnonzero(kind == code)

@@ -14,7 +14,7 @@ from model.attention import repeat_groups
 from probing.heads import head_names
 from probing.in_text.kinds import RELATION_CODES, TokenKinds, relation_codes
 from probing.in_text.windows import Windows
-from probing.patterns import attention_of, show_patterns
+from probing.patterns import by_layer, show_patterns
 
 WEIGHTS_PER_BATCH = 1 << 23  # attention weights of one layer
 EXAMPLES = 12  # of each head
@@ -93,25 +93,24 @@ class LooksHooks(Hooks):
 
     def __init__(self, model: GPT, codes: Tensor, relations: list[int]) -> None:
         super().__init__()
-        self.model, n = model, codes.size(1)
+        n = codes.size(1)
         rows = torch.arange(n, device=codes.device)[None]
         self.sums, self.uniform, self.possible, self.sizes, self.largest = [], [], [], [], []
-        self.by_type = {}  # all layers of a type see the same
-        for layer in model.config.layers_with_heads:
-            kind = model.config.attention_types[layer]
-            if kind not in self.by_type:
-                visible = attention_of(model.blocks[layer]).visible(rows, n)  # [1, T, T]
-                marks = torch.stack([visible & (codes == relation) for relation in relations], dim=-1)  # [B, T, T, R]
-                possible = marks[:, 1:].any(2).sum((0, 1))
-                spread = (visible / visible.sum(-1, keepdim=True)).float()
-                marks = marks.float()
-                uniform = row_statistics(spread[:, None].expand(len(codes), -1, -1, -1), marks)
-                sees = visible[0].sum(-1)
-                chooses = (sees > max(1, min(LITTLE, int(sees.max()) // 4))).nonzero()[:, 0]
-                self.by_type[kind] = marks, uniform, possible, chooses
+
+        def in_sight(visible: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            marks = torch.stack([visible & (codes == relation) for relation in relations], dim=-1)  # [B, T, T, R]
+            possible = marks[:, 1:].any(2).sum((0, 1))
+            spread = (visible / visible.sum(-1, keepdim=True)).float()
+            marks = marks.float()
+            uniform = row_statistics(spread[:, None].expand(len(codes), -1, -1, -1), marks)
+            sees = visible[0].sum(-1)
+            chooses = (sees > max(1, min(LITTLE, int(sees.max()) // 4))).nonzero()[:, 0]
+            return marks, uniform, possible, chooses
+
+        self.in_sight = by_layer(model, rows, n, in_sight)
 
     def pattern(self, layer: int, pattern: Tensor) -> Tensor:
-        marks, uniform, possible, chooses = self.by_type[self.model.config.attention_types[layer]]
+        marks, uniform, possible, chooses = self.in_sight[layer]
         self.sums.append(row_statistics(pattern, marks))
         self.uniform.append(uniform)
         self.possible.append(possible)
@@ -121,7 +120,7 @@ class LooksHooks(Hooks):
         return pattern
 
     def projected(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> None:
-        size = repeat_groups(v, self.model.config.n_head).norm(dim=-1)  # [B, H, T]
+        size = repeat_groups(v, q.size(1)).norm(dim=-1)  # [B, H, T]
         self.sizes.append(torch.stack((size[:, :, 0].mean(0), size[:, :, 1:].mean((0, 2)))))
 
 

@@ -53,7 +53,7 @@ def measure_text(
     known = load_language(language) if language and tokenizer.has_text else None
     kinds = token_kinds(windows.tokens, tokenizer, known)
     names, relations = kinds_for(tokenizer, known), relations_for(tokenizer, known)
-    (unit, clusters), (flipped_unit, flipped) = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
+    clusters, flipped = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
     columns = Columns(kinds.kind, [*names], [KIND_CODES[name] for name in names], clusters, flipped)
 
     def step(i: int, what: str) -> Count:
@@ -73,28 +73,21 @@ def measure_text(
     return TextProfile(
         heads=head_names(model),
         layers=tuple(model.config.layers_with_heads),
-        window=windows.length,
-        n_windows=len(windows),
-        n_documents=windows.n_documents,
-        clusters=unit,
-        flipped=flipped_unit,
+        windows=windows,
         language=language if known else None,
         kinds=names,
         relations=relations,
-        columns=tuple(columns.names),
-        n_tokens=tuple(columns.n_tokens),
+        columns=columns,
         loss=columns.means(lost.clean[None]),
         looks=looks,
         examples=tuple(
             tuple(in_context(strongest, windows, tokenizer) for strongest in own) for own in looks.strongest
         ),
         ablations=costs,
-        shown=ablations[0],
-        untrained_networks=UNTRAINED,
         untrained_tokens=len(untrained_part(windows)) * windows.length,
         how_far_back=back,
         roles=roles_of_heads(columns, costs[ablations[0]], looks),
-        left_out=(*why_left_out(columns, tokenizer, known, unit, flipped_unit), *[NO_REACH] * recurrent),
+        left_out=(*why_left_out(columns, tokenizer, known), *[NO_REACH] * recurrent),
     )
 
 
@@ -115,9 +108,7 @@ def roles_of_heads(columns: Columns, shown: Ablation, looks: Looks) -> tuple[tup
     return tuple(((role,) if role else ()) + tuple(roles_by_attention(looks, k)) for k, role in enumerate(by_effect))
 
 
-def why_left_out(
-    columns: Columns, tokenizer: Tokenizer, language: object | None, unit: str, flipped_unit: str
-) -> list[str]:
+def why_left_out(columns: Columns, tokenizer: Tokenizer, language: object | None) -> list[str]:
     """A sentence on each of the kinds, relations and roles that are not measured."""
     found = []
     if not tokenizer.has_text:
@@ -127,11 +118,11 @@ def why_left_out(
         found.append(f"Without a language, {missing} count as other words.")
     if columns.too_few:
         few = ", ".join(KINDS_IN_WORDS[name] for name in columns.too_few)
-        found.append(f"Too few to measure, of tokens or of {unit} that have them: {few}.")
+        found.append(f"Too few to measure, of tokens or of {columns.unit} that have them: {few}.")
     if 0.5**columns.n_flipped >= ROLE_P:
         found.append(
-            f"Only {columns.n_flipped} {flipped_unit}: p cannot fall below {ROLE_P:g}, so no head has a role by what "
-            "it costs; a longer text is needed."
+            f"Only {columns.n_flipped} {columns.flipped_unit}: p cannot fall below {ROLE_P:g}, so no head has a role "
+            "by what it costs; a longer text is needed."
         )
     return found
 

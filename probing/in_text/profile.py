@@ -1,13 +1,16 @@
 """All that is measured on a model's heads in a text, and the same as JSON."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from probing.in_text.certainty import Means
+from probing.in_text.certainty import Columns, Means
 from probing.in_text.examples import Example
 from probing.in_text.looks import Looks
 from probing.in_text.roles import TextRole
+from probing.in_text.windows import Windows
+from probing.untrained import UNTRAINED
 
 
 @dataclass(frozen=True)
@@ -46,42 +49,38 @@ class HowFarBack:
 class TextProfile:
     """Every head of a model in one text.
 
-    ``heads``: names LAYER.HEAD, the axis K of all else; ``layers``: the layers that have heads. ``kinds`` of predicted
-    tokens and ``relations``: what each is that can be known. ``columns``: "all" and the kinds that have tokens enough,
-    the axis C, with the number of tokens of each.
-    ``window``: tokens in each of the ``n_windows``. ``loss``: the model's own, nats per token [1, C]. ``looks``: where
-    heads look; ``examples``: of each head.
-    ``ablations``: by name of probing.in_text.ablation.ABLATIONS; ``shown``: the one that roles are given by.
+    ``heads``: names LAYER.HEAD, the axis K of all else; ``layers``: the layers that have heads. ``windows``: what was
+    read. ``kinds`` of predicted tokens and ``relations``: what each is that can be known. ``columns``: "all" and the
+    kinds that have tokens enough, the axis C.
+    ``loss``: the model's own, nats per token [1, C]. ``looks``: where heads look; ``examples``: of each head.
+    ``ablations``: by name of probing.in_text.ablation.ABLATIONS; ``untrained_tokens``: that untrained networks read.
     ``how_far_back``: None where it cannot be measured. ``roles``: of each head, the largest effect first.
-    ``clusters``: "documents" or "windows", what intervals are over; ``flipped``: what flips its sign for p.
     ``left_out``: a sentence on everything that was not measured, and why.
     """
 
     heads: tuple[str, ...]
     layers: tuple[int, ...]
-    window: int
-    n_windows: int
-    n_documents: int
-    clusters: str
-    flipped: str
+    windows: Windows
     language: str | None
     kinds: dict[str, str]
     relations: dict[str, str]
-    columns: tuple[str, ...]
-    n_tokens: tuple[int, ...]
+    columns: Columns
     loss: Means
     looks: Looks
     examples: tuple[tuple[Example, ...], ...]
     ablations: dict[str, Ablation]
-    shown: str
-    untrained_networks: int
     untrained_tokens: int
     how_far_back: HowFarBack | None
     roles: tuple[tuple[TextRole, ...], ...]
     left_out: tuple[str, ...]
 
+    @property
+    def shown(self) -> str:
+        """The ablation that roles are given by: the first."""
+        return next(iter(self.ablations))
 
-def numbers(means: Means, i: int, columns: tuple[str, ...], p: np.ndarray | None = None) -> dict:
+
+def numbers(means: Means, i: int, columns: Sequence[str], p: np.ndarray | None = None) -> dict:
     """One row of ``means`` by column: nats, ci, and p where there is one."""
     return {
         name: {"nats": float(means.nats[i, c]), "ci": means.ci[i, c].tolist()}
@@ -129,18 +128,19 @@ def to_json(profile: TextProfile) -> dict:
     all_heads   {effects: ...}  without any head
     how_far_back  {points: [{limit, loss, ci, cost, cost_ci}], tolerance, enough} or null
     """
-    columns, shares = profile.columns, np.array(profile.n_tokens) / profile.n_tokens[0]
+    windows, columns, n_tokens = profile.windows, profile.columns.names, profile.columns.n_tokens
+    shares = np.array(n_tokens) / n_tokens[0]
     own_loss = numbers(profile.loss, 0, columns)
     whats = {"all": "every token"} | profile.kinds
     back = profile.how_far_back
     return {
         "text": {
-            "windows": profile.n_windows,
-            "window": profile.window,
-            "tokens": profile.n_tokens[0],
-            "documents": profile.n_documents,
-            "clusters": profile.clusters,
-            "flipped": profile.flipped,
+            "windows": len(windows),
+            "window": windows.length,
+            "tokens": n_tokens[0],
+            "documents": windows.n_documents,
+            "clusters": profile.columns.unit,
+            "flipped": profile.columns.flipped_unit,
             "language": profile.language,
         },
         "left_out": list(profile.left_out),
@@ -148,7 +148,7 @@ def to_json(profile: TextProfile) -> dict:
         "kinds": {
             name: {
                 "what": whats[name],
-                "tokens": profile.n_tokens[c],
+                "tokens": n_tokens[c],
                 "share": float(shares[c]),
                 "loss": own_loss[name],
             }
@@ -156,7 +156,7 @@ def to_json(profile: TextProfile) -> dict:
         },
         "shown": profile.shown,
         "untrained": {
-            "networks": profile.untrained_networks,
+            "networks": UNTRAINED,
             "tokens": profile.untrained_tokens,
             "most": {name: ablation.untrained for name, ablation in profile.ablations.items()},
         },

@@ -1,11 +1,11 @@
 """Several interventions on the same cases, with one clean pass over these for all of them."""
 
-import sys
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from common.notes import print_note
 from common.progress import Say, silent
 from data import EncodedCase
 from model import GPT
@@ -27,5 +27,5 @@ def measure(model: GPT, cases: Sequence[EncodedCase], jobs: dict[str, Job], say:
     for job in jobs.values():
         if isinstance(job, AtSites):
             for note in job.notes():  # printed here: none of the results on the way to the terminal has a field for it
-                print(f"note   {note}", file=sys.stderr)
+                print_note(note)
     return {name: torch.cat(columns, dim=1) for name, columns in parts.items()}

@@ -13,7 +13,6 @@ from common.visible import visible_name
 from data.cases.case import SITES
 from probing.findings import Findings
 from probing.negative_control import negative_control_at
-from probing.splits import Split
 from probing.stability import NEVER_CHOSEN
 from probing.tasks import TaskResult
 from report.colours import FAINT, INK, TINT
@@ -60,15 +59,15 @@ def draw_panel(axes: Axes, result: TaskResult, sites: list[str]) -> None:
     axes.plot(x, accuracy, zorder=1, **OTHERS)
     axes.axhline(0.5, zorder=1.5, **CHANCE_LINE)
     axes.axhline(baseline.accuracy, zorder=1.5, **BASELINE)
-    low, high = Split(result.cases).intervals(heads.choice()[:, :, chosen]).T
+    low, high = result.split.intervals(heads.choice()[:, :, chosen]).T
     axes.vlines(x, low, high, color=TINT, linewidth=1.2, zorder=2)
     axes.plot(x, accuracy[:, chosen], zorder=3, **CHOSEN)
     if control := negative_control_at(result):
         axes.plot([sites.index("P")], [control.accuracy], zorder=4, **CONTROL)
     axes.text(0.03, 0.05, f"baseline: {name}, {percent(baseline.accuracy, 1)}", fontsize=7, transform=axes.transAxes)
     title = textwrap.fill(visible_name(result.name), TITLE_WIDTH)
-    found = f"head {quoted.name}, {percent(quoted.accuracy, 1)} at {quoted.site}"
-    axes.set_title(f"{title}\n{found}", loc="left", fontsize=8)
+    subtitle = f"head {quoted.name}, {percent(quoted.accuracy, 1)} at {quoted.site}"
+    axes.set_title(f"{title}\n{subtitle}", loc="left", fontsize=8)
     axes.set_xticks(range(len(sites)), sites)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set(xlim=(-0.5, len(sites) - 0.5), ylim=(-0.04, 1.06))

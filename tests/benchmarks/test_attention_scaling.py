@@ -9,7 +9,7 @@ from tolerance import assert_near
 
 from benchmarks import attention
 from benchmarks.attention import Variant, fit, make_step, variants
-from benchmarks.attention_figure import APART, spread
+from benchmarks.attention_figure import APART, moved_apart
 from common.errors import InputError
 from model.attention import rotary_table
 
@@ -55,7 +55,7 @@ def test_the_interval_of_an_exponent_covers_it_as_often_as_it_says():
 
 
 def test_labels_that_would_meet_are_moved_apart_and_no_others():
-    heights = spread([0.1, 0.5, 0.5, 0.9])
+    heights = moved_apart([0.1, 0.5, 0.5, 0.9])
     assert heights == pytest.approx([0.1, 0.5 - APART / 2, 0.5 + APART / 2, 0.9])
 
 

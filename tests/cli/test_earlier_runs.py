@@ -7,7 +7,7 @@ import yaml
 from test_commands import refusal, train
 from test_stored import make_run
 
-from cli.run_text import as_prompt, corpora_of_run
+from cli.run_text import RunText
 from cli.schema import ProbeCommand, TrainCommand
 from storage.metrics import read_rows
 
@@ -24,16 +24,16 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_began_with(tmp_pat
     resumed = train(f"run={tmp_path}", "resume=true")
     assert (resumed.data, resumed.micro_batch, resumed.seed) == (made.data, 256, 5)
     assert train(f"run={tmp_path}", "resume=true", "data.tasks=[cue,recall]", "micro_batch=128").micro_batch == 128
-    assert corpora_of_run(tmp_path) == made.corpora
+    assert RunText(tmp_path).corpora == made.corpora
 
 
 def test_a_run_is_sampled_with_its_own_template_also_where_none_like_it_is_taken_today(tmp_path):
     make_run(tmp_path, "data=answers", "data.path=qa.jsonl")
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    assert as_prompt(tmp_path, "2+2=") == "2+2=\n"
+    assert RunText(tmp_path).as_prompt("2+2=") == "2+2=\n"
     config["data"]["template"] = r"Q: {prompt}\nA: {answer}"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    assert as_prompt(tmp_path, "2+2=") == r"Q: 2+2=\nA:"
+    assert RunText(tmp_path).as_prompt("2+2=") == r"Q: 2+2=\nA:"
 
 
 @pytest.mark.parametrize(

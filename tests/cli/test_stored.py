@@ -23,6 +23,7 @@ from cli.resuming import BUDGETS, CHANGEABLE, resolve_resume
 from cli.schema import TrainCommand
 from common.atomic import waiting_path
 from common.errors import InputError
+from common.folders import HF_SCHEME
 from storage import run
 from training.world import ProcessLostError
 
@@ -304,7 +305,7 @@ def test_what_is_no_run_is_named_with_what_to_write(tmp_path, monkeypatch, name,
     for file in (*theirs, "config.json", "mine/config.json", "mine/x.pt", "out/ckpt.pt", "notes/a.txt"):
         Path(file).parent.mkdir(exist_ok=True)
         Path(file).touch()
-    if name.startswith(huggingface.SCHEME):  # is read when the run begins
+    if name.startswith(HF_SCHEME):  # is read when the run begins
         with pytest.raises(InputError, match=re.escape(message)):
             huggingface.read(name)
     else:

@@ -12,8 +12,9 @@ from networks import loud_model
 from toy_report import toy_sentences
 
 from common.errors import InputError
+from common.markdown import Table
 from data.stories import TASKS
-from experiments import runs, tables
+from experiments import runs
 from experiments.articles import __main__ as command
 from experiments.articles import (
     attention_types,
@@ -37,7 +38,7 @@ PNG = b"\x89PNG"
 
 
 @pytest.fixture(scope="module")
-def toy_found() -> dict:
+def toy_heads() -> dict:
     """heads.json as of a model that resolves every task with the same head, from toys that can be known."""
     reported = to_json(
         probe(toys.hand_set_model(), toys.TOKENIZER, *(toys.toy_cases(s, 60) for s in ("select", "report")))
@@ -53,7 +54,7 @@ def toy_found() -> dict:
 
 
 def test_a_table_is_markdown_whatever_stands_in_it():
-    assert tables.Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
+    assert Table(("a", "b"), [["x|y", "z"]]).markdown() == "| a | b |\n| --- | --- |\n| x/y | z |"
 
 
 def test_pairs_of_senses_are_drawn(story_tokenizer, tmp_path, monkeypatch):
@@ -69,11 +70,11 @@ def test_pairs_of_senses_are_drawn(story_tokenizer, tmp_path, monkeypatch):
     assert all(one != other for one, other in texts)
 
 
-def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path, monkeypatch):
-    both, setup = [toy_found, toy_found], runs.Setup(tmp_path, (0, 1), pictures=tmp_path)
-    monkeypatch.setattr(pronouns, "default_found", lambda setup: both)
-    monkeypatch.setattr(explanations, "default_found", lambda setup: both)
-    monkeypatch.setattr(causality, "default_found", lambda setup: both)
+def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_heads, tmp_path, monkeypatch):
+    both, setup = [toy_heads, toy_heads], runs.Setup(tmp_path, (0, 1), pictures=tmp_path)
+    monkeypatch.setattr(pronouns, "default_heads", lambda setup: both)
+    monkeypatch.setattr(explanations, "default_heads", lambda setup: both)
+    monkeypatch.setattr(causality, "default_heads", lambda setup: both)
     monkeypatch.setattr(causality, "default_runs", lambda setup: [tmp_path, tmp_path])
     monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
     verdicts = {}
@@ -87,12 +88,12 @@ def test_tables_and_pictures_come_out_of_what_a_probe_writes(toy_found, tmp_path
     assert verdicts == {"pronouns": "holds", "explanations": "holds", "causality": "does not hold"}
 
 
-def test_sentences_are_judged_by_answer_head_and_swap(toy_found, monkeypatch):
+def test_sentences_are_judged_by_answer_head_and_swap(toy_heads, monkeypatch):
     shown, unresolved = toy_sentences()
 
     def judged(*seeds: list[dict]) -> claim.Result:
-        reported = [toy_found | {"sentences": own} for own in seeds]
-        monkeypatch.setattr(sentences, "default_found", lambda setup: reported)
+        reported = [toy_heads | {"sentences": own} for own in seeds]
+        monkeypatch.setattr(sentences, "default_heads", lambda setup: reported)
         return sentences.run(runs.Setup(Path()))
 
     result = judged([shown], [shown])
@@ -125,10 +126,10 @@ def test_sentences_are_judged_by_answer_head_and_swap(toy_found, monkeypatch):
         judged([])
 
 
-def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, monkeypatch):
-    reported = copy.deepcopy(toy_found)
+def test_a_head_that_knows_before_the_cue_would_be_said(toy_heads, tmp_path, monkeypatch):
+    reported = copy.deepcopy(toy_heads)
     reported["tasks"]["cue"]["by_site"]["choice_accuracy"]["1.0"][1] = 0.75
-    monkeypatch.setattr(causality, "default_found", lambda setup: [reported])
+    monkeypatch.setattr(causality, "default_heads", lambda setup: [reported])
     monkeypatch.setattr(causality, "default_runs", lambda setup: [tmp_path])
     monkeypatch.setattr(causality, "leak_of", lambda run, seed: (0.0, 1.0))
     result = causality.run(runs.Setup(tmp_path, (0,), pictures=tmp_path))
@@ -136,13 +137,13 @@ def test_a_head_that_knows_before_the_cue_would_be_said(toy_found, tmp_path, mon
     assert "are right in 50.0 to 75.0 %, which cannot be and is a bug" in result.because
 
 
-def test_runs_are_measured_by_their_heads(toy_found, tmp_path):
+def test_runs_are_measured_by_their_heads(toy_heads, tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 0, "val_loss": 9.0}\n{"step": 3, "val_loss": 1.5}\n')
-    four = heads.measure(toy_found, tmp_path)
+    four = heads.measure(toy_heads, tmp_path)
     assert four["tasks resolved"] == len(TASKS)
     assert (four["val loss"], four["leaders"], four["led"], four["sole"]) == (1.5, 1, len(TASKS), len(TASKS))
     (tmp_path / "config.yaml").write_text("data: {tasks: [cue, recall]}")
-    reported = attention_types.measure(toy_found, tmp_path)
+    reported = attention_types.measure(toy_heads, tmp_path)
     assert (reported["trained"], reported["resolved"], reported["unseen"]) == (2, 2, 0)
     tables = (
         attention_types.summary_table({"F": [reported, reported]}),
@@ -177,7 +178,7 @@ def test_without_a_claim_all_are_listed(capsys):
 @pytest.mark.parametrize("name", CLAIMS)
 def test_every_claim_has_its_place_in_the_document(name):
     text = (runs.ROOT / "docs" / "articles.md").read_text()
-    result = claim.Result("holds", "of this", "7", [tables.Table(("n",), [["7"]])], {})
+    result = claim.Result("holds", "of this", "7", [Table(("n",), [["7"]])], {})
     after = doc.filled(text, CLAIMS[name], result)
     assert "**Holds, because of this.**" in after
     assert f"| [{name}](#{name}) | {CLAIMS[name].says} | holds | 7 |" in after
@@ -190,7 +191,7 @@ def test_a_claim_leaves_its_numbers_and_says_its_verdict(tmp_path, monkeypatch, 
 
     def run(setup: runs.Setup) -> claim.Result:
         assert setup.seeds == (0, 5)
-        return claim.Result("holds", "1 > 0", "1", [tables.Table(("n",), [["1"]])], {"n": 1}, [picture])
+        return claim.Result("holds", "1 > 0", "1", [Table(("n",), [["1"]])], {"n": 1}, [picture])
 
     monkeypatch.setitem(CLAIMS, "mine", claim.Claim("mine", "One is more.", 1, run))
     document = tmp_path / "articles.md"

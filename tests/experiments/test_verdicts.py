@@ -12,7 +12,6 @@ from experiments.articles import (
     claim,
     distance,
     explanations,
-    found,
     heads,
     translation,
 )
@@ -34,7 +33,7 @@ def test_equal_numbers_get_no_interval():
 
 
 def test_a_claim_holds_wholly_in_part_or_not():
-    assert [found.judge(outcomes) for outcomes in ([True, True], [True, False], [False, False])] == [
+    assert [claim.judge(outcomes) for outcomes in ([True, True], [True, False], [False, False])] == [
         "holds",
         "holds in part",
         "does not hold",

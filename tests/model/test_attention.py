@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import ATTENTION_ALONE, GPT2_SHAPE
-from networks import Heads
+from networks import Heads, loud_model
 from tolerance import additions, assert_near, largest, tolerance
 
 from model import GPT, GPTConfig, Hooks
@@ -120,6 +120,25 @@ def test_watching_under_dropout_is_refused():
     model = GPT(GPTConfig(50, block_size=24, n_layer=1, n_head=2, n_embd=16, dropout=0.1)).train()
     with pytest.raises(ValueError, match="eval"):
         model(TOKENS, hooks=Hooks())
+
+
+@pytest.mark.parametrize("site", ["embedding", "attention weights", "attention's output", "feed-forward output"])
+@torch.no_grad()
+def test_dropout_changes_the_logits_at_each_of_its_four_sites_and_in_training_alone(site):
+    model = loud_model(GPTConfig(50, block_size=24, n_layer=1, n_head=2, n_embd=16))
+    block = model.blocks[0]
+    if site == "attention's output":  # a block has one module for both of its outputs
+        block.mlp.down.weight.zero_()
+    if site == "feed-forward output":
+        block.attention.o.weight.zero_()
+    plain = model(TOKENS)
+    if site == "attention weights":
+        block.attention.dropout = 0.5
+    else:
+        (model if site == "embedding" else block).dropout.p = 0.5
+    torch.manual_seed(0)
+    assert torch.equal(model(TOKENS), plain)
+    assert largest(model.train()(TOKENS) - plain) > 0.01
 
 
 def test_a_sequence_longer_than_the_block_is_refused(model):

@@ -251,6 +251,8 @@ LOGITS = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
         (Sampling(min_p=0.2), [0, 1, 2]),
         (Sampling(min_p=1.0), [0]),
         (Sampling(top_k=3, min_p=0.5), [0, 1]),
+        (Sampling(top_k=2, top_p=0.6), [0]),  # 0.625 of the two
+        (Sampling(temperature=2, min_p=0.5), [0, 1, 2]),  # the third is 0.55 as likely as the first, not 0.3
     ],
 )
 def test_filters_keep_exactly_these(sampling, kept):

@@ -241,7 +241,7 @@ def test_a_text_does_not_make_a_model_of_gpt2s_tokens_one_of_characters(path, vo
     args = ARGS | {"bias": False, "vocab_size": vocab_size}
     write_checkpoint(path, args, random_tensors(args))
     origin = nanogpt.read(f"nanogpt:{path}")
-    assert origin.characters is None
+    assert origin.tokenizer is None
     assert origin.config.vocab_size == 50257
 
 

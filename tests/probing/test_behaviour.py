@@ -46,7 +46,7 @@ def test_a_pair_is_right_if_the_odds_move_the_right_way_whichever_word_is_likeli
 def test_a_model_that_likes_a_third_word_best_is_right_by_pairs_alone():
     model, cases = toys.hand_set_model(), toys.encoded("report", 60)
     model.head.weight.data[ord("."), :] = model.head.weight.data[[ord(name) for name in toys.NAMES]].sum(0)
-    by_pairs, by_token = judge(model, cases), judge(model, with_cases(cases, chance_loss=0.7))
+    by_pairs, by_token = (judge(model, Split(own)) for own in (cases, with_cases(cases, chance_loss=0.7)))
     assert (by_pairs.judged_by, by_token.judged_by) == (PAIRS, LIKELIEST)
     assert by_pairs.resolved
     assert not by_token.resolved

@@ -13,6 +13,7 @@ from model import GPTConfig
 from probing import dynamics_at, encode_tasks, probe, quick_probe
 from probing.dynamics import quick_probe_metrics
 from probing.interventions import AtSites, measure, paths_to_answer
+from probing.splits import Split, TaskCases
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,8 @@ def test_a_swap_is_a_mean_over_those_cases_in_which_it_can_reach_the_answer(stor
     window = 1 + sorted(case.sites["A-1"] - case.sites["P"] for case in encoded)[len(encoded) // 2]
     shape = {"block_size": 64, "n_layer": 2, "n_head": 2, "n_embd": 32, "attention": "FW", "window": window}
     model = loud_model(GPTConfig(stories.tokenizer.vocab_size, **shape))
-    look = quick_probe(model, {"agreement": (encoded, encoded)}, {"agreement": ("0.0", "P")})["agreement"]
+    split = Split(encoded)
+    look = quick_probe(model, {"agreement": TaskCases(split, split)}, {"agreement": ("0.0", "P")})["agreement"]
     path = torch.tensor(paths_to_answer(model, encoded, "0.0", "P"))
     assert 0 < path.sum() < len(encoded)
     odds = measure(model, encoded, {"swap": AtSites(model, encoded, ["0.0"], ["P"], "weight_swap")})

@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 import torch
 import toys
+from tolerance import additions, tolerance
 
 from data.cases.case import encode_case
 from data.stories import TASKS, cases
 from model import GPT, GPTConfig
 from probing import Findings, probe, to_json, write_files
 from probing.effects import Effect, measure_effects
+from probing.heads import score_heads
 from probing.interventions import mean_outputs
 from probing.lists import TASK as LISTS
 from probing.negative_control import negative_control
+from probing.predictions import sites_of
 from probing.quotes import HeadQuote, Quoted
-from probing.splits import Split
+from probing.splits import Split, TaskCases
 from probing.tasks import measure_task
-from probing.untrained import measure_untrained
+from probing.untrained import measure_untrained, untrained_models
 
 N_CASES, SOME = 60, ("agreement", "cue", "recall")
 
@@ -191,15 +194,32 @@ def test_the_p_of_a_swap_is_adjusted_for_every_task_of_the_probe(found):
 def test_lift_over_untrained_heads_is_one_for_such_a_head(monkeypatch):
     """On average over a layer, where the untrained network is the measured one itself."""
     monkeypatch.setattr("probing.untrained.UNTRAINED", 1)
-    cases = toys.encoded("report", 40)
+    split = Split(toys.encoded("report", 40))
     model = GPT(toys.hand_set_model().config, seed=1).eval()
-    untrained = measure_untrained(model, {"agreement": (cases, cases)}, seed=0)["agreement"]
-    result = measure_task(model, cases, cases, untrained, seed=0)
+    untrained = measure_untrained(model, {"agreement": TaskCases(split, split)}, seed=0)["agreement"]
+    result = measure_task(model, split, split, untrained, seed=0)
     lift = untrained.lift(result.heads)
     assert lift.reshape(-1, 2, 2).mean(-1) == pytest.approx(1)
     quoted = result.quotes["1.1"]
     assert quoted.lift_untrained == pytest.approx(lift[result.heads.sites.index(quoted.site), 3])
     assert quoted.lift_untrained != pytest.approx(quoted.lift), "untrained attention is not uniform"
+
+
+def test_lift_over_untrained_heads_is_on_the_cases_that_these_were_measured_on(monkeypatch):
+    """A third of all; on these, the one untrained network is the measured one itself."""
+    monkeypatch.setattr("probing.untrained.UNTRAINED", 1)
+    cases = toys.encoded("report", 300)
+    model = GPT(toys.hand_set_model().config, seed=1).eval()
+    untrained = measure_untrained(model, {"agreement": (cases, cases)}, seed=0)["agreement"]
+    assert untrained.cases.sum() == 100
+    lift = untrained.lift(score_heads(model, cases, sites_of(cases)))  # [S, K]
+    rounding = tolerance(n_terms=additions(model.config, toys.BLOCK))
+    assert lift.reshape(-1, 2, 2).mean(-1) == pytest.approx(1, abs=rounding)
+
+
+def test_untrained_networks_are_eight_and_all_different():
+    weights = {other.embed.weight[0, 0].item() for other in untrained_models(toys.hand_set_model(), seed=0)}
+    assert len(weights) == 8
 
 
 def test_a_choice_and_what_would_have_been_found_are_in_the_file(found):
@@ -235,14 +255,14 @@ def test_no_interval_of_successes_is_without_width(found):
 
 def test_a_model_trained_on_shuffled_antecedents_gets_no_pronoun_head():
     """Not even where its behaviour, which is at chance, is left out of account."""
-    select, report = (toys.encoded(split, 100) for split in ("select", "report"))
+    task = TaskCases(*(Split(toys.encoded(split, 100)) for split in ("select", "report")))
     model = toys.train(seed=0, steps=100, shuffled=True)
-    untrained = measure_untrained(model, {"agreement": (select, report)}, seed=0)["agreement"]
-    result = measure_task(model, select, report, untrained, seed=0)
+    untrained = measure_untrained(model, {"agreement": task}, seed=0)["agreement"]
+    result = measure_task(model, *task, untrained, seed=0)
     assert not result.resolved
     bar = result.best_baseline[1].accuracy
     assert not any(passes(quoted, bar) for quoted in result.quotes.values())
-    control = measure_task(toys.hand_set_model(), select, report, untrained, seed=0)
+    control = measure_task(toys.hand_set_model(), *task, untrained, seed=0)
     assert [name for name, quoted in control.quotes.items() if passes(quoted, bar)] == ["1.0"]
 
 
@@ -275,22 +295,20 @@ def test_the_luckiest_untrained_network_is_the_baseline(monkeypatch):
         return Quoted("0.0", "A-1", next(drawn), (0.0, 1.0)), np.zeros((1, 4))
 
     monkeypatch.setattr("probing.untrained.quote_untrained", quoted)
-    both = (toys.encoded("report", 20),) * 2
-    assert measure_untrained(toys.hand_set_model(), {"a": both}, seed=0)["a"].quoted.accuracy == 0.7
+    task = TaskCases(*[Split(toys.encoded("report", 20))] * 2)
+    assert measure_untrained(toys.hand_set_model(), {"a": task}, seed=0)["a"].quoted.accuracy == 0.7
 
 
 def test_untrained_heads_rarely_beat_the_luckiest_untrained_model(stories):
     """Even without asking whether the model resolves the task, which none of these does."""
     tokenizer = stories.tokenizer
-    select, report = (
-        [encode_case(case, tokenizer) for case in cases(split, 100, 0, ("agreement",))]
-        for split in ("select", "report")
-    )
-    untrained = measure_untrained(GPT(GPTConfig(tokenizer.vocab_size)), {"agreement": (select, report)}, seed=100)
+    drawn = (cases(split, 100, 0, ("agreement",)) for split in ("select", "report"))
+    task = TaskCases(*(Split([encode_case(case, tokenizer) for case in own]) for own in drawn))
+    untrained = measure_untrained(GPT(GPTConfig(tokenizer.vocab_size)), {"agreement": task}, seed=100)
     lucky = 0
     for seed in range(10):
         model = GPT(GPTConfig(tokenizer.vocab_size), seed=seed).eval()
-        result = measure_task(model, select, report, untrained["agreement"], seed=0)
+        result = measure_task(model, *task, untrained["agreement"], seed=0)
         bar = result.best_baseline[1].accuracy
         lucky += any(passes(quoted, bar) for quoted in result.quotes.values())
     assert lucky <= 1

@@ -1,5 +1,6 @@
 """Scores of heads, against a model whose pattern is known, and against the explicit definition."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from probing.heads import HeadScores, score_heads
 from probing.negative_control import negative_control
 from probing.patterns import PatternRecorder
 from probing.predictions import sites_of
-from probing.splits import Split
+from probing.splits import Split, TaskCases
 from probing.stability import best_predictor
 from probing.tasks import measure_task
 from probing.untrained import measure_untrained
@@ -85,9 +86,9 @@ def test_lift_is_over_what_a_head_has_in_sight(encoded, stories):
 
 
 def control_of(model, encoded, task) -> float | None:
-    cases = encoded[task]
-    untrained = measure_untrained(model, {task: (cases, cases)}, seed=0)[task]
-    return negative_control([measure_task(model, cases, cases, untrained, seed=0)])
+    split = Split(encoded[task])
+    untrained = measure_untrained(model, {task: TaskCases(split, split)}, seed=0)[task]
+    return negative_control([measure_task(model, split, split, untrained, seed=0)])
 
 
 def test_the_negative_control_is_exactly_one_half_for_any_model(model, encoded):
@@ -142,13 +143,16 @@ def test_shuffled_labels_flip_whole_pairs_of_words_and_make_a_perfect_head_guess
         np.zeros((n, 1, 1)),
         np.zeros((n, 1, 1)),
     )
-    choices = np.array([quotes.shuffled(perfect, split, seed).choice()[:, 0, 0] for seed in range(200)])
+    choices = np.array([quotes.shuffled(perfect, split, (seed,)).choice()[:, 0, 0] for seed in range(200)])
     assert choices.mean() == pytest.approx(0.5, abs=0.05)
     for group in set(split.groups):
         same = choices[:, split.groups == group]
         assert (same == same[:, :1]).all()
-    quoted = quotes.quote_shuffled(split, split, (perfect, perfect), seed=0)
-    assert quoted.accuracy == pytest.approx(0.5, abs=0.1)
+    # One head to choose beside a head that guesses: what *select* favours by luck must not help on *report*.
+    none, one = np.zeros((n, 1, 1)), np.ones((n, 1, 1))
+    two = replace(perfect, names=("0.0", "0.1"), gold=np.dstack([one, one]), rival=np.dstack([none, one]))
+    quoted = [quotes.quote_shuffled(two, two, split, split, seed).accuracy for seed in range(20)]
+    assert np.mean(quoted) == pytest.approx(0.5, abs=0.01)
 
 
 def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, stories):
@@ -176,6 +180,22 @@ def test_mentions_of_a_candidate_add_up_for_gold_and_for_rivals_alike(model, sto
     torch.nn.init.zeros_(even.blocks[0].attention.q.weight)
     scores = score_heads(even, cases, ("A-1",))
     assert (scores.choice()[:, 0] == [[1], [0]]).all()
+
+
+def test_the_rival_is_the_one_other_candidate_with_the_most_attention(model, stories):
+    """Of three candidates, one of which is named twice."""
+    text = "The dog saw a road, and the cat liked the road. So we saw the dog."
+    dogs, roads, cats = ([found.span() for found in re.finditer(word, text)] for word in ("dog", "road", "cat"))
+    spans = Spans(gold=(dogs[0],), distractors=(*roads, *cats), answer=dogs[1])
+    case = encode_case(Case("one", text, "toy", "one", "report", spans, foil="cat"), stories.tokenizer)
+    scores = score_heads(model, [case], ("A-1",))
+    recorder = PatternRecorder()
+    model(torch.tensor([case.tokens]), hooks=recorder)
+    for k, name in enumerate(scores.names):
+        layer, head = map(int, name.split("."))
+        row = recorder.patterns[layer][0, head, case.sites["A-1"]]
+        first, second, cat = (row[slice(*span)].sum().item() for span in case.distractors)
+        assert scores.rival[0, 0, k] == near(model, max(first + second, cat))
 
 
 def test_counterfactuals_are_in_one_group_whatever_their_words(encoded):

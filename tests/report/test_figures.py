@@ -17,6 +17,7 @@ from data.text.tokenizers import train_bpe
 from probing import Findings
 from probing.findings import Role
 from probing.negative_control import NegativeControl
+from probing.splits import Split, TaskCases
 from probing.tasks import TaskResult, measure_task
 from probing.untrained import measure_untrained
 from report.colours import INK, ROLE_COLOURS, contrast, rgb
@@ -35,10 +36,10 @@ HOSTILE = "_$\\frac{x}$\nשלום \U0001fae0中\x1b[31m <b>&\x00\u202e"
 @pytest.fixture(scope="module")
 def result() -> TaskResult:
     """The toy task, on which the hand-set model is right in every case."""
-    select, report = (toys.encoded(split, 20) for split in ("select", "report"))
+    task = TaskCases(*(Split(toys.encoded(split, 20)) for split in ("select", "report")))
     model = toys.hand_set_model()
-    untrained = measure_untrained(model, {"agreement": (select, report)}, seed=0)["agreement"]
-    return measure_task(model, select, report, untrained, seed=0)
+    untrained = measure_untrained(model, {"agreement": task}, seed=0)["agreement"]
+    return measure_task(model, *task, untrained, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +130,8 @@ def test_text_stays_text_in_formats_that_scale(found, tmp_path):
 def test_no_name_and_no_word_breaks_a_picture(found, tmp_path, suffix):
     (result,) = found.tasks
     words = tuple(toys.TOKENIZER.encode("$\\\x1b").tolist())
-    cases = [replace(case, tokens=(*case.tokens, *words)) for case in result.cases]
-    hostile = replace(found, tasks=[replace(result, name=HOSTILE, cases=cases)])
+    split = Split([replace(case, tokens=(*case.tokens, *words)) for case in result.cases])
+    hostile = replace(found, tasks=[replace(result, name=HOSTILE, split=split)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         paths = draw_all(hostile, tmp_path, suffix)

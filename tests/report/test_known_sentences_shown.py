@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from browser import contrast
 from networks import loud_model
-from rich.console import Console
 from toy_report import MATTERS, toy_sentences, write_toy_report
 
 from data.stories.articles import PAIRS
@@ -17,6 +16,7 @@ from probing import Findings
 from report.examples import choose_examples
 from report.probe_page import first_task
 from report.probe_terminal import print_findings
+from report.terminal import Output
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,14 @@ def test_a_page_of_an_earlier_probe_has_none(findings, open_page, tmp_path):
 
 
 def test_the_terminal_has_a_line_for_each(findings):
-    console = Console(file=io.StringIO(), width=200)
+    console = Output(file=io.StringIO(), width=200)
     print_findings(findings, console)
     text = console.file.getvalue()
     assert "The cat left the mat. The cat was tired\n  tired  cat 91.2%" in text
     assert re.search(r"1\.0: cat 81%, mat 3% +4\.5 to -3\.2, mat 66\.6%\n", text)
     assert re.search(r"<b>dog</b> 50\.0% *the model does not resolve this task", text)
     assert text.index("sentences of articles") < text.index("who looks back")
-    console = Console(file=io.StringIO(), width=200)
+    console = Output(file=io.StringIO(), width=200)
     print_findings(replace(findings, sentences=()), console)
     assert "sentences of articles" not in console.file.getvalue()
 
@@ -82,7 +82,7 @@ def test_the_terminal_has_a_line_for_each(findings):
 @pytest.mark.parametrize(("text", "said"), [("The cat left because it was", True), ("The cat was", False)])
 def test_only_sentences_with_it_are_said_to_be_undecided_there(findings, open_page, tmp_path, text, said):
     found = replace(findings, sentences=[{**sentence, "text": text} for sentence in toy_sentences()])
-    console = Console(file=io.StringIO(), width=200)
+    console = Output(file=io.StringIO(), width=200)
     print_findings(found, console)
     assert ("at 'it' a causal model cannot know what is meant" in console.file.getvalue()) == said
     write_toy_report(found, tmp_path)

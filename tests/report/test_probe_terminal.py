@@ -7,23 +7,26 @@ from types import SimpleNamespace
 
 import pytest
 import toys
-from rich.console import Console
 
 from probing import probe
 from probing.alignment import Alignment
+from probing.behaviour import PAIRS, PREFERRED
 from probing.circuits import Edge, Edges, NotMeasured
 from probing.findings import Findings
 from probing.known_heads import KnownHead
 from report import probe_terminal
+from report.circuits_terminal import edge_lines
 from report.probe_terminal import (
+    behaviour_notes,
     choice_notes,
-    edge_lines,
     known_head_table,
     pattern_notes,
     print_findings,
     progress_bar,
+    task_table,
     too_few_groups,
 )
+from report.terminal import Output
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def found() -> Findings:
 
 
 def test_the_task_and_the_roles_are_printed(found):
-    console = Console(file=io.StringIO(), width=200)
+    console = Output(file=io.StringIO(), width=200)
     print_findings(found, console)
     text = console.file.getvalue()
     assert re.search(
@@ -50,7 +53,7 @@ def test_known_heads_are_printed_with_what_they_check(found, monkeypatch):
     ]
     for known, shown in ((rows, True), ([], False)):
         monkeypatch.setattr(probe_terminal, "known_heads", lambda _, known=known: known)
-        console = Console(width=100, record=True, file=io.StringIO())
+        console = Output(width=100, record=True, file=io.StringIO())
         print_findings(replace(found, tasks=[]), console)
         text = " ".join(console.export_text().split())
         assert ("4.11 previous token 0.41 86 previous_token 5.5 induction - - ·" in text) == shown
@@ -61,7 +64,7 @@ def test_known_heads_are_printed_with_what_they_check(found, monkeypatch):
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_terminal_shows_a_bar_and_a_file_none(terminal):
     shown = io.StringIO()
-    with progress_bar(Console(file=shown, force_terminal=terminal, width=120)) as tell:
+    with progress_bar(Output(file=shown, force_terminal=terminal, width=120)) as tell:
         tell("bad\x1b[2J_task: where heads look", 1, 2)
     assert ("bad␛[2J task: where heads look" in shown.getvalue()) == terminal
     assert ("1/2" in shown.getvalue()) == terminal
@@ -107,6 +110,31 @@ def test_what_is_not_shown_stands_beside_what_would_have_been_found(found):
         other = replace(result, power=replace(power, choice_accuracy=least), quotes=blind)
         (note,) = choice_notes([other])
         assert note.endswith(f"that head 1.0 looks; {words}")
+
+
+@pytest.mark.parametrize("width", [80, 110, 126])
+def test_no_number_of_the_table_is_cut_however_long_names_and_sets_of_heads_are(found, width):
+    (result,) = found.tasks
+    heads = tuple(f"10.{i}" for i in range(8))
+    necessary = replace(result.necessary, heads=heads, complete=False)
+    console = Output(file=io.StringIO(), width=width)
+    console.print(task_table([replace(result, name="winobias_anti_stereotyped_type1", necessary=necessary)], width))
+    text = console.file.getvalue()
+    assert "…" not in text
+    for cell in ("100%", "1.0 A-1", "100.0% (93-100)", "looks, matters"):
+        assert cell in text
+    assert ("10.7" in text) == (width >= 110)
+
+
+def test_a_share_that_stands_for_two_things_is_printed_once(found):
+    (result,) = found.tasks
+    preferred = replace(result.behaviour, judged_by=PREFERRED, accuracy=0.519, ci=(0.46, 0.58), preference=0.519)
+    assert behaviour_notes([replace(result, behaviour=preferred)]) == [
+        "model right  in agreement: the answer is likelier than the foil, 51.9% (46-58) of 100 cases"
+    ]
+    pairs = replace(preferred, judged_by=PAIRS, preference=0.6)
+    (note,) = behaviour_notes([replace(result, behaviour=pairs)])
+    assert note.endswith("51.9% (46-58); the answer is likelier than the foil in 60.0% of 100 cases")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from networks import bigram_model, loud_model
-from rich.console import Console
 from toy_text import HEAD, toy_text, write_text_report
 from toys import TOKENIZER, hand_set_model, toy_cases
 
@@ -15,6 +14,7 @@ from model import GPTConfig
 from probing import probe, write_files
 from probing.sentence import NextWord
 from report.sentence import named_heads, new_printer
+from report.terminal import Output
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(run: Path, step: int, text: str) -> str:
-    console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
+    console = Output(file=io.StringIO(), color_system=None, soft_wrap=True)
     new_printer(run, step, hand_set_model(), TOKENIZER, None, console).show(text)
     return console.file.getvalue()
 
@@ -50,7 +50,7 @@ def test_heads_of_another_step_are_not_shown(run):
 
 def test_what_changes_without_a_head_is_named_after_the_likeliest_token():
     """Which begins the third likeliest word."""
-    console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
+    console = Output(file=io.StringIO(), color_system=None, soft_wrap=True)
     new_printer(Path("run"), 1, bigram_model(16), TOKENIZER, None, console).show("Hm?")
     assert "without it log P of '␣' changes by" in console.file.getvalue()
 
@@ -86,7 +86,7 @@ def test_a_file_that_names_no_heads_is_said_to(tmp_path, content, why):
 
 
 def test_a_word_of_several_pieces_has_their_product(run):
-    printer = new_printer(run, 7, hand_set_model(), TOKENIZER, None, Console(file=io.StringIO()))
+    printer = new_printer(run, 7, hand_set_model(), TOKENIZER, None, Output(file=io.StringIO()))
     assert printer.next_line(NextWord((*b" Pia",), (0.5, 0.9, 1.0, 1.0))) == (
         "0.450  Pia   (␣·P·i·a: 0.500 x 0.900 x 1.000 x 1.000)"
     )
@@ -102,7 +102,7 @@ def test_words_in_pieces_and_words_never_seen_are_named():
         (trained, ["spelled in pieces: P·i·a", "not in the text that the model was trained on: Pia"]),
         (None, ["spelled in pieces: P·i·a; whether training had them is not known here"]),
     ):
-        console = Console(file=io.StringIO(), color_system=None, soft_wrap=True)
+        console = Output(file=io.StringIO(), color_system=None, soft_wrap=True)
         new_printer(Path("run"), 1, model, tokenizer, tokens, console).show("Tom met Pia Pia")
         out = console.file.getvalue()
         assert [line.removeprefix("note   ") for line in out.splitlines() if line.startswith("note")] == notes

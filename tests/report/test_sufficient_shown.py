@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
-from rich.console import Console
 from toy_report import UNRESOLVED, write_toy_report
 
 from probing import Findings, write_files
@@ -16,6 +15,7 @@ from probing.circuits import Sufficiency
 from probing.circuits.hypotheses import Equivalence
 from report.circuits_terminal import enough_heads, p_text
 from report.probe_terminal import print_findings
+from report.terminal import Output
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_section_is_there_only_when_it_was_measured(open_page, findings, tmp
 
 
 def test_a_line_a_task_is_printed(findings, tmp_path):
-    console = Console(file=io.StringIO(), width=300)
+    console = Output(file=io.StringIO(), width=300)
     print_findings(findings, console)
     (line,) = (line for line in console.file.getvalue().splitlines() if line.startswith("sufficient"))
     assert line.startswith("sufficient  agreement: 2 of 4 heads bring 100% (100-100) of the log-odds back: ")

@@ -40,12 +40,12 @@ def test_thinning_keeps_a_spike_in_its_place():
 
 def test_few_are_kept_all_and_many_evenly():
     rows = [{"step": step} for step in range(400)]
-    assert page.spread(rows[:40], 40) == rows[:40]
-    kept = [row["step"] for row in page.spread(rows, 40)]
+    assert page.evenly_spaced(rows[:40], 40) == rows[:40]
+    kept = [row["step"] for row in page.evenly_spaced(rows, 40)]
     assert len(kept) == 40
     assert (kept[0], kept[-1]) == (0, 399)
     assert {after - before for before, after in pairwise(kept)} == {10, 11}
-    assert {"step": 7} in page.spread(rows, 40, keep=rows[7])
+    assert {"step": 7} in page.evenly_spaced(rows, 40, keep=rows[7])
 
 
 def test_a_loss_counts_from_where_it_stays_below_chance():

@@ -202,11 +202,17 @@ def test_mfu_is_reported_where_the_peak_is_known(tmp_path, stories):
     trainer = new_run(tmp_path / "run", stories, max_steps=4)
     trainer.peak_flops = 1e12
     trainer.train()
-    rows = [row for row in read_rows(trainer.run / "metrics.jsonl") if "mfu" in row]
-    assert len(rows) == 4
-    for row in rows:
-        assert row["mfu"] == pytest.approx(row["tokens_per_second"] * trainer.model.flops_per_token() / 1e12, rel=1e-3)
-    trainer.world, trainer.logged = World(0, 2), (0, 0.0)
+    assert ["mfu" in row for row in read_rows(trainer.run / "metrics.jsonl")] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_speed_is_that_of_the_steps_since_the_latest_row_and_mfu_what_it_is_of_all_devices(
+    tmp_path, stories, processes
+):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4)
+    trainer.peak_flops, trainer.world = 1e12, World(0, processes)
+    trainer.logged, trainer.tokens, trainer.train_seconds = (1_000, 2.0), 9_000, 6.0
     row = trainer.clock()
-    expected = row["tokens_per_second"] * trainer.model.flops_per_token() / 2e12
-    assert row["mfu"] == pytest.approx(expected, rel=1e-3), "of all devices"
+    assert row["tokens_per_second"] == 2_000
+    assert row["mfu"] == pytest.approx(2_000 * trainer.model.flops_per_token() / (processes * 1e12))
+    assert trainer.clock().keys() == {"seconds", "train_seconds"}, "no step since that row"

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 
@@ -55,6 +56,29 @@ def test_stopping_and_resuming_changes_no_bit(tmp_path, stories, monkeypatch, op
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert straight.loader.state() == resumed.loader.state()
     assert rows_without_clock(tmp_path / "straight") == rows_without_clock(tmp_path / "resumed")
+
+
+def test_every_step_and_every_process_drops_other_numbers_and_a_step_that_is_repeated_the_same(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4, dropout=0.5)
+    batch = trainer.loader.next()
+    trainer.loader.next = lambda: batch
+    trainer.optimizers.step = lambda *_: None  # the weights stay as they are
+
+    def loss(step: int, rank: int = 0, seed: int = 0) -> float:
+        trainer.step, trainer.world, trainer.config = step, World(rank, 2), replace(trainer.config, seed=seed)
+        return trainer.train_step()["train_loss"].item()
+
+    first = loss(1)
+    assert loss(1) == first
+    assert first not in (loss(2), loss(1, rank=1), loss(1, seed=1))
+
+
+def test_an_evaluation_leaves_dropout_off_and_the_next_step_switches_it_on(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=4, dropout=0.5)
+    trainer.evaluate()
+    assert not trainer.model.training
+    trainer.train_step()
+    assert trainer.model.training
 
 
 def test_accumulation_has_the_gradient_of_the_whole_batch(tmp_path, stories, monkeypatch):
@@ -154,6 +178,13 @@ def test_a_step_that_is_no_number_is_skipped_and_counted(tmp_path, stories):
     trainer.train()
     assert trainer.skipped == 2
     assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
+
+
+def test_bad_steps_with_good_ones_between_them_do_not_end_the_run(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=13)
+    poison(trainer, {1, 3, 5, 7, 9, 11})
+    trainer.train()
+    assert (trainer.step, int(trainer.skipped)) == (13, 6)
 
 
 def test_several_in_a_row_end_the_run_and_keep_the_last_good_checkpoint(tmp_path, stories):

@@ -41,6 +41,7 @@ def test_answers_are_found_where_they_part_from_the_foil(bpe):
     [
         ("bytes", changed(TEXT[:-1], "Toms"), "answer 'Tom' and foil 'Toms' differ only after the end of the text"),
         ("bytes", changed(foil="Tim", pronoun=(35, 37)), "answer 'Tom' and foil 'Tim' part before site P is read"),
+        ("bytes", changed(foil="Tim", cue=(35, 36)), "answer 'Tom' and foil 'Tim' part before site C is read"),
         ("bpe", changed(gold=((0, 1),), distractors=((1, 3),)), "'T' and 'om' share a token"),
         ("bpe", changed(gold=((34, 35),), answer=(35, 37), foil="im"), "belongs to 'T' as well"),
     ],

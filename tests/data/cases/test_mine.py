@@ -160,8 +160,11 @@ def test_titles_are_exchanged_with_their_names() -> None:
 
 
 def test_all_forms_of_a_name_are_exchanged() -> None:
-    ((_, other),) = pairs("John Darcy met Emma at noon. Now John slept, so she ran." + SURNAMES, HE_OR_SHE)
+    ((one, other),) = pairs("John Darcy met Emma at noon. Now John slept, so she ran." + SURNAMES, HE_OR_SHE)
     assert other.text == "Emma met John at noon. Now Emma slept, so he ran"
+    assert (one.entities, other.entities) == (("emma", "john", "john"), ("john", "emma", "emma"))
+    assert one.candidates == other.candidates == "emma | john", "they are one group"
+    assert [len(case.rivals) for case in encode_cases([one, other], byte_tokenizer())] == [1, 1], "however he is called"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,13 @@ from data.stories import cases
 from model import GPT, GPTConfig
 from probing.circuits.edges import (
     INPUTS,
+    LISTED,
     DirectPath,
+    Edge,
+    Edges,
     NotMeasured,
     choose_receivers,
+    edges_json,
     judge_edges,
     list_paths,
     measure_edges,
@@ -237,3 +241,16 @@ def test_of_a_model_of_many_heads_some_that_look_and_some_others_are_receivers()
     assert chosen == [*names[:6], *names[8:12], *names[-6:]]
     small = GPT(GPTConfig(10, block_size=4, n_layer=4, n_head=4, n_embd=8))
     assert choose_receivers(small, [], [], []) == list(head_names(small))
+
+
+def test_the_edges_that_are_listed_are_the_strongest_whatever_their_sign():
+    drops = [*np.linspace(0.5, 0.1, LISTED), -2.0, 0.01, -0.01]
+    edges = [
+        Edge("0.0", f"1.{i}", "k", drop, (drop, drop), 1.0, i == 151) for i, drop in enumerate(sorted(drops)[::-1])
+    ]
+    listed = edges_json(Edges(tuple(edges), None, 0.0, 8, ("1.0",)))["edges"]
+    assert [edge["drop"] for edge in listed] == [
+        *(round(float(drop), 5) for drop in np.linspace(0.5, 0.1, LISTED)[:-1]),
+        -0.01,
+        -2.0,
+    ]

@@ -14,6 +14,7 @@ from model import GPT, GPTConfig, Hooks
 from probing.in_text import ablation
 from probing.in_text.ablation import ABLATIONS, PER_POSITION, RESAMPLE, ablate, batches, means_over_windows
 from probing.in_text.how_far_back import limited_losses, spans
+from probing.in_text.quick import QuickText, quick_costs
 from probing.in_text.windows import Windows
 
 LENGTH, N, VOCABULARY = 12, 6, 50
@@ -124,6 +125,24 @@ def test_heads_that_put_out_nothing_cost_nothing(windows):
     got = ablate(model, windows, means_over_windows(model, windows, silent), ABLATIONS, 0, silent)
     for name in ABLATIONS:
         assert np.abs(got.heads[name]).max() <= limit(model, got.clean)
+
+
+def test_quick_costs_are_means_over_all_tokens_and_over_those_of_the_kind_that_costs_most(windows):
+    model, part = model_of("modern, grouped"), np.array([0, 2, 5])
+    kind = np.random.default_rng(2).integers(3, size=(len(part), LENGTH))
+    of_kind = {name: kind == code for code, name in enumerate(("pronoun", "line_end", "rest"))}
+    costs = quick_costs(model, QuickText(windows, part, of_kind))
+    assert [*costs] == [f"{layer}.{head}" for layer in range(3) for head in range(4)]
+    means = means_over_windows(model, windows, silent)
+    got = ablate(model, windows.take(part), means, [PER_POSITION], 0, silent)
+    within = 2 * limit(model, torch.from_numpy(got.clean))
+    for cost, own in zip(costs.values(), got.heads[PER_POSITION], strict=True):
+        by_kind = {name: own[mask].sum() / mask.sum() for name, mask in of_kind.items()}
+        assert cost.nats == pytest.approx(own.sum() / own.size, abs=within)
+        assert cost.kind_nats == pytest.approx(max(by_kind.values()), abs=within)
+        assert by_kind[cost.kind] == pytest.approx(cost.kind_nats, abs=within)
+    bare = quick_costs(model, QuickText(windows, part, {}))["0.0"]
+    assert (bare.kind, bare.kind_nats) == (None, None)
 
 
 def test_batches_side_by_side_have_the_numbers_of_one_after_the_other(windows):

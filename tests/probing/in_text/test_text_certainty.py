@@ -12,7 +12,7 @@ KIND[0, :3] = 8
 
 
 def columns() -> Columns:
-    return Columns(KIND, KINDS, (2, 5, 8), np.arange(20) // 2, np.arange(20))
+    return Columns(KIND, KINDS, (2, 5, 8), ("documents", np.arange(20) // 2), ("windows", np.arange(20)))
 
 
 def test_columns_are_all_tokens_and_every_kind_that_has_enough():
@@ -25,7 +25,8 @@ def test_columns_are_all_tokens_and_every_kind_that_has_enough():
 def test_a_kind_of_few_clusters_is_left_out_however_many_tokens_it_has():
     kind = np.zeros((20, 30), dtype=int)
     kind[:4] = 1
-    assert Columns(kind, ["a", "b"], [0, 1], np.arange(20), np.arange(20)).too_few == ["b"]
+    windows = "windows", np.arange(20)
+    assert Columns(kind, ["a", "b"], [0, 1], windows, windows).too_few == ["b"]
 
 
 def test_means_and_intervals_are_over_the_tokens_of_a_kind_and_clusters():

@@ -72,21 +72,22 @@ def test_what_is_not_measured_is_said(windows):
     assert found.how_far_back is None
     assert found.left_out[0].startswith("Without a language, pronouns and function words")
     assert "a recurrent layer cannot be limited" in found.left_out[-1]
-    assert "pronoun" not in found.columns
+    assert "pronoun" not in found.columns.names
     assert "function_word" not in found.looks.names
     assert found.heads == ("0.0", "0.1")
 
 
 def test_kinds_of_too_few_tokens_are_named_in_words():
     assert KINDS_IN_WORDS.keys() == {*KIND_CODES, "all"}
-    few = SimpleNamespace(too_few=["inside_word", "pair_again"], n_flipped=7)
-    assert why_left_out(few, TOKENIZER, "en", "documents", "windows") == [
+    few = SimpleNamespace(too_few=["inside_word", "pair_again"], n_flipped=7, unit="documents")
+    assert why_left_out(few, TOKENIZER, "en") == [
         "Too few to measure, of tokens or of documents that have them: insides of words, pairs seen before."
     ]
 
 
 def test_too_few_units_for_any_role_are_named():
-    assert why_left_out(SimpleNamespace(too_few=[], n_flipped=6), TOKENIZER, "en", "documents", "windows") == [
+    few = SimpleNamespace(too_few=[], n_flipped=6, flipped_unit="windows")
+    assert why_left_out(few, TOKENIZER, "en") == [
         "Only 6 windows: p cannot fall below 0.01, so no head has a role by what it costs; a longer text is needed."
     ]
 
@@ -152,12 +153,13 @@ def test_a_head_that_looks_mostly_at_one_relation_has_its_role(share, uniform, r
     assert roles_by_attention(looks(share, uniform, rows=FEWEST_TOKENS - 1), 0) == []
 
 
-@pytest.mark.parametrize("shape", [{}, GPT2_SHAPE])
-def test_untrained_networks_have_no_role(shape, windows):
+@pytest.mark.parametrize(("shape", "n"), [({}, 2), (GPT2_SHAPE, 10)], ids=["modern", "gpt2"])
+def test_untrained_networks_have_no_role(shape, n, windows):
+    """Modern ones begin with W_O = 0: two are enough to see that no head of theirs costs anything."""
     config = GPTConfig(TOKENIZER.vocab_size, **TINY | shape)
     profiles = [
         measure_text(GPT(config, seed).eval(), TOKENIZER, windows, seed=100 * seed, ablations=[PER_POSITION])
-        for seed in range(1, 11)
+        for seed in range(1, n + 1)
     ]
     assert sum(any(own.roles) for own in profiles) <= 1
     bars = [own.ablations[PER_POSITION].untrained for own in profiles]

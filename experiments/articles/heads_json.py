@@ -1,16 +1,16 @@
-"""What probe.py found in the runs of several seeds, as claims ask for it; ``Found`` is one heads.json."""
+"""heads.json of several seeds, as claims ask for it: one table and one record of all tasks, and the weakest numbers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common.markdown import Table
 from common.visible import visible_name
 from data.stories import TASKS
-from experiments.articles.claim import Verdict
+from experiments.articles.claim import listed
 from experiments.runs import Setup, best_baseline, probe_all, train_seeds
-from experiments.tables import Table
 from probing.findings import Role
 
-Found = Mapping
+HeadsJson = Mapping  # what probe.py writes of one run
 PRONOUNS = ("agreement", "verb_bias", "cue", "roles", "chains")
 COLUMNS = (
     "task",
@@ -30,31 +30,24 @@ def default_runs(setup: Setup) -> list[Path]:
     return train_seeds({"default": []}, setup)["default"]
 
 
-def default_found(setup: Setup) -> Sequence[Found]:
+def default_heads(setup: Setup) -> Sequence[HeadsJson]:
     return probe_all(default_runs(setup), setup.jobs)
 
 
-def roles_of(found: Found) -> list[list[list[Role]]]:
+def roles_of(heads: HeadsJson) -> list[list[list[Role]]]:
     """Every role by layer and head, as ``Findings.role_map`` had them."""
-    return [[[Role(**role) for role in head] for head in layer] for layer in found["all_roles"]]
+    return [[[Role(**role) for role in head] for head in layer] for layer in heads["all_roles"]]
 
 
-def resolved(found: Found) -> list[str]:
+def resolved(heads: HeadsJson) -> list[str]:
     """The tasks of stories that the model resolves."""
-    return [name for name in TASKS if name in found["tasks"] and found["tasks"][name]["resolved"]]
+    return [name for name in TASKS if name in heads["tasks"] and heads["tasks"][name]["resolved"]]
 
 
 def shown(task: Mapping) -> bool:
     """Whether one task is resolved by the model, and through a head that looks and matters."""
     best = task["best"]
     return bool(task["resolved"] and best["looks"] and best["matters"])
-
-
-def judge(outcomes: Sequence[bool]) -> Verdict:
-    """All of them: it holds. None: it does not."""
-    if all(outcomes):
-        return "holds"
-    return "holds in part" if any(outcomes) else "does not hold"
 
 
 def row(name: str, tasks: Sequence[Mapping]) -> list[str]:
@@ -76,20 +69,15 @@ def row(name: str, tasks: Sequence[Mapping]) -> list[str]:
     ]
 
 
-def listed(values: Sequence[float | None], digits: int = 1) -> str:
-    """One number a seed; "none" where there is no such number."""
-    return ", ".join("none" if value is None else f"{value:.{digits}f}" for value in values)
-
-
-def every_head(found: Found, name: str, site: str) -> list[float]:
-    by_site = found["tasks"][name]["by_site"]
+def every_head(heads: HeadsJson, name: str, site: str) -> list[float]:
+    by_site = heads["tasks"][name]["by_site"]
     column = by_site["sites"].index(site)
     return [accuracy[column] for accuracy in by_site["choice_accuracy"].values()]
 
 
-def at_site(found: Sequence[Found], name: str, site: str) -> list[float]:
+def at_site(heads_by_seed: Sequence[HeadsJson], name: str, site: str) -> list[float]:
     """The choice accuracy of each seed's chosen head of a task, at any of its sites."""
-    tasks = [one["tasks"][name] for one in found]
+    tasks = [heads["tasks"][name] for heads in heads_by_seed]
     columns = [task["by_site"]["sites"].index(site) for task in tasks]
     return [
         task["by_site"]["choice_accuracy"][task["best"]["head"]][column]
@@ -97,11 +85,11 @@ def at_site(found: Sequence[Found], name: str, site: str) -> list[float]:
     ]
 
 
-def task_table(found: Sequence[Found], names: Sequence[str]) -> Table:
-    return Table(COLUMNS, [row(name, [one["tasks"][name] for one in found]) for name in names])
+def task_table(heads_by_seed: Sequence[HeadsJson], names: Sequence[str]) -> Table:
+    return Table(COLUMNS, [row(name, [heads["tasks"][name] for heads in heads_by_seed]) for name in names])
 
 
-def task_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
+def task_numbers(heads_by_seed: Sequence[HeadsJson], names: Sequence[str]) -> dict:
     """By task, each with one entry a seed."""
 
     def numbers(task: Mapping) -> dict:
@@ -120,12 +108,12 @@ def task_numbers(found: Sequence[Found], names: Sequence[str]) -> dict:
         record |= {key: best[key] for key in (*kept, "looks", "matters")}
         return record | {"baseline": baseline, "baseline_accuracy": bar}
 
-    return {name: [numbers(one["tasks"][name]) for one in found] for name in names}
+    return {name: [numbers(heads["tasks"][name]) for heads in heads_by_seed] for name in names}
 
 
-def because(found: Sequence[Found], names: Sequence[str]) -> str:
+def because(heads_by_seed: Sequence[HeadsJson], names: Sequence[str]) -> str:
     """How many of these tasks are shown, and the weakest numbers of all of them."""
-    tasks = [one["tasks"][name] for one in found for name in names]
+    tasks = [heads["tasks"][name] for heads in heads_by_seed for name in names]
     swaps = [task["best"]["weight_swap_drop"] for task in tasks if shown(task)]
     right = min(task["model_accuracy"] for task in tasks)
     picked = min(task["best"]["choice_accuracy"] for task in tasks)
@@ -138,6 +126,6 @@ def because(found: Sequence[Found], names: Sequence[str]) -> str:
     )
 
 
-def lowest_end(found: Sequence[Found], names: Sequence[str]) -> float:
+def lowest_end(heads_by_seed: Sequence[HeadsJson], names: Sequence[str]) -> float:
     """The lowest end of all intervals within a seed, of the chosen heads' choice accuracies, in %."""
-    return 100 * min(one["tasks"][name]["best"]["ci"][0] for one in found for name in names)
+    return 100 * min(heads["tasks"][name]["best"]["ci"][0] for heads in heads_by_seed for name in names)
