@@ -1,4 +1,5 @@
-# make demo: train on stories, sample, probe.  make test: every test.  Both first make .venv with all that is needed.
+# make demo: train on stories, or go on where that stopped; sample, probe.  make test: every test.  Both first make .venv
+# with all that is needed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ RUN := runs/demo
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/python train.py run=$(RUN) overwrite=true
+	$(BIN)/python train.py run=$(RUN) resume=auto
 	$(BIN)/python sample.py run=$(RUN) n=3 max_new_tokens=60
 	$(BIN)/python probe.py run=$(RUN) dynamics=true
 

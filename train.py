@@ -1,5 +1,6 @@
 """Train a small GPT: ``python train.py [data=files data.path=my_texts/] ...``; configs/train.yaml has the keys."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -22,6 +23,7 @@ from common.folders import HF_SCHEME, NANOGPT_SCHEME, TOKENIZER
 from data import Answers, Dataset, TokenFiles, Tokenizer, TokenizerConfig
 from data.mixture import start_of, stories_of
 from data.preparing import is_of_its_text, prepare_mixed, prepared_as
+from data.text.download import megabytes
 from model import GPT
 from report.live_page import live_page_at_the_end
 from report.training_console import Console
@@ -54,7 +56,9 @@ def main(command: TrainCommand) -> None:
             console.already_ended(folder, command.patience)
             return
         if world.first:
-            require_writable(folder if command.resume else folder.parent)
+            written = [folder, *(folder / name for name in run.FILLED)] if command.resume else [folder.parent]
+            for path in written:
+                require_writable(path)
         with run.held(folder) if world.first else nullcontext():
             if world.first and not command.resume:
                 run.check_free(folder, command.overwrite, command.found_nothing)
@@ -191,10 +195,21 @@ class Start:
                 if command.resume:
                     run.renew(folder, config, tokenizer)
                 trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)
+                self.note_space(trainer)
             self.console.begin(trainer)
             trainer.train()
             starting.close()  # saved, also where a signal came before the first row
             self.console.end(trainer)
+
+    def note_space(self, trainer: Trainer) -> None:
+        """Where the disk has too little space for all checkpoints that are there at the same time, a note says so."""
+        missing = checkpoint.MOST - len(checkpoint.saved_steps(self.folder))
+        needed, free = missing * trainer.checkpoint_bytes(), shutil.disk_usage(self.folder).free
+        if needed > free:
+            self.console.note(
+                f"checkpoints take up to {megabytes(needed)} more, and {megabytes(free)} are free in {self.folder}; "
+                "make room there before it is full"
+            )
 
 
 def compiled_if_possible(command: TrainCommand, console: Console, device: torch.device) -> TrainCommand:

@@ -75,7 +75,8 @@ class TrainCommand(TrainConfig):
             raise ValueError("resume=true: say which run, with run=runs/NAME")
         if self.resume and self.overwrite:
             raise ValueError("resume=true and overwrite=true contradict each other; give one of them")
-        if self.init_from and self.run and Path(self.init_from).resolve() == Path(self.run).resolve():
+        itself = self.init_from and self.run and Path(self.init_from).resolve() == Path(self.run).resolve()
+        if itself and not self.resume:  # a run that goes on may have been moved to the name of its parent
             raise ValueError(f"init_from={self.init_from}: is the run itself; resume=true continues it")
 
     @property

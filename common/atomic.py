@@ -17,10 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from filelock import FileLock
+from filelock import FileLock, SoftFileLock
 from filelock import Timeout as Held
 
 from common.errors import InputError
+from common.notes import print_note
 
 ABANDONED_SECONDS = 3600
 TRIED_BYTES = 1 << 14
@@ -46,15 +47,28 @@ def write_durably(path: Path, data: bytes) -> None:
 def replace_durably(path: Path, data: bytes, shared: bool = False) -> None:
     """Writes a file in one step: at any moment it is the earlier one, if any, or this one, and whole.
 
-    ``shared``: other processes may be writing the same file.
+    ``shared``: other processes may be writing the same file; what they left an hour ago or more is deleted, since they
+    were killed.
     """
     beside = path.with_name(f".{path.name}.{os.getpid() if shared else 'tmp'}")
     try:
         write_durably(beside, data)
+        if shared:
+            delete_abandoned(path, now=beside.stat().st_mtime)
         move(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def delete_abandoned(path: Path, now: float) -> None:
+    """Deletes what processes began to write beside the shared file ``path`` an hour before ``now`` and did not move."""
+    of_a_process = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+")
+    for left in path.parent.iterdir():
+        if of_a_process.fullmatch(left.name):
+            with suppress(OSError):  # another process was quicker, or another user owns it
+                if now - left.stat().st_mtime >= ABANDONED_SECONDS:
+                    left.unlink()
 
 
 def move(whole: Path, path: Path) -> None:
@@ -87,11 +101,12 @@ def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
     it was not.
 
     Deletes first what killed processes left for the same ``folder``, if no file was begun in it for an hour; of a
-    process that only slept so long, the ``move`` fails. ``alone``: no other process writes into ``folder.parent``, so
-    that all that was left there goes immediately.
+    process that only slept so long, the ``move`` fails. ``alone``: ``folder`` is part of something in which no other
+    process writes, so that all that was left there goes immediately, and ``folder.parent`` alone is made where it is
+    missing: what it belongs to may have been moved.
     """
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=not alone, exist_ok=True)
     building = hidden_folder(folder)
     name, seconds = (".+", 0) if alone else (re.escape(folder.name), ABANDONED_SECONDS)
     abandoned = re.compile(rf"\.{name}\.unfinished-[a-z0-9_]{{8}}")
@@ -120,12 +135,17 @@ def hidden_folder(folder: Path) -> Path:
 
 def discard(path: Path, folder: Path) -> None:
     """Deletes ``path``, which is ``folder`` or stands beside it for it: under another name first, so that no half of
-    it is ever taken for a whole.
+    it is ever taken for a whole. What a container's image brought along cannot be renamed, and goes where it is.
     """
     if path.exists():
         aside = hidden_folder(folder)
         try:
-            path.rename(aside / "discarded")
+            try:
+                path.rename(aside / "discarded")
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                shutil.rmtree(path)
             shutil.rmtree(aside, ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)  # what an interruption has left of it
@@ -254,15 +274,26 @@ def lock_of(path: Path) -> Path:
 def locked(path: Path, waiting: Callable[[], None] | None) -> Iterator[None]:
     """Holds the lock of which ``path`` is the name. Where another process has it, calls ``waiting`` and waits, or
     raises Held if there is nothing to call. The lock ends with the process that holds it, however that ends.
+
+    Not so where the file itself has to stand for a lock, as the file system has none: Held and a note say what to do.
+    Raises InputError where there can be no lock at all.
     """
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
-    except Held:
+    except Held as error:
+        if isinstance(lock, SoftFileLock):
+            error.add_note(f"if that process was killed, delete {path}")
         if waiting is None:
             raise
         waiting()
+        for remedy in getattr(error, "__notes__", ()):
+            print_note(remedy)
         lock.acquire()
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        raise InputError(f"{path} cannot be locked ({error.strerror}); use a folder on another file system") from None
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """A note: what a user should know beside what was asked for, in one line."""
 
+import os
 import sys
 
 from common.visible import visible_text
@@ -11,5 +12,10 @@ def note_line(sentence: str) -> str:
 
 
 def print_note(sentence: str) -> None:
-    """Prints a note to stderr, where there is no console, or stdout has what was asked for and nothing else."""
-    print(note_line(sentence), file=sys.stderr)
+    """Prints a note to stderr, where there is no console, or stdout has what was asked for and nothing else. No work
+    ends because nobody can read it.
+    """
+    try:
+        print(note_line(sentence), file=sys.stderr)
+    except OSError:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # the interpreter's last flush would fail, too

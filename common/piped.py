@@ -38,6 +38,5 @@ class BestEffortOutput:
         except OSError as error:
             discard_rest(self.stream)
             if not isinstance(error, BrokenPipeError):
-                with suppress(OSError):
-                    print_note(f"stdout cannot be written ({error.strerror}); going on without it")
+                print_note(f"stdout cannot be written ({error.strerror}); going on without it")
             return None

@@ -22,6 +22,7 @@ from common.folders import CHECKPOINTS
 
 FORMAT = 2
 KEEP_LATEST = 2
+MOST = KEEP_LATEST + 2  # at the same time: with the best, and the one that is being written
 STATE = "state.json"
 MODEL = "model.safetensors"
 FILES = MODEL, "optimizer.safetensors"

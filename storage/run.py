@@ -36,7 +36,8 @@ from storage.renamed import as_of_today
 METRICS = "metrics.jsonl"
 PAGE, LIVE_PAGE = "report.html", "live.html"
 KIND = "run"
-OWN = {*RUN, METRICS, "curves.png", PAGE, LIVE_PAGE, "samples", "snapshots", "probe", "wandb"}  # what a run may hold
+FILLED = CHECKPOINTS, "samples", "snapshots"  # folders that training fills
+OWN = {*RUN, METRICS, "curves.png", PAGE, LIVE_PAGE, *FILLED, "probe", "wandb"}  # what a run may hold
 
 
 def is_run(folder: Path) -> bool:
@@ -56,6 +57,8 @@ def check_free(folder: Path, overwrite: bool, found_nothing: bool = False) -> No
     """
     require_outside(folder, "run", "run=runs/NAME")
     bring_back(folder)
+    if folder.resolve().is_mount() and (overwrite or not is_run(folder)):  # nothing can be moved to its path
+        raise InputError(f"run={folder}: is a mounted folder; give run={folder / 'NAME'}")
     if is_free(folder) or is_left_over(folder):
         return
     if not is_run(folder):
@@ -85,10 +88,11 @@ def held(folder: Path) -> Iterator[None]:
         lock = lock_of(whole) if beside else whole / ".lock"
         try:
             until_the_end.enter_context(locked(lock, None))
-        except Held:
+        except Held as error:
+            remedies = "".join(f"; {remedy}" for remedy in getattr(error, "__notes__", ()))
             raise InputError(
                 f"run={folder}: is being trained by another process, which holds {lock}; wait until it has ended, or "
-                "give another name"
+                f"give another name{remedies}"
             ) from None
         yield
 

@@ -95,6 +95,10 @@ def test_every_command_is_understood(tmp_path, monkeypatch):
     assert {(found[command], command): why for command, why in problems.items() if why} == {}
 
 
+def test_make_demo_goes_on_with_a_run_and_never_replaces_one():
+    assert ("train", "run=x", "resume=auto") in commands()
+
+
 def test_every_module_that_is_started_is_there():
     names = {name for page in PAGES for name in MODULE.findall(page.read_text(encoding="utf-8"))}
     assert len(names) > 20

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import QUICK, ROOT, SMALL, small_disk
@@ -71,6 +72,16 @@ def test_training_goes_on_when_its_output_cannot_be_written(script, failing_stdo
         script("train", "run=run", "max_steps=2", *TEXT)
     assert checkpoint.saved_steps(Path("run")) == [2]
     assert capsys.readouterr().err == said
+
+
+def test_a_note_that_nobody_can_read_is_no_reason_to_stop(monkeypatch):
+    def write(_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=write))
+    print_note("lost")
+    with sys.stderr as instead:
+        assert instead.name == os.devnull
 
 
 def test_a_reader_that_has_had_enough_ends_sampling_quietly(finished_run, monkeypatch):

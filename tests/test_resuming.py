@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -134,6 +135,26 @@ def test_a_run_that_fails_before_its_first_step_leaves_nothing(script, error_of,
     message = error_of("train", "run=new/run", *COMMAND)
     assert message.endswith("there is no checkpoint yet. Put that right, then give the same command again")
     assert not Path("new").exists()
+
+
+def test_too_little_space_for_checkpoints_is_noted_before_the_first_step(script, text, capsys, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000))
+    script("train", "run=run", *COMMAND)
+    out = " ".join(capsys.readouterr().out.split())
+    noted = r"note checkpoints take up to ([\d.]+) MB more, and 0\.0 MB are free in run; make room there .* step 0 "
+    (needed,) = re.findall(noted, out)
+    written = sum(path.stat().st_size for path in Path("run/checkpoints/step_000002").glob("*.safetensors"))
+    assert float(needed) == pytest.approx(4 * written / 1e6, rel=0.1)
+
+
+@pytest.mark.parametrize("name", run.FILLED[1:])
+def test_a_run_whose_folders_cannot_be_written_is_not_trained(script, error_of, text, name):
+    script("train", "run=run", *COMMAND, "snapshots=1")
+    shutil.rmtree(f"run/{name}")
+    Path("run", name).touch()
+    message = error_of("train", "run=run", "resume=true", "max_steps=4")
+    assert message.startswith(f"error: run/{name} cannot be written (Not a directory)")
+    assert read_rows(Path("run/metrics.jsonl"))[-1]["step"] == 2
 
 
 def test_a_run_whose_budget_is_not_evaluated_yet_is_not_finished(script, text):

@@ -63,6 +63,16 @@ def test_fine_tuning_starts_from_the_best_weights_and_their_tokenizer(script, ca
     assert checkpoint.saved_steps(Path("second"))[-1] == 4
 
 
+def test_a_fine_tuned_run_goes_on_under_the_name_of_the_run_that_it_began_with(script, texts):
+    script("train", *PLAIN, "run=first", "data.path=one.txt", "tokenizer.vocab_size=270", "max_steps=1")
+    text = ("data=files", "data.path=one.txt", "tokens_per_step=128", "wandb.mode=disabled")
+    script("train", *text, "run=second", "init_from=first", "max_steps=1")
+    shutil.rmtree("first")
+    Path("second").rename("first")
+    script("train", "run=first", "resume=true", "max_steps=2")
+    assert checkpoint.saved_steps(Path("first")) == [1, 2]
+
+
 def test_documents_begin_as_in_the_text_that_a_run_is_trained_on(script, finished_run, texts):
     """Stories begin with a space, and these files do not."""
     assert json.loads((finished_run / "tokenizer.json").read_text())["start"] == " "

@@ -125,7 +125,7 @@ class Trainer:
         self.started = time.perf_counter() - self.seconds
         if self.saved_step is None:  # not resumed
             self.log({"step": 0, "tokens": 0, **self.evaluate(), **self.probe()})
-            self.snapshot()
+        self.snapshot()  # after a resume, too: it may have failed at this step
         while True:
             self.seconds, self.stops.agreed = self.world.agree(self.elapsed(), self.stops.received)
             if self.fraction() >= 1:
@@ -133,9 +133,12 @@ class Trainer:
                     self.stops.agreed = 0  # there is nothing left to stop
                     break
                 if not self.stops.agreed:  # the time was up between two evaluations, or during one
+                    self.save()  # before an evaluation that may be killed or fail
                     row = {"step": self.step, "tokens": self.tokens, **self.evaluate()}
-                    self.log(row | self.clock())
-                    self.save(again=True)  # which step is the best may have changed
+                    try:
+                        self.log(row | self.clock())
+                    finally:
+                        self.save(again=True)  # which step is the best may have changed
                     continue  # a better loss may be what ``patience`` had waited for
             if self.stops.agreed:
                 break
@@ -154,11 +157,13 @@ class Trainer:
                 row |= self.evaluate()
             if probes:
                 row |= self.probe()
-            if logs:
-                self.log(row | self.clock())
-            self.snapshot()
-            if saves or self.step == self.best_step:
-                self.save()
+            try:
+                if logs:
+                    self.log(row | self.clock())
+                self.snapshot()
+            finally:  # also where a page, a sample or a snapshot cannot be written
+                if saves or self.step == self.best_step:
+                    self.save()
         self.save()
 
     def elapsed(self) -> float:
@@ -302,6 +307,18 @@ class Trainer:
             "model": asdict(self.model.config),
         }
 
+    def tensors_beside(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint has beside the network that is evaluated: the optimizer's state, and where that network is
+        a mean, the weights themselves, from which training goes on.
+        """
+        weights = get_parameters(self.model) if self.average else {}
+        return self.optimizers.state_tensors() | {f"{name}/{WEIGHTS}": tensor for name, tensor in weights.items()}
+
+    def checkpoint_bytes(self) -> int:
+        """The size of all tensors of one checkpoint."""
+        tensors = (*get_parameters(self.evaluated).values(), *self.tensors_beside().values())
+        return sum(tensor.nbytes for tensor in tensors)
+
     def save(self, again: bool = False) -> None:
         """Writes a checkpoint, unless this step has one already and is not to be saved ``again``."""
         if self.metrics:
@@ -310,10 +327,7 @@ class Trainer:
             return
         parameters = self.finite_parameters()
         if self.world.first:
-            tensors = self.optimizers.state_tensors()
-            if self.average:  # ``parameters`` are the means, and training goes on from these
-                tensors |= {f"{name}/{WEIGHTS}": tensor for name, tensor in get_parameters(self.model).items()}
-            checkpoint.save(self.run, parameters, tensors, self.state())
+            checkpoint.save(self.run, parameters, self.tensors_beside(), self.state())
         self.saved_step = self.step
 
     def restore(self) -> None:

@@ -1,14 +1,17 @@
 """How training ends before its budget is used up: a signal, or a disk that takes no more."""
 
+import os
 import shlex
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from types import FrameType
 
 from common.errors import InputError
+from common.notes import note_line
 from storage import checkpoint
 from storage.metrics import read_rows
 from storage.run import METRICS
@@ -40,10 +43,21 @@ class StopRequests:
 
     def request(self, number: int, frame: FrameType | None = None) -> None:
         """The handler of these signals."""
-        self.received = number
+        again, self.received = self.received, number
         if self.world.size == 1:
             for stopping in self.handlers:
                 signal.signal(stopping, signal.SIG_DFL)
+        if self.world.first and not again:
+            self.note()
+
+    def note(self) -> None:
+        """Says what happens now, past the buffer of stderr, in the middle of which a signal may have come."""
+        second = "; a second signal ends it immediately and saves nothing" if self.world.size == 1 else ""
+        note = note_line(f"the run is saved and stops after this step or evaluation{second}")
+        with suppress(OSError, ValueError):
+            stderr = sys.stderr.fileno()
+            start = "\n" if os.isatty(stderr) else ""  # where ^C and a bar stand
+            os.write(stderr, f"{start}{note}\n".encode())
 
     def __exit__(self, *_: object) -> None:
         ignored = self.world.size > 1 and (self.agreed or self.received)  # torchrun may pass it on a second time
@@ -59,6 +73,10 @@ def readable_write_errors(run: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
+        if error.errno == ENOENT and not os.path.exists(run):
+            raise InputError(
+                f"run={run}: was moved or deleted while it was trained; continue with run=NEW_NAME resume=true"
+            ) from None
         again = "give the same command again"
         if checkpoint.saved_steps(run) or any("train_loss" in row for row in read_rows(run / METRICS)):
             again = f"continue with the same command and {shlex.quote(f'run={run}')} resume=auto "

@@ -1,14 +1,17 @@
 """What is written is whole or not there, whenever the process is killed; and what killed processes left goes."""
 
+import errno
 import os
 import shutil
 import stat
 from pathlib import Path
 
 import pytest
+from filelock import SoftFileLock
 from kills import kill_at_every_moment
 
-from common.atomic import bring_back, discard, move, new_folder, replace_durably, replacing, waiting_path
+from common.atomic import bring_back, discard, locked, move, new_folder, replace_durably, replacing, waiting_path
+from common.errors import InputError
 
 LONG_AGO = (0, 0)
 FILES = ("a", "b")
@@ -71,6 +74,16 @@ def test_a_file_that_is_replaced_is_the_earlier_or_the_new_one_after_a_kill_at_a
         replace_durably(path, b"earlier")
     assert seen == {b"earlier", b"new" * 9}
     assert shared or [*tmp_path.iterdir()] == [path]
+
+
+def test_what_killed_processes_left_of_a_shared_file_goes_after_an_hour(tmp_path):
+    left, fresh, other = (tmp_path / f".page.html.{end}" for end in ("1", "2", "tmp"))
+    for path in (left, fresh, other):
+        path.touch()
+    for path in (left, other):
+        os.utime(path, LONG_AGO)
+    replace_durably(tmp_path / "page.html", b"x", shared=True)
+    assert set(tmp_path.iterdir()) == {fresh, other, tmp_path / "page.html"}
 
 
 def test_a_folder_is_whole_or_not_there_after_a_kill_at_any_moment(tmp_path):
@@ -194,6 +207,18 @@ def test_clearing_up_that_is_killed_at_any_moment_is_finished_later(tmp_path):
         left_over(left)
 
 
+def test_a_folder_of_a_containers_image_which_cannot_be_renamed_is_deleted(tmp_path, monkeypatch):
+    """The overlay file system has no rename for folders of a lower layer."""
+    folder = left_over(tmp_path / "folder")
+
+    def rename(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(Path, "rename", rename)
+    discard(folder, folder)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interruption_leaves_nothing_of_what_is_discarded(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()
@@ -207,4 +232,29 @@ def test_an_interruption_leaves_nothing_of_what_is_discarded(tmp_path, monkeypat
     monkeypatch.setattr("shutil.rmtree", interrupted)
     with pytest.raises(KeyboardInterrupt):
         discard(tmp_path / "folder", tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_with_what_to_do(tmp_path, monkeypatch, number):
+    def acquire(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("common.atomic.FileLock.acquire", acquire)
+    lock = locked(tmp_path / ".a.lock", None)
+    with pytest.raises(InputError) as caught:
+        lock.__enter__()
+    remedy = "use a folder on another file system"
+    assert str(caught.value) == f"{tmp_path}/.a.lock cannot be locked ({os.strerror(number)}); {remedy}"
+
+
+def test_who_waits_where_a_file_stands_for_a_lock_is_told_to_delete_what_a_killed_process_left(
+    tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / ".a.lock"
+    path.write_text("1\nelsewhere\n")
+    monkeypatch.setattr("common.atomic.FileLock", SoftFileLock)
+    with locked(path, path.unlink):
+        pass
+    assert capsys.readouterr().err == f"note   if that process was killed, delete {path}\n"
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import SoftFileLock
 from kills import kill_at_every_moment
 
 from common.atomic import waiting_path
@@ -63,6 +64,15 @@ def test_a_folder_is_held_by_one_alone_and_folders_made_for_it_are_gone_if_that_
     assert not any(tmp_path.iterdir())
 
 
+def test_a_run_that_a_killed_process_holds_where_a_file_stands_for_a_lock_is_named_with_that_file(
+    tmp_path, monkeypatch
+):
+    (tmp_path / ".run.lock").write_text("1\nelsewhere\n")
+    monkeypatch.setattr("common.atomic.FileLock", SoftFileLock)
+    with pytest.raises(InputError, match=r"give another name; if that process was killed, delete .*/\.run\.lock$"):
+        hold(tmp_path / "run", lambda: None)
+
+
 @pytest.mark.parametrize("above", ["cannot be written", "is the container's own"])
 def test_a_mounted_folder_is_held_by_a_lock_inside(tmp_path, monkeypatch, above):
     if above == "cannot be written":
@@ -74,6 +84,17 @@ def test_a_mounted_folder_is_held_by_a_lock_inside(tmp_path, monkeypatch, above)
     with pytest.raises(InputError, match=r"is being trained by another process, which holds .*/mounted/\.lock;"):
         hold(folder, lambda: hold(folder, lambda: None))
     assert [path.name for path in tmp_path.iterdir()] == ["mounted"]
+
+
+def test_a_mounted_folder_is_no_run_and_may_hold_runs(tmp_path, monkeypatch):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder)
+    with pytest.raises(InputError, match=r"mounted: is a mounted folder; give run=.*/mounted/NAME$"):
+        hold(folder, lambda: run.check_free(folder, overwrite=False))
+    with run.held(folder / "one"):
+        begin(folder / "one", "one", overwrite=False)
+    assert run.is_run(folder / "one")
 
 
 @pytest.mark.parametrize(

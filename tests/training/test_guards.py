@@ -53,6 +53,32 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(tmp_path, s
     assert [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")] == list(range(13))
 
 
+def test_a_step_is_saved_also_where_what_shows_it_cannot_be_written(tmp_path, stories):
+    def unwritable(row: dict) -> None:
+        if row["step"] == 4:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "samples")
+
+    trainer = new_run(tmp_path / "run", stories, max_steps=8)
+    trainer.sinks = [unwritable]
+    with pytest.raises(
+        InputError, match=r"samples cannot be written \(Permission denied\); the last good checkpoint is step 4\."
+    ):
+        trainer.train()
+    resumed = make_trainer(tmp_path / "run", stories, max_steps=8)
+    resumed.restore()
+    resumed.train()
+    assert [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")] == list(range(9))
+
+
+def test_a_run_that_is_moved_while_it_is_trained_ends_with_that_reason_and_leaves_no_second_one(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_steps=8)
+    trainer.sinks = [lambda row: (tmp_path / "run").rename(tmp_path / "moved") if row["step"] == 5 else None]
+    with pytest.raises(InputError, match=r"run: was moved or deleted while it was trained; continue with run=NEW_NAME"):
+        trainer.train()
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+    assert checkpoint.saved_steps(tmp_path / "moved") == [4]
+
+
 def test_a_disk_that_is_really_full(tmp_path):
     """A file system of 8 MB: the run ends in one line, and goes on once there is room."""
     arguments = ("run=disk/run", *QUICK, *SMALL, "model.n_embd=64", "eval_every=10", "checkpoint_every=10")

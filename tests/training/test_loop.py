@@ -19,6 +19,7 @@ from storage import checkpoint, run
 from storage.metrics import Metrics, forget_after, read_rows
 from training import OptimizerConfig, Trainer
 from training.device import sequences_per_batch
+from training.loop import is_finished
 from training.stopping import StopRequests
 from training.world import World
 
@@ -143,6 +144,28 @@ def test_max_minutes_ends_the_run(tmp_path, stories):
     assert trainer.fraction() == 1
 
 
+def test_when_the_time_is_up_the_last_step_is_saved_before_it_is_evaluated(tmp_path, stories):
+    trainer = new_run(tmp_path / "run", stories, max_minutes=1)
+    trainer.elapsed = lambda: 25.0 * trainer.step  # as if a step took that long
+    losses_of = trainer.losses_of
+
+    def interrupted(model: GPT) -> dict:
+        if trainer.step:
+            raise KeyboardInterrupt
+        return losses_of(model)
+
+    trainer.losses_of = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert checkpoint.saved_steps(tmp_path / "run") == [3]
+    assert not is_finished(tmp_path / "run", trainer.config)
+    resumed = make_trainer(tmp_path / "run", stories, max_minutes=1)
+    resumed.restore()
+    resumed.train()
+    assert is_finished(tmp_path / "run", trainer.config)
+    assert [row["step"] for row in read_rows(tmp_path / "run/metrics.jsonl") if "val_loss" in row] == [0, 3]
+
+
 def poison(trainer: Trainer, steps: set[int]) -> None:
     """Makes the loss of these steps infinite."""
     loss = trainer.loss
@@ -237,7 +260,7 @@ def test_a_stop_before_the_first_step_is_saved_too(tmp_path, stories):
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(size):
+def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes(size, capfd):
     """torchrun may pass the same signal on twice. The second one may be another."""
     stops, after = StopRequests(World(0, size)), []
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -253,6 +276,9 @@ def test_a_second_signal_ends_the_run_immediately_but_not_with_several_processes
     assert stops.received == signal.SIGINT
     assert after == 2 * [signal.SIG_DFL if size == 1 else stops.request]
     assert at_the_end == (before[:2] if size == 1 else 2 * [signal.SIG_IGN])
+    said = capfd.readouterr().err
+    assert said.startswith("note   the run is saved and stops after this step or evaluation")
+    assert ("a second signal ends it immediately and saves nothing" in said) == (size == 1)
 
 
 def test_a_lost_best_checkpoint_is_said_and_replaced(tmp_path, stories):
