@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 
 import cli
 import huggingface
@@ -120,7 +119,8 @@ class Start:
         command = compiled_if_possible(self.command, self.console, self.device)
         tokenizer, model = command.tokenizer, None
         has_text = not isinstance(command.data, TokenFiles)
-        if command.resume and (command.init_from or len(command.corpora) == 1) and (self.folder / TOKENIZER).exists():
+        own = len(command.corpora) == 1 and (self.folder / TOKENIZER).exists()
+        if command.resume and (own or command.init_from or not has_text):
             tokenizer = Tokenizer.load(self.folder / TOKENIZER)
         elif command.init_from:
             model, tokenizer = self.load_weights(command.init_from)
@@ -155,7 +155,12 @@ class Start:
             dataset = self.prepared_earlier() if command.resume else None
             if dataset is None:
                 dataset = prepare_mixed(command.corpora, tokenizer, cache, self.console.preparing, world.first_here)
-        dataset = replace(dataset, key=world.broadcast(dataset.key))
+        key = world.broadcast(dataset.key)
+        if key != dataset.key and not isinstance(command.data, TokenFiles):  # ids, of which the first takes the hash
+            raise InputError(
+                f"the tokens in {cache} are not those of the first process; give all machines the same text"
+            )
+        dataset = replace(dataset, key=key)
         if isinstance(command.data, Answers):
             dataset = fit_answers(dataset, command.data, command.model.block_size, self.console)
         return dataset
@@ -164,15 +169,14 @@ class Start:
         """The tokens that a run has been trained on, if the cache still has them, and no other text was asked for; a
         note says where the text itself has changed.
         """
-        command, cache = self.command, Path(self.command.cache)
-        stored, asked = run.read_config(self.folder), yaml.safe_load(cli.to_yaml(command))
-        if any(asked[key] != stored.get(key) for key in ("data", "mix")):
+        command, cache, tokenizer = self.command, Path(self.command.cache), self.folder / TOKENIZER
+        if RunText(self.folder).corpora != command.corpora or not (len(command.corpora) == 1 or tokenizer.exists()):
             return None
         key = checkpoint.latest_state(self.folder)["dataset"]
-        dataset = prepared_as(key, command.corpora, self.folder / TOKENIZER, cache, self.world.first_here)
+        dataset = prepared_as(key, command.corpora, tokenizer, cache, self.world.first_here)
         if dataset and not is_of_its_text(dataset, command.corpora, cache):
             self.console.note(
-                f"the text in data.path has changed since, or is gone: the run goes on with its tokens in {cache}; "
+                f"the files in data.path have changed since, or are gone: the run goes on with its tokens in {cache}; "
                 f"init_from={self.folder} begins another run on the text as it is now"
             )
         return dataset
@@ -194,7 +198,7 @@ class Start:
                 while_training.enter_context(live_page_at_the_end(trainer, stories_of(command.corpora)))
                 if command.resume:
                     run.renew(folder, config, tokenizer)
-                trainer.sinks.append(lambda row: starting.close() if "train_loss" in row else None)
+                trainer.sinks.insert(0, lambda row: starting.close() if "train_loss" in row else None)
                 self.note_space(trainer)
             self.console.begin(trainer)
             trainer.train()

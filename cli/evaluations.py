@@ -14,6 +14,7 @@ from model import GPT
 from probing import encode_tasks, quick_probe
 from probing.dynamics import quick_probe_metrics
 from probing.in_text.budget import affordable
+from probing.in_text.language import language_of
 from probing.in_text.quick import quick_cost_metrics, quick_costs, quick_text
 from probing.scoring import referential_metrics
 from probing.splits import Tasks
@@ -24,6 +25,7 @@ from training.samples import write_sample
 
 # Annotated stories a task: at every evaluation, and of each split at the end.
 CASES, LAST_CASES = 100, 200
+LANGUAGE_TOKENS = 8_192  # by which the text is known to be in English
 PROBE_CASES = 40  # a task and split, whenever ``probe_every`` asks for the heads
 
 
@@ -105,13 +107,17 @@ class Evaluations:
 
     def heads_in_text(self, model: GPT) -> Evaluation:
         """What each head costs in as much of the validation text as is read quickly with ``model``; raises InputError
-        where that is too short. Notes say where it is read in another way than in training.
+        where that is too short. Notes say where it is read in another way than in training, or is not in English.
         """
         asked = f"probe_every={self.command.probe_every}"
+        tokenizer, ids = self.dataset.tokenizer, first_tokens(self.dataset.val)
+        english = language_of(ids[None, :LANGUAGE_TOKENS], tokenizer, "en")
         try:
-            text = quick_text(affordable(model), first_tokens(self.dataset.val), self.dataset.tokenizer)
+            text = quick_text(affordable(model), ids, tokenizer, english)
         except InputError as error:
             raise InputError(f"{asked}: of the validation text, {error}") from None
+        if english is None and tokenizer.has_text:
+            self.console.note(f"{asked}: few words of the validation text are English, so pronouns are not counted")
         for sentence in read_otherwise(self.command.corpora):
             self.console.note(f"{asked}: {sentence}")
         return lambda model: quick_cost_metrics(quick_costs(model, text))

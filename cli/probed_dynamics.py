@@ -10,6 +10,7 @@ from common.progress import Progress
 from data import Case
 from model import GPT
 from probing import Findings, dynamics_at, encode_tasks
+from probing.in_text.language import language_of
 from probing.in_text.quick import costs_at, quick_text
 from probing.splits import TaskCases
 from report.probe_terminal import progress_bar
@@ -30,7 +31,8 @@ def with_dynamics(
             tasks = {name: TaskCases(*(split.part(DYNAMICS_CASES) for split in own)) for name, own in both.items()}
         if text is not None:
             plan = replace(text.plan, length=text.windows.length)
-            quick = quick_text(plan, text.text.ids, tokenizer, command.language)
+            language = language_of(text.windows.tokens, tokenizer, command.language)
+            quick = quick_text(plan, text.text.ids, tokenizer, language)
         chosen = {result.name: (result.best, result.quotes[result.best].site) for result in findings.tasks}
         for moment, model in saved_moments(probed, progress):
             if tasks:

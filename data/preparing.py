@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from itertools import chain, product
 from pathlib import Path
@@ -14,7 +14,7 @@ from common.progress import Progress, silent
 from data.mixture import Corpora, Share, Texts, start_of, text_of
 from data.text.answers import Answers
 from data.text.corpora import Corpus, Files
-from data.text.dataset import Dataset, Part, answered, key_of, made_earlier, open_dataset, prepare, short_hash
+from data.text.dataset import Dataset, Part, answered, made_earlier, open_dataset, prepare, short_hash
 from data.text.finding import identity
 from data.text.learning import make_tokenizer, sample_text
 from data.text.named import Named
@@ -73,14 +73,22 @@ def prepared_as(key: str, corpora: Corpora, tokenizer: Path, cache: Path, check:
     of a mixture's.
     """
     shares = [share for share, _ in corpora.values()]
-    for made in product(*(made_earlier(corpus.name, cache) for _, corpus in corpora.values())):
-        keys = [key_of(manifest) for _, manifest in made]
+    folders = [made_earlier(corpus.name, cache) for _, corpus in corpora.values()]
+    for keys in product(*folders):
         if key == (keys[0] if len(keys) == 1 else mixed_key(zip(shares, keys, strict=True))):
-            own = [open_dataset(folder, check) for folder, _ in made]
+            own = [open_first(made[k], check) for made, k in zip(folders, keys, strict=True)]
             if len(own) > 1:
                 return mixed(corpora, [*map(Part, corpora, shares, own)], Tokenizer.load(tokenizer))
             return answered(own[0]) if any(isinstance(corpus, Answers) for _, corpus in corpora.values()) else own[0]
     return None
+
+
+def open_first(folders: Sequence[Path], check: bool) -> Dataset:
+    """The first of these equal datasets that is whole; raises InputError where none is."""
+    for folder in folders[:-1]:
+        with suppress(InputError):
+            return open_dataset(folder, check)
+    return open_dataset(folders[-1], check)
 
 
 def is_of_its_text(dataset: Dataset, corpora: Corpora, cache: Path) -> bool:
@@ -88,10 +96,11 @@ def is_of_its_text(dataset: Dataset, corpora: Corpora, cache: Path) -> bool:
     for (_, corpus), part in zip(corpora.values(), dataset.every_part, strict=True):
         if isinstance(corpus, Files | Answers):
             try:
-                now = json.dumps(corpus.fingerprint(cache, silent))
-            except InputError:  # they are gone
+                now = json.loads(json.dumps(corpus.fingerprint(cache, silent)))
+            except (InputError, OSError):  # they are gone, or out of reach
                 return False
-            if json.loads(now) != read_manifest(part.dataset.folder).get("description", {}).get("source"):
+            equal = made_earlier(corpus.name, cache)[part.dataset.key]
+            if now not in [read_manifest(folder).get("description", {}).get("source") for folder in equal]:
                 return False
     return True
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from common.atomic import json_text
 from common.errors import InputError, first_line
 from common.notes import print_note
+from common.one_line import OUT_OF_MEMORY
 from common.progress import silent
 from common.visible import visible_name, visible_text
 from data import Case, Tokenizer
@@ -212,14 +213,17 @@ def live_page_at_the_end(trainer: Trainer, stories: Stories | None) -> Iterator[
         return
     try:
         write_run_live_page(trainer, stories)
-    except (InputError, OSError, MemoryError) as error:
+    except (InputError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(str(error)):
+            raise
         print_note(f"{LIVE_PAGE} was not written ({first_line(error)})")
 
 
 def write_run_live_page(trainer: Trainer, stories: Stories | None) -> None:
     """RUN/live.html, with the weights that sample.py and probe.py take: the best, where they are not the last."""
     model, step, dataset, starts = trainer.evaluated.eval(), trainer.step, trainer.dataset, []
-    if trainer.best_step != step and checkpoint.has_best(trainer.run):
+    runs = why_not(model, dataset.tokenizer) is None  # else the page has a sentence and no weights
+    if runs and trainer.best_step != step and checkpoint.has_best(trainer.run):
         model, _, state = load_model(trainer.run, "best", trainer.device)
         step = state["step"]
     if stories:

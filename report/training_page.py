@@ -138,9 +138,12 @@ def write_training_page(run: Path, state: summary.State | None = None) -> list[P
 def live_page_is_current(run: Path) -> bool:
     """Whether RUN/live.html is there and has the best weights so far: those of a run that goes on may be newer."""
     page = run / LIVE_PAGE
-    if not (page.exists() and checkpoint.saved_steps(run) and checkpoint.has_best(run)):
-        return page.exists()
-    return page.stat().st_mtime_ns >= (checkpoint.find(run, "best") / checkpoint.STATE).stat().st_mtime_ns
+    try:
+        if not (checkpoint.saved_steps(run) and checkpoint.has_best(run)):
+            return page.exists()
+        return page.stat().st_mtime_ns >= (checkpoint.find(run, "best") / checkpoint.STATE).stat().st_mtime_ns
+    except (InputError, OSError):  # there is no page, or what it is of is damaged or just being replaced
+        return False
 
 
 def page_json(rows: Sequence[Row]) -> dict:

@@ -87,6 +87,7 @@ def test_a_mixture_without_stories_moves_with_its_files(run, script, error_of):
     rows = read_rows(Path("other/metrics.jsonl"))
     assert [key for key in rows[-1] if key.startswith("val_loss/")] == ["val_loss/files", "val_loss/letters"]
     Path("letters.txt").rename("moved.txt")
+    shutil.rmtree("cache")
     assert error_of("train", "run=other", "resume=true", "max_steps=3").endswith("give mix.letters.path=... as well")
     script("train", "run=other", "resume=true", "max_steps=3", "mix.letters.path=moved.txt")
     assert checkpoint.saved_steps(Path("other")) == [2, 3]

@@ -174,6 +174,7 @@ def test_tokens_that_were_deleted_are_made_anew(script, text_run):
 def test_a_text_that_is_gone_or_another_one_is_left_out_with_a_note(script, error_of, text_run, capsys):
     text_run()
     Path("text.txt").write_text("Something else. " * 500)
+    shutil.rmtree("cache")
     script("probe", "run=run", "tasks=[cue]", "n_cases=20")
     assert "validation text: it is not the text that the run was trained on" in capsys.readouterr().out
     assert heads_of()["text"] is None

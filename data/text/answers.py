@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -46,9 +47,9 @@ def text_in(record: object, path: Path, number: int, key: str, field: str) -> st
         return value
     where = f"{path}, line {number}"
     require_quoted(value, where, field)
-    with readable(path) as file:
-        have = Counter(isinstance(value_in(other, field), str) for _, other in read_records(file, path))
-    remedy = f"name the key with data.{key}=..."
+    remedy, have = f"name the key with data.{key}=...", Counter()
+    with suppress(InputError), readable(path) as file:  # a later line may be worse, but this one comes first
+        have = Counter([isinstance(value_in(other, field), str) for _, other in read_records(file, path)])
     if have[True]:
         remedy = f"{have[False]:,} of {have.total():,} lines have none: complete or delete them"
     raise InputError(f"{where}: has no text under {field!r}; {remedy}")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from glob import escape
@@ -142,11 +141,13 @@ def dataset_of_ids(corpus: TokenFiles, tokenizer: Tokenizer | None, progress: Pr
     )
 
 
-def made_earlier(name: str, cache: Path) -> Iterator[tuple[Path, dict]]:
-    """The folders in ``cache`` with tokens of a corpus of this name, each with its manifest, if that can be read."""
+def made_earlier(name: str, cache: Path) -> dict[str, list[Path]]:
+    """The folders in ``cache`` with tokens of a corpus of this name, by their key; those that can be read."""
+    folders: dict[str, list[Path]] = {}
     for folder in sorted((cache / "tokens").glob(f"{escape(name)}-*")):
         with suppress(InputError):
-            yield folder, read_manifest(folder)
+            folders.setdefault(key_of(read_manifest(folder)), []).append(folder)
+    return folders
 
 
 def folder_of(

@@ -137,7 +137,7 @@ def character_class(character: str) -> str:
     """One of WORD, MARK, SPACE, LINE_END, "i" or "j"; bytes that are no UTF-8 are marks."""
     if character in "\n\r\u2028\u2029":
         return LINE_END
-    if character in JOINERS + SOFT_HYPHEN:
+    if character in JOINERS + SOFT_HYPHEN or "\ufe00" <= character <= "\ufe0f":  # or chooses how the one before looks
         return "j"
     if IDEOGRAPH.match(character):
         return "i"

@@ -6,13 +6,13 @@ import numpy as np
 
 from common.progress import silent
 from data import Tokenizer
+from data.languages import Language
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import PER_POSITION, ablate, means_over_windows
 from probing.in_text.budget import Plan
 from probing.in_text.certainty import FEWEST_TOKENS
 from probing.in_text.kinds import KIND_CODES, kinds_for, token_kinds
-from probing.in_text.language import language_of
 from probing.in_text.windows import Windows, cut_windows
 
 QUICK_TOKENS = 4_096  # that are read without each head
@@ -41,18 +41,17 @@ class QuickText:
     of_kind: dict[str, np.ndarray]
 
 
-def quick_text(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, language: str | None = "en") -> QuickText:
-    """Windows of a text, spread evenly, and no more of it without each head than ``plan`` reads.
-    Pronouns are a kind of their own where the text can be in ``language``.
+def quick_text(plan: Plan, ids: np.ndarray, tokenizer: Tokenizer, language: Language | None) -> QuickText:
+    """Windows of a text, spread evenly, and no more of it without each head than ``plan`` reads. ``language``: whose
+    pronouns are a kind of their own.
 
     Raises InputError where it is too short for two windows.
     """
     windows = cut_windows(ids, tokenizer, plan.length, FOR_MEANS * QUICK_TOKENS)
     n = min(len(windows), max(2, min(QUICK_TOKENS, plan.n_tokens) // windows.length))
     part = np.linspace(0, len(windows) - 1, n).astype(int)
-    known = language_of(windows.tokens[part], tokenizer, language)
-    kind = token_kinds(windows.tokens[part], tokenizer, known).kind
-    masks = {name: kind == KIND_CODES[name] for name in kinds_for(tokenizer, known)}
+    kind = token_kinds(windows.tokens[part], tokenizer, language).kind
+    masks = {name: kind == KIND_CODES[name] for name in kinds_for(tokenizer, language)}
     return QuickText(windows, part, {name: mask for name, mask in masks.items() if mask.sum() >= FEWEST_TOKENS})
 
 

@@ -209,8 +209,9 @@ def test_lift_over_untrained_heads_is_on_the_cases_that_these_were_measured_on(m
     """A third of all; on these, the one untrained network is the measured one itself."""
     monkeypatch.setattr("probing.untrained.UNTRAINED", 1)
     cases = toys.encoded("report", 300)
+    split = Split(cases)
     model = GPT(toys.hand_set_model().config, seed=1).eval()
-    untrained = measure_untrained(model, {"agreement": (cases, cases)}, seed=0)["agreement"]
+    untrained = measure_untrained(model, {"agreement": TaskCases(split, split)}, seed=0)["agreement"]
     assert untrained.cases.sum() == 100
     lift = untrained.lift(score_heads(model, cases, sites_of(cases)))  # [S, K]
     rounding = tolerance(n_terms=additions(model.config, toys.BLOCK))

@@ -11,6 +11,7 @@ from data.text.tokenizers import byte_tokenizer
 from model import GPTConfig
 from probing.in_text.ablation import ABLATIONS, PER_POSITION
 from probing.in_text.budget import FEWEST_WINDOWS, TOKENS, WORK, affordable, windows_within, work_per_token
+from probing.in_text.language import language_of
 from probing.in_text.quick import quick_text
 
 
@@ -68,7 +69,7 @@ def test_a_text_of_ten_tokens_is_refused():
 
 def test_a_quick_probe_reads_no_more_than_a_whole_one():
     _, plan = plan_for(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)
-    quick = quick_text(plan, np.full(50_000, ord("a")), byte_tokenizer())
+    quick = quick_text(plan, np.full(50_000, ord("a")), byte_tokenizer(), None)
     assert quick.windows.length == plan.length
     assert len(quick.part) * quick.windows.length <= plan.n_tokens
 
@@ -77,7 +78,9 @@ def test_a_quick_probe_counts_no_pronouns_in_another_language():
     _, plan = plan_for(vocab_size=4096, block_size=256, n_layer=3, n_head=4, n_embd=128)
     english, italian = "the cat saw him and he saw the dog. ", "quando i cani videro il gatto nel giardino. "
     for text, known in ((english, True), (italian, False)):
-        quick = quick_text(plan, byte_tokenizer().encode(text * 500), byte_tokenizer())
+        ids = byte_tokenizer().encode(text * 500)
+        language = language_of(np.array(ids)[None, :8_192], byte_tokenizer(), "en")
+        quick = quick_text(plan, ids, byte_tokenizer(), language)
         assert ("pronoun" in quick.of_kind) == known
         assert "first_mention" in quick.of_kind
 
