@@ -205,13 +205,12 @@ def test_validation_text_that_is_too_short_for_probes_is_named_before_training(e
     assert not Path("run").exists()
 
 
-def test_a_configuration_whose_tokenizer_is_damaged_is_named(script, text_run, capsys):
+def test_a_configuration_whose_corpus_is_damaged_is_named(error_of, text_run):
     text_run()
     config = Path("run/config.yaml")
-    config.write_text(config.read_text().replace("kind: bpe", "kind: letters"))
-    script("probe", "run=run", "tasks=[cue]", "n_cases=20")
-    damaged = "its config.yaml is damaged: tokenizer: Input should be 'bytes', 'bpe', 'gpt2', 'characters' or"
-    assert damaged in capsys.readouterr().out
+    config.write_text(config.read_text().replace("field: text", "field: [1]"))
+    message = error_of("probe", "run=run", "tasks=[cue]", "n_cases=20")
+    assert message == "error: run=run: its config.yaml is damaged: data: Input should be a valid string"
 
 
 def test_references_are_mined_from_the_text_and_judged_by_pairs(script, capsys):
