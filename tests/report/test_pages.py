@@ -29,5 +29,9 @@ def test_a_small_model_has_more_than_no_parameters():
     assert model.n_parameters() < 1_000
 
 
-def test_shares_are_rounded_as_the_scripts_do():
+def test_the_scripts_round_every_share_of_two_hundred_cases_in_the_same_way(open_page, tmp_path):
     assert [percent(0.125), percent(0.0005, 1)] == ["13\xa0%", "0.1\xa0%"]
+    shares = [n / 200 for n in range(201)]  # 115 / 200 is a hair less than 57.5 %
+    source = (ROOT / "report" / "dom.js").read_text(encoding="utf-8")
+    rounded = f"shares => {{ {source} return shares.map((share) => percent(share)); }}"
+    assert open_page(blank_file(tmp_path)).evaluate(rounded, shares) == [percent(share) for share in shares]
