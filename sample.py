@@ -21,7 +21,7 @@ from cli.lines import for_each_text
 from cli.run_text import RunText
 from cli.schema import SampleCommand
 from common.errors import InputError
-from common.notes import print_note
+from common.output import print_note
 from common.visible import visible_text
 from data import Tokenizer
 from model import GPT, generate

@@ -12,7 +12,7 @@ from cli.composing import leaves, written
 from cli.paths import STORED_PATHS, absolute, as_of_data, same_path
 from common.errors import InputError
 from common.folders import CONFIG
-from common.notes import print_note
+from common.output import print_note
 from storage.not_a_run import no_such_run
 from storage.run import read_config
 from training.world import processes

@@ -21,7 +21,7 @@ from filelock import FileLock, SoftFileLock
 from filelock import Timeout as Held
 
 from common.errors import InputError
-from common.notes import print_note
+from common.output import print_note
 
 ABANDONED_SECONDS = 3600
 TRIED_BYTES = 1 << 14
@@ -54,21 +54,20 @@ def replace_durably(path: Path, data: bytes, shared: bool = False) -> None:
     try:
         write_durably(beside, data)
         if shared:
-            delete_abandoned(path, now=beside.stat().st_mtime)
+            delete_abandoned(beside, rf"\.{re.escape(path.name)}\.[0-9]+", ABANDONED_SECONDS, Path.unlink)
         move(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
-def delete_abandoned(path: Path, now: float) -> None:
-    """Deletes what processes began to write beside the shared file ``path`` an hour before ``now`` and did not move."""
-    of_a_process = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+")
-    for left in path.parent.iterdir():
-        if of_a_process.fullmatch(left.name):
-            with suppress(OSError):  # another process was quicker, or another user owns it
-                if now - left.stat().st_mtime >= ABANDONED_SECONDS:
-                    left.unlink()
+def delete_abandoned(own: Path, names: str, seconds: float, delete: Callable[[Path], object]) -> None:
+    """Deletes what other processes have left beside ``own`` under such ``names``, at least ``seconds`` before it."""
+    for left in own.parent.iterdir():
+        if re.fullmatch(names, left.name) and left != own:
+            with suppress(OSError):  # another process was quicker, or another user owns it: no reason not to go on
+                if own.stat().st_mtime - left.stat().st_mtime >= seconds:  # by one clock
+                    delete(left)
 
 
 def move(whole: Path, path: Path) -> None:
@@ -109,14 +108,10 @@ def new_folder(folder: Path, alone: bool = False) -> Iterator[Path]:
     folder.parent.mkdir(parents=not alone, exist_ok=True)
     building = hidden_folder(folder)
     name, seconds = (".+", 0) if alone else (re.escape(folder.name), ABANDONED_SECONDS)
-    abandoned = re.compile(rf"\.{name}\.unfinished-[a-z0-9_]{{8}}")
+    names = rf"\.{name}\.unfinished-[a-z0-9_]{{8}}"
     try:
         building.chmod(0o777 & ~umask())
-        for left in folder.parent.iterdir():
-            if abandoned.fullmatch(left.name) and left != building:
-                with suppress(OSError):  # another process was quicker, or another user owns it: no reason not to go on
-                    if building.stat().st_mtime - left.stat().st_mtime >= seconds:  # by one clock
-                        discard(left, folder)
+        delete_abandoned(building, names, seconds, lambda left: discard(left, folder))
         yield building
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from common.errors import InputError
-from common.piped import discard_rest
+from common.output import discard_rest
 from common.visible import visible_text
 
 OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory")

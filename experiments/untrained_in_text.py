@@ -15,9 +15,9 @@ from pathlib import Path
 
 from cli.run_text import RunText
 from common.markdown import Table
-from common.notes import note_line
 from common.one_line import run
 from common.options import require_at_least
+from common.output import note_line
 from common.progress import silent
 from experiments.measurable import shape_of
 from experiments.untrained import FIRST_SEED

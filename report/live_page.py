@@ -13,8 +13,8 @@ from torch import Tensor
 
 from common.atomic import json_text
 from common.errors import InputError, first_line
-from common.notes import print_note
 from common.one_line import OUT_OF_MEMORY
+from common.output import print_note
 from common.progress import silent
 from common.visible import visible_name, visible_text
 from data import Case, Tokenizer

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.style import Style
 
-from common.notes import note_line
-from common.piped import BestEffortOutput
+from common.output import BestEffortOutput, note_line
 from report.colours import GREY, blend, ink_on
 
 # Of the sixteen colours, whose shades every terminal chooses itself, those that are dark in all of them.

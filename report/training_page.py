@@ -10,7 +10,7 @@ from typing import Any, Literal
 from common.atomic import json_text, read_json
 from common.errors import InputError
 from common.folders import CONFIG
-from common.notes import print_note
+from common.output import print_note
 from probing.in_text.kinds import KINDS_IN_WORDS
 from report import training_summary as summary
 from report.pages import Heading, write_page

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from common.errors import InputError
-from common.notes import note_line
+from common.output import note_line
 from storage import checkpoint
 from storage.metrics import read_rows
 from storage.run import METRICS

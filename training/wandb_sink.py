@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from common.atomic import replace_durably
 from common.errors import InputError, first_line
-from common.notes import print_note
+from common.output import print_note
 from storage.metrics import Row
 from storage.run import PAGE
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from common.notes import print_note
+from common.output import print_note
 from common.progress import Say, silent
 from data import EncodedCase
 from model import GPT
