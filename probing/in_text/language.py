@@ -22,15 +22,20 @@ def share_of_function_words(tokens: np.ndarray, tokenizer: Tokenizer, language: 
     return sum(word.casefold() in language.function_words for word in words) / len(words) if words else 1.0
 
 
+def known_language(name: str | None, tokenizer: Tokenizer) -> Language | None:
+    """The language ``name``, if there is one and tokens stand for text; raises InputError for one that is unknown."""
+    return load_language(name) if name and tokenizer.has_text else None
+
+
 def language_of(tokens: np.ndarray, tokenizer: Tokenizer, name: str | None) -> Language | None:
-    """The language ``name`` if the windows can be in it, else None; raises InputError for one that is unknown."""
-    language = load_language(name) if name and tokenizer.has_text else None
+    """``known_language`` if the windows can be in it, else None."""
+    language = known_language(name, tokenizer)
     return language if language and share_of_function_words(tokens, tokenizer, language) >= LEAST else None
 
 
 def about_language(tokens: np.ndarray, tokenizer: Tokenizer, name: str | None) -> list[str]:
     """A sentence where the windows seem to be in another language than ``name``."""
-    language = load_language(name) if name and tokenizer.has_text else None
+    language = known_language(name, tokenizer)
     share = share_of_function_words(tokens, tokenizer, language) if language else 1.0
     if share >= LEAST:
         return []

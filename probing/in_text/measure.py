@@ -6,7 +6,6 @@ import numpy as np
 
 from common.progress import Count, Progress, Say, silent
 from data import Tokenizer
-from data.languages import load_language
 from model import GPT
 from probing.heads import head_names
 from probing.in_text.ablation import ABLATIONS, AblatedLosses, ablate, means_over_windows
@@ -21,6 +20,7 @@ from probing.in_text.kinds import (
     relations_for,
     token_kinds,
 )
+from probing.in_text.language import known_language
 from probing.in_text.looks import Looks, measure_looks
 from probing.in_text.profile import Ablation, TextProfile
 from probing.in_text.roles import ROLE_P, TextRole, roles_by_attention, roles_by_effect
@@ -50,7 +50,7 @@ def measure_text(
     Raises InputError for an unknown language and for a model whose losses are not finite; ValueError for one without
     heads.
     """
-    known = load_language(language) if language and tokenizer.has_text else None
+    known = known_language(language, tokenizer)
     kinds = token_kinds(windows.tokens, tokenizer, known)
     names, relations = kinds_for(tokenizer, known), relations_for(tokenizer, known)
     clusters, flipped = windows.clusters(), windows.clusters(FEWEST_FLIPPED)
